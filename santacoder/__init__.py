@@ -1,0 +1,1 @@
+"""SantaCoder: the model and everything that runs it."""

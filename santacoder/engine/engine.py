@@ -1,0 +1,120 @@
+"""The engine: one thread that turns requests into streams of tokens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+from santacoder.engine.events import Finished, TokenEvent
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.scheduler import Scheduler
+from santacoder.engine.sequence import Sequence
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+PROMPT_CHUNK = 256
+MAX_WAITING = 64
+
+
+class EngineBusy(Exception):
+    """Too many requests are waiting."""
+
+
+class Stream:
+    """The events of one request, in order, ending with :class:`Finished`. Iterate over it once."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._sequence = sequence
+        self.notices = sequence.notices
+        self.seed = sequence.sampler.seed
+
+    def __iter__(self) -> Iterator[TokenEvent | Finished]:
+        while True:
+            event = self._sequence.events.get()
+            yield event
+            if isinstance(event, Finished):
+                return
+
+    def cancel(self) -> None:
+        """Stop before the next token; the slot is free again at once. Does nothing to a finished stream."""
+        self._sequence.cancelled.set()
+
+
+class Engine:
+    """Serves requests to one model, several at a time."""
+
+    def __init__(self, runner: TorchRunner, tokenizer: Tokenizer, *, max_waiting: int = MAX_WAITING) -> None:
+        self.runner = runner
+        self.tokenizer = tokenizer
+        self._scheduler = Scheduler(runner.n_slots, max_waiting)
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: CompletionRequest) -> Stream:
+        """Start ``request`` as soon as a slot is free.
+
+        Raises:
+            EngineBusy: the waiting line is full, or the engine is closed.
+            ValueError: the request cannot be served; the message is a sentence for the user.
+        """
+        sequence = Sequence(request, self.tokenizer, self.runner.n_positions)
+        with self._changed:
+            if self._closing:
+                raise EngineBusy("The model is being unloaded; try again.")
+            if not self._scheduler.add(sequence):
+                raise EngineBusy("Too many requests are waiting for this model; try again in a moment.")
+            self._changed.notify()
+        return Stream(sequence)
+
+    @property
+    def n_free_slots(self) -> int:
+        with self._changed:
+            return self._scheduler.n_free_slots
+
+    def close(self) -> None:
+        """Cancel what runs and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or not self._scheduler.idle)
+                if self._closing:
+                    self._abandon("cancelled")
+                    return
+                turn = self._scheduler.turn()
+            try:
+                for sequence in turn:
+                    self._advance(sequence)
+            except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
+                log.exception("the model could not be run")
+                with self._changed:
+                    self._abandon("error", f"The model could not be run: {error}.")
+
+    def _advance(self, sequence: Sequence) -> None:
+        """Read the next chunk of ``sequence``; once it is read to its end, choose a token."""
+        assert sequence.slot is not None
+        chunk = sequence.unread[:PROMPT_CHUNK]
+        logits = self.runner.read(sequence.slot, chunk, sequence.n_read)
+        sequence.n_read += len(chunk)
+        if sequence.n_read == len(sequence.ids):
+            sequence.add_token(logits[: self.tokenizer.vocab_size])
+        if sequence.finished:
+            with self._changed:
+                self._scheduler.release(sequence)
+
+    def _abandon(self, reason: str, message: str = "") -> None:
+        """End every sequence that has not ended."""
+        for sequence in self._scheduler.everyone():
+            sequence.finish(reason, message)  # type: ignore[arg-type]
+        for sequence in list(self._scheduler.running):
+            self._scheduler.release(sequence)
+        self._scheduler.clear_waiting()

@@ -1,0 +1,32 @@
+"""What a running request reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "cancelled", "error"]
+
+
+@dataclass(frozen=True)
+class TokenEvent:
+    """One token was chosen.
+
+    ``text`` is what may now be shown: it lags behind the token while it could be the beginning of a stop sequence or
+    of an unfinished character. ``logprob`` and ``top`` (id, logprob) are the model's own, before temperature and
+    truncation, in nats.
+    """
+
+    text: str
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event. ``text`` is what had been held back; ``message`` says what went wrong if ``reason`` is error."""
+
+    reason: FinishReason
+    text: str = ""
+    message: str = ""

@@ -1,0 +1,79 @@
+"""What is asked of the engine, and how it becomes prompt tokens that fit the context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from santacoder import fim
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer, require_valid_unicode
+
+_FIM_MARKS = 3
+# prefix : suffix = 3 : 1 where both are too long, as llama.cpp's /infill splits its budget
+_SUFFIX_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class CompletionRequest:
+    """Continue ``prefix``; with a ``suffix``, write what belongs between the two.
+
+    Raises:
+        ValueError: nothing to start from, or text no source file has; the message is a sentence for the user.
+    """
+
+    prefix: str
+    suffix: str | None = None
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    fim_order: fim.FimOrder = "psm"
+
+    def __post_init__(self) -> None:
+        if not self.prefix and not self.suffix:
+            raise ValueError("There is no code to start from: write some before running.")
+        for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
+            if "\0" in text:
+                raise ValueError(
+                    f"The {name} has a NUL character at position {text.index(chr(0)) + 1}, which no source file "
+                    "has; remove it and try again."
+                )
+            require_valid_unicode(text)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Prompt tokens that fit the context, the number of tokens there is room for, and what the user should know."""
+
+    ids: list[int]
+    max_new_tokens: int
+    notices: tuple[str, ...]
+
+
+def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: int) -> Prompt:
+    """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right.
+
+    New tokens may claim up to half of the context before the prompt is cut.
+    """
+    max_new_tokens = request.sampling.max_new_tokens
+    is_fim = request.suffix is not None
+    room = n_positions - min(max_new_tokens, n_positions // 2) - (_FIM_MARKS if is_fim else 0)
+    prefix = tokenizer.encode(request.prefix)
+    suffix = tokenizer.encode(request.suffix or "")
+    kept_prefix, kept_suffix = _cut(prefix, suffix, room)
+    ids = fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order) if is_fim else kept_prefix
+    notices = []
+    if len(kept_prefix) < len(prefix):
+        notices.append(
+            f"The model reads only the last {len(kept_prefix):,} of {len(prefix):,} tokens before the cursor."
+        )
+    if len(kept_suffix) < len(suffix):
+        notices.append(f"The model reads only the first {len(kept_suffix):,} of {len(suffix):,} tokens after the gap.")
+    left = n_positions - len(ids)
+    if max_new_tokens > left:
+        notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
+    return Prompt(ids, min(max_new_tokens, left), tuple(notices))
+
+
+def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:
+    """The end of ``prefix`` and the beginning of ``suffix``; what one does not need, the other may use."""
+    for_suffix = min(len(suffix), max(int(room * _SUFFIX_SHARE), room - len(prefix)))
+    for_prefix = min(len(prefix), room - for_suffix)
+    return prefix[len(prefix) - for_prefix :], suffix[:for_suffix]

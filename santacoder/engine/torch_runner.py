@@ -1,0 +1,41 @@
+"""Runs the model with PyTorch: the reference every other runner is held to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from santacoder.engine.cache import SlotCache
+from santacoder.model import SantaCoder
+
+
+class TorchRunner:
+    """Computes logits for sequences that live in key/value slots.
+
+    Every sequence is computed by itself, never in a batch with others: on a CPU the matrix multiply of one row takes
+    less than the same row's share in a batch of small-model size, and the result does not depend on who else is
+    running, to the last bit.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: SantaCoder, *, n_slots: int = 8) -> None:
+        self._model = model.eval()
+        weight = model.transformer.wte.weight
+        self._device = weight.device
+        self._cache = SlotCache(model.config, n_slots, dtype=weight.dtype, device=weight.device)
+        self.n_slots = n_slots
+        self.n_positions = model.config.n_positions
+        self.device = weight.device.type
+        self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[weight.dtype]
+
+    @torch.inference_mode()
+    def read(self, slot: int, token_ids: Sequence[int], start: int) -> np.ndarray:
+        """Read ``token_ids`` at positions ``start`` and up of ``slot``; the logits behind the last, [V] float32."""
+        kv_cache = self._cache[slot]
+        kv_cache.length = start
+        input_ids = torch.tensor([token_ids], device=self._device)
+        last = self._model.transformer(input_ids, kv_cache)[0, -1]
+        return self._model.logits(last).float().cpu().numpy()

@@ -1,0 +1,132 @@
+"""SantaCoder in PyTorch: GPT-2 with multi-query attention (arXiv 2301.03988, section 5; Shazeer, arXiv 1911.02150).
+
+Parameter names and layouts are transformers' ``GPTBigCodeForCausalLM``, so a checkpoint needs no translation.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from santacoder.attention import causal_attention
+from santacoder.config import SantaCoderConfig
+from santacoder.kv_cache import KVCache
+
+
+class SantaCoder(nn.Module):
+    """``model(input_ids [B, T] int64) -> logits [B, T, vocab_size]`` in the dtype of the weights."""
+
+    def __init__(self, config: SantaCoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config)
+        self._init_weights()
+
+    def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
+        """Logits of the next token at each of T positions.
+
+        With a ``kv_cache``, ``input_ids`` continue the tokens already in it, and it grows by T.
+
+        Raises:
+            ValueError: the sequence would be longer than ``n_positions``.
+        """
+        return self.logits(self.transformer(input_ids, kv_cache))
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """[..., n_embd] -> [..., vocab_size] through the embedding, which the output layer shares."""
+        return F.linear(hidden_states, self.transformer.wte.weight)
+
+    def _init_weights(self) -> None:
+        std = self.config.initializer_range
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif name.endswith("c_proj.weight"):
+                # both projections into the residual stream shrink with depth (GPT-2 paper, section 2.3)
+                nn.init.normal_(parameter, std=std / math.sqrt(2 * self.config.n_layer))
+            elif parameter.dim() == 2:
+                nn.init.normal_(parameter, std=std)
+
+
+class Transformer(nn.Module):
+    """Embeddings, blocks and the last LayerNorm: [B, T] int64 -> hidden states [B, T, n_embd]."""
+
+    def __init__(self, config: SantaCoderConfig) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.n_positions = config.n_positions
+
+    def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
+        start = kv_cache.length if kv_cache is not None else 0
+        end = start + input_ids.shape[1]
+        if end > self.n_positions:
+            raise ValueError(f"The sequence has {end} tokens, but the model has positions for {self.n_positions}.")
+        hidden_states = self.wte(input_ids) + self.wpe.weight[start:end]
+        for block in self.h:
+            hidden_states = block(hidden_states, kv_cache)
+        if kv_cache is not None:
+            kv_cache.length = end
+        return self.ln_f(hidden_states)
+
+
+class Block(nn.Module):
+    def __init__(self, config: SantaCoderConfig, layer: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.attn = Attention(config, layer)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.mlp = MLP(config)
+
+    def forward(self, hidden_states: Tensor, kv_cache: KVCache | None) -> Tensor:
+        hidden_states = hidden_states + self.attn(self.ln_1(hidden_states), kv_cache)
+        return hidden_states + self.mlp(self.ln_2(hidden_states))
+
+
+class Attention(nn.Module):
+    """Causal self-attention with one key/value head (multi-query) or one per query head (multi-head)."""
+
+    def __init__(self, config: SantaCoderConfig, layer: int) -> None:
+        super().__init__()
+        self.config = config
+        self.layer = layer
+        self.c_attn = nn.Linear(config.n_embd, config.n_embd + 2 * config.n_kv_head * config.head_dim)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+
+    def forward(self, hidden_states: Tensor, kv_cache: KVCache | None) -> Tensor:
+        batch_size, length, n_embd = hidden_states.shape
+        query, key, value = self._split_heads(self.c_attn(hidden_states))
+        if kv_cache is not None:
+            key, value = kv_cache.append(self.layer, key, value)
+        output = causal_attention(query, key, value).transpose(1, 2)
+        return self.c_proj(output.reshape(batch_size, length, n_embd))
+
+    def _split_heads(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, T, (n_head + 2 n_kv_head) head_dim] -> query [B, n_head, T, head_dim], key and value [B, n_kv_head, ...].
+
+        GPTBigCode's layout: ``query | key | value`` when multi-query, ``(query, key, value)`` of head 0, then of
+        head 1, and so on when multi-head.
+        """
+        batch_size, length, _ = fused.shape
+        n_head, head_dim = self.config.n_head, self.config.head_dim
+        if self.config.multi_query:
+            query, key, value = fused.split((n_head * head_dim, head_dim, head_dim), dim=-1)
+            query = query.view(batch_size, length, n_head, head_dim).transpose(1, 2)
+            return query, key.unsqueeze(1), value.unsqueeze(1)
+        heads = fused.view(batch_size, length, n_head, 3 * head_dim).transpose(1, 2)
+        query, key, value = heads.split(head_dim, dim=-1)
+        return query, key, value
+
+
+class MLP(nn.Module):
+    def __init__(self, config: SantaCoderConfig) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(config.n_embd, config.inner_dim)
+        self.c_proj = nn.Linear(config.inner_dim, config.n_embd)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return self.c_proj(F.gelu(self.c_fc(hidden_states), approximate="tanh"))

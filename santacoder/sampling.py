@@ -1,0 +1,123 @@
+"""From logits to the next token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How tokens are chosen and when to stop.
+
+    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens.
+    ``repetition_penalty`` above 1 makes tokens of the prompt and of the output less likely (Keskar et al.,
+    arXiv 1909.05858). The same ``seed`` gives the same text; without one, a seed is drawn and reported.
+    ``top_logprobs`` is the number of alternatives reported with each token.
+
+    Raises:
+        ValueError: a value out of range; the message is a sentence for the user.
+    """
+
+    max_new_tokens: int = 64
+    temperature: float = 0.2
+    top_p: float = 0.95
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.max_new_tokens >= 1, "max_new_tokens must be at least 1", self.max_new_tokens)
+        _require(0 <= self.temperature <= 5, "temperature must be between 0 and 5", self.temperature)
+        _require(0 < self.top_p <= 1, "top_p must be above 0 and at most 1", self.top_p)
+        _require(self.top_k >= 0, "top_k must be 0 (off) or more", self.top_k)
+        _require(
+            0.1 <= self.repetition_penalty <= 10,
+            "repetition_penalty must be between 0.1 and 10",
+            self.repetition_penalty,
+        )
+        _require(self.seed is None or 0 <= self.seed <= MAX_SEED, f"seed must be between 0 and {MAX_SEED}", self.seed)
+        _require(0 <= self.top_logprobs <= 20, "top_logprobs must be between 0 and 20", self.top_logprobs)
+        _require(all(self.stop), "stop sequences must not be empty", list(self.stop))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen token, its log-probability under the model (before temperature and truncation), and the likeliest."""
+
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
+class Sampler:
+    """Chooses the tokens of one request; its randomness is its own."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._params = params
+        self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
+        self._random = np.random.default_rng(self.seed)
+
+    def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
+        """The next token after ``context``, from ``logits`` [V] float32."""
+        logprobs = _log_softmax(logits)
+        scores = _penalise(logits, context, self._params.repetition_penalty)
+        if self._params.temperature == 0:
+            token_id = int(np.argmax(scores))
+        else:
+            ids, probabilities = candidates(scores, self._params.temperature, self._params.top_k, self._params.top_p)
+            cumulative = np.cumsum(probabilities)
+            drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
+            token_id = int(ids[min(int(drawn), len(ids) - 1)])
+        return Choice(token_id, float(logprobs[token_id]), _likeliest(logprobs, self._params.top_logprobs))
+
+
+def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ids that may be drawn, likeliest first, and their probabilities, not normalised.
+
+    The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
+    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751).
+    """
+    order = np.argsort(-scores, kind="stable")
+    if top_k:
+        order = order[:top_k]
+    scaled = scores[order].astype(np.float64) / temperature
+    probabilities = np.exp(scaled - scaled[0])
+    probabilities /= probabilities.sum()
+    before = np.cumsum(probabilities) - probabilities
+    kept = before < top_p
+    return order[kept], probabilities[kept]
+
+
+def _penalise(logits: np.ndarray, context: Sequence[int], penalty: float) -> np.ndarray:
+    if penalty == 1.0:
+        return logits
+    seen = np.unique(np.asarray(context, dtype=np.int64))
+    scores = logits.copy()
+    scores[seen] = np.where(scores[seen] < 0, scores[seen] * penalty, scores[seen] / penalty)
+    return scores
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits.astype(np.float64) - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def _likeliest(logprobs: np.ndarray, count: int) -> tuple[tuple[int, float], ...]:
+    if count == 0:
+        return ()
+    top = np.argpartition(-logprobs, count - 1)[:count]
+    top = top[np.argsort(-logprobs[top], kind="stable")]
+    return tuple((int(token_id), float(logprobs[token_id])) for token_id in top)
+
+
+def _require(holds: bool, sentence: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{sentence}, not {value}.")

@@ -1,0 +1,163 @@
+"""Byte-level BPE with single digits and five special tokens (arXiv 2301.03988, section 4.2)."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+END_OF_TEXT = "<|endoftext|>"
+FIM_PREFIX = "<fim-prefix>"
+FIM_MIDDLE = "<fim-middle>"
+FIM_SUFFIX = "<fim-suffix>"
+FIM_PAD = "<fim-pad>"
+SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
+
+
+class Tokenizer:
+    """Text to token ids and back, without loss: ``decode(encode(text)) == text`` for every valid Unicode text.
+
+    The ids of the special tokens come from the file, never from their order.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        self._with_specials = backend
+        # a copy that reads special tokens in its input as ordinary text
+        self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
+        self._plain.encode_special_tokens = True
+        self._bytes = _token_bytes(backend)
+        self.end_of_text_id = self._special_id(END_OF_TEXT)
+        self.fim_prefix_id = self._special_id(FIM_PREFIX)
+        self.fim_middle_id = self._special_id(FIM_MIDDLE)
+        self.fim_suffix_id = self._special_id(FIM_SUFFIX)
+        self.fim_pad_id = self._special_id(FIM_PAD)
+        self.special_ids = frozenset(self._special_id(token) for token in SPECIAL_TOKENS)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
+        """Learn ``vocab_size`` byte-level tokens from ``texts``; the special tokens come on top of them.
+
+        A small corpus may not have enough different pairs for ``vocab_size`` tokens; the result is smaller then.
+        """
+        backend = tokenizers.Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        )
+        backend.decoder = decoders.ByteLevel()
+        backend.train_from_iterator(
+            texts,
+            trainers.BpeTrainer(
+                vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+            ),
+        )
+        backend.add_special_tokens(list(SPECIAL_TOKENS))
+        return cls(backend)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tokenizer:
+        """Read a ``tokenizer.json``.
+
+        Raises:
+            ValueError: the file is no tokenizer, or lacks one of the special tokens.
+        """
+        try:
+            backend = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception for every kind of bad file
+            raise ValueError(f"{path} is not a readable tokenizer.json: {error}.") from error
+        return cls(backend)
+
+    def save(self, path: str | Path) -> None:
+        self._with_specials.save(str(path))
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens, special ones included."""
+        return len(self._bytes)
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Token ids of ``text``. A special token spelled in it stays text unless ``allow_special``.
+
+        Raises:
+            ValueError: the text has half a surrogate pair, which no UTF-8 can express.
+        """
+        backend = self._with_specials if allow_special else self._plain
+        return backend.encode(require_valid_unicode(text)).ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """``encode`` of many texts at once, on all cores."""
+        return [encoding.ids for encoding in self._plain.encode_batch([require_valid_unicode(text) for text in texts])]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ``ids``, special tokens spelled out. Bytes that form no character become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        return b"".join(self._bytes[token_id] for token_id in ids)
+
+    def stream_decoder(self) -> StreamDecoder:
+        """A decoder that is fed one id at a time."""
+        return StreamDecoder(self._bytes)
+
+    def _special_id(self, token: str) -> int:
+        token_id = self._with_specials.token_to_id(token)
+        if token_id is None:
+            raise ValueError(f"The tokenizer lacks the special token {token}.")
+        return token_id
+
+
+class StreamDecoder:
+    """Turns ids into text piece by piece, holding back the first bytes of an unfinished character."""
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, token_id: int) -> str:
+        return self._decoder.decode(self._token_bytes[token_id])
+
+    def finish(self) -> str:
+        """What is left of an unfinished character, as U+FFFD."""
+        return self._decoder.decode(b"", final=True)
+
+
+def require_valid_unicode(text: str) -> str:
+    """``text`` itself.
+
+    Raises:
+        ValueError: it has half a surrogate pair.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"The text has half a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start + 1}, "
+            "which is not a valid character; remove it and try again."
+        ) from error
+    return text
+
+
+def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:
+    """The bytes each token stands for, by id."""
+    byte_of = {character: byte for byte, character in _byte_level_alphabet()}
+    added = backend.get_added_tokens_decoder()
+    table = [b""] * backend.get_vocab_size()
+    for token, token_id in backend.get_vocab().items():
+        if token_id in added:
+            table[token_id] = token.encode("utf-8")
+        else:
+            table[token_id] = bytes(byte_of[character] for character in token)
+    return table
+
+
+def _byte_level_alphabet() -> Iterator[tuple[int, str]]:
+    """GPT-2's printable stand-in for every byte: printable Latin-1 maps to itself, the rest to U+0100 and up."""
+    shifted = 0x100
+    for byte in range(256):
+        if 0x21 <= byte <= 0x7E or 0xA1 <= byte <= 0xAC or 0xAE <= byte <= 0xFF:
+            yield byte, chr(byte)
+        else:
+            yield byte, chr(shifted)
+            shifted += 1

@@ -1,0 +1,45 @@
+"""Small parts that many tests share: a tokenizer, a model, a store with two branches."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from santacoder import checkpoints
+from santacoder.config import SantaCoderConfig
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def random_model(seed: int = 0, **shape: int | bool) -> SantaCoder:
+    """A small model with weights large enough that its logits differ clearly from token to token."""
+    torch.manual_seed(seed)
+    defaults = {"vocab_size": 512, "n_positions": 128, "n_embd": 64, "n_layer": 3, "n_head": 4}
+    return SantaCoder(SantaCoderConfig(**{**defaults, **shape}, initializer_range=0.2)).eval()
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    """Trained on the project's own files: 400 tokens and the special ones."""
+    texts = [path.read_text() for path in sorted(REPOSITORY.glob("santacoder/**/*.py"))]
+    return Tokenizer.train(texts, 400)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A store whose model ``test/tiny`` has the branches ``main`` and ``other``, with different weights."""
+    root = tmp_path_factory.mktemp("store")
+    for seed, branch in enumerate(["main", "other"]):
+        checkpoints.publish(
+            random_model(seed), tokenizer, "test/tiny", branch, step=seed, dtype=torch.float32, store=root
+        )
+    return root

@@ -1,0 +1,257 @@
+"""The engine: what it writes, that company changes nothing, and that slots come back."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from santacoder.engine.engine import Engine, EngineBusy, Stream
+from santacoder.engine.events import Finished, TokenEvent
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.model import SantaCoder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+
+N_SLOTS = 4
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Tokenizer) -> SantaCoder:
+    return random_model(vocab_size=tokenizer.vocab_size + 50)
+
+
+@pytest.fixture(scope="module")
+def engine(model: SantaCoder, tokenizer: Tokenizer) -> Iterator[Engine]:
+    engine = Engine(TorchRunner(model, n_slots=N_SLOTS), tokenizer)
+    yield engine
+    engine.close()
+
+
+def run(engine: Engine, prefix: str, suffix: str | None = None, **sampling: object) -> tuple[str, list[int], Finished]:
+    """Text, ids and last event of a request run to its end."""
+    return collect(engine.submit(CompletionRequest(prefix, suffix, SamplingParams(**sampling))))  # type: ignore[arg-type]
+
+
+def collect(stream: Stream) -> tuple[str, list[int], Finished]:
+    events = list(stream)
+    last = events[-1]
+    assert isinstance(last, Finished)
+    return (
+        "".join(event.text for event in events),
+        [event.id for event in events if isinstance(event, TokenEvent)],
+        last,
+    )
+
+
+def wait_for_free_slots(engine: Engine) -> None:
+    deadline = time.monotonic() + 5
+    while engine.n_free_slots < N_SLOTS:
+        assert time.monotonic() < deadline, "a slot was not given back"
+        time.sleep(0.005)
+
+
+@torch.no_grad()
+def greedy(model: SantaCoder, ids: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
+    """Greedy decoding without a cache, up to the first special token."""
+    written: list[int] = []
+    while len(written) < count and not tokenizer.special_ids.intersection(written):
+        logits = model(torch.tensor([ids + written]))[0, -1, : tokenizer.vocab_size]
+        written.append(int(logits.argmax()))
+    return written
+
+
+def test_greedy_text_is_the_models(engine: Engine, model: SantaCoder, tokenizer: Tokenizer) -> None:
+    for prompt in ("def f(", "x", "import os\n\nclass A:\n"):
+        text, ids, last = run(engine, prompt, temperature=0, max_new_tokens=30)
+        expected = greedy(model, tokenizer.encode(prompt), 30, tokenizer)
+        assert ids == expected
+        assert text == tokenizer.decode(token_id for token_id in expected if token_id not in tokenizer.special_ids)
+        assert last.reason == ("stop" if expected[-1] in tokenizer.special_ids else "length")
+
+
+@pytest.mark.parametrize("order", ["psm", "spm"])
+def test_infilling_prompts_have_the_marks(engine: Engine, model: SantaCoder, tokenizer: Tokenizer, order: str) -> None:
+    prefix, suffix = tokenizer.encode("def f():\n"), tokenizer.encode("    return x\n")
+    start, middle, end = tokenizer.fim_prefix_id, tokenizer.fim_middle_id, tokenizer.fim_suffix_id
+    prompt = {"psm": [start, *prefix, end, *suffix, middle], "spm": [start, end, *suffix, middle, *prefix]}[order]
+    sampling = SamplingParams(temperature=0, max_new_tokens=20)
+    request = CompletionRequest("def f():\n", "    return x\n", sampling, fim_order=order)  # type: ignore[arg-type]
+    assert collect(engine.submit(request))[1] == greedy(model, prompt, 20, tokenizer)
+
+
+def test_special_tokens_typed_by_the_user_stay_text(engine: Engine, model: SantaCoder, tokenizer: Tokenizer) -> None:
+    prompt = "a<fim-middle>b"
+    assert run(engine, prompt, temperature=0, max_new_tokens=10)[1] == greedy(
+        model, tokenizer.encode(prompt), 10, tokenizer
+    )
+
+
+def test_a_seed_gives_the_same_text_alone_and_in_company(engine: Engine) -> None:
+    requests = [
+        CompletionRequest(f"def f{i}(x):\n" * (1 + i), None, SamplingParams(temperature=1.0, top_p=1.0, seed=i))
+        for i in range(12)
+    ]
+    alone = [collect(engine.submit(request)) for request in requests]
+    together = [engine.submit(request) for request in requests]
+    assert [collect(stream) for stream in together] == alone
+    texts = {text for text, _, _ in alone}
+    assert len(texts) == len(requests)
+
+
+def test_a_drawn_seed_is_reported_and_repeats_the_text(engine: Engine) -> None:
+    stream = engine.submit(CompletionRequest("x = ", None, SamplingParams(temperature=1.0)))
+    text = collect(stream)[0]
+    assert run(engine, "x = ", temperature=1.0, seed=stream.seed)[0] == text
+
+
+def test_stop_sequences_cut_the_text_exactly(engine: Engine) -> None:
+    whole, _, _ = run(engine, "def f(", temperature=0, max_new_tokens=40)
+    for start in range(2, len(whole) - 3, 3):
+        sequence = whole[start : start + 3]
+        text, _, last = run(engine, "def f(", temperature=0, max_new_tokens=40, stop=(sequence, "never there"))
+        assert text == whole[: whole.index(sequence)]
+        assert last.reason == "stop"
+
+
+def test_text_held_back_for_a_stop_sequence_is_not_lost(engine: Engine) -> None:
+    whole, _, _ = run(engine, "def f(", temperature=0, max_new_tokens=20)
+    assert run(engine, "def f(", temperature=0, max_new_tokens=20, stop=(whole[-2:] + "@@@",))[0] == whole
+
+
+def test_alternatives_come_with_each_token(engine: Engine) -> None:
+    stream = engine.submit(CompletionRequest("x", None, SamplingParams(temperature=0, top_logprobs=3)))
+    for event in stream:
+        if isinstance(event, TokenEvent):
+            assert len(event.top) == 3
+            assert event.top[0] == (event.id, event.logprob)
+
+
+def test_cancelling_frees_the_slot_and_ends_the_stream(engine: Engine) -> None:
+    stream = engine.submit(CompletionRequest("x", None, SamplingParams(temperature=1.0, max_new_tokens=100)))
+    events = iter(stream)
+    next(events)
+    stream.cancel()
+    *_, last = events
+    assert isinstance(last, Finished) and last.reason in ("cancelled", "stop")
+    wait_for_free_slots(engine)
+
+
+def test_a_waiting_request_can_be_cancelled(engine: Engine) -> None:
+    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=60)
+    streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(N_SLOTS + 2)]
+    streams[-1].cancel()
+    assert collect(streams[-1])[2].reason == "cancelled"
+    for stream in streams[:-1]:
+        assert collect(stream)[2].reason in ("length", "stop")
+    wait_for_free_slots(engine)
+
+
+def test_random_requests_and_cancellations_leave_every_slot_free(engine: Engine) -> None:
+    chance = random.Random(0)
+    threads_before = threading.active_count()
+    for _ in range(150):
+        sampling = SamplingParams(temperature=1.0, max_new_tokens=chance.randint(1, 12))
+        stream = engine.submit(CompletionRequest("x" * chance.randint(1, 300), None, sampling))
+        if chance.random() < 0.5:
+            stream.cancel()
+        else:
+            collect(stream)
+    wait_for_free_slots(engine)
+    assert threading.active_count() == threads_before
+
+
+def test_a_full_waiting_line_is_said(model: SantaCoder, tokenizer: Tokenizer) -> None:
+    engine = Engine(TorchRunner(model, n_slots=1), tokenizer, max_waiting=2)
+    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=60)
+    with pytest.raises(EngineBusy, match="Too many requests are waiting"):
+        for _ in range(50):
+            engine.submit(CompletionRequest("x", None, sampling))
+    engine.close()
+
+
+def test_long_prompts_keep_the_end_of_the_prefix_and_the_start_of_the_suffix(
+    engine: Engine, model: SantaCoder, tokenizer: Tokenizer
+) -> None:
+    prefix, suffix = "".join(f"p{i} = {i}\n" for i in range(300)), "".join(f"s{i} = {i}\n" for i in range(300))
+    stream = engine.submit(CompletionRequest(prefix, None, SamplingParams(temperature=0, max_new_tokens=28)))
+    kept = tokenizer.encode(prefix)[-100:]
+    assert collect(stream)[1] == greedy(model, kept, 28, tokenizer)
+    assert stream.notices == (
+        f"The model reads only the last 100 of {len(tokenizer.encode(prefix)):,} tokens before the cursor.",
+    )
+    stream = engine.submit(CompletionRequest(prefix, suffix, SamplingParams(temperature=0, max_new_tokens=25)))
+    kept_suffix, kept_prefix = tokenizer.encode(suffix)[:25], tokenizer.encode(prefix)[-75:]
+    ids = [
+        tokenizer.fim_prefix_id,
+        *kept_prefix,
+        tokenizer.fim_suffix_id,
+        *kept_suffix,
+        tokenizer.fim_middle_id,
+    ]
+    assert collect(stream)[1] == greedy(model, ids, 25, tokenizer)
+    assert len(stream.notices) == 2
+
+
+def test_more_new_tokens_than_there_is_room_for_is_a_notice(engine: Engine, tokenizer: Tokenizer) -> None:
+    stream = engine.submit(CompletionRequest("x", None, SamplingParams(temperature=1.0, max_new_tokens=1000)))
+    _, ids, last = collect(stream)
+    assert last.reason == "stop" or len(ids) == 128 - len(tokenizer.encode("x"))
+    assert stream.notices == ("The model's context of 128 tokens leaves room for 127 new ones.",)
+
+
+def test_a_million_characters_are_cut_not_refused(engine: Engine) -> None:
+    stream = engine.submit(CompletionRequest("x = 1\n" * 170_000, "y" * 10, SamplingParams(max_new_tokens=5)))
+    assert collect(stream)[2].reason in ("length", "stop")
+    assert "The model reads only the last" in stream.notices[0]
+
+
+@pytest.mark.parametrize(
+    "prefix,suffix,sentence",
+    [
+        ("", None, "There is no code to start from"),
+        ("", "", "There is no code to start from"),
+        ("ab\0c", None, "The prompt has a NUL character at position 3"),
+        ("ab", "\0", "The suffix has a NUL character at position 1"),
+        ("ab\ud800", None, "half a surrogate pair"),
+    ],
+)
+def test_what_cannot_be_a_prompt_is_a_sentence(prefix: str, suffix: str | None, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        CompletionRequest(prefix, suffix)
+
+
+def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(model: SantaCoder, tokenizer: Tokenizer) -> None:
+    runner = TorchRunner(model, n_slots=2)
+    engine = Engine(runner, tokenizer)
+    working = runner.read
+    calls = iter(range(100))
+
+    def fail_at_the_fifth(*arguments: object) -> object:
+        if next(calls) == 5:
+            raise RuntimeError("out of memory")
+        return working(*arguments)  # type: ignore[arg-type]
+
+    runner.read = fail_at_the_fifth  # type: ignore[method-assign, assignment]
+    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=50, seed=1)
+    last = collect(engine.submit(CompletionRequest("x", None, sampling)))[2]
+    assert last == Finished("error", message="The model could not be run: out of memory.")
+    assert engine.n_free_slots == 2
+    assert collect(engine.submit(CompletionRequest("x", None, sampling)))[2].reason in ("length", "stop")
+    engine.close()
+
+
+def test_closing_ends_what_runs(model: SantaCoder, tokenizer: Tokenizer) -> None:
+    engine = Engine(TorchRunner(model), tokenizer)
+    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=120)
+    streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(3)]
+    engine.close()
+    assert {collect(stream)[2].reason for stream in streams} <= {"cancelled", "stop", "length"}
+    with pytest.raises(EngineBusy, match="being unloaded"):
+        engine.submit(CompletionRequest("x"))

@@ -1,0 +1,211 @@
+"""The store: atomic publishing, resolving, and transformers reading it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import REPOSITORY, random_model
+
+
+@pytest.fixture
+def published(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    """A store of its own with one commit of ``test/tiny``, for tests that damage it."""
+    checkpoints.publish(random_model(), tokenizer, "test/tiny", dtype=torch.float32, store=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("multi_query", [True, False])
+def test_what_is_published_is_loaded(tmp_path: Path, tokenizer: Tokenizer, multi_query: bool) -> None:
+    model = random_model(multi_query=multi_query)
+    checkpoints.publish(model, tokenizer, "test/tiny", dtype=torch.float32, store=tmp_path)
+    loaded, loaded_tokenizer = checkpoints.load("test/tiny", store=tmp_path)
+    assert loaded.config.n_kv_head == model.config.n_kv_head and not loaded.training
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+    assert loaded_tokenizer.encode("def f(): 12") == tokenizer.encode("def f(): 12")
+
+
+def test_dtype_is_as_asked(published: Path) -> None:
+    model, _ = checkpoints.load("test/tiny", dtype=torch.bfloat16, store=published)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+
+
+@torch.no_grad()
+def test_transformers_loads_each_branch_by_name(store: Path) -> None:
+    input_ids = torch.tensor([[5, 6, 7, 8]])
+    logits = {}
+    for branch in ("main", "other"):
+        twin = AutoModelForCausalLM.from_pretrained("test/tiny", revision=branch, cache_dir=store)
+        ours, tokenizer = checkpoints.load("test/tiny", branch, store=store)
+        logits[branch] = ours(input_ids)
+        torch.testing.assert_close(twin(input_ids).logits, logits[branch], atol=1e-4, rtol=1e-4)
+        reader = AutoTokenizer.from_pretrained("test/tiny", revision=branch, cache_dir=store)
+        assert reader.encode("x = 1<|endoftext|>") == tokenizer.encode("x = 1<|endoftext|>", allow_special=True)
+        assert reader.eos_token_id == twin.config.eos_token_id == tokenizer.end_of_text_id
+    assert not torch.allclose(logits["main"], logits["other"])
+
+
+def test_a_branch_is_a_list_of_commits(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    shas = [
+        checkpoints.publish(
+            random_model(seed),
+            tokenizer,
+            "a/b",
+            "fim",
+            step=seed,
+            tokens=seed * 10,
+            validation_loss=3.5,
+            store=tmp_path,
+        )
+        for seed in range(3)
+    ]
+    commits = checkpoints.log("a/b", "fim", store=tmp_path)
+    assert [commit.sha for commit in commits] == shas[::-1]
+    assert [(commit.step, commit.tokens, commit.validation_loss) for commit in commits] == [
+        (2, 20, 3.5),
+        (1, 10, 3.5),
+        (0, 0, 3.5),
+    ]
+    assert checkpoints.branches("a/b", store=tmp_path) == {"fim": shas[-1]}
+    assert checkpoints.repositories(tmp_path) == ["a/b"]
+    assert checkpoints.resolve("a/b", shas[0], store=tmp_path).name == shas[0]
+    assert checkpoints.resolve("a/b", shas[0][:10], store=tmp_path).name == shas[0]
+
+
+def test_a_new_branch_begins_a_history_of_its_own(store: Path) -> None:
+    assert len(checkpoints.log("test/tiny", "main", store=store)) == 1
+    assert list(checkpoints.branches("test/tiny", store=store)) == ["main", "other"]
+
+
+@pytest.mark.parametrize("revision", ["nope", "../../etc", "", "main/../main", "0000000", "refs"])
+def test_an_unknown_revision_is_answered_with_the_known_ones(store: Path, revision: str) -> None:
+    with pytest.raises(CheckpointError, match="has no revision .* Its branches are: main, other"):
+        checkpoints.resolve("test/tiny", revision, store=store)
+
+
+@pytest.mark.parametrize("repo_id", ["test/absent", "../x", "a/b/c", "plain", "", "/etc", "a--b/c"])
+def test_an_unknown_model_is_a_sentence(store: Path, repo_id: str) -> None:
+    with pytest.raises(CheckpointError, match="There is no model|is not a model name|is not a checkpoint"):
+        checkpoints.load(repo_id, store=store)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 0.5, 0.99])
+def test_a_truncated_weights_file_is_named(published: Path, keep: float) -> None:
+    weights = checkpoints.resolve("test/tiny", store=published) / "model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or cut short"):
+        checkpoints.load("test/tiny", store=published)
+
+
+def test_a_corrupt_header_is_named(published: Path) -> None:
+    weights = checkpoints.resolve("test/tiny", store=published) / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[8:40] = os.urandom(32)
+    weights.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or cut short"):
+        checkpoints.load("test/tiny", store=published)
+
+
+def test_missing_and_misshapen_tensors_are_named(published: Path) -> None:
+    path = checkpoints.resolve("test/tiny", store=published) / "model.safetensors"
+    weights = load_file(path)
+    name = "transformer.h.1.attn.c_proj.weight"
+    save_file({**weights, name: weights[name][:10].clone()}, path)
+    with pytest.raises(CheckpointError, match=rf"{name} has shape \[10, 64\], but config.json asks for \[64, 64\]"):
+        checkpoints.load("test/tiny", store=published)
+    save_file({key: value for key, value in weights.items() if key != name}, path)
+    with pytest.raises(CheckpointError, match=f"lacks the tensor {name}"):
+        checkpoints.load("test/tiny", store=published)
+
+
+@pytest.mark.parametrize(
+    "file,content,sentence",
+    [
+        ("config.json", "{", "config.json cannot be used"),
+        ("config.json", '{"model_type": "llama"}', "model_type is 'llama'"),
+        ("config.json", "[]", "config.json cannot be used"),
+        ("config.json", None, "config.json is missing"),
+        ("tokenizer.json", "{}", "tokenizer.json is not a readable tokenizer"),
+        ("model.safetensors", None, "model.safetensors is missing"),
+    ],
+)
+def test_a_damaged_or_missing_file_is_named(published: Path, file: str, content: str | None, sentence: str) -> None:
+    path = checkpoints.resolve("test/tiny", store=published) / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(CheckpointError, match=sentence):
+        checkpoints.load("test/tiny", store=published)
+
+
+def test_bad_branch_names_are_refused(published: Path, tokenizer: Tokenizer) -> None:
+    with pytest.raises(CheckpointError, match="is not a branch name"):
+        checkpoints.publish(random_model(), tokenizer, "test/tiny", "../main", store=published)
+
+
+PUBLISHER = """
+import sys, torch
+from pathlib import Path
+from santacoder import checkpoints
+from tests.conftest import random_model
+model, tokenizer = checkpoints.load("test/tiny", store=Path(sys.argv[1]))
+print("ready", flush=True)
+for step in range(1, 10_000):
+    checkpoints.publish(random_model(step), tokenizer, "test/tiny", step=step, store=Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_while_publishing_leaves_the_old_state_or_the_new_one(published: Path) -> None:
+    for attempt in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", PUBLISHER, str(published)], cwd=REPOSITORY, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(0.05 + 0.053 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        model, _ = checkpoints.load("test/tiny", store=published)
+        commits = checkpoints.log("test/tiny", store=published)
+        assert commits[-1].parent is None
+        expected = random_model(commits[0].step).transformer.wte.weight.detach()
+        torch.testing.assert_close(model.transformer.wte.weight, expected, atol=1e-2, rtol=1e-2)
+
+
+def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokenizer: Tokenizer) -> None:
+    """A limit on the size of files stands in for a full disk: both fail the write with an OSError."""
+    before = checkpoints.branches("test/tiny", store=published)
+    script = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from santacoder import checkpoints; from tests.conftest import random_model\n"
+        "store = Path(sys.argv[1]); _, tokenizer = checkpoints.load('test/tiny', store=store)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n    checkpoints.publish(random_model(9), tokenizer, 'test/tiny', store=store)\n"
+        "except OSError as error:\n    print('refused:', error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(published)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert result.stdout.startswith("refused:"), result.stdout + result.stderr
+    assert checkpoints.branches("test/tiny", store=published) == before
+    assert checkpoints.load("test/tiny", store=published)
+    assert not list(published.glob("**/.incomplete*"))
+
+
+def test_the_commit_file_is_plain_json(published: Path) -> None:
+    commit = json.loads((checkpoints.resolve("test/tiny", store=published) / "commit.json").read_text())
+    assert set(commit) == {"branch", "parent", "step", "tokens", "validation_loss", "date"}

@@ -1,0 +1,81 @@
+"""Fill-in-the-middle: the layout of prompts, and that training samples lose nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from santacoder.fim import FimTransform, prompt_ids, split_documents
+from santacoder.tokenizer import Tokenizer
+
+documents = st.lists(
+    st.one_of(st.text(max_size=200), st.sampled_from(["def f():\n    return 1\n" * 5, "x", "", "ünï" * 30])), max_size=4
+)
+
+
+def test_prompts_are_laid_out_as_published(tokenizer: Tokenizer) -> None:
+    text = {
+        order: tokenizer.decode(prompt_ids(tokenizer, *map(tokenizer.encode, ("P", "S")), order))
+        for order in ("psm", "spm")
+    }
+    assert text == {
+        "psm": "<fim-prefix>P<fim-suffix>S<fim-middle>",
+        "spm": "<fim-prefix><fim-suffix>S<fim-middle>P",
+    }
+
+
+def recover(document: np.ndarray, tokenizer: Tokenizer) -> bytes:
+    """The original bytes of a transformed document, up to where its suffix was cut."""
+    ids = document.tolist()
+    if tokenizer.fim_prefix_id not in ids:
+        return tokenizer.decode_bytes(ids)
+    middle_mark, suffix_mark = ids.index(tokenizer.fim_middle_id), ids.index(tokenizer.fim_suffix_id)
+    suffix = [token_id for token_id in ids[suffix_mark + 1 : middle_mark] if token_id != tokenizer.fim_pad_id]
+    # PSM has the prefix before the suffix; SPM has it run on into the middle after the last mark
+    return tokenizer.decode_bytes(ids[1:suffix_mark] + ids[middle_mark + 1 :] + suffix)
+
+
+@given(texts=documents, seed=st.integers(0, 2**32), spm_rate=st.sampled_from([0.0, 0.5, 1.0]))
+def test_every_document_is_recovered_from_its_sample(
+    tokenizer: Tokenizer, texts: list[str], seed: int, spm_rate: float
+) -> None:
+    encoded = [tokenizer.encode(text) for text in texts]
+    window = np.array([token for ids in encoded for token in [*ids, tokenizer.end_of_text_id]], dtype=np.uint16)
+    transform = FimTransform(tokenizer, fim_rate=1.0, spm_rate=spm_rate)
+    result = transform(window, np.random.default_rng(seed))
+    assert result.dtype == window.dtype and result.shape == window.shape
+    before = list(split_documents(window, tokenizer.end_of_text_id))
+    after = list(split_documents(result, tokenizer.end_of_text_id))
+    assert [len(document) for document in before] == [len(document) for document in after]
+    for original, sample in zip(before, after, strict=True):
+        recovered, content = recover(sample, tokenizer), tokenizer.decode_bytes(original.tolist())
+        padded = tokenizer.fim_pad_id in sample
+        untouched = tokenizer.fim_prefix_id not in sample
+        assert recovered == content if padded or untouched else content.startswith(recovered)
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_document_with_room_for_the_marks_loses_only_what_they_take(tokenizer: Tokenizer, seed: int) -> None:
+    original = np.array(tokenizer.encode("for i in range(10):\n    print(i)\n" * 8))
+    sample = FimTransform(tokenizer, fim_rate=1.0)(original, np.random.default_rng(seed))
+    lost = tokenizer.decode_bytes(original.tolist()).removeprefix(recover(sample, tokenizer))
+    # three marks, and what splitting words at the two cuts adds
+    assert len(tokenizer.encode(lost.decode())) <= 3 + 2 * 8
+
+
+def test_rates_and_cuts_are_as_asked(tokenizer: Tokenizer) -> None:
+    document = np.array(tokenizer.encode("abcdefghij " * 40))
+    transform = FimTransform(tokenizer, fim_rate=0.5, spm_rate=0.5)
+    samples = [transform(document, np.random.default_rng(seed)).tolist() for seed in range(2000)]
+    rearranged = [ids for ids in samples if tokenizer.fim_prefix_id in ids]
+    spm = [ids for ids in rearranged if ids[1] == tokenizer.fim_suffix_id and ids[-1] != tokenizer.fim_middle_id]
+    # some documents keep their order because the cuts left no room; PSM with an empty prefix looks like SPM
+    assert len(rearranged) / 2000 == pytest.approx(0.5, abs=0.06)
+    assert len(spm) / len(rearranged) == pytest.approx(0.5, abs=0.06)
+
+
+def test_no_transformation_at_rate_zero(tokenizer: Tokenizer) -> None:
+    window = np.array([*tokenizer.encode("a b c"), tokenizer.end_of_text_id, *tokenizer.encode("d")])
+    assert FimTransform(tokenizer, fim_rate=0.0)(window, np.random.default_rng(0)).tolist() == window.tolist()

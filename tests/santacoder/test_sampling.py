@@ -1,0 +1,98 @@
+"""Sampling against transformers' logits processors and against the distribution it should draw from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from santacoder.sampling import Sampler, SamplingParams, _penalise, candidates
+
+logits_lists = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=60, unique=True)
+
+
+@given(
+    values=logits_lists,
+    temperature=st.floats(0.05, 3),
+    top_k=st.integers(0, 70),
+    top_p=st.floats(0.05, 0.99),
+    penalty=st.floats(0.5, 2),
+)
+def test_candidates_equal_transformers(
+    values: list[float], temperature: float, top_k: int, top_p: float, penalty: float
+) -> None:
+    context = [0, 1, 0]
+    processors = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty), TemperatureLogitsWarper(temperature)])
+    if top_k:
+        processors.append(TopKLogitsWarper(top_k))
+    processors.append(TopPLogitsWarper(top_p))
+    expected = processors(torch.tensor([context]), torch.tensor([values], dtype=torch.float64))[0].softmax(-1).numpy()
+    scores = _penalise(np.array(values, dtype=np.float64), context, penalty)
+    ids, probabilities = candidates(scores, temperature, top_k, top_p)
+    got = np.zeros(len(values))
+    got[ids] = probabilities / probabilities.sum()
+    at_the_edge = np.isclose(np.cumsum(probabilities)[-1], top_p, atol=1e-6)
+    if not at_the_edge:
+        np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_draws_follow_the_distribution() -> None:
+    logits = np.array([2.0, 1.0, 0.5, -1.0, -30.0], dtype=np.float32)
+    sampler = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=3))
+    counts = np.bincount([sampler.choose(logits, []).id for _ in range(100_000)], minlength=5)
+    expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum() * 100_000
+    chi_square = ((counts - expected)[:4] ** 2 / expected[:4]).sum()
+    assert chi_square < 16.27  # 3 degrees of freedom, p = 0.001
+    assert counts[4] == 0
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    sampler = Sampler(SamplingParams(temperature=0))
+    assert sampler.choose(np.array([0.1, 3.0, 2.9], dtype=np.float32), []).id == 1
+
+
+def test_log_probabilities_are_those_of_the_model() -> None:
+    logits = np.random.default_rng(0).normal(size=50).astype(np.float32)
+    choice = Sampler(SamplingParams(temperature=0.3, top_k=2, top_logprobs=5)).choose(logits, [])
+    expected = torch.tensor(logits).double().log_softmax(-1)
+    assert choice.logprob == pytest.approx(expected[choice.id].item(), abs=1e-6)
+    values, ids = expected.topk(5)
+    assert [token_id for token_id, _ in choice.top] == ids.tolist()
+    assert [logprob for _, logprob in choice.top] == pytest.approx(values.tolist(), abs=1e-6)
+
+
+def test_a_drawn_seed_repeats_the_draws() -> None:
+    logits = np.zeros(1000, dtype=np.float32)
+    first = Sampler(SamplingParams(temperature=1.0))
+    again = Sampler(SamplingParams(temperature=1.0, seed=first.seed))
+    assert [first.choose(logits, []).id for _ in range(20)] == [again.choose(logits, []).id for _ in range(20)]
+
+
+@pytest.mark.parametrize(
+    "values,sentence",
+    [
+        ({"temperature": -1}, "temperature must be between 0 and 5, not -1"),
+        ({"temperature": float("nan")}, "temperature must be"),
+        ({"top_p": 0}, "top_p must be above 0"),
+        ({"top_p": 1.5}, "top_p must be"),
+        ({"top_k": -1}, "top_k must be"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be at least 1"),
+        ({"repetition_penalty": 0}, "repetition_penalty must be"),
+        ({"seed": -5}, "seed must be between"),
+        ({"seed": 2**40}, "seed must be between"),
+        ({"stop": ("a", "")}, "stop sequences must not be empty"),
+        ({"top_logprobs": 100}, "top_logprobs must be"),
+    ],
+)
+def test_values_out_of_range_are_sentences(values: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        SamplingParams(**values)
