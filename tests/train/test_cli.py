@@ -1,0 +1,73 @@
+"""``python -m train`` from a folder to a published model, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from santacoder import checkpoints
+from tests.conftest import REPOSITORY
+from train.__main__ import main
+
+SMALL = "--n-layer 1 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 2 --vocab-size 300 --steps 5".split()
+
+
+def test_a_folder_becomes_a_published_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--folder", str(REPOSITORY / "santacoder"), "--output", str(tmp_path / "run"), *SMALL]
+    assert main([*arguments, "--publish", "mine/coder", "--store", str(tmp_path / "store")]) == 0
+    assert "Published mine/coder@main" in capsys.readouterr().out
+    (commit,) = checkpoints.log("mine/coder", store=tmp_path / "store")
+    assert (commit.step, commit.tokens) == (5, 5 * 2 * 64)
+    assert commit.validation_loss is not None and 3 < commit.validation_loss < 7
+    model, tokenizer = checkpoints.load("mine/coder", store=tmp_path / "store")
+    assert model.config.n_positions == 64 and tokenizer.vocab_size <= 305
+    card = (checkpoints.resolve("mine/coder", store=tmp_path / "store") / "README.md").read_text()
+    assert "## Data" in card and "Held out:" in card
+
+
+def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> None:
+    arguments = ["--data", str(packed), "--output", str(tmp_path / "run")]
+    assert main([*arguments, *SMALL]) == 0
+    publish = [*arguments, "--resume", "--publish", "mine/coder", "--store", str(tmp_path / "store")]
+    assert main(publish) == 0
+    assert checkpoints.branches("mine/coder", store=tmp_path / "store").keys() == {"main"}
+
+
+def test_metrics_are_json_lines(tmp_path: Path, packed: Path) -> None:
+    assert main(["--data", str(packed), "--output", str(tmp_path), *SMALL, "--validate-every", "2"]) == 0
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert {"step", "loss", "learning_rate", "gradient_norm", "tokens_per_second"} == set(records[0])
+    assert [record["step"] for record in records if "validation_loss" in record] == [1, 3]
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The sentence ``main`` leaves with."""
+    with pytest.raises(SystemExit) as exit_:
+        main(list(arguments))
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "Traceback" not in error
+    return error
+
+
+def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, single = tmp_path / "empty", tmp_path / "single"
+    empty.mkdir()
+    single.mkdir()
+    (single / "a.py").write_text("def only(one):\n    return one\n")
+    run = str(tmp_path / "run")
+    assert "Found 0 usable source file(s)" in failing(capsys, "--folder", str(empty), "--output", run)
+    assert "Found 1 usable source file(s)" in failing(capsys, "--folder", str(single), "--output", run)
+    assert "Name what to train on" in failing(capsys, "--output", run)
+    assert "absent is not a folder" in failing(capsys, "--folder", str(tmp_path / "absent"), "--output", run)
+    assert "holds no packed data" in failing(capsys, "--data", str(empty), "--output", run)
+    assert "There is no run to resume" in failing(capsys, "--data", str(packed), "--output", run, "--resume")
+    assert "fewer than one sequence" in failing(
+        capsys, "--data", str(packed), "--output", run, "--sequence-length", "1000000", "--batch-size", "1"
+    )
+    assert main(["--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL]) == 0
+    capsys.readouterr()
+    taken = failing(capsys, "--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL)
+    assert "already holds a run: go on with --resume" in taken

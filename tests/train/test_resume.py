@@ -1,0 +1,89 @@
+"""A run that is killed and resumed computes what an unbroken run computes."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import REPOSITORY
+from tests.train.conftest import TINY
+from train.data.pack import load_packed
+from train.loop import train
+
+FLAGS = (
+    "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 60 --precision fp32 "
+    "--validate-every 25 --validation-batches 2 --save-every 7"
+).split()
+
+
+def losses(output: Path) -> list[tuple[int, float | None, float | None]]:
+    records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [(record["step"], record.get("loss"), record.get("validation_loss")) for record in records]
+
+
+def command(packed: Path, output: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "train", "--data", str(packed), "--output", str(output), *flags]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimizer: str) -> None:
+    flags = [*FLAGS, "--optimizer", optimizer]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    subprocess.run(command(packed, unbroken, *flags), cwd=REPOSITORY, check=True, capture_output=True)
+    process = subprocess.Popen(command(packed, broken, *flags), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    metrics, kill_at = broken / "metrics.jsonl", random.randint(8, 40)
+    while process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < kill_at):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(losses(broken)) < len(losses(unbroken))
+    resume = command(packed, broken, "--resume")
+    subprocess.run(resume, cwd=REPOSITORY, check=True, capture_output=True)
+    assert losses(broken) == losses(unbroken)
+    one, other = (torch.load(folder / "state.pt", weights_only=True)["model"] for folder in (unbroken, broken))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: both fail the write with an OSError."""
+    train(TINY, load_packed(packed), tmp_path / "run")
+    before = (tmp_path / "run" / "state.pt").read_bytes()
+    config = tmp_path / "run" / "config.json"
+    config.write_text(config.read_text().replace('"steps": 12', '"steps": 40'))
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
+        "from train.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = command(packed, tmp_path / "run", "--resume")[3:]
+    result = subprocess.run(
+        [sys.executable, "-c", limited, *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "Stopped, because writing failed" in result.stderr and "--resume" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "run" / "state.pt").read_bytes() == before
+    assert not list((tmp_path / "run").glob(".*incomplete"))
+
+
+def test_training_learns(packed: Path, tmp_path: Path) -> None:
+    config = TINY.__class__(**{**vars(TINY), "steps": 80, "learning_rate": 1e-2})
+    trained = train(config, load_packed(packed), tmp_path / "run")
+    first = losses(tmp_path / "run")[0][1]
+    assert first is not None and trained.validation_loss < first - 1
+
+
+def test_bf16_follows_fp32(packed: Path, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        config = TINY.__class__(**{**vars(TINY), "sequence_length": 192, "precision": precision})
+        train(config, load_packed(packed), tmp_path / precision)
+    pairs = zip(losses(tmp_path / "fp32"), losses(tmp_path / "bf16"), strict=True)
+    assert all(abs((one[1] or 0) - (other[1] or 0)) < 0.05 for one, other in pairs)

@@ -1,0 +1,1 @@
+"""From raw source files to a published revision, and its scores."""

@@ -1,0 +1,152 @@
+"""``python -m train``: train a model on source files, and publish it to the store."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
+
+from santacoder import checkpoints
+from train.config import TrainConfig
+from train.data import sources
+from train.data.filters import keep_useful
+from train.data.pack import load_packed, pack
+from train.loop import train
+from train.model_card import model_card
+from train.run_state import RunFolder
+
+EXAMPLES = """
+examples:
+  train on your own code, then use it in the playground:
+    python -m train --folder ~/code --output runs/mine --steps 2000 --publish mine/coder
+    python app.py --model mine/coder
+  go on after a stop, exactly as if there had been none:
+    python -m train --output runs/mine --resume --publish mine/coder
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when done, 1 where training had to stop, 2 for arguments that cannot be used."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        if not args.resume:
+            _require_new_run(args.output)
+        if not args.resume and args.data is None:
+            pack(keep_useful(_files(args)), args.output / "data", vocab_size=args.vocab_size)
+        _run(args)
+    except (ValueError, checkpoints.CheckpointError) as error:
+        parser.exit(2, f"{error}\n")
+    except OSError as error:
+        resume = f"python -m train --output {args.output} --resume"
+        parser.exit(
+            1, f"Stopped, because writing failed: {error}. The last saved state is intact; go on with {resume}\n"
+        )
+    except KeyboardInterrupt:
+        parser.exit(1, f"\nStopped. Go on with: python -m train --output {args.output} --resume\n")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    data = load_packed(args.data or args.output / "data")
+    config = TrainConfig(**{field.name: getattr(args, field.name) for field in dataclasses.fields(TrainConfig)})
+    if args.resume:
+        config = RunFolder(args.output).config()
+    trained = train(config, data, args.output, resume=args.resume)
+    print(f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token.")
+    if args.publish:
+        sha = checkpoints.publish(
+            trained.model,
+            data.tokenizer,
+            args.publish,
+            args.branch,
+            step=config.steps,
+            tokens=trained.tokens,
+            validation_loss=round(trained.validation_loss, 4),
+            files={"README.md": model_card(args.publish, config, trained, data)},
+            store=args.store,
+        )
+        print(f"Published {args.publish}@{args.branch} as commit {sha[:12]}.")
+
+
+def _files(args: argparse.Namespace) -> Iterator[sources.SourceFile]:
+    """Files of all the sources that were named.
+
+    Raises:
+        ValueError: none was named, or a named folder does not exist.
+    """
+    if not (args.folder or args.standard_library or args.packages):
+        raise ValueError("Name what to train on: --folder, --standard-library, --packages or --data.")
+    for folder in [*args.folder, *args.packages]:
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is not a folder.")
+    parts: list[Iterator[sources.SourceFile]] = [sources.folder(folder) for folder in args.folder]
+    if args.standard_library:
+        parts.append(sources.standard_library())
+    parts.extend(sources.installed_packages(folder) for folder in args.packages)
+    return itertools.chain.from_iterable(parts)
+
+
+def _require_new_run(output: Path) -> None:
+    if RunFolder(output).state.exists():
+        raise ValueError(f"{output} already holds a run: go on with --resume, or choose another --output.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("what to train on (may be combined)")
+    source.add_argument("--folder", type=Path, action="append", default=[], help="a folder with source code")
+    source.add_argument("--standard-library", action="store_true", help="the standard library of this Python")
+    source.add_argument(
+        "--packages",
+        type=Path,
+        action="append",
+        default=[],
+        nargs="?",
+        const=sources.environment(),
+        metavar="DIR",
+        help="permissively licensed packages installed in a site-packages folder (default: this environment's)",
+    )
+    source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
+    source.add_argument("--vocab-size", type=int, default=4096, help="tokens of the tokenizer trained (default: 4096)")
+    result = parser.add_argument_group("where the results go")
+    result.add_argument("--output", type=Path, required=True, help="folder of the run: state, metrics, packed data")
+    result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")
+    result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
+    result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
+    result.add_argument(
+        "--store",
+        type=Path,
+        default=checkpoints.DEFAULT_STORE,
+        help="folder of published models (default: %(default)s)",
+    )
+    _add_config_flags(parser.add_argument_group("model, objective, optimiser, schedule"))
+    return parser
+
+
+def _add_config_flags(group: argparse._ArgumentGroup) -> None:
+    """A flag for each field of :class:`TrainConfig`."""
+    hints = get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        flag, hint = "--" + field.name.replace("_", "-"), hints[field.name]
+        if hint is bool:
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=field.default, help=f"(default: {field.default})"
+            )
+        elif get_origin(hint) is not None:
+            group.add_argument(flag, choices=get_args(hint), default=field.default, help="(default: %(default)s)")
+        else:
+            group.add_argument(flag, type=hint, default=field.default, metavar="N", help="(default: %(default)s)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Which installed packages may be learned from, judged by their metadata; which files say otherwise."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import Distribution
+
+# SPDX identifiers and the free-text spellings found in wheels
+_PERMISSIVE = re.compile(
+    r"\b(mit|mit-cmu|bsd|0bsd|apache|isc|psf|psfl|zlib|unlicense|hpnd|zpl|bsl-1\.0|python software foundation|"
+    r"public domain|cc0|boost)\b",
+    re.IGNORECASE,
+)
+_COPYLEFT = re.compile(r"\b(a?gpl|lgpl|mpl|epl|cddl|eupl|cecill|gnu|mozilla|proprietary|nvidia|cc-by)", re.IGNORECASE)
+_COPYLEFT_HEADER = re.compile(
+    r"GNU\s+(?:Lesser\s+|Library\s+|Affero\s+)?(?:General|Library)\s+Public\s+Licen[cs]e"
+    r"|Mozilla\s+Public\s+License|SPDX-License-Identifier:.*(?:GPL|MPL|EPL|CDDL)",
+    re.IGNORECASE,
+)
+
+
+def permissive_licence(distribution: Distribution) -> str | None:
+    """The package's licence as it states it, or None where that is absent or anything but permissive."""
+    metadata = distribution.metadata
+    classifiers = [value for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")]
+    stated = metadata["License-Expression"] or " / ".join(c.rsplit("::", 1)[-1].strip() for c in classifiers)
+    if not stated:
+        # older wheels paste the whole text here; its first line names the licence
+        stated = next((line for line in (metadata["License"] or "").splitlines() if line.strip()), "").strip()
+    if not _PERMISSIVE.search(stated) or _COPYLEFT.search(stated):
+        return None
+    return stated[:80]
+
+
+def has_copyleft_header(text: str) -> bool:
+    """Whether the first lines of a file put it under a copyleft licence, whatever its package says."""
+    return _COPYLEFT_HEADER.search(text[:4000]) is not None

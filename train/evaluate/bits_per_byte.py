@@ -1,0 +1,77 @@
+"""How well a model predicts source files, in bits per byte, beside what ``xz -9`` makes of the same bytes."""
+
+from __future__ import annotations
+
+import lzma
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from santacoder.fim import split_documents
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+from train.data.pack import PackedData
+from train.loss import next_token_loss
+
+_BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class BitsPerByte:
+    """``model`` and ``xz`` in bits per byte of the ``n_bytes`` measured."""
+
+    model: float
+    xz: float
+    n_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        return self.model / self.xz
+
+
+def held_out_documents(data: PackedData) -> list[bytes]:
+    """The validation files of a packed folder, as they were on disk."""
+    pieces = split_documents(np.asarray(data.validation), data.tokenizer.end_of_text_id)
+    return [data.tokenizer.decode_bytes(piece.tolist()) for piece in pieces if len(piece)]
+
+
+def measure(model: SantaCoder, tokenizer: Tokenizer, documents: Sequence[bytes]) -> BitsPerByte:
+    """Score ``documents``, concatenated in their order, with ``model`` and with xz.
+
+    Each token is predicted once, from at least half the model's context (the first ones from what there is); the
+    end-of-text marks between files count towards the model's bits, not towards the bytes.
+    """
+    ids = []
+    for encoded in tokenizer.encode_batch([document.decode("utf-8") for document in documents]):
+        ids += [tokenizer.end_of_text_id, *encoded]
+    content = b"".join(documents)
+    return BitsPerByte(
+        model=_total_nats(model, np.array(ids)) / math.log(2) / len(content),
+        xz=len(lzma.compress(content, preset=9)) * 8 / len(content),
+        n_bytes=len(content),
+    )
+
+
+@torch.no_grad()
+def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
+    """Negative log-likelihood of ``ids[1:]``, in windows that overlap by half."""
+    length = min(model.config.n_positions, len(ids) - 1)
+    stride = max(1, length // 2)
+    starts = list(range(0, len(ids) - 1 - length, stride)) + [len(ids) - 1 - length]
+    inputs = torch.from_numpy(np.stack([ids[start : start + length] for start in starts]))
+    targets = torch.from_numpy(np.stack([ids[start + 1 : start + length + 1] for start in starts]))
+    for row in range(1, len(starts)):
+        targets[row, : length - (starts[row] - starts[row - 1])] = -100  # the window before has predicted these
+    device = next(model.parameters()).device
+    total = 0.0
+    for rows in tqdm(torch.arange(len(starts)).split(_BATCH_SIZE), desc="scoring", unit=" batches"):
+        counted = int((targets[rows] != -100).sum())
+        with torch.autocast(device.type, torch.bfloat16):
+            hidden_states = model.transformer(inputs[rows].to(device)).bfloat16()
+        loss = next_token_loss(hidden_states, model.transformer.wte.weight, targets[rows].to(device))
+        total += loss.item() * counted
+    return total
