@@ -1,0 +1,50 @@
+"""Settings of the server: command-line options, or the environment as ``SANTACODER_HOST`` and so on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from santacoder.checkpoints import DEFAULT_STORE
+
+
+class Settings(BaseSettings):
+    """Options of ``python app.py``. An option on the command line goes before the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="SANTACODER_")
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    model: str = "santacoder/nano"
+    revision: str = "main"
+    runner: Literal["auto", "torch", "onnx"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    store: Path = DEFAULT_STORE
+
+
+def parse_settings(arguments: list[str] | None = None) -> Settings:
+    """Settings from the command line and the environment."""
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Serve the SantaCoder playground. Every option can also be set in the environment, "
+        "as SANTACODER_HOST, SANTACODER_PORT and so on.",
+        argument_default=argparse.SUPPRESS,
+    )
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    parser.add_argument("--host", help=f"address to listen on (default: {defaults['host']})")
+    parser.add_argument("--port", type=int, help=f"port to listen on (default: {defaults['port']})")
+    parser.add_argument("--model", help=f"model shown first (default: {defaults['model']})")
+    parser.add_argument("--revision", help=f"branch or commit shown first (default: {defaults['revision']})")
+    parser.add_argument(
+        "--runner",
+        choices=["auto", "torch", "onnx"],
+        help="what computes the model (default: auto, the fastest there is)",
+    )
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], help="where (default: auto, a GPU if there is one)"
+    )
+    parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
+    return Settings(**vars(parser.parse_args(arguments)))

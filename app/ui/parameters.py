@@ -1,0 +1,67 @@
+"""The sampling parameters, shared by the panes."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from santacoder.sampling import MAX_SEED, SamplingParams
+
+
+def parameter_controls() -> list[gr.components.Component]:
+    """Controls in the order :func:`sampling_params` takes their values."""
+    defaults = SamplingParams()
+    with gr.Accordion("Parameters"):
+        return [
+            gr.Slider(
+                1, 512, defaults.max_new_tokens, step=1, label="New tokens", info="Stops after this many at the latest."
+            ),
+            gr.Slider(
+                0, 2, defaults.temperature, step=0.05, label="Temperature", info="0 always takes the likeliest token."
+            ),
+            gr.Slider(
+                0.05,
+                1,
+                defaults.top_p,
+                step=0.05,
+                label="Top-p",
+                info="Draws from the likeliest tokens up to this sum.",
+            ),
+            gr.Slider(0, 200, defaults.top_k, step=1, label="Top-k", info="Draws from this many tokens; 0 for all."),
+            gr.Slider(
+                1, 2, defaults.repetition_penalty, step=0.05, label="Repetition penalty", info="1 allows repetition."
+            ),
+            gr.Textbox("", label="Seed", info="The same seed gives the same text; empty draws one."),
+            gr.Textbox("", label="Stop sequences", info="One a line; \\n stands for a line break.", lines=2),
+        ]
+
+
+def sampling_params(
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+    repetition_penalty: float,
+    seed: str,
+    stop: str,
+) -> SamplingParams:
+    """The parameters as the controls show them.
+
+    Raises:
+        ValueError: a value out of range; the message is a sentence for the user.
+    """
+    return SamplingParams(
+        max_new_tokens=int(max_new_tokens),
+        temperature=temperature,
+        top_p=top_p,
+        top_k=int(top_k),
+        repetition_penalty=repetition_penalty,
+        seed=_seed(seed),
+        stop=tuple(line.replace("\\n", "\n") for line in stop.splitlines() if line),
+    )
+
+
+def _seed(text: str) -> int | None:
+    text = text.strip()
+    if text and not text.isdecimal():
+        raise ValueError(f"The seed must be a whole number from 0 to {MAX_SEED}, or empty, not {text[:40]!r}.")
+    return int(text) if text else None

@@ -1,0 +1,102 @@
+"""A real server on loopback and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import REPOSITORY, random_model
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# as root in a container; and nothing Chromium would fetch by itself
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    store: Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
+    """``python app.py`` with ``options``, once it answers."""
+    port = free_port()
+    command = [sys.executable, "app.py", "--port", str(port), *options]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"})
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return process, url
+        except (urllib.error.URLError, TimeoutError):
+            assert process.poll() is None, f"the server ended with code {process.returncode}"
+            time.sleep(0.1)
+    raise AssertionError("the server did not answer")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Iterator[Server]:
+    """A server whose model ``test/tiny`` writes nonsense, for long enough to be stopped, on two branches."""
+    store = tmp_path_factory.mktemp("browser-store")
+    for seed, branch in enumerate(["main", "other"]):
+        model = random_model(seed, n_positions=1024, n_layer=8, n_embd=256)
+        with torch.no_grad():  # special tokens would end the text
+            model.transformer.wte.weight[sorted(tokenizer.special_ids)] = 0
+        checkpoints.publish(model, tokenizer, "test/tiny", branch, store=store)
+    process, url = start_server("--model", "test/tiny", "--store", str(store))
+    yield Server(url, store)
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        if CHROMIUM is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("there is no Chromium on this machine; make test installs one where it can")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, server: Server) -> Iterator[Page]:
+    """The playground, freshly opened; the test fails if a script on it does."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    yield page
+    context.close()
+    assert not failures

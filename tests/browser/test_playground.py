@@ -1,0 +1,247 @@
+"""The page as a person uses it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.ui.infill import MARK
+from santacoder import checkpoints
+from tests.browser.conftest import Server
+from tests.conftest import random_model
+
+FINISHED = re.compile(r"seed \d+")
+
+
+def write(page: Page, pane: str, code: str) -> None:
+    """Replace what is in the editor, by the keyboard."""
+    content = page.locator(f"#{pane}-editor .cm-content")
+    content.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.keyboard.insert_text(code)
+
+
+def read(page: Page, pane: str) -> str:
+    """The lines of the editor that are drawn."""
+    return "\n".join(page.locator(f"#{pane}-editor .cm-line").all_inner_texts())
+
+
+def set_parameter(page: Page, label: str, value: str) -> None:
+    field = page.locator("#parameters").get_by_label(label, exact=False).first
+    field.fill(value)
+    field.press("Tab")
+
+
+def run(page: Page, pane: str) -> str:
+    """Press Run and wait for the end; the line below the editor."""
+    status = page.locator(f"#{pane}-status .status").first
+    before = status.inner_text()
+    page.locator(f"#{pane}-run").click()
+    expect(status).not_to_have_text(before)
+    expect(status).to_have_text(FINISHED, timeout=30_000)
+    return status.inner_text()
+
+
+def open_infill(page: Page) -> None:
+    page.get_by_role("tab", name="Fill in the middle").click()
+    expect(page.locator("#infill-run")).to_be_visible()
+
+
+def test_typed_code_is_continued_where_it_stands(page: Page) -> None:
+    write(page, "complete", "def add(a, b):")
+    set_parameter(page, "number input for New tokens", "12")
+    status = run(page, "complete")
+    assert re.search(r"first token \d+ ms · \d+ tokens/s · 12 tokens · reached the limit", status)
+    assert "test/tiny@main (torch, fp32, cpu)" in status
+    assert read(page, "complete").startswith("def add(a, b):")
+    assert len(read(page, "complete")) > len("def add(a, b):")
+
+
+def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
+    write(page, "complete", "x = 1")
+    set_parameter(page, "number input for New tokens", "512")
+    page.locator("#complete-run").click()
+    expect(page.locator("#complete-run")).to_be_disabled()
+    lengths = set()
+    for _ in range(5):
+        lengths.add(page.locator("#complete-status").inner_text())
+        page.wait_for_timeout(60)
+    assert len(lengths) > 1, "the timing line did not move"
+    page.locator("#complete-stop").click()
+    expect(page.locator("#complete-run")).to_be_enabled()
+    kept = read(page, "complete")
+    assert kept.startswith("x = 1") and len(kept) > len("x = 1")
+    page.wait_for_timeout(400)
+    assert read(page, "complete") == kept, "text came in after Stop"
+    count = re.search(r"(\d+) tokens?$", page.locator("#complete-status").inner_text())
+    assert count and int(count[1]) < 512
+
+
+def test_undo_brings_the_prompt_back(page: Page) -> None:
+    write(page, "complete", "y = 2")
+    set_parameter(page, "number input for New tokens", "8")
+    run(page, "complete")
+    assert read(page, "complete") != "y = 2"
+    page.locator("#complete-undo").click()
+    expect(page.locator("#complete-editor .cm-line").first).to_have_text("y = 2")
+    assert read(page, "complete") == "y = 2"
+
+
+def test_the_gap_is_filled_between_prefix_and_suffix(page: Page) -> None:
+    open_infill(page)
+    write(page, "infill", f"before = 1\nx = {MARK}\nafter = 2")
+    set_parameter(page, "number input for New tokens", "10")
+    run(page, "infill")
+    filled = read(page, "infill")
+    assert filled.startswith("before = 1\nx = ") and filled.endswith("\nafter = 2")
+    assert MARK not in filled and len(filled) > len("before = 1\nx = \nafter = 2")
+
+
+@pytest.mark.parametrize("code,sentence", [("no mark", "no such mark"), (f"{MARK} {MARK}", "has it 2 times")])
+def test_a_mark_missing_or_given_twice_is_said_and_the_code_kept(page: Page, code: str, sentence: str) -> None:
+    open_infill(page)
+    write(page, "infill", code)
+    page.locator("#infill-run").click()
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
+    assert read(page, "infill") == code
+    expect(page.locator("#infill-run")).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    "code,sentence", [("", "There is no code to start from"), ("a\0b", "NUL character at position 2")]
+)
+def test_a_prompt_that_cannot_be_run_is_said(page: Page, code: str, sentence: str) -> None:
+    write(page, "complete", "replaced")
+    write(page, "complete", code)
+    page.locator("#complete-run").click()
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
+
+
+def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "Temperature", "0")
+    texts = []
+    for branch in ("main", "other", "main"):
+        page.locator("#revision input").click()
+        page.get_by_role("option", name=branch).click()
+        write(page, "complete", "def f(")
+        assert f"test/tiny@{branch}" in run(page, "complete")
+        texts.append(read(page, "complete"))
+    assert texts[0] == texts[2] != texts[1]
+
+
+def test_an_unknown_revision_is_said_with_those_there_are(page: Page) -> None:
+    page.locator("#revision input").fill("nope")
+    page.locator("#revision input").press("Enter")
+    page.locator("#complete-run").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "test/tiny has no revision 'nope'. Its branches are: main, other."
+    )
+
+
+def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload(page: Page, server: Server) -> None:
+    _, tokenizer = checkpoints.load("test/tiny", store=server.store)
+    checkpoints.publish(random_model(7), tokenizer, "test/tiny", "tuned", store=server.store)
+    try:
+        page.reload()
+        page.locator("#revision input").click()
+        expect(page.get_by_role("option", name="tuned")).to_be_visible()
+    finally:
+        (server.store / "models--test--tiny" / "refs" / "tuned").unlink()
+
+
+def test_a_seed_repeats_the_text(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "Temperature", "1")
+    set_parameter(page, "Seed", "42")
+    texts = []
+    for _ in range(2):
+        write(page, "complete", "z")
+        assert "seed 42" in run(page, "complete")
+        texts.append(read(page, "complete"))
+    assert texts[0] == texts[1]
+    set_parameter(page, "Seed", "minus one")
+    page.locator("#complete-run").click()
+    expect(page.get_by_role("alert")).to_contain_text("The seed must be a whole number")
+
+
+@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+def test_the_keyboard_runs(page: Page, keys: str) -> None:
+    set_parameter(page, "number input for New tokens", "6")
+    write(page, "complete", "k = 1")
+    page.keyboard.press(keys)
+    expect(page.locator("#complete-status")).to_have_text(FINISHED, timeout=30_000)
+    assert read(page, "complete").startswith("k = 1")
+
+
+def test_what_the_model_writes_is_never_markup(page: Page) -> None:
+    write(page, "complete", '<img src=x onerror="document.title=1"><script>document.title=1</script>')
+    set_parameter(page, "number input for New tokens", "4")
+    run(page, "complete")
+    page.locator("#revision input").fill("<b onclick=1>x</b>")
+    page.locator("#revision input").press("Enter")
+    page.locator("#complete-run").click()
+    expect(page.get_by_role("alert")).to_contain_text("<b onclick=1>x</b>")
+    assert page.title() == "SantaCoder"
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_no_pane_is_wider_than_the_window(chromium: Browser, server: Server, width: int) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    for name in ("Complete", "Fill in the middle"):
+        page.get_by_role("tab", name=name).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_panes_are_drawn_in_light_and_dark(
+    chromium: Browser, server: Server, scheme: str, request: pytest.FixtureRequest
+) -> None:
+    """Leaves screenshots in ``test-results`` for whoever wants to look."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    folder = Path(str(request.config.rootpath)) / "test-results"
+    page.screenshot(path=folder / f"complete-{scheme}.png")
+    open_infill(page)
+    page.screenshot(path=folder / f"infill-{scheme}.png")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
+    assert (brightness < 80) == (scheme == "dark")
+    page.close()
+
+
+def test_the_page_asks_no_other_host(chromium: Browser, server: Server) -> None:
+    page = chromium.new_page()
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if "//" in request.url[:8] else None)
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    page.wait_for_timeout(500)
+    assert hosts == {server.url.split("//")[1]}
+    page.close()
+
+
+def test_closing_the_page_stops_its_request(chromium: Browser, server: Server) -> None:
+    """Every slot is taken by a page that goes away; a new one is served all the same, and soon."""
+    for _ in range(9):
+        page = chromium.new_page()
+        page.goto(server.url)
+        page.wait_for_selector("#complete-run")
+        set_parameter(page, "number input for New tokens", "512")
+        page.locator("#complete-run").click()
+        expect(page.locator("#complete-status")).to_contain_text("first token")
+        page.close()
+    page = chromium.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    set_parameter(page, "number input for New tokens", "5")
+    assert "5 tokens" in run(page, "complete")
+    page.close()
