@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint format nano clean
+
+demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
+	$(RUN) app.py
+
+test: $(VENV)/.test  ## run the whole suite
+	bash tests/browser/install_chromium.sh $(RUN)
+	$(RUN) -m pytest
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.test
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+nano: $(VENV)/.runtime  ## train santacoder/nano again
+	PYTHON=$(RUN) bash recipes/nano.sh
+
+clean:
+	rm -rf $(VENV) test-results
+
+$(VENV)/.runtime: requirements.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed; name one with: make PYTHON=python3.12')"
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.test: $(VENV)/.runtime requirements-test.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@
