@@ -24,6 +24,8 @@ _SECONDS_TO_FINISH = 5
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped. Exit code 0 after a stop, 1 where the server could not start."""
     settings = parse_settings(arguments)
+    # SIGTERM is how services are stopped, so it is no failure; uvicorn raises it once more after its own clean stop
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = _listen(settings.host, settings.port)
         models = Models(settings)
@@ -61,8 +63,6 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
 def _serve(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM, then let those under way finish for a few seconds."""
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_FINISH)
-    # uvicorn raises the signal once more after its clean stop, which would end the process as if it had been killed
-    signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 

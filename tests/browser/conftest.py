@@ -60,6 +60,7 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
         except (urllib.error.URLError, TimeoutError):
             assert process.poll() is None, f"the server ended with code {process.returncode}"
             time.sleep(0.1)
+    process.kill()
     raise AssertionError("the server did not answer")
 
 

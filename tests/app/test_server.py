@@ -1,0 +1,91 @@
+"""Starting the server, and the sentences it leaves with where it cannot."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.models import Models
+from app.settings import Settings, parse_settings
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from tests.conftest import REPOSITORY
+
+
+def start(*options: str) -> subprocess.CompletedProcess[str]:
+    """``python app.py`` with options it cannot start with."""
+    return subprocess.run(
+        [sys.executable, "app.py", *options], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_a_port_in_use_is_one_sentence(store: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = start("--port", str(port), "--store", str(store), "--model", "test/tiny")
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert f"Cannot listen on 127.0.0.1:{port}" in result.stderr and "--port" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options,sentence",
+    [
+        (["--model", "test/absent"], "There is no model 'test/absent'"),
+        (["--model", "test/tiny", "--revision", "nope"], "has no revision 'nope'. Its branches are: main, other."),
+        (["--model", "test/tiny", "--runner", "onnx"], "has no ONNX graph"),
+        (["--host", "not an address"], "Cannot listen on not an address"),
+    ],
+)
+def test_what_cannot_be_served_is_one_sentence(store: Path, options: list[str], sentence: str) -> None:
+    result = start("--port", "0", "--store", str(store), *options)
+    assert result.returncode == 1
+    assert sentence in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_help_names_the_options() -> None:
+    result = start("--help")
+    assert result.returncode == 0
+    for option in ("--host", "--port", "--model", "--revision", "--runner", "--device"):
+        assert option in result.stdout
+
+
+def test_a_stop_is_clean(store: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0", "--store", str(store), "--model", "test/tiny"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "http://127.0.0.1:" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+
+
+def test_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SANTACODER_PORT", "9001")
+    monkeypatch.setenv("SANTACODER_HOST", "0.0.0.0")
+    settings = parse_settings(["--port", "9002"])
+    assert (settings.host, settings.port, settings.runner) == ("0.0.0.0", 9002, "auto")
+
+
+def test_a_revision_is_loaded_once_and_a_failed_load_leaves_the_others(store: Path) -> None:
+    models = Models(Settings(store=store, model="test/tiny", device="cpu"))
+    main = models.get("test/tiny", "main")
+    with pytest.raises(CheckpointError):
+        models.get("test/tiny", "nope")
+    assert models.get("test/tiny", "main").engine is main.engine
+    assert models.get("test/tiny", main.sha).engine is main.engine
+    assert models.get("test/tiny", "other").engine is not main.engine
+    sampling = SamplingParams(max_new_tokens=3)
+    assert list(main.engine.submit(CompletionRequest("x", sampling=sampling)))
+    models.close()

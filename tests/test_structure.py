@@ -1,0 +1,39 @@
+"""The floors of the house: who may import whom (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+FORBIDDEN = {
+    "santacoder": {"train", "export", "app", "gradio", "fastapi", "onnxruntime"},
+    "train": {"export", "app", "gradio", "fastapi", "onnxruntime"},
+    "app": {"onnxruntime"},
+}
+FILES = [path for floor in FORBIDDEN for path in sorted((REPOSITORY / floor).rglob("*.py"))]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top-level names of the modules a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_imports_go_down(path: Path) -> None:
+    floor = path.relative_to(REPOSITORY).parts[0]
+    assert FORBIDDEN[floor].isdisjoint(imported(path))
+
+
+def test_the_layout_is_the_documented_one() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    undocumented = [path.name for path in FILES if path.name != "__init__.py" and path.name not in text]
+    assert not undocumented

@@ -1,0 +1,57 @@
+"""Packing: the split by package, and that the tokens are the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from santacoder.fim import split_documents
+from train.data.pack import choose_validation, load_packed, pack
+from train.data.sources import SourceFile
+
+sizes = st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 10**6), min_size=2, max_size=60)
+
+
+@given(sizes=sizes)
+def test_something_is_held_out_and_something_is_left(sizes: dict[str, int]) -> None:
+    held_out = choose_validation(sizes)
+    assert held_out and held_out < sizes.keys()
+    assert choose_validation(dict(reversed(sizes.items()))) == held_out
+
+
+def test_no_single_package_dominates_a_large_corpus() -> None:
+    sizes = {f"package{number}": 1_000_000 + number for number in range(1000)} | {"giant": 10**9}
+    held_out = choose_validation(sizes)
+    assert "giant" not in held_out
+    assert 0.014 < sum(sizes[name] for name in held_out) / sum(sizes.values()) < 0.02
+
+
+def test_packed_tokens_are_the_files_of_their_side(tmp_path: Path) -> None:
+    files = [
+        SourceFile(f"package{number % 7}", "1.0", "MIT", f"{number}.py", "python", f"def f{number}():\n    '''é'''\n")
+        for number in range(50)
+    ]
+    pack(files, tmp_path, vocab_size=300)
+    data = load_packed(tmp_path)
+    side = {package.name: package.split for package in data.packages}
+    assert sum(package.files for package in data.packages) == 50
+    for split, tokens in (("train", data.train), ("validation", data.validation)):
+        texts = [data.tokenizer.decode(ids.tolist()) for ids in split_documents(tokens, data.tokenizer.end_of_text_id)]
+        assert texts == [file.text for file in files if side[file.package] == split] + [""]
+
+
+def test_a_large_vocabulary_gets_wider_integers(tmp_path: Path) -> None:
+    words = [f"word{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10 % 10]}{chr(0x4E00 + i)}" for i in range(3000)]
+    files = [SourceFile(f"p{n}", "", "MIT", "a.py", "python", " ".join(words) + f" {n}") for n in range(2)]
+    pack(files, tmp_path, vocab_size=400)
+    assert load_packed(tmp_path).train.dtype == "<u2"
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_files_are_said(tmp_path: Path, count: int) -> None:
+    files = [SourceFile("p", "", "MIT", "a.py", "python", "x = 1\n")] * count
+    with pytest.raises(ValueError, match=f"Found {count} usable source file"):
+        pack(files, tmp_path, vocab_size=300)

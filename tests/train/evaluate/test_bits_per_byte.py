@@ -1,0 +1,65 @@
+"""Bits per byte against a token-by-token sum, and against the xz program."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+from train.data.pack import load_packed
+from train.evaluate.__main__ import main
+from train.evaluate.bits_per_byte import held_out_documents, measure
+
+DOCUMENTS = [b"def f(x):\n    return x + 1\n" * 9, "é = 'ünïcode'\n".encode() * 3, b"import os\n"]
+
+
+@torch.no_grad()
+def test_every_token_is_scored_once_with_at_least_half_the_context(tokenizer: Tokenizer) -> None:
+    model = random_model(n_positions=32)
+    ids: list[int] = []
+    for document in DOCUMENTS:
+        ids += [tokenizer.end_of_text_id, *tokenizer.encode(document.decode())]
+    nats = 0.0
+    starts = [*range(0, len(ids) - 33, 16), len(ids) - 33]
+    for position in range(1, len(ids)):
+        start = next(start for start in starts if position <= start + 32)
+        logits = model(torch.tensor([ids[start:position]]))[0, -1]
+        nats -= logits.log_softmax(-1)[ids[position]].item()
+    expected = nats / math.log(2) / sum(map(len, DOCUMENTS))
+    assert measure(model, tokenizer, DOCUMENTS).model == pytest.approx(expected, rel=0.01)  # scored in bf16
+
+
+@pytest.mark.skipif(shutil.which("xz") is None, reason="there is no xz program to compare with")
+def test_xz_is_what_the_program_makes_of_the_files(tokenizer: Tokenizer) -> None:
+    packed = subprocess.run(["xz", "-9", "--stdout"], input=b"".join(DOCUMENTS), capture_output=True, check=True).stdout
+    score = measure(random_model(), tokenizer, DOCUMENTS)
+    assert score.xz * score.n_bytes / 8 == pytest.approx(len(packed), abs=8)
+    assert score.ratio == score.model / score.xz
+
+
+def test_held_out_documents_are_the_validation_files(packed: Path) -> None:
+    data = load_packed(packed)
+    documents = held_out_documents(data)
+    assert sum(map(len, documents)) == sum(package.bytes for package in data.packages if package.split == "validation")
+
+
+def test_the_command_prints_json(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bits-per-byte", "test/tiny", "--revision", "other", "--data", str(packed), "--store", str(store)]
+    assert main(arguments) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["model"] == "test/tiny@other"
+    assert result["ratio"] == pytest.approx(result["bits_per_byte"] / result["xz_bits_per_byte"], rel=1e-3)
+
+
+def test_an_unknown_model_is_a_sentence(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["bits-per-byte", "test/absent", "--data", str(packed), "--store", str(store)])
+    assert exit_.value.code == 2
+    assert "There is no model 'test/absent'" in capsys.readouterr().err
