@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app.models import Models
+from app.ui.editor import CodeEditor
 from app.ui.pane import run_and_stop
 from app.ui.parameters import sampling_params
-from app.ui.streaming import Progress, error_line, stream_progress
+from app.ui.streaming import Progress, failure, stream_progress
 from santacoder.engine.request import CompletionRequest
 
 EXAMPLE = '''import os
@@ -30,12 +31,8 @@ def complete_pane(
         try:
             request = CompletionRequest(code, sampling=sampling_params(*values))
         except ValueError as error:
-            yield Progress(code, error_line(str(error)), running=False)
-            return
-        for progress in stream_progress(models, repo_id, revision_name, request):
-            yield Progress(code + progress.text, progress.status, progress.running)
+            return iter([failure(error)])
+        return stream_progress(models, repo_id, revision_name, request)
 
-    editor = gr.Code(
-        EXAMPLE, language="python", lines=16, max_lines=30, label="Code", elem_id="complete-editor", interactive=True
-    )
+    editor = CodeEditor(EXAMPLE, label="Code", elem_id="complete-editor")
     run_and_stop("complete", complete, editor, [editor, model, revision, *parameters])

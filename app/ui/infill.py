@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 
 from app.models import Models
+from app.ui.editor import CodeEditor
 from app.ui.pane import run_and_stop
 from app.ui.parameters import sampling_params
-from app.ui.streaming import Progress, error_line, stream_progress
+from app.ui.streaming import Progress, failure, stream_progress
 from santacoder.engine.request import CompletionRequest
 from santacoder.fim import FimOrder
 
@@ -30,24 +31,12 @@ def infill_pane(
 
     def infill(code: str, order: FimOrder, repo_id: str, revision_name: str, *values: Any) -> Iterator[Progress]:
         try:
-            prefix, suffix = split_at_mark(code)
-            request = CompletionRequest(prefix, suffix, sampling_params(*values), order)
+            request = CompletionRequest(*split_at_mark(code), sampling_params(*values), order)
         except ValueError as error:
-            yield Progress(code, error_line(str(error)), running=False)
-            return
-        for progress in stream_progress(models, repo_id, revision_name, request):
-            filled = prefix + progress.text + suffix if progress.text or progress.running else code
-            yield Progress(filled, progress.status, progress.running)
+            return iter([failure(error)])
+        return stream_progress(models, repo_id, revision_name, request)
 
-    editor = gr.Code(
-        EXAMPLE,
-        language="python",
-        lines=16,
-        max_lines=30,
-        label=f"Code with {MARK} where something is missing",
-        elem_id="infill-editor",
-        interactive=True,
-    )
+    editor = CodeEditor(EXAMPLE, label=f"Code with {MARK} where something is missing", elem_id="infill-editor")
     order = gr.Radio(
         [("Prefix first (PSM)", "psm"), ("Suffix first (SPM)", "spm")],
         value="psm",

@@ -29,9 +29,10 @@ def run_and_stop(
     def stream(*values: Any) -> Iterator[tuple[Any, ...]]:
         first = True
         for progress in generate(*values):
+            code = gr.skip() if progress.code is None else progress.code
             # Run and Stop change only with the first update and with the last
             changed = buttons(progress.running) if first or not progress.running else (gr.skip(), gr.skip())
-            yield (progress.text, progress.status, *changed, values[0] if first else gr.skip())
+            yield (code, progress.status, *changed, values[0] if first else gr.skip())
             first = False
 
     running = run.click(

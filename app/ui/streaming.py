@@ -11,7 +11,7 @@ import gradio as gr
 
 from app.models import Models
 from santacoder.checkpoints import CheckpointError
-from santacoder.engine.engine import EngineBusy
+from santacoder.engine.engine import EngineBusy, Stream
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
 
@@ -22,41 +22,45 @@ _REASONS = {"stop": "the model ended it", "length": "reached the limit of new to
 
 @dataclass(frozen=True)
 class Progress:
-    """Text written so far and the line below the editor, as HTML."""
+    """What the editor holds now (None leaves it as it is), and the line below it, as HTML."""
 
-    text: str
+    code: str | None
     status: str
     running: bool
 
 
 def stream_progress(models: Models, repo_id: str, revision: str, request: CompletionRequest) -> Iterator[Progress]:
-    """Run ``request`` and report 25 times a second at most; closing the iterator cancels the request."""
+    """Run ``request`` and report 25 times a second at most, with the text between its prefix and its suffix.
+
+    Closing the iterator cancels the request.
+    """
     started = time.perf_counter()
     try:
         served = models.get(repo_id, revision)
         stream = served.engine.submit(request)
     except (CheckpointError, EngineBusy, ValueError) as error:
-        yield Progress("", error_line(str(error)), running=False)
+        yield failure(error)
         return
     timing = _Timing(started)
-    text, reported = "", 0.0
+    code, reported = request.prefix, 0.0
+    suffix = request.suffix or ""
     try:
         for event in stream:
-            text += event.text
+            code += event.text
             if isinstance(event, Finished):
-                yield Progress(text, _final_line(event, timing, served.label, stream.seed, stream.notices), False)
+                yield Progress(code + suffix, _final_line(event, timing, served.label, stream), running=False)
                 return
             timing.count_token()
             if time.perf_counter() - reported >= _SECONDS_BETWEEN_UPDATES:
-                yield Progress(text, _line([timing.summary(), *stream.notices]), running=True)
+                yield Progress(code + suffix, _lines([timing.summary(), *stream.notices]), running=True)
                 reported = time.perf_counter()
     finally:
         stream.cancel()
 
 
-def error_line(sentence: str) -> str:
-    """A sentence about what was wrong, for the line below the editor."""
-    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+def failure(error: Exception) -> Progress:
+    """What was wrong, as a sentence; the editor stays as it is."""
+    return Progress(None, _error_line(str(error)), running=False)
 
 
 def buttons(running: bool) -> tuple[gr.Button, gr.Button]:
@@ -87,11 +91,15 @@ class _Timing:
         return " · ".join([*parts, f"{self._count} token{'s' if self._count > 1 else ''}"])
 
 
-def _final_line(event: Finished, timing: _Timing, label: str, seed: int, notices: tuple[str, ...]) -> str:
+def _final_line(event: Finished, timing: _Timing, label: str, stream: Stream) -> str:
     if event.reason == "error":
-        return error_line(event.message)
-    return _line([f"{timing.summary()} · {_REASONS[event.reason]} · seed {seed} · {label}", *notices])
+        return _error_line(event.message)
+    return _lines([f"{timing.summary()} · {_REASONS[event.reason]} · seed {stream.seed} · {label}", *stream.notices])
 
 
-def _line(sentences: list[str]) -> str:
+def _error_line(sentence: str) -> str:
+    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+
+
+def _lines(sentences: list[str]) -> str:
     return "".join(f'<p class="status">{html.escape(sentence)}</p>' for sentence in sentences)

@@ -81,6 +81,17 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     assert count and int(count[1]) < 512
 
 
+def test_white_space_at_the_ends_of_the_code_is_kept(page: Page) -> None:
+    code = "    if x:\n        "
+    write(page, "complete", code)
+    set_parameter(page, "number input for New tokens", "3")
+    run(page, "complete")
+    assert read(page, "complete").startswith(code)
+    page.locator("#complete-undo").click()
+    expect(page.locator("#complete-editor .cm-line")).to_have_count(2)
+    assert page.locator("#complete-editor .cm-line").last.inner_text() == "        "
+
+
 def test_undo_brings_the_prompt_back(page: Page) -> None:
     write(page, "complete", "y = 2")
     set_parameter(page, "number input for New tokens", "8")

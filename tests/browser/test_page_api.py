@@ -1,0 +1,59 @@
+"""Input no keyboard types, sent to the page's own functions as its script sends it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+
+from app.ui.infill import MARK
+from tests.browser.conftest import Server
+
+PARAMETERS = [5, 0, 1, 0, 1, "", ""]
+
+
+def call(server: Server, name: str, *data: Any) -> list[Any]:
+    """The last values the function streams."""
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/call/{name}",
+        # ASCII JSON, as half a surrogate pair has no other form
+        json.dumps({"data": [*data, "test/tiny", "main", *PARAMETERS]}).encode("ascii"),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        event_id = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{server.url}/gradio_api/call/{name}/{event_id}", timeout=60) as response:
+        lines = response.read().decode().splitlines()
+    assert "event: error" not in lines
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")][-1]
+
+
+@pytest.mark.parametrize(
+    "code,sentence",
+    [
+        ("ab\ud800", "half a surrogate pair (U+D800) at character 3"),
+        ("ab\0", "NUL character at position 3"),
+        ("", "There is no code to start from"),
+    ],
+)
+def test_what_is_no_source_text_is_a_sentence(server: Server, code: str, sentence: str) -> None:
+    assert sentence in call(server, "complete", code)[1]
+
+
+def test_a_million_characters_are_continued_with_a_notice(server: Server) -> None:
+    code = "x = 1\n" * 170_000
+    result = call(server, "complete", code)
+    assert result[0].startswith(code) and len(result[0]) > len(code)
+    assert "The model reads only the last" in result[1]
+    result = call(server, "infill", f"{code}{MARK}{code}", "spm")
+    assert result[0].startswith(code) and result[0].endswith(code) and len(result[0]) > 2 * len(code)
+    assert "The model reads only the first" in result[1]
+
+
+@pytest.mark.parametrize("order", ["psm", "spm"])
+def test_special_tokens_in_the_code_stay_text(server: Server, order: str) -> None:
+    code = f"<fim-prefix>a{MARK}b<|endoftext|>"
+    result = call(server, "infill", code, order)[0]
+    assert result.startswith("<fim-prefix>a") and result.endswith("b<|endoftext|>")
