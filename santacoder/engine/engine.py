@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 
-from santacoder.engine.events import Finished, TokenEvent
+from santacoder.engine.events import Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.scheduler import Scheduler
 from santacoder.engine.sequence import Sequence
@@ -111,10 +111,10 @@ class Engine:
             with self._changed:
                 self._scheduler.release(sequence)
 
-    def _abandon(self, reason: str, message: str = "") -> None:
+    def _abandon(self, reason: FinishReason, message: str = "") -> None:
         """End every sequence that has not ended."""
         for sequence in self._scheduler.everyone():
-            sequence.finish(reason, message)  # type: ignore[arg-type]
+            sequence.finish(reason, message)
         for sequence in list(self._scheduler.running):
             self._scheduler.release(sequence)
         self._scheduler.clear_waiting()
