@@ -1,4 +1,4 @@
-"""``python -m train``: train a model on source files, and publish it to the store."""
+"""Train a model on source files, and publish it to the store."""
 
 from __future__ import annotations
 
@@ -73,6 +73,12 @@ def _run(args: argparse.Namespace) -> None:
         print(f"Published {args.publish}@{args.branch} as commit {sha[:12]}.")
 
 
+def _how_to_go_on(output: Path) -> str:
+    if RunFolder(output).state.exists():
+        return f"The last saved state is intact; go on with: python -m train --output {output} --resume"
+    return "Nothing had been saved yet; run the same command again."
+
+
 def _files(args: argparse.Namespace) -> Iterator[sources.SourceFile]:
     """Files of all the sources that were named.
 
@@ -138,14 +144,13 @@ def _add_config_flags(group: argparse._ArgumentGroup) -> None:
     hints = get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
         flag, hint = "--" + field.name.replace("_", "-"), hints[field.name]
+        meaning = f"{field.metadata['help']} (default: {field.default})"
         if hint is bool:
-            group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=field.default, help=f"(default: {field.default})"
-            )
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=meaning)
         elif get_origin(hint) is not None:
-            group.add_argument(flag, choices=get_args(hint), default=field.default, help="(default: %(default)s)")
+            group.add_argument(flag, choices=get_args(hint), default=field.default, help=meaning)
         else:
-            group.add_argument(flag, type=hint, default=field.default, metavar="N", help="(default: %(default)s)")
+            group.add_argument(flag, type=hint, default=field.default, metavar=hint.__name__.upper(), help=meaning)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.models import Models
-from app.ui.editor import CodeEditor
+from app.ui.editor import code_editor
 from app.ui.pane import run_and_stop
 from app.ui.parameters import sampling_params
 from app.ui.streaming import Progress, failure, stream_progress
@@ -34,5 +34,5 @@ def complete_pane(
             return iter([failure(error)])
         return stream_progress(models, repo_id, revision_name, request)
 
-    editor = CodeEditor(EXAMPLE, label="Code", elem_id="complete-editor")
+    editor = code_editor(EXAMPLE, label="Code", elem_id="complete-editor")
     run_and_stop("complete", complete, editor, [editor, model, revision, *parameters])

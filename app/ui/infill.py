@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from app.models import Models
-from app.ui.editor import CodeEditor
+from app.ui.editor import code_editor
 from app.ui.pane import run_and_stop
 from app.ui.parameters import sampling_params
 from app.ui.streaming import Progress, failure, stream_progress
@@ -36,7 +36,7 @@ def infill_pane(
             return iter([failure(error)])
         return stream_progress(models, repo_id, revision_name, request)
 
-    editor = CodeEditor(EXAMPLE, label=f"Code with {MARK} where something is missing", elem_id="infill-editor")
+    editor = code_editor(EXAMPLE, label=f"Code with {MARK} where something is missing", elem_id="infill-editor")
     order = gr.Radio(
         [("Prefix first (PSM)", "psm"), ("Suffix first (SPM)", "spm")],
         value="psm",

@@ -67,6 +67,12 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     assert "fewer than one sequence" in failing(
         capsys, "--data", str(packed), "--output", run, "--sequence-length", "1000000", "--batch-size", "1"
     )
+    for flags, sentence in (
+        (["--steps", "0"], "steps must be at least 1, not 0"),
+        (["--fim-rate", "2"], "fim_rate is a share from 0 to 1, not 2.0"),
+        (["--n-head", "7"], "n_embd must be a multiple of n_head"),
+    ):
+        assert sentence in failing(capsys, "--data", str(packed), "--output", str(tmp_path / "odd"), *flags)
     assert main(["--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL]) == 0
     capsys.readouterr()
     taken = failing(capsys, "--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL)
