@@ -1,10 +1,12 @@
-"""The models being served: loaded when first asked for, the least recently used one dropped first."""
+"""The models being served: several revisions at once, within a budget of memory."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,19 +15,21 @@ from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import Engine
-from santacoder.engine.torch_runner import TorchRunner
+from santacoder.engine.torch_runner import TorchRunner, memory_needed
 
-MAX_RESIDENT = 3
+Report = Callable[[float], None]
+"""Is told which share of a model has been loaded, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded revision; ``sha`` is the exact commit."""
+    """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit."""
 
     repo_id: str
     revision: str
     sha: str
     engine: Engine
+    release: Callable[[], None]
 
     @property
     def label(self) -> str:
@@ -33,62 +37,104 @@ class ServedModel:
         return f"{self.repo_id}@{self.revision} ({runner.name}, {runner.precision}, {runner.device})"
 
 
+@dataclass
+class _Resident:
+    """A model in memory; ``engine`` is None while it is being loaded, ``users`` counts who holds it."""
+
+    n_bytes: int
+    engine: Engine | None = None
+    users: int = 0
+
+
 class Models:
-    """Engines by commit. A revision that cannot be loaded leaves those that are loaded as they are."""
+    """Engines by commit. The one used longest ago goes first when room is needed, but none that is in use.
+
+    A revision that cannot be loaded leaves those that are loaded as they are.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._store = settings.store
         self._runner = settings.runner
         self._device = _choose_device(settings.device)
-        self._engines: OrderedDict[Path, Engine] = OrderedDict()
-        self._lock = threading.Lock()
+        self._dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        self._budget = int(settings.model_memory * 1e9)
+        self._residents: OrderedDict[Path, _Resident] = OrderedDict()
+        self._changed = threading.Condition()
 
-    def repositories(self) -> list[str]:
-        return checkpoints.repositories(self._store)
-
-    def branches(self, repo_id: str) -> list[str]:
-        """Branch names, ``main`` first; none for a model that is not in the store."""
-        try:
-            return list(checkpoints.branches(repo_id, store=self._store))
-        except CheckpointError:
-            return []
-
-    def get(self, repo_id: str, revision: str) -> ServedModel:
-        """The engine of a revision, loading it if needed.
+    def acquire(self, repo_id: str, revision: str, report: Report = lambda share: None) -> ServedModel:
+        """The engine of a revision, loaded if needed. Call ``release`` of what is returned when done with it.
 
         Raises:
-            CheckpointError: there is no such revision, or its files are damaged.
+            CheckpointError: there is no such revision, its files are damaged, or it does not fit.
         """
         snapshot = checkpoints.resolve(repo_id, revision, store=self._store)
-        with self._lock:
-            if snapshot not in self._engines:
-                self._engines[snapshot] = self._load(snapshot)
-            self._engines.move_to_end(snapshot)
-            self._drop_unused()
-            return ServedModel(repo_id, revision, snapshot.name, self._engines[snapshot])
+        resident = self._hold(snapshot)
+        try:
+            if resident.engine is None:
+                resident.engine = self._load(snapshot, report)
+        except BaseException:
+            with self._changed:
+                del self._residents[snapshot]
+            raise
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+        return ServedModel(repo_id, revision, snapshot.name, resident.engine, partial(self._release, resident))
 
     def close(self) -> None:
         """End all engines."""
-        with self._lock:
-            for engine in self._engines.values():
-                engine.close()
-            self._engines.clear()
+        with self._changed:
+            for resident in self._residents.values():
+                if resident.engine is not None:
+                    resident.engine.close()
+            self._residents.clear()
 
-    def _load(self, snapshot: Path) -> Engine:
+    def _hold(self, snapshot: Path) -> _Resident:
+        """The model's place in memory, with one user more; whoever finds it without an engine has to load it."""
+        with self._changed:
+            # somebody else may be loading it; if that fails, it is gone again
+            self._changed.wait_for(
+                lambda: snapshot not in self._residents or self._residents[snapshot].engine is not None
+            )
+            if snapshot not in self._residents:
+                n_bytes = self._memory_needed(snapshot)
+                self._make_room(n_bytes)
+                self._residents[snapshot] = _Resident(n_bytes)
+            self._residents.move_to_end(snapshot)
+            self._residents[snapshot].users += 1
+            return self._residents[snapshot]
+
+    def _release(self, resident: _Resident) -> None:
+        with self._changed:
+            resident.users -= 1
+
+    def _make_room(self, n_bytes: int) -> None:
+        """Drop unused models until ``n_bytes`` more fit into the budget."""
+        unused = [snapshot for snapshot, resident in self._residents.items() if resident.users == 0]
+        while self._held() + n_bytes > self._budget and unused:
+            dropped = self._residents.pop(unused.pop(0))
+            assert dropped.engine is not None
+            dropped.engine.close()
+        if self._held() + n_bytes > self._budget:
+            raise CheckpointError(
+                f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
+                f"{self._held() / 1e9:.1f} GB are in use; try again later, or start the server with a larger "
+                "--model-memory."
+            )
+
+    def _held(self) -> int:
+        return sum(resident.n_bytes for resident in self._residents.values())
+
+    def _memory_needed(self, snapshot: Path) -> int:
+        return memory_needed(checkpoints.read_config(snapshot), self._dtype)
+
+    def _load(self, snapshot: Path, report: Report) -> Engine:
         if self._runner == "onnx":
             raise CheckpointError(
                 f"{snapshot} has no ONNX graph that this server can run; start it with --runner torch or auto."
             )
-        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        model, tokenizer = checkpoints.load(snapshot, dtype=dtype, device=self._device)
+        model, tokenizer = checkpoints.load(snapshot, dtype=self._dtype, device=self._device, report=report)
         return Engine(TorchRunner(model), tokenizer)
-
-    def _drop_unused(self) -> None:
-        """Close the engines used longest ago, but none that is at work."""
-        for snapshot, engine in list(self._engines.items())[:-MAX_RESIDENT]:
-            if engine.n_free_slots == engine.runner.n_slots:
-                del self._engines[snapshot]
-                engine.close()
 
 
 def _choose_device(device: str) -> str:

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         listener = _listen(settings.host, settings.port)
         models = Models(settings)
-        models.get(settings.model, settings.revision)
+        models.acquire(settings.model, settings.revision).release()
     except (OSError, CheckpointError) as error:
         print(error, file=sys.stderr)
         return 1

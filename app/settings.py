@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     runner: Literal["auto", "torch", "onnx"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
+    model_memory: float = 8.0
 
 
 def parse_settings(arguments: list[str] | None = None) -> Settings:
@@ -47,4 +48,10 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         "--device", choices=["auto", "cpu", "cuda"], help="where (default: auto, a GPU if there is one)"
     )
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
+    parser.add_argument(
+        "--model-memory",
+        type=float,
+        metavar="GB",
+        help=f"memory for loaded models; unused ones are dropped beyond it (default: {defaults['model_memory']:.0f})",
+    )
     return Settings(**vars(parser.parse_args(arguments)))

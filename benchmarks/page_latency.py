@@ -1,6 +1,6 @@
 """Time from pressing Run to the first new text in the page, in a real browser against a real server.
 
-    python benchmarks/page_latency.py [--runs 30] [--model santacoder/nano]
+    python -m benchmarks.page_latency [--runs 30] [--model santacoder/nano]
 
 Prints a table and, as the last line, JSON. Needs requirements-test.txt and a Chromium.
 """

@@ -23,16 +23,16 @@ def count_lines(path):
 
 
 def complete_pane(
-    models: Models, model: gr.Dropdown, revision: gr.Dropdown, parameters: list[gr.components.Component]
+    models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]
 ) -> None:
     """Fill the surrounding tab."""
 
-    def complete(code: str, repo_id: str, revision_name: str, *values: Any) -> Iterator[Progress]:
+    def complete(code: str, repo_id: str, branch: str, commit: str, *values: Any) -> Iterator[Progress]:
         try:
             request = CompletionRequest(code, sampling=sampling_params(*values))
         except ValueError as error:
             return iter([failure(error)])
-        return stream_progress(models, repo_id, revision_name, request)
+        return stream_progress(models, repo_id, commit or branch, request)
 
     editor = code_editor(EXAMPLE, label="Code", elem_id="complete-editor")
-    run_and_stop("complete", complete, editor, [editor, model, revision, *parameters])
+    run_and_stop("complete", complete, editor, [editor, *revision, *parameters])

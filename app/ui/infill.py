@@ -25,16 +25,16 @@ EXAMPLE = f'''def read_config(path):
 
 
 def infill_pane(
-    models: Models, model: gr.Dropdown, revision: gr.Dropdown, parameters: list[gr.components.Component]
+    models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]
 ) -> None:
     """Fill the surrounding tab."""
 
-    def infill(code: str, order: FimOrder, repo_id: str, revision_name: str, *values: Any) -> Iterator[Progress]:
+    def infill(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, *values: Any) -> Iterator[Progress]:
         try:
             request = CompletionRequest(*split_at_mark(code), sampling_params(*values), order)
         except ValueError as error:
             return iter([failure(error)])
-        return stream_progress(models, repo_id, revision_name, request)
+        return stream_progress(models, repo_id, commit or branch, request)
 
     editor = code_editor(EXAMPLE, label=f"Code with {MARK} where something is missing", elem_id="infill-editor")
     order = gr.Radio(
@@ -43,7 +43,7 @@ def infill_pane(
         label="Order of the prompt",
         elem_id="infill-order",
     )
-    run_and_stop("infill", infill, editor, [editor, order, model, revision, *parameters])
+    run_and_stop("infill", infill, editor, [editor, order, *revision, *parameters])
 
 
 def split_at_mark(code: str) -> tuple[str, str]:

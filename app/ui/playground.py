@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.ui.complete import complete_pane
 from app.ui.infill import infill_pane
 from app.ui.parameters import parameter_controls
+from app.ui.revision_menus import revision_menus
 
 _HERE = Path(__file__).parent
 STYLE = (_HERE / "style.css").read_text()
@@ -29,17 +30,7 @@ def build_playground(settings: Settings, models: Models) -> gr.Blocks:
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
             gr.Markdown("# SantaCoder\nA small code model to play with, look into and train yourself.", elem_id="title")
-            model = gr.Dropdown(
-                label="Model", choices=[settings.model], value=settings.model, elem_id="model", min_width=160
-            )
-            revision = gr.Dropdown(
-                label="Revision",
-                choices=[settings.revision],
-                value=settings.revision,
-                allow_custom_value=True,
-                elem_id="revision",
-                min_width=160,
-            )
+            revision = revision_menus(page, settings)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes"):
                 complete = gr.Tab("Complete", id="complete")
@@ -47,29 +38,12 @@ def build_playground(settings: Settings, models: Models) -> gr.Blocks:
             with gr.Column(scale=1, min_width=260, elem_id="parameters"):
                 parameters = parameter_controls()
         with complete:
-            complete_pane(models, model, revision, parameters)
+            complete_pane(models, revision, parameters)
         with infill:
-            infill_pane(models, model, revision, parameters)
+            infill_pane(models, revision, parameters)
         gr.Markdown(
             "The model may write code that is wrong, insecure or copied from its training files. "
             "Read it before you run it, and honour the licence of what it copied.",
             elem_id="footnote",
         )
-
-        def fill_menus(repo_id: str, chosen: str) -> tuple[gr.Dropdown, gr.Dropdown]:
-            repositories = list(dict.fromkeys([*models.repositories(), repo_id]))
-            return gr.Dropdown(choices=repositories), _revision_menu(models, repo_id, chosen)
-
-        page.load(fill_menus, [model, revision], [model, revision], show_progress="hidden", api_visibility="private")
-        model.input(
-            lambda repo_id: _revision_menu(models, repo_id, "main"),
-            model,
-            revision,
-            show_progress="hidden",
-            api_visibility="private",
-        )
     return page
-
-
-def _revision_menu(models: Models, repo_id: str, chosen: str) -> gr.Dropdown:
-    return gr.Dropdown(choices=list(dict.fromkeys([*models.branches(repo_id), chosen])), value=chosen)

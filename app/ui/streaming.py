@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import gradio as gr
 
-from app.models import Models
+from app.models import Models, ServedModel
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy, Stream
 from santacoder.engine.events import Finished
@@ -17,6 +18,7 @@ from santacoder.engine.request import CompletionRequest
 
 # more often than this a browser spends its time on redrawing the editor
 _SECONDS_BETWEEN_UPDATES = 0.04
+_SECONDS_BETWEEN_LOADING_UPDATES = 0.1
 _REASONS = {"stop": "the model ended it", "length": "reached the limit of new tokens", "cancelled": "stopped"}
 
 
@@ -36,11 +38,35 @@ def stream_progress(models: Models, repo_id: str, revision: str, request: Comple
     """
     started = time.perf_counter()
     try:
-        served = models.get(repo_id, revision)
-        stream = served.engine.submit(request)
-    except (CheckpointError, EngineBusy, ValueError) as error:
+        served = yield from _acquire(models, repo_id, revision)
+    except CheckpointError as error:
         yield failure(error)
         return
+    try:
+        yield from _stream(served, request, started)
+    except (EngineBusy, ValueError) as error:
+        yield failure(error)
+    finally:
+        served.release()
+
+
+def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress, None, ServedModel]:
+    """The model, after reports of its loading where that takes long enough to be seen."""
+    shares = [0.0]
+    thread = ThreadPoolExecutor(1)
+    loading = thread.submit(models.acquire, repo_id, revision, shares.append)
+    thread.shutdown(wait=False)
+    try:
+        while wait([loading], _SECONDS_BETWEEN_LOADING_UPDATES).not_done:
+            yield Progress(None, _lines([f"loading {repo_id}@{revision}: {shares[-1]:.0%}"]), running=True)
+    except GeneratorExit:  # stopped; what has been loaded stays, but nobody here uses it
+        loading.add_done_callback(lambda loaded: loaded.exception() or loaded.result().release())
+        raise
+    return loading.result()
+
+
+def _stream(served: ServedModel, request: CompletionRequest, started: float) -> Iterator[Progress]:
+    stream = served.engine.submit(request)
     timing = _Timing(started)
     code, reported = request.prefix, 0.0
     suffix = request.suffix or ""

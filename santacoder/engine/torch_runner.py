@@ -7,8 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from santacoder.config import SantaCoderConfig
 from santacoder.engine.cache import SlotCache
+from santacoder.kv_cache import KVCache
 from santacoder.model import SantaCoder
+
+
+N_SLOTS = 8
+
+
+def memory_needed(config: SantaCoderConfig, dtype: torch.dtype) -> int:
+    """Bytes that a runner of a model takes: its weights and the slots."""
+    with torch.device("meta"):
+        n_parameters = sum(parameter.numel() for parameter in SantaCoder(config).parameters())
+        kv_cache = KVCache.allocate(config, N_SLOTS, device="meta")
+    return (n_parameters + kv_cache.keys.numel() + kv_cache.values.numel()) * dtype.itemsize
 
 
 class TorchRunner:
@@ -21,7 +34,7 @@ class TorchRunner:
 
     name = "torch"
 
-    def __init__(self, model: SantaCoder, *, n_slots: int = 8) -> None:
+    def __init__(self, model: SantaCoder, *, n_slots: int = N_SLOTS) -> None:
         self._model = model.eval()
         weight = model.transformer.wte.weight
         self._device = weight.device

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models import Models
-from app.settings import Settings, parse_settings
-from santacoder.checkpoints import CheckpointError
-from santacoder.engine.request import CompletionRequest
-from santacoder.sampling import SamplingParams
+from app.settings import parse_settings
 from tests.conftest import REPOSITORY
 
 
@@ -76,16 +72,3 @@ def test_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SANTACODER_HOST", "0.0.0.0")
     settings = parse_settings(["--port", "9002"])
     assert (settings.host, settings.port, settings.runner) == ("0.0.0.0", 9002, "auto")
-
-
-def test_a_revision_is_loaded_once_and_a_failed_load_leaves_the_others(store: Path) -> None:
-    models = Models(Settings(store=store, model="test/tiny", device="cpu"))
-    main = models.get("test/tiny", "main")
-    with pytest.raises(CheckpointError):
-        models.get("test/tiny", "nope")
-    assert models.get("test/tiny", "main").engine is main.engine
-    assert models.get("test/tiny", main.sha).engine is main.engine
-    assert models.get("test/tiny", "other").engine is not main.engine
-    sampling = SamplingParams(max_new_tokens=3)
-    assert list(main.engine.submit(CompletionRequest("x", sampling=sampling)))
-    models.close()

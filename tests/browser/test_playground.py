@@ -137,7 +137,7 @@ def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(
     set_parameter(page, "Temperature", "0")
     texts = []
     for branch in ("main", "other", "main"):
-        page.locator("#revision input").click()
+        page.locator("#branch input").click()
         page.get_by_role("option", name=branch).click()
         write(page, "complete", "def f(")
         assert f"test/tiny@{branch}" in run(page, "complete")
@@ -145,9 +145,52 @@ def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(
     assert texts[0] == texts[2] != texts[1]
 
 
+def test_an_older_commit_of_a_branch_can_be_chosen(page: Page, server: Server) -> None:
+    model, tokenizer = checkpoints.load("test/tiny", "other", store=server.store)
+    checkpoints.publish(model, tokenizer, "test/tiny", "main", step=7, validation_loss=3.25, store=server.store)
+    newest, oldest = checkpoints.log("test/tiny", "main", store=server.store)
+    try:
+        page.reload()
+        set_parameter(page, "number input for New tokens", "4")
+        page.locator("#commit input").click()
+        expect(page.get_by_role("option", name=f"newest: step 7 · loss 3.250 · {newest.sha[:8]}")).to_be_visible()
+        page.get_by_role("option", name=f"step 0 · {oldest.sha[:8]}").click()
+        assert f"test/tiny@{oldest.sha}" in run(page, "complete")
+    finally:
+        (server.store / "models--test--tiny" / "refs" / "main").write_text(oldest.sha)
+
+
+def test_the_published_model_is_in_the_menu_with_its_eight_experiments(page: Page) -> None:
+    page.locator("#model input").click()
+    page.get_by_role("option", name="bigcode/santacoder").click()
+    page.locator("#branch input").click()
+    for name in ("mha", "no-fim", "fim", "stars", "fertility", "comments", "dedup-alt", "final"):
+        expect(page.get_by_role("option", name=f"{name} — multi-")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("#complete-run").click()
+    expect(page.get_by_role("alert")).to_contain_text("hf download bigcode/santacoder")
+
+
+def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, server: Server) -> None:
+    pages = [chromium.new_page(), chromium.new_page()]
+    for page in pages:
+        page.goto(server.url)
+        page.wait_for_selector("#complete-run")
+    set_parameter(pages[0], "number input for New tokens", "300")
+    pages[0].locator("#complete-run").click()
+    expect(pages[0].locator("#complete-status")).to_contain_text("first token")
+    pages[1].locator("#branch input").click()
+    pages[1].get_by_role("option", name="other").click()
+    set_parameter(pages[1], "number input for New tokens", "4")
+    assert "test/tiny@other" in run(pages[1], "complete")
+    expect(pages[0].locator("#complete-status")).to_contain_text("300 tokens · reached the limit", timeout=30_000)
+    for page in pages:
+        page.close()
+
+
 def test_an_unknown_revision_is_said_with_those_there_are(page: Page) -> None:
-    page.locator("#revision input").fill("nope")
-    page.locator("#revision input").press("Enter")
+    page.locator("#branch input").fill("nope")
+    page.locator("#branch input").press("Enter")
     page.locator("#complete-run").click()
     expect(page.get_by_role("alert")).to_contain_text(
         "test/tiny has no revision 'nope'. Its branches are: main, other."
@@ -159,7 +202,7 @@ def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload(page: Page, 
     checkpoints.publish(random_model(7), tokenizer, "test/tiny", "tuned", store=server.store)
     try:
         page.reload()
-        page.locator("#revision input").click()
+        page.locator("#branch input").click()
         expect(page.get_by_role("option", name="tuned")).to_be_visible()
     finally:
         (server.store / "models--test--tiny" / "refs" / "tuned").unlink()
@@ -193,8 +236,8 @@ def test_what_the_model_writes_is_never_markup(page: Page) -> None:
     write(page, "complete", '<img src=x onerror="document.title=1"><script>document.title=1</script>')
     set_parameter(page, "number input for New tokens", "4")
     run(page, "complete")
-    page.locator("#revision input").fill("<b onclick=1>x</b>")
-    page.locator("#revision input").press("Enter")
+    page.locator("#branch input").fill("<b onclick=1>x</b>")
+    page.locator("#branch input").press("Enter")
     page.locator("#complete-run").click()
     expect(page.get_by_role("alert")).to_contain_text("<b onclick=1>x</b>")
     assert page.title() == "SantaCoder"

@@ -1,0 +1,93 @@
+"""The menus of models, branches and commits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from app.settings import Settings
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError, Commit
+from santacoder.experiments import EXPERIMENTS, experiment
+
+PUBLISHED = "bigcode/santacoder"
+_NEWEST = ""
+
+
+def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
+    """Model, branch and commit. A change of one fills those after it; all are filled when ``page`` is opened."""
+    model = gr.Dropdown(
+        [settings.model], value=settings.model, label="Model", elem_id="model", allow_custom_value=True, min_width=160
+    )
+    branch = gr.Dropdown(
+        [settings.revision],
+        value=settings.revision,
+        label="Branch",
+        elem_id="branch",
+        allow_custom_value=True,
+        min_width=160,
+    )
+    commit = gr.Dropdown([("newest", _NEWEST)], value=_NEWEST, label="Commit", elem_id="commit", min_width=160)
+
+    def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
+        return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
+
+    def fill_all(repo_id: str, name: str) -> tuple[gr.Dropdown, gr.Dropdown, gr.Dropdown]:
+        names = dict.fromkeys([*checkpoints.repositories(settings.store), PUBLISHED, repo_id])
+        return (
+            gr.Dropdown(choices=list(names)),
+            _branch_menu(settings.store, repo_id, name),
+            _commit_menu(settings.store, repo_id, name),
+        )
+
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    model.input(fill_branches, model, [branch, commit], **quiet)
+    branch.input(
+        lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet
+    )
+    page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
+    return [model, branch, commit]
+
+
+def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:
+    """Branches with what is known of them; where a repository cannot be asked, the published ones."""
+    try:
+        names = list(checkpoints.branches(repo_id, store=store))
+    except CheckpointError:
+        names = ["main", *EXPERIMENTS] if repo_id == PUBLISHED else []
+    choices = [(_described(store, repo_id, name), name) for name in dict.fromkeys([*names, chosen])]
+    return gr.Dropdown(choices=choices, value=chosen)
+
+
+def _described(store: Path, repo_id: str, branch: str) -> str:
+    """The branch and, in a line, what it is: the published experiment, or what the files of our own say."""
+    if repo_id == PUBLISHED:
+        known = experiment(branch)
+        return f"{branch} — {known.description}" if known else branch
+    try:
+        config = checkpoints.read_config(checkpoints.resolve(repo_id, branch, store=store))
+    except CheckpointError:
+        return branch
+    attention = "multi-query" if config.multi_query else "multi-head"
+    return f"{branch} — {attention} attention · {config.n_layer} layers of {config.n_embd} · {config.n_positions:,} positions"
+
+
+def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:
+    """The commits of a branch, newest first; only ``newest`` where its history is not known."""
+    try:
+        commits = checkpoints.log(repo_id, branch, store=store)
+    except CheckpointError:
+        commits = []
+    if not commits:
+        return gr.Dropdown(choices=[("newest", _NEWEST)], value=_NEWEST)
+    newest, *older = commits
+    choices = [(f"newest: {_summary(newest)}", _NEWEST), *((_summary(commit), commit.sha) for commit in older)]
+    return gr.Dropdown(choices=choices, value=_NEWEST)
+
+
+def _summary(commit: Commit) -> str:
+    """Step, validation loss and sha, as far as they are known."""
+    step = f"step {commit.step:,}" if commit.step is not None else ""
+    loss = f"loss {commit.validation_loss:.3f}" if commit.validation_loss is not None else ""
+    return " · ".join(filter(None, [step, loss, commit.title, commit.sha[:8]]))
