@@ -20,7 +20,7 @@ NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json
 
 
 # how much of a file may be read before it is mapped anew
-_MAPPED_BYTES = 64 << 20
+_MAPPED_BYTES = 32 << 20
 
 
 def are_complete(folder: Path) -> bool:

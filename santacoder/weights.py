@@ -41,65 +41,50 @@ def load_model(
         config = replace(config, tie_word_embeddings=_output_is_embedding(files))
     with torch.device("meta"):
         model = SantaCoder(config)
-    layout = _Layout(model, dialect)
     # the largest first: a mapped original and its copy weigh least while the rest is still to come
     names = sorted(model.state_dict(), key=lambda name: name.startswith("transformer.h."))
-    _check_names(files, {source for name in names for source in layout.sources(name)})
-    weights = {}
+    weights = {name: torch.empty_like(model.state_dict()[name], dtype=dtype, device=device) for name in names}
+    _check_names(files, {source for name in names for source in _sources(name, weights[name], config, dialect)})
     for name in names:
-        parts = [_copy(files, source, shape, dtype, device) for source, shape in layout.sources(name).items()]
-        weights[name] = layout.join(name, parts)
+        for source, place in _sources(name, weights[name], config, dialect).items():
+            _copy(files, source, place)
     model.load_state_dict(weights, assign=True)
     return model.requires_grad_(False)
 
 
-class _Layout:
-    """Where the parameters of a model are in the files of a dialect."""
+def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, dialect: Dialect) -> dict[str, torch.Tensor]:
+    """The stored tensors that make up a parameter, each with its place: a view of the parameter in stored order.
 
-    def __init__(self, model: SantaCoder, dialect: Dialect) -> None:
-        self._shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
-        self._config = model.config
-        self._conv1d = dialect == "gpt2"
-
-    def sources(self, name: str) -> dict[str, list[int]]:
-        """Names and shapes of the stored tensors that make up the parameter ``name``."""
-        shape = self._shapes[name]
-        if not self._is_conv1d(name):
-            return {name: shape}
-        if ".attn.c_attn." in name and self._config.multi_query:
-            rows = {"q_attn": self._config.n_embd, "kv_attn": 2 * self._config.head_dim}
-            return {name.replace("c_attn", stored): [*shape[1:], n_rows] for stored, n_rows in rows.items()}
-        return {name: shape[::-1]}
-
-    def join(self, name: str, parts: list[torch.Tensor]) -> torch.Tensor:
-        """The parameter ``name`` from the tensors that ``sources`` lists."""
-        if not self._is_conv1d(name):
-            return parts[0]
-        rows = torch.cat([part.t() for part in parts])
-        if ".attn.c_attn." in name and not self._config.multi_query:
-            heads = rows.view(3, self._config.n_head, self._config.head_dim, *rows.shape[1:])
-            rows = heads.transpose(0, 1).reshape(rows.shape)
-        return rows.contiguous()
-
-    def _is_conv1d(self, name: str) -> bool:
-        return self._conv1d and (".attn." in name or ".mlp." in name)
+    A view with more than two dimensions stands for a tensor whose last one is the product of the view's last three.
+    """
+    if dialect == "gpt_bigcode" or not (".attn." in name or ".mlp." in name):
+        return {name: parameter}
+    conv1d = parameter.t()  # a bias is its own transpose
+    if ".c_attn." not in name:
+        return {name: conv1d}
+    if config.multi_query:
+        query, key_value = conv1d.split([config.n_embd, 2 * config.head_dim], dim=-1)
+        return {name.replace("c_attn", "q_attn"): query, name.replace("c_attn", "kv_attn"): key_value}
+    heads = conv1d.unflatten(-1, (config.n_head, 3, config.head_dim))
+    return {name: heads.transpose(-3, -2)}
 
 
-def _copy(files: WeightFiles, name: str, shape: list[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """A copy of a stored tensor, after checking its shape and its values."""
-    stored = files.tensor(name)
-    if list(stored.shape) != shape:
+def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
+    """Fill ``place`` with a stored tensor, after checking its shape, and check the values it then has."""
+    stored = files.tensor(source)
+    shape = place.shape if place.dim() <= 2 else (*place.shape[:-3], place.shape[-3:].numel())
+    if tuple(stored.shape) != tuple(shape):
         raise CheckpointError(
-            f"{files.file_of(name)}: {name} has shape {list(stored.shape)}, but config.json asks for {shape}."
+            f"{files.file_of(source)}: {source} has shape {list(stored.shape)}, but config.json asks for {list(shape)}."
         )
-    copied = stored.to(device=device, dtype=dtype, copy=True)
-    # one pass over the copy, without a temporary; NaN wins over every number in both results
-    lowest, highest = (extreme.item() for extreme in torch.aminmax(copied))
+    place.copy_(stored.view(place.shape))
+    # one pass, without a temporary; NaN wins over every number in both results
+    lowest, highest = (extreme.item() for extreme in torch.aminmax(place))
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise CheckpointError(
-            f"{files.file_of(name)}: {name} has values that are not finite in {str(dtype).removeprefix('torch.')}."
+            f"{files.file_of(source)}: {source} has values that are not finite in "
+            f"{str(place.dtype).removeprefix('torch.')}."
         )
-    return copied
 
 
 def _output_is_embedding(files: WeightFiles) -> bool:

@@ -12,7 +12,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 from santacoder import weight_files
 from santacoder.checkpoints.store import COMMIT_FILE, Commit, only_match, read_commit, same_branch
@@ -42,7 +48,7 @@ def branches(repo_id: str) -> dict[str, str]:
     Raises:
         CheckpointError: the Hub has no such repository, or cannot be asked (``HubUnreachable``).
     """
-    with _answers(repo_id):
+    with hub_answers(repo_id):
         refs = huggingface_hub.HfApi().list_repo_refs(repo_id).branches
     ordered = sorted(refs, key=lambda ref: (ref.name != "main", ref.name))
     return {ref.name: ref.target_commit for ref in ordered}
@@ -55,7 +61,7 @@ def log(repo_id: str, branch: str) -> list[Commit]:
         CheckpointError: there is no such branch, or the Hub cannot be asked (``HubUnreachable``).
     """
     name = _branch(branch, branches(repo_id)) or branch
-    with _answers(repo_id, branch):
+    with hub_answers(repo_id, branch):
         history = huggingface_hub.HfApi().list_repo_commits(repo_id, revision=name)
     parents = [commit.commit_id for commit in history[1:]] + [None]
     commits = []
@@ -74,7 +80,7 @@ def download(repo_id: str, revision: str) -> Path:
     """
     heads = branches(repo_id)
     target = _branch(revision, heads) or _commit(repo_id, revision, heads)
-    with _answers(repo_id, revision, heads):
+    with hub_answers(repo_id, revision, heads):
         names = huggingface_hub.HfApi().list_repo_files(repo_id, revision=target)
         return Path(huggingface_hub.snapshot_download(repo_id, revision=target, allow_patterns=list(_wanted(names))))
 
@@ -87,14 +93,14 @@ def _commit(repo_id: str, revision: str, heads: dict[str, str]) -> str:
     """The full commit that ``revision`` begins, among those of all branches; ``revision`` itself if there is none."""
     if len(revision) == 40 or not set(revision) <= set("0123456789abcdef"):
         return revision
-    with _answers(repo_id, revision, heads):
+    with hub_answers(repo_id, revision, heads):
         histories = [huggingface_hub.HfApi().list_repo_commits(repo_id, revision=name) for name in heads]
     shas = [commit.commit_id for history in histories for commit in history]
     return only_match(repo_id, revision, shas) or revision
 
 
 def _described(repo_id: str, branch: str, sha: str) -> Commit:
-    with _answers(repo_id, sha):
+    with hub_answers(repo_id, sha):
         try:
             path = Path(huggingface_hub.hf_hub_download(repo_id, COMMIT_FILE, revision=sha))
         except EntryNotFoundError:
@@ -115,26 +121,38 @@ def _wanted(names: Iterable[str]) -> Iterator[str]:
 
 
 @contextmanager
-def _answers(repo_id: str, revision: str | None = None, heads: dict[str, str] | None = None) -> Iterator[None]:
-    """Turns what the client raises into sentences."""
+def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str] | None = None) -> Iterator[None]:
+    """Turns what the client raises into sentences.
+
+    Raises:
+        CheckpointError: the Hub said no, or could not be asked (``HubUnreachable``).
+    """
     if huggingface_hub.is_offline_mode():
         raise HubUnreachable("HF_HUB_OFFLINE is set, so the Hub was not asked.")
     try:
         yield
+    except CheckpointError:
+        raise
     except RevisionNotFoundError as error:
         known = f" Its branches are: {', '.join(heads)}." if heads else ""
         raise CheckpointError(f"{repo_id} has no revision {revision!r} on the Hub.{known}") from error
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repo_id} is open to those who accepted its terms: do so on its page, then run `hf auth login`."
+            f"{repo_id} asks to accept its terms: do so on its page on the Hub, then log in."
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"There is no model {repo_id!r} on the Hub, or it is private: run `hf auth login`."
+            f"There is no model {repo_id!r} on the Hub, or it is private: log in with `hf auth login`."
         ) from error
-    except CheckpointError:
-        raise
-    except Exception as error:  # connection errors are those of whichever HTTP library the client was built with
-        raise HubUnreachable(
-            f"The Hub could not be asked ({str(error).split(chr(10))[0] or type(error).__name__})."
-        ) from error
+    except HfHubHTTPError as error:
+        if error.response.status_code < 500:
+            raise CheckpointError(
+                f"The Hub refused {repo_id} ({_first_line(error)}); log in with `hf auth login` as its owner."
+            ) from error
+        raise HubUnreachable(f"The Hub does not work at the moment ({_first_line(error)}).") from error
+    except Exception as error:  # connection errors belong to whichever HTTP library the client was built with
+        raise HubUnreachable(f"The Hub could not be reached ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -43,7 +43,7 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE) -> l
     except HubUnreachable as error:
         if sha := local.find(hub.cache(), repo_id, branch):
             return local.log(hub.cache(), repo_id, branch, sha)
-        raise CheckpointError(f"{_absence(repo_id, store, branch)} {error}") from error
+        raise CheckpointError(f"{_absence(repo_id, store, branch)} {error} {_remedy(repo_id, branch)}") from error
 
 
 def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE) -> Path:
@@ -63,10 +63,7 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
     try:
         return hub.download(repo_id, revision)
     except HubUnreachable as error:
-        raise CheckpointError(
-            f"{_absence(repo_id, store, revision)} {error} To have it here, run `hf download {repo_id} --revision "
-            f"{revision}` where there is a network."
-        ) from error
+        raise CheckpointError(f"{_absence(repo_id, store, revision)} {error} {_remedy(repo_id, revision)}") from error
 
 
 def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -> Path:
@@ -91,3 +88,7 @@ def _absence(repo_id: str, store: Path, revision: str | None = None) -> str:
     held = ", ".join(local.repositories(store)) or "nothing yet"
     at = f" at {revision!r}" if revision else ""
     return f"There is no model {repo_id!r}{at} in {store} (it holds: {held}) or in the Hugging Face cache."
+
+
+def _remedy(repo_id: str, revision: str) -> str:
+    return f"To have it here, run `hf download {repo_id} --revision {revision}` where there is a network."
