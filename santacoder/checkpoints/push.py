@@ -45,7 +45,7 @@ def push(repo_id: str, branch: str, to: str, *, store: Path, report: Callable[[s
 
 
 def _already_there(to: str, branch: str, repo_id: str, commits: list[Commit], store: Path) -> int:
-    """How many of ``commits``, oldest first, the Hub has: up to the one with the ``commit.json`` of the branch's head."""
+    """How many of ``commits``, oldest first, the Hub has: up to that with its head's ``commit.json``."""
     try:
         head = Path(huggingface_hub.hf_hub_download(to, COMMIT_FILE, revision=branch)).read_bytes()
     except huggingface_hub.errors.EntryNotFoundError:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tests.conftest import REPOSITORY
@@ -56,32 +57,72 @@ class HubRepository:
 
 
 class LocalHub(ThreadingHTTPServer):
-    """Repositories by name, and the requests that came in, as ``METHOD path``."""
+    """Repositories by name, and the requests that came in, as ``METHOD path``. While ``down``, it answers none."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, HubRepository] = {}
         self.large_files: dict[str, bytes] = {}
         self.requests: list[str] = []
+        self.down = False
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
-    def run(
-        self, *command: str, home: Path, offline: bool = False, token: str = "hf_owner"
-    ) -> subprocess.CompletedProcess[str]:
-        """Python in the repository, with this Hub as its only one and ``home`` for its cache."""
+
+class Client:
+    """A process that calls ``santacoder.checkpoints`` with this Hub as its only one.
+
+    The client library reads its settings once, and the tests run with ``HF_HUB_OFFLINE``, hence a process of its own;
+    its cache is a folder that the test chooses.
+    """
+
+    def __init__(self, hub: LocalHub, *, offline: bool) -> None:
         environment = {
             **os.environ,
-            "HF_ENDPOINT": self.url,
-            "HF_HOME": str(home),
+            "HF_ENDPOINT": hub.url,
             "HF_HUB_OFFLINE": str(int(offline)),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_TOKEN": token,
         }
-        environment.pop("HF_HUB_CACHE", None)
-        return subprocess.run(
-            [sys.executable, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CLIENT],
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+
+    def call(self, home: Path, expression: str, *, token: str = "hf_owner") -> Any:
+        """The value of an expression, as JSON, where ``store`` is an empty store and ``cache`` is under ``home``."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(home), expression, token]) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+_CLIENT = """
+import contextlib, io, json, os, sys
+from pathlib import Path
+import huggingface_hub
+from santacoder import checkpoints
+from santacoder.checkpoints.push import push
+
+for line in sys.stdin:
+    home, expression, os.environ["HF_TOKEN"] = json.loads(line)
+    huggingface_hub.constants.HF_HUB_CACHE = home + "/cache"
+    store, reports = Path(home, "empty"), []
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            value = eval(expression)
+    except checkpoints.CheckpointError as error:
+        value = {"sentence": str(error)}
+    except Exception as error:
+        value = {"bug": repr(error)}
+    print(json.dumps(value, default=lambda value: getattr(value, "__dict__", None) or str(value)), flush=True)
+"""
 
 
 @contextmanager
@@ -127,6 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, calls: dict) -> None:
         path = unquote(urlsplit(self.path).path)
         self.server.requests.append(f"{self.command} {path}")
+        if self.server.down:
+            self.close_connection = True
+            return None
         if download := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._download(*download.groups())
         name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(\w+)/?([^/]*)", path).groups()  # type: ignore[union-attr]
