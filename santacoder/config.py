@@ -1,9 +1,13 @@
-"""The shape of a model, read from and written to transformers' GPTBigCode ``config.json``."""
+"""The shape of a model, read from the ``config.json`` of either dialect and written as transformers' GPTBigCode."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+# transformers' names of the two forms of GELU (its activations.py): the approximation by tanh, and the exact one by erf
+_GELU_TANH = ("gelu_pytorch_tanh", "gelu_fast", "gelu_new")
+_GELU_EXACT = ("gelu", "gelu_python")
 
 
 @dataclass(frozen=True)
@@ -11,7 +15,9 @@ class SantaCoderConfig:
     """Defaults are the published 1.1 B model's (arXiv 2301.03988, table 2).
 
     ``vocab_size`` counts the rows of the embedding, padding included; the tokenizer may use fewer.
-    ``multi_query`` switches between one shared key/value head and one per query head.
+    ``multi_query`` switches between one shared key/value head and one per query head. ``gelu_approximate`` is "tanh" in
+    SantaCoder and "none", the exact function, in StarCoder. ``tie_word_embeddings`` makes the output layer share the
+    embedding.
     """
 
     vocab_size: int = 49_280
@@ -23,8 +29,14 @@ class SantaCoderConfig:
     multi_query: bool = True
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.022
+    gelu_approximate: Literal["tanh", "none"] = "tanh"
+    tie_word_embeddings: bool = True
 
     def __post_init__(self) -> None:
+        for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
+            value = getattr(self, key)
+            if not (isinstance(value, int) and value > 0) and not (key == "n_inner" and value is None):
+                raise ValueError(f"{key} must be a positive whole number, not {value!r}.")
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"n_embd must be a multiple of n_head, but {self.n_embd} is not a multiple of {self.n_head}."
@@ -44,24 +56,22 @@ class SantaCoderConfig:
 
     @classmethod
     def from_transformers(cls, config: dict[str, Any]) -> SantaCoderConfig:
-        """Read a GPTBigCode ``config.json``.
+        """Read the ``config.json`` of a GPTBigCode model, or of a GPT2LMHeadCustomModel as ``bigcode/santacoder`` is.
 
         Raises:
             ValueError: the file describes another architecture, or a variant this model does not compute.
         """
-        if config.get("model_type") != "gpt_bigcode":
-            raise ValueError(
-                f"model_type is {config.get('model_type')!r}, but this loader reads 'gpt_bigcode' checkpoints."
-            )
-        # transformers' two names for the same function, see its activations.py
-        activation = config.get("activation_function", "gelu_pytorch_tanh")
-        if activation not in ("gelu_pytorch_tanh", "gelu_fast"):
-            raise ValueError(f"activation_function {activation!r} is not supported; expected 'gelu_pytorch_tanh'.")
-        if not config.get("scale_attn_weights", True):
-            raise ValueError("scale_attn_weights false is not supported.")
+        multi_query = _multi_query(config)
+        for key, value in (
+            ("scale_attn_weights", True),
+            ("scale_attn_by_inverse_layer_idx", False),
+            ("add_cross_attention", False),
+        ):
+            if config.get(key, value) != value:
+                raise ValueError(f"{key} {config[key]!r} is not supported.")
         missing = [key for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head") if key not in config]
         if missing:
-            raise ValueError(f"config.json lacks {', '.join(missing)}.")
+            raise ValueError(f"it lacks {', '.join(missing)}.")
         return cls(
             vocab_size=config["vocab_size"],
             n_positions=config["n_positions"],
@@ -69,9 +79,11 @@ class SantaCoderConfig:
             n_layer=config["n_layer"],
             n_head=config["n_head"],
             n_inner=config.get("n_inner"),
-            multi_query=config.get("multi_query", True),
+            multi_query=multi_query,
             layer_norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
             initializer_range=config.get("initializer_range", 0.02),
+            gelu_approximate=_gelu_approximate(config.get("activation_function", "gelu_pytorch_tanh")),
+            tie_word_embeddings=config.get("tie_word_embeddings", True),
         )
 
     def to_transformers(self, *, eos_token_id: int, dtype: str) -> dict[str, Any]:
@@ -79,7 +91,7 @@ class SantaCoderConfig:
         return {
             "architectures": ["GPTBigCodeForCausalLM"],
             "model_type": "gpt_bigcode",
-            "activation_function": "gelu_pytorch_tanh",
+            "activation_function": (_GELU_TANH if self.gelu_approximate == "tanh" else _GELU_EXACT)[0],
             "attn_pdrop": 0.0,
             "embd_pdrop": 0.0,
             "resid_pdrop": 0.0,
@@ -96,8 +108,32 @@ class SantaCoderConfig:
             "n_inner": self.inner_dim,
             "n_layer": self.n_layer,
             "n_positions": self.n_positions,
-            "tie_word_embeddings": True,
+            "tie_word_embeddings": self.tie_word_embeddings,
             "torch_dtype": dtype,
             "use_cache": True,
             "vocab_size": self.vocab_size,
         }
+
+
+def _multi_query(config: dict[str, Any]) -> bool:
+    """Which attention a ``config.json`` asks for, after checking that it describes this architecture at all."""
+    model_type, head_type = config.get("model_type"), config.get("attention_head_type")
+    if model_type == "gpt_bigcode":
+        return config.get("multi_query", True)
+    if model_type == "gpt2" and head_type in ("multiquery", "multihead"):
+        return head_type == "multiquery"
+    if model_type == "gpt2":
+        raise ValueError(
+            f"attention_head_type is {head_type!r}; a SantaCoder of model_type 'gpt2' has 'multiquery' or 'multihead'."
+        )
+    raise ValueError(f"model_type is {model_type!r}, but a SantaCoder has 'gpt_bigcode', or 'gpt2' with its own code.")
+
+
+def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
+    if activation in _GELU_TANH:
+        return "tanh"
+    if activation in _GELU_EXACT:
+        return "none"
+    raise ValueError(
+        f"activation_function {activation!r} is not supported; expected {', '.join(_GELU_TANH + _GELU_EXACT)}."
+    )

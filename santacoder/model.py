@@ -1,6 +1,7 @@
 """SantaCoder in PyTorch: GPT-2 with multi-query attention (arXiv 2301.03988, section 5; Shazeer, arXiv 1911.02150).
 
-Parameter names and layouts are transformers' ``GPTBigCodeForCausalLM``, so a checkpoint needs no translation.
+Parameter names and layouts are transformers' ``GPTBigCodeForCausalLM``, so a checkpoint of that dialect needs no
+translation; the other one is translated in :mod:`santacoder.weights`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class SantaCoder(nn.Module):
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
+        if not config.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         self._init_weights()
 
     def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
@@ -35,8 +38,13 @@ class SantaCoder(nn.Module):
         return self.logits(self.transformer(input_ids, kv_cache))
 
     def logits(self, hidden_states: Tensor) -> Tensor:
-        """[..., n_embd] -> [..., vocab_size] through the embedding, which the output layer shares."""
-        return F.linear(hidden_states, self.transformer.wte.weight)
+        """[..., n_embd] -> [..., vocab_size]."""
+        return F.linear(hidden_states, self.output_weight)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[vocab_size, n_embd]: the output layer's own, or the embedding where they are tied."""
+        return self.transformer.wte.weight if self.config.tie_word_embeddings else self.lm_head.weight
 
     def _init_weights(self) -> None:
         std = self.config.initializer_range
@@ -127,6 +135,7 @@ class MLP(nn.Module):
         super().__init__()
         self.c_fc = nn.Linear(config.n_embd, config.inner_dim)
         self.c_proj = nn.Linear(config.inner_dim, config.n_embd)
+        self.gelu_approximate = config.gelu_approximate
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(hidden_states), approximate="tanh"))
+        return self.c_proj(F.gelu(self.c_fc(hidden_states), approximate=self.gelu_approximate))

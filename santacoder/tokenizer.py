@@ -21,13 +21,16 @@ class Tokenizer:
     """Text to token ids and back, without loss: ``decode(encode(text)) == text`` for every valid Unicode text.
 
     The ids of the special tokens come from the file, never from their order.
+
+    Raises:
+        ValueError: a special token is missing, or a token stands for no bytes.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        # settings that a published tokenizer.json may carry from training
+        backend.no_truncation()
+        backend.no_padding()
         self._with_specials = backend
-        # a copy that reads special tokens in its input as ordinary text
-        self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
-        self._plain.encode_special_tokens = True
         self._bytes = _token_bytes(backend)
         self.end_of_text_id = self._special_id(END_OF_TEXT)
         self.fim_prefix_id = self._special_id(FIM_PREFIX)
@@ -35,6 +38,11 @@ class Tokenizer:
         self.fim_suffix_id = self._special_id(FIM_SUFFIX)
         self.fim_pad_id = self._special_id(FIM_PAD)
         self.special_ids = frozenset(self._special_id(token) for token in SPECIAL_TOKENS)
+        # a copy that reads special tokens in its input as ordinary text; only those marked as special can be switched
+        # off, and a published file may list them as ordinary additions
+        self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
+        self._plain.add_special_tokens([backend.id_to_token(token_id) for token_id in sorted(self.special_ids)])
+        self._plain.encode_special_tokens = True
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -67,7 +75,10 @@ class Tokenizer:
             backend = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception for every kind of bad file
             raise ValueError(f"{path} is not a readable tokenizer.json: {error}.") from error
-        return cls(backend)
+        try:
+            return cls(backend)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be used: {error}") from error
 
     def save(self, path: str | Path) -> None:
         self._with_specials.save(str(path))
@@ -102,10 +113,12 @@ class Tokenizer:
         return StreamDecoder(self._bytes)
 
     def _special_id(self, token: str) -> int:
-        token_id = self._with_specials.token_to_id(token)
-        if token_id is None:
-            raise ValueError(f"The tokenizer lacks the special token {token}.")
-        return token_id
+        # StarCoder spells the marks with underscores
+        for spelling in (token, token.replace("-", "_")):
+            token_id = self._with_specials.token_to_id(spelling)
+            if token_id is not None:
+                return token_id
+        raise ValueError(f"The tokenizer lacks the special token {token}.")
 
 
 class StreamDecoder:
@@ -140,13 +153,16 @@ def require_valid_unicode(text: str) -> str:
 
 
 def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:
-    """The bytes each token stands for, by id."""
+    """The bytes each token stands for, by id; ids that the file leaves out stand for none."""
     byte_of = {character: byte for byte, character in _byte_level_alphabet()}
     added = backend.get_added_tokens_decoder()
-    table = [b""] * backend.get_vocab_size()
-    for token, token_id in backend.get_vocab().items():
+    vocabulary = backend.get_vocab()
+    table = [b""] * (max(vocabulary.values(), default=-1) + 1)
+    for token, token_id in vocabulary.items():
         if token_id in added:
             table[token_id] = token.encode("utf-8")
+        elif not byte_of.keys() >= set(token):
+            raise ValueError(f"The token {token!r} is not spelled in GPT-2's byte-level alphabet.")
         else:
             table[token_id] = bytes(byte_of[character] for character in token)
     return table

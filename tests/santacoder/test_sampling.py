@@ -45,14 +45,22 @@ def test_candidates_equal_transformers(
         np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
-def test_draws_follow_the_distribution() -> None:
-    logits = np.array([2.0, 1.0, 0.5, -1.0, -30.0], dtype=np.float32)
-    sampler = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=3))
-    counts = np.bincount([sampler.choose(logits, []).id for _ in range(100_000)], minlength=5)
-    expected = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum() * 100_000
-    chi_square = ((counts - expected)[:4] ** 2 / expected[:4]).sum()
-    assert chi_square < 16.27  # 3 degrees of freedom, p = 0.001
-    assert counts[4] == 0
+@pytest.mark.parametrize("temperature,top_k,top_p", [(1.0, 0, 1.0), (0.7, 6, 0.95)])
+def test_draws_follow_the_distribution(temperature: float, top_k: int, top_p: float) -> None:
+    logits = np.array([2.0, 1.5, 1.0, 0.5, 0.0, -0.2, -1.0, -30.0], dtype=np.float32)
+    sampler = Sampler(SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, seed=3))
+    counts = np.bincount([sampler.choose(logits, []).id for _ in range(100_000)], minlength=len(logits))
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
+    if top_k:
+        warpers += [TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)]
+    scores = warpers(torch.zeros(1, 1, dtype=torch.long), torch.tensor(logits).double()[None])
+    expected = scores[0].softmax(-1).numpy() * 100_000
+    likely = expected > 5  # the usual condition for a cell of the test
+    chi_square = ((counts - expected)[likely] ** 2 / expected[likely]).sum()
+    assert (
+        chi_square < {5: 18.47, 6: 20.52, 7: 22.46}[int(likely.sum())]
+    )  # p = 0.001 with one degree of freedom less than cells
+    assert counts[~likely].sum() == 0
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:

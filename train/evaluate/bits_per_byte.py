@@ -72,6 +72,6 @@ def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
         counted = int((targets[rows] != -100).sum())
         with torch.autocast(device.type, torch.bfloat16):
             hidden_states = model.transformer(inputs[rows].to(device)).bfloat16()
-        loss = next_token_loss(hidden_states, model.transformer.wte.weight, targets[rows].to(device))
+        loss = next_token_loss(hidden_states, model.output_weight, targets[rows].to(device))
         total += loss.item() * counted
     return total

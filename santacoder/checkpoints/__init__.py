@@ -1,0 +1,23 @@
+"""Published models: found by name and revision, loaded, listed, added to.
+
+A model is looked for in our store, then in the user's Hugging Face cache, then on the Hub unless ``HF_HUB_OFFLINE`` is
+set. A revision is a branch, a commit or the beginning of one; ``main`` and ``final`` name the same branch.
+"""
+
+from santacoder.checkpoints.loading import load
+from santacoder.checkpoints.publishing import publish
+from santacoder.checkpoints.revisions import branches, log, resolve
+from santacoder.checkpoints.store import DEFAULT_STORE, Commit, repositories
+from santacoder.errors import CheckpointError
+
+__all__ = [
+    "DEFAULT_STORE",
+    "CheckpointError",
+    "Commit",
+    "branches",
+    "load",
+    "log",
+    "publish",
+    "repositories",
+    "resolve",
+]

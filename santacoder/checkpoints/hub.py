@@ -1,0 +1,158 @@
+"""The user's Hugging Face cache and the Hub, both through ``huggingface_hub`` alone and under its settings.
+
+``HF_HUB_OFFLINE`` keeps every call here from the network, ``HF_ENDPOINT`` and ``HF_HUB_CACHE`` say where to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from santacoder import weight_files
+from santacoder.checkpoints.store import COMMIT_FILE, Commit, only_match, read_commit, same_branch
+from santacoder.errors import CheckpointError
+
+_SMALL_FILES = ("config.json", "tokenizer.json", "*_config.json", "special_tokens_map.json", COMMIT_FILE, "onnx/*")
+
+
+class HubUnreachable(CheckpointError):
+    """The Hub could not be asked, so it is not known what it has."""
+
+
+def cache() -> Path:
+    """The user's cache folder, which has the layout of our store."""
+    return Path(huggingface_hub.constants.HF_HUB_CACHE)
+
+
+def is_complete(snapshot: Path) -> bool:
+    """Whether a snapshot has what a model needs; a download that was broken off leaves some of its files."""
+    needed = ("config.json", "tokenizer.json")
+    return all((snapshot / name).is_file() for name in needed) and weight_files.are_complete(snapshot)
+
+
+def branches(repo_id: str) -> dict[str, str]:
+    """The branches of a repository on the Hub and the commits they point to, ``main`` first.
+
+    Raises:
+        CheckpointError: the Hub has no such repository, or cannot be asked (``HubUnreachable``).
+    """
+    with hub_answers(repo_id):
+        refs = huggingface_hub.HfApi().list_repo_refs(repo_id).branches
+    ordered = sorted(refs, key=lambda ref: (ref.name != "main", ref.name))
+    return {ref.name: ref.target_commit for ref in ordered}
+
+
+def log(repo_id: str, branch: str) -> list[Commit]:
+    """The commits of a branch on the Hub, newest first, with what their ``commit.json`` says where they have one.
+
+    Raises:
+        CheckpointError: there is no such branch, or the Hub cannot be asked (``HubUnreachable``).
+    """
+    name = _branch(branch, branches(repo_id)) or branch
+    with hub_answers(repo_id, branch):
+        history = huggingface_hub.HfApi().list_repo_commits(repo_id, revision=name)
+    parents = [commit.commit_id for commit in history[1:]] + [None]
+    commits = []
+    for entry, parent in zip(history, parents, strict=True):
+        commit = _described(repo_id, branch, entry.commit_id)
+        date = commit.date or entry.created_at.isoformat(timespec="seconds")
+        commits.append(replace(commit, parent=parent, date=date, sha=entry.commit_id, title=entry.title))
+    return commits
+
+
+def download(repo_id: str, revision: str) -> Path:
+    """Fetch what a model needs of a revision into the cache, and return the snapshot folder.
+
+    Raises:
+        CheckpointError: there is no such revision, or the Hub cannot be asked (``HubUnreachable``).
+    """
+    heads = branches(repo_id)
+    target = _branch(revision, heads) or _commit(repo_id, revision, heads)
+    with hub_answers(repo_id, revision, heads):
+        names = huggingface_hub.HfApi().list_repo_files(repo_id, revision=target)
+        return Path(huggingface_hub.snapshot_download(repo_id, revision=target, allow_patterns=list(_wanted(names))))
+
+
+def _branch(revision: str, heads: dict[str, str]) -> str | None:
+    return next((name for name in same_branch(revision) if name in heads), None)
+
+
+def _commit(repo_id: str, revision: str, heads: dict[str, str]) -> str:
+    """The full commit that ``revision`` begins, among those of all branches; ``revision`` itself if there is none."""
+    if len(revision) == 40 or not set(revision) <= set("0123456789abcdef"):
+        return revision
+    with hub_answers(repo_id, revision, heads):
+        histories = [huggingface_hub.HfApi().list_repo_commits(repo_id, revision=name) for name in heads]
+    shas = [commit.commit_id for history in histories for commit in history]
+    return only_match(repo_id, revision, shas) or revision
+
+
+def _described(repo_id: str, branch: str, sha: str) -> Commit:
+    with hub_answers(repo_id, sha):
+        try:
+            path = Path(huggingface_hub.hf_hub_download(repo_id, COMMIT_FILE, revision=sha))
+        except EntryNotFoundError:
+            return Commit(branch, None, None, None, None, "")
+    return read_commit(path.parent, branch)
+
+
+def _wanted(names: Iterable[str]) -> Iterator[str]:
+    """The files of a repository that a model needs, with one kind of weights."""
+    present = list(names)
+    weights = next((name for name in weight_files.NAMES if name in present), None)
+    if weights is not None:
+        stem, _, suffix = weights.removesuffix(".index.json").rpartition(".")
+        yield weights
+        if weights.endswith(".index.json"):
+            yield f"{stem}-*.{suffix}"
+    yield from (name for name in present if any(fnmatch(name, pattern) for pattern in _SMALL_FILES))
+
+
+@contextmanager
+def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str] | None = None) -> Iterator[None]:
+    """Turns what the client raises into sentences.
+
+    Raises:
+        CheckpointError: the Hub said no, or could not be asked (``HubUnreachable``).
+    """
+    if huggingface_hub.is_offline_mode():
+        raise HubUnreachable("HF_HUB_OFFLINE is set, so the Hub was not asked.")
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except RevisionNotFoundError as error:
+        known = f" Its branches are: {', '.join(heads)}." if heads else ""
+        raise CheckpointError(f"{repo_id} has no revision {revision!r} on the Hub.{known}") from error
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"{repo_id} asks to accept its terms: do so on its page on the Hub, then log in."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"There is no model {repo_id!r} on the Hub, or it is private: log in with `hf auth login`."
+        ) from error
+    except HfHubHTTPError as error:
+        if error.response.status_code < 500:
+            raise CheckpointError(
+                f"The Hub refused {repo_id} ({_first_line(error)}); log in with `hf auth login` as its owner."
+            ) from error
+        raise HubUnreachable(f"The Hub does not work at the moment ({_first_line(error)}).") from error
+    except Exception as error:  # connection errors belong to whichever HTTP library the client was built with
+        raise HubUnreachable(f"The Hub could not be reached ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

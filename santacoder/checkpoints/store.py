@@ -1,0 +1,153 @@
+"""The store of published models, in the layout of a Hugging Face cache folder.
+
+``models--ORG--NAME/refs/BRANCH`` holds a commit's sha, ``models--ORG--NAME/snapshots/SHA/`` its files, so
+``transformers`` and ``huggingface_hub`` resolve it unchanged with ``cache_dir``, and the user's own cache can be read
+as if it were a store. Every commit of ours carries a ``commit.json`` that names its parent, which makes a branch a list
+of commits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder.errors import CheckpointError
+
+DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
+COMMIT_FILE = "commit.json"
+# the published name of the branch that became the model, and the one it has everywhere else
+_SAME_BRANCH = {"main": "final", "final": "main"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SHA = re.compile(r"[0-9a-f]{4,40}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One state of a branch.
+
+    ``validation_loss`` is in nats per token, ``date`` in ISO 8601, UTC. Of a commit that we did not write, only ``sha``
+    is known for sure: the numbers may be None, ``date`` empty. ``title`` is what its author wrote on the Hub.
+    """
+
+    branch: str
+    parent: str | None
+    step: int | None
+    tokens: int | None
+    validation_loss: float | None
+    date: str
+    sha: str = ""
+    title: str = ""
+
+
+def repositories(store: Path = DEFAULT_STORE) -> list[str]:
+    """Names of the repositories that have at least one branch, such as ``santacoder/nano``."""
+    folders = sorted(store.glob("models--*--*/refs"))
+    return [refs.parent.name.removeprefix("models--").replace("--", "/", 1) for refs in folders if any(refs.iterdir())]
+
+
+def branches(store: Path, repo_id: str) -> dict[str, str]:
+    """The branches of a repository and the commits they point to, ``main`` first; none for one that is not here.
+
+    Raises:
+        CheckpointError: ``repo_id`` is not a name.
+    """
+    refs = sorted((repo_folder(repo_id, store) / "refs").glob("*"), key=lambda path: (path.name != "main", path.name))
+    return {path.name: path.read_text().strip() for path in refs if path.is_file() and _NAME.fullmatch(path.name)}
+
+
+def find(store: Path, repo_id: str, revision: str) -> str | None:
+    """The commit that a branch, a full commit or the beginning of one stands for; ``main`` and ``final`` are one.
+
+    Raises:
+        CheckpointError: more than one commit begins like that, or ``repo_id`` is not a name.
+    """
+    commits = branches(store, repo_id)
+    sha = commits.get(revision, commits.get(_SAME_BRANCH.get(revision, "")))
+    if sha is None and _SHA.fullmatch(revision):
+        snapshots = repo_folder(repo_id, store) / "snapshots"
+        sha = only_match(repo_id, revision, [path.name for path in snapshots.glob(f"{revision}*")])
+    return sha
+
+
+def snapshot(store: Path, repo_id: str, sha: str) -> Path:
+    """The folder with a commit's files, if they are here."""
+    return repo_folder(repo_id, store) / "snapshots" / sha
+
+
+def log(store: Path, repo_id: str, branch: str, sha: str) -> list[Commit]:
+    """The commits from ``sha`` back to the first whose files are here, newest first."""
+    commits = []
+    while snapshot(store, repo_id, sha).is_dir():
+        commits.append(read_commit(snapshot(store, repo_id, sha), branch))
+        if commits[-1].parent is None:
+            break
+        sha = commits[-1].parent
+    return commits
+
+
+def read_commit(folder: Path, branch: str) -> Commit:
+    """What ``commit.json`` says of the snapshot in ``folder``.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = folder / COMMIT_FILE
+    if not path.exists():
+        return Commit(branch, None, None, None, None, "", sha=folder.name)
+    try:
+        return Commit(**json.loads(path.read_text()), sha=folder.name)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+
+
+def same_branch(branch: str) -> list[str]:
+    """The names under which ``branch`` may be found, its own first."""
+    return [branch, _SAME_BRANCH[branch]] if branch in _SAME_BRANCH else [branch]
+
+
+def only_match(repo_id: str, beginning: str, shas: list[str]) -> str | None:
+    """The one commit of ``shas`` that begins so, or None.
+
+    Raises:
+        CheckpointError: there is more than one.
+    """
+    matches = sorted({sha for sha in shas if sha.startswith(beginning)})
+    if len(matches) > 1:
+        raise CheckpointError(f"The commit {beginning} of {repo_id} is ambiguous: {', '.join(matches)}.")
+    return matches[0] if matches else None
+
+
+def repo_folder(repo_id: str, store: Path) -> Path:
+    """
+    Raises:
+        CheckpointError: ``repo_id`` is not a name.
+    """
+    organisation, _, name = repo_id.partition("/")
+    require_name("model", organisation, repo_id)
+    require_name("model", name, repo_id)
+    return store / f"models--{organisation}--{name}"
+
+
+def require_name(kind: str, name: str, whole: str | None = None) -> None:
+    if not _NAME.fullmatch(name) or "--" in name:
+        raise CheckpointError(
+            f"{whole or name!r} is not a {kind} name: use letters, digits, '.', '_' and single '-'"
+            + (", as in santacoder/nano." if kind == "model" else ".")
+        )
+
+
+def require_revision(repo_id: str, revision: str) -> None:
+    """
+    Raises:
+        CheckpointError: ``revision`` can be neither a branch nor a commit.
+    """
+    if not _NAME.fullmatch(revision):
+        raise CheckpointError(f"{revision!r} is neither a branch nor a commit of {repo_id}.")
+
+
+def read_ref(repo: Path, branch: str) -> str | None:
+    """The commit that ``branch`` points to."""
+    path = repo / "refs" / branch
+    return path.read_text().strip() if path.is_file() else None

@@ -1,0 +1,101 @@
+"""Two dialects in, one model: the weights of GPTBigCode and of GPT2LMHeadCustomModel, tensor by tensor.
+
+GPTBigCode has our own names and layouts. ``bigcode/santacoder`` follows GPT-2's ``Conv1D``, which stores a matrix as
+(in, out); it keeps queries apart from key and value when multi-query, and has ``query | key | value`` of all heads when
+multi-head, where GPTBigCode has the three of each head together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from santacoder.config import SantaCoderConfig
+from santacoder.errors import CheckpointError
+from santacoder.model import SantaCoder
+from santacoder.weight_files import WeightFiles
+
+Dialect = Literal["gpt_bigcode", "gpt2"]
+OUTPUT_WEIGHT = "lm_head.weight"
+# causal masks, which older versions of transformers stored with the weights
+_MASKS = (".attn.bias", ".attn.masked_bias")
+
+
+def load_model(
+    folder: Path, config: SantaCoderConfig, dialect: Dialect, dtype: torch.dtype, device: torch.device
+) -> SantaCoder:
+    """A model in ``dtype`` on ``device`` from the weights in ``folder``, with peak memory near its own size.
+
+    An output layer that differs from the embedding is kept, whatever ``config`` says of it.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over, misshapen or not finite, or a file is damaged; the message
+            names the file and the first tensor that is wrong.
+    """
+    files = WeightFiles(folder)
+    if OUTPUT_WEIGHT in files.names:
+        config = replace(config, tie_word_embeddings=_output_is_embedding(files))
+    with torch.device("meta"):
+        model = SantaCoder(config)
+    # the largest first: a mapped original and its copy weigh least while the rest is still to come
+    names = sorted(model.state_dict(), key=lambda name: name.startswith("transformer.h."))
+    weights = {name: torch.empty_like(model.state_dict()[name], dtype=dtype, device=device) for name in names}
+    _check_names(files, {source for name in names for source in _sources(name, weights[name], config, dialect)})
+    for name in names:
+        for source, place in _sources(name, weights[name], config, dialect).items():
+            _copy(files, source, place)
+    model.load_state_dict(weights, assign=True)
+    return model.requires_grad_(False)
+
+
+def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, dialect: Dialect) -> dict[str, torch.Tensor]:
+    """The stored tensors that make up a parameter, each with its place: a view of the parameter in stored order.
+
+    A view with more than two dimensions stands for a tensor whose last one is the product of the view's last three.
+    """
+    if dialect == "gpt_bigcode" or not (".attn." in name or ".mlp." in name):
+        return {name: parameter}
+    conv1d = parameter.t()  # a bias is its own transpose
+    if ".c_attn." not in name:
+        return {name: conv1d}
+    if config.multi_query:
+        query, key_value = conv1d.split([config.n_embd, 2 * config.head_dim], dim=-1)
+        return {name.replace("c_attn", "q_attn"): query, name.replace("c_attn", "kv_attn"): key_value}
+    heads = conv1d.unflatten(-1, (config.n_head, 3, config.head_dim))
+    return {name: heads.transpose(-3, -2)}
+
+
+def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
+    """Fill ``place`` with a stored tensor, after checking its shape, and check the values it then has."""
+    stored = files.tensor(source)
+    shape = place.shape if place.dim() <= 2 else (*place.shape[:-3], place.shape[-3:].numel())
+    if tuple(stored.shape) != tuple(shape):
+        raise CheckpointError(
+            f"{files.file_of(source)}: {source} has shape {list(stored.shape)}, but config.json asks for {list(shape)}."
+        )
+    place.copy_(stored.view(place.shape))
+    # one pass, without a temporary; NaN wins over every number in both results
+    lowest, highest = (extreme.item() for extreme in torch.aminmax(place))
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        raise CheckpointError(
+            f"{files.file_of(source)}: {source} has values that are not finite in "
+            f"{str(place.dtype).removeprefix('torch.')}."
+        )
+
+
+def _output_is_embedding(files: WeightFiles) -> bool:
+    return torch.equal(files.tensor(OUTPUT_WEIGHT), files.tensor("transformer.wte.weight"))
+
+
+def _check_names(files: WeightFiles, expected: set[str]) -> None:
+    for name in sorted(expected):
+        files.file_of(name)
+    for name in sorted(files.names - expected - {OUTPUT_WEIGHT}):
+        if not name.endswith(_MASKS):
+            raise CheckpointError(
+                f"{files.file_of(name)} has the tensor {name}, which a model of the shape in config.json has not."
+            )

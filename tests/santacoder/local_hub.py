@@ -1,0 +1,299 @@
+"""A small Hub on loopback: repositories with branches and commits, as far as ``huggingface_hub`` asks for them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tests.conftest import REPOSITORY
+
+DATE = "2023-01-01T00:00:00.000Z"
+Files = dict[str, bytes]
+
+
+@dataclass
+class HubCommit:
+    sha: str
+    parent: HubCommit | None
+    title: str
+    files: Files
+
+    @property
+    def history(self) -> list[HubCommit]:
+        return [self, *(self.parent.history if self.parent else [])]
+
+
+@dataclass
+class HubRepository:
+    """Branches by name; a new one has the commit that the Hub makes itself."""
+
+    branches: dict[str, HubCommit] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.commit("main", "initial commit", {".gitattributes": b"*.safetensors filter=lfs\n"})
+
+    def commit(self, branch: str, title: str, files: Files) -> HubCommit:
+        parent = self.branches.get(branch)
+        digest = hashlib.sha1(repr((branch, title, parent and parent.sha, sorted(files.items()))).encode())
+        self.branches[branch] = HubCommit(digest.hexdigest(), parent, title, files)
+        return self.branches[branch]
+
+    def find(self, revision: str) -> HubCommit | None:
+        everything = [commit for head in self.branches.values() for commit in head.history]
+        return self.branches.get(revision) or next((c for c in everything if c.sha == revision), None)
+
+
+class LocalHub(ThreadingHTTPServer):
+    """Repositories by name, and the requests that came in, as ``METHOD path``. While ``down``, it answers none."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.repositories: dict[str, HubRepository] = {}
+        self.large_files: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.down = False
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Client:
+    """A process that calls ``santacoder.checkpoints`` with this Hub as its only one.
+
+    The client library reads its settings once, and the tests run with ``HF_HUB_OFFLINE``, hence a process of its own;
+    its cache is a folder that the test chooses.
+    """
+
+    def __init__(self, hub: LocalHub, *, offline: bool) -> None:
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": hub.url,
+            "HF_HUB_OFFLINE": str(int(offline)),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CLIENT],
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, home: Path, expression: str, *, token: str = "hf_owner") -> Any:
+        """The value of an expression, as JSON, where ``store`` is an empty store and ``cache`` is under ``home``."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(home), expression, token]) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+_CLIENT = """
+import contextlib, io, json, os, sys
+from pathlib import Path
+import huggingface_hub
+from santacoder import checkpoints
+from santacoder.checkpoints.push import push
+
+for line in sys.stdin:
+    home, expression, os.environ["HF_TOKEN"] = json.loads(line)
+    huggingface_hub.constants.HF_HUB_CACHE = home + "/cache"
+    store, reports = Path(home, "empty"), []
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            value = eval(expression)
+    except checkpoints.CheckpointError as error:
+        value = {"sentence": str(error)}
+    except Exception as error:
+        value = {"bug": repr(error)}
+    print(json.dumps(value, default=lambda value: getattr(value, "__dict__", None) or str(value)), flush=True)
+"""
+
+
+@contextmanager
+def local_hub() -> Iterator[LocalHub]:
+    hub = LocalHub()
+    thread = threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield hub
+    hub.shutdown()
+    thread.join()
+    hub.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LocalHub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._answer({"refs": self._refs, "commits": self._commits, "revision": self._info, "tree": self._tree})
+
+    def do_HEAD(self) -> None:
+        self._answer({})
+
+    def do_PUT(self) -> None:
+        self.server.large_files[self.path.rpartition("/")[2]] = self._body()
+        self._send(200, {})
+
+    def do_POST(self) -> None:
+        if self.headers["Authorization"] != "Bearer hf_owner":
+            return self._send(401, {"error": "Invalid username or password."})
+        if self.path == "/api/repos/create":
+            return self._create(json.loads(self._body()))
+        if self.path == "/api/validate-yaml":
+            self._body()
+            return self._send(200, {"errors": [], "warnings": []})
+        if self.path.endswith("/info/lfs/objects/batch"):
+            return self._batch(json.loads(self._body()))
+        return self._answer({"preupload": self._preupload, "branch": self._branch, "commit": self._commit})
+
+    def _answer(self, calls: dict) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.server.requests.append(f"{self.command} {path}")
+        if self.server.down:
+            self.close_connection = True
+            return None
+        if download := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._download(*download.groups())
+        name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(\w+)/?([^/]*)", path).groups()  # type: ignore[union-attr]
+        repository = self.server.repositories.get(name)
+        if repository is None:
+            return self._send(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+        return calls[call](repository, revision)
+
+    def _refs(self, repository: HubRepository, _: str) -> None:
+        branches = [
+            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit.sha}
+            for name, commit in repository.branches.items()
+        ]
+        self._send(200, {"branches": branches, "converts": [], "tags": []})
+
+    def _commits(self, repository: HubRepository, revision: str) -> None:
+        if commit := self._found(repository, revision):
+            self._send(
+                200,
+                [
+                    {"id": entry.sha, "title": entry.title, "message": "", "date": DATE, "authors": []}
+                    for entry in commit.history
+                ],
+            )
+
+    def _info(self, repository: HubRepository, revision: str) -> None:
+        if commit := self._found(repository, revision):
+            siblings = [{"rfilename": name} for name in commit.files]
+            self._send(200, {"id": "x/y", "sha": commit.sha, "siblings": siblings, "private": False, "tags": []})
+
+    def _tree(self, repository: HubRepository, revision: str) -> None:
+        if commit := self._found(repository, revision):
+            self._send(
+                200,
+                [
+                    {"type": "file", "path": name, "size": len(content), "oid": _blob(content)}
+                    for name, content in commit.files.items()
+                ],
+            )
+
+    def _download(self, name: str, revision: str, path: str) -> None:
+        repository = self.server.repositories[name]
+        if commit := self._found(repository, revision):
+            content = commit.files.get(path)
+            if content is None:
+                return self._send(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
+            return self._send(200, content, {"ETag": f'"{_blob(content)}"', "X-Repo-Commit": commit.sha})
+        return None
+
+    def _create(self, document: dict) -> None:
+        name = f"{document['organization']}/{document['name']}"
+        if name in self.server.repositories:
+            return self._send(409, {"error": "You already created this model repo"})
+        self.server.repositories[name] = HubRepository()
+        return self._send(200, {"url": f"{self.server.url}/{name}", "name": name, "id": name})
+
+    def _branch(self, repository: HubRepository, name: str) -> None:
+        start = json.loads(self._body()).get("startingPoint", "main")
+        if name in repository.branches:
+            return self._send(409, {"error": "Reference already exists"})
+        found = repository.find(start)
+        assert found is not None
+        repository.branches[name] = found
+        return self._send(200, {})
+
+    def _preupload(self, repository: HubRepository, revision: str) -> None:
+        head = repository.branches[revision]
+        answers = []
+        for file in json.loads(self._body())["files"]:
+            name, known = file["path"], head.files.get(file["path"])
+            mode = "lfs" if name.endswith(".safetensors") else "regular"
+            answers.append({"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": known and _blob(known)})
+        self._send(200, {"files": answers})
+
+    def _batch(self, document: dict) -> None:
+        objects = [
+            {**entry, "actions": {"upload": {"href": f"{self.server.url}/large/{entry['oid']}"}}}
+            for entry in document["objects"]
+        ]
+        self._send(200, {"transfer": "basic", "objects": objects})
+
+    def _commit(self, repository: HubRepository, branch: str) -> None:
+        files, title = dict(repository.branches[branch].files), ""
+        for line in self._body().splitlines():
+            entry = json.loads(line)
+            value = entry["value"]
+            if entry["key"] == "header":
+                title = value["summary"]
+            elif entry["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif entry["key"] == "lfsFile":
+                files[value["path"]] = self.server.large_files[value["oid"]]
+            elif entry["key"] == "deletedFile":
+                del files[value["path"]]
+        commit = repository.commit(branch, title, files)
+        self._send(200, {"commitUrl": f"{self.server.url}/x/y/commit/{commit.sha}", "commitOid": commit.sha})
+
+    def _found(self, repository: HubRepository, revision: str) -> HubCommit | None:
+        commit = repository.find(revision)
+        if commit is None:
+            self._send(404, {"error": "Revision not found"}, {"X-Error-Code": "RevisionNotFound"})
+        return commit
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+
+def _blob(content: bytes) -> str:
+    """git's name for a file."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -1,0 +1,250 @@
+"""Models on a Hub and in the user's cache, through ``huggingface_hub`` and a server on loopback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from santacoder import checkpoints
+from santacoder.experiments import EXPERIMENTS, experiment
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import REPOSITORY, random_model
+from tests.santacoder.local_hub import Client, HubRepository, LocalHub, local_hub
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[LocalHub, Client, Client]]:
+    """A Hub, a process that may ask it, and one that may not."""
+    with local_hub() as server:
+        clients = [Client(server, offline=offline) for offline in (False, True)]
+        yield server, clients[0], clients[1]
+        for client in clients:
+            client.close()
+
+
+@pytest.fixture
+def hub(running: tuple[LocalHub, Client, Client]) -> LocalHub:
+    server = running[0]
+    server.repositories.clear()
+    server.requests.clear()
+    server.down = False
+    return server
+
+
+@pytest.fixture
+def ask(running: tuple[LocalHub, Client, Client], tmp_path: Path) -> Callable[..., Any]:
+    """The value of an expression in a process with a cache of the test's own and an empty store."""
+
+    def ask(expression: str, *, offline: bool = False, **settings: str) -> Any:
+        value = running[1 + offline].call(tmp_path / "home", expression, **settings)  # type: ignore[union-attr]
+        assert not (isinstance(value, dict) and "bug" in value), value
+        return value
+
+    return ask
+
+
+@pytest.fixture
+def trained(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    """A store with three commits on ``fim`` and one on ``main`` of ``test/tiny``."""
+    store = tmp_path / "store"
+    for step in (100, 200, 300):
+        files = {"README.md": f"---\ntags: [code]\n---\nstep {step}"} if step < 300 else {}
+        checkpoints.publish(
+            random_model(step), tokenizer, "test/tiny", "fim", step=step, tokens=step * 1000,
+            validation_loss=step / 100, dtype=torch.float32, files=files, store=store,
+        )  # fmt: skip
+    checkpoints.publish(random_model(0), tokenizer, "test/tiny", "main", dtype=torch.float32, store=store)
+    return store
+
+
+def push(trained: Path, branch: str = "main", to: str = "test/tiny") -> str:
+    """The expression that pushes a branch and gives what was reported."""
+    store = f"Path({str(trained)!r})"
+    return f"push('test/tiny', {branch!r}, {to!r}, store={store}, report=reports.append) or reports"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_branch_is_pushed_commit_by_commit(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    reports = ask(push(trained, "fim", "someone/copy"))
+    assert reports[0] == "0 of 3 commits are already at someone/copy@fim." and len(reports) == 4
+    history = hub.repositories["someone/copy"].branches["fim"].history
+    assert [commit.title for commit in history] == [
+        "Step 300: 300,000 tokens, validation loss 3.0000",
+        "Step 200: 200,000 tokens, validation loss 2.0000",
+        "Step 100: 100,000 tokens, validation loss 1.0000",
+        "initial commit",
+    ]
+    for ours, theirs in zip(checkpoints.log("test/tiny", "fim", store=trained), history, strict=False):
+        files = {name: content for name, content in theirs.files.items() if name != ".gitattributes"}
+        assert files == files_of(checkpoints.resolve("test/tiny", ours.sha, store=trained))
+
+
+def test_a_second_push_sends_only_what_is_new(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path, tokenizer: Tokenizer
+) -> None:
+    ask(push(trained, "fim"))
+    assert ask(push(trained, "fim")) == ["3 of 3 commits are already at test/tiny@fim."]
+    checkpoints.publish(random_model(9), tokenizer, "test/tiny", "fim", step=400, store=trained)
+    assert ask(push(trained, "fim"))[0] == "3 of 4 commits are already at test/tiny@fim."
+    ask(push(trained))
+    branches = hub.repositories["test/tiny"].branches
+    assert [len(branches[name].history) for name in ("fim", "main")] == [5, 2]
+
+
+def test_a_push_that_cannot_be_is_a_sentence(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    answers = {
+        "no branch 'nope' of 'test/tiny' in .*: main, fim": ask(push(trained, "nope")),
+        "The Hub refused test/tiny .*; log in": ask(push(trained), token="hf_stranger"),
+        "HF_HUB_OFFLINE is set": ask(push(trained), offline=True),
+        "is not a model name": ask(push(trained, to="../etc")),
+    }
+    for sentence, answer in answers.items():
+        assert re.search(sentence, answer["sentence"]), answer
+    assert not hub.repositories
+
+
+def test_the_command_pushes_and_says_what_is_wrong(trained: Path) -> None:
+    """Offline, as all tests run: the whole way from the command line to the last line of it."""
+    command = [sys.executable, "-m", "santacoder.checkpoints", "push", "--repo", "test/tiny", "--store", str(trained)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, "HF_HUB_OFFLINE is set, so the Hub was not asked.\n")
+
+
+def test_what_was_pushed_is_listed_and_loaded_from_the_hub_and_then_without_it(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    ask(push(trained, "fim"))
+    ask(push(trained))
+    heads = {name: commit.sha for name, commit in hub.repositories["test/tiny"].branches.items()}
+    assert ask("checkpoints.branches('test/tiny', store=store)") == heads
+
+    entries = ask("checkpoints.log('test/tiny', 'fim', store=store)")
+    history = hub.repositories["test/tiny"].branches["fim"].history
+    assert [(entry["sha"], entry["parent"], entry["title"]) for entry in entries] == [
+        (commit.sha, commit.parent.sha if commit.parent else None, commit.title) for commit in history
+    ]
+    measured = [(entry["step"], entry["validation_loss"]) for entry in entries]
+    assert measured == [(300, 3.0), (200, 2.0), (100, 1.0), (None, None)]
+
+    weight = "checkpoints.load('test/tiny', {!r}, store=store)[0].transformer.wte.weight[0, 0].item()"
+    middle = history[1].sha
+    expected = [random_model(seed).transformer.wte.weight[0, 0].item() for seed in (300, 200, 0)]
+    assert [ask(weight.format(revision)) for revision in ("fim", middle[:8], "final")] == expected
+    hub.requests.clear()
+    for offline in (False, True):
+        cached = [ask(weight.format(name), offline=offline) for name in ("fim", middle[:8], "main")]
+        assert cached == expected
+    assert not hub.requests
+    assert ask("checkpoints.branches('test/tiny', store=store)", offline=True) == heads
+    assert ask("checkpoints.log('test/tiny', 'fim', store=store)", offline=True)[0]["step"] == 300
+
+
+def test_only_one_kind_of_weights_is_downloaded(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    files = files_of(checkpoints.resolve("test/tiny", store=trained))
+    repository = hub.repositories["org/both"] = HubRepository()
+    repository.commit("main", "add", {**files, "pytorch_model.bin": b"x" * 999, "modeling_gpt2_mq.py": b"1/0"})
+    names = {path.name for path in Path(ask("checkpoints.resolve('org/both', store=store)")).iterdir()}
+    assert "model.safetensors" in names and not names & {"pytorch_model.bin", "modeling_gpt2_mq.py"}
+
+
+def test_a_download_that_was_broken_off_is_taken_up_again(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    ask(push(trained))
+    call = "checkpoints.resolve('test/tiny', store=store)"
+    weights = Path(ask(call)) / "model.safetensors"
+    weights.unlink()
+    assert "There is no model 'test/tiny' at 'main' in" in ask(call, offline=True)["sentence"]
+    assert ask(call) and weights.exists()
+
+
+@pytest.mark.parametrize("call", ["branches({})", "log({}, 'mha')", "resolve({}, 'mha')", "load({}, 'mha')"])
+def test_offline_what_is_not_cached_is_said_with_how_to_get_it(
+    hub: LocalHub, ask: Callable[..., Any], call: str
+) -> None:
+    call = call.format("'bigcode/santacoder'").replace(")", ", store=store)")
+    how = r" To have it here, run `hf download bigcode/santacoder --revision mha` where there is a network\."
+    assert re.fullmatch(
+        r"There is no model 'bigcode/santacoder'( at 'mha')? in .*empty \(it holds: nothing yet\) or in the Hugging "
+        r"Face cache\. HF_HUB_OFFLINE is set, so the Hub was not asked\." + ("" if "branches" in call else how),
+        ask(f"checkpoints.{call}", offline=True)["sentence"],
+    )
+    assert not hub.requests
+
+
+def test_offline_the_cached_branches_are_named(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    ask(push(trained))
+    ask("checkpoints.resolve('test/tiny', store=store)")
+    assert ask("checkpoints.resolve('test/tiny', 'stars', store=store)", offline=True) == {
+        "sentence": "The Hugging Face cache has test/tiny at main, but not at 'stars'. HF_HUB_OFFLINE is set, so the "
+        "Hub was not asked. To have it here, run `hf download test/tiny --revision stars` where there is a network."
+    }
+
+
+@pytest.mark.parametrize("revision", ["../../etc", "/etc", "", "refs/pr/1", "..", "a b", "-x"])
+def test_a_revision_that_is_no_name_is_refused(hub: LocalHub, ask: Callable[..., Any], revision: str) -> None:
+    for call in ("resolve", "load", "log"):
+        answer = ask(f"checkpoints.{call}('bigcode/santacoder', {revision!r}, store=store)")
+        assert answer == {"sentence": f"{revision!r} is neither a branch nor a commit of bigcode/santacoder."}
+    assert not hub.requests
+
+
+@pytest.mark.parametrize(
+    "repo_id,revision,sentence",
+    [
+        ("org/none", "main", "There is no model 'org/none' on the Hub, or it is private"),
+        ("test/tiny", "nope", "test/tiny has no revision 'nope' on the Hub. Its branches are: main."),
+        ("test/tiny", "0" * 40, "test/tiny has no revision '0{40}' on the Hub"),
+        ("test/tiny", "00000", "test/tiny has no revision '00000' on the Hub"),
+    ],
+)
+def test_what_the_hub_has_not_is_said(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path, repo_id: str, revision: str, sentence: str
+) -> None:
+    ask(push(trained))
+    assert re.match(sentence, ask(f"checkpoints.resolve({repo_id!r}, {revision!r}, store=store)")["sentence"])
+
+
+def test_a_hub_that_is_down_is_said(hub: LocalHub, ask: Callable[..., Any]) -> None:
+    hub.down = True
+    for call in ("branches('org/name'", "log('org/name', 'main'", "resolve('org/name'"):
+        assert "The Hub could not be reached (" in ask(f"checkpoints.{call}, store=store)")["sentence"]
+
+
+def test_a_model_in_the_store_is_never_asked_for_elsewhere(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    store = f"store=Path({str(trained)!r})"
+    assert list(ask(f"checkpoints.branches('test/tiny', {store})")) == ["main", "fim"]
+    assert ask(f"checkpoints.resolve('test/tiny', 'nope', {store})") == {
+        "sentence": "test/tiny has no revision 'nope'. Its branches are: main, fim."
+    }
+    assert not hub.requests
+
+
+def test_main_and_final_are_one_branch(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    final = checkpoints.publish(random_model(1), tokenizer, "a/b", "final", store=tmp_path)
+    assert checkpoints.resolve("a/b", "main", store=tmp_path).name == final
+    assert checkpoints.log("a/b", "main", store=tmp_path)[0].sha == final
+    main = checkpoints.publish(random_model(2), tokenizer, "a/b", "main", store=tmp_path)
+    found = {name: checkpoints.resolve("a/b", name, store=tmp_path).name for name in ("main", "final")}
+    assert found == {"main": main, "final": final}
+
+
+def test_the_eight_experiments_are_described() -> None:
+    assert list(EXPERIMENTS) == ["mha", "no-fim", "fim", "stars", "fertility", "comments", "dedup-alt", "final"]
+    assert experiment("main") is EXPERIMENTS["final"] and experiment("mine") is None
+    assert len({entry.description for entry in EXPERIMENTS.values()}) == 8
+    assert EXPERIMENTS["mha"].description == (
+        "multi-head attention · left to right and fill-in-the-middle · base filters"
+    )
