@@ -73,12 +73,6 @@ def _how_to_go_on(output: Path) -> str:
     return "Nothing had been saved yet; run the same command again."
 
 
-def _how_to_go_on(output: Path) -> str:
-    if RunFolder(output).state.exists():
-        return f"The last saved state is intact; go on with: python -m train --output {output} --resume"
-    return "Nothing had been saved yet; run the same command again."
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
