@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
 from santacoder import checkpoints
 from train.config import TrainConfig
-from train.data import sources
-from train.data.filters import keep_useful
-from train.data.pack import load_packed, pack
+from train.data.arguments import add_source_arguments, pack_sources
+from train.data.pack import load_packed
 from train.loop import train
 from train.model_card import model_card
 from train.run_state import RunFolder
@@ -35,19 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         if not args.resume:
-            _require_new_run(args.output)
-        if not args.resume and args.data is None:
-            pack(keep_useful(_files(args)), args.output / "data", vocab_size=args.vocab_size)
+            RunFolder(args.output).require_new()
+            if args.data is None:
+                pack_sources(args, args.output / "data")
         _run(args)
     except (ValueError, checkpoints.CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        resume = f"python -m train --output {args.output} --resume"
-        parser.exit(
-            1, f"Stopped, because writing failed: {error}. The last saved state is intact; go on with {resume}\n"
-        )
+        parser.exit(1, f"Stopped, because writing failed: {error}. {_how_to_go_on(args.output)}\n")
     except KeyboardInterrupt:
-        parser.exit(1, f"\nStopped. Go on with: python -m train --output {args.output} --resume\n")
+        parser.exit(1, f"\nStopped. {_how_to_go_on(args.output)}\n")
     return 0
 
 
@@ -79,29 +73,6 @@ def _how_to_go_on(output: Path) -> str:
     return "Nothing had been saved yet; run the same command again."
 
 
-def _files(args: argparse.Namespace) -> Iterator[sources.SourceFile]:
-    """Files of all the sources that were named.
-
-    Raises:
-        ValueError: none was named, or a named folder does not exist.
-    """
-    if not (args.folder or args.standard_library or args.packages):
-        raise ValueError("Name what to train on: --folder, --standard-library, --packages or --data.")
-    for folder in [*args.folder, *args.packages]:
-        if not folder.is_dir():
-            raise ValueError(f"{folder} is not a folder.")
-    parts: list[Iterator[sources.SourceFile]] = [sources.folder(folder) for folder in args.folder]
-    if args.standard_library:
-        parts.append(sources.standard_library())
-    parts.extend(sources.installed_packages(folder) for folder in args.packages)
-    return itertools.chain.from_iterable(parts)
-
-
-def _require_new_run(output: Path) -> None:
-    if RunFolder(output).state.exists():
-        raise ValueError(f"{output} already holds a run: go on with --resume, or choose another --output.")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train",
@@ -110,20 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_argument_group("what to train on (may be combined)")
-    source.add_argument("--folder", type=Path, action="append", default=[], help="a folder with source code")
-    source.add_argument("--standard-library", action="store_true", help="the standard library of this Python")
-    source.add_argument(
-        "--packages",
-        type=Path,
-        action="append",
-        default=[],
-        nargs="?",
-        const=sources.environment(),
-        metavar="DIR",
-        help="permissively licensed packages installed in a site-packages folder (default: this environment's)",
-    )
+    add_source_arguments(source)
     source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
-    source.add_argument("--vocab-size", type=int, default=4096, help="tokens of the tokenizer trained (default: 4096)")
     result = parser.add_argument_group("where the results go")
     result.add_argument("--output", type=Path, required=True, help="folder of the run: state, metrics, packed data")
     result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")

@@ -27,14 +27,21 @@ class RunFolder:
     def state(self) -> Path:
         return self.path / "state.pt"
 
+    def require_new(self) -> None:
+        """
+        Raises:
+            ValueError: the folder already holds a run.
+        """
+        if self.state.exists():
+            raise ValueError(f"{self.path} already holds a run: go on with --resume, or choose another --output.")
+
     def begin(self, config: TrainConfig) -> None:
         """Start a new run here.
 
         Raises:
             ValueError: the folder already holds a run.
         """
-        if self.state.exists():
-            raise ValueError(f"{self.path} already holds a run: go on with --resume, or choose another --output.")
+        self.require_new()
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "config.json").write_text(json.dumps(asdict(config), indent=1))
 

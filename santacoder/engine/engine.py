@@ -102,10 +102,10 @@ class Engine:
     def _advance(self, sequence: Sequence) -> None:
         """Read the next chunk of ``sequence``; once it is read to its end, choose a token."""
         assert sequence.slot is not None
-        chunk = sequence.unread[:PROMPT_CHUNK]
+        chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
         logits = self.runner.read(sequence.slot, chunk, sequence.n_read)
         sequence.n_read += len(chunk)
-        if sequence.n_read == len(sequence.ids):
+        if sequence.n_unread == 0:
             sequence.add_token(logits[: self.tokenizer.vocab_size])
         if sequence.finished:
             with self._changed:

@@ -41,8 +41,8 @@ class Scheduler:
             sequence = self._waiting.popleft()
             sequence.slot = self._free.pop()
             self.running.append(sequence)
-        writing = [sequence for sequence in self.running if len(sequence.unread) == 1]
-        reading = [sequence for sequence in self.running if len(sequence.unread) > 1]
+        writing = [sequence for sequence in self.running if sequence.n_unread == 1]
+        reading = [sequence for sequence in self.running if sequence.n_unread > 1]
         if reading:
             # the next turn begins with another one
             self.running.remove(reading[0])

@@ -37,9 +37,9 @@ class Sequence:
         self._stop = StopFinder(request.sampling.stop)
 
     @property
-    def unread(self) -> list[int]:
-        """Ids the model has still to read."""
-        return self.ids[self.n_read :]
+    def n_unread(self) -> int:
+        """Number of ids the model has still to read."""
+        return len(self.ids) - self.n_read
 
     def add_token(self, logits: np.ndarray) -> None:
         """Choose the next token from ``logits`` [V] and report it; end the sequence where it is the last one."""
