@@ -2,7 +2,8 @@
 
     python -m benchmarks.switch
 
-Makes a store with branches of a model of 20 M parameters with random weights. Prints a table and, as the last line, JSON.
+Makes a store with branches of a model of 20 M parameters with random weights. Prints a table and, as the last line,
+JSON.
 """
 
 from __future__ import annotations

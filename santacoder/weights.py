@@ -8,6 +8,7 @@ multi-head, where GPTBigCode has the three of each head together.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -26,11 +27,17 @@ _MASKS = (".attn.bias", ".attn.masked_bias")
 
 
 def load_model(
-    folder: Path, config: SantaCoderConfig, dialect: Dialect, dtype: torch.dtype, device: torch.device
+    folder: Path,
+    config: SantaCoderConfig,
+    dialect: Dialect,
+    dtype: torch.dtype,
+    device: torch.device,
+    report: Callable[[float], None],
 ) -> SantaCoder:
     """A model in ``dtype`` on ``device`` from the weights in ``folder``, with peak memory near its own size.
 
-    An output layer that differs from the embedding is kept, whatever ``config`` says of it.
+    An output layer that differs from the embedding is kept, whatever ``config`` says of it. ``report`` is told after
+    each tensor which share of them has been read.
 
     Raises:
         CheckpointError: a tensor is missing, left over, misshapen or not finite, or a file is damaged; the message
@@ -45,9 +52,10 @@ def load_model(
     names = sorted(model.state_dict(), key=lambda name: name.startswith("transformer.h."))
     weights = {name: torch.empty_like(model.state_dict()[name], dtype=dtype, device=device) for name in names}
     _check_names(files, {source for name in names for source in _sources(name, weights[name], config, dialect)})
-    for name in names:
+    for number, name in enumerate(names, start=1):
         for source, place in _sources(name, weights[name], config, dialect).items():
             _copy(files, source, place)
+        report(number / len(names))
     model.load_state_dict(weights, assign=True)
     return model.requires_grad_(False)
 

@@ -22,9 +22,7 @@ def count_lines(path):
     '''
 
 
-def complete_pane(
-    models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]
-) -> None:
+def complete_pane(models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]) -> None:
     """Fill the surrounding tab."""
 
     def complete(code: str, repo_id: str, branch: str, commit: str, *values: Any) -> Iterator[Progress]:

@@ -24,9 +24,7 @@ EXAMPLE = f'''def read_config(path):
 '''
 
 
-def infill_pane(
-    models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]
-) -> None:
+def infill_pane(models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]) -> None:
     """Fill the surrounding tab."""
 
     def infill(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, *values: Any) -> Iterator[Progress]:

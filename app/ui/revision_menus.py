@@ -43,9 +43,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     model.input(fill_branches, model, [branch, commit], **quiet)
-    branch.input(
-        lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet
-    )
+    branch.input(lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet)
     page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
     return [model, branch, commit]
 
@@ -70,7 +68,8 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
     except CheckpointError:
         return branch
     attention = "multi-query" if config.multi_query else "multi-head"
-    return f"{branch} — {attention} attention · {config.n_layer} layers of {config.n_embd} · {config.n_positions:,} positions"
+    shape = f"{config.n_layer} layers of {config.n_embd} · {config.n_positions:,} positions"
+    return f"{branch} — {attention} attention · {shape}"
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import gradio as gr
@@ -60,9 +60,14 @@ def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress,
         while wait([loading], _SECONDS_BETWEEN_LOADING_UPDATES).not_done:
             yield Progress(None, _lines([f"loading {repo_id}@{revision}: {shares[-1]:.0%}"]), running=True)
     except GeneratorExit:  # stopped; what has been loaded stays, but nobody here uses it
-        loading.add_done_callback(lambda loaded: loaded.exception() or loaded.result().release())
+        loading.add_done_callback(_let_go)
         raise
     return loading.result()
+
+
+def _let_go(loading: Future[ServedModel]) -> None:
+    if loading.exception() is None:
+        loading.result().release()
 
 
 def _stream(served: ServedModel, request: CompletionRequest, started: float) -> Iterator[Progress]:

@@ -4,7 +4,7 @@ A model is looked for in our store, then in the user's Hugging Face cache, then 
 set. A revision is a branch, a commit or the beginning of one; ``main`` and ``final`` name the same branch.
 """
 
-from santacoder.checkpoints.loading import load
+from santacoder.checkpoints.loading import load, read_config
 from santacoder.checkpoints.publishing import publish
 from santacoder.checkpoints.revisions import branches, log, resolve
 from santacoder.checkpoints.store import DEFAULT_STORE, Commit, repositories
@@ -18,6 +18,7 @@ __all__ = [
     "load",
     "log",
     "publish",
+    "read_config",
     "repositories",
     "resolve",
 ]

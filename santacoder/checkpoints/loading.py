@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
-from santacoder.weights import load_model
+from santacoder.weights import Dialect, load_model
 
 
 def load(
@@ -24,8 +25,11 @@ def load(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     store: Path = DEFAULT_STORE,
+    report: Callable[[float], None] = lambda share: None,
 ) -> tuple[SantaCoder, Tokenizer]:
     """The model, in evaluation mode, and its tokenizer, by name or from a folder with a snapshot's files.
+
+    ``report`` is told which share of the weights has been read, from 0 to 1.
 
     Raises:
         CheckpointError: nothing there, or a file is damaged; the message names the file and what is wrong with it.
@@ -33,11 +37,7 @@ def load(
     folder = Path(repo_id_or_folder)
     if not repo_id_or_folder or not folder.is_dir():
         folder = resolve(str(repo_id_or_folder), revision, store=store)
-    document = _read_document(folder / "config.json")
-    try:
-        config = SantaCoderConfig.from_transformers(document)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} cannot be used: {error}") from error
+    config, model_type = _read(folder)
     try:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
     except ValueError as error:
@@ -47,7 +47,24 @@ def load(
             f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, more than the {config.vocab_size} of the "
             "model beside it."
         )
-    return load_model(folder, config, document["model_type"], dtype, torch.device(device)).eval(), tokenizer
+    return load_model(folder, config, model_type, dtype, torch.device(device), report).eval(), tokenizer
+
+
+def read_config(folder: Path) -> SantaCoderConfig:
+    """The shape of the model in a folder with a snapshot's files.
+
+    Raises:
+        CheckpointError: there is no ``config.json``, or it describes another architecture.
+    """
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[SantaCoderConfig, Dialect]:
+    document = _read_document(folder / "config.json")
+    try:
+        return SantaCoderConfig.from_transformers(document), document["model_type"]
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} cannot be used: {error}") from error
 
 
 def _read_document(path: Path) -> dict[str, Any]:

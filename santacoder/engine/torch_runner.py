@@ -12,7 +12,6 @@ from santacoder.engine.cache import SlotCache
 from santacoder.kv_cache import KVCache
 from santacoder.model import SantaCoder
 
-
 N_SLOTS = 8
 
 
