@@ -110,20 +110,20 @@ class Models:
 
     def _make_room(self, n_bytes: int) -> None:
         """Drop unused models until ``n_bytes`` more fit into the budget."""
-        unused = [snapshot for snapshot, resident in self._residents.items() if resident.users == 0]
-        while self._held() + n_bytes > self._budget and unused:
-            dropped = self._residents.pop(unused.pop(0))
-            assert dropped.engine is not None
-            dropped.engine.close()
-        if self._held() + n_bytes > self._budget:
+        in_use = sum(resident.n_bytes for resident in self._residents.values() if resident.users)
+        if in_use + n_bytes > self._budget:
             raise CheckpointError(
                 f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
-                f"{self._held() / 1e9:.1f} GB are in use; try again later, or start the server with a larger "
-                "--model-memory."
+                f"{in_use / 1e9:.1f} GB are in use; try again later, or start the server with a larger --model-memory."
             )
-
-    def _held(self) -> int:
-        return sum(resident.n_bytes for resident in self._residents.values())
+        for snapshot, resident in list(self._residents.items()):
+            held = sum(other.n_bytes for other in self._residents.values())
+            if held + n_bytes <= self._budget:
+                return
+            if not resident.users:
+                del self._residents[snapshot]
+                assert resident.engine is not None
+                resident.engine.close()
 
     def _memory_needed(self, snapshot: Path) -> int:
         return memory_needed(checkpoints.read_config(snapshot), self._dtype)
