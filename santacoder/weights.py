@@ -50,7 +50,7 @@ def load_model(
         model = SantaCoder(config)
     # the largest first: a mapped original and its copy weigh least while the rest is still to come
     names = sorted(model.state_dict(), key=lambda name: name.startswith("transformer.h."))
-    weights = {name: torch.empty_like(model.state_dict()[name], dtype=dtype, device=device) for name in names}
+    weights = _allocate(model, names, dtype, device)
     _check_names(files, {source for name in names for source in _sources(name, weights[name], config, dialect)})
     for number, name in enumerate(names, start=1):
         for source, place in _sources(name, weights[name], config, dialect).items():
@@ -58,6 +58,17 @@ def load_model(
         report(number / len(names))
     model.load_state_dict(weights, assign=True)
     return model.requires_grad_(False)
+
+
+def _allocate(model: SantaCoder, names: list[str], dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
+    shapes = model.state_dict()
+    try:
+        return {name: torch.empty_like(shapes[name], dtype=dtype, device=device) for name in names}
+    except RuntimeError as error:  # PyTorch's for too little memory, on whichever device
+        size = sum(shape.numel() for shape in shapes.values()) * dtype.itemsize
+        raise CheckpointError(
+            f"A model of the shape in config.json takes {size / 1e9:,.1f} GB, more than there is on {device}."
+        ) from error
 
 
 def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, dialect: Dialect) -> dict[str, torch.Tensor]:
@@ -85,7 +96,10 @@ def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
         raise CheckpointError(
             f"{files.file_of(source)}: {source} has shape {list(stored.shape)}, but config.json asks for {list(shape)}."
         )
-    place.copy_(stored.view(place.shape))
+    if place.dim() == 2 and not place.is_contiguous():
+        place.t().copy_(stored.t())  # PyTorch transposes in blocks where the target is contiguous
+    else:
+        place.copy_(stored.reshape(place.shape))
     # one pass, without a temporary; NaN wins over every number in both results
     lowest, highest = (extreme.item() for extreme in torch.aminmax(place))
     if not (math.isfinite(lowest) and math.isfinite(highest)):

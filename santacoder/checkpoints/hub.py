@@ -63,12 +63,15 @@ def log(repo_id: str, branch: str) -> list[Commit]:
     name = _branch(branch, branches(repo_id)) or branch
     with hub_answers(repo_id, branch):
         history = huggingface_hub.HfApi().list_repo_commits(repo_id, revision=name)
-    parents = [commit.commit_id for commit in history[1:]] + [None]
-    commits = []
+    parents = [entry.commit_id for entry in history[1:]] + [None]
+    commits: list[Commit] = []
+    ours = True
     for entry, parent in zip(history, parents, strict=True):
-        commit = _described(repo_id, branch, entry.commit_id)
-        date = commit.date or entry.created_at.isoformat(timespec="seconds")
-        commits.append(replace(commit, parent=parent, date=date, sha=entry.commit_id, title=entry.title))
+        # behind a commit without the file there are no more with it: that is where the author of the branch began
+        commit = _described(repo_id, branch, entry.commit_id) if ours else None
+        ours = commit is not None
+        commit = commit or Commit(branch, None, None, None, None, entry.created_at.isoformat(timespec="seconds"))
+        commits.append(replace(commit, parent=parent, sha=entry.commit_id, title=entry.title))
     return commits
 
 
@@ -99,12 +102,12 @@ def _commit(repo_id: str, revision: str, heads: dict[str, str]) -> str:
     return only_match(repo_id, revision, shas) or revision
 
 
-def _described(repo_id: str, branch: str, sha: str) -> Commit:
+def _described(repo_id: str, branch: str, sha: str) -> Commit | None:
     with hub_answers(repo_id, sha):
         try:
             path = Path(huggingface_hub.hf_hub_download(repo_id, COMMIT_FILE, revision=sha))
         except EntryNotFoundError:
-            return Commit(branch, None, None, None, None, "")
+            return None
     return read_commit(path.parent, branch)
 
 

@@ -125,17 +125,21 @@ def repo_folder(repo_id: str, store: Path) -> Path:
         CheckpointError: ``repo_id`` is not a name.
     """
     organisation, _, name = repo_id.partition("/")
-    require_name("model", organisation, repo_id)
-    require_name("model", name, repo_id)
+    for part in (organisation, name):
+        if not _is_name(part):
+            raise CheckpointError(
+                f"{repo_id!r} is not a model name: use letters, digits, '.', '_' and single '-', as in santacoder/nano."
+            )
     return store / f"models--{organisation}--{name}"
 
 
-def require_name(kind: str, name: str, whole: str | None = None) -> None:
-    if not _NAME.fullmatch(name) or "--" in name:
-        raise CheckpointError(
-            f"{whole or name!r} is not a {kind} name: use letters, digits, '.', '_' and single '-'"
-            + (", as in santacoder/nano." if kind == "model" else ".")
-        )
+def require_branch_name(branch: str) -> None:
+    """
+    Raises:
+        CheckpointError: ``branch`` has characters that a file name may not have everywhere.
+    """
+    if not _is_name(branch):
+        raise CheckpointError(f"{branch!r} is not a branch name: use letters, digits, '.', '_' and single '-'.")
 
 
 def require_revision(repo_id: str, revision: str) -> None:
@@ -151,3 +155,7 @@ def read_ref(repo: Path, branch: str) -> str | None:
     """The commit that ``branch`` points to."""
     path = repo / "refs" / branch
     return path.read_text().strip() if path.is_file() else None
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and "--" not in text

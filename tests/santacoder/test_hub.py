@@ -101,6 +101,19 @@ def test_a_second_push_sends_only_what_is_new(
     assert [len(branches[name].history) for name in ("fim", "main")] == [5, 2]
 
 
+def test_a_push_leaves_the_work_of_others_alone(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    repository = hub.repositories["test/tiny"] = HubRepository()
+    repository.commit("main", "add", {"LICENSE": b"mine"})
+    ask(push(trained))
+    assert repository.branches["main"].files["LICENSE"] == b"mine"
+    checkpoints.publish(random_model(1), tokenizer, "test/tiny", "main", step=7, store=tmp_path / "another")
+    answer = ask(push(tmp_path / "another"))
+    assert answer["sentence"].startswith("test/tiny@main ends in a commit that the store has not")
+    assert len(repository.branches["main"].history) == 3
+
+
 def test_a_push_that_cannot_be_is_a_sentence(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
     answers = {
         "no branch 'nope' of 'test/tiny' in .*: main, fim": ask(push(trained, "nope")),

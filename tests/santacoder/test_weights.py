@@ -247,6 +247,7 @@ def test_an_index_reads_no_file_outside_its_folder(sharded: Path, file: str) -> 
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx True is not supported"),
         ({"n_layer": 0}, "n_layer must be a positive whole number, not 0"),
         ({"n_head": "4"}, "n_head must be a positive whole number, not '4'"),
+        ({"n_positions": 10**12}, "takes 256,000.0 GB, more than there is on cpu"),
         ({"vocab_size": 10}, "has .* tokens, more than the 10 of the model"),
     ],
 )
