@@ -18,8 +18,7 @@ EXAMPLE = '''import os
 
 
 def count_lines(path):
-    """Return the number of lines in a text file."""
-    '''
+    """Return the number of lines in a text file."""'''
 
 
 def complete_pane(models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]) -> None:
