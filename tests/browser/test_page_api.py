@@ -19,7 +19,7 @@ def call(server: Server, name: str, *data: Any) -> list[Any]:
     request = urllib.request.Request(
         f"{server.url}/gradio_api/call/{name}",
         # ASCII JSON, as half a surrogate pair has no other form
-        json.dumps({"data": [*data, "test/tiny", "main", *PARAMETERS]}).encode("ascii"),
+        json.dumps({"data": [*data, "test/tiny", "main", "", *PARAMETERS]}).encode("ascii"),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as response:
