@@ -32,7 +32,7 @@ def test_it_is_small_and_described() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("prompt", ["import os\n\n\ndef ", "class Stack:\n    def __init__(self):\n        "])
+@pytest.mark.parametrize("prompt", ["import os\n\n\ndef ", "class Stack:\n    def __init__(self, items):"])
 def test_transformers_writes_the_same(prompt: str) -> None:
     model, tokenizer = checkpoints.load(NANO)
     engine = Engine(TorchRunner(model), tokenizer)
@@ -44,7 +44,10 @@ def test_transformers_writes_the_same(prompt: str) -> None:
     )
     prompt_ids = torch.tensor([tokenizer.encode(prompt)])
     expected = twin.generate(prompt_ids, max_new_tokens=40, do_sample=False, pad_token_id=tokenizer.end_of_text_id)
-    assert ids == expected[0, prompt_ids.shape[1] :].tolist()
+    written = expected[0, prompt_ids.shape[1] :].tolist()
+    ends = [index for index, token_id in enumerate(written) if token_id in tokenizer.special_ids]
+    # any special token ends our text, where transformers goes on behind all but end-of-text
+    assert ids == written[: ends[0] + 1 if ends else None]
 
 
 def test_it_predicts_code_it_has_not_seen() -> None:
