@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if download := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._download(*download.groups())
-        name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(\w+)/?([^/]*)", path).groups()  # type: ignore[union-attr]
+        name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/?(\w*)/?([^/]*)", path).groups()  # type: ignore[union-attr]
         repository = self.server.repositories.get(name)
         if repository is None:
             return self._send(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
@@ -223,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, document: dict) -> None:
         name = f"{document['organization']}/{document['name']}"
         if name in self.server.repositories:
-            return self._send(409, {"error": "You already created this model repo"})
+            url = f"{self.server.url}/{name}"
+            return self._send(409, {"error": "You already created this model repo", "url": url})
         self.server.repositories[name] = HubRepository()
         return self._send(200, {"url": f"{self.server.url}/{name}", "name": name, "id": name})
 
