@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,7 +26,8 @@ class SantaCoder(nn.Module):
         self.transformer = Transformer(config)
         if not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        self._init_weights()
+        if not self.transformer.wte.weight.is_meta:
+            self._init_weights()
 
     def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
         """Logits of the next token at each of T positions.
@@ -63,8 +65,9 @@ class Transformer(nn.Module):
 
     def __init__(self, config: SantaCoderConfig) -> None:
         super().__init__()
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        # from_pretrained: drawing numbers on the meta device would import a thousand modules to find out how
+        self.wte = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, config.n_embd), freeze=False)
+        self.wpe = nn.Embedding.from_pretrained(torch.empty(config.n_positions, config.n_embd), freeze=False)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.n_positions = config.n_positions

@@ -18,7 +18,7 @@ PICKLE = "pytorch_model.bin"
 # transformers' names, in its order of preference
 NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
 # how much of a file may be read before it is mapped anew
-_MAPPED_BYTES = 32 << 20
+_MAPPED_BYTES = 128 << 20
 
 
 def are_complete(folder: Path) -> bool:

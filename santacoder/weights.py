@@ -96,17 +96,19 @@ def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
         raise CheckpointError(
             f"{files.file_of(source)}: {source} has shape {list(stored.shape)}, but config.json asks for {list(shape)}."
         )
-    if place.dim() == 2 and not place.is_contiguous():
-        place.t().copy_(stored.t())  # PyTorch transposes in blocks where the target is contiguous
-    else:
-        place.copy_(stored.reshape(place.shape))
-    # one pass, without a temporary; NaN wins over every number in both results
-    lowest, highest = (extreme.item() for extreme in torch.aminmax(place))
+    stored = stored.to(place.dtype)  # PyTorch transposes in blocks only between tensors of one type
+    # one pass over contiguous memory, without a temporary; NaN wins over every number in both results
+    lowest, highest = (extreme.item() for extreme in torch.aminmax(stored))
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise CheckpointError(
             f"{files.file_of(source)}: {source} has values that are not finite in "
             f"{str(place.dtype).removeprefix('torch.')}."
         )
+    if place.dim() == 2 and not place.is_contiguous():
+        # untouched memory is claimed fastest in order, which transposing is not
+        place.t().zero_().copy_(stored.t())
+    else:
+        place.copy_(stored.reshape(place.shape))
 
 
 def _output_is_embedding(files: WeightFiles) -> bool:
