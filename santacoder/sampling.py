@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 MAX_SEED = 2**32 - 1
+# tokens looked at before all are sorted; mostly they hold top_p of the probability
+_FIRST_LOOK = 256
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,30 @@ class Choice:
 
 
 class Sampler:
-    """Chooses the tokens of one request; its randomness is its own."""
+    """Chooses the tokens of one request, none of ``never`` among them; its randomness is its own."""
 
-    def __init__(self, params: SamplingParams) -> None:
+    def __init__(self, params: SamplingParams, *, never: Iterable[int] = ()) -> None:
         self._params = params
+        self._never = list(never)
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
         self._random = np.random.default_rng(self.seed)
 
     def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
         """The next token after ``context``, from ``logits`` [V] float32."""
-        logprobs = _log_softmax(logits)
-        scores = _penalise(logits, context, self._params.repetition_penalty)
-        if self._params.temperature == 0:
+        params = self._params
+        scores = logits.copy()
+        if params.repetition_penalty != 1.0:
+            penalise(scores, context, params.repetition_penalty)
+        scores[self._never] = -np.inf
+        if params.temperature == 0:
             token_id = int(np.argmax(scores))
         else:
-            ids, probabilities = candidates(scores, self._params.temperature, self._params.top_k, self._params.top_p)
+            ids, probabilities = candidates(scores, params.temperature, params.top_k, params.top_p)
             cumulative = np.cumsum(probabilities)
             drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
-        return Choice(token_id, float(logprobs[token_id]), _likeliest(logprobs, self._params.top_logprobs))
+        log_sum = _log_sum_exp(logits)
+        return Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, params.top_logprobs))
 
 
 def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:
@@ -85,37 +93,49 @@ def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float)
     The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
     that together have ``top_p`` (Holtzman et al., arXiv 1904.09751).
     """
-    order = np.argsort(-scores, kind="stable")
-    if top_k:
-        order = order[:top_k]
-    scaled = scores[order].astype(np.float64) / temperature
-    probabilities = np.exp(scaled - scaled[0])
-    probabilities /= probabilities.sum()
+    weights = np.exp((scores.astype(np.float64) - scores.max()) / temperature)
+    order = _highest(scores, top_k) if top_k else _nucleus(scores, weights, top_p)
+    probabilities = weights[order] / (weights[order] if top_k else weights).sum()
     before = np.cumsum(probabilities) - probabilities
     kept = before < top_p
     return order[kept], probabilities[kept]
 
 
-def _penalise(logits: np.ndarray, context: Sequence[int], penalty: float) -> np.ndarray:
-    if penalty == 1.0:
-        return logits
+def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None:
+    """Make the tokens of ``context`` less likely, in place."""
     seen = np.unique(np.asarray(context, dtype=np.int64))
-    scores = logits.copy()
     scores[seen] = np.where(scores[seen] < 0, scores[seen] * penalty, scores[seen] / penalty)
-    return scores
 
 
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max()
-    return shifted - np.log(np.exp(shifted).sum())
+def _nucleus(scores: np.ndarray, weights: np.ndarray, top_p: float) -> np.ndarray:
+    """Ids, likeliest first, of at least as many tokens as together have ``top_p``."""
+    count, total = _FIRST_LOOK, weights.sum()
+    while count < len(scores):
+        order = _highest(scores, count)
+        if weights[order].sum() >= top_p * total:
+            return order
+        count *= 8
+    return _highest(scores, len(scores))
 
 
-def _likeliest(logprobs: np.ndarray, count: int) -> tuple[tuple[int, float], ...]:
-    if count == 0:
-        return ()
-    top = np.argpartition(-logprobs, count - 1)[:count]
-    top = top[np.argsort(-logprobs[top], kind="stable")]
-    return tuple((int(token_id), float(logprobs[token_id])) for token_id in top)
+def _highest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Ids of the ``count`` highest, in order; of equal ones, those with the lower id."""
+    if count < len(scores):
+        threshold = -np.partition(-scores, count - 1)[count - 1]
+        ids = np.flatnonzero(scores >= threshold)
+    else:
+        ids = np.arange(len(scores))
+    return ids[np.argsort(-scores[ids], kind="stable")][:count]
+
+
+def _log_sum_exp(logits: np.ndarray) -> float:
+    highest = logits.max()
+    return float(highest) + math.log(np.exp(logits - highest).sum(dtype=np.float64))
+
+
+def _likeliest(logits: np.ndarray, log_sum: float, count: int) -> tuple[tuple[int, float], ...]:
+    ids = _highest(logits, count) if count else ()
+    return tuple((int(token_id), float(logits[token_id]) - log_sum) for token_id in ids)
 
 
 def _require(holds: bool, sentence: str, value: object) -> None:

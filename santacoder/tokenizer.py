@@ -38,6 +38,7 @@ class Tokenizer:
         self.fim_suffix_id = self._special_id(FIM_SUFFIX)
         self.fim_pad_id = self._special_id(FIM_PAD)
         self.special_ids = frozenset(self._special_id(token) for token in SPECIAL_TOKENS)
+        self.fim_ids = self.special_ids - {self.end_of_text_id}
         # a copy that reads special tokens in its input as ordinary text; only those marked as special can be switched
         # off, and a published file may list them as ordinary additions
         self._plain = tokenizers.Tokenizer.from_str(backend.to_str())

@@ -27,7 +27,8 @@ class Sequence:
         self.notices = prompt.notices
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
-        self.sampler = Sampler(request.sampling)
+        # of a document that goes on left to right, a mark of fill-in-the-middle is never a part
+        self.sampler = Sampler(request.sampling, never=tokenizer.fim_ids if request.suffix is None else ())
         self.events: queue.SimpleQueue[TokenEvent | Finished] = queue.SimpleQueue()
         self.cancelled = threading.Event()
         self.finished = False
@@ -45,7 +46,7 @@ class Sequence:
         """Choose the next token from ``logits`` [V] and report it; end the sequence where it is the last one."""
         choice = self.sampler.choose(logits, self.ids)
         self.ids.append(choice.id)
-        # end-of-text closes a document, and every other mark of the training format opens or closes a part of one
+        # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
         text, stopped = ("", False) if ended else self._stop.feed(self._decoder.feed(choice.id))
         self.events.put(TokenEvent(text, choice.id, choice.logprob, choice.top))

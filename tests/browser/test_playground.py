@@ -187,6 +187,41 @@ def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, s
         page.close()
 
 
+def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
+    _, tokenizer = checkpoints.load("test/tiny", store=server.store)
+    checkpoints.publish(random_model(n_layer=10, n_embd=1024), tokenizer, "test/large", store=server.store)
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            const status = document.querySelector("#complete-status");
+            const observer = new MutationObserver(() => window.seen.push(status.innerText));
+            observer.observe(status, {childList: true, subtree: true});
+        }"""
+    )
+    page.locator("#model input").fill("test/large")
+    page.locator("#model input").press("Enter")
+    set_parameter(page, "number input for New tokens", "2")
+    assert "test/large@main" in run(page, "complete")
+    assert any(re.fullmatch(r"loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, server: Server) -> None:
+    _, tokenizer = checkpoints.load("test/tiny", store=server.store)
+    checkpoints.publish(random_model(9), tokenizer, "test/damaged", store=server.store)
+    weights = checkpoints.resolve("test/damaged", store=server.store) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    set_parameter(page, "number input for New tokens", "4")
+    for name in ("test/tiny", "test/damaged", "test/tiny"):
+        page.locator("#model input").fill(name)
+        page.locator("#model input").press("Enter")
+        if name == "test/damaged":
+            page.locator("#complete-run").click()
+            expect(page.get_by_role("alert")).to_contain_text("model.safetensors is damaged or cut short")
+        else:
+            write(page, "complete", "a = 1")
+            assert "test/tiny@main" in run(page, "complete")
+
+
 def test_an_unknown_revision_is_said_with_those_there_are(page: Page) -> None:
     page.locator("#branch input").fill("nope")
     page.locator("#branch input").press("Enter")

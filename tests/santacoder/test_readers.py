@@ -35,7 +35,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def ours(folder: Path, prompt: str) -> list[int]:
-    """Greedy tokens up to the first special one, by the engine."""
+    """Greedy tokens up to end-of-text, by the engine."""
     model, tokenizer = checkpoints.load(folder)
     engine = Engine(TorchRunner(model), tokenizer)
     sampling = SamplingParams(temperature=0, max_new_tokens=N_TOKENS)
@@ -44,14 +44,14 @@ def ours(folder: Path, prompt: str) -> list[int]:
     return [event.id for event in events if isinstance(event, TokenEvent)]
 
 
-def up_to_special(ids: list[int], tokenizer: Tokenizer) -> list[int]:
-    ends = [index for index, token_id in enumerate(ids) if token_id in tokenizer.special_ids]
-    return ids[: ends[0] + 1] if ends else ids
+def up_to_end(ids: list[int], tokenizer: Tokenizer) -> list[int]:
+    return ids[: ids.index(tokenizer.end_of_text_id) + 1] if tokenizer.end_of_text_id in ids else ids
 
 
-def padding(folder: Path, tokenizer: Tokenizer) -> list[int]:
-    """Rows of the embedding that are no tokens, which random weights would choose and trained ones do not."""
-    return list(range(tokenizer.vocab_size, json.loads((folder / "config.json").read_text())["vocab_size"]))
+def never_chosen(folder: Path, tokenizer: Tokenizer) -> list[int]:
+    """Marks, and rows of the embedding that are no tokens: random weights would choose them."""
+    rows = json.loads((folder / "config.json").read_text())["vocab_size"]
+    return [*sorted(tokenizer.fim_ids), *range(tokenizer.vocab_size, rows)]
 
 
 def test_transformers_writes_the_same_tokens(published: Path, tokenizer: Tokenizer) -> None:
@@ -60,10 +60,10 @@ def test_transformers_writes_the_same_tokens(published: Path, tokenizer: Tokeniz
     for prompt in PROMPTS:
         inputs = reader(prompt, return_tensors="pt")
         output = model.generate(
-            **inputs, max_new_tokens=N_TOKENS, do_sample=False, suppress_tokens=padding(published, tokenizer)
+            **inputs, max_new_tokens=N_TOKENS, do_sample=False, suppress_tokens=never_chosen(published, tokenizer)
         )
         written = output[0, inputs.input_ids.shape[1] :].tolist()
-        assert up_to_special(written, tokenizer) == ours(published, prompt)
+        assert up_to_end(written, tokenizer) == ours(published, prompt)
 
 
 def test_ctranslate2_writes_the_same_tokens(published: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -73,6 +73,8 @@ def test_ctranslate2_writes_the_same_tokens(published: Path, tokenizer: Tokenize
     ctranslate2.converters.TransformersConverter(str(published)).convert(str(tmp_path / "converted"))
     generator = ctranslate2.Generator(str(tmp_path / "converted"), compute_type="float32")
     reader = AutoTokenizer.from_pretrained(published)
+    marks = reader.convert_ids_to_tokens(sorted(tokenizer.fim_ids))
+    suppressed = [*marks, *(f"<extra_id_{row}>" for row in range(len(never_chosen(published, tokenizer)) - len(marks)))]
     for prompt in PROMPTS:
         tokens = reader.convert_ids_to_tokens(reader(prompt).input_ids)
         result = generator.generate_batch(
@@ -80,10 +82,10 @@ def test_ctranslate2_writes_the_same_tokens(published: Path, tokenizer: Tokenize
             max_length=N_TOKENS,
             sampling_topk=1,
             include_prompt_in_result=False,
-            suppress_sequences=[[f"<extra_id_{index}>"] for index in range(len(padding(published, tokenizer)))],
+            suppress_sequences=[[token] for token in suppressed],
             return_end_token=True,
         )[0]
-        assert up_to_special(list(result.sequences_ids[0]), tokenizer) == ours(published, prompt)
+        assert up_to_end(list(result.sequences_ids[0]), tokenizer) == ours(published, prompt)
 
 
 # the last version of the year in which the original repository's own usage was written
@@ -92,12 +94,12 @@ GENERATE = """
 import json, sys
 import transformers
 assert transformers.__version__ == "4.40.2"
-folder, prompts, n_tokens, padding = json.loads(sys.stdin.read())
+folder, prompts, n_tokens, never = json.loads(sys.stdin.read())
 model = transformers.AutoModelForCausalLM.from_pretrained(folder)
 reader = transformers.AutoTokenizer.from_pretrained(folder)
 for prompt in prompts:
     inputs = reader(prompt, return_tensors="pt")
-    output = model.generate(**inputs, max_new_tokens=n_tokens, do_sample=False, suppress_tokens=padding)
+    output = model.generate(**inputs, max_new_tokens=n_tokens, do_sample=False, suppress_tokens=never)
     print(json.dumps([inputs.input_ids[0].tolist(), output[0, inputs.input_ids.shape[1]:].tolist()]))
 """
 
@@ -120,7 +122,7 @@ def test_transformers_of_2024_writes_the_same_tokens(
 ) -> None:
     result = subprocess.run(
         [sys.executable, "-c", GENERATE],
-        input=json.dumps([str(published), PROMPTS, N_TOKENS, padding(published, tokenizer)]),
+        input=json.dumps([str(published), PROMPTS, N_TOKENS, never_chosen(published, tokenizer)]),
         env={**os.environ, "PYTHONPATH": str(old_transformers)},
         capture_output=True,
         text=True,
@@ -130,4 +132,4 @@ def test_transformers_of_2024_writes_the_same_tokens(
     for prompt, line in zip(PROMPTS, result.stdout.splitlines(), strict=True):
         read, written = json.loads(line)
         assert read == tokenizer.encode(prompt)
-        assert up_to_special(written, tokenizer) == ours(published, prompt)
+        assert up_to_end(written, tokenizer) == ours(published, prompt)

@@ -15,7 +15,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from santacoder.sampling import Sampler, SamplingParams, _penalise, candidates
+from santacoder.sampling import Sampler, SamplingParams, candidates, penalise
 
 logits_lists = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=60, unique=True)
 
@@ -36,7 +36,8 @@ def test_candidates_equal_transformers(
         processors.append(TopKLogitsWarper(top_k))
     processors.append(TopPLogitsWarper(top_p))
     expected = processors(torch.tensor([context]), torch.tensor([values], dtype=torch.float64))[0].softmax(-1).numpy()
-    scores = _penalise(np.array(values, dtype=np.float64), context, penalty)
+    scores = np.array(values, dtype=np.float64)
+    penalise(scores, context, penalty)
     ids, probabilities = candidates(scores, temperature, top_k, top_p)
     got = np.zeros(len(values))
     got[ids] = probabilities / probabilities.sum()
@@ -61,6 +62,26 @@ def test_draws_follow_the_distribution(temperature: float, top_k: int, top_p: fl
         chi_square < {5: 18.47, 6: 20.52, 7: 22.46}[int(likely.sum())]
     )  # p = 0.001 with one degree of freedom less than cells
     assert counts[~likely].sum() == 0
+
+
+def test_a_flat_distribution_over_many_tokens_keeps_the_nucleus_whole() -> None:
+    scores = np.random.default_rng(0).normal(scale=0.1, size=50_000).astype(np.float32)
+    ids, probabilities = candidates(scores, 1.0, 0, 0.9)
+    in_order = np.argsort(-scores, kind="stable")
+    softmax = torch.tensor(scores).double().softmax(-1).numpy()
+    count = int(np.searchsorted(np.cumsum(softmax[in_order]), 0.9)) + 1
+    assert abs(len(ids) - count) <= 1
+    assert ids.tolist() == in_order[: len(ids)].tolist()
+    np.testing.assert_allclose(probabilities, softmax[ids], rtol=1e-6)
+
+
+def test_a_token_ruled_out_is_never_chosen() -> None:
+    logits = np.array([5.0, 1.0, 1.0], dtype=np.float32)
+    greedy = Sampler(SamplingParams(temperature=0), never=[0]).choose(logits, [])
+    assert greedy.id == 1
+    assert greedy.logprob == pytest.approx(torch.tensor(logits).log_softmax(-1)[1].item(), abs=1e-6)
+    sampler = Sampler(SamplingParams(temperature=1.0, top_p=1.0, seed=0), never=[0])
+    assert {sampler.choose(logits, []).id for _ in range(200)} == {1, 2}
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:

@@ -25,7 +25,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("seed,shape", enumerate(MODELS))
+@pytest.mark.parametrize("seed,shape", list(enumerate(MODELS)))
 def test_greedy_text_equals_generate_for_40_random_prompts(tokenizer: Tokenizer, seed: int, shape: dict) -> None:
     chance = random.Random(seed)
     model = random_model(seed, vocab_size=tokenizer.vocab_size + 24, **shape)
@@ -61,8 +61,8 @@ def generate(twin: GPTBigCodeForCausalLM, tokenizer: Tokenizer, request: Complet
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         max_new_tokens=request.sampling.max_new_tokens,
         do_sample=False,
-        eos_token_id=sorted(tokenizer.special_ids),
+        eos_token_id=tokenizer.end_of_text_id,
         pad_token_id=tokenizer.end_of_text_id,
-        suppress_tokens=list(range(tokenizer.vocab_size, twin.config.vocab_size)),
+        suppress_tokens=[*tokenizer.fim_ids, *range(tokenizer.vocab_size, twin.config.vocab_size)],
     )
     return output[0, len(prompt) :].tolist()

@@ -59,10 +59,12 @@ def wait_for_free_slots(engine: Engine) -> None:
 
 @torch.no_grad()
 def greedy(model: SantaCoder, ids: list[int], count: int, tokenizer: Tokenizer) -> list[int]:
-    """Greedy decoding without a cache, up to the first special token."""
+    """Greedy decoding without a cache, up to the first special token; left to right, that is end-of-text."""
     written: list[int] = []
+    never = [] if tokenizer.fim_ids.intersection(ids) else list(tokenizer.fim_ids)
     while len(written) < count and not tokenizer.special_ids.intersection(written):
         logits = model(torch.tensor([ids + written]))[0, -1, : tokenizer.vocab_size]
+        logits[never] = -torch.inf
         written.append(int(logits.argmax()))
     return written
 
