@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -82,7 +83,11 @@ class Tokenizer:
             raise ValueError(f"{path} cannot be used: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        self._with_specials.save(str(path))
+        """Write a ``tokenizer.json`` whose merges are strings, as readers before tokenizers 0.20 need them."""
+        document = json.loads(self._with_specials.to_str())
+        merges = document["model"]["merges"]
+        document["model"]["merges"] = [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
+        Path(path).write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @property
     def vocab_size(self) -> int:

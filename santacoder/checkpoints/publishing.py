@@ -98,6 +98,8 @@ def _write_snapshot(
             "unk_token": tokenizer.decode([end_of_text]),
             "additional_special_tokens": [tokenizer.decode([mark]) for mark in marks],
             "clean_up_tokenization_spaces": False,
+            # without it, transformers before 5 adds the embedding of token 0 to every position, as its type
+            "model_input_names": ["input_ids", "attention_mask"],
             "model_max_length": model.config.n_positions,
         },
         COMMIT_FILE: described,
