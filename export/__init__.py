@@ -1,0 +1,1 @@
+"""From a revision to ONNX graphs that serve it."""

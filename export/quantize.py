@@ -1,0 +1,49 @@
+"""Weights in few bits, in the layouts of ONNX Runtime's kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# candidates for the scale of a block, as a share of what maps its largest value to the end of the range: losing a
+# little of the largest value often costs less than rounding all others more coarsely
+_SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8)
+
+
+def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """``weight`` [out, in] float32 for ``MatMulNBits``, which multiplies by its transpose.
+
+    Returns values [out, in / block_size, block_size * bits / 8] uint8, with the zero point ``2 ** (bits - 1)`` and, at 4
+    bits, the first of two values in the low half; and scales [out, in / block_size] float32. ``in`` must be a
+    multiple of ``block_size``.
+    """
+    n_out, n_in = weight.shape
+    blocks = weight.reshape(n_out, n_in // block_size, block_size)
+    zero_point = 2 ** (bits - 1)
+    scales = _scales(blocks, zero_point, _SHRINK if bits == 4 else (1.0,))
+    values = (_round(blocks, scales, zero_point) + zero_point).astype(np.uint8)
+    if bits == 4:
+        values = values[..., 0::2] | (values[..., 1::2] << 4)
+    return values, scales
+
+
+def quantize_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``weight`` [out, in] float32 for ``DynamicQuantizeMatMul``: values [in, out] int8 and scales [out] float32."""
+    scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127
+    return np.rint(weight / scales[:, None]).astype(np.int8).T, scales.astype(np.float32)
+
+
+def _scales(blocks: np.ndarray, zero_point: int, shrink: tuple[float, ...]) -> np.ndarray:
+    """For each block the scale with the least squared error. Its sign sends the largest value to the long end, -zp."""
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1)[..., 0]
+    full = np.where(largest == 0, 1.0, -largest / zero_point).astype(np.float32)
+    if len(shrink) == 1:
+        return full
+    errors = []
+    for share in shrink:
+        scale = full * np.float32(share)
+        errors.append(np.square(_round(blocks, scale, zero_point) * scale[..., None] - blocks).sum(axis=-1))
+    return full * np.asarray(shrink, dtype=np.float32)[np.argmin(errors, axis=0)]
+
+
+def _round(blocks: np.ndarray, scales: np.ndarray, zero_point: int) -> np.ndarray:
+    return np.clip(np.rint(blocks / scales[..., None]), -zero_point, zero_point - 1)
