@@ -25,14 +25,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.precisions import Precision
-from export.quantize import quantize_blocks, quantize_columns
+from export.precisions import Precision, block_size
+from export.quantize import quantize_blocks
 from export.tensors import TensorFile
 from santacoder.config import SantaCoderConfig
 
 Weights = Callable[[str], np.ndarray]
 """A stored tensor by its name in the checkpoint, as float32."""
 
+_TABLE_BITS = 8
 _OPSETS = {"": 21, "com.microsoft": 1}
 
 
@@ -43,7 +44,7 @@ def write_graph(
     precision: Precision,
     report: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Write ``path`` and, beside it, ``path`` + ``_data`` with the weights; ``report`` is told the share that is done."""
+    """Write ``path`` and, beside it, ``path`` + ``_data`` with the weights; ``report`` is told the share done."""
     with TensorFile(path.with_name(path.name + "_data")) as tensors:
         graph = _Graph(config, weights, precision, tensors)
         for layer in range(config.n_layer):
@@ -72,10 +73,15 @@ class _Graph:
     def add_layer(self, layer: int) -> None:
         prefix = f"transformer.h.{layer}"
         self._normalize(f"{prefix}.ln_1")
-        attention = self._attention(layer, self._linear(f"{prefix}.attn.c_attn", self._hidden, with_bias=True))
+        attention = self._attention(
+            layer, self._linear(f"{prefix}.attn.c_attn", self._hidden, with_bias=True, bits=self._precision.bits)
+        )
         self._project(f"{prefix}.attn.c_proj", attention)
         self._normalize(f"{prefix}.ln_2")
-        inner = self._gelu(f"{prefix}.mlp.c_fc", self._linear(f"{prefix}.mlp.c_fc", self._hidden, with_bias=False))
+        inner = self._gelu(
+            f"{prefix}.mlp.c_fc",
+            self._linear(f"{prefix}.mlp.c_fc", self._hidden, with_bias=False, bits=self._precision.bits),
+        )
         self._project(f"{prefix}.mlp.c_proj", inner)
 
     def add_head(self) -> None:
@@ -84,7 +90,7 @@ class _Graph:
         rows = self._node("Reshape", [self._hidden, flat_shape], "head.rows")
         wanted = self._node("Gather", [rows, "logits_index"], "head.wanted", axis=0)
         name = "transformer.wte" if self._config.tie_word_embeddings else "lm_head"
-        logits = self._linear(name, wanted, with_bias=False, head=True)
+        logits = self._linear(name, wanted, with_bias=False, bits=self._precision.bits and _TABLE_BITS)
         self._node("Cast", [logits], "logits", to=TensorProto.FLOAT)
 
     def model(self) -> onnx.ModelProto:
@@ -105,16 +111,36 @@ class _Graph:
         ]
         graph = helper.make_graph(self._nodes, "santacoder", inputs, outputs, self._initializers)
         opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="santacoder")
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="santacoder")
+        helper.set_model_props(model, {"data_sha256": self._tensors.sha256})
+        return model
 
     def _embeddings(self) -> tuple[str, str]:
-        tokens = self._node(
-            "Gather", [self._floats("transformer.wte.weight"), "input_ids"], "embedded.tokens", axis=0
+        tokens = self._embed("transformer.wte.weight", "input_ids", "embedded.tokens")
+        return tokens, self._embed("transformer.wpe.weight", "position_ids", "embedded.positions")
+
+    def _embed(self, name: str, ids: str, output: str) -> str:
+        """Rows of a table, which is in 8 bits where matrices are quantised."""
+        table = self._weights(name)
+        size = block_size(table.shape[1], _TABLE_BITS)
+        if self._precision.bits is None or size is None:
+            return self._node("Gather", [self._floats(name), ids], output, axis=0)
+        values, scales = quantize_blocks(table, _TABLE_BITS, size)
+        inputs = [
+            self._tensor(f"{name}.values", values.reshape(table.shape)),
+            ids,
+            self._tensor(f"{name}.scales", scales),
+        ]
+        return self._node(
+            "GatherBlockQuantized",
+            inputs,
+            output,
+            domain="com.microsoft",
+            bits=_TABLE_BITS,
+            block_size=size,
+            gather_axis=0,
+            quantize_axis=1,
         )
-        positions = self._node(
-            "Gather", [self._floats("transformer.wpe.weight"), "position_ids"], "embedded.positions", axis=0
-        )
-        return tokens, positions
 
     def _normalize(self, name: str) -> None:
         """Add the latest output and its bias to the residual stream, and normalise the sum."""
@@ -156,7 +182,7 @@ class _Graph:
 
     def _project(self, name: str, source: str) -> None:
         """A projection back into the residual stream."""
-        self._hidden = self._linear(name, source, with_bias=False)
+        self._hidden = self._linear(name, source, with_bias=False, bits=self._precision.bits)
         self._pending_bias = self._floats(f"{name}.bias")
 
     def _gelu(self, name: str, source: str) -> str:
@@ -164,18 +190,17 @@ class _Graph:
         operator = "FastGelu" if self._config.gelu_approximate == "tanh" else "BiasGelu"
         return self._node(operator, [source, bias], f"{name}.gelu", domain="com.microsoft")
 
-    def _linear(self, name: str, source: str, *, with_bias: bool, head: bool = False) -> str:
+    def _linear(self, name: str, source: str, *, with_bias: bool, bits: int | None) -> str:
         """``source`` times the transposed weight of ``name``, in the precision's own kernel."""
-        weight = self._stored(f"{name}.weight")
-        bias = self._stored(f"{name}.bias") if with_bias else None
+        weight = self._weights(f"{name}.weight")
+        bias = self._weights(f"{name}.bias") if with_bias else None
         if name.endswith("attn.c_attn") and not self._config.multi_query:
+            assert bias is not None
             weight, bias = _ungroup(weight, self._config), _ungroup(bias, self._config)
-        bits = self._precision.bits_of_head if head else self._precision.bits
-        if bits is None or weight.shape[1] % self._precision.block_size:
-            return self._matmul(name, source, weight, bias)
-        if self._precision.per_tensor and not head:
-            return self._dynamic_quantize_matmul(name, source, weight, bias)
-        return self._matmul_nbits(name, source, weight, bias, bits)
+        size = bits and block_size(weight.shape[1], bits)
+        if bits and size:
+            return self._matmul_nbits(name, source, weight, bias, bits, size)
+        return self._matmul(name, source, weight, bias)
 
     def _matmul(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
         transposed = self._tensor(f"{name}.weight.transposed", self._precision.cast(weight.T))
@@ -184,13 +209,14 @@ class _Graph:
             return product
         return self._node("Add", [product, self._tensor(f"{name}.bias", self._precision.cast(bias))], f"{name}.output")
 
-    def _matmul_nbits(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int) -> str:
-        block_size = self._precision.block_size
-        values, scales = quantize_blocks(weight, bits, block_size)
+    def _matmul_nbits(
+        self, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int, size: int
+    ) -> str:
+        values, scales = quantize_blocks(weight, bits, size)
         inputs = [
             source,
-            self._tensor(f"{name}.weight.values", values),
-            self._tensor(f"{name}.weight.scales", scales),
+            self._tensor(f"{name}.matrix.values", values),
+            self._tensor(f"{name}.matrix.scales", scales),
         ]
         if bias is not None:
             inputs += ["", "", self._tensor(f"{name}.bias", bias)]
@@ -202,20 +228,10 @@ class _Graph:
             K=weight.shape[1],
             N=weight.shape[0],
             bits=bits,
-            block_size=block_size,
+            block_size=size,
+            # activations in 8 bits, each row by itself
             accuracy_level=4,
         )
-
-    def _dynamic_quantize_matmul(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
-        values, scales = quantize_columns(weight)
-        inputs = [
-            source,
-            self._tensor(f"{name}.weight.values", values),
-            self._tensor(f"{name}.weight.scales", scales),
-        ]
-        if bias is not None:
-            inputs += ["", self._tensor(f"{name}.bias", bias)]
-        return self._node("DynamicQuantizeMatMul", inputs, f"{name}.output", domain="com.microsoft")
 
     def _node(self, operator: str, inputs: list[str], output: str, domain: str = "", **attributes: object) -> str:
         self._nodes.append(
@@ -223,12 +239,9 @@ class _Graph:
         )
         return output
 
-    def _stored(self, name: str) -> np.ndarray:
-        return self._weights(name)
-
     def _floats(self, name: str) -> str:
         """A stored tensor as an initializer, in the precision that the graph computes in."""
-        return self._tensor(name, self._precision.cast(self._stored(name)))
+        return self._tensor(name, self._precision.cast(self._weights(name)))
 
     def _tensor(self, name: str, value: np.ndarray) -> str:
         self._initializers.append(self._tensors.add(name, value))

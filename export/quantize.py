@@ -12,8 +12,8 @@ _SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8)
 def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.ndarray, np.ndarray]:
     """``weight`` [out, in] float32 for ``MatMulNBits``, which multiplies by its transpose.
 
-    Returns values [out, in / block_size, block_size * bits / 8] uint8, with the zero point ``2 ** (bits - 1)`` and, at 4
-    bits, the first of two values in the low half; and scales [out, in / block_size] float32. ``in`` must be a
+    Returns values [out, in / block_size, block_size * bits / 8] uint8, with the zero point ``2 ** (bits - 1)`` and, at
+    4 bits, the first of two values in the low half; and scales [out, in / block_size] float32. ``in`` must be a
     multiple of ``block_size``.
     """
     n_out, n_in = weight.shape
@@ -24,12 +24,6 @@ def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.
     if bits == 4:
         values = values[..., 0::2] | (values[..., 1::2] << 4)
     return values, scales
-
-
-def quantize_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``weight`` [out, in] float32 for ``DynamicQuantizeMatMul``: values [in, out] int8 and scales [out] float32."""
-    scales = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127
-    return np.rint(weight / scales[:, None]).astype(np.int8).T, scales.astype(np.float32)
 
 
 def _scales(blocks: np.ndarray, zero_point: int, shrink: tuple[float, ...]) -> np.ndarray:

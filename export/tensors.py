@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import TracebackType
 
@@ -21,21 +22,39 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+        # where a content is: an output layer is often the embedding once more
+        self._offsets: dict[bytes, int] = {}
 
     def __enter__(self) -> TensorFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._file.close()
 
     def add(self, name: str, value: np.ndarray) -> onnx.TensorProto:
-        """Append ``value``; the initializer that refers to it."""
-        if value.nbytes >= _SMALL:
-            self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT))
-        offset = self._file.tell()
-        self._file.write(np.ascontiguousarray(value).data)
+        """Append ``value``, unless the same content is there already; the initializer that refers to it."""
+        content = np.ascontiguousarray(value).view(np.uint8).data
+        key = hashlib.sha256(content).digest()
+        if key not in self._offsets:
+            if value.nbytes >= _SMALL:
+                self._write(b"\0" * (-self._file.tell() % _ALIGNMENT))
+            self._offsets[key] = self._file.tell()
+            self._write(content)
         tensor = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(value.dtype), dims=value.shape)
         tensor.data_location = TensorProto.EXTERNAL
-        for key, entry in (("location", self._path.name), ("offset", offset), ("length", value.nbytes)):
-            tensor.external_data.add(key=key, value=str(entry))
+        places = {"location": self._path.name, "offset": self._offsets[key], "length": value.nbytes}
+        for entry, place in places.items():
+            tensor.external_data.add(key=entry, value=str(place))
         return tensor
+
+    @property
+    def sha256(self) -> str:
+        """Of all that has been written."""
+        return self._digest.hexdigest()
+
+    def _write(self, content: bytes | memoryview) -> None:
+        self._file.write(content)
+        self._digest.update(content)

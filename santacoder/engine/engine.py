@@ -6,11 +6,14 @@ import logging
 import threading
 from collections.abc import Iterator
 
+import numpy as np
+
+from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.scheduler import Scheduler
+from santacoder.engine.runner import Runner, Step
+from santacoder.engine.scheduler import Scheduler, Turn
 from santacoder.engine.sequence import Sequence
-from santacoder.engine.torch_runner import TorchRunner
 from santacoder.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -46,10 +49,11 @@ class Stream:
 class Engine:
     """Serves requests to one model, several at a time."""
 
-    def __init__(self, runner: TorchRunner, tokenizer: Tokenizer, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, runner: Runner, tokenizer: Tokenizer, *, max_waiting: int = MAX_WAITING) -> None:
         self.runner = runner
         self.tokenizer = tokenizer
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
+        self._drafting = Drafting()
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -92,29 +96,72 @@ class Engine:
                     return
                 turn = self._scheduler.turn()
             try:
-                for sequence in turn:
-                    self._advance(sequence)
+                self._advance(turn)
             except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
                 log.exception("the model could not be run")
                 with self._changed:
                     self._abandon("error", f"The model could not be run: {error}.")
 
-    def _advance(self, sequence: Sequence) -> None:
-        """Read the next chunk of ``sequence``; once it is read to its end, choose a token."""
+    def _advance(self, turn: Turn) -> None:
+        for place in turn.admitted:
+            if place.copy_from is not None:
+                self.runner.copy(place.copy_from, place.slot, place.n_cached)
+        if len(turn.writing) == 1 and turn.reading is None:
+            self._write_alone(turn.writing[0])
+        elif turn.writing:
+            self._write(turn.writing)
+        if turn.reading:
+            self._read(turn.reading)
+        with self._changed:
+            for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
+                self._scheduler.release(sequence)
+
+    def _write(self, sequences: list[Sequence]) -> None:
+        """One token for each."""
+        logits = self.runner.decode([_step(sequence) for sequence in sequences])
+        for sequence, row in zip(sequences, logits, strict=True):
+            sequence.n_read += 1
+            self._add_token(sequence, row)
+
+    def _write_alone(self, sequence: Sequence) -> None:
+        """One token, or several where those that were guessed turn out right."""
+        draft = self._drafting.draft(sequence.ids, sequence.n_left - 1)
+        if not draft:
+            self._drafting.timed_step(lambda: self._write([sequence]))
+            return
+        assert sequence.slot is not None
+        slot, start, ids = sequence.slot, sequence.n_read, [sequence.ids[-1], *draft]
+        logits = self._drafting.timed_check(lambda: self.runner.read(slot, ids, start, len(ids)))
+        n_right = 0
+        for row in logits:
+            sequence.n_read += 1
+            self._add_token(sequence, row)
+            if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
+                break
+            n_right += 1
+        self._drafting.report(n_right)
+
+    def _read(self, sequence: Sequence) -> None:
+        """The next chunk of a prompt; once it is read to its end, a token."""
         assert sequence.slot is not None
         chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
-        logits = self.runner.read(sequence.slot, chunk, sequence.n_read)
+        logits = self.runner.read(sequence.slot, chunk, sequence.n_read, 1)
         sequence.n_read += len(chunk)
         if sequence.n_unread == 0:
-            sequence.add_token(logits[: self.tokenizer.vocab_size])
-        if sequence.finished:
-            with self._changed:
-                self._scheduler.release(sequence)
+            self._add_token(sequence, logits[-1])
+
+    def _add_token(self, sequence: Sequence, logits: np.ndarray) -> None:
+        sequence.add_token(logits[: self.tokenizer.vocab_size])
 
     def _abandon(self, reason: FinishReason, message: str = "") -> None:
         """End every sequence that has not ended."""
         for sequence in self._scheduler.everyone():
             sequence.finish(reason, message)
         for sequence in list(self._scheduler.running):
-            self._scheduler.release(sequence)
+            self._scheduler.forget(sequence)
         self._scheduler.clear_waiting()
+
+
+def _step(sequence: Sequence) -> Step:
+    assert sequence.slot is not None
+    return Step(sequence.slot, sequence.ids[-1], sequence.n_read)

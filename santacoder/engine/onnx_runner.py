@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,57 +11,137 @@ import onnxruntime
 import torch
 
 from santacoder.config import SantaCoderConfig
+from santacoder.engine.runner import Step
+from santacoder.errors import CheckpointError
 
-_TENSOR_TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16, "tensor(bfloat16)": torch.bfloat16}
+N_SLOTS = 8
+# by the type of the key/value buffers in the graph: PyTorch's, and ONNX's number
+_CACHE_TYPES = {
+    "tensor(float)": (torch.float32, 1),
+    "tensor(float16)": (torch.float16, 10),
+    "tensor(bfloat16)": (torch.bfloat16, 16),
+}
+_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
 
 class OnnxRunner:
+    """A :class:`santacoder.engine.runner.Runner`.
+
+    Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
+    so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
+
+    Raises:
+        CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
+    """
+
     name = "onnx"
 
-    def __init__(self, graph: Path, config: SantaCoderConfig, *, n_slots: int = 8) -> None:
-        options = onnxruntime.SessionOptions()
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    def __init__(self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu") -> None:
+        self._session = _open(graph, device)
         self.n_slots = n_slots
         self.n_positions = config.n_positions
-        self._config = config
-        # one place more than there are positions: where a row that only fills up a batch may write
-        shape = (2 * config.n_layer, n_slots, config.n_kv_head, config.n_positions + 1, config.head_dim)
-        self._cache = torch.zeros(shape)
-        self._logits = torch.empty(16, config.vocab_size)
+        self.device = device
+        self.precision = graph.stem.removeprefix("model_") if graph.stem != "model" else "fp32"
+        self._names = [f"{kind}.{layer}" for layer in range(config.n_layer) for kind in ("k", "v")]
+        cache_type = next(value.type for value in self._session.get_inputs() if value.name == "past_k.0")
+        dtype, self._element_type = _CACHE_TYPES[cache_type]
+        # one place more than there are positions, for rows that only fill a gap in a batch
+        shape = (len(self._names), n_slots, config.n_kv_head, config.n_positions + 1, config.head_dim)
+        self._cache = _allocate(shape, dtype, device)
+        self._lengths = [0] * n_slots
+        self._vocab_size = config.vocab_size
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int = 1) -> np.ndarray:
-        n = len(token_ids)
-        end = start + n
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+        length = len(token_ids)
+        self._lengths[slot] = start + length
         return self._run(
             slot,
             np.array([token_ids], dtype=np.int64),
-            np.arange(start, end, dtype=np.int64)[None],
-            np.array([end - 1], dtype=np.int32),
-            end,
-            np.arange(n - n_logits, n, dtype=np.int64),
+            np.array([start], dtype=np.int64),
+            np.arange(length - n_logits, length, dtype=np.int64),
         )
 
-    def decode(self, slots: Sequence[int], token_ids: Sequence[int], starts: Sequence[int]) -> np.ndarray:
-        first, last = min(slots), max(slots)
-        B = last - first + 1
-        assert B == len(slots)
-        starts = np.array(starts)
-        return self._run(first, np.array(token_ids, dtype=np.int64)[:, None], starts.astype(np.int64)[:, None], starts.astype(np.int32), int(starts.max()) + 1, np.arange(B, dtype=np.int64))
+    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+        slots = [step.slot for step in steps]
+        first, n_rows = min(slots), max(slots) - min(slots) + 1
+        # a row between those asked for writes behind what its slot holds, where nothing is relied on
+        token_ids = np.zeros((n_rows, 1), dtype=np.int64)
+        starts = np.array(self._lengths[first : first + n_rows], dtype=np.int64)
+        for step in steps:
+            token_ids[step.slot - first] = step.token_id
+            starts[step.slot - first] = step.position
+            self._lengths[step.slot] = step.position + 1
+        return self._run(first, token_ids, starts, np.array(slots, dtype=np.int64) - first)
 
-    def _run(self, first, ids, pos, seqlens, total, index):
-        b = self._session.io_binding()
-        B = ids.shape[0]
-        tot = np.array(total, dtype=np.int32)
-        for name, v in (("input_ids", ids), ("position_ids", pos), ("seqlens_k", seqlens), ("total_sequence_length", tot), ("logits_index", index)):
-            b.bind_input(name, "cpu", 0, v.dtype, v.shape, v.ctypes.data)
-        cs = self._cache
-        shape = [B, *cs.shape[2:]]
-        for l in range(self._config.n_layer):
-            for k, kind in enumerate("kv"):
-                ptr = cs[2 * l + k, first].data_ptr()
-                b.bind_input(f"past_{kind}.{l}", "cpu", 0, np.float32, shape, ptr)
-                b.bind_output(f"present_{kind}.{l}", "cpu", 0, np.float32, shape, ptr)
-        out = self._logits[: len(index)]
-        b.bind_output("logits", "cpu", 0, np.float32, list(out.shape), out.data_ptr())
-        self._session.run_with_iobinding(b)
-        return out.numpy()
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._cache[:, target, :, :length] = self._cache[:, source, :, :length]
+        self._lengths[target] = length
+
+    def _run(self, first: int, token_ids: np.ndarray, starts: np.ndarray, logits_index: np.ndarray) -> np.ndarray:
+        """One step of the rows from slot ``first`` on: [B, S] tokens at positions ``starts`` [B] and up."""
+        n_rows, length = token_ids.shape
+        inputs = {
+            "input_ids": token_ids,
+            "position_ids": np.minimum(starts[:, None] + np.arange(length), self.n_positions - 1),
+            "seqlens_k": (starts + length - 1).astype(np.int32),
+            "total_sequence_length": np.array(starts.max() + length, dtype=np.int32),
+            "logits_index": logits_index,
+        }
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_cpu_input(name, value)
+        shape = [n_rows, *self._cache.shape[2:]]
+        for index, name in enumerate(self._names):
+            buffer = (self.device, 0, self._element_type, shape, self._cache[index, first].data_ptr())
+            binding.bind_input(f"past_{name}", *buffer)
+            binding.bind_output(f"present_{name}", *buffer)
+        logits = np.empty((len(logits_index), self._vocab_size), dtype=np.float32)
+        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        return logits
+
+
+def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
+    if device == "cuda":
+        onnxruntime.preload_dlls()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS[device])
+    except Exception as error:  # the runtime's exceptions have no common type of their own
+        raise CheckpointError(
+            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); export it again."
+        ) from error
+    # where a library is missing, the runtime logs an error and serves from the CPU without another word
+    if _PROVIDERS[device][0] not in session.get_providers():
+        raise CheckpointError(
+            f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
+        )
+    _check_data(graph, session.get_modelmeta().custom_metadata_map.get("data_sha256"))
+    return session
+
+
+def _check_data(graph: Path, expected: str | None) -> None:
+    """The runtime finds out that external data is too short, but not that it is another."""
+    data = graph.with_name(f"{graph.name}_data")
+    if expected is None or not data.is_file():
+        raise CheckpointError(f"{graph} is not a graph of this project's export, so its weights cannot be checked.")
+    digest = hashlib.sha256()
+    with data.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != expected:
+        raise CheckpointError(f"{data} is damaged: its contents are not those that {graph.name} was written with.")
+
+
+def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
+    try:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    except (RuntimeError, AssertionError) as error:  # too little memory; a PyTorch built without CUDA
+        raise CheckpointError(
+            f"The key/value buffers cannot be had on {device} ({_first_line(error)}); use another device."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from santacoder.engine.sequence import Sequence
+from santacoder.engine.slots import Place, Slots
+
+
+class Turn(NamedTuple):
+    """Sequences to advance now: all that are writing, and one of those still reading their prompt.
+
+    One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``admitted`` are
+    those that got their place with this turn.
+    """
+
+    writing: list[Sequence]
+    reading: Sequence | None
+    admitted: list[Place]
 
 
 class Scheduler:
     """First come, first served into the slots. It belongs to the engine's thread, but for :meth:`add`."""
 
     def __init__(self, n_slots: int, max_waiting: int) -> None:
-        self._free = list(range(n_slots))
+        self._slots = Slots(n_slots)
         self._max_waiting = max_waiting
         self._waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
@@ -29,32 +43,33 @@ class Scheduler:
 
     @property
     def n_free_slots(self) -> int:
-        return len(self._free)
+        return self._slots.n_free
 
-    def turn(self) -> list[Sequence]:
-        """Sequences to advance now: all that are writing, and the first of those still reading their prompt.
-
-        One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk.
-        """
+    def turn(self) -> Turn:
         self._release_cancelled()
-        while self._waiting and self._free:
-            sequence = self._waiting.popleft()
-            sequence.slot = self._free.pop()
-            self.running.append(sequence)
+        admitted = self._admit()
         writing = [sequence for sequence in self.running if sequence.n_unread == 1]
-        reading = [sequence for sequence in self.running if sequence.n_unread > 1]
+        reading = next((sequence for sequence in self.running if sequence.n_unread > 1), None)
         if reading:
             # the next turn begins with another one
-            self.running.remove(reading[0])
-            self.running.append(reading[0])
-        return writing + reading[:1]
+            self.running.remove(reading)
+            self.running.append(reading)
+        return Turn(writing, reading, admitted)
 
     def release(self, sequence: Sequence) -> None:
-        """Free the slot of a running sequence."""
+        """Free the slot of a running sequence; what it has read stays there for the next that begins alike."""
         self.running.remove(sequence)
         assert sequence.slot is not None
-        self._free.append(sequence.slot)
+        self._slots.hold(sequence.slot, sequence.ids[: sequence.n_read])
+        self._slots.give_back(sequence.slot)
         sequence.slot = None
+
+    def forget(self, sequence: Sequence) -> None:
+        """Free the slot of a running sequence, and trust nothing that is in it."""
+        slot = sequence.slot
+        assert slot is not None
+        self.release(sequence)
+        self._slots.forget(slot)
 
     def everyone(self) -> list[Sequence]:
         """All sequences, running or waiting."""
@@ -62,6 +77,18 @@ class Scheduler:
 
     def clear_waiting(self) -> None:
         self._waiting.clear()
+
+    def _admit(self) -> list[Place]:
+        places = []
+        for sequence in self.running:  # what they have read by now may serve a newcomer
+            assert sequence.slot is not None
+            self._slots.hold(sequence.slot, sequence.ids[: sequence.n_read])
+        while self._waiting and (place := self._slots.take(self._waiting[0].ids)):
+            sequence = self._waiting.popleft()
+            sequence.slot, sequence.n_read = place.slot, place.n_cached
+            self.running.append(sequence)
+            places.append(place)
+        return places
 
     def _release_cancelled(self) -> None:
         for sequence in [sequence for sequence in self.running if sequence.cancelled.is_set()]:

@@ -42,6 +42,11 @@ class Sequence:
         """Number of ids the model has still to read."""
         return len(self.ids) - self.n_read
 
+    @property
+    def n_left(self) -> int:
+        """Number of tokens that may still be written."""
+        return self._end - len(self.ids)
+
     def add_token(self, logits: np.ndarray) -> None:
         """Choose the next token from ``logits`` [V] and report it; end the sequence where it is the last one."""
         choice = self.sampler.choose(logits, self.ids)

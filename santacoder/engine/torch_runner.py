@@ -9,6 +9,7 @@ import torch
 
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.cache import SlotCache
+from santacoder.engine.runner import Step
 from santacoder.kv_cache import KVCache
 from santacoder.model import SantaCoder
 
@@ -24,7 +25,7 @@ def memory_needed(config: SantaCoderConfig, dtype: torch.dtype) -> int:
 
 
 class TorchRunner:
-    """Computes logits for sequences that live in key/value slots.
+    """A :class:`santacoder.engine.runner.Runner`.
 
     Every sequence is computed by itself, never in a batch with others: on a CPU the matrix multiply of one row takes
     less than the same row's share in a batch of small-model size, and the result does not depend on who else is
@@ -44,10 +45,17 @@ class TorchRunner:
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[weight.dtype]
 
     @torch.inference_mode()
-    def read(self, slot: int, token_ids: Sequence[int], start: int) -> np.ndarray:
-        """Read ``token_ids`` at positions ``start`` and up of ``slot``; the logits behind the last, [V] float32."""
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
         kv_cache = self._cache[slot]
         kv_cache.length = start
         input_ids = torch.tensor([token_ids], device=self._device)
-        last = self._model.transformer(input_ids, kv_cache)[0, -1]
+        last = self._model.transformer(input_ids, kv_cache)[0, len(token_ids) - n_logits :]
         return self._model.logits(last).float().cpu().numpy()
+
+    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+        return np.concatenate([self.read(step.slot, [step.token_id], step.position, 1) for step in steps])
+
+    @torch.inference_mode()
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._cache[target].keys[..., :length, :] = self._cache[source].keys[..., :length, :]
+        self._cache[target].values[..., :length, :] = self._cache[source].values[..., :length, :]

@@ -1,0 +1,44 @@
+"""What the engine asks of whatever computes the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Step(NamedTuple):
+    """One new token of the sequence in ``slot``, at ``position``."""
+
+    slot: int
+    token_id: int
+    position: int
+
+
+class Runner(Protocol):
+    """Computes logits, [N, V] float32, for sequences whose keys and values live in slots.
+
+    ``name``, ``precision`` and ``device`` are shown to the user. What is returned may be overwritten by the next call.
+    """
+
+    name: str
+    precision: str
+    device: str
+    n_slots: int
+    n_positions: int
+
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+        """Read ``token_ids`` at positions ``start`` and up of ``slot``; logits behind the last ``n_logits`` of them.
+
+        What the slot held from ``start`` on is overwritten.
+        """
+        ...
+
+    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+        """Read one token of each of several slots; the logits behind each, in their order."""
+        ...
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Make the first ``length`` positions of ``target`` those of ``source``."""
+        ...

@@ -1,0 +1,61 @@
+"""Which slots are free, and what each still holds: a request that begins like an earlier one need not be read again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# fewer tokens in common than this are read again sooner than a slot's other contents are given up
+_WORTH_KEEPING = 16
+
+
+class Place(NamedTuple):
+    """A slot, of which ``n_cached`` positions are right once ``copy_from``, if any, has been copied into it."""
+
+    slot: int
+    n_cached: int
+    copy_from: int | None
+
+
+class Slots:
+    """Free slots, the one unused for longest first, and the tokens whose keys and values each slot has."""
+
+    def __init__(self, n_slots: int) -> None:
+        self._free = list(range(n_slots))
+        self._contents: list[Sequence[int]] = [[] for _ in range(n_slots)]
+
+    @property
+    def n_free(self) -> int:
+        return len(self._free)
+
+    def take(self, ids: Sequence[int]) -> Place | None:
+        """A slot for a sequence that begins with ``ids``, all but the last of which may be there already."""
+        if not self._free:
+            return None
+        shared = [common_prefix(contents, ids[:-1]) for contents in self._contents]
+        best_free = max(self._free, key=lambda slot: shared[slot])
+        if shared[best_free] < _WORTH_KEEPING:
+            best_free = self._free[0]
+        best = max(range(len(shared)), key=lambda slot: shared[slot])
+        copy = shared[best] >= shared[best_free] + _WORTH_KEEPING
+        self._free.remove(best_free)
+        n_cached = shared[best if copy else best_free]
+        self._contents[best_free] = ids[:n_cached]
+        return Place(best_free, n_cached, best if copy else None)
+
+    def hold(self, slot: int, ids: Sequence[int]) -> None:
+        """Note that the keys and values of ``ids`` are in ``slot``."""
+        self._contents[slot] = ids
+
+    def give_back(self, slot: int) -> None:
+        self._free.append(slot)
+
+    def forget(self, slot: int) -> None:
+        """Note that what is in ``slot`` cannot be relied on."""
+        self._contents[slot] = []
+
+
+def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    length = min(len(first), len(second))
+    return next((index for index in range(length) if first[index] != second[index]), length)
