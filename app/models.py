@@ -15,7 +15,11 @@ from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import Engine
+from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.engine.torch_runner import TorchRunner, memory_needed
+
+# graphs by device, the one to be served first: 8 bits cost next to nothing in quality, 4 bits something
+_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "fp32")}
 
 Report = Callable[[float], None]
 """Is told which share of a model has been loaded, from 0 to 1."""
@@ -23,12 +27,16 @@ Report = Callable[[float], None]
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit."""
+    """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit.
+
+    ``notices`` say why it is not served by the runner that was the first choice.
+    """
 
     repo_id: str
     revision: str
     sha: str
     engine: Engine
+    notices: tuple[str, ...]
     release: Callable[[], None]
 
     @property
@@ -43,6 +51,7 @@ class _Resident:
 
     n_bytes: int
     engine: Engine | None = None
+    notices: tuple[str, ...] = ()
     users: int = 0
 
 
@@ -71,7 +80,7 @@ class Models:
         resident = self._hold(snapshot)
         try:
             if resident.engine is None:
-                resident.engine = self._load(snapshot, report)
+                resident.engine, resident.notices = self._load(snapshot, report)
         except BaseException:
             with self._changed:
                 del self._residents[snapshot]
@@ -79,7 +88,9 @@ class Models:
         finally:
             with self._changed:
                 self._changed.notify_all()
-        return ServedModel(repo_id, revision, snapshot.name, resident.engine, partial(self._release, resident))
+        return ServedModel(
+            repo_id, revision, snapshot.name, resident.engine, resident.notices, partial(self._release, resident)
+        )
 
     def close(self) -> None:
         """End all engines."""
@@ -128,13 +139,30 @@ class Models:
     def _memory_needed(self, snapshot: Path) -> int:
         return memory_needed(checkpoints.read_config(snapshot), self._dtype)
 
-    def _load(self, snapshot: Path, report: Report) -> Engine:
+    def _load(self, snapshot: Path, report: Report) -> tuple[Engine, tuple[str, ...]]:
+        """The fastest runner that works, and why others before it did not."""
+        notices: list[str] = []
+        for graph in self._graphs(snapshot):
+            try:
+                runner = OnnxRunner(graph, checkpoints.read_config(snapshot), device=self._device)
+                return Engine(runner, checkpoints.read_tokenizer(snapshot)), tuple(notices)
+            except CheckpointError as error:
+                notices.append(str(error))
         if self._runner == "onnx":
             raise CheckpointError(
-                f"{snapshot} has no ONNX graph that this server can run; start it with --runner torch or auto."
+                " ".join(notices)
+                or f"{snapshot} has no ONNX graph for {self._device}; write one with python -m export, or start the "
+                "server with --runner torch or auto."
             )
         model, tokenizer = checkpoints.load(snapshot, dtype=self._dtype, device=self._device, report=report)
-        return Engine(TorchRunner(model), tokenizer)
+        return Engine(TorchRunner(model), tokenizer), tuple(notices)
+
+    def _graphs(self, snapshot: Path) -> list[Path]:
+        """ONNX graphs to try, the best first."""
+        if self._runner == "torch":
+            return []
+        graphs = [snapshot / "onnx" / graph_name(precision) for precision in _PRECISIONS[self._device]]
+        return [graph for graph in graphs if graph.is_file()]
 
 
 def _choose_device(device: str) -> str:

@@ -79,11 +79,13 @@ def _stream(served: ServedModel, request: CompletionRequest, started: float) -> 
         for event in stream:
             code += event.text
             if isinstance(event, Finished):
-                yield Progress(code + suffix, _final_line(event, timing, served.label, stream), running=False)
+                yield Progress(code + suffix, _final_line(event, timing, served, stream), running=False)
                 return
             timing.count_token()
             if time.perf_counter() - reported >= _SECONDS_BETWEEN_UPDATES:
-                yield Progress(code + suffix, _lines([timing.summary(), *stream.notices]), running=True)
+                yield Progress(
+                    code + suffix, _lines([timing.summary(), *served.notices, *stream.notices]), running=True
+                )
                 reported = time.perf_counter()
     finally:
         stream.cancel()
@@ -122,10 +124,11 @@ class _Timing:
         return " · ".join([*parts, f"{self._count} token{'s' if self._count > 1 else ''}"])
 
 
-def _final_line(event: Finished, timing: _Timing, label: str, stream: Stream) -> str:
+def _final_line(event: Finished, timing: _Timing, served: ServedModel, stream: Stream) -> str:
     if event.reason == "error":
         return _error_line(event.message)
-    return _lines([f"{timing.summary()} · {_REASONS[event.reason]} · seed {stream.seed} · {label}", *stream.notices])
+    summary = f"{timing.summary()} · {_REASONS[event.reason]} · seed {stream.seed} · {served.label}"
+    return _lines([summary, *served.notices, *stream.notices])
 
 
 def _error_line(sentence: str) -> str:

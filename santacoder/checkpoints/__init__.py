@@ -4,8 +4,8 @@ A model is looked for in our store, then in the user's Hugging Face cache, then 
 set. A revision is a branch, a commit or the beginning of one; ``main`` and ``final`` name the same branch.
 """
 
-from santacoder.checkpoints.loading import load, read_config
-from santacoder.checkpoints.publishing import publish
+from santacoder.checkpoints.loading import load, read_config, read_tokenizer
+from santacoder.checkpoints.publishing import add_files, publish
 from santacoder.checkpoints.revisions import branches, log, resolve
 from santacoder.checkpoints.store import DEFAULT_STORE, Commit, repositories
 from santacoder.errors import CheckpointError
@@ -14,11 +14,13 @@ __all__ = [
     "DEFAULT_STORE",
     "CheckpointError",
     "Commit",
+    "add_files",
     "branches",
     "load",
     "log",
     "publish",
     "read_config",
+    "read_tokenizer",
     "repositories",
     "resolve",
 ]

@@ -38,15 +38,7 @@ def load(
     if not repo_id_or_folder or not folder.is_dir():
         folder = resolve(str(repo_id_or_folder), revision, store=store)
     config, model_type = _read(folder)
-    try:
-        tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
-    if tokenizer.vocab_size > config.vocab_size:
-        raise CheckpointError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, more than the {config.vocab_size} of the "
-            "model beside it."
-        )
+    tokenizer = read_tokenizer(folder)
     return load_model(folder, config, model_type, dtype, torch.device(device), report).eval(), tokenizer
 
 
@@ -57,6 +49,25 @@ def read_config(folder: Path) -> SantaCoderConfig:
         CheckpointError: there is no ``config.json``, or it describes another architecture.
     """
     return _read(folder)[0]
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in a folder with a snapshot's files.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or has more tokens than the model beside it.
+    """
+    try:
+        tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    vocab_size = read_config(folder).vocab_size
+    if tokenizer.vocab_size > vocab_size:
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, more than the {vocab_size} of the model "
+            "beside it."
+        )
+    return tokenizer
 
 
 def _read(folder: Path) -> tuple[SantaCoderConfig, Dialect]:

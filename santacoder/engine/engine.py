@@ -156,7 +156,8 @@ class Engine:
     def _abandon(self, reason: FinishReason, message: str = "") -> None:
         """End every sequence that has not ended."""
         for sequence in self._scheduler.everyone():
-            sequence.finish(reason, message)
+            if not sequence.finished:
+                sequence.finish(reason, message)
         for sequence in list(self._scheduler.running):
             self._scheduler.forget(sequence)
         self._scheduler.clear_waiting()

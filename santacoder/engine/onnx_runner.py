@@ -101,6 +101,11 @@ class OnnxRunner:
         return logits
 
 
+def graph_name(precision: str) -> str:
+    """The file of a graph inside a revision's folder ``onnx``, by the names that the Hub's users know."""
+    return "model.onnx" if precision == "fp32" else f"model_{precision}.onnx"
+
+
 def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
     if device == "cuda":
         onnxruntime.preload_dlls()

@@ -11,6 +11,7 @@ from santacoder.tokenizer import Tokenizer, require_valid_unicode
 _FIM_MARKS = 3
 # prefix : suffix = 3 : 1 where both are too long, as llama.cpp's /infill splits its budget
 _SUFFIX_SHARE = 0.25
+_CUT_SHARE = 0.125
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,12 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
 
 
 def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:
-    """The end of ``prefix`` and the beginning of ``suffix``; what one does not need, the other may use."""
+    """The end of ``prefix`` and the beginning of ``suffix``; what one does not need, the other may use.
+
+    Where the prefix is cut, it is by whole steps: while somebody types on, it mostly begins with the same token, and
+    what a model has read of it stays of use.
+    """
     for_suffix = min(len(suffix), max(int(room * _SUFFIX_SHARE), room - len(prefix)))
-    for_prefix = min(len(prefix), room - for_suffix)
-    return prefix[len(prefix) - for_prefix :], suffix[:for_suffix]
+    excess = max(0, len(prefix) - (room - for_suffix))
+    step = max(1, int(room * _CUT_SHARE))
+    return prefix[-(-excess // step) * step :], suffix[:for_suffix]

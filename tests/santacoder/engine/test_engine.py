@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,23 +15,17 @@ import torch
 from santacoder.engine.engine import Engine, EngineBusy, Stream
 from santacoder.engine.events import Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.torch_runner import TorchRunner
+from santacoder.engine.runner import Runner
 from santacoder.model import SantaCoder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import random_model
 
 N_SLOTS = 4
 
 
 @pytest.fixture(scope="module")
-def model(tokenizer: Tokenizer) -> SantaCoder:
-    return random_model(vocab_size=tokenizer.vocab_size + 50)
-
-
-@pytest.fixture(scope="module")
-def engine(model: SantaCoder, tokenizer: Tokenizer) -> Iterator[Engine]:
-    engine = Engine(TorchRunner(model, n_slots=N_SLOTS), tokenizer)
+def engine(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> Iterator[Engine]:
+    engine = Engine(make_runner(n_slots=N_SLOTS), tokenizer)
     yield engine
     engine.close()
 
@@ -169,8 +165,40 @@ def test_random_requests_and_cancellations_leave_every_slot_free(engine: Engine)
     assert threading.active_count() == threads_before
 
 
-def test_a_full_waiting_line_is_said(model: SantaCoder, tokenizer: Tokenizer) -> None:
-    engine = Engine(TorchRunner(model, n_slots=1), tokenizer, max_waiting=2)
+@pytest.mark.heavy
+def test_ten_thousand_requests_leave_memory_slots_and_threads_as_they_were(engine: Engine) -> None:
+    chance = random.Random(0)
+
+    def serve(count: int) -> None:
+        streams: list[Stream] = []
+        for _ in range(count):
+            sampling = SamplingParams(temperature=1.0, max_new_tokens=chance.randint(1, 6))
+            suffix = "y" * chance.randint(0, 20) if chance.random() < 0.3 else None
+            streams.append(engine.submit(CompletionRequest("x = 1\n" * chance.randint(1, 30), suffix, sampling)))
+            if chance.random() < 0.3:
+                streams[-1].cancel()
+            if len(streams) == 16:
+                for stream in streams:
+                    collect(stream)
+                streams.clear()
+        for stream in streams:
+            collect(stream)
+
+    serve(1000)
+    memory, threads = resident_bytes(), threading.active_count()
+    serve(10_000)
+    wait_for_free_slots(engine)
+    assert threading.active_count() == threads
+    assert abs(resident_bytes() / memory - 1) < 0.02
+
+
+def resident_bytes() -> int:
+    gc.collect()
+    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").open() if line.startswith("VmRSS"))
+
+
+def test_a_full_waiting_line_is_said(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+    engine = Engine(make_runner(n_slots=1), tokenizer, max_waiting=2)
     sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=60)
     with pytest.raises(EngineBusy, match="Too many requests are waiting"):
         for _ in range(50):
@@ -178,18 +206,25 @@ def test_a_full_waiting_line_is_said(model: SantaCoder, tokenizer: Tokenizer) ->
     engine.close()
 
 
+def cut_in_steps(ids: list[int], room: int, step: int) -> list[int]:
+    """The end of ``ids`` that fits ``room`` once whole steps are cut off at the left."""
+    while len(ids) > room:
+        ids = ids[step:]
+    return ids
+
+
 def test_long_prompts_keep_the_end_of_the_prefix_and_the_start_of_the_suffix(
     engine: Engine, model: SantaCoder, tokenizer: Tokenizer
 ) -> None:
     prefix, suffix = "".join(f"p{i} = {i}\n" for i in range(300)), "".join(f"s{i} = {i}\n" for i in range(300))
     stream = engine.submit(CompletionRequest(prefix, None, SamplingParams(temperature=0, max_new_tokens=28)))
-    kept = tokenizer.encode(prefix)[-100:]
+    kept = cut_in_steps(tokenizer.encode(prefix), 100, step=12)
     assert collect(stream)[1] == greedy(model, kept, 28, tokenizer)
     assert stream.notices == (
-        f"The model reads only the last 100 of {len(tokenizer.encode(prefix)):,} tokens before the cursor.",
+        f"The model reads only the last {len(kept)} of {len(tokenizer.encode(prefix)):,} tokens before the cursor.",
     )
     stream = engine.submit(CompletionRequest(prefix, suffix, SamplingParams(temperature=0, max_new_tokens=25)))
-    kept_suffix, kept_prefix = tokenizer.encode(suffix)[:25], tokenizer.encode(prefix)[-75:]
+    kept_suffix, kept_prefix = tokenizer.encode(suffix)[:25], cut_in_steps(tokenizer.encode(prefix), 75, step=12)
     ids = [
         tokenizer.fim_prefix_id,
         *kept_prefix,
@@ -229,10 +264,12 @@ def test_what_cannot_be_a_prompt_is_a_sentence(prefix: str, suffix: str | None, 
         CompletionRequest(prefix, suffix)
 
 
-def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(model: SantaCoder, tokenizer: Tokenizer) -> None:
-    runner = TorchRunner(model, n_slots=2)
+def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer
+) -> None:
+    runner = make_runner(n_slots=2)
     engine = Engine(runner, tokenizer)
-    working = runner.read
+    working = runner.decode
     calls = iter(range(100))
 
     def fail_at_the_fifth(*arguments: object) -> object:
@@ -240,7 +277,7 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(model: SantaCo
             raise RuntimeError("out of memory")
         return working(*arguments)  # type: ignore[arg-type]
 
-    runner.read = fail_at_the_fifth  # type: ignore[method-assign, assignment]
+    runner.decode = fail_at_the_fifth  # type: ignore[method-assign, assignment]
     sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=50, seed=1)
     last = collect(engine.submit(CompletionRequest("x", None, sampling)))[2]
     assert last == Finished("error", message="The model could not be run: out of memory.")
@@ -249,8 +286,8 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(model: SantaCo
     engine.close()
 
 
-def test_closing_ends_what_runs(model: SantaCoder, tokenizer: Tokenizer) -> None:
-    engine = Engine(TorchRunner(model), tokenizer)
+def test_closing_ends_what_runs(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+    engine = Engine(make_runner(), tokenizer)
     sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=120)
     streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(3)]
     engine.close()

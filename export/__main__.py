@@ -1,0 +1,159 @@
+"""``python -m export``: a revision's ONNX graphs, checked against PyTorch, as a new commit on its branch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from export.graph import write_graph
+from export.precisions import PRECISIONS
+from export.verify import Verification, validation_texts, verify
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.onnx_runner import OnnxRunner, graph_name
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+
+_HEADING = "## ONNX graphs"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 where all graphs were published, 1 where one was refused, 2 where nothing could be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        model, tokenizer = checkpoints.load(options.repo, options.revision, store=options.store)
+        texts = validation_texts(options.validation)
+    except (CheckpointError, OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(dir=options.store) as folder:
+        accepted, refused = [], []
+        for precision in options.precision:
+            try:
+                result = _export(model, tokenizer, precision, Path(folder), texts, options.device)
+            except (CheckpointError, OSError) as error:
+                refused.append(f"{precision}: {error}")
+                continue
+            print(_line(result))
+            if result.rise <= PRECISIONS[precision].tolerance:
+                accepted.append(result)
+            else:
+                refused.append(
+                    f"{precision}: bits per byte rise by {result.rise:.2%}, more than the "
+                    f"{PRECISIONS[precision].tolerance:.2%} that are tolerated; this graph is not published."
+                )
+        if accepted:
+            _publish(options.repo, options.revision, options.store, Path(folder), accepted)
+    for sentence in refused:
+        print(sentence, file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _export(
+    model: SantaCoder, tokenizer: Tokenizer, precision: str, folder: Path, texts: list[str], device: str
+) -> Verification:
+    """Write a graph into ``folder`` and compare it with the model."""
+    if precision == "bf16" and device == "cpu":
+        raise CheckpointError(
+            "such a graph runs on a GPU only; add --device cuda where there is one, to check it there."
+        )
+    path = folder / graph_name(precision)
+    weights = model.state_dict()
+    with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:
+        write_graph(
+            path,
+            model.config,
+            lambda name: weights[name].float().numpy(),
+            PRECISIONS[precision],
+            lambda share: bar.update(round(100 * share) - bar.n),
+        )
+    runner = OnnxRunner(path, model.config, n_slots=1, device=device)
+    size = sum(file.stat().st_size for file in folder.glob(f"{path.name}*"))
+    return verify(runner, model, tokenizer, tqdm(texts, desc=f"{precision}: verifying", unit="text"), size)
+
+
+def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: list[Verification]) -> None:
+    """A commit with the graphs, their table in the model card, and its figures as JSON."""
+    snapshot = checkpoints.resolve(repo_id, branch, store=store)
+    card = snapshot / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {repo_id}\n"
+    files: dict[str, bytes | Path] = {
+        "README.md": _with_table(text, accepted).encode(),
+        "onnx/verification.json": json.dumps([result.as_dict() for result in accepted], indent=2).encode(),
+    }
+    for result in accepted:
+        name = graph_name(result.precision)
+        files |= {f"onnx/{name}": folder / name, f"onnx/{name}_data": folder / f"{name}_data"}
+    sha = checkpoints.add_files(repo_id, branch, files, store=store)
+    print(f"{repo_id}@{branch} is now {sha}.")
+
+
+def _with_table(card: str, accepted: list[Verification]) -> str:
+    """The model card with the table of precisions at its end, in the place of an older one."""
+    rows = [
+        f"| {result.precision} | {result.bytes / 1e6:.1f} | {result.bits_per_byte:.4f} | {result.agreement:.1%} "
+        f"| {result.decode_tokens_per_second:,.0f} |"
+        for result in accepted
+    ]
+    reference = accepted[0].bits_per_byte_of_reference
+    return "\n".join(
+        [
+            card.split(_HEADING)[0].rstrip(),
+            "",
+            _HEADING,
+            f"Against PyTorch in fp32, which has {reference:.4f} bits per byte on the same text; the speed is one "
+            f"stream's on the machine that exported them ({torch.get_num_threads()} threads).",
+            "",
+            "| precision | MB | bits per byte | same greedy token | tokens/s |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _line(result: Verification) -> str:
+    return (
+        f"{result.precision}: {result.bytes / 1e6:.1f} MB, {result.bits_per_byte:.4f} bits per byte "
+        f"({result.rise:+.2%}), largest logit error {result.logit_error:.2g}, same greedy token at "
+        f"{result.agreement:.1%} of positions, {result.decode_tokens_per_second:,.0f} tokens/s"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Write ONNX graphs of a published revision, check them against PyTorch on real code, and publish "
+        "those within tolerance as a new commit on its branch.",
+    )
+    parser.add_argument("repo", help="a model in the store, such as santacoder/nano")
+    parser.add_argument("--revision", default="main", help="its branch (default: main)")
+    parser.add_argument(
+        "--precision", nargs="+", choices=list(PRECISIONS), default=["int8"], help="which graphs (default: int8)"
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to check them (default: cpu)")
+    parser.add_argument(
+        "--validation",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="source files to check on (default: modules of Python's library)",
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=checkpoints.DEFAULT_STORE,
+        help="folder of published models (default: checkpoints/)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

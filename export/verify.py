@@ -1,0 +1,106 @@
+"""A graph against PyTorch in fp32, on real code: what its precision costs."""
+
+from __future__ import annotations
+
+import math
+import sysconfig
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from santacoder.engine.runner import Runner, Step
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+
+# in every Python, and held out of the embedded models' training
+_MODULES = ("argparse", "configparser", "contextlib", "csv", "functools")
+_DECODED = 32
+
+
+@dataclass(frozen=True)
+class Verification:
+    """``logit_error`` is the largest difference of a logit, ``agreement`` the share of positions with the same
+    likeliest token, ``decode_tokens_per_second`` the speed of a single stream. ``bytes`` are the files' size."""
+
+    precision: str
+    bytes: int
+    logit_error: float
+    agreement: float
+    bits_per_byte: float
+    bits_per_byte_of_reference: float
+    decode_tokens_per_second: float
+
+    @property
+    def rise(self) -> float:
+        """Of bits per byte against the reference, as a share of it."""
+        return self.bits_per_byte / self.bits_per_byte_of_reference - 1
+
+    def as_dict(self) -> dict[str, float | str]:
+        return asdict(self)
+
+
+def validation_texts(files: Sequence[Path]) -> list[str]:
+    """The texts of ``files``; without any, of a few modules of Python's own library."""
+    library = Path(sysconfig.get_path("stdlib"))
+    paths = files or [library / f"{module}.py" for module in _MODULES]
+    return [path.read_text(encoding="utf-8") for path in paths]
+
+
+@torch.inference_mode()
+def verify(runner: Runner, model: SantaCoder, tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Verification:
+    """Compare ``runner``, whose files take ``size`` bytes, with ``model`` on the beginning of each text."""
+    errors, agreed, count, n_bytes = [], 0, 0, 0
+    nats = {"runner": 0.0, "model": 0.0}
+    for text in texts:
+        ids = tokenizer.encode(text)[: model.config.n_positions]
+        expected = model(torch.tensor([ids]))[0].float().numpy()
+        got = _read_and_write(runner, ids)
+        errors.append(float(np.abs(got - expected).max()))
+        agreed += int((got.argmax(axis=-1) == expected.argmax(axis=-1)).sum())
+        count += len(ids)
+        n_bytes += len(tokenizer.decode_bytes(ids[1:]))
+        nats["runner"] += _nats(got, ids)
+        nats["model"] += _nats(expected, ids)
+    return Verification(
+        precision=runner.precision,
+        bytes=size,
+        logit_error=max(errors),
+        agreement=agreed / count,
+        bits_per_byte=nats["runner"] / math.log(2) / n_bytes,
+        bits_per_byte_of_reference=nats["model"] / math.log(2) / n_bytes,
+        decode_tokens_per_second=_decode_speed(runner),
+    )
+
+
+def _read_and_write(runner: Runner, ids: list[int]) -> np.ndarray:
+    """Logits at all positions: the prompt in two chunks, the last tokens one by one, as they are when generating."""
+    middle = len(ids) // 2
+    start = max(middle, len(ids) - _DECODED)
+    parts = [runner.read(0, ids[:middle], 0, middle).copy()]
+    if start > middle:
+        parts.append(runner.read(0, ids[middle:start], middle, start - middle).copy())
+    for position in range(start, len(ids)):
+        parts.append(runner.decode([Step(0, ids[position], position)]).copy())
+    return np.concatenate(parts)
+
+
+def _nats(logits: np.ndarray, ids: list[int]) -> float:
+    """The sum of the negative log-likelihoods of all tokens but the first."""
+    loss = torch.nn.functional.cross_entropy(torch.tensor(logits[:-1]), torch.tensor(ids[1:]), reduction="sum")
+    return float(loss)
+
+
+def _decode_speed(runner: Runner) -> float:
+    """Tokens a second behind 128 others, where there are so many positions, by the median of the steps."""
+    length = min(128, runner.n_positions // 2)
+    runner.read(0, [0] * length, 0, 1)
+    seconds = []
+    for position in range(length, min(length + _DECODED, runner.n_positions)):
+        started = time.perf_counter()
+        runner.decode([Step(0, 0, position)])
+        seconds.append(time.perf_counter() - started)
+    return 1 / float(np.median(seconds))

@@ -1,0 +1,158 @@
+"""``python -m export`` as a user runs it, and what the server makes of what it wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+import pytest
+
+from app.models import Models, ServedModel
+from app.settings import Settings
+from export.__main__ import main
+from export.precisions import PRECISIONS
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+
+REPO = "test/exported"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A store whose model has graphs in fp32 and int8."""
+    store = tmp_path_factory.mktemp("exported")
+    checkpoints.publish(random_model(vocab_size=tokenizer.vocab_size), tokenizer, REPO, store=store)
+    assert main([REPO, "--store", str(store), "--precision", "fp32", "int8"]) in (0, 1)
+    return store
+
+
+@pytest.fixture
+def copy(exported: Path, tmp_path: Path) -> Path:
+    """A store of the test's own."""
+    return Path(shutil.copytree(exported, tmp_path / "store"))
+
+
+def serve(store: Path, runner: str) -> Iterator[ServedModel]:
+    models = Models(Settings(store=store, model=REPO, device="cpu", runner=runner))  # type: ignore[arg-type]
+    served = models.acquire(REPO, "main")
+    yield served
+    served.release()
+    models.close()
+
+
+def text_of(served: ServedModel) -> str:
+    request = CompletionRequest("def f(x):\n", sampling=SamplingParams(temperature=0, max_new_tokens=20))
+    return "".join(event.text for event in served.engine.submit(request))
+
+
+def test_graphs_are_a_commit_with_figures_and_a_table(exported: Path) -> None:
+    newest, first = checkpoints.log(REPO, store=exported)
+    snapshot = checkpoints.resolve(REPO, store=exported)
+    assert newest.parent == first.sha
+    assert {"model.onnx", "model.onnx_data"} <= {path.name for path in (snapshot / "onnx").iterdir()}
+    figures = json.loads((snapshot / "onnx" / "verification.json").read_text())
+    assert figures[0]["precision"] == "fp32" and figures[0]["agreement"] == 1
+    assert "| fp32 |" in (snapshot / "README.md").read_text()
+
+
+def test_exporting_again_replaces_the_table(copy: Path) -> None:
+    main([REPO, "--store", str(copy), "--precision", "fp32"])
+    assert (checkpoints.resolve(REPO, store=copy) / "README.md").read_text().count("## ONNX graphs") == 1
+
+
+def test_the_server_prefers_a_graph_and_says_so(copy: Path) -> None:
+    texts = {}
+    for runner, label in (("torch", "torch, fp32, cpu"), ("auto", "onnx, fp32, cpu"), ("onnx", "onnx, fp32, cpu")):
+        for path in checkpoints.resolve(REPO, store=copy).glob("onnx/model_int8*"):
+            path.unlink()
+        for served in serve(copy, runner):
+            assert label in served.label and served.notices == ()
+            texts[runner] = text_of(served)
+    assert texts["torch"] == texts["auto"] == texts["onnx"]
+
+
+@pytest.mark.parametrize(
+    "damage,sentence",
+    [
+        (lambda graph: graph.write_bytes(b"no graph"), "cannot be used by ONNX Runtime"),
+        (lambda graph: data_of(graph).unlink(), "cannot be used by ONNX Runtime"),
+        (lambda graph: data_of(graph).write_bytes(data_of(graph).read_bytes()[:-5000]), "cannot be used|is damaged"),
+        (lambda graph: flip_a_byte(data_of(graph)), "is damaged: its contents are not those"),
+        (lambda graph: future_opset(graph), "cannot be used by ONNX Runtime"),
+    ],
+)
+def test_a_graph_that_cannot_be_used_gives_way_with_a_notice(copy: Path, damage, sentence: str) -> None:
+    snapshot = checkpoints.resolve(REPO, store=copy)
+    for path in snapshot.glob("onnx/model_int8*"):
+        path.unlink()
+    damage(snapshot / "onnx" / "model.onnx")
+    for served in serve(copy, "auto"):
+        assert "torch, fp32, cpu" in served.label
+        assert len(served.notices) == 1
+        with pytest.raises(AssertionError, match=sentence):
+            raise AssertionError(served.notices[0])
+        assert text_of(served)
+    with pytest.raises(CheckpointError, match=sentence):
+        next(serve(copy, "onnx"))
+
+
+def data_of(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}_data")
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.unlink()  # it may be a link to another commit's
+    path.write_bytes(content)
+
+
+def future_opset(graph: Path) -> None:
+    model = onnx.load(graph, load_external_data=False)
+    model.opset_import[0].version = 999
+    onnx.save(model, graph)
+
+
+def test_without_a_graph_onnx_is_a_sentence(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    checkpoints.publish(random_model(), tokenizer, REPO, store=tmp_path)
+    with pytest.raises(CheckpointError, match="has no ONNX graph for cpu; write one with python -m export"):
+        next(serve(tmp_path, "onnx"))
+
+
+@pytest.mark.parametrize(
+    "arguments,sentence",
+    [
+        (["test/none"], "test/none"),
+        ([REPO, "--revision", "nope"], "has no revision 'nope'"),
+        ([REPO, "--validation", "/nowhere.py"], "/nowhere.py"),
+    ],
+)
+def test_what_cannot_be_exported_is_a_sentence(
+    exported: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main([*arguments, "--store", str(exported)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_graph_out_of_tolerance_is_not_published(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random weights do not get worse in 4 bits, so the bar is put where none gets over it."""
+    monkeypatch.setitem(PRECISIONS, "int4", replace(PRECISIONS["int4"], tolerance=-1.0))
+    before = checkpoints.resolve(REPO, store=copy)
+    assert main([REPO, "--store", str(copy), "--precision", "int4"]) == 1
+    assert "more than the -100.00% that are tolerated; this graph is not published" in capsys.readouterr().err
+    assert checkpoints.resolve(REPO, store=copy) == before
+
+
+def test_bf16_asks_for_a_gpu(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([REPO, "--store", str(copy), "--precision", "bf16"]) == 1
+    assert "runs on a GPU only" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""Graphs against the model they are written from, for every shape the model can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.graph import write_graph
+from export.precisions import PRECISIONS, block_size
+from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.model import SantaCoder
+from tests.conftest import random_model
+
+SHAPES = [
+    {},
+    {"multi_query": False},
+    {"n_head": 1},
+    {"gelu_approximate": "none", "n_inner": 96},
+    {"tie_word_embeddings": False},
+    {"n_layer": 1, "n_embd": 40, "n_head": 5},
+]
+
+
+@torch.no_grad()
+def with_biases(model: SantaCoder) -> SantaCoder:
+    """Biases start at 0, which would hide one that is left out."""
+    for parameter in model.parameters():
+        if parameter.dim() == 1:
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def write(model: SantaCoder, path: Path, precision: str, report: Callable[[float], None] = lambda share: None) -> None:
+    weights = model.state_dict()
+    write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS[precision], report)
+
+
+def export(model: SantaCoder, path: Path, precision: str) -> OnnxRunner:
+    write(model, path, precision)
+    return OnnxRunner(path, model.config, n_slots=2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_logits_equal_the_models_in_fp32(shape: dict, tmp_path: Path) -> None:
+    model = with_biases(random_model(**shape))
+    runner = export(model, tmp_path / "model.onnx", "fp32")
+    ids = np.random.default_rng(0).integers(0, 512, 50).tolist()
+    expected = model(torch.tensor([ids]))[0].numpy()
+    np.testing.assert_allclose(runner.read(1, ids[:30], 0, 30), expected[:30], atol=2e-4)
+    np.testing.assert_allclose(runner.read(1, ids[30:], 30, 20), expected[30:], atol=2e-4)
+    assert (runner.name, runner.precision, runner.device) == ("onnx", "fp32", "cpu")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision,tolerance", [("fp16", 0.01), ("int8", 0.1), ("int4", 0.6)])
+@pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_embd": 128, "n_head": 2}], ids=str)
+def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tmp_path: Path) -> None:
+    """The error of the logits against their own spread."""
+    model = with_biases(random_model(**shape))
+    runner = export(model, tmp_path / f"model_{precision}.onnx", precision)
+    ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
+    expected = model(torch.tensor([ids]))[0].numpy()
+    error = np.sqrt(np.square(runner.read(0, ids, 0, 60) - expected).mean()) / expected.std()
+    assert error < tolerance
+    assert runner.precision == precision
+
+
+def test_a_tied_output_layer_is_stored_once_with_the_embedding(tmp_path: Path) -> None:
+    sizes = {}
+    for tied in (True, False):
+        model = random_model(n_layer=1, vocab_size=4096, tie_word_embeddings=tied)
+        path = tmp_path / f"{tied}.onnx"
+        export(model, path, "int8")
+        sizes[tied] = path.with_name(f"{path.name}_data").stat().st_size
+    assert sizes[False] - sizes[True] >= 4096 * 64
+
+
+def test_the_graph_is_valid_and_small_without_its_data(tmp_path: Path) -> None:
+    model = random_model()
+    for precision in PRECISIONS:
+        path = tmp_path / f"model_{precision}.onnx"
+        write(model, path, precision)
+        onnx.checker.check_model(str(path))
+        assert path.stat().st_size < 50_000
+
+
+def test_progress_goes_up_to_the_whole(tmp_path: Path) -> None:
+    shares: list[float] = []
+    model = random_model()
+    write(model, tmp_path / "m.onnx", "fp32", shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1 and len(shares) == model.config.n_layer + 1
+
+
+def test_blocks_divide_the_rows() -> None:
+    for n_in in (16, 40, 48, 64, 96, 256, 1024, 2048):
+        for bits in (4, 8):
+            size = block_size(n_in, bits)
+            assert size is None or n_in % size == 0
+    assert block_size(40, 8) is None
+    assert (block_size(2048, 4), block_size(256, 4), block_size(256, 8)) == (128, 32, 128)

@@ -1,0 +1,34 @@
+"""Both runners, made from one model: they are held to one contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from export.graph import write_graph
+from export.precisions import PRECISIONS
+from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.engine.runner import Runner
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Tokenizer) -> SantaCoder:
+    return random_model(vocab_size=tokenizer.vocab_size + 50)
+
+
+@pytest.fixture(scope="module", params=["torch", "onnx"])
+def make_runner(
+    request: pytest.FixtureRequest, model: SantaCoder, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Runner]:
+    """``make_runner(n_slots=...)`` for ``model``, in fp32."""
+    if request.param == "torch":
+        return lambda **options: TorchRunner(model, **options)
+    path = tmp_path_factory.mktemp("graph") / "model.onnx"
+    weights = model.state_dict()
+    write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["fp32"])
+    return lambda **options: OnnxRunner(path, model.config, **options)

@@ -1,0 +1,82 @@
+"""Typing on in an editor: what was read of a prompt is not read again, and the text does not change for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from santacoder.engine.engine import Engine
+from santacoder.engine.events import TokenEvent
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.runner import Runner
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+GREEDY = SamplingParams(temperature=0, max_new_tokens=4)
+TEXT = "def area(width, height):\n    return width * height\n\n\nclass Square:\n"
+
+
+def count_reading(runner: Runner) -> list[int]:
+    """The lengths of all prompt chunks that ``runner`` reads from now on."""
+    lengths: list[int] = []
+    read = runner.read
+
+    def counted(slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+        if n_logits == 1:
+            lengths.append(len(token_ids))
+        return read(slot, token_ids, start, n_logits)
+
+    runner.read = counted  # type: ignore[method-assign]
+    return lengths
+
+
+def ids_of(engine: Engine, request: CompletionRequest) -> list[int]:
+    return [event.id for event in engine.submit(request) if isinstance(event, TokenEvent)]
+
+
+def keystrokes(suffix: str | None, order: FimOrder) -> list[CompletionRequest]:
+    return [CompletionRequest(TEXT[:end], suffix, GREEDY, order) for end in range(30, len(TEXT) + 1)]
+
+
+@pytest.mark.parametrize("suffix,order", [(None, "psm"), ("\n\nprint(Square(2).area())\n", "spm")])
+def test_each_keystroke_reads_a_few_tokens(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, suffix: str | None, order: FimOrder
+) -> None:
+    runner = make_runner()
+    read = count_reading(runner)
+    engine = Engine(runner, tokenizer)
+    for request in keystrokes(suffix, order):
+        ids_of(engine, request)
+    engine.close()
+    first, *others = read
+    assert first > 8
+    assert max(others, default=0) <= 8 and sum(others) < 4 * len(TEXT)
+
+
+@pytest.mark.parametrize("suffix,order", [(None, "psm"), ("\n# end", "psm"), ("\n# end", "spm")])
+def test_what_is_written_is_what_a_new_engine_writes(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, suffix: str | None, order: FimOrder
+) -> None:
+    engine = Engine(make_runner(), tokenizer)
+    for request in keystrokes(suffix, order)[::4]:
+        alone = Engine(make_runner(n_slots=1), tokenizer)
+        assert ids_of(engine, request) == ids_of(alone, request)
+        alone.close()
+    engine.close()
+
+
+def test_many_samples_of_one_prompt_read_it_once(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+    runner = make_runner()
+    read = count_reading(runner)
+    engine = Engine(runner, tokenizer)
+    request = CompletionRequest(TEXT, sampling=GREEDY)
+    expected = ids_of(engine, request)
+    streams = [engine.submit(request) for _ in range(6)]
+    for stream in streams:
+        assert [event.id for event in stream if isinstance(event, TokenEvent)] == expected
+    engine.close()
+    # PyTorch reads the tokens it writes in the same way, one by one
+    assert sum(length for length in read if length > 1) <= len(tokenizer.encode(TEXT))
