@@ -1,0 +1,89 @@
+"""The same weights in the form of every engine, made once and kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from export.graph import write_graph
+from export.precisions import PRECISIONS
+from santacoder import checkpoints
+from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx_runner import graph_name
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where things are: ``snapshot``, ``onnx``, ``ct2-fp32``, ``ct2-int8``, and ``Q8_0``, ``Q4_0``, ``tools``."""
+
+    paths: dict[str, str]
+
+
+def prepare(model: str, work: Path, llama_cpp: Path | None) -> Prepared:
+    folder = work / model.replace("/", "--")
+    folder.mkdir(parents=True, exist_ok=True)
+    snapshot = _random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
+    paths = {"snapshot": snapshot, "onnx": _graphs(snapshot, folder / "onnx")}
+    for variant, quantization in (("ct2-fp32", "float32"), ("ct2-int8", "int8")):
+        paths[variant] = _ctranslate2(snapshot, folder / variant, quantization)
+    if llama_cpp is not None:
+        paths["tools"] = llama_cpp / "bin"
+        for quantization in ("Q8_0", "Q4_0"):
+            paths[quantization] = _gguf(snapshot, folder, llama_cpp, quantization)
+    return Prepared({name: str(path.resolve()) for name, path in paths.items()})
+
+
+def _random_1b(store: Path) -> Path:
+    if not checkpoints.repositories(store):
+        torch.manual_seed(0)
+        tokenizer = Tokenizer.train([Path(__file__).read_text()], 300)
+        checkpoints.publish(SantaCoder(SantaCoderConfig()), tokenizer, "benchmark/random-1b", store=store)
+    return checkpoints.resolve("benchmark/random-1b", store=store)
+
+
+def _graphs(snapshot: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    for precision in ("fp32", "int8", "int4"):
+        path = folder / graph_name(precision)
+        if not path.is_file():
+            _write(path, checkpoints.load(snapshot, dtype=torch.bfloat16)[0], precision)
+    return folder
+
+
+def _write(path: Path, model: SantaCoder, precision: str) -> None:
+    weights = model.state_dict()
+    write_graph(path, model.config, lambda name: weights[name].float().numpy(), PRECISIONS[precision])
+
+
+def _ctranslate2(snapshot: Path, folder: Path, quantization: str) -> Path:
+    if not folder.is_dir():
+        import ctranslate2
+
+        converter = ctranslate2.converters.TransformersConverter(str(snapshot), low_cpu_mem_usage=True)
+        converter.convert(str(folder), quantization=quantization)
+    return folder
+
+
+def _gguf(snapshot: Path, folder: Path, llama_cpp: Path, quantization: str) -> Path:
+    """By llama.cpp's own converter, told the pre-tokenizer, which it knows by a hash of each published vocabulary."""
+    source, path = folder / "bf16.gguf", folder / f"{quantization}.gguf"
+    if not path.is_file():
+        if not source.is_file():
+            script = (
+                "import runpy, sys; from conversion.base import TextModel; "
+                "TextModel.get_vocab_base_pre = lambda self, tokenizer: 'starcoder'; "
+                f"sys.argv = ['convert', {str(snapshot.resolve())!r}, '--outfile', {str(source.resolve())!r}, "
+                "'--outtype', 'bf16']; runpy.run_path('convert_hf_to_gguf.py', run_name='__main__')"
+            )
+            sources = (llama_cpp / "source").resolve()
+            environment = {**os.environ, "PYTHONPATH": f"{sources}:{sources / 'gguf-py'}"}
+            subprocess.run([sys.executable, "-c", script], cwd=sources, env=environment, check=True)
+        subprocess.run([llama_cpp / "bin" / "llama-quantize", source, path, quantization], check=True)
+    return path

@@ -1,0 +1,73 @@
+"""What is measured, the same for every engine that runs in Python."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+N_PROMPT = 128
+N_DECODED = 24
+ROUNDS = 3
+
+
+class Engine(Protocol):
+    n_positions: int
+
+    def generate(self, prompts: list[list[int]], max_new_tokens: int) -> None:
+        """Write exactly so many tokens behind each prompt, greedily and all at once."""
+        ...
+
+
+def run(make_engine: Callable[[str, dict[str, str]], Engine]) -> None:
+    """Measure the variant that the command line names and print the figures as JSON."""
+    engine = make_engine(sys.argv[1], json.loads(sys.argv[2]))
+    engine.generate([_prompt(N_PROMPT)], 1)
+    figures = {"cold_start": _process_age()}
+    figures["prefill_128"] = _seconds(lambda: engine.generate([_prompt(128)], 1))
+    long = min(1024, engine.n_positions - 1)
+    figures["prefill_1024"] = _seconds(lambda: engine.generate([_prompt(long)], 1))
+    for batch_size in (1, 8):
+        figures[f"decode_{batch_size}"] = _decode_speed(engine, batch_size)
+    figures["peak_gb"] = _peak_bytes() / 1e9
+    print(json.dumps(figures))
+
+
+def _decode_speed(engine: Engine, batch_size: int) -> float:
+    """Tokens a second of all rows: what more tokens take behind the same prompts."""
+    prompts = [_prompt(N_PROMPT) for _ in range(batch_size)]
+    short, long = (
+        _seconds(lambda count=count: engine.generate(prompts, count))  # type: ignore[misc]
+        for count in (2, 2 + N_DECODED)
+    )
+    return batch_size * N_DECODED / (long - short)
+
+
+def _seconds(action: Callable[[], None]) -> float:
+    """The median of a few rounds."""
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
+
+
+def _prompt(length: int) -> list[int]:
+    """Other ids each time, so that nothing can be taken from a cache."""
+    return random.choices(range(200), k=length)
+
+
+def _process_age() -> float:
+    started = float(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]) / 100
+    return float(Path("/proc/uptime").read_text().split()[0]) - started
+
+
+def _peak_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
