@@ -9,9 +9,10 @@ from torch import Tensor
 _BLOCK = 128
 
 
-def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def causal_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Each of the last T of S positions attends to itself and to what precedes it.
 
+    With T = 1, ``mask`` [B, 1, 1, S] bool may say which positions a row has.
     ``query`` [B, n_head, T, head_dim]; ``key`` and ``value`` [B, n_kv_head, S, head_dim] with n_kv_head of 1 or n_head
     and S >= T. Returns [B, n_head, T, head_dim].
     """
@@ -20,12 +21,12 @@ def causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return _multi_query_in_blocks(query, key[:, 0], value[:, 0])
     if length == 1 and key.shape[1] == 1:
         # one new token: its heads share the keys, so they serve as the query positions of a single head
-        return F.scaled_dot_product_attention(query.transpose(1, 2), key, value).transpose(1, 2)
+        return F.scaled_dot_product_attention(query.transpose(1, 2), key, value, attn_mask=mask).transpose(1, 2)
     key, value = key.expand(-1, n_head, -1, -1), value.expand(-1, n_head, -1, -1)
-    if length == total:
+    if length == total and mask is None:
         return F.scaled_dot_product_attention(query, key, value, is_causal=True)
     if length == 1:
-        return F.scaled_dot_product_attention(query, key, value)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     # is_causal aligns at the top left, which is wrong once keys precede the first query
     mask = torch.ones(length, total, dtype=torch.bool, device=query.device).tril(total - length)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from santacoder.config import SantaCoderConfig
@@ -14,10 +16,12 @@ class KVCache:
     ``length`` counts the positions filled so far, the same for all B rows.
     """
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+    mask = None
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, length: int = 0) -> None:
         self.keys = keys
         self.values = values
-        self.length = 0
+        self.length = length
 
     @classmethod
     def allocate(
@@ -32,13 +36,58 @@ class KVCache:
         shape = (config.n_layer, batch_size, config.n_kv_head, config.n_positions, config.head_dim)
         return cls(torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device))
 
+    def positions(self, n_new: int) -> torch.Tensor:
+        """Where ``n_new`` more tokens will stand: [n_new] int64."""
+        return torch.arange(self.length, self.length + n_new, device=self.keys.device)
+
+    def advance(self, n_new: int) -> None:
+        """Count ``n_new`` tokens as filled, once all layers have written them."""
+        self.length += n_new
+
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write [B, n_kv_head, T, head_dim] behind the filled positions of ``layer``.
 
-        Returns views of all keys and values, [B, n_kv_head, length + T, head_dim]. The model advances
-        ``length`` once all layers have written.
+        Returns views of all keys and values, [B, n_kv_head, length + T, head_dim].
         """
         end = self.length + key.shape[2]
         self.keys[layer, :, :, self.length : end] = key
         self.values[layer, :, :, self.length : end] = value
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class RaggedKVCache:
+    """Some rows of a :class:`KVCache`'s buffers, each with a length of its own, for one new token a row."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, rows: Sequence[int], lengths: Sequence[int]) -> None:
+        self.keys = keys
+        self.values = values
+        # adjacent rows are read where they are; others would be gathered
+        self._window = slice(min(rows), max(rows) + 1)
+        self._is_window = list(rows) == list(range(self._window.start, self._window.stop))
+        self._rows = torch.tensor(rows, device=keys.device)
+        self._lengths = torch.tensor(lengths, device=keys.device)
+        self._longest = max(lengths) + 1
+        # [B, 1, 1, longest] bool: what each row's new token attends to, itself included
+        self.mask = (torch.arange(self._longest, device=keys.device) <= self._lengths[:, None])[:, None, None]
+
+    @property
+    def length(self) -> int:
+        """The longest row's number of filled positions."""
+        return self._longest - 1
+
+    def positions(self, n_new: int) -> torch.Tensor:
+        """Where each row's token will stand: [B, 1] int64."""
+        return self._lengths[:, None]
+
+    def advance(self, n_new: int) -> None:
+        """Rows have no length beyond this step."""
+
+    def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write [B, n_kv_head, 1, head_dim]; returns keys and values [B, n_kv_head, longest, head_dim]."""
+        self.keys[layer, self._rows, :, self._lengths] = key[:, :, 0]
+        self.values[layer, self._rows, :, self._lengths] = value[:, :, 0]
+        return self._read(self.keys[layer]), self._read(self.values[layer])
+
+    def _read(self, buffer: torch.Tensor) -> torch.Tensor:
+        rows = buffer[self._window] if self._is_window else buffer[self._rows]
+        return rows[:, :, : self._longest]

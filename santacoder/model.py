@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from santacoder.attention import causal_attention
 from santacoder.config import SantaCoderConfig
-from santacoder.kv_cache import KVCache
+from santacoder.kv_cache import KVCache, RaggedKVCache
 
 
 class SantaCoder(nn.Module):
@@ -29,7 +29,7 @@ class SantaCoder(nn.Module):
         if not self.transformer.wte.weight.is_meta:
             self._init_weights()
 
-    def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
+    def forward(self, input_ids: Tensor, kv_cache: KVCache | RaggedKVCache | None = None) -> Tensor:
         """Logits of the next token at each of T positions.
 
         With a ``kv_cache``, ``input_ids`` continue the tokens already in it, and it grows by T.
@@ -72,16 +72,17 @@ class Transformer(nn.Module):
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.n_positions = config.n_positions
 
-    def forward(self, input_ids: Tensor, kv_cache: KVCache | None = None) -> Tensor:
-        start = kv_cache.length if kv_cache is not None else 0
-        end = start + input_ids.shape[1]
+    def forward(self, input_ids: Tensor, kv_cache: KVCache | RaggedKVCache | None = None) -> Tensor:
+        length = input_ids.shape[1]
+        end = length + (kv_cache.length if kv_cache is not None else 0)
         if end > self.n_positions:
             raise ValueError(f"The sequence has {end} tokens, but the model has positions for {self.n_positions}.")
-        hidden_states = self.wte(input_ids) + self.wpe.weight[start:end]
+        positions = self.wpe.weight[:length] if kv_cache is None else self.wpe(kv_cache.positions(length))
+        hidden_states = self.wte(input_ids) + positions
         for block in self.h:
             hidden_states = block(hidden_states, kv_cache)
         if kv_cache is not None:
-            kv_cache.length = end
+            kv_cache.advance(length)
         return self.ln_f(hidden_states)
 
 
@@ -93,7 +94,7 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.mlp = MLP(config)
 
-    def forward(self, hidden_states: Tensor, kv_cache: KVCache | None) -> Tensor:
+    def forward(self, hidden_states: Tensor, kv_cache: KVCache | RaggedKVCache | None) -> Tensor:
         hidden_states = hidden_states + self.attn(self.ln_1(hidden_states), kv_cache)
         return hidden_states + self.mlp(self.ln_2(hidden_states))
 
@@ -108,12 +109,13 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, config.n_embd + 2 * config.n_kv_head * config.head_dim)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, hidden_states: Tensor, kv_cache: KVCache | None) -> Tensor:
+    def forward(self, hidden_states: Tensor, kv_cache: KVCache | RaggedKVCache | None) -> Tensor:
         batch_size, length, n_embd = hidden_states.shape
         query, key, value = self._split_heads(self.c_attn(hidden_states))
         if kv_cache is not None:
             key, value = kv_cache.append(self.layer, key, value)
-        output = causal_attention(query, key, value).transpose(1, 2)
+        mask = kv_cache.mask if kv_cache is not None else None
+        output = causal_attention(query, key, value, mask).transpose(1, 2)
         return self.c_proj(output.reshape(batch_size, length, n_embd))
 
     def _split_heads(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:

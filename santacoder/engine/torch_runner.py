@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.cache import SlotCache
 from santacoder.engine.runner import Step
-from santacoder.kv_cache import KVCache
+from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.model import SantaCoder
 
 N_SLOTS = 8
@@ -25,12 +24,7 @@ def memory_needed(config: SantaCoderConfig, dtype: torch.dtype) -> int:
 
 
 class TorchRunner:
-    """A :class:`santacoder.engine.runner.Runner`.
-
-    Every sequence is computed by itself, never in a batch with others: on a CPU the matrix multiply of one row takes
-    less than the same row's share in a batch of small-model size, and the result does not depend on who else is
-    running, to the last bit.
-    """
+    """A :class:`santacoder.engine.runner.Runner`."""
 
     name = "torch"
 
@@ -38,7 +32,7 @@ class TorchRunner:
         self._model = model.eval()
         weight = model.transformer.wte.weight
         self._device = weight.device
-        self._cache = SlotCache(model.config, n_slots, dtype=weight.dtype, device=weight.device)
+        self._cache = KVCache.allocate(model.config, n_slots, dtype=weight.dtype, device=weight.device)
         self.n_slots = n_slots
         self.n_positions = model.config.n_positions
         self.device = weight.device.type
@@ -46,16 +40,24 @@ class TorchRunner:
 
     @torch.inference_mode()
     def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
-        kv_cache = self._cache[slot]
-        kv_cache.length = start
-        input_ids = torch.tensor([token_ids], device=self._device)
-        last = self._model.transformer(input_ids, kv_cache)[0, len(token_ids) - n_logits :]
-        return self._model.logits(last).float().cpu().numpy()
+        kv_cache = KVCache(self._cache.keys[:, slot : slot + 1], self._cache.values[:, slot : slot + 1], start)
+        return self._logits(self._hidden([list(token_ids)], kv_cache)[0, len(token_ids) - n_logits :])
 
+    @torch.inference_mode()
     def decode(self, steps: Sequence[Step]) -> np.ndarray:
-        return np.concatenate([self.read(step.slot, [step.token_id], step.position, 1) for step in steps])
+        if len(steps) == 1:
+            return self.read(steps[0].slot, [steps[0].token_id], steps[0].position, 1)
+        slots, token_ids, positions = zip(*steps, strict=True)
+        kv_cache = RaggedKVCache(self._cache.keys, self._cache.values, slots, positions)
+        return self._logits(self._hidden([[token_id] for token_id in token_ids], kv_cache)[:, 0])
 
     @torch.inference_mode()
     def copy(self, source: int, target: int, length: int) -> None:
-        self._cache[target].keys[..., :length, :] = self._cache[source].keys[..., :length, :]
-        self._cache[target].values[..., :length, :] = self._cache[source].values[..., :length, :]
+        for buffer in (self._cache.keys, self._cache.values):
+            buffer[:, target, :, :length] = buffer[:, source, :, :length]
+
+    def _hidden(self, token_ids: list[list[int]], kv_cache: KVCache | RaggedKVCache) -> torch.Tensor:
+        return self._model.transformer(torch.tensor(token_ids, device=self._device), kv_cache)
+
+    def _logits(self, hidden_states: torch.Tensor) -> np.ndarray:
+        return self._model.logits(hidden_states).float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""Comparisons of engines with one set of weights."""
