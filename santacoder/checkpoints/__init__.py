@@ -5,7 +5,7 @@ set. A revision is a branch, a commit or the beginning of one; ``main`` and ``fi
 """
 
 from santacoder.checkpoints.loading import load, read_config
-from santacoder.checkpoints.publishing import publish
+from santacoder.checkpoints.publishing import add_files, publish
 from santacoder.checkpoints.revisions import branches, log, resolve
 from santacoder.checkpoints.store import DEFAULT_STORE, Commit, repositories
 from santacoder.errors import CheckpointError
@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_STORE",
     "CheckpointError",
     "Commit",
+    "add_files",
     "branches",
     "load",
     "log",

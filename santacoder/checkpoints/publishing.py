@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,7 +18,16 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from santacoder.atomic import replacing, sync_folder
-from santacoder.checkpoints.store import COMMIT_FILE, DEFAULT_STORE, Commit, read_ref, repo_folder, require_branch_name
+from santacoder.checkpoints.store import (
+    COMMIT_FILE,
+    DEFAULT_STORE,
+    Commit,
+    read_commit,
+    read_ref,
+    repo_folder,
+    require_branch_name,
+)
+from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from santacoder.weight_files import SAFETENSORS
@@ -54,21 +64,77 @@ def publish(
         validation_loss=validation_loss,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-    snapshots = repo / "snapshots"
-    snapshots.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=repo))
+    with _staging(repo) as folder:
+        _write_snapshot(folder, model, tokenizer, commit, dtype, files or {})
+        return _commit(repo, branch, folder)
+
+
+def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, store: Path = DEFAULT_STORE) -> str:
+    """Add a commit to ``branch`` that has the files of its newest one and ``files`` (by name in the snapshot, content
+    or where to copy it from), and return its sha. A file of the same name is replaced.
+
+    A sha stands for its files, so what is found out later about a commit (scores, graphs) goes into one behind it; the
+    files that both have are hard links.
+
+    Raises:
+        CheckpointError: there is no such branch in the store.
+        OSError: the disk is full; the branch is as it was.
+    """
+    repo = repo_folder(repo_id, store)
+    parent = read_ref(repo, branch)
+    if parent is None or not (repo / "snapshots" / parent).is_dir():
+        raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {store} to add files to.")
+    newest = repo / "snapshots" / parent
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    commit = replace(read_commit(newest, branch), branch=branch, parent=parent, date=date)
+    with _staging(repo) as folder:
+        for path in newest.rglob("*"):
+            name = path.relative_to(newest).as_posix()
+            if path.is_file() and name not in (COMMIT_FILE, *files):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                _link(path, folder / name)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                (folder / name).write_bytes(content)
+            else:
+                shutil.copyfile(content, folder / name)
+        (folder / COMMIT_FILE).write_text(_described(commit))
+        return _commit(repo, branch, folder)
+
+
+@contextmanager
+def _staging(repo: Path) -> Iterator[Path]:
+    """A folder for the files of a commit; what is still there at the end goes."""
+    (repo / "snapshots").mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=repo))
     try:
-        _write_snapshot(staging, model, tokenizer, commit, dtype, files or {})
-        sha = _content_sha(staging)
-        staging.chmod(0o755)
-        if not (snapshots / sha).exists():
-            staging.replace(snapshots / sha)
-            sync_folder(snapshots)
+        yield folder
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _commit(repo: Path, branch: str, staging: Path) -> str:
+    """Make a snapshot of ``staging`` and move ``branch`` to it; its sha."""
+    for path in _files(staging):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    snapshots, sha = repo / "snapshots", _content_sha(staging)
+    staging.chmod(0o755)
+    if not (snapshots / sha).exists():
+        staging.replace(snapshots / sha)
+        sync_folder(snapshots)
     with replacing(repo / "refs" / branch) as ref:
         ref.write(sha.encode())
     return sha
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _write_snapshot(
@@ -87,7 +153,6 @@ def _write_snapshot(
     tokenizer.save(folder / "tokenizer.json")
     end_of_text = tokenizer.end_of_text_id
     marks = (tokenizer.fim_prefix_id, tokenizer.fim_middle_id, tokenizer.fim_suffix_id, tokenizer.fim_pad_id)
-    described = {key: value for key, value in asdict(commit).items() if key not in ("sha", "title")}
     documents = {
         "config.json": model.config.to_transformers(eos_token_id=end_of_text, dtype=str(dtype).removeprefix("torch.")),
         "generation_config.json": {"bos_token_id": end_of_text, "eos_token_id": end_of_text},
@@ -100,23 +165,30 @@ def _write_snapshot(
             "clean_up_tokenization_spaces": False,
             "model_max_length": model.config.n_positions,
         },
-        COMMIT_FILE: described,
     }
     for name, document in documents.items():
         (folder / name).write_text(json.dumps(document, indent=2) + "\n")
+    (folder / COMMIT_FILE).write_text(_described(commit))
     for name, text in files.items():
         (folder / name).write_text(text)
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+
+
+def _described(commit: Commit) -> str:
+    """What ``commit.json`` says."""
+    fields = {key: value for key, value in asdict(commit).items() if key not in ("sha", "title")}
+    return json.dumps(fields, indent=2) + "\n"
 
 
 def _content_sha(folder: Path) -> str:
     """40 hexadecimal digits, as long as git's, over names and contents."""
     digest = hashlib.sha1(usedforsecurity=False)
-    for path in sorted(folder.iterdir()):
-        digest.update(f"{path.name}\0{path.stat().st_size}\n".encode())
+    for path in _files(folder):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n".encode())
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
