@@ -1,4 +1,4 @@
-"""Smoothed BLEU-4 as CodeXGLUE scores code summaries (arXiv 2102.04664, section 4.3; its ``evaluator.py``).
+"""Smoothed BLEU-4 as CodeXGLUE scores code summaries (arXiv 2102.04664; its ``evaluator.py``).
 
 Text is lower-cased and split into words and single punctuation marks, underscores among them. Counts of n-grams above
 one are smoothed by adding one (Lin and Och, COLING 2004), and so are the lengths in the brevity penalty.

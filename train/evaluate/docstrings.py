@@ -1,7 +1,7 @@
-"""Docstrings of Python functions: CodeXGLUE's code-to-text task, asked as infilling (arXiv 2301.03988, section 6.3).
+"""Docstrings of Python functions: CodeXGLUE's code-to-text task, asked as infilling (arXiv 2301.03988).
 
-The function is given without its docstring but with the quotes around it, as InCoder does (arXiv 2204.05999, section
-4.3); the first paragraph that the model writes is held against the reference, which is the first paragraph too.
+The function is given without its docstring but with the quotes around it, as InCoder does (arXiv 2204.05999); the first
+paragraph that the model writes is held against the reference, which is the first paragraph too.
 """
 
 from __future__ import annotations

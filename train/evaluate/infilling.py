@@ -1,4 +1,4 @@
-"""Single-line infilling: the benchmark of the SantaCoder paper (arXiv 2301.03988, section 6.2).
+"""Single-line infilling: the benchmark of the SantaCoder paper (arXiv 2301.03988).
 
 A line is missing from a solution to a MultiPL-E HumanEval task; the model has 25 tokens to write it, and has done so
 when both agree but for white space around them (github.com/arjunguha/santacoder_fim_benchmark).

@@ -12,7 +12,7 @@ from train.evaluate.verdicts import Language
 
 Suite = Literal["humaneval", "mbpp"]
 _SHORT = {"python": "py", "java": "java", "javascript": "js"}
-# HumanEval's own, of the Codex paper (arXiv 2107.03374, section 2.2)
+# HumanEval's own, of the Codex paper (arXiv 2107.03374)
 _HUMAN_EVAL_STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 
 
