@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from santacoder.engine.engine import Engine
@@ -36,7 +37,13 @@ class Subject:
     def environment(self) -> dict[str, Any]:
         runner = self.engine.runner
         date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return {"runner": runner.name, "precision": runner.precision, "device": runner.device, "date": date}
+        return {
+            "runner": runner.name,
+            "precision": runner.precision,
+            "device": runner.device,
+            "torch": torch.__version__,
+            "date": date,
+        }
 
 
 def run_programs(
@@ -56,7 +63,7 @@ def run_programs(
         MissingProgram: the language cannot be run here.
     """
     language = tasks[0].language
-    environment = {**subject.environment, language: judge.require(language)}
+    environment = {**subject.environment, language: judge.require(language), "isolation": judge.isolation}
     prompts = [Prompt(task.name, task.prompt, stop=task.stop) for task in tasks]
     settings = _settings(subject, benchmark, language, prompts, sampling, n_samples)
     with run_folder(folder, settings) as run:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
+from santacoder.checkpoints import EVAL_FILE, CheckpointError
 from train.evaluate.estimators import confidence_interval
 from train.evaluate.result import Result, read_results
-
-EVAL_FILE = "eval.json"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def _parquet(path: Path) -> list[Row]:
     try:
         from pyarrow.parquet import read_table
     except ImportError as error:
-        raise DataUnavailable(f"To read {path}, install what evaluation needs: pip install '.[evaluate]'.") from error
+        raise DataUnavailable(f"To read {path}, install pyarrow: pip install pyarrow.") from error
     return read_table(path).to_pylist()
 
 
@@ -70,8 +70,7 @@ def _from_hub(repository: str, configuration: str | None, missing: Path | None) 
         from datasets import load_dataset
     except ImportError as error:
         raise DataUnavailable(
-            f"{absence}{repository} is downloaded with datasets, which is not installed: pip install '.[evaluate]'. "
-            f"{remedy}"
+            f"{absence}{repository} is downloaded with datasets, which is not installed: pip install datasets. {remedy}"
         ) from error
     try:
         return [dict(row) for row in load_dataset(repository, configuration, split="test")]

@@ -19,7 +19,7 @@ def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ValueError("Charts need matplotlib: pip install '.[evaluate]'.") from error
+        raise ValueError("Charts need matplotlib: pip install matplotlib.") from error
     scores: dict[str, dict[str, Score]] = {}
     for label, of_model in results.items():
         for result in of_model:

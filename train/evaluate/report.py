@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from santacoder import checkpoints, weight_files
-from santacoder.checkpoints import CheckpointError
-from train.evaluate.compare import EVAL_FILE, Difference
+from santacoder.checkpoints import EVAL_FILE, CheckpointError
+from train.evaluate.compare import Difference
 from train.evaluate.result import Result, Score, read_results
 
 _HEADING = "## Scores"

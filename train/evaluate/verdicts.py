@@ -37,7 +37,14 @@ class Judge:
     def __init__(self, sandbox: Sandbox | NoSandbox, workers: int) -> None:
         self._sandbox = sandbox
         self._workers = workers
+        # for as long as the judge: the kernel ends a sandbox with the thread that started it, compilers included
+        self._pool = ThreadPoolExecutor(workers)
         self._compilers: java.Compilers | None = None
+
+    @property
+    def isolation(self) -> str:
+        """What keeps the programs from doing harm."""
+        return "none" if isinstance(self._sandbox, NoSandbox) else "bubblewrap"
 
     def require(self, language: Language) -> str:
         """The version of what runs ``language``, which is made ready.
@@ -67,17 +74,18 @@ class Judge:
     def verdicts(self, programs: Iterable[tuple[Key, Language, str]], seconds: float) -> Iterator[tuple[Key, Verdict]]:
         """Verdicts of (key, language, source), in the order in which they are reached."""
         remaining = iter(programs)
-        with ThreadPoolExecutor(self._workers) as pool:
-            running: dict[Future[Verdict], Key] = {}
-            while True:
-                for key, language, source in islice(remaining, 2 * self._workers - len(running)):
-                    running[pool.submit(self.verdict, language, source, seconds)] = key
-                if not running:
-                    return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(done), done.result()
+        running: dict[Future[Verdict], Key] = {}
+        while True:
+            for key, language, source in islice(remaining, 2 * self._workers - len(running)):
+                running[self._pool.submit(self.verdict, language, source, seconds)] = key
+            if not running:
+                return
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(done), done.result()
 
     def close(self) -> None:
+        """Give up what has not begun, wait for what runs, and end the compilers."""
+        self._pool.shutdown(cancel_futures=True)
         if self._compilers is not None:
             self._compilers.close()
 

@@ -54,11 +54,16 @@ class Compilers:
         """
         compiler = self._idle.get()
         try:
-            compiler = compiler or _Compiler(self._sandbox, self._command)
+            if compiler is not None:
+                try:
+                    return _jar(compiler.compile(source))
+                except (EOFError, OSError):  # perhaps through the fault of an earlier program
+                    compiler.close()
+            compiler = _Compiler(self._sandbox, self._command)
             return _jar(compiler.compile(source))
         except (EOFError, OSError) as error:
-            if compiler is not None:
-                compiler.close()
+            assert compiler is not None
+            compiler.close()
             compiler = None
             raise CompileError("the compiler broke down, or took too long") from error
         finally:
