@@ -79,13 +79,11 @@ def _python(folder: Path | None, n_samples: int) -> list[Program]:
         row["task_id"]: row["canonical_solution"]
         for row in rows("HumanEval.jsonl.gz", ("openai/openai_humaneval", None), fields, folder)
     }
-    return [
-        program
-        for task in human_eval(folder)
-        for program in _samples(
-            task, task.program("\n" + solutions[task.name]), "#", ("return ", "return None or 7 or ")
-        )
-    ]
+    programs = []
+    for task in human_eval(folder):
+        source = task.program("\n" + solutions[task.name])
+        programs += _samples(task, source, "#", ("return ", "return None or 7 or "), n_samples)
+    return programs
 
 
 def _java(folder: Path | None, n_samples: int) -> list[Program]:
