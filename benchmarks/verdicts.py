@@ -94,7 +94,8 @@ def _java(folder: Path | None, n_samples: int) -> list[Program]:
         if gap.language == "java"
     }
     tasks = multipl_e("humaneval", "java", folder)
-    known = [task for task in tasks if task.name in solved]
+    # the reference of this one tests for primes by chance
+    known = [task for task in tasks if task.name in solved and task.name != "HumanEval_39_prime_fib"]
     programs = []
     for number in range(len(tasks)):
         task = known[number % len(known)]

@@ -10,6 +10,9 @@ from train.evaluate.data import rows
 from train.evaluate.infilling import gaps
 from train.evaluate.tasks import Task
 
+# tests for primes with BigInteger.isProbablePrime(1), which is right only most of the time
+_BY_CHANCE = ("java", "HumanEval_39_prime_fib")
+
 
 def human_eval_solutions(folder: Path) -> dict[str, tuple[str, str]]:
     """Prompt and canonical solution by task, such as ``HumanEval/0``."""
@@ -39,6 +42,8 @@ def reference_programs(tasks: list[Task], folder: Path) -> dict[str, str]:
     programs = {}
     for task in tasks:
         number = int(re.search(r"_(\d+)_", task.name)[1])
+        if (task.language, task.name) == _BY_CHANCE:
+            continue
         if (task.language, task.name) in solved:
             programs[task.name] = _with_tests(task, solved[task.language, task.name])
         elif task.language == "python" and task.name.startswith("HumanEval"):

@@ -64,7 +64,7 @@ def test_all_mutated_solutions_of_human_eval_fail(the_judge: Judge, benchmark_da
 
 
 @pytest.mark.parametrize(("suite", "language", "known"), [
-    ("humaneval", "python", 161), ("humaneval", "java", 137), ("humaneval", "javascript", 154), ("mbpp", "python", 397),
+    ("humaneval", "python", 161), ("humaneval", "java", 136), ("humaneval", "javascript", 154), ("mbpp", "python", 397),
 ])  # fmt: skip
 @pytest.mark.parametrize("step", [SAMPLED, pytest.param(1, marks=pytest.mark.heavy)])
 def test_references_of_multipl_e_pass(
