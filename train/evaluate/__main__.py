@@ -18,6 +18,7 @@ from train.evaluate.compare import compare, results_of
 from train.evaluate.data import DataUnavailable
 from train.evaluate.programs.missing import MissingProgram
 from train.evaluate.result import Result, read_results
+from train.evaluate.run_folder import RESULT_FILE
 from train.evaluate.sandbox import SandboxUnavailable
 
 REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     files = bits.add_mutually_exclusive_group(required=True)
     files.add_argument("--data", type=Path, help="packed data of the training run (its OUTPUT/data)")
     files.add_argument("--folder", type=Path, help="source files, each language by itself")
+    bits.add_argument("--output", type=Path, help="folder for results that can be published and compared")
 
     paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
@@ -93,7 +95,9 @@ def _measure(benchmark: Callable[[argparse.Namespace], list[Result]]) -> Callabl
 
 
 def _bits_per_byte(args: argparse.Namespace) -> None:
-    model, tokenizer = checkpoints.load(args.repo, args.revision, store=args.store)
+    is_folder = Path(args.repo).is_dir()
+    snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
+    model, tokenizer = checkpoints.load(snapshot)
     documents = in_folder(args.folder) if args.folder else {"": held_out_documents(load_packed(args.data))}
     for language, of_language in documents.items():
         score = measure_bits(model, tokenizer, of_language)
@@ -107,6 +111,11 @@ def _bits_per_byte(args: argparse.Namespace) -> None:
             "ratio": round(score.ratio, 4),
         }
         print(json.dumps(described, indent=1))
+        if args.output:
+            name, tasks = language or "held-out", {"all files": (1, score.model)}
+            sha = snapshot.resolve().name
+            result = Result("bits-per-byte", name, args.repo, args.revision, sha, described, {}, tasks)
+            result.write(args.output / f"bits-per-byte-{name}" / RESULT_FILE)
 
 
 def _published(args: argparse.Namespace) -> None:
