@@ -75,12 +75,12 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
 
 
 def _headline(scores: list[tuple[str, str, str, float]]) -> list[str]:
-    """The scores a line has room for: the first of each language under pass@1, and of exact match."""
-    first: dict[tuple[str, str], str] = {}
+    """The scores a line has room for: pass@1 and exact match, the first of each language."""
+    by_metric: dict[str, dict[str, str]] = {"pass@1": {}, "exact match": {}}
     for _, language, metric, value in scores:
-        if metric in ("pass@1", "exact match"):
-            first.setdefault((metric, language), f"{metric} {language} {value:.1%}")
-    return list(first.values())
+        if metric in by_metric:
+            by_metric[metric].setdefault(language, f"{language} {value:.1%}")
+    return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:

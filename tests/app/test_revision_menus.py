@@ -23,6 +23,7 @@ def scored(tmp_path: Path, tokenizer: Tokenizer) -> Path:
             "language": "python",
             "scores": {"pass@1": {"value": 0.181}, "pass@10": {"value": 0.3}},
         },
+        {"benchmark": "humaneval", "language": "java", "scores": {"pass@1": {"value": 0.15}}},
         {"benchmark": "infilling", "language": "java", "scores": {"exact match": {"value": 0.62}}},
     ]
     checkpoints.add_files("test/tiny", "main", {"eval.json": json.dumps({"results": results}).encode()}, store=tmp_path)
@@ -32,7 +33,7 @@ def scored(tmp_path: Path, tokenizer: Tokenizer) -> Path:
 def test_a_branch_is_listed_with_its_scores(scored: Path) -> None:
     described = _described(scored, "test/tiny", "main")
     assert described.startswith("main — multi-query attention · 3 layers of 64 · 128 positions")
-    assert described.endswith(" · pass@1 python 18.1% · exact match java 62.0%")
+    assert described.endswith(" · pass@1: python 18.1%, java 15.0% · exact match: java 62.0%")
 
 
 def test_a_damaged_file_of_scores_does_not_hide_the_branch(scored: Path) -> None:

@@ -31,7 +31,7 @@ def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     for index, label in enumerate(labels):
         rows = [row for row, of_models in enumerate(scores.values()) if label in of_models]
         shown = [of_models[label] for of_models in scores.values() if label in of_models]
-        places = [row + (index + 0.5) / (len(labels) + 1) - 0.5 for row in rows]
+        places = [row + (index - (len(labels) - 1) / 2) / (len(labels) + 1) for row in rows]
         axes.barh(
             places,
             [score.value for score in shown],
@@ -44,7 +44,7 @@ def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=len(labels), frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
 
 
