@@ -64,12 +64,23 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
         known = experiment(branch)
         return f"{branch} — {known.description}" if known else branch
     try:
-        config = checkpoints.read_config(checkpoints.resolve(repo_id, branch, store=store))
+        snapshot = checkpoints.resolve(repo_id, branch, store=store)
+        config = checkpoints.read_config(snapshot)
+        scores = _headline(checkpoints.read_scores(snapshot))
     except CheckpointError:
         return branch
     attention = "multi-query" if config.multi_query else "multi-head"
     shape = f"{config.n_layer} layers of {config.n_embd} · {config.n_positions:,} positions"
-    return f"{branch} — {attention} attention · {shape}"
+    return " · ".join([f"{branch} — {attention} attention", shape, *scores])
+
+
+def _headline(scores: list[tuple[str, str, str, float]]) -> list[str]:
+    """The scores a line has room for: pass@1 and exact match, the first of each language."""
+    by_metric: dict[str, dict[str, str]] = {"pass@1": {}, "exact match": {}}
+    for _, language, metric, value in scores:
+        if metric in by_metric:
+            by_metric[metric].setdefault(language, f"{language} {value:.1%}")
+    return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:

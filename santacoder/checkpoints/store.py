@@ -17,6 +17,7 @@ from santacoder.errors import CheckpointError
 
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
 COMMIT_FILE = "commit.json"
+EVAL_FILE = "eval.json"
 # the published name of the branch that became the model, and the one it has everywhere else
 _SAME_BRANCH = {"main": "final", "final": "main"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -99,6 +100,24 @@ def read_commit(folder: Path, branch: str) -> Commit:
     try:
         return Commit(**json.loads(path.read_text()), sha=folder.name)
     except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+
+
+def read_scores(folder: Path) -> list[tuple[str, str, str, float]]:
+    """The scores in the ``eval.json`` of a snapshot: benchmark, language, metric, mean over the tasks.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = folder / EVAL_FILE
+    try:
+        results = json.loads(path.read_text())["results"] if path.exists() else []
+        return [
+            (result["benchmark"], result["language"], metric, float(score["value"]))
+            for result in results
+            for metric, score in result["scores"].items()
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
 
 

@@ -209,3 +209,28 @@ def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokeniz
 def test_the_commit_file_is_plain_json(published: Path) -> None:
     commit = json.loads((checkpoints.resolve("test/tiny", store=published) / "commit.json").read_text())
     assert set(commit) == {"branch", "parent", "step", "tokens", "validation_loss", "date"}
+
+
+def test_files_are_added_as_a_commit_behind_the_newest(published: Path, tmp_path: Path) -> None:
+    before = checkpoints.resolve("test/tiny", store=published)
+    graph = tmp_path / "graph"
+    graph.write_bytes(b"graph")
+    files = {"eval.json": b"{}", "onnx/model.onnx": graph}
+    sha = checkpoints.add_files("test/tiny", "main", files, store=published)
+    after = checkpoints.resolve("test/tiny", store=published)
+    assert after.name == sha and (after / "eval.json").read_bytes() == b"{}"
+    assert (after / "onnx" / "model.onnx").read_bytes() == b"graph"
+    assert [commit.sha for commit in checkpoints.log("test/tiny", store=published)] == [sha, before.name]
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (after / name).samefile(before / name)
+    assert sorted(path.name for path in before.iterdir()).count("eval.json") == 0
+    # a file of the same name is another one; the commit before keeps its own
+    checkpoints.add_files("test/tiny", "main", {"eval.json": b"[]"}, store=published)
+    assert (after / "eval.json").read_bytes() == b"{}"
+    assert not [path for path in (published / "models--test--tiny").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(("repo_id", "branch"), [("test/tiny", "absent"), ("test/absent", "main")])
+def test_files_need_a_branch(published: Path, repo_id: str, branch: str) -> None:
+    with pytest.raises(CheckpointError, match="There is no branch"):
+        checkpoints.add_files(repo_id, branch, {}, store=published)

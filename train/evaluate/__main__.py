@@ -1,47 +1,148 @@
-"""``python -m train.evaluate``: scores of a published revision."""
+"""``python -m train.evaluate``: scores of a revision."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from santacoder import checkpoints
 from train.data.pack import load_packed
-from train.evaluate.bits_per_byte import held_out_documents, measure
+from train.evaluate import measure, plots, published, report
+from train.evaluate.bits_per_byte import held_out_documents, in_folder
+from train.evaluate.bits_per_byte import measure as measure_bits
+from train.evaluate.compare import compare, results_of
+from train.evaluate.data import DataUnavailable
+from train.evaluate.programs.missing import MissingProgram
+from train.evaluate.result import Result, read_results
+from train.evaluate.run_folder import RESULT_FILE
+from train.evaluate.sandbox import SandboxUnavailable
+
+REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 2 for arguments that cannot be used."""
+    """Exit code 0 when done, 2 for what cannot be used, 130 when interrupted."""
+    args = _parser().parse_args(arguments)
+    problems = (ValueError, OSError, RuntimeError, checkpoints.CheckpointError)
+    try:
+        args.run(args)
+    except (*problems, DataUnavailable, MissingProgram, SandboxUnavailable) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. What was done is kept: the same command goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train.evaluate", description=__doc__)
-    scores = parser.add_subparsers(required=True)
-    bits = scores.add_parser("bits-per-byte", help="on held-out packages, against xz -9 on the same files")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], None], help_: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_, description=help_)
+        command.set_defaults(run=run)
+        return command
+
+    human_eval = add("humaneval", _measure(measure.human_eval), "HumanEval in Python: pass@k")
+    multipl_e = add("multipl-e", _measure(measure.multipl_e), "HumanEval and MBPP in several languages: pass@k")
+    infilling = add("infilling", _measure(measure.single_line_infilling), "one missing line: exact match")
+    docstrings = add("docstrings", _measure(measure.docstring_generation), "Python docstrings: smoothed BLEU-4")
+    for command in (human_eval, multipl_e, infilling, docstrings):
+        measure.add_subject_arguments(command)
+    for command in (human_eval, multipl_e):
+        measure.add_program_arguments(command)
+    measure.add_suite_arguments(multipl_e)
+
+    bits = add("bits-per-byte", _bits_per_byte, "on held-out files, against xz -9 on the same files")
     bits.add_argument("repo", help="model in the store, or a folder with its files")
     bits.add_argument("--revision", default="main", help="branch or commit (default: main)")
-    bits.add_argument("--data", type=Path, required=True, help="packed data of the training run (its OUTPUT/data)")
     bits.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
-    args = parser.parse_args(arguments)
+    files = bits.add_mutually_exclusive_group(required=True)
+    files.add_argument("--data", type=Path, help="packed data of the training run (its OUTPUT/data)")
+    files.add_argument("--folder", type=Path, help="source files, each language by itself")
+    bits.add_argument("--output", type=Path, help="folder for results that can be published and compared")
+
+    paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
+    measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
+    measure.add_program_arguments(paper)
+    measure.add_suite_arguments(paper)
+
+    of_two = add("compare", _compare, "two models on the same tasks, with confidence intervals")
+    of_two.add_argument("a", help="a folder of results, or a revision with scores: org/name@revision")
+    of_two.add_argument("b", help="the same of the other model")
+    of_two.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+
+    chart = add("plot", _plot, "scores of one or more models as a chart")
+    chart.add_argument("models", nargs="+", help="folders of results, or revisions with scores")
+    chart.add_argument("--output", type=Path, required=True, help="the picture: .png, .svg or .pdf")
+    chart.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+
+    publish = add("publish", _publish, "make results a part of the branch they were measured on")
+    publish.add_argument("repo", help="model in the store")
+    publish.add_argument("results", type=Path, nargs="+", help="folders of results")
+    publish.add_argument("--branch", default="main", help="default: main")
+    publish.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    return parser
+
+
+def _measure(benchmark: Callable[[argparse.Namespace], list[Result]]) -> Callable[[argparse.Namespace], None]:
+    return lambda args: print(report.table(benchmark(args)))
+
+
+def _bits_per_byte(args: argparse.Namespace) -> None:
+    is_folder = Path(args.repo).is_dir()
+    snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
+    model, tokenizer = checkpoints.load(snapshot)
+    documents = in_folder(args.folder) if args.folder else {"": held_out_documents(load_packed(args.data))}
+    for language, of_language in documents.items():
+        score = measure_bits(model, tokenizer, of_language)
+        described = {
+            "model": f"{args.repo}@{args.revision}",
+            **({"language": language} if language else {}),
+            "files": len(of_language),
+            "bytes": score.n_bytes,
+            "bits_per_byte": round(score.model, 4),
+            "xz_bits_per_byte": round(score.xz, 4),
+            "ratio": round(score.ratio, 4),
+        }
+        print(json.dumps(described, indent=1))
+        if args.output:
+            name, tasks = language or "held-out", {"all files": (1, score.model)}
+            sha = snapshot.resolve().name
+            result = Result("bits-per-byte", name, args.repo, args.revision, sha, described, {}, tasks)
+            result.write(args.output / f"bits-per-byte-{name}" / RESULT_FILE)
+
+
+def _published(args: argparse.Namespace) -> None:
+    with measure.open_subject(args) as subject:
+        print(published.golden_table(subject.engine))
+    results = [*measure.multipl_e(args), *measure.single_line_infilling(args)]
     try:
-        model, tokenizer = checkpoints.load(args.repo, args.revision, store=args.store)
-        documents = held_out_documents(load_packed(args.data))
-    except (ValueError, checkpoints.CheckpointError) as error:
-        parser.exit(2, f"{error}\n")
-    score = measure(model, tokenizer, documents)
-    print(
-        json.dumps(
-            {
-                "model": f"{args.repo}@{args.revision}",
-                "files": len(documents),
-                "bytes": score.n_bytes,
-                "bits_per_byte": round(score.model, 4),
-                "xz_bits_per_byte": round(score.xz, 4),
-                "ratio": round(score.ratio, 4),
-            },
-            indent=1,
-        )
-    )
-    return 0
+        results += measure.docstring_generation(args)
+    except DataUnavailable as error:
+        print(f"Docstrings are left out: {error}", file=sys.stderr)
+    print(published.score_table(results))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    differences = compare(results_of(args.a, args.store), results_of(args.b, args.store))
+    print(f"A: {args.a}\nB: {args.b}\n\n{report.difference_table(differences)}")
+
+
+def _plot(args: argparse.Namespace) -> None:
+    plots.plot({model: results_of(model, args.store) for model in args.models}, args.output)
+    print(args.output)
+
+
+def _publish(args: argparse.Namespace) -> None:
+    results = [result for path in args.results for result in read_results(path)]
+    sha = report.publish_scores(args.repo, args.branch, results, store=args.store)
+    print(f"{args.repo}@{args.branch} is now {sha}")
 
 
 if __name__ == "__main__":

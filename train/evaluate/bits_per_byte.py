@@ -6,6 +6,7 @@ import lzma
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from train.data.pack import PackedData
 from train.loss import next_token_loss
 
 _BATCH_SIZE = 8
+_SUFFIXES = {"python": ".py", "java": ".java", "javascript": ".js"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,24 @@ def held_out_documents(data: PackedData) -> list[bytes]:
     """The validation files of a packed folder, as they were on disk."""
     pieces = split_documents(np.asarray(data.validation), data.tokenizer.end_of_text_id)
     return [data.tokenizer.decode_bytes(piece.tolist()) for piece in pieces if len(piece)]
+
+
+def in_folder(folder: Path) -> dict[str, list[bytes]]:
+    """The Python, Java and JavaScript files anywhere in ``folder``, by language, in the order of their paths.
+
+    Raises:
+        ValueError: there are none.
+    """
+    documents = {
+        language: [path.read_bytes() for path in sorted(folder.rglob(f"*{suffix}")) if path.is_file()]
+        for language, suffix in _SUFFIXES.items()
+    }
+    readable = {
+        language: [document for document in files if _is_utf8(document)] for language, files in documents.items()
+    }
+    if not any(readable.values()):
+        raise ValueError(f"There is no file that ends in {', '.join(_SUFFIXES.values())} in {folder}.")
+    return {language: files for language, files in readable.items() if files}
 
 
 def measure(model: SantaCoder, tokenizer: Tokenizer, documents: Sequence[bytes]) -> BitsPerByte:
@@ -75,3 +95,10 @@ def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
         loss = next_token_loss(hidden_states, model.output_weight, targets[rows].to(device))
         total += loss.item() * counted
     return total
+
+
+def _is_utf8(document: bytes) -> bool:
+    try:
+        return bool(document.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False

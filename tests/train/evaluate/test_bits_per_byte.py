@@ -16,6 +16,7 @@ from tests.conftest import random_model
 from train.data.pack import load_packed
 from train.evaluate.__main__ import main
 from train.evaluate.bits_per_byte import held_out_documents, measure
+from train.evaluate.result import read_results
 
 DOCUMENTS = [b"def f(x):\n    return x + 1\n" * 9, "é = 'ünïcode'\n".encode() * 3, b"import os\n"]
 
@@ -59,7 +60,20 @@ def test_the_command_prints_json(packed: Path, store: Path, capsys: pytest.Captu
 
 
 def test_an_unknown_model_is_a_sentence(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main(["bits-per-byte", "test/absent", "--data", str(packed), "--store", str(store)])
-    assert exit_.value.code == 2
+    assert main(["bits-per-byte", "test/absent", "--data", str(packed), "--store", str(store)]) == 2
     assert "There is no model 'test/absent'" in capsys.readouterr().err
+
+
+def test_a_folder_is_scored_by_language(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.py", "b/c.py", "d.js"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("let x = 1;\n" * 20)
+    (tmp_path / "latin.py").write_bytes(b"# \xe9\n")
+    arguments = ["bits-per-byte", "test/tiny", "--store", str(store), "--folder", str(tmp_path)]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    python, javascript = map(json.loads, capsys.readouterr().out.replace("}\n{", "}\0{").split("\0"))
+    assert (python["language"], python["files"], python["bytes"]) == ("python", 2, 440)
+    assert (javascript["language"], javascript["files"]) == ("javascript", 1)
+    of_javascript, of_python = read_results(tmp_path / "out")
+    assert of_python.language == "python" and of_javascript.metrics == ["bits per byte"]
+    assert of_python.scores()["bits per byte"].value == pytest.approx(python["bits_per_byte"], abs=1e-4)

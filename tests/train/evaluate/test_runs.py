@@ -1,0 +1,150 @@
+"""Runs that are interrupted, resumed, started twice or asked for with other settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from train.evaluate.__main__ import main
+from train.evaluate.journal import Journal
+from train.evaluate.run_folder import run_folder
+from train.evaluate.sandbox import Sandbox
+
+TASKS = [
+    {
+        "name": f"HumanEval_{number}_task",
+        "language": "py",
+        "prompt": f"def task():\n    return {number} +",
+        "tests": "task()\n",
+        "stop_tokens": ["\ndef"],
+    }
+    for number in range(4)
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """MultiPL-E as it is, but with four little tasks of our own."""
+    folder = tmp_path / "data"
+    (folder / "multipl-e").mkdir(parents=True)
+    (folder / "multipl-e" / "humaneval-py-reworded.json").write_text(json.dumps(TASKS))
+    return folder
+
+
+def arguments(data: Path, store: Path, output: Path, *more: str) -> list[str]:
+    return [
+        *("multipl-e", "test/tiny", "--store", str(store), "--data", str(data), "--output", str(output)),
+        *("--suite", "humaneval", "--language", "python", "--samples", "3", "--temperature", "0.8"),
+        *("--max-new-tokens", "8", *more),
+    ]
+
+
+def samples(output: Path) -> list[dict]:
+    path = output / "multipl-e-humaneval-python-t0.8" / "samples.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_leaves_samples_verdicts_and_a_result(
+    sandbox: Sandbox, data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(data, store, tmp_path / "out")) == 0
+    assert "| multipl-e-humaneval python T=0.8 | 4 | 3 | pass@1 |" in capsys.readouterr().out
+    folder = tmp_path / "out" / "multipl-e-humaneval-python-t0.8"
+    assert len(samples(tmp_path / "out")) == 12
+    verdicts = [json.loads(line) for line in (folder / "verdicts.jsonl").read_text().splitlines()]
+    result = json.loads((folder / "result.json").read_text())
+    passed = [entry for entry in verdicts if entry["result"] == "passed"]
+    assert sum(c for _, c in result["tasks"].values()) == len(passed)
+    assert result["scores"]["pass@1"]["value"] == pytest.approx(len(passed) / 12)
+    assert result["settings"]["temperature"] == 0.8 and result["settings"]["seed"] == 0
+    assert result["environment"]["python"].startswith("Python 3") and len(result["sha"]) == 40
+
+
+def test_a_killed_run_goes_on_to_the_same_end(sandbox: Sandbox, data: Path, store: Path, tmp_path: Path) -> None:
+    assert main(arguments(data, store, tmp_path / "whole")) == 0
+    assert main(arguments(data, store, tmp_path / "broken")) == 0
+    folder = tmp_path / "broken" / "multipl-e-humaneval-python-t0.8"
+    lines = (folder / "samples.jsonl").read_text().splitlines(keepends=True)
+    (folder / "samples.jsonl").write_text("".join(lines[:5]) + lines[5][:20])  # killed in the middle of a line
+    (folder / "verdicts.jsonl").unlink()
+    (folder / "result.json").unlink()
+    assert main(arguments(data, store, tmp_path / "broken")) == 0
+    assert samples(tmp_path / "broken") == samples(tmp_path / "whole")
+    results = [
+        json.loads((tmp_path / name / folder.name / "result.json").read_text())["tasks"] for name in ("whole", "broken")
+    ]
+    assert results[0] == results[1]
+
+
+def test_other_settings_are_refused_and_nothing_is_lost(
+    sandbox: Sandbox, data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(data, store, tmp_path / "out")) == 0
+    before = samples(tmp_path / "out")
+    assert main(arguments(data, store, tmp_path / "out", "--seed", "1")) == 2
+    assert "(seed: 0 there, 1 now); name another --output." in capsys.readouterr().err
+    assert samples(tmp_path / "out") == before
+
+
+def test_two_runs_into_one_folder(tmp_path: Path) -> None:
+    hold = (
+        "import sys, time; from pathlib import Path; from train.evaluate.run_folder import run_folder\n"
+        "with run_folder(Path(sys.argv[1]), {}):\n    print('in', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None and other.stdout.readline() == "in\n"
+    with pytest.raises(ValueError, match="Another run is writing to"), run_folder(tmp_path, {}):
+        pass
+    other.kill()
+    other.wait()
+    with run_folder(tmp_path, {}):  # what a killed run held is free again
+        pass
+
+
+def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    with pytest.raises(ValueError, match="Line 2 of .* is damaged"):
+        Journal(tmp_path / "journal")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('[{"task_id": "HumanEval/0"}]', "Task 1 of .* is not one of this benchmark: 'name' is missing"),
+        (json.dumps([TASKS[0], {**TASKS[1], "stop_tokens": "x"}]), "Task 2 .*: 'stop_tokens' is a str, not a list"),
+        ("[]", "has no tasks"),
+        ("{", "cannot be read"),
+        ("[1, 2]", "is not one of this benchmark"),
+    ],
+)
+def test_a_task_file_of_another_schema(
+    data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, sentence: str
+) -> None:
+    import re
+
+    (data / "multipl-e" / "humaneval-py-reworded.json").write_text(content)
+    assert main(arguments(data, store, tmp_path / "out")) == 2
+    assert re.search(sentence, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_nowhere_is_a_sentence(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(tmp_path / "nothing", store, tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert "could not be had from the Hub" in error and "--data FOLDER" in error
+
+
+def test_without_a_sandbox_nothing_runs(
+    data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert main(arguments(data, store, tmp_path / "out")) == 2
+    assert "--unsafe" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,162 @@
+"""The benchmarks: what is generated for each, and how it is scored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from santacoder.engine.engine import Engine
+from santacoder.sampling import SamplingParams
+from train.evaluate.generate import Prompt, generate
+from train.evaluate.result import Result
+from train.evaluate.run_folder import RESULT_FILE, RunFolder, run_folder
+from train.evaluate.tasks import Task
+from train.evaluate.verdicts import Judge
+
+Tasks = dict[str, tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The revision that is measured, and the engine that runs it."""
+
+    model: str
+    revision: str
+    sha: str
+    engine: Engine
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        runner = self.engine.runner
+        date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return {
+            "runner": runner.name,
+            "precision": runner.precision,
+            "device": runner.device,
+            "torch": torch.__version__,
+            "date": date,
+        }
+
+
+def run_programs(
+    subject: Subject,
+    benchmark: str,
+    tasks: Sequence[Task],
+    sampling: SamplingParams,
+    n_samples: int,
+    judge: Judge,
+    folder: Path,
+) -> Result:
+    """Complete ``tasks``, all of one language, and run the programs. Goes on where an earlier run in ``folder`` ended.
+
+    Raises:
+        ValueError: ``folder`` has another run.
+        RuntimeError: the model could not be run.
+        MissingProgram: the language cannot be run here.
+    """
+    language = tasks[0].language
+    environment = {**subject.environment, language: judge.require(language), "isolation": judge.isolation}
+    prompts = [Prompt(task.name, task.prompt, stop=task.stop) for task in tasks]
+    settings = _settings(subject, benchmark, language, prompts, sampling, n_samples)
+    with run_folder(folder, settings) as run:
+        completions = generate(subject.engine, prompts, n_samples, sampling, run.samples)
+        passed: Tasks = _judge(tasks, completions, judge, run)
+        return _finish(subject, benchmark, language, settings, environment, passed, folder)
+
+
+def run_texts(
+    subject: Subject,
+    benchmark: str,
+    language: str,
+    prompts: Sequence[Prompt],
+    score: Callable[[str, str], float],
+    sampling: SamplingParams,
+    folder: Path,
+) -> Result:
+    """Complete ``prompts`` once each; ``score`` of a prompt's name and the completion is between 0 and 1.
+
+    Raises:
+        ValueError: ``folder`` has another run.
+        RuntimeError: the model could not be run.
+    """
+    settings = _settings(subject, benchmark, language, prompts, sampling, 1)
+    with run_folder(folder, settings) as run:
+        completions = generate(subject.engine, prompts, 1, sampling, run.samples)
+        tasks = {name: (1, float(score(name, text))) for (name, _), text in completions.items()}
+        return _finish(subject, benchmark, language, settings, subject.environment, tasks, folder)
+
+
+def _judge(tasks: Sequence[Task], completions: dict[tuple[str, int], str], judge: Judge, run: RunFolder) -> Tasks:
+    """Samples and those that passed, by task; programs that agree to the letter are run once."""
+    results = {(entry["task"], entry["sample"]): entry["result"] for entry in run.verdicts.entries}
+    same = defaultdict(list)
+    for (name, number), text in completions.items():
+        if (name, number) not in results:
+            same[name, text].append(number)
+    by_name = {task.name: task for task in tasks}
+    programs = (((name, text), by_name[name].language, by_name[name].program(text)) for name, text in same)
+    with tqdm(total=len(completions), initial=len(results), desc="running programs", unit=" samples") as bar:
+        for (name, text), verdict in judge.verdicts(programs, tasks[0].seconds):
+            for number in same[name, text]:
+                run.verdicts.append({"task": name, "sample": number, "result": verdict.result})
+                results[name, number] = verdict.result
+                bar.update()
+    counted: Tasks = {}
+    for (name, _), result in sorted(results.items()):
+        n, c = counted.get(name, (0, 0.0))
+        counted[name] = (n + 1, c + (result == "passed"))
+    return counted
+
+
+def _settings(
+    subject: Subject,
+    benchmark: str,
+    language: str,
+    prompts: Sequence[Prompt],
+    sampling: SamplingParams,
+    n_samples: int,
+) -> dict[str, Any]:
+    """What the completions depend on; ``tasks`` is a digest of all prompts."""
+    digest = hashlib.sha256(repr(prompts).encode("utf-8", "surrogatepass")).hexdigest()
+    chosen = {key: value for key, value in asdict(sampling).items() if key not in ("stop", "top_logprobs")}
+    return {
+        "benchmark": benchmark,
+        "language": language,
+        "model": subject.model,
+        "sha": subject.sha,
+        "n_tasks": len(prompts),
+        "tasks": digest,
+        "n_samples": n_samples,
+        **chosen,
+    }
+
+
+def _finish(
+    subject: Subject,
+    benchmark: str,
+    language: str,
+    settings: dict[str, Any],
+    environment: dict[str, Any],
+    tasks: Tasks,
+    folder: Path,
+) -> Result:
+    result = Result(
+        benchmark,
+        language,
+        subject.model,
+        subject.revision,
+        subject.sha,
+        settings,
+        environment,
+        dict(sorted(tasks.items())),
+    )
+    result.write(folder / RESULT_FILE)
+    return result

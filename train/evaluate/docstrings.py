@@ -1,0 +1,58 @@
+"""Docstrings of Python functions: CodeXGLUE's code-to-text task, asked as infilling (arXiv 2301.03988).
+
+The function is given without its docstring but with the quotes around it, as InCoder does (arXiv 2204.05999); the first
+paragraph that the model writes is held against the reference, which is the first paragraph too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder.sampling import SamplingParams
+from train.evaluate.bleu import sentence_bleu
+from train.evaluate.data import rows
+from train.evaluate.generate import Prompt
+
+SAMPLING = SamplingParams(max_new_tokens=128, temperature=0.0, seed=0)
+_STOP = ('"""', "'''", "\n\n")
+
+
+@dataclass(frozen=True)
+class Function:
+    """``before`` ends with the docstring's opening quotes, ``after`` begins with the closing ones."""
+
+    name: str
+    before: str
+    after: str
+    reference: str
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(self.name, self.before, self.after, _STOP)
+
+
+def functions(folder: Path | None = None) -> list[Function]:
+    """The functions of the test set whose docstring is found in their text.
+
+    Raises:
+        DataUnavailable: they are not at hand, or not what they should be.
+    """
+    fields = {"code": str, "docstring": str, "docstring_tokens": list}
+    found = rows("code-to-text-python.jsonl", ("google/code_x_glue_ct_code_to_text", "python"), fields, folder)
+    return [
+        Function(str(number), *parts, " ".join(row["docstring_tokens"]))
+        for number, row in enumerate(found)
+        if (parts := _around(row["code"], row["docstring"]))
+    ]
+
+
+def score(function: Function, completion: str) -> float:
+    """Smoothed BLEU-4 of a docstring, between 0 and 1."""
+    return sentence_bleu(re.sub(r"\s+", " ", completion), function.reference)
+
+
+def _around(code: str, docstring: str) -> tuple[str, str] | None:
+    before, found, after = code.partition(docstring)
+    return (before, after) if docstring.strip() and found else None

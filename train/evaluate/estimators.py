@@ -1,0 +1,42 @@
+"""pass@k, and how far it is to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+RESAMPLES = 10_000
+
+
+def pass_at_k(n: int, c: float, k: int) -> float:
+    """The probability that one of ``k`` samples passes, of ``n`` of which ``c`` do: ``1 - C(n-c, k) / C(n, k)``.
+
+    The unbiased estimator of Chen et al. (arXiv 2107.03374, figure 3), as a product that does not overflow. For k = 1
+    it is ``c / n``, for any ``c``: so it is also the mean of a score between 0 and 1.
+
+    Raises:
+        ValueError: there are fewer samples than ``k``.
+    """
+    if not 1 <= k <= n:
+        raise ValueError(f"pass@{k} cannot be estimated from {n} samples.")
+    if k == 1:
+        return c / n
+    if n - c < k:
+        return 1.0
+    return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
+
+
+def confidence_interval(scores: Sequence[float], *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """The interval of the mean over tasks, by the bootstrap (Efron's percentile method) over the tasks.
+
+    Of the difference between two models, where ``scores`` are the differences task by task.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    random = np.random.default_rng(seed)
+    means = np.empty(RESAMPLES)
+    for start in range(0, RESAMPLES, 100):  # a block at a time, for thousands of tasks
+        drawn = random.integers(0, len(values), size=(100, len(values)))
+        means[start : start + 100] = values[drawn].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

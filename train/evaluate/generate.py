@@ -1,0 +1,90 @@
+"""Completions from the engine, many at a time, kept as they come."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from santacoder.engine.engine import Engine, EngineBusy, Stream
+from santacoder.engine.events import Finished
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from train.evaluate.journal import Journal
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the model is given for one task; with a ``suffix``, it writes what belongs between the two."""
+
+    name: str
+    prefix: str
+    suffix: str | None = None
+    stop: tuple[str, ...] = ()
+
+
+def generate(
+    engine: Engine,
+    prompts: Sequence[Prompt],
+    n_samples: int,
+    sampling: SamplingParams,
+    samples: Journal,
+) -> dict[tuple[str, int], str]:
+    """``n_samples`` completions of each prompt, by its name and their number; those in ``samples`` are not made again.
+
+    The samples of a prompt follow one another, so that an engine that keeps what it has read reads it once. The seed of
+    each depends on ``sampling.seed``, the prompt's name and the number alone.
+
+    Raises:
+        RuntimeError: the model could not be run.
+    """
+    completions = {(entry["task"], entry["sample"]): entry["completion"] for entry in samples.entries}
+    missing = [(p, number) for p in prompts for number in range(n_samples) if (p.name, number) not in completions]
+
+    def requests() -> Iterator[tuple[tuple[str, int], CompletionRequest]]:
+        for prompt, number in missing:
+            seed = zlib.crc32(f"{sampling.seed}/{prompt.name}/{number}".encode())
+            params = replace(sampling, seed=seed, stop=prompt.stop)
+            yield (prompt.name, number), CompletionRequest(prompt.prefix, prompt.suffix, params)
+
+    with tqdm(total=len(prompts) * n_samples, initial=len(completions), desc="generating", unit=" samples") as bar:
+        for (name, number), text in complete(engine, requests()):
+            samples.append({"task": name, "sample": number, "completion": text})
+            completions[name, number] = text
+            bar.update()
+    return completions
+
+
+def complete(engine: Engine, requests: Iterable[tuple[Key, CompletionRequest]]) -> Iterator[tuple[Key, str]]:
+    """The texts for ``requests``, in their order. The engine's waiting line is kept full, so that no slot idles.
+
+    Raises:
+        RuntimeError: the model could not be run.
+    """
+    streams: deque[tuple[Key, Stream]] = deque()
+    for key, request in requests:
+        while True:
+            try:
+                streams.append((key, engine.submit(request)))
+                break
+            except EngineBusy as error:
+                if not streams:
+                    raise RuntimeError(str(error)) from error
+                yield _finished(*streams.popleft())
+    while streams:
+        yield _finished(*streams.popleft())
+
+
+def _finished(key: Key, stream: Stream) -> tuple[Key, str]:
+    text = ""
+    for event in stream:
+        text += event.text
+        if isinstance(event, Finished) and event.reason in ("error", "cancelled"):
+            raise RuntimeError(event.message or "The model was unloaded.")
+    return key, text

@@ -1,0 +1,53 @@
+"""Single-line infilling: the benchmark of the SantaCoder paper (arXiv 2301.03988).
+
+A line is missing from a solution to a MultiPL-E HumanEval task; the model has 25 tokens to write it, and has done so
+when both agree but for white space around them (github.com/arjunguha/santacoder_fim_benchmark).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder.sampling import SamplingParams
+from train.evaluate.data import rows
+from train.evaluate.generate import Prompt
+from train.evaluate.verdicts import Language
+
+SAMPLING = SamplingParams(max_new_tokens=25, temperature=0.2, top_p=0.95, seed=0)
+_LANGUAGES: dict[str, Language] = {"py": "python", "java": "java", "js": "javascript"}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A task: ``middle`` belongs between ``prefix`` and ``suffix``."""
+
+    name: str
+    language: Language
+    prefix: str
+    suffix: str
+    middle: str
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(self.name, self.prefix, self.suffix)
+
+
+def gaps(folder: Path | None = None) -> list[Gap]:
+    """The 4,792 tasks.
+
+    Raises:
+        DataUnavailable: they are not at hand, or not what they should be.
+    """
+    fields = dict.fromkeys(("name", "language", "prompt", "suffix", "canonical_solution"), str)
+    found = rows("santacoder-fim-task.parquet", ("bigcode/santacoder-fim-task", None), fields, folder)
+    return [
+        Gap(row["name"], _LANGUAGES[row["language"]], row["prompt"], row["suffix"], row["canonical_solution"])
+        for row in found
+        if row["language"] in _LANGUAGES
+    ]
+
+
+def matches(gap: Gap, completion: str) -> bool:
+    """Whether ``completion`` is the missing line."""
+    return completion.strip() == gap.middle.strip()

@@ -1,0 +1,186 @@
+"""The commands that measure a revision: what they are asked, and the benchmarks they run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.engine import Engine
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.sampling import SamplingParams
+from train.evaluate import docstrings, infilling, tasks
+from train.evaluate.benchmarks import Subject, run_programs, run_texts
+from train.evaluate.data import default_folder
+from train.evaluate.infilling import Gap
+from train.evaluate.result import Result
+from train.evaluate.sandbox import NoSandbox, Sandbox
+from train.evaluate.tasks import Task
+from train.evaluate.verdicts import LANGUAGES, WORKERS, judge
+
+Programs = list[tuple[str, list[Task]]]
+"""Benchmarks by name, the tasks of each all of one language."""
+
+
+def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
+    """Which revision (without a word: ``repo``), with which tasks, and where to."""
+    parser.add_argument(
+        "repo",
+        nargs="?" if repo else None,
+        default=repo,
+        help="model in the store, the cache or on the Hub, or a folder with its files"
+        + (f" (default: {repo})" if repo else ""),
+    )
+    parser.add_argument("--revision", default="main", help="branch or commit (default: main)")
+    parser.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=default_folder(),
+        help="folder with the benchmarks' files (default: SANTACODER_EVAL_DATA; what it lacks comes from the Hub)",
+    )
+    parser.add_argument("--output", type=Path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
+    parser.add_argument("--tasks", type=_positive, metavar="N", help="only the first N tasks of each benchmark")
+    parser.add_argument("--seed", type=int, default=0, help="of all sampling (default: 0)")
+
+
+def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
+    """How programs are sampled and run."""
+    parser.add_argument("--samples", type=_positive, default=samples, help=f"for each task (default: {samples})")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        nargs="+",
+        default=[0.2, 0.8],
+        help="default: 0.2 0.8, as published: pass@1 at the first, pass@10 and pass@100 at the second",
+    )
+    parser.add_argument("--max-new-tokens", type=_positive, default=512, help="of each sample (default: 512)")
+    parser.add_argument("--workers", type=_positive, default=WORKERS, help="programs run at once (default: all cores)")
+    parser.add_argument("--unsafe", action="store_true", help="run programs as you, without a sandbox")
+
+
+def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which parts of MultiPL-E."""
+    parser.add_argument("--suite", choices=["humaneval", "mbpp"], nargs="+", default=["humaneval", "mbpp"])
+    parser.add_argument("--language", choices=LANGUAGES, nargs="+", default=list(LANGUAGES))
+
+
+def human_eval(args: argparse.Namespace) -> list[Result]:
+    """HumanEval as it was published."""
+    return _run_programs(args, [("humaneval", tasks.human_eval(args.data))])
+
+
+def multipl_e(args: argparse.Namespace) -> list[Result]:
+    """HumanEval and MBPP, translated."""
+    return _run_programs(
+        args,
+        [
+            (f"multipl-e-{suite}", tasks.multipl_e(suite, language, args.data))
+            for suite in args.suite
+            for language in args.language
+        ],
+    )
+
+
+def single_line_infilling(args: argparse.Namespace) -> list[Result]:
+    """Exact match, by language."""
+    gaps = infilling.gaps(args.data)
+    results = []
+    with open_subject(args) as subject:
+        for language in LANGUAGES:
+            chosen = {gap.name: gap for gap in gaps if gap.language == language}
+            prompts = [gap.prompt for gap in sorted(chosen.values(), key=lambda gap: gap.name)][: args.tasks]
+            results.append(
+                run_texts(
+                    subject,
+                    "infilling",
+                    language,
+                    prompts,
+                    partial(_line_matches, chosen),
+                    replace(infilling.SAMPLING, seed=args.seed),
+                    _output(args, subject) / f"infilling-{language}",
+                )
+            )
+    return results
+
+
+def docstring_generation(args: argparse.Namespace) -> list[Result]:
+    """Smoothed BLEU-4 of Python docstrings."""
+    functions = {function.name: function for function in docstrings.functions(args.data)[: args.tasks]}
+    with open_subject(args) as subject:
+        return [
+            run_texts(
+                subject,
+                "docstrings",
+                "python",
+                [function.prompt for function in functions.values()],
+                lambda name, text: docstrings.score(functions[name], text),
+                replace(docstrings.SAMPLING, seed=args.seed),
+                _output(args, subject) / "docstrings-python",
+            )
+        ]
+
+
+@contextmanager
+def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
+    """The revision that ``args`` name, in an engine that ends with the block.
+
+    Raises:
+        CheckpointError: there is no such revision, or no such device.
+    """
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError("--device cuda was asked for, but PyTorch finds no GPU here; use --device cpu or auto.")
+    device = "cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu"
+    is_folder = Path(args.repo).is_dir()
+    snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    model, tokenizer = checkpoints.load(snapshot, dtype=dtype, device=device)
+    engine = Engine(TorchRunner(model), tokenizer)
+    try:
+        yield Subject(args.repo, args.revision, snapshot.resolve().name, engine)
+    finally:
+        engine.close()
+
+
+def _run_programs(args: argparse.Namespace, programs: Programs) -> list[Result]:
+    sandbox = NoSandbox() if args.unsafe else Sandbox()
+    results = []
+    with judge(sandbox, args.workers) as the_judge:
+        for _, of_one_language in programs:
+            the_judge.require(of_one_language[0].language)  # a missing compiler is told before hours of generation
+        with open_subject(args) as subject:
+            for benchmark, all_tasks in programs:
+                chosen = tasks.first(all_tasks, args.tasks)
+                for temperature in args.temperature:
+                    sampling = SamplingParams(args.max_new_tokens, temperature, top_p=0.95, seed=args.seed)
+                    name = f"{benchmark}-{chosen[0].language}-t{temperature}"
+                    folder = _output(args, subject) / name
+                    print(f"{name}: {len(chosen)} tasks, {args.samples} samples each, into {folder}")
+                    results.append(run_programs(subject, benchmark, chosen, sampling, args.samples, the_judge, folder))
+    return results
+
+
+def _line_matches(gaps: dict[str, Gap], name: str, completion: str) -> float:
+    return float(infilling.matches(gaps[name], completion))
+
+
+def _output(args: argparse.Namespace, subject: Subject) -> Path:
+    if args.output is not None:
+        return args.output
+    return Path("runs") / "evaluate" / f"{Path(subject.model).name}-{subject.sha[:8]}"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

@@ -1,0 +1,1 @@
+"""How a program of each language is run, and what its end means."""

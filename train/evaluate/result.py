@@ -1,0 +1,107 @@
+"""The result of one benchmark on one revision, with everything needed to repeat it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from santacoder.atomic import replacing
+from train.evaluate.estimators import confidence_interval, pass_at_k
+
+_MEANS = {"infilling": "exact match", "docstrings": "BLEU", "bits-per-byte": "bits per byte"}
+_KS = (1, 10, 100)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean over all tasks, and its 95 % confidence interval (None where there is but one task)."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """``tasks`` has for each task the number of samples, and the sum of their scores: of those that passed or match, 1.
+
+    ``settings`` are what was asked for, ``environment`` what it was done with.
+    """
+
+    benchmark: str
+    language: str
+    model: str
+    revision: str
+    sha: str
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+    tasks: dict[str, tuple[int, float]]
+
+    @property
+    def name(self) -> str:
+        """Benchmark, language and temperature: what results of two models must share to be compared."""
+        temperature = self.settings.get("temperature")
+        return f"{self.benchmark} {self.language}" + (f" T={temperature}" if temperature is not None else "")
+
+    def per_task(self, metric: str) -> dict[str, float]:
+        """The score of each task under one of :attr:`metrics`."""
+        k = int(metric.removeprefix("pass@")) if metric.startswith("pass@") else 1
+        return {name: pass_at_k(n, c, k) for name, (n, c) in self.tasks.items()}
+
+    @property
+    def metrics(self) -> list[str]:
+        """What the samples suffice for."""
+        if mean := _MEANS.get(self.benchmark):
+            return [mean]
+        fewest = min((n for n, _ in self.tasks.values()), default=0)
+        return [f"pass@{k}" for k in _KS if k <= fewest]
+
+    def scores(self) -> dict[str, Score]:
+        found = {}
+        for metric in self.metrics:
+            values = list(self.per_task(metric).values())
+            interval = confidence_interval(values) if len(values) > 1 else None
+            found[metric] = Score(sum(values) / len(values), interval)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        scores = {metric: asdict(score) for metric, score in self.scores().items()}
+        return {**asdict(self), "scores": scores}
+
+    def write(self, path: Path) -> None:
+        with replacing(path) as file:
+            file.write((json.dumps(self.to_json(), indent=1) + "\n").encode())
+
+
+def from_json(document: Any, place: str) -> Result:
+    """
+    Raises:
+        ValueError: ``document``, read from ``place``, is no result.
+    """
+    try:
+        fields = {key: document[key] for key in Result.__dataclass_fields__}
+        fields["tasks"] = {name: (int(n), float(c)) for name, (n, c) in fields["tasks"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{place} is not a result of python -m train.evaluate ({error!r}).") from error
+    return Result(**fields)
+
+
+def read_results(path: Path) -> list[Result]:
+    """All results in a file (``result.json``, ``eval.json``) or anywhere in a folder, ordered by name.
+
+    Raises:
+        ValueError: there are none, or they are damaged.
+    """
+    files = sorted(path.rglob("result.json")) if path.is_dir() else [path]
+    found = []
+    for file in files:
+        try:
+            document = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file} cannot be read: {error}.") from error
+        documents = document.get("results", [document]) if isinstance(document, dict) else [document]
+        found += [from_json(one, str(file)) for one in documents]
+    if not found:
+        raise ValueError(f"There is no finished result in {path}.")
+    return sorted(found, key=lambda result: result.name)

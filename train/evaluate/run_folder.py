@@ -1,0 +1,63 @@
+"""The folder of one run: what was asked for, what has been done of it, and in the end the result."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from santacoder.atomic import replacing
+from train.evaluate.journal import Journal
+
+RESULT_FILE = "result.json"
+_SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``samples`` has an entry for each completion, ``verdicts`` one for each program that was run."""
+
+    path: Path
+    samples: Journal
+    verdicts: Journal
+
+
+@contextmanager
+def run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
+    """Open ``path`` for a run with ``settings``, or go on with the run of the same settings that was begun there.
+
+    Raises:
+        ValueError: another run is writing there, or began there with other settings; it is left as it is.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ValueError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
+        _require_same(path / _SETTINGS_FILE, settings)
+        run = RunFolder(path, Journal(path / "samples.jsonl"), Journal(path / "verdicts.jsonl"))
+        try:
+            yield run
+        finally:
+            run.samples.close()
+            run.verdicts.close()
+
+
+def _require_same(path: Path, settings: dict[str, Any]) -> None:
+    if not path.exists():
+        with replacing(path) as file:
+            file.write(json.dumps(settings, indent=1).encode())
+        return
+    try:
+        begun = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); name another --output.") from error
+    different = [key for key in {**begun, **settings} if begun.get(key) != settings.get(key)]
+    if different:
+        told = "; ".join(f"{key}: {begun.get(key)} there, {settings.get(key)} now" for key in different)
+        raise ValueError(f"{path.parent} has a run with other settings ({told}); name another --output.")

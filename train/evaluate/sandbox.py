@@ -1,0 +1,196 @@
+"""Untrusted programs, run where they can do no harm: no network, no files but a scratch folder, limits on everything.
+
+`bubblewrap <https://github.com/containers/bubblewrap>`_ makes namespaces for each program: its own processes, its own
+(empty) network, and a file system of the language's runtime, read-only, and a scratch folder in memory. It runs as
+nobody, cannot gain privileges and cannot make namespaces of its own. When it ends, or is ended, the kernel kills all
+that is left in its process namespace, and the scratch folder is gone with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from train.evaluate.supervise import Limits, Outcome, kill_tree, supervise
+
+SCRATCH = Path("/tmp")
+_NOBODY = 65534
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(SCRATCH), "TMPDIR": str(SCRATCH), "LANG": "C.UTF-8"}
+_DEVICES = ("null", "zero", "random", "urandom")
+_INSTALL = "install it (Debian, Ubuntu: apt install bubblewrap)"
+_UNSAFE = "or say --unsafe to run the programs without protection, in a machine you can throw away"
+
+
+class SandboxUnavailable(Exception):
+    """Programs cannot be isolated here; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run: ``arguments`` (in which ``{scratch}`` stands for its folder), the ``files`` in that folder, and
+    the folders and files of its ``runtime`` outside ``/usr``, which it may read."""
+
+    arguments: Sequence[str]
+    files: Mapping[str, bytes]
+    runtime: Sequence[Path] = ()
+
+
+class Sandbox:
+    """Runs programs, each in a sandbox of its own; safe to use from several threads.
+
+    Raises:
+        SandboxUnavailable: there is no bubblewrap, or the kernel forbids what it needs.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = _as_nobody()
+        self._bubblewrap = _find("bwrap", f"Programs are isolated with bubblewrap, which is not here: {_INSTALL}")
+        probe = self.run(Command(["/usr/bin/env", "true"], {}), Limits(seconds=10))
+        if probe.exit_code != 0:
+            raise SandboxUnavailable(
+                f"This system does not let bubblewrap isolate programs ({_last_line(probe.stderr)}). Allow "
+                f"unprivileged user namespaces (in a container: run it with --privileged), {_UNSAFE}."
+            )
+
+    def run(self, command: Command, limits: Limits) -> Outcome:
+        """Run ``command`` to its end, or to that of its time, memory or output."""
+        with self._start(command, limits, stdin=subprocess.DEVNULL) as process:
+            return supervise(process, limits)
+
+    @contextmanager
+    def serve(self, command: Command, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that lives as long as the block and is talked to through its standard input and output.
+
+        Only what the kernel counts is limited (processes, file sizes); time and memory are the caller's concern.
+        """
+        with self._start(command, limits, stdin=subprocess.PIPE) as process:
+            yield process
+
+    @contextmanager
+    def _start(self, command: Command, limits: Limits, *, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
+        with ExitStack() as stack:
+            descriptors = {name: _in_memory(stack, content) for name, content in command.files.items()}
+            process = subprocess.Popen(
+                [
+                    *self._prefix,
+                    *self._isolation(command, descriptors, limits),
+                    *_with_limits(command, limits, SCRATCH),
+                ],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=list(descriptors.values()),
+                env={},  # a process can read the environment that its namespace was started with
+                cwd="/",
+                start_new_session=True,
+            )
+            stack.callback(kill_tree, process)
+            yield process
+
+    def _isolation(self, command: Command, files: Mapping[str, int], limits: Limits) -> list[str]:
+        """The call of bubblewrap; see bwrap(1). Order counts: later mounts cover earlier ones."""
+        arguments = [self._bubblewrap, "--unshare-all", "--disable-userns", "--unshare-user", "--die-with-parent"]
+        arguments += ["--new-session", "--uid", str(_NOBODY), "--gid", str(_NOBODY), "--clearenv"]
+        for name, value in _ENVIRONMENT.items():
+            arguments += ["--setenv", name, value]
+        arguments += ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+        arguments += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
+        for folder in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):
+            if folder.is_symlink():
+                arguments += ["--symlink", str(folder.readlink()), str(folder)]
+            else:
+                arguments += ["--ro-bind-try", str(folder), str(folder)]
+        arguments += ["--proc", "/proc", "--perms", "0755", "--dir", "/dev"]
+        for device in _DEVICES:
+            arguments += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+        arguments += ["--perms", "1777", "--size", str(limits.disk), "--tmpfs", str(SCRATCH)]
+        for path in command.runtime:
+            for parent in reversed(path.parents[:-1]):
+                arguments += ["--perms", "0755", "--dir", str(parent)]
+            arguments += ["--ro-bind", str(path), str(path)]
+        for name, descriptor in files.items():
+            arguments += ["--file", str(descriptor), str(SCRATCH / name)]
+        return [*arguments, "--remount-ro", "/", "--chdir", str(SCRATCH), "--"]
+
+
+class NoSandbox:
+    """Runs programs as the user, with limits but without isolation: for machines that can be thrown away."""
+
+    def run(self, command: Command, limits: Limits) -> Outcome:
+        """Run ``command`` to its end, or to that of its time, memory or output."""
+        with self._start(command, limits, stdin=subprocess.DEVNULL) as process:
+            return supervise(process, limits)
+
+    @contextmanager
+    def serve(self, command: Command, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that lives as long as the block and is talked to through its standard input and output."""
+        with self._start(command, limits, stdin=subprocess.PIPE) as process:
+            yield process
+
+    @contextmanager
+    def _start(self, command: Command, limits: Limits, *, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
+        with TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+            for name, content in command.files.items():
+                (Path(folder) / name).write_bytes(content)
+            process = subprocess.Popen(
+                _with_limits(command, limits, Path(folder)),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**_ENVIRONMENT, "HOME": folder, "TMPDIR": folder},
+                cwd=folder,
+                start_new_session=True,
+            )
+            stack.callback(kill_tree, process)
+            yield process
+
+
+def _with_limits(command: Command, limits: Limits, scratch: Path) -> list[str]:
+    """The program behind prlimit(1), which sets what the kernel limits: for user namespaces, it has to be inside."""
+    arguments = [argument.replace("{scratch}", str(scratch)) for argument in command.arguments]
+    prlimit = shutil.which("prlimit")
+    if prlimit is None:
+        return arguments  # without util-linux there is no sandbox either
+    flags = [f"--fsize={limits.disk}", f"--nofile={limits.files}", "--core=0"]
+    flags += [f"--nproc={limits.processes}"] if scratch == SCRATCH else []  # outside, it would count all of the user's
+    flags += [f"--cpu={limits.cpu_seconds}"] if limits.cpu_seconds else []
+    flags += [f"--as={limits.address_space}"] if limits.address_space else []
+    return [prlimit, *flags, "--", *arguments]
+
+
+def _as_nobody() -> list[str]:
+    """Root must become nobody before anything else: the kernel limits no number of processes for root."""
+    if os.getuid() != 0:
+        return []
+    setpriv = _find("setpriv", "Root runs programs as nobody through setpriv, which is not here: install util-linux")
+    return [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+
+
+def _find(name: str, absence: str) -> str:
+    """
+    Raises:
+        SandboxUnavailable: there is no such program.
+    """
+    if path := shutil.which(name):
+        return path
+    raise SandboxUnavailable(f"{absence}, {_UNSAFE}.")
+
+
+def _in_memory(stack: ExitStack, content: bytes) -> int:
+    """A descriptor from which ``content`` can be read, of a file that is in no folder."""
+    descriptor = os.memfd_create("program")
+    stack.callback(os.close, descriptor)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2] or "it does not say why"
