@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import Engine
-from santacoder.engine.onnx_runner import OnnxRunner, graph_name
-from santacoder.engine.torch_runner import TorchRunner, memory_needed
-
-# graphs by device, the one to be served first: 8 bits cost next to nothing in quality, 4 bits something
-_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "fp32")}
+from santacoder.engine.opening import choose_device, open_engine, torch_dtype
+from santacoder.engine.torch_runner import memory_needed
 
 Report = Callable[[float], None]
 """Is told which share of a model has been loaded, from 0 to 1."""
@@ -64,8 +59,7 @@ class Models:
     def __init__(self, settings: Settings) -> None:
         self._store = settings.store
         self._runner = settings.runner
-        self._device = _choose_device(settings.device)
-        self._dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        self._device = choose_device(settings.device)
         self._budget = int(settings.model_memory * 1e9)
         self._residents: OrderedDict[Path, _Resident] = OrderedDict()
         self._changed = threading.Condition()
@@ -80,7 +74,9 @@ class Models:
         resident = self._hold(snapshot)
         try:
             if resident.engine is None:
-                resident.engine, resident.notices = self._load(snapshot, report)
+                resident.engine, resident.notices = open_engine(
+                    snapshot, device=self._device, runner=self._runner, report=report
+                )
         except BaseException:
             with self._changed:
                 del self._residents[snapshot]
@@ -137,41 +133,4 @@ class Models:
                 resident.engine.close()
 
     def _memory_needed(self, snapshot: Path) -> int:
-        return memory_needed(checkpoints.read_config(snapshot), self._dtype)
-
-    def _load(self, snapshot: Path, report: Report) -> tuple[Engine, tuple[str, ...]]:
-        """The fastest runner that works, and why others before it did not."""
-        notices: list[str] = []
-        for graph in self._graphs(snapshot):
-            try:
-                runner = OnnxRunner(graph, checkpoints.read_config(snapshot), device=self._device)
-                return Engine(runner, checkpoints.read_tokenizer(snapshot)), tuple(notices)
-            except CheckpointError as error:
-                notices.append(str(error))
-        if self._runner == "onnx":
-            raise CheckpointError(
-                " ".join(notices)
-                or f"{snapshot} has no ONNX graph for {self._device}; write one with python -m export, or start the "
-                "server with --runner torch or auto."
-            )
-        model, tokenizer = checkpoints.load(snapshot, dtype=self._dtype, device=self._device, report=report)
-        return Engine(TorchRunner(model), tokenizer), tuple(notices)
-
-    def _graphs(self, snapshot: Path) -> list[Path]:
-        """ONNX graphs to try, the best first."""
-        if self._runner == "torch":
-            return []
-        graphs = [snapshot / "onnx" / graph_name(precision) for precision in _PRECISIONS[self._device]]
-        return [graph for graph in graphs if graph.is_file()]
-
-
-def _choose_device(device: str) -> str:
-    """
-    Raises:
-        CheckpointError: a GPU was asked for and there is none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError("--device cuda was asked for, but PyTorch finds no GPU here; use --device cpu or auto.")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
+        return memory_needed(checkpoints.read_config(snapshot), torch_dtype(self._device))

@@ -18,9 +18,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from santacoder import checkpoints
-from santacoder.engine.engine import Engine
+from santacoder.engine.opening import RunnerChoice, open_engine
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.torch_runner import TorchRunner
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from train.evaluate.generate import complete
@@ -36,21 +35,21 @@ def main() -> None:
     args = parser.parse_args()
     prompts = _prompts(args.tasks)
     results = {
-        "engine": _engine(args.model, prompts, args.samples),
         "generate": _peer(args.model, prompts, args.samples),
+        "engine, torch": _engine(args.model, "torch", prompts, args.samples),
+        "engine, onnx": _engine(args.model, "onnx", prompts, args.samples),
     }
-    results["ratio"] = {"tokens_per_second": _rate(results["engine"]) / _rate(results["generate"])}
-    print("| | tokens | seconds | tokens per second |\n|---|---|---|---|")
-    for name in ("engine", "generate"):
-        one = results[name]
-        print(f"| {name} | {one['tokens']:.0f} | {one['seconds']:.1f} | {one['tokens_per_second']:.0f} |")
-    print(f"\nratio {results['ratio']['tokens_per_second']:.2f}")
+    print("| | tokens | seconds | tokens per second | ratio |\n|---|---|---|---|---|")
+    for name, one in results.items():
+        one["ratio"] = one["tokens_per_second"] / results["generate"]["tokens_per_second"]
+        cells = f"{one['tokens']:.0f} | {one['seconds']:.1f} | {one['tokens_per_second']:.0f} | {one['ratio']:.2f}"
+        print(f"| {name} | {cells} |")
     print(json.dumps(results))
 
 
-def _engine(model: str, prompts: list[str], n_samples: int) -> dict[str, float]:
-    loaded, tokenizer = checkpoints.load(model)
-    engine = Engine(TorchRunner(loaded), tokenizer)
+def _engine(model: str, runner: RunnerChoice, prompts: list[str], n_samples: int) -> dict[str, float]:
+    engine, _ = open_engine(checkpoints.resolve(model), device="cpu", runner=runner, n_slots=n_samples)
+    tokenizer = engine.tokenizer
     requests = [
         (
             (index, number),
@@ -83,7 +82,7 @@ def _peer(model: str, prompts: list[str], n_samples: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def _generate(model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int) -> list[str]:
-    """Texts up to the first special token, which is where the engine stops too."""
+    """Texts up to end-of-text, without marks, as the engine writes them."""
     ids = torch.tensor([tokenizer.encode(prompt)])
     written = model.generate(
         ids,
@@ -95,10 +94,11 @@ def _generate(model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int) -> 
         num_return_sequences=n_samples,
         max_new_tokens=NEW_TOKENS,
         pad_token_id=tokenizer.end_of_text_id,
-        eos_token_id=sorted(tokenizer.special_ids),
+        eos_token_id=tokenizer.end_of_text_id,
+        suppress_tokens=sorted(tokenizer.fim_ids),
     )[:, ids.shape[1] :].tolist()
-    ends = [next((at for at, one in enumerate(row) if one in tokenizer.special_ids), len(row)) for row in written]
-    return [tokenizer.decode(row[:end]) for row, end in zip(written, ends, strict=True)]
+    end = tokenizer.end_of_text_id
+    return [tokenizer.decode(row[: row.index(end) if end in row else None]) for row in written]
 
 
 def _prompts(count: int) -> list[str]:
@@ -106,10 +106,6 @@ def _prompts(count: int) -> list[str]:
     files = sorted(Path(__file__).parent.parent.glob("santacoder/**/*.py"))
     texts = [path.read_text() for path in files]
     return [text[: min(900, len(text) // 2)].rstrip() for text in texts if len(text) > 800][:count]
-
-
-def _rate(one: dict[str, float]) -> float:
-    return one["tokens"] / one["seconds"]
 
 
 def _described(tokens: int, seconds: float) -> dict[str, float]:

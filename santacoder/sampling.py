@@ -93,9 +93,9 @@ def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float)
     The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
     that together have ``top_p`` (Holtzman et al., arXiv 1904.09751).
     """
-    weights = np.exp((scores.astype(np.float64) - scores.max()) / temperature)
+    weights = np.exp((scores - scores.max()) / temperature, dtype=scores.dtype)
     order = _highest(scores, top_k) if top_k else _nucleus(scores, weights, top_p)
-    probabilities = weights[order] / (weights[order] if top_k else weights).sum()
+    probabilities = weights[order] / (weights[order] if top_k else weights).sum(dtype=np.float64)
     before = np.cumsum(probabilities) - probabilities
     kept = before < top_p
     return order[kept], probabilities[kept]
@@ -109,7 +109,7 @@ def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None
 
 def _nucleus(scores: np.ndarray, weights: np.ndarray, top_p: float) -> np.ndarray:
     """Ids, likeliest first, of at least as many tokens as together have ``top_p``."""
-    count, total = _FIRST_LOOK, weights.sum()
+    count, total = _FIRST_LOOK, weights.sum(dtype=np.float64)
     while count < len(scores):
         order = _highest(scores, count)
         if weights[order].sum() >= top_p * total:

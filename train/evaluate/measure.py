@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
-from santacoder.engine.engine import Engine
-from santacoder.engine.torch_runner import TorchRunner
+from santacoder.engine.opening import choose_device, open_engine
 from santacoder.sampling import SamplingParams
 from train.evaluate import docstrings, infilling, tasks
 from train.evaluate.benchmarks import Subject, run_programs, run_texts
@@ -24,6 +21,9 @@ from train.evaluate.result import Result
 from train.evaluate.sandbox import NoSandbox, Sandbox
 from train.evaluate.tasks import Task
 from train.evaluate.verdicts import LANGUAGES, WORKERS, judge
+
+# samples that are written at once
+_N_SLOTS = 32
 
 Programs = list[tuple[str, list[Task]]]
 """Benchmarks by name, the tasks of each all of one language."""
@@ -42,6 +42,12 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
     parser.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if there is one"
+    )
+    parser.add_argument(
+        "--runner",
+        choices=["auto", "torch", "onnx"],
+        default="torch",
+        help="default: torch, the weights as they are; auto takes the fastest graph, which may have fewer bits",
     )
     parser.add_argument(
         "--data",
@@ -136,16 +142,14 @@ def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
     """The revision that ``args`` name, in an engine that ends with the block.
 
     Raises:
-        CheckpointError: there is no such revision, or no such device.
+        CheckpointError: there is no such revision, or no such device or graph.
     """
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError("--device cuda was asked for, but PyTorch finds no GPU here; use --device cpu or auto.")
-    device = "cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu"
     is_folder = Path(args.repo).is_dir()
     snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model, tokenizer = checkpoints.load(snapshot, dtype=dtype, device=device)
-    engine = Engine(TorchRunner(model), tokenizer)
+    device = choose_device(args.device)
+    engine, notices = open_engine(snapshot, device=device, runner=args.runner, n_slots=_N_SLOTS)
+    for notice in notices:
+        print(notice, file=sys.stderr)
     try:
         yield Subject(args.repo, args.revision, snapshot.resolve().name, engine)
     finally:
