@@ -46,6 +46,8 @@ _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\w)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){0,6}(?![\w:])")
 # lines worth the detectors' time: every format they know has a run of sixteen such characters with a digit in it
 _MAYBE_KEY = re.compile(r"(?=[A-Za-z+/_=-]*\d)[\w+/=-]{16,}")
+_KEY_CHARACTERS = re.compile(r"[\w+/=~.:-]+")
+_MIN_KEY_LENGTH = 16
 _PLACEHOLDER_DOMAINS = ("@example.com", "@example.org", "@example.net", "@localhost.localdomain")
 # the replacements and the name servers of bigcode-dataset, pii/pii_redaction.py
 _IPV4_REPLACEMENTS = ("172.16.31.10", "172.16.58.3", "172.16.17.32", "192.168.127.12", "192.168.3.11")
@@ -151,9 +153,11 @@ def _keys(text: str) -> list[str]:
 def _keys_in_line(line: str) -> Iterator[str]:
     for plugin in _plugins():
         for secret in plugin.analyze_line(filename="", line=line):
-            value = secret.secret_value
-            if value and _is_secret(value, line, plugin):
-                yield value
+            # some patterns give only the beginning of a key, some also what follows it
+            start = line.find(secret.secret_value or "\n")
+            whole = _KEY_CHARACTERS.match(line, start) if start >= 0 else None
+            if whole and len(whole[0]) >= _MIN_KEY_LENGTH and _is_secret(whole[0], line, plugin):
+                yield whole[0]
 
 
 def _is_secret(value: str, line: str, plugin: BasePlugin) -> bool:
@@ -167,7 +171,7 @@ def _is_secret(value: str, line: str, plugin: BasePlugin) -> bool:
         return False
     if isinstance(plugin, RegexBasedDetector):
         return True
-    if len(value) < 16 or not _gibberish().is_gibberish(value.lower()):
+    if not _gibberish().is_gibberish(value.lower()):
         return False
     before = line[: line.find(value)].lower()
     return len(value) not in (32, 40, 64) or not any(word in before for word in ("sha", "md5", "hash", "byte"))
