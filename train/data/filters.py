@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from santacoder.tokenizer import Tokenizer
 from train.data.comments import comment_fraction
 from train.data.licences import has_copyleft_header, is_permissive
-from train.data.near_dedup import MIN_TOKENS, TOKEN
+from train.data.near_dedup import MIN_TOKENS, tokens
 from train.data.source_file import Removed, SourceFile, removed
 
 Filter = Callable[[Sequence[SourceFile]], list[str | None]]
@@ -55,7 +55,7 @@ def unreadable(
 
 def too_short(files: Sequence[SourceFile]) -> list[str | None]:
     """Against files with fewer tokens than near-deduplication compares."""
-    return [f"fewer than {MIN_TOKENS} tokens" if len(TOKEN.findall(file.text)) < MIN_TOKENS else None for file in files]
+    return [f"fewer than {MIN_TOKENS} tokens" if len(tokens(file.text)) < MIN_TOKENS else None for file in files]
 
 
 def generated(files: Sequence[SourceFile]) -> list[str | None]:

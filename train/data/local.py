@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from train.data.duplicates import Duplicates, hash_shard, shingle_shard
-from train.data.near_dedup import candidate_pairs, components, exact_duplicates, jaccard
+from train.data.near_dedup import are_similar, candidate_pairs, components, exact_duplicates
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,6 +46,6 @@ class LocalExecutor:
         shingled = self.map(partial(shingle_shard, ngram_size=ngram_size, wanted=np.unique(pairs)), shards, "comparing")
         documents = {id_: document for part in shingled for id_, document in part.items()}
         roots = components(
-            map(tuple, pairs.tolist()), lambda one, other: jaccard(documents[one], documents[other]) >= threshold
+            map(tuple, pairs.tolist()), lambda one, other: are_similar(documents[one], documents[other], threshold)
         )
         return Duplicates(exact, np.array(sorted(id_ for id_, root in roots.items() if id_ != root), np.int64))

@@ -17,10 +17,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, whic
 
 import numpy as np
 import ray
-from ray.data import DataContext, Dataset
+from ray.data import Dataset
 
 from train.data.duplicates import Duplicates, hash_shard, shingle_shard
-from train.data.near_dedup import candidate_pairs, exact_duplicates, jaccard
+from train.data.near_dedup import are_similar, candidate_pairs, exact_duplicates
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +40,6 @@ class RayExecutor:
             modules = [str(_CODE / name) for name in ("train", "santacoder")]
             ray.init(include_dashboard=False, runtime_env={"py_modules": modules})
         self.partitions = partitions or 2 * int(ray.cluster_resources()["CPU"])
-        DataContext.get_current().shuffle_strategy = "hash_shuffle"
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
         """``function`` of every item, in their order."""
@@ -137,7 +136,12 @@ def _larger_first(edges: Batch) -> Batch:
 
 def _checksum(edges: Dataset) -> int:
     """Differs where the sets of edges do, but for a chance of about 2^-60."""
-    return edges.map_batches(lambda batch: {"sum": (batch["one"] * 31 + batch["other"]) >> 20}).sum("sum")
+    sums = edges.map_batches(_sum_of_edges, batch_size=None).take_all()
+    return sum(row["sum"] for row in sums)
+
+
+def _sum_of_edges(edges: Batch) -> Batch:
+    return {"sum": np.array([((edges["one"] * 31 + edges["other"]) >> 20).sum()])}
 
 
 def _apply(function: Callable[[Any], Any], row: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +207,7 @@ def _attach(rows: Batch, side: str) -> Batch:
 def _similar(pairs: Batch, threshold: float) -> Batch:
     similar = np.array(
         [
-            jaccard(np.frombuffer(one, np.uint64), np.frombuffer(other, np.uint64)) >= threshold
+            are_similar(np.frombuffer(one, np.uint64), np.frombuffer(other, np.uint64), threshold)
             for one, other in zip(pairs["shingles_one"], pairs["shingles_other"], strict=True)
         ],
         bool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import resource
 import sys
 from collections.abc import Iterable, Sequence
@@ -65,10 +66,10 @@ def _totals(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[int]]:
 
 
 def _peak_memory_gib() -> float:
-    """Of this process and of the largest of its children, which is what both need at most at one time together."""
+    """No more than this was in use at one time: this process, and for each core a child as large as the largest."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
     own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round((own + child) * unit / 2**30, 2)
+    return round((own + child * (os.cpu_count() or 1)) * unit / 2**30, 2)
 
 
 def _page(report: dict[str, Any]) -> str:

@@ -19,12 +19,12 @@ from train.data.duplicates import drop
 from train.data.local import LocalExecutor
 from train.data.near_dedup import (
     NUM_PERM,
+    are_similar,
     band_keys,
     candidate_pairs,
     choose_bands,
     components,
     exact_duplicates,
-    jaccard,
     shingles,
 )
 from train.data.source_file import SourceFile, read_shard
@@ -68,7 +68,7 @@ def test_recall_and_precision_against_brute_force(
     keys = band_keys(documents, threshold)
 
     def similar(one: int, other: int) -> bool:
-        return jaccard(documents[one], documents[other]) >= threshold
+        return are_similar(documents[one], documents[other], threshold)
 
     def candidates() -> np.ndarray:
         return np.unique(np.concatenate([candidate_pairs(band, np.arange(len(texts))) for band in keys.T]), axis=0)
