@@ -69,7 +69,7 @@ class RayExecutor:
         pairs = pairs.map_batches(_without_shingles)
         for side in ("one", "other"):
             rows = pairs.union(documents.map_batches(partial(_as_pair, side=side)))
-            pairs = self._shuffled(rows, side, partial(_attach, side=side))
+            pairs = self._shuffled(rows, side, partial(_attach, side=side)).materialize()
         return pairs.map_batches(partial(_similar, threshold=threshold)).materialize()
 
     def _leaves(self, edges: Dataset) -> np.ndarray:
