@@ -87,10 +87,11 @@ def _page(report: dict[str, Any]) -> str:
                 for step in steps
             ],
         ),
-        "<h2>Licences of what was kept</h2>",
-        _table(
-            ["licence", "files", "MB"], [[name, files, size / 1e6] for name, (files, size) in last["licences"].items()]
-        ),
+        "<h2>Languages and licences of what was kept</h2>",
+        *[
+            _table([kind, "files", "MB"], [[name, files, size / 1e6] for name, (files, size) in last[key].items()])
+            for kind, key in (("language", "languages"), ("licence", "licences"))
+        ],
         "<h2>What was removed, and why</h2>",
         *[_removals(step) for step in steps if step["removed"]],
         "<h2>What was replaced</h2>",
@@ -141,9 +142,10 @@ def _plot(steps: Sequence[dict[str, Any]]) -> str:
     for number, step in enumerate(steps):
         x, y = float(left), number * row
         parts.append(f'<text x="0" y="{y + 16}">{html.escape(step["name"])}</text>')
-        for language, (_, size) in sorted(step["languages"].items()):
+        for language, colour in _COLOURS.items():
+            _, size = step["languages"].get(language, (0, 0))
             bar = size / most * width
-            shape = f'x="{x:.1f}" y="{y + 3}" width="{bar:.1f}" height="{row - 8}" fill="{_COLOURS[language]}"'
+            shape = f'x="{x:.1f}" y="{y + 3}" width="{bar:.1f}" height="{row - 8}" fill="{colour}"'
             parts.append(f"<rect {shape}><title>{language}: {size / 1e6:,.1f} MB</title></rect>")
             x += bar
         parts.append(f'<text x="{x + 6:.1f}" y="{y + 16}">{step["bytes"] / 1e6:,.0f} MB</text>')
