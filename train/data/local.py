@@ -31,7 +31,11 @@ class LocalExecutor:
         # not forked: the parent may have threads, whose locks a fork would copy in whatever state they are
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, context) as pool:
-            return list(tqdm(pool.map(function, items), total=len(items), desc=description, unit=" shards"))
+            try:
+                return list(tqdm(pool.map(function, items), total=len(items), desc=description, unit=" shards"))
+            except BaseException:  # an interrupt too: what has not begun does not begin
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates:
         """Files of ``shards`` to drop. In memory: eight bytes a file and band, and the candidates' shingles."""
