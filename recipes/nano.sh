@@ -12,7 +12,7 @@ if [ ! -d corpus/site-packages ]; then
 fi
 
 if [ ! -e $run/data/manifest.json ]; then
-  "$PYTHON" -m train.data --standard-library --packages corpus/site-packages --vocab-size 8192 --output $run/data
+  "$PYTHON" -m train.data --standard-library --packages corpus/site-packages --vocab-size 8192 --out $run/data
 fi
 
 if [ -e $run/state.pt ]; then

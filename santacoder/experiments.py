@@ -1,39 +1,54 @@
-"""The eight published experiments, each a branch of ``bigcode/santacoder`` (arXiv 2301.03988, sections 4 and 5)."""
+"""The eight published experiments, each a branch of ``bigcode/santacoder`` (arXiv 2301.03988, sections 4 and 5).
+
+One table for the page's menus, the data pipeline and the trainer (``train/variants.py``).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+FilterName = Literal["stars", "fertility", "comments", "dedup-alt"]
+
+_FILTERS: dict[FilterName, str] = {
+    "stars": "repositories with 5 GitHub stars or more",
+    "fertility": "files with many characters per token",
+    "comments": "files with 1 % to 80 % comments",
+    "dedup-alt": "stronger near-deduplication",
+}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a branch was trained on and for; all had 118 B tokens, ``final`` twice as many."""
+    """What a branch was trained on and for: 118 B tokens, times ``length``. ``filters`` come after the base filters,
+    in this order."""
 
     branch: str
-    architecture: str
-    objective: str
-    data_filter: str
+    multi_query: bool
+    fill_in_the_middle: bool
+    filters: tuple[FilterName, ...] = ()
+    length: int = 1
 
     @property
     def description(self) -> str:
         """One line for a menu."""
-        return f"{self.architecture} · {self.objective} · {self.data_filter}"
+        attention = "multi-query attention" if self.multi_query else "multi-head attention"
+        objective = "left to right and fill-in-the-middle" if self.fill_in_the_middle else "left to right"
+        data = " and ".join(_FILTERS[name] for name in self.filters) or "base filters"
+        return f"{attention} · {objective} · {data}{', twice the steps' if self.length == 2 else ''}"
 
-
-_MQA, _MHA = "multi-query attention", "multi-head attention"
-_FIM, _AR = "left to right and fill-in-the-middle", "left to right"
 
 EXPERIMENTS = {
     experiment.branch: experiment
     for experiment in (
-        Experiment("mha", _MHA, _FIM, "base filters"),
-        Experiment("no-fim", _MQA, _AR, "base filters"),
-        Experiment("fim", _MQA, _FIM, "base filters"),
-        Experiment("stars", _MQA, _FIM, "repositories with 5 GitHub stars or more"),
-        Experiment("fertility", _MQA, _FIM, "files with many characters per token"),
-        Experiment("comments", _MQA, _FIM, "files with 1 % to 80 % comments"),
-        Experiment("dedup-alt", _MQA, _FIM, "stronger near-deduplication"),
-        Experiment("final", _MQA, _FIM, "stronger near-deduplication and comments, twice the steps"),
+        Experiment("mha", multi_query=False, fill_in_the_middle=True),
+        Experiment("no-fim", multi_query=True, fill_in_the_middle=False),
+        Experiment("fim", multi_query=True, fill_in_the_middle=True),
+        Experiment("stars", multi_query=True, fill_in_the_middle=True, filters=("stars",)),
+        Experiment("fertility", multi_query=True, fill_in_the_middle=True, filters=("fertility",)),
+        Experiment("comments", multi_query=True, fill_in_the_middle=True, filters=("comments",)),
+        Experiment("dedup-alt", multi_query=True, fill_in_the_middle=True, filters=("dedup-alt",)),
+        Experiment("final", multi_query=True, fill_in_the_middle=True, filters=("comments", "dedup-alt"), length=2),
     )
 }
 

@@ -9,8 +9,10 @@ import pytest
 from tests.conftest import REPOSITORY
 from train.config import TrainConfig
 from train.data import sources
-from train.data.filters import keep_useful
+from train.data.local import LocalExecutor
 from train.data.pack import pack
+from train.data.pipeline import Pipeline
+from train.variants import variant
 
 TINY = TrainConfig(
     n_layer=2,
@@ -30,5 +32,6 @@ TINY = TrainConfig(
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's own code, packed."""
     output = tmp_path_factory.mktemp("packed")
-    pack(keep_useful(sources.folder(REPOSITORY / "santacoder")), output, vocab_size=400)
+    pipeline = Pipeline(sources.folder(REPOSITORY / "santacoder"), output / "work", LocalExecutor())
+    pack(pipeline.run(variant("fim"))[-1].shards, output, vocab_size=400)
     return output

@@ -7,21 +7,65 @@ import sys
 from pathlib import Path
 
 from train.data.arguments import add_source_arguments, pack_sources
+from train.data.local import LocalExecutor
+from train.data.packages import DEFAULT_MANIFEST
+from train.data.pipeline import Executor
+
+EXAMPLES = """
+examples:
+  the package corpus with the filters of the final model:
+    python -m train.data --variant final --out runs/final/data
+  the same for another variant, sharing the steps they have in common:
+    python -m train.data --variant comments --out runs/comments/data --work runs/final/data/work
+  The Stack on a Ray cluster, whose machines see the same folder:
+    python -m train.data --dataset bigcode/the-stack:data/python --executor ray --out /shared/python
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where writing failed, 2 for arguments that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m train.data", description=__doc__)
-    add_source_arguments(parser.add_argument_group("what to read (may be combined)"))
-    parser.add_argument("--output", type=Path, required=True, help="folder for tokenizer, tokens and manifest")
+    """Exit code 0 when done, 1 where it had to stop, 2 for arguments that cannot be used."""
+    parser = _parser()
     args = parser.parse_args(arguments)
+    if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):
+        args.download = [DEFAULT_MANIFEST]
     try:
-        pack_sources(args, args.output)
+        pack_sources(args, args.out, args.work, _executor(args.executor))
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(1, f"Stopped, because writing failed: {error}.\n")
+        parser.exit(1, f"Stopped, because writing failed: {error}. The same command goes on where it stopped.\n")
+    except KeyboardInterrupt:
+        parser.exit(1, "\nStopped. The same command goes on where it stopped.\n")
+    print(f"Packed into {args.out}; {args.out / 'report.html'} tells what was kept and what was not.")
     return 0
+
+
+def _executor(name: str) -> Executor:
+    if name == "local":
+        return LocalExecutor()
+    try:
+        from train.data.on_ray import RayExecutor
+    except ImportError as error:
+        raise ValueError("The executor ray needs one more library: pip install 'ray[data]'.") from error
+    return RayExecutor()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.data",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_source_arguments(parser.add_argument_group("what to read (may be combined; default: --download)"))
+    parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer, tokens, manifest and report")
+    parser.add_argument(
+        "--work", type=Path, help="folder of the steps between, which variants may share (default: OUT/work)"
+    )
+    parser.add_argument(
+        "--executor", choices=["local", "ray"], default="local", help="this machine's cores, or Ray (default: local)"
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
-from train.data import sources
-from train.data.filters import keep_useful
+from santacoder.experiments import EXPERIMENTS
+from santacoder.tokenizer import Tokenizer
+from train.data import hub, sources
+from train.data.local import LocalExecutor
 from train.data.pack import pack
+from train.data.packages import DEFAULT_MANIFEST, download, read_manifest
+from train.data.pipeline import Executor, Pipeline
+from train.data.report import write_report
+from train.data.source_file import Removed
+from train.variants import variant
 
 
 def add_source_arguments(group: argparse._ArgumentGroup) -> None:
@@ -27,24 +32,85 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="permissively licensed packages installed in a site-packages folder (default: this environment's)",
     )
     group.add_argument(
-        "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: 4096)"
+        "--download",
+        type=Path,
+        action="append",
+        default=[],
+        nargs="?",
+        const=DEFAULT_MANIFEST,
+        metavar="YAML",
+        help="packages of a manifest, downloaded from PyPI, npm and Debian (default: %(const)s)",
     )
+    group.add_argument(
+        "--downloads", type=Path, default=Path("corpus"), help="folder for downloaded packages (default: %(default)s)"
+    )
+    group.add_argument(
+        "--dataset",
+        action="append",
+        default=[],
+        metavar="NAME[:DIR]",
+        help="a Hugging Face dataset with The Stack's columns, or a local Parquet file or folder",
+    )
+    group.add_argument(
+        "--opt-out", type=Path, help="a file with names of packages or repositories to leave out, one a line"
+    )
+    group.add_argument(
+        "--variant",
+        default="fim",
+        choices=["main", *EXPERIMENTS],
+        help="whose filters to apply (default: %(default)s, the base filters)",
+    )
+    group.add_argument(
+        "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: %(default)s)"
+    )
+    group.add_argument("--tokenizer", type=Path, help="a tokenizer.json to use instead of training one")
 
 
-def pack_sources(args: argparse.Namespace, output: Path) -> None:
-    """Filter, split and pack the sources that ``args`` name.
+def pack_sources(
+    args: argparse.Namespace, output: Path, work: Path | None = None, executor: Executor | None = None
+) -> None:
+    """Download, filter, split and pack the sources that ``args`` name, and write a report.
 
     Raises:
-        ValueError: none was named, a folder does not exist, or too little is left of them.
+        ValueError: none was named, one cannot be used, or too little is left of them.
         OSError: the disk is full.
     """
-    if not (args.folder or args.standard_library or args.packages):
-        raise ValueError("Name what to train on: --folder, --standard-library, --packages or --data.")
+    tokenizer = Tokenizer.load(args.tokenizer) if args.tokenizer else None
+    opt_out = _names(args.opt_out) if args.opt_out else frozenset()
+    found, missing = _sources(args)
+    pipeline = Pipeline(found, work or output / "work", executor or LocalExecutor(), opt_out)
+    steps = pipeline.run(variant(args.variant))
+    pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer)
+    write_report(output, args.variant, steps, missing)
+
+
+def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Removed]]:
+    """The sources that ``args`` name, and the packages that could not be had."""
+    if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):
+        raise ValueError(
+            "Name what to train on: --folder, --standard-library, --packages, --download, --dataset or --data."
+        )
     for folder in [*args.folder, *args.packages]:
         if not folder.is_dir():
             raise ValueError(f"{folder} is not a folder.")
-    parts: list[Iterator[sources.SourceFile]] = [sources.folder(folder) for folder in args.folder]
+    found = [source for folder in args.folder for source in sources.folder(folder)]
     if args.standard_library:
-        parts.append(sources.standard_library())
-    parts.extend(sources.installed_packages(folder) for folder in args.packages)
-    pack(keep_useful(itertools.chain.from_iterable(parts)), output, vocab_size=args.vocab_size)
+        found += sources.standard_library()
+    for folder in args.packages:
+        found += sources.installed_packages(folder)
+    missing: list[Removed] = []
+    for manifest in args.download:
+        present, absent = download(read_manifest(manifest), args.downloads)
+        found += sources.downloaded_packages(present, args.downloads)
+        missing += absent
+    for reference in args.dataset:
+        found += hub.dataset(reference)
+    return list({source.name: source for source in found}.values()), missing
+
+
+def _names(path: Path) -> frozenset[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The opt-out list {path} cannot be read: {error}.") from error
+    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import Distribution
+from importlib.metadata import PackageMetadata
 
 # SPDX identifiers and the free-text spellings found in wheels
 _PERMISSIVE = re.compile(
@@ -19,17 +19,19 @@ _COPYLEFT_HEADER = re.compile(
 )
 
 
-def permissive_licence(distribution: Distribution) -> str | None:
+def permissive_licence(metadata: PackageMetadata) -> str | None:
     """The package's licence as it states it, or None where that is absent or anything but permissive."""
-    metadata = distribution.metadata
     classifiers = [value for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")]
     stated = metadata["License-Expression"] or " / ".join(c.rsplit("::", 1)[-1].strip() for c in classifiers)
     if not stated:
         # older wheels paste the whole text here; its first line names the licence
         stated = next((line for line in (metadata["License"] or "").splitlines() if line.strip()), "").strip()
-    if not _PERMISSIVE.search(stated) or _COPYLEFT.search(stated):
-        return None
-    return stated[:80]
+    return stated[:80] if is_permissive(stated) else None
+
+
+def is_permissive(stated: str) -> bool:
+    """Whether a licence, as an SPDX expression or in words, is clearly permissive."""
+    return bool(_PERMISSIVE.search(stated)) and not _COPYLEFT.search(stated)
 
 
 def has_copyleft_header(text: str) -> bool:

@@ -1,26 +1,34 @@
 """Source files to packed tokens: a split by package, a tokenizer, two memory-mapped token files and a manifest.
 
 A packed folder holds ``tokenizer.json``, ``train.bin`` and ``validation.bin`` (documents joined by end-of-text,
-little-endian unsigned integers) and ``manifest.json`` (element type, packages with their licences).
+little-endian unsigned integers), ``documents.parquet`` (split, first token, length and provenance of every document, in
+their order) and ``manifest.json`` (element type, packages with their licences).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from santacoder.atomic import replacing
 from santacoder.tokenizer import Tokenizer
-from train.data.sources import SourceFile
+from train.data.source_file import LANGUAGES, SourceFile, read_shard
+from train.data.steps import tally
 
 VALIDATION_FRACTION = 0.015
 TOKENIZER_SAMPLE_BYTES = 40_000_000
+_DOCUMENTS = pa.schema(
+    [("split", pa.string()), ("start", pa.int64()), ("length", pa.int64())]
+    + [(name, pa.string()) for name in ("package", "version", "licence", "path", "language")]
+)
 
 
 @dataclass
@@ -45,30 +53,49 @@ class PackedData:
     packages: Sequence[Package]
 
 
-def pack(files: Iterable[SourceFile], output: Path, *, vocab_size: int) -> None:
-    """Split ``files`` by package, train a tokenizer on the training side, and write a packed folder.
+def pack(shards: Sequence[Path], output: Path, *, vocab_size: int, tokenizer: Tokenizer | None = None) -> None:
+    """Split the files in ``shards`` by package, train a tokenizer on the training side unless one is given, and write
+    a packed folder.
 
     Raises:
         ValueError: there are fewer than two usable files, so that nothing could be held out.
+        OSError: the disk is full.
     """
-    kept = list(tqdm(files, desc="reading", unit=" files"))
-    if len(kept) < 2:
+    packages = _packages(shards)
+    n_files = sum(package.files for package in packages.values())
+    if n_files < 2:
         raise ValueError(
-            f"Found {len(kept)} usable source file(s), but training needs at least two, one of them held out: "
+            f"Found {n_files} usable source file(s), but training needs at least two, one of them held out: "
             "name folders with .py, .java or .js files."
         )
-    packages = _packages(kept)
-    texts: dict[str, list[str]] = {"train": [], "validation": []}
-    for file in kept:
-        texts[packages[file.package].split].append(file.text)
-    tokenizer = Tokenizer.train(_sample(texts["train"], TOKENIZER_SAMPLE_BYTES), vocab_size)
+    held_out = choose_validation({name: package.bytes for name, package in packages.items()})
+    for name in held_out:
+        packages[name].split = "validation"
+    tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out)
     output.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
-    for split, split_texts in texts.items():
-        _write_tokens(output / f"{split}.bin", split_texts, tokenizer, dtype)
+    _write_tokens(shards, output, tokenizer, dtype, held_out)
     tokenizer.save(output / "tokenizer.json")
     manifest = {"dtype": dtype.str, "packages": [asdict(package) for package in packages.values()]}
-    (output / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    with replacing(output / "manifest.json") as file:
+        file.write(json.dumps(manifest, indent=1).encode())
+
+
+def train_tokenizer(shards: Sequence[Path], vocab_size: int, held_out: Collection[str] = ()) -> Tokenizer:
+    """A tokenizer learned from files drawn at random, but repeatably, as much of each language as of the others
+    (arXiv 2301.03988, section 4.3), and none of the packages ``held_out``."""
+    sizes = dict.fromkeys(LANGUAGES.values(), 0)
+    for key, (_, size) in tally(shards).kept.items():
+        sizes[key.split("|")[0]] += size
+    present = {language: size for language, size in sizes.items() if size}
+    share = {language: TOKENIZER_SAMPLE_BYTES / len(present) / size for language, size in present.items()}
+    texts = (
+        file.text
+        for shard in tqdm(shards, desc="training the tokenizer", unit=" shards")
+        for file in read_shard(shard)
+        if file.package not in held_out and file.id < share[file.language] * 2**63
+    )
+    return Tokenizer.train(texts, vocab_size)
 
 
 def load_packed(folder: Path) -> PackedData:
@@ -107,34 +134,47 @@ def choose_validation(sizes: dict[str, int]) -> set[str]:
     return chosen or {min(sizes, key=lambda name: (sizes[name], name))}
 
 
-def _packages(files: Sequence[SourceFile]) -> dict[str, Package]:
-    """Every package of ``files`` with its sizes and its side of the split."""
+def _packages(shards: Sequence[Path]) -> dict[str, Package]:
+    """Every package with its sizes."""
     packages: dict[str, Package] = {}
-    for file in files:
-        package = packages.setdefault(file.package, Package(file.package, file.version, file.licence))
-        package.files += 1
-        package.bytes += len(file.text.encode("utf-8"))
-    held_out = choose_validation({name: package.bytes for name, package in packages.items()})
-    for name in held_out:
-        packages[name].split = "validation"
+    for shard in shards:
+        for file in read_shard(shard):
+            package = packages.setdefault(file.package, Package(file.package, file.version, file.licence))
+            package.files += 1
+            package.bytes += len(file.text.encode("utf-8"))
     return packages
 
 
-def _sample(texts: Sequence[str], max_bytes: int) -> Iterator[str]:
-    """Whole texts in random but repeatable order, up to about ``max_bytes``."""
-    order = random.Random(0).sample(range(len(texts)), len(texts))
-    total = 0
-    for index in order:
-        if total >= max_bytes:
-            return
-        total += len(texts[index])
-        yield texts[index]
+def _write_tokens(
+    shards: Sequence[Path], output: Path, tokenizer: Tokenizer, dtype: np.dtype, held_out: Collection[str]
+) -> None:
+    """The token files of both splits, and the table of their documents."""
+    offsets = {"train": 0, "validation": 0}
+    with (
+        replacing(output / "train.bin") as train,
+        replacing(output / "validation.bin") as validation,
+        replacing(output / "documents.parquet") as table,
+        pq.ParquetWriter(table, _DOCUMENTS) as documents,
+    ):
+        files = {"train": train, "validation": validation}
+        for shard in tqdm(shards, desc="packing", unit=" shards"):
+            rows = []
+            for file, ids in _encoded(read_shard(shard), tokenizer):
+                split = "validation" if file.package in held_out else "train"
+                tokens = np.array([*ids, tokenizer.end_of_text_id], dtype=dtype)
+                files[split].write(tokens.tobytes())
+                rows.append(_document(file, split, offsets[split], len(tokens)))
+                offsets[split] += len(tokens)
+            documents.write_table(pa.Table.from_pylist(rows, _DOCUMENTS))
 
 
-def _write_tokens(path: Path, texts: Sequence[str], tokenizer: Tokenizer, dtype: np.dtype) -> None:
-    with path.open("wb") as file, tqdm(total=len(texts), desc=f"packing {path.stem}", unit=" files") as progress:
-        for start in range(0, len(texts), 256):
-            batch = texts[start : start + 256]
-            for ids in tokenizer.encode_batch(batch):
-                np.array([*ids, tokenizer.end_of_text_id], dtype=dtype).tofile(file)
-            progress.update(len(batch))
+def _encoded(files: Sequence[SourceFile], tokenizer: Tokenizer) -> Iterator[tuple[SourceFile, list[int]]]:
+    """Each file with its token ids, without end-of-text."""
+    for start in range(0, len(files), 256):
+        batch = files[start : start + 256]
+        yield from zip(batch, tokenizer.encode_batch([file.text for file in batch]), strict=True)
+
+
+def _document(file: SourceFile, split: str, start: int, length: int) -> dict[str, str | int]:
+    provenance = {name: getattr(file, name) for name in ("package", "version", "licence", "path", "language")}
+    return {"split": split, "start": start, "length": length, **provenance}

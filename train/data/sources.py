@@ -1,41 +1,44 @@
-"""Where source files come from: the standard library, installed packages, folders."""
+"""Where source files come from: folders, checkouts, the standard library, installed and downloaded packages."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
+import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from train.data.archives import read_archive, wanted
 from train.data.licences import permissive_licence
-
-LANGUAGES = {".py": "python", ".java": "java", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript"}
-# made by programs or shipped by others: never what the package's authors wrote
-SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "dist", "build", "_vendor", "vendor"})
-MAX_FILE_BYTES = 1_000_000
+from train.data.packages import Package, downloaded_path
+from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, too_large
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """One file and its provenance. ``path`` is relative to the root of ``package``."""
+class Source:
+    """Some files to read at once. ``name`` serves as a file name and changes when the files do."""
 
-    package: str
-    version: str
-    licence: str
-    path: str
-    language: str
-    text: str
+    name: str
+    read: Callable[[], Iterator[SourceFile | Removed]]
 
 
-def standard_library() -> Iterator[SourceFile]:
+def folder(root: Path) -> list[Source]:
+    """A folder the user names. Each of its sub-folders is a package, and so is each file beside them; inside a git
+    checkout the version is the commit."""
+    return [_files_below(root, "user", root.resolve().name)]
+
+
+def standard_library() -> list[Source]:
     """The running interpreter's standard library, one package per top-level module."""
-    root = Path(sysconfig.get_path("stdlib"))
     version = ".".join(map(str, sys.version_info[:3]))
-    for path in _code_files(root):
-        module = path.relative_to(root).parts[0].removesuffix(".py")
-        yield from _read(path, root, f"stdlib/{module}", version, "PSF-2.0")
+    read = partial(_read_standard_library, Path(sysconfig.get_path("stdlib")), version)
+    return [Source(source_name("stdlib", version), read)]
 
 
 def environment() -> Path:
@@ -43,45 +46,103 @@ def environment() -> Path:
     return Path(sysconfig.get_path("purelib"))
 
 
-def installed_packages(site_packages: Path) -> Iterator[SourceFile]:
-    """The permissively licensed packages installed in ``site_packages``."""
-    found = distributions(path=[str(site_packages)])
-    for distribution in sorted(found, key=lambda distribution: distribution.metadata["Name"].lower()):
-        licence = permissive_licence(distribution)
-        if licence is not None:
-            yield from _package_files(distribution, licence)
+def installed_packages(site_packages: Path) -> list[Source]:
+    """The packages installed in ``site_packages``, each a source."""
+    found = sorted(distributions(path=[str(site_packages)]), key=lambda found: found.metadata["Name"].lower())
+    return [
+        Source(source_name(d.metadata["Name"], d.version, str(site_packages)), partial(_read_installed, d))
+        for d in found
+    ]
 
 
-def folder(root: Path) -> Iterator[SourceFile]:
-    """A folder the user names. Each of its sub-folders is a package, and so is each file beside them."""
-    for path in _code_files(root):
+def downloaded_packages(packages: list[Package], downloads: Path) -> list[Source]:
+    """The archives of ``packages`` in ``downloads``."""
+    return [
+        Source(
+            source_name(package.name, package.version, package.sha256),
+            partial(
+                read_archive,
+                downloaded_path(package, downloads),
+                package=package.name,
+                version=package.version,
+                licence=package.licence,
+                stars=package.stars,
+            ),
+        )
+        for package in packages
+    ]
+
+
+def source_name(title: str, *identity: str) -> str:
+    """A file name that tells what it is of and differs for another identity."""
+    digest = hashlib.sha256("\0".join((title, *identity)).encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9.]+', '-', title).strip('-')}-{digest[:12]}"
+
+
+def _files_below(root: Path, licence: str, prefix: str) -> Source:
+    paths = list(_walk(root))
+    state = "\n".join(f"{path} {path.lstat().st_size} {path.lstat().st_mtime_ns}" for path in paths)
+    return Source(source_name(prefix, str(root.resolve()), state), partial(_read_folder, root, paths, licence, prefix))
+
+
+def _read_folder(root: Path, paths: list[Path], licence: str, prefix: str) -> Iterator[SourceFile | Removed]:
+    commits: dict[Path, str] = {}
+    for path in paths:
         first = path.relative_to(root).parts[0]
-        yield from _read(path, root, f"{root.resolve().name}/{first}", "", "user")
+        base = root / first if (root / first).is_dir() else root
+        if base not in commits:
+            commits[base] = _commit(base)
+        yield _read(path, root, package=f"{prefix}/{first}", version=commits[base], licence=licence)
 
 
-def _package_files(distribution: Distribution, licence: str) -> Iterator[SourceFile]:
-    name, version = distribution.metadata["Name"], distribution.version
+def _read_standard_library(root: Path, version: str) -> Iterator[SourceFile | Removed]:
+    for path in _walk(root):
+        module = path.relative_to(root).parts[0].removesuffix(".py")
+        yield _read(path, root, package=f"stdlib/{module}", version=version, licence="PSF-2.0")
+
+
+def _read_installed(distribution: Distribution) -> Iterator[SourceFile | Removed]:
+    name, licence = distribution.metadata["Name"], permissive_licence(distribution.metadata)
+    if licence is None:
+        yield Removed(name, "", "", 0, "package's licence is not clearly permissive")
+        return
     root = Path(str(distribution.locate_file("")))
     for entry in sorted(distribution.files or [], key=str):
         # ".." entries are scripts and shared data outside site-packages
-        if entry.suffix in LANGUAGES and ".." not in entry.parts and not SKIPPED_FOLDERS.intersection(entry.parts):
-            yield from _read(Path(str(entry.locate())), root, name, version, licence)
+        if ".." not in entry.parts and wanted(entry.as_posix()):
+            path = Path(str(entry.locate()))
+            yield _read(path, root, package=name, version=distribution.version, licence=licence)
 
 
-def _code_files(root: Path) -> Iterator[Path]:
-    for path in sorted(root.rglob("*")):
-        parts = path.relative_to(root).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if path.suffix in LANGUAGES and not hidden and not SKIPPED_FOLDERS.intersection(parts) and path.is_file():
-            yield path
+def _walk(root: Path) -> Iterator[Path]:
+    """Paths of source code below ``root``, in order, never through a link to a folder."""
+    for folder_name, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder_name, name)
+            if path.suffix in LANGUAGES and wanted(path.relative_to(root).as_posix()):
+                yield path
 
 
-def _read(path: Path, root: Path, package: str, version: str, licence: str) -> Iterator[SourceFile]:
-    """The file, or nothing where it is too large, unreadable or not UTF-8."""
+def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -> SourceFile | Removed:
+    relative = path.relative_to(root).as_posix()
+    language = LANGUAGES[path.suffix]
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return
-    yield SourceFile(package, version, licence, str(path.relative_to(root)), LANGUAGES[path.suffix], text)
+        if path.is_symlink():
+            return Removed(package, relative, language, 0, "symbolic link")
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            return Removed(package, relative, language, size, too_large())
+        content = path.read_bytes()
+    except OSError as error:
+        return Removed(package, relative, language, 0, f"cannot be read ({error.strerror})")
+    return decode(content, package=package, version=version, licence=licence, path=relative)
+
+
+def _commit(folder_path: Path) -> str:
+    """The commit checked out in ``folder_path``; empty where it is no git checkout."""
+    command = ["git", "-C", str(folder_path), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

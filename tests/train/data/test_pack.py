@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from santacoder.fim import split_documents
-from train.data.pack import choose_validation, load_packed, pack
-from train.data.sources import SourceFile
+from santacoder.tokenizer import Tokenizer
+from train.data.pack import choose_validation, load_packed, pack, train_tokenizer
+from train.data.source_file import SourceFile
+from train.data.sources import Source
+from train.data.steps import read_source
+
+
+def shards_of(files: list[SourceFile], folder: Path) -> list[Path]:
+    return read_source(Source("all", lambda: iter(files)), folder)
+
 
 sizes = st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 10**6), min_size=2, max_size=60)
 
@@ -34,19 +44,26 @@ def test_packed_tokens_are_the_files_of_their_side(tmp_path: Path) -> None:
         SourceFile(f"package{number % 7}", "1.0", "MIT", f"{number}.py", "python", f"def f{number}():\n    '''é'''\n")
         for number in range(50)
     ]
-    pack(files, tmp_path, vocab_size=300)
+    pack(shards_of(files, tmp_path / "work"), tmp_path, vocab_size=300)
     data = load_packed(tmp_path)
     side = {package.name: package.split for package in data.packages}
     assert sum(package.files for package in data.packages) == 50
     for split, tokens in (("train", data.train), ("validation", data.validation)):
         texts = [data.tokenizer.decode(ids.tolist()) for ids in split_documents(tokens, data.tokenizer.end_of_text_id)]
         assert texts == [file.text for file in files if side[file.package] == split] + [""]
+    for document in pq.read_table(tmp_path / "documents.parquet").to_pylist():
+        tokens = data.train if document["split"] == "train" else data.validation
+        ids = tokens[document["start"] : document["start"] + document["length"]].tolist()
+        (file,) = [file for file in files if file.path == document["path"]]
+        assert data.tokenizer.decode(ids[:-1]) == file.text and ids[-1] == data.tokenizer.end_of_text_id
+        assert (document["package"], document["licence"]) == (file.package, "MIT")
+        assert document["split"] == side[file.package]
 
 
 def test_a_large_vocabulary_gets_wider_integers(tmp_path: Path) -> None:
     words = [f"word{'abcdefghij'[i % 10]}{'klmnopqrst'[i // 10 % 10]}{chr(0x4E00 + i)}" for i in range(3000)]
     files = [SourceFile(f"p{n}", "", "MIT", "a.py", "python", " ".join(words) + f" {n}") for n in range(2)]
-    pack(files, tmp_path, vocab_size=400)
+    pack(shards_of(files, tmp_path / "work"), tmp_path, vocab_size=400)
     assert load_packed(tmp_path).train.dtype == "<u2"
 
 
@@ -54,4 +71,29 @@ def test_a_large_vocabulary_gets_wider_integers(tmp_path: Path) -> None:
 def test_too_few_files_are_said(tmp_path: Path, count: int) -> None:
     files = [SourceFile("p", "", "MIT", "a.py", "python", "x = 1\n")] * count
     with pytest.raises(ValueError, match=f"Found {count} usable source file"):
-        pack(files, tmp_path, vocab_size=300)
+        pack(shards_of(files, tmp_path / "work"), tmp_path, vocab_size=300)
+
+
+def test_the_tokenizer_learns_as_much_of_each_language_and_nothing_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample is watched where the tokenizer is trained; a tenth of the Python there is equals all of the Java."""
+    monkeypatch.setattr("train.data.pack.TOKENIZER_SAMPLE_BYTES", 80_000)
+    seen: list[str] = []
+
+    def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+        seen.extend(texts)
+        return original(seen, vocab_size)
+
+    original = Tokenizer.train
+    monkeypatch.setattr(Tokenizer, "train", train)
+    files = [
+        SourceFile(f"p{n % 3}", "1", "MIT", f"{n}{suffix}", language, f"{language} {n:06d} ".ljust(100, "x"))
+        for language, suffix, count in (("python", ".py", 4000), ("java", ".java", 400))
+        for n in range(count)
+    ]
+    train_tokenizer(shards_of(files, tmp_path), 300, held_out={"p0"})
+    python = sum(text.startswith("python") for text in seen)
+    java = len(seen) - python
+    assert 0.7 < python / java < 1.4
+    assert not set(seen) & {file.text for file in files if file.package == "p0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -9,6 +10,14 @@ import pytest
 
 from train.data import sources
 from train.data.licences import has_copyleft_header, permissive_licence
+from train.data.source_file import Removed, SourceFile
+
+
+def read(found: list[sources.Source]) -> tuple[list[SourceFile], dict[str, str]]:
+    """The files of some sources, and the reason against each of the others by path."""
+    items = [item for source in found for item in source.read()]
+    files = [item for item in items if isinstance(item, SourceFile)]
+    return files, {item.path: item.reason for item in items if isinstance(item, Removed)}
 
 
 def put(path: Path, text: str | bytes = "x = 1\n") -> None:
@@ -23,9 +32,9 @@ def test_a_folder_gives_its_code_with_a_package_for_each_sub_folder(tmp_path: Pa
         put(tmp_path / name)
     put(tmp_path / "one" / "latin.py", "é = 1\n".encode("latin-1"))
     put(tmp_path / "one" / "huge.py", "x = 1\n" * 200_000)
-    found = {
-        (file.package.removeprefix(f"{tmp_path.name}/"), file.path, file.language) for file in sources.folder(tmp_path)
-    }
+    files, refused = read(sources.folder(tmp_path))
+    found = {(file.package.removeprefix(f"{tmp_path.name}/"), file.path, file.language) for file in files}
+    assert refused == {"one/latin.py": "not UTF-8", "one/huge.py": "larger than 1 MB"}
     assert found == {
         ("one", "one/a.py", "python"),
         ("one", "one/deep/b.java", "java"),
@@ -62,19 +71,20 @@ def distribution(root: Path, name: str, metadata: str) -> PathDistribution:
     ],
 )
 def test_only_clearly_permissive_packages_count(tmp_path: Path, metadata: str, licence: str | None) -> None:
-    assert permissive_licence(distribution(tmp_path, "pkg", metadata)) == licence
+    assert permissive_licence(distribution(tmp_path, "pkg", metadata).metadata) == licence
 
 
 def test_installed_packages_come_with_version_and_licence(tmp_path: Path) -> None:
     distribution(tmp_path, "good", "License-Expression: MIT")
     distribution(tmp_path, "bad", "License-Expression: GPL-2.0")
-    (file,) = sources.installed_packages(tmp_path)
+    (file,), refused = read(sources.installed_packages(tmp_path))
+    assert refused == {"": "package's licence is not clearly permissive"}
     assert (file.package, file.version, file.licence, file.path) == ("good", "1.0", "MIT", "good/code.py")
     assert file.text == "good = 1\n"
 
 
 def test_the_standard_library_is_found_without_what_is_installed() -> None:
-    files = {file.path: file for file in sources.standard_library()}
+    files = {file.path: file for file in read(sources.standard_library())[0]}
     assert files["json/decoder.py"].package == "stdlib/json"
     assert files["json/decoder.py"].licence == "PSF-2.0"
     assert not any("site-packages" in path for path in files)
@@ -93,3 +103,42 @@ def test_the_standard_library_is_found_without_what_is_installed() -> None:
 )
 def test_copyleft_headers_are_seen(text: str, copyleft: bool) -> None:
     assert has_copyleft_header(text) == copyleft
+
+
+def test_odd_files_are_named_and_links_are_not_followed(tmp_path: Path) -> None:
+    put(tmp_path / "pkg" / "good.py")
+    put(tmp_path / "pkg" / "marked.py", b"\xef\xbb\xbfx = 1\n")
+    put(tmp_path / "pkg" / "binary.py", b"x = 1\0\n")
+    (tmp_path / "pkg" / "link.py").symlink_to(tmp_path / "pkg" / "good.py")
+    (tmp_path / "pkg" / "itself.py").symlink_to("itself.py")
+    (tmp_path / "pkg" / "loop").symlink_to(tmp_path)
+    with (tmp_path / "pkg" / "sparse.py").open("wb") as file:
+        file.truncate(2 * 2**30)
+    files, refused = read(sources.folder(tmp_path))
+    assert {file.path: file.text for file in files} == {"pkg/good.py": "x = 1\n", "pkg/marked.py": "x = 1\n"}
+    assert refused == {
+        "pkg/binary.py": "binary",
+        "pkg/link.py": "symbolic link",
+        "pkg/itself.py": "symbolic link",
+        "pkg/sparse.py": "larger than 1 MB",
+    }
+
+
+def test_a_checkout_has_its_commit_as_version(tmp_path: Path) -> None:
+    put(tmp_path / "repo" / "a.py")
+    put(tmp_path / "plain" / "b.py")
+    git = ["git", "-C", str(tmp_path / "repo"), "-c", "user.name=n", "-c", "user.email=n@example.com"]
+    for command in (["init", "-q"], ["add", "a.py"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    files, _ = read(sources.folder(tmp_path))
+    assert {file.path: file.version for file in files} == {"repo/a.py": commit, "plain/b.py": ""}
+
+
+def test_a_source_has_another_name_when_its_files_change(tmp_path: Path) -> None:
+    put(tmp_path / "a.py")
+    (before,) = sources.folder(tmp_path)
+    (same,) = sources.folder(tmp_path)
+    put(tmp_path / "a.py", "x = 22\n")
+    (after,) = sources.folder(tmp_path)
+    assert before.name == same.name != after.name

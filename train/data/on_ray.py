@@ -1,0 +1,225 @@
+"""The pipeline's two kinds of work on a Ray cluster, by the functions that ``local.py`` uses.
+
+Shards lie in a folder that all machines see. Finding duplicates is a row of shuffles: files by digest, bands by key,
+pairs by id, and edges by node, until every component is a star around its smallest id.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
+
+import numpy as np
+import ray
+from ray.data import Dataset
+
+from train.data.duplicates import Duplicates, hash_shard, shingle_shard
+from train.data.near_dedup import are_similar, candidate_pairs, exact_duplicates
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Batch = dict[str, np.ndarray]
+
+_CODE = Path(__file__).resolve().parents[2]
+
+
+class RayExecutor:
+    """Work on the cluster that ``RAY_ADDRESS`` names, or on one started here.
+
+    Every shuffle has ``partitions`` parts (default: twice the cluster's cores), each of which fits into memory.
+    """
+
+    def __init__(self, partitions: int | None = None) -> None:
+        if not ray.is_initialized():
+            modules = [str(_CODE / name) for name in ("train", "santacoder")]
+            ray.init(include_dashboard=False, runtime_env={"py_modules": modules})
+        self.partitions = partitions or 2 * int(ray.cluster_resources()["CPU"])
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
+        """``function`` of every item, in their order."""
+        if not items:
+            return []
+        rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
+        dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(partial(_apply, function))
+        dataset.set_name(description)
+        results = {row["number"]: pickle.loads(row["result"]) for row in dataset.take_all()}
+        return [results[number] for number in range(len(items))]
+
+    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates:
+        """Files of ``shards`` to drop. The driver holds the ids of what is dropped and of what has a candidate."""
+        hashed = _of_shards(shards, partial(_hashes, ngram_size=ngram_size, threshold=threshold))
+        exact = _column(self._shuffled(hashed, "digest", _exact), "id")
+        keys = hashed.map_batches(partial(_bands, exact=exact))
+        pairs = self._shuffled(self._shuffled(keys, "key", _candidates), "one", _distinct).materialize()
+        if not pairs.count():
+            return Duplicates(exact, np.empty(0, np.int64))
+        edges = self._verified(shards, pairs, ngram_size, threshold)
+        return Duplicates(exact, self._leaves(edges))
+
+    def _verified(self, shards: Sequence[Path], pairs: Dataset, ngram_size: int, threshold: float) -> Dataset:
+        """Those of ``pairs`` that are as similar as they must be: columns ``one``, ``other``, smaller first."""
+        wanted = np.union1d(_column(pairs, "one"), _column(pairs, "other"))
+        documents = _of_shards(shards, partial(_documents, ngram_size=ngram_size, wanted=wanted))
+        pairs = pairs.map_batches(_without_shingles)
+        for side in ("one", "other"):
+            rows = pairs.union(documents.map_batches(partial(_as_pair, side=side)))
+            pairs = self._shuffled(rows, side, partial(_attach, side=side)).materialize()
+        return pairs.map_batches(partial(_similar, threshold=threshold)).materialize()
+
+    def _leaves(self, edges: Dataset) -> np.ndarray:
+        """Every node of ``edges`` but the smallest of its component, ascending: alternating large-star and small-star
+        (Kiveris et al., Connected Components in MapReduce and Beyond, 2014)."""
+        before = -1
+        while edges.count() and (now := _checksum(edges)) != before:
+            before = now
+            large = self._shuffled(edges.map_batches(_both_ways), "one", large_star)
+            edges = self._shuffled(large.map_batches(_larger_first), "one", small_star).materialize()
+        return np.unique(_column(edges, "one")) if before != -1 else np.empty(0, np.int64)
+
+    def _shuffled(self, dataset: Dataset, column: str, function: Callable[[Batch], Batch]) -> Dataset:
+        """``function`` of each part of ``dataset``, where rows with the same ``column`` are in the same part."""
+        parts = dataset.map_batches(partial(_with_part, column=column, partitions=self.partitions))
+        grouped = parts.groupby("part", num_partitions=self.partitions)
+        return grouped.map_groups(function, batch_format="numpy")
+
+
+def large_star(edges: Batch) -> Batch:
+    """For all neighbours ``other`` of each node ``one``: connect the larger ones to the smallest of all."""
+    one, other, smallest = _by_node(edges)
+    smallest = np.minimum(smallest, one)
+    larger = other > one
+    return _edges(other[larger], smallest[larger])
+
+
+def small_star(edges: Batch) -> Batch:
+    """For the smaller neighbours ``other`` of each node ``one``: connect them, and the node, to the smallest."""
+    one, other, smallest = _by_node(edges)
+    rest = other != smallest
+    return _edges(np.concatenate([one, other[rest]]), np.concatenate([smallest, smallest[rest]]))
+
+
+def _by_node(edges: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges in the order of ``one``, and for each the smallest ``other`` of its node."""
+    order = np.lexsort((edges["other"], edges["one"]))
+    one, other = edges["one"][order], edges["other"][order]
+    starts = np.flatnonzero(np.r_[True, one[1:] != one[:-1]])
+    lengths = np.diff(np.r_[starts, len(one)])
+    return one, other, np.repeat(other[starts], lengths)
+
+
+def _edges(one: np.ndarray, other: np.ndarray) -> Batch:
+    distinct = np.unique(np.stack([one, other], axis=1), axis=0)
+    return {"one": distinct[:, 0], "other": distinct[:, 1]}
+
+
+def _distinct(pairs: Batch) -> Batch:
+    return _edges(pairs["one"], pairs["other"])
+
+
+def _both_ways(edges: Batch) -> Batch:
+    one, other = edges["one"], edges["other"]
+    return {"one": np.concatenate([one, other]), "other": np.concatenate([other, one])}
+
+
+def _larger_first(edges: Batch) -> Batch:
+    return {
+        "one": np.maximum(edges["one"], edges["other"]),
+        "other": np.minimum(edges["one"], edges["other"]),
+    }
+
+
+def _checksum(edges: Dataset) -> int:
+    """Differs where the sets of edges do, but for a chance of about 2^-60."""
+    sums = edges.map_batches(_sum_of_edges, batch_size=None).take_all()
+    return sum(row["sum"] for row in sums)
+
+
+def _sum_of_edges(edges: Batch) -> Batch:
+    return {"sum": np.array([((edges["one"] * 31 + edges["other"]) >> 20).sum()])}
+
+
+def _apply(function: Callable[[Any], Any], row: dict[str, Any]) -> dict[str, Any]:
+    return {"number": row["number"], "result": pickle.dumps(function(pickle.loads(row["item"])))}
+
+
+def _of_shards(shards: Sequence[Path], function: Callable[[Path], Batch]) -> Dataset:
+    """The rows that ``function`` makes of each shard."""
+    names = ray.data.from_items([{"shard": str(shard)} for shard in shards], override_num_blocks=len(shards))
+    return names.map_batches(lambda batch: function(Path(batch["shard"][0])), batch_size=1).materialize()
+
+
+def _hashes(shard: Path, ngram_size: int, threshold: float) -> Batch:
+    hashed = hash_shard(shard, ngram_size, threshold)
+    return {"id": hashed.ids, "digest": hashed.digests, "keys": hashed.keys}
+
+
+def _documents(shard: Path, ngram_size: int, wanted: np.ndarray) -> Batch:
+    found = shingle_shard(shard, ngram_size, wanted)
+    shingles = np.empty(len(found), object)
+    shingles[:] = [document.tobytes() for document in found.values()]
+    return {"id": np.fromiter(found, np.int64, len(found)), "shingles": shingles}
+
+
+def _exact(files: Batch) -> Batch:
+    return {"id": exact_duplicates(files["digest"], files["id"])}
+
+
+def _bands(files: Batch, exact: np.ndarray) -> Batch:
+    """A row for each band of each file that is no exact duplicate."""
+    unique = ~np.isin(files["id"], exact)
+    keys = files["keys"][unique]
+    return {"key": keys.ravel(), "id": np.repeat(files["id"][unique], keys.shape[1])}
+
+
+def _candidates(bands: Batch) -> Batch:
+    pairs = candidate_pairs(bands["key"], bands["id"])
+    return {"one": pairs[:, 0], "other": pairs[:, 1]}
+
+
+def _without_shingles(pairs: Batch) -> Batch:
+    empty = np.full(len(pairs["one"]), b"", object)
+    return {**pairs, "shingles_one": empty, "shingles_other": empty}
+
+
+def _as_pair(documents: Batch, side: str) -> Batch:
+    """Documents in the columns of pairs, so that a shuffle brings both together; the other side is -1."""
+    none, empty = np.full(len(documents["id"]), -1, np.int64), np.full(len(documents["id"]), b"", object)
+    row = {"one": none, "other": none, "shingles_one": empty, "shingles_other": empty}
+    return {**row, side: documents["id"], f"shingles_{side}": documents["shingles"]}
+
+
+def _attach(rows: Batch, side: str) -> Batch:
+    """The pairs among ``rows``, with the shingles of their ``side`` from the documents among them."""
+    document = rows["other" if side == "one" else "one"] == -1
+    shingles = dict(zip(rows[side][document].tolist(), rows[f"shingles_{side}"][document], strict=True))
+    pairs = {name: values[~document] for name, values in rows.items() if name != "part"}
+    found = np.empty(len(pairs[side]), object)
+    found[:] = [shingles[id_] for id_ in pairs[side].tolist()]
+    return {**pairs, f"shingles_{side}": found}
+
+
+def _similar(pairs: Batch, threshold: float) -> Batch:
+    similar = np.array(
+        [
+            are_similar(np.frombuffer(one, np.uint64), np.frombuffer(other, np.uint64), threshold)
+            for one, other in zip(pairs["shingles_one"], pairs["shingles_other"], strict=True)
+        ],
+        bool,
+    )
+    return {"one": pairs["one"][similar], "other": pairs["other"][similar]}
+
+
+def _with_part(batch: Batch, column: str, partitions: int) -> Batch:
+    return {**batch, "part": (batch[column] % partitions).astype(np.int64)}
+
+
+def _column(dataset: Dataset, name: str) -> np.ndarray:
+    """A column of int64, collected and ascending."""
+    parts = [batch[name] for batch in dataset.select_columns([name]).iter_batches(batch_size=None)]
+    return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]).astype(np.int64))

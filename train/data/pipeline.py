@@ -1,0 +1,166 @@
+"""From sources to the files a variant learns from: read, clean, drop duplicates, apply the variant's own filters.
+
+Every step writes its shards below ``work`` and does nothing for a shard that is there, so that a run that was stopped
+goes on, and variants share the steps they have in common.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from santacoder.experiments import Experiment, FilterName
+from santacoder.tokenizer import Tokenizer
+from train.data.decontaminate import contaminated
+from train.data.duplicates import Duplicates, drop
+from train.data.filters import (
+    Filter,
+    few_stars,
+    generated,
+    infertile,
+    oddly_commented,
+    opted_out,
+    sift,
+    too_short,
+    unlicensed,
+    unreadable,
+)
+from train.data.pack import train_tokenizer
+from train.data.redact import redact
+from train.data.source_file import SourceFile
+from train.data.sources import Source
+from train.data.steps import Outcome, Stage, Tally, read_source, run_stage, tally
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# arXiv 2301.03988, sections 4.1 and 5.1: size of the token runs compared, and the similarity from which one goes
+BASE_DEDUP = (1, 0.85)
+DEDUP_ALT = (5, 0.7)
+FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set with the paper's tokenizer
+
+
+class Executor(Protocol):
+    """Where the work is done: ``local.LocalExecutor`` or ``on_ray.RayExecutor``."""
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]: ...
+
+    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates: ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """A finished step: what is left after it, what it removed, and how long this run worked on it."""
+
+    name: str
+    shards: list[Path]
+    tally: Tally
+    seconds: float
+
+
+@dataclass
+class Pipeline:
+    """The steps of one run, in order. ``opt_out`` holds names of packages or repositories in lower case."""
+
+    sources: Sequence[Source]
+    work: Path
+    executor: Executor
+    opt_out: Collection[str] = ()
+    steps: list[Step] = field(default_factory=list)
+
+    def run(self, experiment: Experiment) -> list[Step]:
+        """All steps that ``experiment`` asks for.
+
+        Raises:
+            OSError: the disk is full, or a source vanished; what was finished stays for the next run.
+        """
+        self._read()
+        clean_up = partial(clean, opt_out=frozenset(self.opt_out))
+        self._apply("clean", clean_up, identity="\n".join(sorted(self.opt_out)))
+        self._deduplicate("near-dedup", *BASE_DEDUP)
+        for name in experiment.filters:
+            if name == "dedup-alt":
+                self._deduplicate(name, *DEDUP_ALT)
+            else:
+                self._apply(name, partial(keep_passing, filter_=self._filter(name)))
+        return self.steps
+
+    def _read(self) -> None:
+        started = time.perf_counter()
+        folder = self.work / "1-read"
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = self.executor.map(partial(read_source, folder=folder), self.sources, "reading")
+        shards = [shard for part in parts for shard in part]
+        self.steps.append(Step("read", shards, tally(shards), time.perf_counter() - started))
+
+    def _apply(self, name: str, stage: Stage, identity: str = "") -> None:
+        """Run ``stage`` over the shards of the last step. Its folder is named after all that led to it."""
+        started = time.perf_counter()
+        last = self.steps[-1]
+        before = last.shards[0].parent.name if last.shards else ""
+        digest = hashlib.sha256(f"{before}\0{name}\0{identity}".encode()).hexdigest()[:8]
+        folder = self.work / f"{len(self.steps) + 1}-{name}-{digest}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shards = self.executor.map(partial(run_stage, stage, folder=folder), last.shards, name)
+        self.steps.append(Step(name, shards, tally(shards), time.perf_counter() - started))
+
+    def _deduplicate(self, name: str, ngram_size: int, threshold: float) -> None:
+        started = time.perf_counter()
+        shards = self.steps[-1].shards
+        # whether a file is a duplicate depends on all the others
+        everything = hashlib.sha256("\n".join(str(shard.relative_to(self.work)) for shard in shards).encode())
+        identity = everything.hexdigest()[:8]
+        found = self.work / f"{name}-{identity}.npz"
+        if shards and not found.exists():
+            self.executor.duplicates(shards, ngram_size, threshold).save(found)
+        self._apply(name, partial(drop, duplicates=found), identity)
+        self.steps[-1] = replace(self.steps[-1], seconds=time.perf_counter() - started)
+
+    def _filter(self, name: FilterName) -> Filter:
+        if name == "stars":
+            return few_stars
+        if name == "comments":
+            return oddly_commented
+        path = self.work / f"fertility-{self.steps[-1].shards[0].parent.name}.json"
+        if not path.exists():
+            train_tokenizer(self.steps[-1].shards, FERTILITY_VOCABULARY).save(path)
+        return partial(infertile_by, path)
+
+
+def clean(files: Sequence[SourceFile], opt_out: Collection[str]) -> Outcome:
+    """The base filters, decontamination, and redaction of what is left."""
+    filters: list[Filter] = [
+        unreadable,
+        too_short,
+        generated,
+        unlicensed,
+        partial(opted_out, names=opt_out),
+        contaminated,
+    ]
+    kept, removed = sift(files, filters)
+    redacted: dict[str, int] = {}
+    for index, file in enumerate(kept):
+        text, counts = redact(file.text)
+        kept[index] = replace(file, text=text)
+        for kind, count in counts.items():
+            redacted[kind] = redacted.get(kind, 0) + count
+    return Outcome(kept, removed, redacted)
+
+
+def keep_passing(files: Sequence[SourceFile], filter_: Filter) -> Outcome:
+    return Outcome(*sift(files, [filter_]))
+
+
+def infertile_by(tokenizer_path: Path, files: Sequence[SourceFile]) -> list[str | None]:
+    """The fertility filter with a tokenizer from a file, loaded once a process."""
+    return infertile(files, _load_tokenizer(tokenizer_path))
+
+
+@lru_cache
+def _load_tokenizer(path: Path) -> Tokenizer:
+    return Tokenizer.load(path)

@@ -1,0 +1,105 @@
+"""One source file with its provenance, a file that was removed, and how both are stored: Parquet shards."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from santacoder.atomic import replacing
+
+LANGUAGES = {".py": "python", ".java": "java", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript"}
+MAX_FILE_BYTES = 1_000_000
+_SCHEMA = pa.schema(
+    [
+        ("package", pa.string()),
+        ("version", pa.string()),
+        ("licence", pa.string()),
+        ("path", pa.string()),
+        ("language", pa.string()),
+        ("text", pa.large_string()),
+        ("stars", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file and its provenance. ``path`` is relative to the root of ``package``; ``stars`` are GitHub's, or the
+    figure that stands in for them."""
+
+    package: str
+    version: str
+    licence: str
+    path: str
+    language: str
+    text: str
+    stars: int = 0
+
+    @property
+    def id(self) -> int:
+        """63 bits over provenance and text, the same on every machine."""
+        return _hash63("\0".join((self.package, self.version, self.path, self.text)))
+
+    @property
+    def digest(self) -> int:
+        """63 bits over the text alone: equal for exact duplicates."""
+        return _hash63(self.text)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A file that is not used, and why."""
+
+    package: str
+    path: str
+    language: str
+    bytes: int
+    reason: str
+
+
+def decode(
+    content: bytes, *, package: str, version: str, licence: str, path: str, stars: int = 0
+) -> SourceFile | Removed:
+    """The file in ``content``, or why it is none: too large, binary, not UTF-8."""
+    language = LANGUAGES[PurePath(path).suffix]
+    if len(content) > MAX_FILE_BYTES:
+        return Removed(package, path, language, len(content), too_large())
+    if b"\0" in content:
+        return Removed(package, path, language, len(content), "binary")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return Removed(package, path, language, len(content), "not UTF-8")
+    return SourceFile(package, version, licence, path, language, text, stars)
+
+
+def too_large() -> str:
+    return f"larger than {MAX_FILE_BYTES / 1e6:.0f} MB"
+
+
+def removed(file: SourceFile, reason: str) -> Removed:
+    return Removed(file.package, file.path, file.language, len(file.text.encode("utf-8")), reason)
+
+
+def write_shard(path: Path, files: Sequence[SourceFile]) -> None:
+    """Write ``files`` as one Parquet file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    columns = {field.name: [getattr(file, field.name) for file in files] for field in fields(SourceFile)}
+    with replacing(path) as out:
+        pq.write_table(pa.table(columns, schema=_SCHEMA), out, compression="zstd")
+
+
+def read_shard(path: Path) -> list[SourceFile]:
+    return [SourceFile(**row) for row in pq.read_table(path, schema=_SCHEMA).to_pylist()]
+
+
+def _hash63(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little") >> 1
