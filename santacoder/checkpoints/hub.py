@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import huggingface_hub
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -33,7 +34,7 @@ class HubUnreachable(CheckpointError):
 
 def cache() -> Path:
     """The user's cache folder, which has the layout of our store."""
-    return Path(huggingface_hub.constants.HF_HUB_CACHE)
+    return Path(constants.HF_HUB_CACHE)
 
 
 def is_complete(snapshot: Path) -> bool:

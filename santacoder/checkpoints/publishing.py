@@ -32,11 +32,14 @@ def publish(
     step: int = 0,
     tokens: int = 0,
     validation_loss: float | None = None,
+    metrics: Mapping[str, float] | None = None,
     dtype: torch.dtype = torch.bfloat16,
     files: Mapping[str, str] | None = None,
     store: Path = DEFAULT_STORE,
 ) -> str:
-    """Add a commit to ``branch`` and return its sha. ``files`` are further texts by name, such as ``README.md``.
+    """Add a commit to ``branch`` and return its sha.
+
+    ``metrics`` are scores by name, for ``commit.json``; ``files`` further texts by name, such as ``README.md``.
 
     The branch points to the new commit once that is complete; a kill before leaves the branch as it was.
 
@@ -53,6 +56,7 @@ def publish(
         tokens=tokens,
         validation_loss=validation_loss,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        metrics=dict(metrics or {}),
     )
     snapshots = repo / "snapshots"
     snapshots.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from santacoder.errors import CheckpointError
@@ -29,6 +29,7 @@ class Commit:
 
     ``validation_loss`` is in nats per token, ``date`` in ISO 8601, UTC. Of a commit that we did not write, only ``sha``
     is known for sure: the numbers may be None, ``date`` empty. ``title`` is what its author wrote on the Hub.
+    ``metrics`` are further scores by name.
     """
 
     branch: str
@@ -39,6 +40,7 @@ class Commit:
     date: str
     sha: str = ""
     title: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:

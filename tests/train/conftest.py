@@ -23,6 +23,8 @@ TINY = TrainConfig(
     validate_every=5,
     validation_batches=2,
     save_every=3,
+    loader_workers=0,
+    fim_questions=2,
 )
 
 

@@ -38,15 +38,16 @@ def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> 
 def test_metrics_are_json_lines(tmp_path: Path, packed: Path) -> None:
     assert main(["--data", str(packed), "--output", str(tmp_path), *SMALL, "--validate-every", "2"]) == 0
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert {"step", "loss", "learning_rate", "gradient_norm", "tokens_per_second"} == set(records[0])
-    assert [record["step"] for record in records if "validation_loss" in record] == [1, 3]
+    values = {"step", "loss", "learning_rate", "gradient_norm", "tokens_per_second", "waiting_for_data"}
+    assert values == set(records[0])
+    validations = [record for record in records if "validation_loss" in record]
+    assert [record["step"] for record in validations] == [1, 3, 4]
+    assert {"step", "validation_loss", "bits_per_byte", "fim_exact_match"} == set(validations[0])
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The sentence ``main`` leaves with."""
-    with pytest.raises(SystemExit) as exit_:
-        main(list(arguments))
-    assert exit_.value.code == 2
+    assert main(list(arguments)) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "Traceback" not in error
     return error

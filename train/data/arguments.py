@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+from santacoder.tokenizer import Tokenizer
 from train.data import sources
 from train.data.filters import keep_useful
 from train.data.pack import pack
@@ -31,8 +32,8 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def pack_sources(args: argparse.Namespace, output: Path) -> None:
-    """Filter, split and pack the sources that ``args`` name.
+def pack_sources(args: argparse.Namespace, output: Path, tokenizer: Tokenizer | None = None) -> None:
+    """Filter, split and pack the sources that ``args`` name, with ``tokenizer`` or one trained on them.
 
     Raises:
         ValueError: none was named, a folder does not exist, or too little is left of them.
@@ -47,4 +48,5 @@ def pack_sources(args: argparse.Namespace, output: Path) -> None:
     if args.standard_library:
         parts.append(sources.standard_library())
     parts.extend(sources.installed_packages(folder) for folder in args.packages)
-    pack(keep_useful(itertools.chain.from_iterable(parts)), output, vocab_size=args.vocab_size)
+    files = keep_useful(itertools.chain.from_iterable(parts))
+    pack(files, output, vocab_size=args.vocab_size, tokenizer=tokenizer)

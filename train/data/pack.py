@@ -45,8 +45,8 @@ class PackedData:
     packages: Sequence[Package]
 
 
-def pack(files: Iterable[SourceFile], output: Path, *, vocab_size: int) -> None:
-    """Split ``files`` by package, train a tokenizer on the training side, and write a packed folder.
+def pack(files: Iterable[SourceFile], output: Path, *, vocab_size: int, tokenizer: Tokenizer | None = None) -> None:
+    """Split ``files`` by package, train a tokenizer on the training side if none is given, write a packed folder.
 
     Raises:
         ValueError: there are fewer than two usable files, so that nothing could be held out.
@@ -61,7 +61,7 @@ def pack(files: Iterable[SourceFile], output: Path, *, vocab_size: int) -> None:
     texts: dict[str, list[str]] = {"train": [], "validation": []}
     for file in kept:
         texts[packages[file.package].split].append(file.text)
-    tokenizer = Tokenizer.train(_sample(texts["train"], TOKENIZER_SAMPLE_BYTES), vocab_size)
+    tokenizer = tokenizer or Tokenizer.train(_sample(texts["train"], TOKENIZER_SAMPLE_BYTES), vocab_size)
     output.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
     for split, split_texts in texts.items():
