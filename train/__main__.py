@@ -10,9 +10,11 @@ from contextlib import nullcontext, suppress
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoints.store import require_branch
 from train import distributed
 from train.arguments import build_parser, given_settings, new_config
 from train.config import TrainConfig
+from train.corpus import download, unpack
 from train.data.arguments import pack_sources
 from train.data.pack import PackedData, load_packed
 from train.distributed import World
@@ -47,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
     """Train and leave an outcome in the folder of the run, unless the arguments are no good for it."""
+    if args.publish:
+        require_branch(args.publish, args.branch, args.store)
     with run.held() if world.is_first else nullcontext():
         config = run.config().continued_with(given_settings(args)) if args.resume else new_config(args)
         if not args.resume:
@@ -92,6 +96,12 @@ def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: 
         run.link_data(args.data)
     elif world.is_first and not args.resume:
         run.unlink_data()
+        if args.archive is not None:
+            unpack(args.archive, run.path / "archive")
+            args.folder.append(run.path / "archive")
+        if args.requirements is not None:
+            download(args.requirements, run.path / "packages")
+            args.packages.append(run.path / "packages")
         pack_sources(args, run.data, base_tokenizer(config.base, args.store) if config.base else None)
     world.wait_for_all()
     return load_packed(run.data)

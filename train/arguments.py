@@ -24,7 +24,7 @@ examples:
   go on after a stop or a kill, exactly as if there had been none:
     python -m train --output runs/mine --resume --publish mine/coder
   on two GPUs:
-    torchrun --nproc-per-node 2 -m train --device cuda --size base --data runs/data --output runs/base
+    torchrun --standalone --nproc-per-node 2 -m train --device cuda --size base --data runs/data --output runs/base
 """
 _OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
 
@@ -39,6 +39,8 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     )
     source = parser.add_argument_group("what to train on (may be combined)")
     add_source_arguments(source)
+    source.add_argument("--archive", type=Path, help="a zip or tar archive of source code")
+    source.add_argument("--requirements", type=Path, help="a file of Python packages to download, name==version a line")
     source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
     start = parser.add_argument_group("what to train")
     start.add_argument("--size", choices=list(SIZES), help="a model from scratch, with what suits it (default: nano)")

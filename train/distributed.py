@@ -64,7 +64,7 @@ def under_torchrun() -> bool:
 
 def restarted() -> bool:
     """Whether torchrun started this process again after one had died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
 
 
 @contextmanager
@@ -79,9 +79,13 @@ def world(device: str) -> Iterator[World]:
     place = torch.device(device, int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device(device)
     if place.type == "cuda":
         torch.cuda.set_device(place)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
+    store, rank, size = next(dist.rendezvous("env://", timeout=_PATIENCE))
+    # torchrun keeps its store over a restart, and with it the addresses of those that have died
+    store = dist.PrefixStore(f"restart-{_restarts()}", store)
+    backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
-        yield World(dist.get_rank(), dist.get_world_size(), place)
+        yield World(rank, size, place)
     finally:
         dist.destroy_process_group()
 
@@ -114,3 +118,7 @@ def gradients_synchronised(module: nn.Module, wanted: bool) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

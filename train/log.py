@@ -37,6 +37,7 @@ class Log:
                 loss=loss,
                 learning_rate=learning_rate(step, self._config),
                 gradient_norm=gradient_norm,
+                seconds=round(seconds, 4),
                 tokens_per_second=tokens_per_second,
                 waiting_for_data=round(waited / seconds, 4),
             )

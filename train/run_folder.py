@@ -60,18 +60,6 @@ class RunFolder:
     def data(self) -> Path:
         return self.path / "data"
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a process, of this machine or one with the same file system, is training here."""
-        if not self.path.is_dir():
-            return False
-        lock = self._lock()
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
-
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep others from training here; a kill lets go as well.
@@ -81,7 +69,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with self._lock().acquire(timeout=0):
+            with FileLock(self.path / ".lock", timeout=0):
                 yield
         except Timeout as error:
             raise ValueError(
@@ -135,9 +123,6 @@ class RunFolder:
             return Outcome(**json.loads((self.path / "outcome.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-
-    def _lock(self) -> FileLock:
-        return FileLock(self.path / ".lock")
 
 
 def environment() -> dict[str, Any]:

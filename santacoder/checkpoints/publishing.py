@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from santacoder.atomic import replacing, sync_folder
-from santacoder.checkpoints.store import COMMIT_FILE, DEFAULT_STORE, Commit, read_ref, repo_folder, require_branch_name
+from santacoder.checkpoints.store import COMMIT_FILE, DEFAULT_STORE, Commit, read_ref, require_branch
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from santacoder.weight_files import SAFETENSORS
@@ -47,8 +47,7 @@ def publish(
         CheckpointError: a repository or branch name with characters the store does not take.
         OSError: the disk is full; the branch is as it was.
     """
-    repo = repo_folder(repo_id, store)
-    require_branch_name(branch)
+    repo = require_branch(repo_id, branch, store)
     commit = Commit(
         branch=branch,
         parent=read_ref(repo, branch),

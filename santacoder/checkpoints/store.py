@@ -135,13 +135,15 @@ def repo_folder(repo_id: str, store: Path) -> Path:
     return store / f"models--{organisation}--{name}"
 
 
-def require_branch_name(branch: str) -> None:
-    """
+def require_branch(repo_id: str, branch: str, store: Path) -> Path:
+    """The folder of a repository to whose ``branch`` something is to be added.
+
     Raises:
-        CheckpointError: ``branch`` has characters that a file name may not have everywhere.
+        CheckpointError: one of the names has characters that a file name may not have everywhere.
     """
     if not _is_name(branch):
         raise CheckpointError(f"{branch!r} is not a branch name: use letters, digits, '.', '_' and single '-'.")
+    return repo_folder(repo_id, store)
 
 
 def require_revision(repo_id: str, revision: str) -> None:

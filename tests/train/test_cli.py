@@ -38,7 +38,7 @@ def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> 
 def test_metrics_are_json_lines(tmp_path: Path, packed: Path) -> None:
     assert main(["--data", str(packed), "--output", str(tmp_path), *SMALL, "--validate-every", "2"]) == 0
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    values = {"step", "loss", "learning_rate", "gradient_norm", "tokens_per_second", "waiting_for_data"}
+    values = {"step", "loss", "learning_rate", "gradient_norm", "seconds", "tokens_per_second", "waiting_for_data"}
     assert values == set(records[0])
     validations = [record for record in records if "validation_loss" in record]
     assert [record["step"] for record in validations] == [1, 3, 4]
