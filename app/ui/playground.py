@@ -44,6 +44,10 @@ def build_playground(settings: Settings, models: Models) -> gr.Blocks:
             complete_pane(models, revision, parameters)
         with infill:
             infill_pane(models, revision, parameters)
+        # the parameters are those of writing
+        for tab in (complete, infill):
+            tab.select(None, js="() => document.body.classList.remove('training')", api_visibility="private")
+        train.select(None, js="() => document.body.classList.add('training')", api_visibility="private")
         if settings.training_is_allowed:
             with train:
                 train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)

@@ -65,8 +65,8 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
     timer.tick(follow, [job, published, *revision[:2]], [*shown, published, *revision], **quiet)
     tab.select(lambda name: (gr.Timer(active=True), *look(name)), job, [timer, *shown], **quiet)
     job.input(look, job, shown, **quiet)
-    stop.click(lambda name: (jobs.stop(name), *look(name))[1:], job, shown, **quiet)
-    resume.click(lambda name: (jobs.resume(name), *look(name))[1:], job, shown, **quiet)
+    stop.click(jobs.stop, job, None, **quiet).then(look, job, shown, **quiet)
+    resume.click(jobs.resume, job, None, **quiet).then(look, job, shown, **quiet)
     use.click(use_it, job, revision, **quiet)
 
 
@@ -182,4 +182,5 @@ def _curves(records: list[dict[str, float]], names: dict[str, str]) -> pd.DataFr
     for name, label in names.items():
         points = [(record["step"] + 1, record[name], label) for record in records if name in record]
         rows += points[:: -(-len(points) // _MAX_POINTS) or 1]
-    return pd.DataFrame(rows, columns=["step", "value", "of"])
+    # of an empty table Gradio has to be told which columns are numbers
+    return pd.DataFrame(rows, columns=["step", "value", "of"]).astype({"step": "int64", "value": "float64"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -53,9 +54,14 @@ def installed_packages(site_packages: Path) -> Iterator[SourceFile]:
 
 
 def folder(root: Path) -> Iterator[SourceFile]:
-    """A folder the user names. Each of its sub-folders is a package, and so is each file beside them."""
-    for path in _code_files(root):
-        first = path.relative_to(root).parts[0]
+    """A folder the user names. Each of its sub-folders is a package, and so is each file beside them.
+
+    A folder with nothing but one sub-folder counts as that one, so that two files are never all of one package.
+    """
+    paths = list(_code_files(root))
+    common = os.path.commonpath([path.parent for path in paths]) if paths else root
+    for path in paths:
+        first = path.relative_to(common).parts[0]
         yield from _read(path, root, f"{root.resolve().name}/{first}", "", "user")
 
 

@@ -1,0 +1,213 @@
+"""Training speed against transformers' Trainer: the same shape, tokens, batch, precision and optimiser, in one run.
+
+    python -m benchmarks.train                          # a small shape on the CPU
+    python -m benchmarks.train --shape 1b --device cuda --micro-batch-size 8 --compile --peak-tflops 989
+
+The two take turns of ``--steps`` steps and their medians are compared, so that what else the machine does falls on both.
+Prints a table and, as the last line, JSON. Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B):
+6 per parameter of the matrices, the output layer included and the embeddings not, and 12 n_layer n_embd T for attention,
+with nothing taken off for the causal mask or added for recomputation. MFU is that, times tokens per second, over
+``--peak-tflops``, the dense peak of the device at the precision (989 for an H100 SXM in bf16, 125 for a V100 in fp16).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, Trainer, TrainerCallback, TrainingArguments
+
+from santacoder.fim import FimTransform
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+from train.batches import Batches, prefetched
+from train.config import TrainConfig
+from train.data import sources
+from train.data.filters import keep_useful
+from train.data.pack import load_packed, pack
+from train.distributed import World
+from train.presets import SIZES
+from train.step import prepare, training_step
+
+SMALL = {"n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 512, "batch_size": 8}
+WARM_UP = 3
+
+
+def main() -> None:
+    args = _parser().parse_args()
+    shape = SMALL if args.shape == "small" else {**SIZES[args.shape], "batch_size": args.micro_batch_size or 8}
+    config = TrainConfig(
+        **{
+            **{key: shape[key] for key in SMALL},
+            "steps": 100_000,
+            "optimizer": "adamw",
+            "learning_rate": 1e-4,
+            "precision": args.precision,
+            "device": args.device,
+            "compile": args.compile,
+            "fim_rate": 0.0,
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        pack(keep_useful(sources.standard_library()), Path(folder), vocab_size=args.vocab_size)
+        data = load_packed(Path(folder))
+        fim = FimTransform(data.tokenizer, 0.0, 0.0)
+        batches = Batches(data.train, config.sequence_length, config.batch_size, 0, fim)
+        results = _take_turns(config, batches, data.tokenizer, args.steps, args.rounds)
+    n_parameters, flops = _size(config, data.tokenizer.vocab_size)
+    _report(args, config, n_parameters, flops, results)
+
+
+def _take_turns(
+    config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int, rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of each step, by trainer, and the share of ours that waited for data."""
+    results: dict[str, list[float]] = {"ours": [], "Trainer": [], "waiting": []}
+    for number in tqdm(range(rounds), desc="rounds"):
+        seconds, waiting = _ours(config, batches, tokenizer, range(number * steps, (number + 1) * steps))
+        results["ours"] += seconds
+        results["waiting"] += waiting
+        results["Trainer"] += _transformers(config, batches, tokenizer, steps)
+    return results
+
+
+def _ours(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: range) -> tuple[list[float], list[float]]:
+    world = World(0, 1, torch.device(config.device))
+    torch.manual_seed(0)
+    training = prepare(SantaCoder(config.model_config(tokenizer.vocab_size)).train(), config, world)
+    loader = iter(prefetched(batches, steps, world.rows(config.batch_size), workers=1, pin_memory=False))
+    seconds, waiting = [], []
+    for step in steps:
+        started = time.perf_counter()
+        batch = next(loader)
+        waiting.append(time.perf_counter() - started)
+        training_step(training, batch, step, config, world)  # ends with the loss on the CPU, so the work is done
+        seconds.append(time.perf_counter() - started)
+    return seconds[WARM_UP:], waiting[WARM_UP:]
+
+
+def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int) -> list[float]:
+    """Trainer with its fastest settings for this: SDPA attention, fused AdamW, one worker, no evaluation or saving."""
+    shape = config.model_config(tokenizer.vocab_size)
+    torch.manual_seed(0)
+    document = shape.to_transformers(eos_token_id=tokenizer.end_of_text_id, dtype="float32")
+    twin = GPTBigCodeConfig(**{**document, "use_cache": False})
+    twin._attn_implementation = "sdpa"
+    timer = _Timer()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=config.batch_size,
+            max_steps=steps,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            adam_beta2=config.beta2,
+            max_grad_norm=config.gradient_clip,
+            bf16=config.precision == "bf16",
+            fp16=config.precision == "fp16",
+            optim="adamw_torch_fused",
+            torch_compile=config.compile,
+            use_cpu=config.device == "cpu",
+            dataloader_num_workers=1,
+            dataloader_pin_memory=False,
+            save_strategy="no",
+            report_to=[],
+            logging_steps=1,  # as ours, which reads the loss of each step
+            disable_tqdm=True,
+        )
+        trainer = Trainer(GPTBigCodeForCausalLM(twin), arguments, train_dataset=_Windows(batches), callbacks=[timer])
+        trainer.remove_callback("PrinterCallback")
+        trainer.train()
+    return timer.seconds[WARM_UP:]
+
+
+class _Windows(Dataset):
+    """The same windows, one at a time; Trainer's model shifts its labels by itself."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._one = dataclasses.replace(batches, batch_size=1)
+
+    def __len__(self) -> int:
+        return self._one.n_windows
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        inputs, _ = self._one.at(index)
+        return {"input_ids": inputs[0], "labels": inputs[0]}
+
+
+class _Timer(TrainerCallback):
+    """Seconds from the beginning of each step to that of the next, data and logging included."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._last = 0.0
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self._last = time.perf_counter()
+
+    def on_log(self, *_: object, **__: object) -> None:  # comes after the loss has been read
+        now = time.perf_counter()
+        self.seconds.append(now - self._last)
+        self._last = now
+
+
+def _size(config: TrainConfig, vocab_size: int) -> tuple[int, int]:
+    """Parameters, and model FLOPs per token."""
+    with torch.device("meta"):
+        model = SantaCoder(config.model_config(vocab_size))
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    matrices = n_parameters - model.transformer.wpe.weight.numel()  # the embedding counts as the output layer
+    return n_parameters, 6 * matrices + 12 * config.n_layer * config.n_embd * config.sequence_length
+
+
+def _report(
+    args: argparse.Namespace, config: TrainConfig, n_parameters: int, flops: int, results: dict[str, list[float]]
+) -> None:
+    speed = {name: config.tokens_per_step / statistics.median(results[name]) for name in ("ours", "Trainer")}
+    figures = {
+        "device": torch.cuda.get_device_name()
+        if config.device == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads",
+        "precision": config.precision,
+        "parameters": n_parameters,
+        "tokens_per_second": {name: round(value) for name, value in speed.items()},
+        "ratio": round(speed["ours"] / speed["Trainer"], 2),
+        "waiting_for_data": round(sum(results["waiting"]) / sum(results["ours"]), 4),
+        "model_tflops_per_second": {name: round(value * flops / 1e12, 2) for name, value in speed.items()},
+    }
+    if args.peak_tflops:
+        figures["mfu"] = {name: round(value * flops / 1e12 / args.peak_tflops, 3) for name, value in speed.items()}
+    print(
+        f"{n_parameters / 1e6:.1f} M parameters, {config.batch_size} x {config.sequence_length} tokens a step, ", end=""
+    )
+    print(f"{config.precision}, {figures['device']}\n\n| | tokens/s | model TFLOP/s |\n|---|---|---|")
+    for name, value in speed.items():
+        print(f"| {name} | {value:,.0f} | {value * flops / 1e12:.2f} |")
+    print(f"| ratio | {figures['ratio']} | |\n\nWaiting for data: {figures['waiting_for_data']:.2%} of our time.")
+    print(json.dumps(figures))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", choices=["small", *SIZES], default="small")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="bf16")
+    parser.add_argument("--micro-batch-size", type=int, default=0, help="sequences at once (default: 8)")
+    parser.add_argument("--vocab-size", type=int, default=4096, help="tokens of the tokenizer (default: 4096)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, for both")
+    parser.add_argument("--steps", type=int, default=10, help="steps a turn (default: 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns each (default: 3)")
+    parser.add_argument("--peak-tflops", type=float, default=0, help="of the device, to report MFU")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
