@@ -3,11 +3,13 @@
     python -m benchmarks.train                          # a small shape on the CPU
     python -m benchmarks.train --shape 1b --device cuda --micro-batch-size 8 --compile --peak-tflops 989
 
-The two take turns of ``--steps`` steps and their medians are compared, so that what else the machine does falls on both.
-Prints a table and, as the last line, JSON. Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B):
-6 per parameter of the matrices, the output layer included and the embeddings not, and 12 n_layer n_embd T for attention,
-with nothing taken off for the causal mask or added for recomputation. MFU is that, times tokens per second, over
-``--peak-tflops``, the dense peak of the device at the precision (989 for an H100 SXM in bf16, 125 for a V100 in fp16).
+The two take turns of ``--steps`` steps and their medians are compared, so that what else the machine does falls on
+both. Prints a table and, as the last line, JSON.
+
+Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B): 6 per parameter of the matrices, the output
+layer included and the embeddings not, and 12 n_layer n_embd T for attention, with nothing taken off for the causal mask
+or added for recomputation. MFU is that, times tokens per second, over ``--peak-tflops``, the dense peak of the device
+at the precision (989 for an H100 SXM in bf16, 125 for a V100 in fp16).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
@@ -124,7 +127,7 @@ def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, s
             disable_tqdm=True,
         )
         trainer = Trainer(GPTBigCodeForCausalLM(twin), arguments, train_dataset=_Windows(batches), callbacks=[timer])
-        trainer.remove_callback("PrinterCallback")
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return timer.seconds[WARM_UP:]
 
