@@ -24,6 +24,7 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises:
         ValueError: it is no archive, is damaged, has paths that lead elsewhere, or unpacks to more than the limits.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     total = 0
     try:
         for number, (name, size, file) in enumerate(_members(archive), start=1):
