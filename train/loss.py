@@ -11,7 +11,7 @@ from torch import Tensor
 IGNORED_TARGET = -100
 # Logits at a time: on a CPU 512 rows of 8,192 in fp32 are 16 MB, about what the last cache level holds. A GPU wants
 # matrices that fill it, and has the memory for them.
-_CHUNK_ROWS = {"cpu": 512, "cuda": 4096}
+CHUNK_ROWS = {"cpu": 512, "cuda": 4096}
 
 
 def next_token_loss(hidden_states: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
@@ -67,4 +67,4 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
-    return rows.split(_CHUNK_ROWS[rows.device.type])
+    return rows.split(CHUNK_ROWS[rows.device.type])

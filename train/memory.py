@@ -11,6 +11,7 @@ from santacoder.config import SantaCoderConfig
 from santacoder.model import SantaCoder
 from train.config import TrainConfig
 from train.distributed import World
+from train.loss import CHUNK_ROWS
 from train.presets import SIZES
 
 _RESERVE = 0.5e9  # Python, PyTorch and the batches
@@ -62,9 +63,11 @@ def _activations(model_config: SantaCoderConfig, config: TrainConfig, world: Wor
     if world.device.type == "cpu" and config.precision == "bf16":
         # attention in blocks keeps its weights, half of them being masked away
         layer += micro_batch * model_config.n_head * config.sequence_length**2 * 2
+    # logits, probabilities and their gradient, for as many rows as the loss takes at a time
+    loss = min(tokens, CHUNK_ROWS[world.device.type]) * model_config.vocab_size * 12
     if config.activation_checkpointing:
-        return layer + model_config.n_layer * tokens * model_config.n_embd * 4
-    return model_config.n_layer * layer
+        return loss + layer + model_config.n_layer * tokens * model_config.n_embd * 4
+    return loss + model_config.n_layer * layer
 
 
 def _what_would_fit(model_config: SantaCoderConfig, config: TrainConfig, world: World, free: float) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from app.models import Models
 from app.settings import Settings
 from app.training import Job, JobRequest, Jobs
+from app.ui.playground import build_playground
 from santacoder import checkpoints
 from tests.conftest import REPOSITORY
 
@@ -72,5 +74,7 @@ def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object],
     "host,allow,allowed",
     [("127.0.0.1", False, True), ("localhost", False, True), ("0.0.0.0", False, False), ("0.0.0.0", True, True)],
 )
-def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool) -> None:
-    assert Settings(host=host, allow_training=allow).training_is_allowed == allowed
+def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
+    settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
+    page = build_playground(settings, Models(settings))
+    assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed
