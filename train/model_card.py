@@ -51,6 +51,9 @@ A code completion model of {parameters / 1e6:.1f} M parameters with the SantaCod
 A model of this size writes plausible-looking lines, not correct programs. It may repeat code from its training
 files word for word; their licences are listed below. Run nothing it writes without reading it.
 
+## Licence
+That of what it was trained on: where it repeats a file, the licence of that file applies.
+
 ## Training
 {trained.tokens:,} tokens in {trained.step:,} steps, with fill-in-the-middle at rate {config.fim_rate} (of those,
 {config.spm_rate} in SPM order).

@@ -7,9 +7,11 @@ name and renamed when complete, so that a kill at any moment leaves the last one
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torch.distributed as dist
@@ -63,21 +65,29 @@ class SavedStates:
             writing.result()
 
     def restore(self, training: Training) -> int:
-        """Load the newest state and return the number of steps done; 0 where none has been saved yet."""
-        newest = newest_state(self._folder)
-        if newest is None:
-            return 0
-        _make_room_for_moments(training, dcp.FileSystemReader(newest).read_metadata().state_dict_metadata)
+        """Load the newest state that can be read and return the number of steps done; 0 where none has been saved yet.
+
+        Raises:
+            ValueError: there are states, and none can be read.
+        """
+        states = _states(self._folder)
+        for state in reversed(states):
+            try:
+                return self._load(state, training)
+            except (CheckpointException, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+                print(f"{state} is damaged ({_cause(error)}); the state before it is tried.", file=sys.stderr)
+        if states:
+            raise ValueError(f"None of the states in {self._folder} can be read: start again with another --output.")
+        return 0
+
+    def _load(self, folder: Path, training: Training) -> int:
+        _make_room_for_moments(training, dcp.FileSystemReader(folder).read_metadata().state_dict_metadata)
         state = {"step": torch.tensor(0), **tensors(training)}
-        dcp.load(state, checkpoint_id=newest, no_dist=self._world.size == 1)
+        dcp.load(state, checkpoint_id=folder, no_dist=self._world.size == 1)
         if training.scaler.is_enabled():
-            training.scaler.load_state_dict(
-                {
-                    **training.scaler.state_dict(),
-                    "scale": state["scaler.scale"].item(),
-                    "_growth_tracker": int(state["scaler.growth_tracker"]),
-                }
-            )
+            growth = int(state["scaler.growth_tracker"])
+            scaled = {"scale": state["scaler.scale"].item(), "_growth_tracker": growth}
+            training.scaler.load_state_dict({**training.scaler.state_dict(), **scaled})
         return int(state["step"])
 
     def _write(self, step: int, state: dict[str, Tensor]) -> None:

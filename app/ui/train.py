@@ -17,6 +17,11 @@ from train.presets import SIZES
 _SCRATCH, _TUNE = "A model from scratch", "The model chosen above, tuned"
 _SECONDS_BETWEEN_UPDATES = 2
 _MAX_POINTS = 400
+_CURVES = {
+    "loss": "Loss on the training files, nats per token",
+    "validation_loss": "Loss on the held-out files, nats per token",
+    "learning_rate": "Learning rate",
+}
 
 
 def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path) -> None:
@@ -33,12 +38,11 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
                 stop = gr.Button("Stop", elem_id="train-stop", interactive=False, min_width=90)
                 resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=90)
                 use = gr.Button("Use it", elem_id="train-use", interactive=False, min_width=90)
-            loss = _plot("Loss, nats per token", "train-loss", color="of")
-            rate = _plot("Learning rate", "train-rate")
+            plots = [_plot(title, f"train-{name}") for name, title in _CURVES.items()]
             sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
     published = gr.State("")
     timer = gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False)
-    shown = [job, status, stop, resume, use, loss, rate, sample]
+    shown = [job, status, stop, resume, use, *plots, sample]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
 
     def look(name: str | None) -> tuple[Any, ...]:
@@ -82,7 +86,7 @@ def _form() -> list[gr.components.Component]:
         label="or an archive of source code (zip or tar)",
         file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"],
         elem_id="train-archive",
-        height=110,
+        height=150,
     )
     packages = gr.Textbox(
         label="or Python packages", info="name==version, one a line.", lines=2, elem_id="train-packages"
@@ -125,15 +129,15 @@ def _request(
     )
 
 
-def _plot(title: str, elem_id: str, color: str | None = None) -> gr.LinePlot:
-    return gr.LinePlot(x="step", y="value", color=color, title=title, height=200, elem_id=elem_id, x_title="step")
+def _plot(title: str, elem_id: str) -> gr.LinePlot:
+    return gr.LinePlot(x="step", y="value", title=title, height=170, elem_id=elem_id, y_title=" ")
 
 
 def _look(jobs: Jobs, name: str | None) -> tuple[Any, ...]:
     """The menu of jobs, and everything about the one chosen; about the newest where none is."""
     known = jobs.all()
     if not known:
-        return tuple([gr.skip()] * 8)
+        return tuple([gr.skip()] * (6 + len(_CURVES)))
     job = next((job for job in known if job.name == name), known[0])
     records = jobs.metrics(job.name)
     return (
@@ -142,8 +146,7 @@ def _look(jobs: Jobs, name: str | None) -> tuple[Any, ...]:
         gr.Button(interactive=job.state == "running"),
         gr.Button(interactive=job.can_resume),
         gr.Button(interactive=bool(job.commit)),
-        _curves(records, {"loss": "training", "validation_loss": "held out"}),
-        _curves(records, {"learning_rate": "learning rate"}),
+        *(_curve(records, name) for name in _CURVES),
         jobs.latest_sample(job.name),
     )
 
@@ -176,11 +179,9 @@ def _status(job: Job, records: list[dict[str, float]]) -> str:
     return f'<p class="status">{" · ".join(parts)}</p>'
 
 
-def _curves(records: list[dict[str, float]], names: dict[str, str]) -> pd.DataFrame:
-    """Columns ``step``, ``value`` and ``of``, thinned to what can be seen."""
-    rows = []
-    for name, label in names.items():
-        points = [(record["step"] + 1, record[name], label) for record in records if name in record]
-        rows += points[:: -(-len(points) // _MAX_POINTS) or 1]
-    # of an empty table Gradio has to be told which columns are numbers
-    return pd.DataFrame(rows, columns=["step", "value", "of"]).astype({"step": "int64", "value": "float64"})
+def _curve(records: list[dict[str, float]], name: str) -> pd.DataFrame:
+    """Columns ``step`` and ``value``, thinned to what can be seen."""
+    points = [(record["step"] + 1, record[name]) for record in records if name in record]
+    points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+    # of an empty table Gradio has to be told that these are numbers
+    return pd.DataFrame(points, columns=["step", "value"]).astype({"step": "int64", "value": "float64"})

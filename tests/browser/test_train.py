@@ -15,7 +15,7 @@ from tests.app.harbour import write_harbour
 from tests.browser.conftest import Server, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
-STEPS = 30
+STEPS = 24
 PROMPT = """from harbour.tidebook import Tidebook, TidebookError
 
 
@@ -44,7 +44,11 @@ def continued(page: Page) -> str:
 
 
 def open_train(page: Page) -> None:
-    page.get_by_role("tab", name="Train").click()
+    tab = page.get_by_role("tab", name="Train")
+    if not tab.is_visible():  # a narrow window has the last tabs in a menu
+        page.locator(".overflow-menu > button").click()
+        tab = page.locator(".overflow-dropdown").get_by_text("Train")
+    tab.click()
     expect(page.locator("#train-start")).to_be_visible()
 
 
@@ -64,7 +68,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page.get_by_label("Folder").fill(str(tmp_path / "code"))
     page.locator("#train-steps input").fill(str(STEPS))
     page.locator("#train-start").click()
-    expect(page.locator("#train-status")).to_contain_text(re.compile(r"step \d+ of 30 .* left"), timeout=120_000)
+    expect(page.locator("#train-status")).to_contain_text(re.compile(rf"step \d+ of {STEPS} .* left"), timeout=120_000)
     page.reload()  # the job is none of the page's affair
     page.wait_for_selector("#complete-run")
     open_train(page)

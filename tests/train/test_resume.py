@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,32 @@ def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Pa
     after = saved(tmp_path / "run")
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert not list((tmp_path / "run").rglob("*incomplete"))
+
+
+def test_a_damaged_state_is_passed_over(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(TINY, load_packed(packed), tmp_path / "run")
+    unbroken = losses(tmp_path / "run")
+    newest = newest_state(tmp_path / "run" / "states")
+    assert newest is not None
+    (weights,) = newest.glob("*.distcp")
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    train(TINY, load_packed(packed), tmp_path / "run")
+    assert f"{newest} is damaged" in capsys.readouterr().err
+    assert losses(tmp_path / "run") == unbroken
+    for state in (tmp_path / "run" / "states").iterdir():
+        (state / ".metadata").write_bytes(b"")
+    with pytest.raises(ValueError, match="None of the states"):
+        train(TINY, load_packed(packed), tmp_path / "run")
+
+
+def test_fp16_goes_on_with_its_scale(packed: Path, tmp_path: Path) -> None:
+    config = TINY.__class__(**{**vars(TINY), "precision": "fp16", "keep": 9})
+    for name in ("unbroken", "broken"):
+        train(config, load_packed(packed), tmp_path / name)
+    for step in (9, 12):
+        shutil.rmtree(tmp_path / "broken" / "states" / f"step-{step:08d}")
+    train(config, load_packed(packed), tmp_path / "broken")
+    assert losses(tmp_path / "broken") == losses(tmp_path / "unbroken")
 
 
 def test_training_learns(packed: Path, tmp_path: Path) -> None:
