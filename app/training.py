@@ -178,7 +178,7 @@ class Jobs:
             command += ["--from", request.base]
         else:
             command += ["--size", request.size, "--variant", request.variant]
-        often = str(max(1, min(50, request.steps // 10)))
+        often = str(min(request.steps, max(10, request.steps // 20)))
         command += ["--validate-every", often, "--save-every", often]
         if request.folder:
             command += ["--folder", str(Path(request.folder).expanduser().resolve())]

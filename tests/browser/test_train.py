@@ -76,6 +76,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page.screenshot(path=pictures / "train-running.png")
     expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=240_000)
     expect(page.locator("#train-sample")).to_contain_text(f"# step {STEPS}")
+    page.wait_for_timeout(1000)  # the buttons fade
     page.screenshot(path=pictures / "train-light.png")
     page.locator("#train-use").click()
     expect(page.locator("#model input")).to_have_value("mine/coder")
