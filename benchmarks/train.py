@@ -4,7 +4,9 @@
     python -m benchmarks.train --shape 1b --device cuda --micro-batch-size 8 --compile --peak-tflops 989
 
 The two take turns of ``--steps`` steps, and of each the first quartile of the times of a step is compared: what else
-the machine does falls on both, and least on their faster steps. Prints a table and, as the last line, JSON.
+the machine does falls on both, and least on their faster steps. The seconds of processor time beside them do not grow
+with what else the machine does; with OMP_NUM_THREADS=1 they are the work itself. Prints a table and, as the last line,
+JSON.
 
 Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B): 6 per parameter of the matrices, the output
 layer included and the embeddings not, and 12 n_layer n_embd T for attention, with nothing taken off for the causal mask
@@ -20,7 +22,9 @@ import json
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import Dataset
@@ -42,6 +46,29 @@ from train.step import prepare, training_step
 
 SMALL = {"n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 512, "batch_size": 8}
 WARM_UP = 3
+
+
+class _Seconds(NamedTuple):
+    """A time, by the clock on the wall and by that of the processors."""
+
+    wall: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> _Seconds:
+        return cls(time.perf_counter(), time.process_time())
+
+    def __sub__(self, earlier: _Seconds) -> _Seconds:
+        return _Seconds(self.wall - earlier.wall, self.processor - earlier.processor)
+
+
+@dataclass
+class _Results:
+    """Of each step: what it took, and how long ours waited for data."""
+
+    ours: list[_Seconds] = field(default_factory=list)
+    trainer: list[_Seconds] = field(default_factory=list)
+    waiting: list[float] = field(default_factory=list)
 
 
 def main() -> None:
@@ -69,35 +96,34 @@ def main() -> None:
     _report(args, config, n_parameters, flops, results)
 
 
-def _take_turns(
-    config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int, rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each step, by trainer, and the share of ours that waited for data."""
-    results: dict[str, list[float]] = {"ours": [], "Trainer": [], "waiting": []}
+def _take_turns(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int, rounds: int) -> _Results:
+    results = _Results()
     for number in tqdm(range(rounds), desc="rounds"):
-        seconds, waiting = _ours(config, batches, tokenizer, range(number * steps, (number + 1) * steps))
-        results["ours"] += seconds
-        results["waiting"] += waiting
-        results["Trainer"] += _transformers(config, batches, tokenizer, steps)
+        ours, waiting = _ours(config, batches, tokenizer, range(number * steps, (number + 1) * steps))
+        results.ours.extend(ours)
+        results.waiting.extend(waiting)
+        results.trainer.extend(_transformers(config, batches, tokenizer, steps))
     return results
 
 
-def _ours(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: range) -> tuple[list[float], list[float]]:
+def _ours(
+    config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: range
+) -> tuple[list[_Seconds], list[float]]:
     world = World(0, 1, torch.device(config.device))
     torch.manual_seed(0)
     training = prepare(SantaCoder(config.model_config(tokenizer.vocab_size)).train(), config, world)
     loader = iter(prefetched(batches, steps, world.rows(config.batch_size), workers=1, pin_memory=False))
     seconds, waiting = [], []
     for step in steps:
-        started = time.perf_counter()
+        started = _Seconds.now()
         batch = next(loader)
-        waiting.append(time.perf_counter() - started)
+        waiting.append((_Seconds.now() - started).wall)
         training_step(training, batch, step, config, world)  # ends with the loss on the CPU, so the work is done
-        seconds.append(time.perf_counter() - started)
+        seconds.append(_Seconds.now() - started)
     return seconds[WARM_UP:], waiting[WARM_UP:]
 
 
-def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int) -> list[float]:
+def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int) -> list[_Seconds]:
     """Trainer with its fastest settings for this: SDPA attention, fused AdamW, one worker, no evaluation or saving."""
     shape = config.model_config(tokenizer.vocab_size)
     torch.manual_seed(0)
@@ -150,14 +176,14 @@ class _Timer(TrainerCallback):
     """Seconds from the beginning of each step to that of the next, data and logging included."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self._last = 0.0
+        self.seconds: list[_Seconds] = []
+        self._last = _Seconds.now()
 
     def on_train_begin(self, *_: object, **__: object) -> None:
-        self._last = time.perf_counter()
+        self._last = _Seconds.now()
 
     def on_log(self, *_: object, **__: object) -> None:  # comes after the loss has been read
-        now = time.perf_counter()
+        now = _Seconds.now()
         self.seconds.append(now - self._last)
         self._last = now
 
@@ -171,31 +197,41 @@ def _size(config: TrainConfig, vocab_size: int) -> tuple[int, int]:
     return n_parameters, 6 * matrices + 12 * config.n_layer * config.n_embd * config.sequence_length
 
 
-def _report(
-    args: argparse.Namespace, config: TrainConfig, n_parameters: int, flops: int, results: dict[str, list[float]]
-) -> None:
-    speed = {name: config.tokens_per_step / statistics.quantiles(results[name], n=4)[0] for name in ("ours", "Trainer")}
+def _report(args: argparse.Namespace, config: TrainConfig, n_parameters: int, flops: int, results: _Results) -> None:
+    on_gpu = config.device == "cuda"
+    speed = {name: _tokens_per_second(times, config) for name, times in _named(results).items()}
+    ours, trainer = speed["ours"], speed["Trainer"]
     figures = {
-        "device": torch.cuda.get_device_name()
-        if config.device == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if on_gpu else f"cpu, {torch.get_num_threads()} threads",
         "precision": config.precision,
         "parameters": n_parameters,
-        "tokens_per_second": {name: round(value) for name, value in speed.items()},
-        "ratio": round(speed["ours"] / speed["Trainer"], 2),
-        "waiting_for_data": round(sum(results["waiting"]) / sum(results["ours"]), 4),
-        "model_tflops_per_second": {name: round(value * flops / 1e12, 2) for name, value in speed.items()},
+        "tokens_per_second": {name: round(rate.wall) for name, rate in speed.items()},
+        "ratio": round(ours.wall / trainer.wall, 2),
+        "tokens_per_processor_second": {name: round(rate.processor) for name, rate in speed.items()},
+        "ratio_of_processor_time": round(ours.processor / trainer.processor, 2),
+        "waiting_for_data": round(sum(results.waiting) / sum(seconds.wall for seconds in results.ours), 4),
+        "model_tflops_per_second": {name: round(rate.wall * flops / 1e12, 2) for name, rate in speed.items()},
     }
     if args.peak_tflops:
-        figures["mfu"] = {name: round(value * flops / 1e12 / args.peak_tflops, 3) for name, value in speed.items()}
-    print(
-        f"{n_parameters / 1e6:.1f} M parameters, {config.batch_size} x {config.sequence_length} tokens a step, ", end=""
-    )
-    print(f"{config.precision}, {figures['device']}\n\n| | tokens/s | model TFLOP/s |\n|---|---|---|")
-    for name, value in speed.items():
-        print(f"| {name} | {value:,.0f} | {value * flops / 1e12:.2f} |")
-    print(f"| ratio | {figures['ratio']} | |\n\nWaiting for data: {figures['waiting_for_data']:.2%} of our time.")
+        figures["mfu"] = {name: round(rate.wall * flops / 1e12 / args.peak_tflops, 3) for name, rate in speed.items()}
+    batch = f"{config.batch_size} x {config.sequence_length} tokens a step"
+    print(f"{n_parameters / 1e6:.1f} M parameters, {batch}, {config.precision}, {figures['device']}\n")
+    print("| | tokens/s | model TFLOP/s | tokens per second of processor time |\n|---|---|---|---|")
+    for name, rate in speed.items():
+        print(f"| {name} | {rate.wall:,.0f} | {rate.wall * flops / 1e12:.2f} | {rate.processor:,.0f} |")
+    print(f"| ratio | {figures['ratio']} | | {figures['ratio_of_processor_time']} |\n")
+    print(f"Waiting for data: {figures['waiting_for_data']:.2%} of our time.")
     print(json.dumps(figures))
+
+
+def _named(results: _Results) -> dict[str, list[_Seconds]]:
+    return {"ours": results.ours, "Trainer": results.trainer}
+
+
+def _tokens_per_second(times: list[_Seconds], config: TrainConfig) -> _Seconds:
+    """Of the first quartile of the times."""
+    quartiles = (statistics.quantiles(clock, n=4)[0] for clock in zip(*times, strict=True))
+    return _Seconds(*(config.tokens_per_step / quartile for quartile in quartiles))
 
 
 def _parser() -> argparse.ArgumentParser:
