@@ -12,7 +12,7 @@ import torch
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
 from train import distributed
-from train.arguments import build_parser, given_settings, new_config
+from train.arguments import build_parser, continued_config, new_config
 from train.config import TrainConfig
 from train.corpus import download, unpack
 from train.data.arguments import pack_sources
@@ -33,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     # torchrun starts all processes again with the same command after one has died
     args.resume = args.resume or (distributed.restarted() and newest_state(run.states) is not None)
     try:
-        with distributed.world(getattr(args, "device", "cpu")) as world:
+        device = getattr(args, "device", run.config().device if args.resume else "cpu")
+        with distributed.world(device) as world:
             return _run(args, run, world)
     except (ValueError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
@@ -52,7 +53,7 @@ def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
     if args.publish:
         require_branch(args.publish, args.branch, args.store)
     with run.held() if world.is_first else nullcontext():
-        config = run.config().continued_with(given_settings(args)) if args.resume else new_config(args)
+        config = continued_config(args, run.config()) if args.resume else new_config(args)
         if not args.resume:
             run.require_new()
         data = _data(args, config, run, world)

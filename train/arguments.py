@@ -62,10 +62,20 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def given_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were named on the command line."""
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
-    return {name: value for name, value in vars(args).items() if name in names}
+def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConfig:
+    """The settings of a run to go on with, with what the command line says of how it is computed.
+
+    Raises:
+        ValueError: the command line asks for another run than the stored one.
+    """
+    repo_id = stored.base.partition("@")[0]
+    if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
+        raise ValueError(
+            f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot go on from {args.from_}: "
+            "leave --from out, or start a new run with another --output."
+        )
+    size = SIZES[args.size] if args.size else {}
+    return stored.continued_with({**size, **_variant(args), **_given(args)})
 
 
 def new_config(args: argparse.Namespace) -> TrainConfig:
@@ -75,8 +85,7 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
         ValueError: settings that do not go together.
         CheckpointError: there is no such revision to start from.
     """
-    given = given_settings(args)
-    variant = variant_settings(args.variant) if args.variant else {}
+    given, variant = _given(args), _variant(args)
     if args.from_ is None:
         return TrainConfig(**{**SIZES[args.size or "nano"], **variant, **given})
     if args.size:
@@ -95,6 +104,16 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
             f"sequence_length {config.sequence_length} is more than the {shape.n_positions} positions of {args.from_}."
         )
     return config
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were named one by one."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    return {name: value for name, value in vars(args).items() if name in names}
+
+
+def _variant(args: argparse.Namespace) -> dict[str, Any]:
+    return variant_settings(args.variant) if args.variant else {}
 
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
