@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
-from tests.browser.conftest import Server, start_server
+from tests.browser.conftest import Server, open_pane, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
 STEPS = 24
@@ -44,11 +44,7 @@ def continued(page: Page) -> str:
 
 
 def open_train(page: Page) -> None:
-    tab = page.get_by_role("tab", name="Train")
-    if not tab.is_visible():  # a narrow window has the last tabs in a menu
-        page.locator(".overflow-menu > button").click()
-        tab = page.locator(".overflow-dropdown").get_by_text("Train")
-    tab.click()
+    open_pane(page, "Train")
     expect(page.locator("#train-start")).to_be_visible()
 
 
@@ -82,14 +78,4 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     expect(page.locator("#model input")).to_have_value("mine/coder")
     assert "moor_vessel" in continued(page)
     page.screenshot(path=pictures / "train-tuned.png")
-    page.close()
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_train_pane_is_no_wider_than_the_window(chromium: Browser, server: Server, width: int) -> None:
-    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
-    page.goto(server.url)
-    page.wait_for_selector("#complete-run")
-    open_train(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
