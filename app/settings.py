@@ -24,6 +24,13 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
     model_memory: float = 8.0
+    runs: Path = Path("runs")
+    allow_training: bool = False
+
+    @property
+    def training_is_allowed(self) -> bool:
+        """Whoever trains can read folders and use the machine: by default only those who sit at it."""
+        return self.allow_training or self.host in ("localhost", "::1") or self.host.startswith("127.")
 
 
 def parse_settings(arguments: list[str] | None = None) -> Settings:
@@ -53,5 +60,11 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         type=float,
         metavar="GB",
         help=f"memory for loaded models; unused ones are dropped beyond it (default: {defaults['model_memory']:.0f})",
+    )
+    parser.add_argument("--runs", type=Path, help="folder of training jobs (default: runs/)")
+    parser.add_argument(
+        "--allow-training",
+        action="store_true",
+        help="show the Train pane also where others can reach it (by default only on a loopback address)",
     )
     return Settings(**vars(parser.parse_args(arguments)))

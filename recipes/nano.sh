@@ -15,7 +15,7 @@ if [ ! -e $run/data/manifest.json ]; then
   "$PYTHON" -m train.data --standard-library --packages corpus/site-packages --vocab-size 8192 --out $run/data
 fi
 
-if [ -e $run/state.pt ]; then
+if [ -d $run/states ]; then
   "$PYTHON" -m train --output $run --resume --publish santacoder/nano
 else
   "$PYTHON" -m train --data $run/data --output $run \

@@ -3,113 +3,141 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
-from pathlib import Path
-from typing import get_args, get_origin, get_type_hints
+import warnings
+from contextlib import nullcontext, suppress
+
+import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoints.store import require_branch
+from train import distributed
+from train.arguments import build_parser, continued_config, new_config
 from train.config import TrainConfig
-from train.data.arguments import add_source_arguments, pack_sources
-from train.data.pack import load_packed
-from train.loop import train
+from train.corpus import download, unpack
+from train.data.arguments import pack_sources
+from train.data.pack import PackedData, load_packed
+from train.distributed import World
+from train.loop import Stopped, Trained, TrainingFailed, train
 from train.model_card import model_card
-from train.run_state import RunFolder
-
-EXAMPLES = """
-examples:
-  train on your own code, then use it in the playground:
-    python -m train --folder ~/code --output runs/mine --steps 2000 --publish mine/coder
-    python app.py --model mine/coder
-  go on after a stop, exactly as if there had been none:
-    python -m train --output runs/mine --resume --publish mine/coder
-"""
+from train.run_folder import Outcome, RunFolder
+from train.saved_states import newest_state
+from train.starting_point import base_tokenizer
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where training had to stop, 2 for arguments that cannot be used."""
-    parser = _parser()
-    args = parser.parse_args(arguments)
+    args = build_parser(__doc__ or "").parse_args(arguments)
+    warnings.filterwarnings("ignore", "torch.distributed is disabled")  # said of every state one process saves
+    run = RunFolder(args.output)
+    # torchrun starts all processes again with the same command after one has died
+    args.resume = args.resume or (distributed.restarted() and newest_state(run.states) is not None)
     try:
-        if not args.resume:
-            RunFolder(args.output).require_new()
-            if args.data is None:
-                pack_sources(args, args.output / "data")
-        _run(args)
+        device = getattr(args, "device", run.config().device if args.resume else "cpu")
+        with distributed.world(device) as world:
+            return _run(args, run, world)
     except (ValueError, checkpoints.CheckpointError) as error:
-        parser.exit(2, f"{error}\n")
+        return _refuse(error, 2)
     except OSError as error:
-        parser.exit(1, f"Stopped, because writing failed: {error}. {_how_to_go_on(args.output)}\n")
+        return _refuse(f"Stopped, because writing failed: {error}. {_how_to_go_on(run)}", 1)
     except KeyboardInterrupt:
-        parser.exit(1, f"\nStopped. {_how_to_go_on(args.output)}\n")
-    return 0
+        return _refuse(f"Stopped. {_how_to_go_on(run)}", 1)
+    except RuntimeError as error:
+        if not distributed.under_torchrun():
+            raise
+        return _refuse(f"Stopped, because another process of the run has ended: {error}", 1)
 
 
-def _run(args: argparse.Namespace) -> None:
-    data = load_packed(args.data or args.output / "data")
-    config = TrainConfig(**{field.name: getattr(args, field.name) for field in dataclasses.fields(TrainConfig)})
-    if args.resume:
-        config = RunFolder(args.output).config()
-    trained = train(config, data, args.output, resume=args.resume)
-    print(f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token.")
+def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
+    """Train and leave an outcome in the folder of the run, unless the arguments are no good for it."""
     if args.publish:
-        sha = checkpoints.publish(
-            trained.model,
-            data.tokenizer,
-            args.publish,
-            args.branch,
-            step=config.steps,
-            tokens=trained.tokens,
-            validation_loss=round(trained.validation_loss, 4),
-            files={"README.md": model_card(args.publish, config, trained, data)},
-            store=args.store,
-        )
-        print(f"Published {args.publish}@{args.branch} as commit {sha[:12]}.")
+        require_branch(args.publish, args.branch, args.store)
+    with run.held() if world.is_first else nullcontext():
+        config = continued_config(args, run.config()) if args.resume else new_config(args)
+        if not args.resume:
+            run.require_new()
+        data = _data(args, config, run, world)
+        outcome = _train(args, config, data, run, world)
+        if world.is_first:
+            print(outcome.message, file=sys.stdout if outcome.state == "finished" else sys.stderr, flush=True)
+            with suppress(OSError):  # a full disk, which the message tells of
+                run.finish(outcome)
+    return 0 if outcome.state == "finished" else 1
 
 
-def _how_to_go_on(output: Path) -> str:
-    if RunFolder(output).state.exists():
-        return f"The last saved state is intact; go on with: python -m train --output {output} --resume"
+def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run: RunFolder, world: World) -> Outcome:
+    def publish(trained: Trained) -> str:
+        return _publish(args, config, trained, data) if args.publish and trained.model else ""
+
+    try:
+        on_save = publish if args.publish_saves and args.publish else None
+        trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
+        sha = publish(trained)
+    except Stopped as error:
+        return Outcome("stopped", f"{error} {_how_to_go_on(run)}")
+    except TrainingFailed as error:
+        return Outcome("failed", str(error))
+    except OSError as error:
+        return Outcome("failed", f"Stopped, because writing failed: {error}. {_how_to_go_on(run)}")
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        advice = "use a smaller --micro-batch-size or --activation-checkpointing"
+        return Outcome("failed", f"There is too little memory: {advice}. {_how_to_go_on(run)}")
+    message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
+    if sha:
+        message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
+    return Outcome("finished", message, sha)
+
+
+def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: World) -> PackedData:
+    """The packed tokens that are named, or those of the run, made by the first process where they are not there."""
+    if world.is_first and args.data is not None:
+        load_packed(args.data)
+        run.link_data(args.data)
+    elif world.is_first and not args.resume:
+        run.unlink_data()
+        if args.archive is not None:
+            unpack(args.archive, run.path / "archive")
+            args.folder.append(run.path / "archive")
+        if args.requirements is not None:
+            download(args.requirements, run.path / "packages")
+            args.packages.append(run.path / "packages")
+        tokenizer = base_tokenizer(config.base, args.store) if config.base else None
+        pack_sources(args, run.data, tokenizer=tokenizer)
+    world.wait_for_all()
+    return load_packed(run.data)
+
+
+def _publish(args: argparse.Namespace, config: TrainConfig, trained: Trained, data: PackedData) -> str:
+    assert trained.model is not None
+    return checkpoints.publish(
+        trained.model,
+        data.tokenizer,
+        args.publish,
+        args.branch,
+        step=trained.step,
+        tokens=trained.tokens,
+        validation_loss=round(trained.validation_loss, 4),
+        metrics={name: round(value, 4) for name, value in trained.metrics.items()},
+        files=model_card(args.publish, config, trained, data, RunFolder(args.output)),
+        store=args.store,
+    )
+
+
+def _how_to_go_on(run: RunFolder) -> str:
+    if newest_state(run.states) is not None:
+        return f"The last saved state is intact; go on with: python -m train --output {run.path} --resume"
     return "Nothing had been saved yet; run the same command again."
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m train",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    source = parser.add_argument_group("what to train on (may be combined)")
-    add_source_arguments(source)
-    source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
-    result = parser.add_argument_group("where the results go")
-    result.add_argument("--output", type=Path, required=True, help="folder of the run: state, metrics, packed data")
-    result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")
-    result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
-    result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
-    result.add_argument(
-        "--store",
-        type=Path,
-        default=checkpoints.DEFAULT_STORE,
-        help="folder of published models (default: %(default)s)",
-    )
-    _add_config_flags(parser.add_argument_group("model, objective, optimiser, schedule"))
-    return parser
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
-def _add_config_flags(group: argparse._ArgumentGroup) -> None:
-    """A flag for each field of :class:`TrainConfig`."""
-    hints = get_type_hints(TrainConfig)
-    for field in dataclasses.fields(TrainConfig):
-        flag, hint = "--" + field.name.replace("_", "-"), hints[field.name]
-        meaning = f"{field.metadata['help']} (default: {field.default})"
-        if hint is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=meaning)
-        elif get_origin(hint) is not None:
-            group.add_argument(flag, choices=get_args(hint), default=field.default, help=meaning)
-        else:
-            group.add_argument(flag, type=hint, default=field.default, metavar=hint.__name__.upper(), help=meaning)
+def _refuse(message: object, code: int) -> int:
+    print(message, file=sys.stderr, flush=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from santacoder.fim import FimTransform
+from train.loss import IGNORED_TARGET
 
 
 @dataclass(frozen=True)
@@ -32,20 +37,59 @@ class Batches:
     def n_windows(self) -> int:
         return (len(self.tokens) - 1) // self.sequence_length
 
-    def at(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of ``step``, both [batch_size, sequence_length] int64; padding is -100 in the targets."""
-        rows = [self._window(step * self.batch_size + row) for row in range(self.batch_size)]
-        batch = torch.from_numpy(np.stack(rows).astype(np.int64))
+    def at(self, step: int, rows: range | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of ``step``, both [B, sequence_length] int64; padding is -100 in the targets.
+
+        ``rows`` are those wanted of the ``batch_size`` there are.
+        """
+        wanted = range(self.batch_size) if rows is None else rows
+        windows = [self._window(step * self.batch_size + row) for row in wanted]
+        batch = torch.from_numpy(np.stack(windows).astype(np.int64))
         inputs, targets = batch[:, :-1], batch[:, 1:].clone()
-        targets[targets == self.fim.tokenizer.fim_pad_id] = -100
+        targets[targets == self.fim.tokenizer.fim_pad_id] = IGNORED_TARGET
         return inputs, targets
+
+    def windows(self, step: int) -> list[int]:
+        """Which windows of the corpus ``step`` reads: number n begins at token n * sequence_length."""
+        return [self._position(step * self.batch_size + row) for row in range(self.batch_size)]
 
     def _window(self, index: int) -> np.ndarray:
         """The ``index``-th window of the run, [sequence_length + 1], after the FIM transformation."""
-        epoch, position = divmod(index, self.n_windows)
-        start = int(_epoch_order(self.seed, epoch, self.n_windows)[position]) * self.sequence_length
+        start = self._position(index) * self.sequence_length
         window = np.array(self.tokens[start : start + self.sequence_length + 1])
         return self.fim(window, np.random.default_rng((self.seed, index)))
+
+    def _position(self, index: int) -> int:
+        epoch, position = divmod(index, self.n_windows)
+        return int(_epoch_order(self.seed, epoch, self.n_windows)[position])
+
+
+def prefetched(batches: Batches, steps: range, rows: range, *, workers: int, pin_memory: bool) -> DataLoader:
+    """``batches.at(step, rows)`` for each of ``steps``, prepared ahead by ``workers`` processes."""
+    return DataLoader(
+        _Steps(batches, rows),
+        sampler=steps,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin_memory,
+        worker_init_fn=_be_a_worker,
+    )
+
+
+@dataclass(frozen=True)
+class _Steps(Dataset):
+    batches: Batches
+    rows: range
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        return self.batches.at(step, self.rows)
+
+
+def _be_a_worker(_: int) -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads do not survive a fork
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the main process ends its workers
 
 
 @lru_cache(maxsize=2)

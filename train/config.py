@@ -1,7 +1,8 @@
-"""What a training run is: the model's shape, the objective, the optimiser and the schedule."""
+"""What a training run is: the model's shape, the objective, the optimiser, the schedule, and how it is computed."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,25 +10,42 @@ import torch
 
 from santacoder.config import SantaCoderConfig
 
+_COUNTS = (
+    "n_layer", "n_embd", "n_head", "sequence_length", "batch_size", "steps", "validate_every", "validation_batches",
+    "save_every", "keep",
+)  # fmt: skip
+_NOT_NEGATIVE = ("lora_rank", "micro_batch_size", "loader_workers", "fim_questions", "weight_decay")
+_POSITIVE = ("learning_rate", "gradient_clip")
+_SHARES = ("fim_rate", "spm_rate", "warmup_fraction", "dropout", "beta1", "beta2")
+
 
 def _setting(default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"help": meaning})
+    """What is learned: a resumed run has to keep it."""
+    return field(default=default, metadata={"help": meaning, "may_change": False})
+
+
+def _means(default: Any, meaning: str) -> Any:
+    """How it is computed, watched and kept: a resumed run may change it."""
+    return field(default=default, metadata={"help": meaning, "may_change": True})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. Sizes default to what two CPU cores train in an hour; rates are the paper's where it has them.
+    """One run. The defaults are the size ``nano``; ``train/presets.py`` has the others.
 
     Raises:
         ValueError: a value that no run can have; the message is a sentence for the user.
     """
 
+    base: str = _setting("", "revision that is fine-tuned, as REPO@COMMIT; empty for a model from scratch")
+    lora_rank: int = _setting(0, "rank of the low-rank update that is trained instead of the matrices; 0 trains all")
     n_layer: int = _setting(6, "transformer blocks")
     n_embd: int = _setting(256, "width of the model")
     n_head: int = _setting(4, "attention heads")
     multi_query: bool = _setting(True, "one key/value head for all query heads")
-    sequence_length: int = _setting(512, "tokens a sequence, and positions the model learns")
-    batch_size: int = _setting(16, "sequences a step")
+    dropout: float = _setting(0.0, "share of the embeddings and of the blocks' outputs that is dropped")
+    sequence_length: int = _setting(512, "tokens a sequence, and positions a model from scratch learns")
+    batch_size: int = _setting(16, "sequences a step, over all processes")
     steps: int = _setting(2000, "updates of the model")
     learning_rate: float = _setting(4e-3, "the peak, from which a cosine leads down to a tenth; adamw wants less")
     warmup_fraction: float = _setting(0.02, "share of the steps that lead up to the peak")
@@ -36,32 +54,52 @@ class TrainConfig:
     beta2: float = _setting(0.95, "AdamW's memory of its square")
     gradient_clip: float = _setting(1.0, "largest norm of the gradient")
     optimizer: Literal["adamw", "muon"] = _setting("muon", "muon: for the blocks' matrices, with AdamW for the rest")
-    fim_rate: float = _setting(0.5, "share of the documents rearranged for fill-in-the-middle")
+    fim_rate: float = _setting(0.5, "share of the documents rearranged for fill-in-the-middle; 0 for left to right")
     spm_rate: float = _setting(0.5, "share of those in suffix-prefix-middle order")
-    seed: int = _setting(0, "of initialisation, data order and fill-in-the-middle")
-    precision: Literal["fp32", "bf16"] = _setting("bf16", "of the matrix multiplies; weights are fp32")
-    device: str = _setting("cpu", "cpu or cuda")
-    validate_every: int = _setting(250, "steps between validations")
-    validation_batches: int = _setting(8, "batches a validation")
-    save_every: int = _setting(100, "steps between saved states")
+    seed: int = _setting(0, "of initialisation, data order, fill-in-the-middle and dropout")
+    precision: Literal["fp32", "bf16", "fp16"] = _setting(
+        "bf16", "of the matrix multiplies; weights are fp32, and fp16 scales its loss"
+    )
+    device: Literal["cpu", "cuda"] = _means("cpu", "where")
+    parallel: Literal["ddp", "fsdp"] = _means("ddp", "under torchrun: each process has the whole model, or a share")
+    micro_batch_size: int = _means(
+        0, "sequences a process computes at once, gradients being accumulated; 0 for its whole share of the batch"
+    )
+    activation_checkpointing: bool = _means(False, "keep a block's input only, and compute the block again backwards")
+    compile: bool = _means(False, "compile the blocks (torch.compile); takes a minute at the start")
+    loader_workers: int = _means(1, "processes that prepare batches ahead; 0 prepares them in between")
+    validate_every: int = _means(250, "steps between validations")
+    validation_batches: int = _means(8, "batches a validation")
+    fim_questions: int = _means(32, "held-out lines to fill in at each validation; 0 for none")
+    save_every: int = _means(100, "steps between saved states")
+    keep: int = _means(2, "saved states to keep, the newest")
 
     def __post_init__(self) -> None:
-        for name in ("n_layer", "n_embd", "n_head", "sequence_length", "batch_size", "steps", "validate_every",
-                     "validation_batches", "save_every"):  # fmt: skip
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        for name in ("fim_rate", "spm_rate", "warmup_fraction"):
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}.")
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}.")
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ValueError(f"device {self.device} was asked for, but PyTorch finds no GPU here; use cpu.")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device cuda was asked for, but PyTorch finds no GPU here; use cpu.")
+        if self.lora_rank and not self.base:
+            raise ValueError("lora_rank trains an update to a revision: name one with --from.")
+        if self.parallel == "fsdp":
+            self._require_shardable()
 
     @property
     def tokens_per_step(self) -> int:
         return self.batch_size * self.sequence_length
 
     def model_config(self, vocab_size: int) -> SantaCoderConfig:
-        """The model this run trains. The embedding is padded to a multiple of 64 rows, which kernels prefer."""
+        """The model a run from scratch trains. The embedding has a multiple of 64 rows, which kernels prefer."""
         return SantaCoderConfig(
             vocab_size=-(-vocab_size // 64) * 64,
             n_positions=self.sequence_length,
@@ -70,3 +108,26 @@ class TrainConfig:
             n_head=self.n_head,
             multi_query=self.multi_query,
         )
+
+    def continued_with(self, given: dict[str, Any]) -> TrainConfig:
+        """These settings with those ``given`` that a resumed run may change.
+
+        Raises:
+            ValueError: one of ``given`` would change what is learned.
+        """
+        for setting in dataclasses.fields(self):
+            before = getattr(self, setting.name)
+            if not setting.metadata["may_change"] and given.get(setting.name, before) != before:
+                raise ValueError(
+                    f"The run was started with {setting.name} {before!r} and cannot go on with "
+                    f"{given[setting.name]!r}: leave the option out, or start a new run with another --output."
+                )
+        return dataclasses.replace(self, **given)
+
+    def _require_shardable(self) -> None:
+        if self.optimizer == "muon":
+            raise ValueError("muon needs whole matrices, which fsdp divides: use --optimizer adamw or --parallel ddp.")
+        if self.precision == "fp16":
+            raise ValueError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
+        if self.lora_rank:
+            raise ValueError("What LoRA trains is small enough for every process: use --parallel ddp.")

@@ -3,115 +3,134 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
+from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
-from train.batches import Batches
+from train.batches import Batches, prefetched
 from train.config import TrainConfig
 from train.data.pack import PackedData
-from train.loss import next_token_loss
-from train.metrics import MetricsLog
-from train.optimizer import learning_rate, make_optimizers
-from train.run_state import RunFolder
+from train.distributed import World
+from train.log import Log
+from train.memory import require_memory
+from train.optimizer import learning_rate
+from train.plain_model import plain_model
+from train.run_folder import RunFolder
+from train.saved_states import SavedStates, newest_state, steps_done
+from train.starting_point import starting_model
+from train.step import NotFinite, Training, prepare, training_step
+from train.stopping import stop_requests
+from train.validation import Watch
+
+ALONE = World(0, 1, torch.device("cpu"))
+
+
+class Stopped(Exception):
+    """The run was asked to stop and has saved its state."""
+
+
+class TrainingFailed(Exception):
+    """The run cannot go on; the message is a sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run: the model, the tokens it read and its last validation loss in nats per token."""
+    """A model after ``step`` steps and ``tokens`` tokens; ``metrics`` by name, of the held-out packages.
 
-    model: SantaCoder
+    ``model`` is None on all processes but the first.
+    """
+
+    model: SantaCoder | None
+    step: int
     tokens: int
-    validation_loss: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def validation_loss(self) -> float:
+        """Nats per token."""
+        return self.metrics["validation_loss"]
 
 
-def train(config: TrainConfig, data: PackedData, output: Path, *, resume: bool = False) -> Trained:
-    """Run ``config`` on ``data``, keeping state and metrics in ``output``.
+def train(
+    config: TrainConfig,
+    data: PackedData,
+    output: Path,
+    *,
+    world: World = ALONE,
+    store: Path = DEFAULT_STORE,
+    on_save: Callable[[Trained], object] | None = None,
+) -> Trained:
+    """Run ``config`` on ``data``, from the last saved state in ``output`` if there is one.
 
     Killed at any moment and resumed, it goes on from the last saved state and computes what it would have computed:
-    batches depend on seed and step alone, and nothing else is random after the initialisation.
+    batches depend on seed and step alone, and so does dropout. ``on_save`` gets every model that is saved before the
+    last.
 
     Raises:
-        ValueError: the corpus is too small, ``output`` holds another run, or there is none to resume.
+        ValueError: the corpus is too small, or the run does not fit into memory.
+        Stopped: SIGINT or SIGTERM came; the state is saved.
+        TrainingFailed: the loss is not a number.
         OSError: the disk is full; the last saved state is intact.
     """
     run = RunFolder(output)
-    if resume:
-        config = run.config()
-    else:
+    if world.is_first:
         run.begin(config)
-    torch.manual_seed(config.seed)
-    model = SantaCoder(config.model_config(data.tokenizer.vocab_size)).to(config.device)
-    optimizers = make_optimizers(model, config)
-    first_step = run.restore(model, optimizers)
     fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate)
     batches = Batches(data.train, config.sequence_length, config.batch_size, config.seed, fim)
-    progress = tqdm(initial=first_step, total=config.steps, desc="training", unit=" steps", mininterval=1.0)
-    with closing(MetricsLog(run.metrics, next_step=first_step)) as metrics, progress:
-        for step in range(first_step, config.steps):
+    rows = world.rows(config.batch_size)
+    model = starting_model(config, data.tokenizer, store)
+    require_memory(model.config, config, world)
+    training = prepare(model, config, world)
+    states = SavedStates(run.states, config.keep, world)
+    first_step = states.restore(training)
+    watch = Watch(training, data, config, world)
+    on_gpu = world.device.type == "cuda"
+    steps = range(first_step, config.steps)
+    loader = iter(prefetched(batches, steps, rows, workers=config.loader_workers, pin_memory=on_gpu))
+    with closing(Log(run, config, first_step, world)) as log, stop_requests(world) as stop:
+        for step in steps:
             started = time.perf_counter()
-            loss, gradient_norm = _training_step(model, optimizers, batches.at(step), step, config)
-            tokens_per_second = round(config.tokens_per_step / (time.perf_counter() - started))
-            metrics.write(
-                step=step,
-                loss=loss,
-                learning_rate=learning_rate(step, config),
-                gradient_norm=gradient_norm,
-                tokens_per_second=tokens_per_second,
-            )
-            if (step + 1) % config.validate_every == 0:
-                metrics.write(step=step, validation_loss=evaluate(model, data.validation, config))
-            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-                run.save(step + 1, model, optimizers)
-            progress.set_postfix_str(f"loss {loss:.3f}, {tokens_per_second:,} tokens/s", refresh=False)
-            progress.update()
-    return Trained(model, config.steps * config.tokens_per_step, evaluate(model, data.validation, config))
+            batch = next(loader)
+            waited = time.perf_counter() - started
+            try:
+                loss, gradient_norm = training_step(training, batch, step, config, world)
+            except NotFinite as error:
+                states.finish()
+                raise TrainingFailed(_diagnosis(error, step, batches, config, run)) from error
+            log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
+            saving = (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.is_set()
+            if (step + 1) % config.validate_every == 0 or (saving and on_save):
+                log.validation(step, *watch.validate())
+            if saving:
+                states.save(step + 1, training)
+            if stop.is_set() and step + 1 < config.steps:
+                states.finish()
+                raise Stopped(f"Stopped after {step + 1:,} of {config.steps:,} steps.")
+            if saving and on_save and step + 1 < config.steps:
+                on_save(_trained(training, step + 1, config, world, log.latest_validation))
+        states.finish()
+        if log.last_validated != config.steps - 1:
+            log.validation(config.steps - 1, *watch.validate())
+    return _trained(training, config.steps, config, world, log.latest_validation)
 
 
-@torch.no_grad()
-def evaluate(model: SantaCoder, tokens: np.ndarray, config: TrainConfig) -> float:
-    """Mean loss in nats per token over ``validation_batches`` batches spread evenly over ``tokens``, without FIM."""
-    length = min(config.sequence_length, len(tokens) - 1)
-    if length < 1:
-        raise ValueError("The held-out package has fewer than two tokens: name a folder with larger files.")
-    windows = min(config.validation_batches * config.batch_size, (len(tokens) - 1) // length)
-    starts = np.linspace(0, len(tokens) - 1 - length, windows).astype(int)
-    losses = []
-    for chunk in np.array_split(starts, -(-windows // config.batch_size)):
-        rows = np.stack([tokens[start : start + length + 1] for start in chunk]).astype(np.int64)
-        losses.append(_loss(model, torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, 1:]), config) * len(chunk))
-    return float(sum(losses)) / windows
+def _trained(training: Training, step: int, config: TrainConfig, world: World, metrics: dict[str, float]) -> Trained:
+    return Trained(plain_model(training.model, world), step, step * config.tokens_per_step, metrics)
 
 
-def _training_step(
-    model: SantaCoder,
-    optimizers: list[torch.optim.Optimizer],
-    batch: tuple[Tensor, Tensor],
-    step: int,
-    config: TrainConfig,
-) -> tuple[float, float]:
-    """Loss before the update in nats per token, and the norm of the gradient before clipping."""
-    loss = _loss(model, *batch, config)
-    loss.backward()
-    gradient_norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
-        optimizer.step()
-        optimizer.zero_grad()
-    return loss.item(), gradient_norm.item()
-
-
-def _loss(model: SantaCoder, inputs: Tensor, targets: Tensor, config: TrainConfig) -> Tensor:
-    with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bf16"):
-        hidden_states = model.transformer(inputs.to(config.device))
-    if config.precision == "bf16":
-        hidden_states = hidden_states.bfloat16()
-    return next_token_loss(hidden_states, model.transformer.wte.weight, targets.to(config.device))
+def _diagnosis(error: NotFinite, step: int, batches: Batches, config: TrainConfig, run: RunFolder) -> str:
+    """The step, the batch and the last good state, and what may help."""
+    windows = ", ".join(map(str, batches.windows(step)[:32]))
+    last = newest_state(run.states)
+    good = f"The last good state is {last}, after {steps_done(last):,} steps." if last else "No state was saved before."
+    return (
+        f"{error} at step {step:,}, learning rate {learning_rate(step, config):.2g}, in the batch of windows {windows} "
+        f"of {config.sequence_length} tokens each. {good} A lower --learning-rate or --precision fp32 may help, in a "
+        "run with another --output."
+    )

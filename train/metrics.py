@@ -1,4 +1,8 @@
-"""Metrics of a run as JSON lines, one object a line, in ``metrics.jsonl``."""
+"""Metrics of a run, twice: JSON lines for programs, TensorBoard's event files for people.
+
+TensorBoard, because its files lie in the run's own folder, are only ever appended to, need no server to be written, and
+are read by everything that draws curves.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,38 @@ import json
 from pathlib import Path
 from typing import IO
 
+from torch.utils.tensorboard import SummaryWriter
 
-class MetricsLog:
+
+class Metrics:
     """Appends records that have a ``step``; a resumed run first forgets those its state does not know of."""
 
-    def __init__(self, path: Path, *, next_step: int) -> None:
-        kept = [line for line in _complete_lines(path) if json.loads(line)["step"] < next_step]
-        path.write_text("".join(kept))
+    def __init__(self, path: Path, tensorboard: Path, *, next_step: int) -> None:
+        forget_from(next_step, path)
         self._file: IO[str] = path.open("a", buffering=1)
+        self._events = SummaryWriter(str(tensorboard), purge_step=next_step or None)
 
-    def write(self, **record: float | int) -> None:
-        self._file.write(json.dumps(record) + "\n")
+    def write(self, *, step: int, **values: float) -> None:
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+
+    def write_text(self, name: str, text: str, step: int) -> None:
+        self._events.add_text(name, f"```\n{text}\n```", step)
 
     def close(self) -> None:
         self._file.close()
+        self._events.close()
 
 
-def _complete_lines(path: Path) -> list[str]:
-    """The lines of the file; a kill may have cut the last one short."""
+def forget_from(next_step: int, path: Path) -> None:
+    """Take out the records of ``next_step`` and later ones, and what a kill has cut short."""
+    kept = [line for line in complete_lines(path) if json.loads(line)["step"] < next_step]
+    path.write_text("".join(kept))
+
+
+def complete_lines(path: Path) -> list[str]:
+    """The lines of a file; a kill may have cut the last one short."""
     if not path.exists():
         return []
     return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

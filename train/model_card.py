@@ -1,21 +1,38 @@
-"""The ``README.md`` of a published commit."""
+"""The ``README.md`` of a published commit, and the curves it shows."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from itertools import groupby
 
 from train.config import TrainConfig
+from train.curves import curve
 from train.data.pack import Package, PackedData
 from train.loop import Trained
+from train.metrics import complete_lines
+from train.run_folder import RunFolder
+
+_SCORES = {
+    "validation_loss": "validation loss, nats per token",
+    "bits_per_byte": "bits per byte",
+    "fim_exact_match": "single lines filled in exactly, greedily",
+}
 
 
-def model_card(repo_id: str, config: TrainConfig, trained: Trained, data: PackedData) -> str:
-    """What the model is, what it learned from and under which licences, how it was trained, what it cannot do."""
+def model_card(repo_id: str, config: TrainConfig, trained: Trained, data: PackedData, run: RunFolder) -> dict[str, str]:
+    """``README.md`` and the drawings it shows, by name.
+
+    It tells what the model is, what it learned from and under which licences, how it was trained and how that went,
+    what it scores and what it cannot do.
+    """
+    assert trained.model is not None
     parameters = sum(parameter.numel() for parameter in trained.model.parameters())
     held_out = [package for package in data.packages if package.split == "validation"]
     settings = "\n".join(f"| {key} | {value} |" for key, value in dataclasses.asdict(config).items())
-    return f"""---
+    scores = "\n".join(f"| {_SCORES[name]} | {value:.4f} |" for name, value in trained.metrics.items())
+    origin = f"fine-tuned from {config.base}" if config.base else "trained from scratch"
+    card = f"""---
 library_name: transformers
 pipeline_tag: text-generation
 tags: [code, fill-in-the-middle]
@@ -24,16 +41,24 @@ tags: [code, fill-in-the-middle]
 
 A code completion model of {parameters / 1e6:.1f} M parameters with the SantaCoder architecture: GPT-2 with
 {"multi-query" if config.multi_query else "multi-head"} attention, {data.tokenizer.vocab_size:,} byte-level tokens,
-{config.sequence_length} positions, trained for completion and fill-in-the-middle.
+{trained.model.config.n_positions} positions, {origin}.
 
-Validation loss on the held-out packages: {trained.validation_loss:.4f} nats per token.
+| on the held-out packages | |
+|---|---|
+{scores}
 
 ## Limits
 A model of this size writes plausible-looking lines, not correct programs. It may repeat code from its training
 files word for word; their licences are listed below. Run nothing it writes without reading it.
 
+## Licence
+That of what it was trained on: where it repeats a file, the licence of that file applies.
+
 ## Training
-{trained.tokens:,} tokens with fill-in-the-middle at rate {config.fim_rate} (of those, {config.spm_rate} in SPM order).
+{trained.tokens:,} tokens in {trained.step:,} steps, with fill-in-the-middle at rate {config.fim_rate} (of those,
+{config.spm_rate} in SPM order).
+
+![loss](loss.svg) ![validation loss](validation_loss.svg) ![learning rate](learning_rate.svg)
 
 | setting | value |
 |---|---|
@@ -44,6 +69,9 @@ files word for word; their licences are listed below. Run nothing it writes with
 
 Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for package in held_out))}.
 """
+    records = [json.loads(line) for line in complete_lines(run.metrics)]
+    drawings = {f"{name}.svg": curve(name, records) for name in ("loss", "validation_loss", "learning_rate")}
+    return {"README.md": card, **drawings}
 
 
 def _table(packages: list[Package]) -> str:

@@ -5,33 +5,38 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
-from santacoder.model import SantaCoder
 from train.config import TrainConfig
 
 
-def make_optimizers(model: SantaCoder, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW over everything; with ``optimizer: muon``, Muon over the blocks' matrices and AdamW over the rest.
 
     Weight decay holds for matrices only, not for biases and LayerNorms. Muon (Jordan et al. 2024) orthogonalises
     each update; its step is scaled to AdamW's root mean square (Liu et al., arXiv 2502.16982), so that one learning
-    rate serves both.
+    rate serves both. Parameters that are frozen have no optimiser.
     """
-    matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and ".h." in name]
-    embeddings = [model.transformer.wte.weight, model.transformer.wpe.weight]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    betas = (config.beta1, config.beta2)
-    undecayed = {"params": vectors, "weight_decay": 0.0}
-    if config.optimizer == "adamw":
-        decayed = {"params": matrices + embeddings, "weight_decay": config.weight_decay}
-        return [torch.optim.AdamW([decayed, undecayed], lr=config.learning_rate, betas=betas, eps=1e-8)]
-    decayed = {"params": embeddings, "weight_decay": config.weight_decay}
-    return [
-        torch.optim.AdamW([decayed, undecayed], lr=config.learning_rate, betas=betas, eps=1e-8),
-        torch.optim.Muon(
-            matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-        ),
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    matrices = [parameter for name, parameter in trained.items() if parameter.dim() == 2 and ".h." in name]
+    embeddings = [parameter for name, parameter in trained.items() if parameter.dim() == 2 and ".h." not in name]
+    vectors = [parameter for parameter in trained.values() if parameter.dim() == 1]
+    for_adamw = embeddings if config.optimizer == "muon" else matrices + embeddings
+    groups = [
+        {"params": for_adamw, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
+    optimizers: list[torch.optim.Optimizer] = []
+    if groups := [group for group in groups if group["params"]]:
+        betas = (config.beta1, config.beta2)
+        optimizers.append(torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8, fused=True))
+    if config.optimizer == "muon":
+        optimizers.append(
+            torch.optim.Muon(
+                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    return optimizers
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -33,19 +33,26 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
     def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
         return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
 
-    def fill_all(repo_id: str, name: str) -> tuple[gr.Dropdown, gr.Dropdown, gr.Dropdown]:
-        names = dict.fromkeys([*checkpoints.repositories(settings.store), PUBLISHED, repo_id])
-        return (
-            gr.Dropdown(choices=list(names)),
-            _branch_menu(settings.store, repo_id, name),
-            _commit_menu(settings.store, repo_id, name),
-        )
-
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     model.input(fill_branches, model, [branch, commit], **quiet)
     branch.input(lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet)
-    page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
+    page.load(
+        lambda repo_id, name: filled_menus(settings.store, repo_id, name),
+        [model, branch],
+        [model, branch, commit],
+        **quiet,
+    )
     return [model, branch, commit]
+
+
+def filled_menus(store: Path, repo_id: str, branch: str) -> list[gr.Dropdown]:
+    """Model, branch and commit as they now are in the store, with ``branch`` of ``repo_id`` chosen."""
+    names = dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id])
+    return [
+        gr.Dropdown(choices=list(names), value=repo_id),
+        _branch_menu(store, repo_id, branch),
+        _commit_menu(store, repo_id, branch),
+    ]
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:

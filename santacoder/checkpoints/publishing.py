@@ -25,7 +25,7 @@ from santacoder.checkpoints.store import (
     read_commit,
     read_ref,
     repo_folder,
-    require_branch_name,
+    require_branch,
 )
 from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
@@ -42,11 +42,14 @@ def publish(
     step: int = 0,
     tokens: int = 0,
     validation_loss: float | None = None,
+    metrics: Mapping[str, float] | None = None,
     dtype: torch.dtype = torch.bfloat16,
     files: Mapping[str, str] | None = None,
     store: Path = DEFAULT_STORE,
 ) -> str:
-    """Add a commit to ``branch`` and return its sha. ``files`` are further texts by name, such as ``README.md``.
+    """Add a commit to ``branch`` and return its sha.
+
+    ``metrics`` are scores by name, for ``commit.json``; ``files`` further texts by name, such as ``README.md``.
 
     The branch points to the new commit once that is complete; a kill before leaves the branch as it was.
 
@@ -54,8 +57,7 @@ def publish(
         CheckpointError: a repository or branch name with characters the store does not take.
         OSError: the disk is full; the branch is as it was.
     """
-    repo = repo_folder(repo_id, store)
-    require_branch_name(branch)
+    repo = require_branch(repo_id, branch, store)
     commit = Commit(
         branch=branch,
         parent=read_ref(repo, branch),
@@ -63,6 +65,7 @@ def publish(
         tokens=tokens,
         validation_loss=validation_loss,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        metrics=dict(metrics or {}),
     )
     with _staging(repo) as folder:
         _write_snapshot(folder, model, tokenizer, commit, dtype, files or {})

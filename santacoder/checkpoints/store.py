@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from santacoder.errors import CheckpointError
@@ -30,6 +30,7 @@ class Commit:
 
     ``validation_loss`` is in nats per token, ``date`` in ISO 8601, UTC. Of a commit that we did not write, only ``sha``
     is known for sure: the numbers may be None, ``date`` empty. ``title`` is what its author wrote on the Hub.
+    ``metrics`` are further scores by name.
     """
 
     branch: str
@@ -40,6 +41,7 @@ class Commit:
     date: str
     sha: str = ""
     title: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:
@@ -152,13 +154,15 @@ def repo_folder(repo_id: str, store: Path) -> Path:
     return store / f"models--{organisation}--{name}"
 
 
-def require_branch_name(branch: str) -> None:
-    """
+def require_branch(repo_id: str, branch: str, store: Path) -> Path:
+    """The folder of a repository to whose ``branch`` something is to be added.
+
     Raises:
-        CheckpointError: ``branch`` has characters that a file name may not have everywhere.
+        CheckpointError: one of the names has characters that a file name may not have everywhere.
     """
     if not _is_name(branch):
         raise CheckpointError(f"{branch!r} is not a branch name: use letters, digits, '.', '_' and single '-'.")
+    return repo_folder(repo_id, store)
 
 
 def require_revision(repo_id: str, revision: str) -> None:

@@ -64,6 +64,15 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     raise AssertionError("the server did not answer")
 
 
+def open_pane(page: Page, name: str) -> None:
+    """Press the tab ``name``, which a narrow window may have put into a menu."""
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.locator(".overflow-menu > button").click()
+        tab = page.locator(".overflow-dropdown").get_by_text(name)
+    tab.click()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Iterator[Server]:
     """A server whose model ``test/tiny`` writes nonsense, for long enough to be stopped, on two branches."""

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.ui.infill import MARK
 from santacoder import checkpoints
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, open_pane
 from tests.conftest import random_model
 
 FINISHED = re.compile(r"seed \d+")
@@ -282,8 +282,8 @@ def test_no_pane_is_wider_than_the_window(chromium: Browser, server: Server, wid
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
-    for name in ("Complete", "Fill in the middle"):
-        page.get_by_role("tab", name=name).click()
+    for name in ("Complete", "Fill in the middle", "Train"):
+        open_pane(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
 

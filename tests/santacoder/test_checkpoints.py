@@ -208,7 +208,7 @@ def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokeniz
 
 def test_the_commit_file_is_plain_json(published: Path) -> None:
     commit = json.loads((checkpoints.resolve("test/tiny", store=published) / "commit.json").read_text())
-    assert set(commit) == {"branch", "parent", "step", "tokens", "validation_loss", "date"}
+    assert set(commit) == {"branch", "parent", "step", "tokens", "validation_loss", "date", "metrics"}
 
 
 def test_files_are_added_as_a_commit_behind_the_newest(published: Path, tmp_path: Path) -> None:

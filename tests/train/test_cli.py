@@ -10,6 +10,8 @@ import pytest
 from santacoder import checkpoints
 from tests.conftest import REPOSITORY
 from train.__main__ import main
+from train.arguments import build_parser, new_config
+from train.run_folder import RunFolder
 
 SMALL = "--n-layer 1 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 2 --vocab-size 300 --steps 5".split()
 
@@ -35,18 +37,45 @@ def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> 
     assert checkpoints.branches("mine/coder", store=tmp_path / "store").keys() == {"main"}
 
 
+def test_every_saved_state_can_be_a_commit(tmp_path: Path, packed: Path) -> None:
+    where = ["--output", str(tmp_path / "run"), "--publish", "mine/coder", "--store", str(tmp_path / "store")]
+    assert main(["--data", str(packed), *where, *SMALL, "--publish-saves", "--save-every", "2"]) == 0
+    commits = checkpoints.log("mine/coder", store=tmp_path / "store")
+    assert [commit.step for commit in commits] == [5, 4, 2]
+    assert all(commit.metrics["validation_loss"] == commit.validation_loss for commit in commits)
+    snapshot = checkpoints.resolve("mine/coder", store=tmp_path / "store")
+    assert "<svg" in (snapshot / "loss.svg").read_text() and "bits per byte" in (snapshot / "README.md").read_text()
+
+
+def test_a_variant_sets_attention_and_objective(tmp_path: Path, packed: Path) -> None:
+    for variant, multi_query, fim_rate in (("mha", False, 0.5), ("no-fim", True, 0.0), ("final", True, 0.5)):
+        output = tmp_path / variant
+        assert main(["--data", str(packed), "--output", str(output), *SMALL, "--variant", variant]) == 0
+        config = RunFolder(output).config()
+        assert (config.multi_query, config.fim_rate) == (multi_query, fim_rate)
+
+
+def test_the_paper_s_recipe() -> None:
+    args = build_parser("").parse_args(["--size", "1b", "--output", "run"])
+    config = new_config(args)
+    assert (config.tokens_per_step, config.steps, config.learning_rate) == (192 * 2048, 300_000, 2e-4)
+    shape = config.model_config(49_157)
+    assert (shape.n_layer, shape.n_embd, shape.n_head, shape.vocab_size) == (24, 2048, 16, 49_216)
+
+
 def test_metrics_are_json_lines(tmp_path: Path, packed: Path) -> None:
     assert main(["--data", str(packed), "--output", str(tmp_path), *SMALL, "--validate-every", "2"]) == 0
     records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert {"step", "loss", "learning_rate", "gradient_norm", "tokens_per_second"} == set(records[0])
-    assert [record["step"] for record in records if "validation_loss" in record] == [1, 3]
+    values = {"step", "loss", "learning_rate", "gradient_norm", "seconds", "tokens_per_second", "waiting_for_data"}
+    assert values == set(records[0])
+    validations = [record for record in records if "validation_loss" in record]
+    assert [record["step"] for record in validations] == [1, 3, 4]
+    assert {"step", "validation_loss", "bits_per_byte", "fim_exact_match"} == set(validations[0])
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The sentence ``main`` leaves with."""
-    with pytest.raises(SystemExit) as exit_:
-        main(list(arguments))
-    assert exit_.value.code == 2
+    assert main(list(arguments)) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "Traceback" not in error
     return error

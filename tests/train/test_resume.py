@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.checkpoint as dcp
 
 from tests.conftest import REPOSITORY
 from tests.train.conftest import TINY
 from train.data.pack import load_packed
 from train.loop import train
+from train.saved_states import newest_state
 
 FLAGS = (
     "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 60 --precision fp32 "
@@ -27,6 +30,16 @@ FLAGS = (
 def losses(output: Path) -> list[tuple[int, float | None, float | None]]:
     records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     return [(record["step"], record.get("loss"), record.get("validation_loss")) for record in records]
+
+
+def saved(output: Path) -> dict[str, torch.Tensor]:
+    """All tensors of the newest state."""
+    state = newest_state(output / "states")
+    assert state is not None
+    metadata = dcp.FileSystemReader(state).read_metadata().state_dict_metadata
+    tensors = {name: torch.empty(entry.size, dtype=entry.properties.dtype) for name, entry in metadata.items()}
+    dcp.load(tensors, checkpoint_id=state, no_dist=True)
+    return tensors
 
 
 def command(packed: Path, output: Path, *flags: str) -> list[str]:
@@ -48,14 +61,15 @@ def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimize
     resume = command(packed, broken, "--resume")
     subprocess.run(resume, cwd=REPOSITORY, check=True, capture_output=True)
     assert losses(broken) == losses(unbroken)
-    one, other = (torch.load(folder / "state.pt", weights_only=True)["model"] for folder in (unbroken, broken))
+    one, other = (saved(folder) for folder in (unbroken, broken))
+    assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk: both fail the write with an OSError."""
     train(TINY, load_packed(packed), tmp_path / "run")
-    before = (tmp_path / "run" / "state.pt").read_bytes()
+    before = saved(tmp_path / "run")
     config = tmp_path / "run" / "config.json"
     config.write_text(config.read_text().replace('"steps": 12', '"steps": 40'))
     limited = (
@@ -70,8 +84,35 @@ def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Pa
     assert result.returncode == 1
     assert "Stopped, because writing failed" in result.stderr and "--resume" in result.stderr
     assert "Traceback" not in result.stderr
-    assert (tmp_path / "run" / "state.pt").read_bytes() == before
-    assert not list((tmp_path / "run").glob(".*incomplete"))
+    after = saved(tmp_path / "run")
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert not list((tmp_path / "run").rglob("*incomplete"))
+
+
+def test_a_damaged_state_is_passed_over(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(TINY, load_packed(packed), tmp_path / "run")
+    unbroken = losses(tmp_path / "run")
+    newest = newest_state(tmp_path / "run" / "states")
+    assert newest is not None
+    (weights,) = newest.glob("*.distcp")
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    train(TINY, load_packed(packed), tmp_path / "run")
+    assert f"{newest} is damaged" in capsys.readouterr().err
+    assert losses(tmp_path / "run") == unbroken
+    for state in (tmp_path / "run" / "states").iterdir():
+        (state / ".metadata").write_bytes(b"")
+    with pytest.raises(ValueError, match="None of the states"):
+        train(TINY, load_packed(packed), tmp_path / "run")
+
+
+def test_fp16_goes_on_with_its_scale(packed: Path, tmp_path: Path) -> None:
+    config = TINY.__class__(**{**vars(TINY), "precision": "fp16", "keep": 9})
+    for name in ("unbroken", "broken"):
+        train(config, load_packed(packed), tmp_path / name)
+    for step in (9, 12):
+        shutil.rmtree(tmp_path / "broken" / "states" / f"step-{step:08d}")
+    train(config, load_packed(packed), tmp_path / "broken")
+    assert losses(tmp_path / "broken") == losses(tmp_path / "unbroken")
 
 
 def test_training_learns(packed: Path, tmp_path: Path) -> None:

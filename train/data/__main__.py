@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):
         args.download = [DEFAULT_MANIFEST]
     try:
-        pack_sources(args, args.out, args.work, _executor(args.executor))
+        pack_sources(args, args.out, work=args.work, executor=_executor(args.executor))
     except ValueError as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:

@@ -56,9 +56,8 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--variant",
-        default="fim",
         choices=["main", *EXPERIMENTS],
-        help="whose filters to apply (default: %(default)s, the base filters)",
+        help="a published branch: its filters and, in training, its attention and objective (default: base filters)",
     )
     group.add_argument(
         "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: %(default)s)"
@@ -67,21 +66,30 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def pack_sources(
-    args: argparse.Namespace, output: Path, work: Path | None = None, executor: Executor | None = None
+    args: argparse.Namespace,
+    output: Path,
+    *,
+    work: Path | None = None,
+    executor: Executor | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> None:
     """Download, filter, split and pack the sources that ``args`` name, and write a report.
+
+    ``tokenizer`` serves where ``args`` name none; without one, it is trained on them.
 
     Raises:
         ValueError: none was named, one cannot be used, or too little is left of them.
         OSError: the disk is full.
     """
-    tokenizer = Tokenizer.load(args.tokenizer) if args.tokenizer else None
+    if args.tokenizer:
+        tokenizer = Tokenizer.load(args.tokenizer)
     opt_out = _names(args.opt_out) if args.opt_out else frozenset()
     found, missing = _sources(args)
     pipeline = Pipeline(found, work or output / "work", executor or LocalExecutor(), opt_out)
-    steps = pipeline.run(variant(args.variant))
+    name = args.variant or "fim"
+    steps = pipeline.run(variant(name))
     pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer)
-    write_report(output, args.variant, steps, missing)
+    write_report(output, name, steps, missing)
 
 
 def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Removed]]:

@@ -30,7 +30,10 @@ class Source:
 
 def folder(root: Path) -> list[Source]:
     """A folder the user names. Each of its sub-folders is a package, and so is each file beside them; inside a git
-    checkout the version is the commit."""
+    checkout the version is the commit.
+
+    A folder with nothing but one sub-folder counts as that one, so that two files are never all of one package.
+    """
     return [_files_below(root, "user", root.resolve().name)]
 
 
@@ -87,9 +90,10 @@ def _files_below(root: Path, licence: str, prefix: str) -> Source:
 
 def _read_folder(root: Path, paths: list[Path], licence: str, prefix: str) -> Iterator[SourceFile | Removed]:
     commits: dict[Path, str] = {}
+    common = Path(os.path.commonpath([path.parent for path in paths])) if paths else root
     for path in paths:
-        first = path.relative_to(root).parts[0]
-        base = root / first if (root / first).is_dir() else root
+        first = path.relative_to(common).parts[0]
+        base = common / first if (common / first).is_dir() else common
         if base not in commits:
             commits[base] = _commit(base)
         yield _read(path, root, package=f"{prefix}/{first}", version=commits[base], licence=licence)

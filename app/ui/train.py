@@ -1,0 +1,187 @@
+"""The pane that trains: what to learn from, how it goes, where the result is."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from app.training import Job, JobRequest, Jobs
+from app.ui.revision_menus import filled_menus
+from santacoder.experiments import EXPERIMENTS
+from train.presets import SIZES
+
+_SCRATCH, _TUNE = "A model from scratch", "The model chosen above, tuned"
+_SECONDS_BETWEEN_UPDATES = 2
+_MAX_POINTS = 400
+_CURVES = {
+    "loss": "Loss on the training files, nats per token",
+    "validation_loss": "Loss on the held-out files, nats per token",
+    "learning_rate": "Learning rate",
+}
+
+
+def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path) -> None:
+    """Fill the surrounding ``tab``."""
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=280):
+            form = _form()
+            start = gr.Button("Start training", variant="primary", elem_id="train-start")
+            refusal = gr.HTML(elem_id="train-refusal")
+        with gr.Column(min_width=280):
+            job = gr.Dropdown([], label="Jobs", elem_id="train-job", info="Newest first.")
+            status = gr.HTML('<p class="status">Nothing has been trained yet.</p>', elem_id="train-status")
+            with gr.Row(elem_classes="buttons"):
+                stop = gr.Button("Stop", elem_id="train-stop", interactive=False, min_width=90)
+                resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=90)
+                use = gr.Button("Use it", elem_id="train-use", interactive=False, min_width=90)
+            plots = [_plot(title, f"train-{name}") for name, title in _CURVES.items()]
+            sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
+    published = gr.State("")
+    timer = gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False)
+    shown = [job, status, stop, resume, use, *plots, sample]
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def look(name: str | None) -> tuple[Any, ...]:
+        return _look(jobs, name)
+
+    def begin(*values: Any) -> tuple[Any, ...]:
+        try:
+            name = jobs.start(_request(*values))
+        except (ValueError, OSError) as error:
+            return (f'<p class="status error" role="alert">{html.escape(str(error))}</p>', *[gr.skip()] * len(shown))
+        return ("", *look(name))
+
+    def follow(name: str | None, seen: str, repo_id: str, branch: str) -> tuple[Any, ...]:
+        """All that is shown, and the menus once something new has been published."""
+        newest = max((job.name for job in jobs.all() if job.commit), default="")
+        menus = filled_menus(store, repo_id, branch) if newest != seen else [gr.skip()] * 3
+        return (*look(name), newest, *menus)
+
+    def use_it(name: str) -> list[gr.Dropdown]:
+        chosen = jobs.job(name)
+        return filled_menus(store, chosen.repo_id, chosen.branch)
+
+    start.click(begin, [*form, *revision], [refusal, *shown], **quiet)
+    timer.tick(follow, [job, published, *revision[:2]], [*shown, published, *revision], **quiet)
+    tab.select(lambda name: (gr.Timer(active=True), *look(name)), job, [timer, *shown], **quiet)
+    job.input(look, job, shown, **quiet)
+    stop.click(jobs.stop, job, None, **quiet).then(look, job, shown, **quiet)
+    resume.click(jobs.resume, job, None, **quiet).then(look, job, shown, **quiet)
+    use.click(use_it, job, revision, **quiet)
+
+
+def _form() -> list[gr.components.Component]:
+    """The controls, in whose order :func:`_request` takes their values."""
+    start = gr.Radio([_TUNE, _SCRATCH], value=_TUNE, label="What to train", elem_id="train-start-from")
+    with gr.Row(visible=False) as scratch:
+        size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
+        variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
+    start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
+    folder = gr.Textbox(label="Folder", info="On the machine that runs this page.", elem_id="train-folder")
+    archive = gr.File(
+        label="or an archive of source code (zip or tar)",
+        file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"],
+        elem_id="train-archive",
+        height=150,
+    )
+    packages = gr.Textbox(
+        label="or Python packages", info="name==version, one a line.", lines=2, elem_id="train-packages"
+    )
+    steps = gr.Number(200, label="Steps", precision=0, minimum=1, elem_id="train-steps")
+    with gr.Row():
+        repo_id = gr.Textbox("mine/coder", label="Publish to model", elem_id="train-repo", min_width=140)
+        branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
+    return [start, size, variant, folder, archive, packages, steps, repo_id, branch]
+
+
+def _request(
+    start: str,
+    size: str,
+    variant: str,
+    folder: str,
+    archive: str | None,
+    packages: str,
+    steps: float | None,
+    repo_id: str,
+    branch: str,
+    base_repo: str,
+    base_branch: str,
+    base_commit: str,
+) -> JobRequest:
+    """
+    Raises:
+        ValueError: what the controls ask for cannot be done; the message is a sentence for the user.
+    """
+    return JobRequest(
+        repo_id=repo_id.strip(),
+        branch=branch.strip(),
+        steps=int(steps or 0),
+        base=f"{base_repo}@{base_commit or base_branch}" if start == _TUNE else "",
+        size=size,
+        variant=variant,
+        folder=folder.strip(),
+        archive=archive or "",
+        packages=packages,
+    )
+
+
+def _plot(title: str, elem_id: str) -> gr.LinePlot:
+    return gr.LinePlot(x="step", y="value", title=title, height=170, elem_id=elem_id, y_title=" ")
+
+
+def _look(jobs: Jobs, name: str | None) -> tuple[Any, ...]:
+    """The menu of jobs, and everything about the one chosen; about the newest where none is."""
+    known = jobs.all()
+    if not known:
+        return tuple([gr.skip()] * (6 + len(_CURVES)))
+    job = next((job for job in known if job.name == name), known[0])
+    records = jobs.metrics(job.name)
+    return (
+        gr.Dropdown(choices=[(_summary(each), each.name) for each in known], value=job.name),
+        _status(job, records),
+        gr.Button(interactive=job.state == "running"),
+        gr.Button(interactive=job.can_resume),
+        gr.Button(interactive=bool(job.commit)),
+        *(_curve(records, name) for name in _CURVES),
+        jobs.latest_sample(job.name),
+    )
+
+
+def _summary(job: Job) -> str:
+    return f"{job.name} · {job.repo_id}@{job.branch} · {job.state}"
+
+
+def _status(job: Job, records: list[dict[str, float]]) -> str:
+    """How far the job is and when it will be done, or how it ended."""
+    if job.state != "running":
+        style = "status error" if job.state == "failed" else "status"
+        return f'<p class="{style}">{html.escape(job.message)}</p>'
+    steps = [record for record in records if "loss" in record]
+    if not steps:
+        return '<p class="status">Reading and packing the source files …</p>'
+    latest, recent = steps[-1], steps[-20:]
+    done = int(latest["step"]) + 1
+    left = (job.steps - done) * sum(record["seconds"] for record in recent) / len(recent)
+    parts = [
+        f"step {done:,} of {job.steps:,}",
+        f"loss {latest['loss']:.3f}",
+        f"{sum(record['tokens_per_second'] for record in recent) / len(recent):,.0f} tokens/s",
+        f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left",
+    ]
+    for name, label in (("bits_per_byte", "bits per byte"), ("fim_exact_match", "lines filled in")):
+        values = [record[name] for record in records if name in record]
+        if values:
+            parts.append(f"{values[-1]:.3f} {label}")
+    return f'<p class="status">{" · ".join(parts)}</p>'
+
+
+def _curve(records: list[dict[str, float]], name: str) -> pd.DataFrame:
+    """Columns ``step`` and ``value``, thinned to what can be seen."""
+    points = [(record["step"] + 1, record[name]) for record in records if name in record]
+    points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+    # of an empty table Gradio has to be told that these are numbers
+    return pd.DataFrame(points, columns=["step", "value"]).astype({"step": "int64", "value": "float64"})

@@ -1,0 +1,80 @@
+"""Jobs that train: started, watched, stopped, resumed, published, all as processes of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.models import Models
+from app.settings import Settings
+from app.training import Job, JobRequest, Jobs
+from app.ui.playground import build_playground
+from santacoder import checkpoints
+from tests.conftest import REPOSITORY
+
+SOURCE = str(REPOSITORY / "santacoder")
+
+
+def wait_until(jobs: Jobs, name: str, holds: Callable[[Job], bool]) -> Job:
+    for _ in range(1200):
+        job = jobs.job(name)
+        if holds(job):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"{jobs.job(name)}\n{(jobs._runs / name / 'log.txt').read_text()[-2000:]}")
+
+
+def test_a_job_outlives_the_server_is_stopped_resumed_and_published(store: Path, tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path / "runs", store)
+    name = jobs.start(JobRequest("mine/coder", "main", steps=60, base="test/tiny@other", folder=SOURCE))
+    wait_until(jobs, name, lambda job: len(jobs.metrics(name)) > 3)
+    later = Jobs(tmp_path / "runs", store)  # a server that was started again
+    assert later.job(name).state == "running"
+    later.stop(name)
+    stopped = wait_until(later, name, lambda job: job.state != "running")
+    assert stopped.state == "stopped" and "Stopped after" in stopped.message and stopped.can_resume
+    later.resume(name)
+    finished = wait_until(later, name, lambda job: job.state == "finished")
+    assert "Published mine/coder@main" in finished.message
+    assert checkpoints.branches("mine/coder", store=store) == {"main": finished.commit}
+    (commit,) = checkpoints.log("mine/coder", store=store)
+    assert commit.metrics["bits_per_byte"] > 0 and commit.step == 60
+    assert later.latest_sample(name).startswith("# step 60\n")
+    assert [job.name for job in later.all()] == [name]
+
+
+def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    jobs = Jobs(tmp_path / "runs", store)
+    name = jobs.start(JobRequest("mine/coder", "main", steps=5, folder=str(tmp_path / "empty")))
+    job = wait_until(jobs, name, lambda job: job.state == "failed")
+    assert "Found 0 usable source file(s)" in job.message
+
+
+@pytest.mark.parametrize(
+    "changes,sentence",
+    [
+        ({"folder": ""}, "Say what to learn from"),
+        ({"folder": "/no/such/folder"}, "is not a folder on the machine"),
+        ({"steps": 0}, "Steps must be at least 1"),
+        ({"repo_id": "nameless"}, "is not a model name"),
+        ({"branch": "a b"}, "is not a branch name"),
+    ],
+)
+def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object], sentence: str) -> None:
+    request = {"repo_id": "mine/coder", "branch": "main", "steps": 5, "folder": SOURCE}
+    with pytest.raises(ValueError, match=sentence):
+        JobRequest(**{**request, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "host,allow,allowed",
+    [("127.0.0.1", False, True), ("localhost", False, True), ("0.0.0.0", False, False), ("0.0.0.0", True, True)],
+)
+def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
+    settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
+    page = build_playground(settings, Models(settings))
+    assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed

@@ -1,0 +1,81 @@
+"""Tuning the embedded model on a folder, in the page, until it uses that folder's names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from santacoder import checkpoints
+from tests.app.harbour import write_harbour
+from tests.browser.conftest import Server, open_pane, start_server
+from tests.browser.test_playground import read, run, set_parameter, write
+
+STEPS = 24
+PROMPT = """from harbour.tidebook import Tidebook, TidebookError
+
+
+def moor_all(tidebook, names):
+    return [tidebook."""
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Server]:
+    """A server with the embedded model and a store and jobs of its own."""
+    embedded = checkpoints.resolve("santacoder/nano").parents[1]
+    shutil.copytree(embedded, tmp_path / "store" / embedded.name)
+    process, url = start_server("--store", str(tmp_path / "store"), "--runs", str(tmp_path / "runs"))
+    yield Server(url, tmp_path / "store")
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def continued(page: Page) -> str:
+    page.get_by_role("tab", name="Complete").click()
+    set_parameter(page, "Temperature", "0")
+    set_parameter(page, "number input for New tokens", "12")
+    write(page, "complete", PROMPT)
+    run(page, "complete")
+    return read(page, "complete")
+
+
+def open_train(page: Page) -> None:
+    open_pane(page, "Train")
+    expect(page.locator("#train-start")).to_be_visible()
+
+
+def test_a_tuned_model_uses_names_the_base_did_not_know(
+    chromium: Browser, workshop: Server, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Leaves screenshots in ``test-results`` for whoever wants to look."""
+    pictures = Path(str(request.config.rootpath)) / "test-results"
+    write_harbour(tmp_path / "code")
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(workshop.url)
+    page.wait_for_selector("#complete-run")
+    assert "moor_vessel" not in continued(page)
+    open_train(page)
+    page.locator("#train-start").click()
+    expect(page.locator("#train-refusal")).to_contain_text("Say what to learn from")
+    page.get_by_label("Folder").fill(str(tmp_path / "code"))
+    page.locator("#train-steps input").fill(str(STEPS))
+    page.locator("#train-start").click()
+    expect(page.locator("#train-status")).to_contain_text(re.compile(rf"step \d+ of {STEPS} .* left"), timeout=120_000)
+    page.reload()  # the job is none of the page's affair
+    page.wait_for_selector("#complete-run")
+    open_train(page)
+    expect(page.locator("#train-status")).to_contain_text("tokens/s", timeout=60_000)
+    page.screenshot(path=pictures / "train-running.png")
+    expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=240_000)
+    expect(page.locator("#train-sample")).to_contain_text(f"# step {STEPS}")
+    page.wait_for_timeout(1000)  # the buttons fade
+    page.screenshot(path=pictures / "train-light.png")
+    page.locator("#train-use").click()
+    expect(page.locator("#model input")).to_have_value("mine/coder")
+    assert "moor_vessel" in continued(page)
+    page.screenshot(path=pictures / "train-tuned.png")
+    page.close()

@@ -1,0 +1,185 @@
+"""What can go wrong with a run, the sentence it leaves, and that nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import REPOSITORY
+from tests.train.conftest import TINY
+from tests.train.test_cli import SMALL, failing
+from train.__main__ import main
+from train.config import TrainConfig
+from train.corpus import download, unpack
+from train.data.pack import load_packed
+from train.loop import ALONE, TrainingFailed, train
+from train.memory import memory_needed, require_memory
+from train.presets import SIZES
+from train.run_folder import RunFolder
+from train.saved_states import newest_state
+
+
+def test_a_loss_that_is_no_number_names_step_batch_and_last_good_state(packed: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, optimizer="adamw", learning_rate=1e38, warmup_fraction=1.0, steps=1000)
+    with pytest.raises(TrainingFailed) as failure:
+        train(config, load_packed(packed), tmp_path)
+    message = str(failure.value)
+    assert "is not a number at step" in message and "in the batch of windows" in message
+    assert "The last good state is" in message or "No state was saved before" in message
+
+
+def test_the_outcome_of_a_failed_run_is_kept(packed: Path, tmp_path: Path) -> None:
+    flags = [*SMALL, "--optimizer", "adamw", "--learning-rate", "1e38", "--steps", "50"]
+    assert main(["--data", str(packed), "--output", str(tmp_path / "run"), *flags]) == 1
+    outcome = RunFolder(tmp_path / "run").outcome()
+    assert outcome is not None and outcome.state == "failed" and "not a number" in outcome.message
+
+
+def test_two_jobs_on_one_output(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder(tmp_path / "run")
+    with run.held():
+        sentence = failing(capsys, "--data", str(packed), "--output", str(run.path), *SMALL)
+    assert "Another process is training in" in sentence and "choose another --output" in sentence
+    assert main(["--data", str(packed), "--output", str(run.path), *SMALL]) == 0
+
+
+def test_a_run_goes_on_with_its_own_settings_only(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(packed), "--output", str(tmp_path / "run")]
+    assert main([*arguments, *SMALL]) == 0
+    before = (tmp_path / "run" / "config.json").read_text()
+    sentence = failing(capsys, *arguments, "--resume", "--learning-rate", "0.5")
+    assert "was started with learning_rate 0.004 and cannot go on with 0.5" in sentence
+    assert "was started with n_layer 1" in failing(capsys, *arguments, "--resume", "--size", "base")
+    assert "began from scratch and cannot go on from a/b" in failing(capsys, *arguments, "--resume", "--from", "a/b")
+    assert (tmp_path / "run" / "config.json").read_text() == before
+    assert main([*arguments, "--resume", "--micro-batch-size", "1", "--save-every", "2"]) == 0
+
+
+def test_only_the_newest_states_are_kept(packed: Path, tmp_path: Path) -> None:
+    train(dataclasses.replace(TINY, keep=2), load_packed(packed), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "states").iterdir()) == ["step-00000009", "step-00000012"]
+
+
+def test_the_folder_of_a_run_tells_how_to_repeat_it(packed: Path, tmp_path: Path) -> None:
+    assert main(["--data", str(packed), "--output", str(tmp_path / "run"), *SMALL]) == 0
+    run = tmp_path / "run"
+    environment = json.loads((run / "environment.json").read_text())
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert environment["git_commit"] == head.stdout.strip()
+    assert environment["packages"]["torch"] == torch.__version__
+    assert RunFolder(run).config() == TrainConfig(**json.loads((run / "config.json").read_text()))
+    assert list((run / "tensorboard").iterdir()) and (run / "data").resolve() == packed
+    assert json.loads((run / "outcome.json").read_text())["state"] == "finished"
+
+
+def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None:
+    flags = [*SMALL[:-1], "2000", "--save-every", "5000", "--validate-every", "5000", "--loader-workers", "0"]
+    command = [sys.executable, "-m", "train", "--data", str(packed), "--output", str(tmp_path / "run"), *flags]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not metrics.exists() or metrics.read_text().count("\n") < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "Stopped after" in errors and "go on with: python -m train" in errors
+    assert newest_state(tmp_path / "run" / "states") is not None
+    outcome = RunFolder(tmp_path / "run").outcome()
+    assert outcome is not None and outcome.state == "stopped"
+
+
+def test_too_little_memory_is_a_sentence_with_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(**SIZES["base"])
+    shape = config.model_config(16_384)
+    free = memory_needed(shape, dataclasses.replace(config, micro_batch_size=16), ALONE)
+    monkeypatch.setattr("train.memory.free_memory", lambda world: free)
+    with pytest.raises(ValueError, match="--micro-batch-size 16 would fit"):
+        require_memory(shape, config, ALONE)
+    monkeypatch.setattr("train.memory.free_memory", lambda world: 1.5e9)
+    with pytest.raises(ValueError, match="GB are free: --size mini --micro-batch-size 1 would fit"):
+        require_memory(shape, config, ALONE)
+
+
+def test_an_odd_name_to_publish_to_is_said_before_the_training(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", str(packed), "--output", str(tmp_path / "run"), *SMALL]
+    assert "'no name' is not a model name" in failing(capsys, *arguments, "--publish", "no name")
+    assert "'a/b' is not a branch name" in failing(capsys, *arguments, "--publish", "mine/x", "--branch", "a/b")
+    assert not (tmp_path / "run").exists()
+
+
+def zipped(path: Path, *names: str, text: str = "x = 1\n") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, text)
+    return path
+
+
+def tarred(path: Path, *names: str, text: str = "x = 1\n") -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+        link = tarfile.TarInfo("link.py")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return path
+
+
+@pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
+def test_source_files_come_out_of_an_archive(make: object, name: str, tmp_path: Path) -> None:
+    archive = make(tmp_path / name, "one/a.py", "two/b.js", "two/photo.png")  # type: ignore[operator]
+    unpack(archive, tmp_path / "out")
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert found == ["one/a.py", "two/b.js"]
+
+
+@pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
+@pytest.mark.parametrize("path", ["../escaped.py", "/tmp/escaped.py", "a/../../escaped.py"])
+def test_paths_that_lead_elsewhere_are_refused(make: object, name: str, path: str, tmp_path: Path) -> None:
+    archive = make(tmp_path / name, path)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="which leads out of it"):
+        unpack(archive, tmp_path / "out")
+    assert not list(tmp_path.rglob("escaped.py"))
+
+
+@pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
+def test_an_archive_bomb_is_refused(make: object, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.corpus.MAX_UNPACKED_BYTES", 1_000_000)
+    archive = make(tmp_path / name, *(f"{n}.txt" for n in range(3)), text="0" * 500_000)  # type: ignore[operator]
+    assert archive.stat().st_size < 10_000
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "code.zip").write_bytes(b"PK\3\4 but broken")
+    arguments = ["--archive", str(tmp_path / "code.zip"), "--output", str(tmp_path / "run"), *SMALL]
+    assert "code.zip cannot be unpacked" in failing(capsys, *arguments)
+    absent = ["--archive", str(tmp_path / "absent.zip"), "--output", str(tmp_path / "run"), *SMALL]
+    assert "There is no archive" in failing(capsys, *absent)
+    zipped(tmp_path / "text.zip", "a.txt", "b.md")
+    other = ["--archive", str(tmp_path / "text.zip"), "--output", str(tmp_path / "run"), *SMALL]
+    assert "Found 0 usable source file(s)" in failing(capsys, *other)
+
+
+@pytest.mark.parametrize("line", ["--index-url x", "-e .", "requests", "requests>=2", "git+ssh://a/b", "a==1 --hash x"])
+def test_only_pinned_packages_are_downloaded(line: str, tmp_path: Path) -> None:
+    (tmp_path / "packages.txt").write_text(f"# one\n{line}\n")
+    with pytest.raises(ValueError, match="is no pinned package: write one name==version a line"):
+        download(tmp_path / "packages.txt", tmp_path / "out")

@@ -1,0 +1,91 @@
+"""Two gloo processes compute what one process computes, through a kill, and states move between world sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import REPOSITORY
+from train.__main__ import main
+from train.distributed import World
+from train.saved_states import newest_state
+
+FLAGS = (
+    "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 40 --precision fp32 "
+    "--optimizer adamw --validate-every 15 --validation-batches 3 --save-every 10 --keep 9 --fim-questions 2 "
+    "--loader-workers 0 --dropout 0"
+).split()
+RTOL = 5e-6  # a few roundings of fp32, after 40 steps
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def losses(output: Path) -> list[float]:
+    records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [record.get("loss", record.get("validation_loss")) for record in records]
+
+
+@pytest.fixture(scope="module")
+def alone(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process."""
+    output = tmp_path_factory.mktemp("alone") / "run"
+    assert main(["--data", str(packed), "--output", str(output), *FLAGS]) == 0
+    return output
+
+
+def start(packed: Path, output: Path, *flags: str, restarts: int = 0) -> subprocess.Popen[str]:
+    launcher = [*TORCHRUN, "--max-restarts", str(restarts), "-m", "train"]
+    command = [*launcher, "--data", str(packed), "--output", str(output), *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_ddp_goes_on_after_a_rank_was_killed(packed: Path, alone: Path, tmp_path: Path) -> None:
+    process = start(packed, tmp_path / "run", *FLAGS, "--micro-batch-size", "1", restarts=1)
+    while newest_state(tmp_path / "run" / "states") is None:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.environ().get("RANK") == "1":
+            child.kill()
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+
+
+def test_fsdp_computes_the_same_and_one_process_goes_on_with_its_state(
+    packed: Path, alone: Path, tmp_path: Path
+) -> None:
+    process = start(packed, tmp_path / "run", *FLAGS, "--parallel", "fsdp", "--activation-checkpointing")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+    for step in (30, 40):
+        shutil.rmtree(tmp_path / "run" / "states" / f"step-{step:08d}")
+    assert main(["--output", str(tmp_path / "run"), "--resume", "--parallel", "ddp"]) == 0
+    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+
+
+@pytest.mark.heavy
+def test_two_processes_go_on_with_the_state_of_one(packed: Path, alone: Path, tmp_path: Path) -> None:
+    shutil.copytree(alone, tmp_path / "run", symlinks=True)
+    for step in (20, 30, 40):
+        shutil.rmtree(tmp_path / "run" / "states" / f"step-{step:08d}")
+    process = start(packed, tmp_path / "run", "--resume", "--parallel", "fsdp")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+
+
+def test_a_batch_has_to_be_divisible() -> None:
+    world = World(rank=1, size=2, device=None)  # type: ignore[arg-type]
+    assert world.rows(6) == range(3, 6)
+    with pytest.raises(ValueError, match="batch_size 7 is not a multiple of the 2 processes"):
+        world.rows(7)

@@ -1,0 +1,114 @@
+"""Training that begins with a published revision, of either dialect, with all of its weights or a low-rank update."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import REPOSITORY, random_model
+from tests.santacoder import dialects
+from tests.train.conftest import TINY, pack_own_code
+from tests.train.test_cli import failing
+from train.__main__ import main
+from train.data.pack import load_packed
+from train.loop import ALONE, train
+from train.lora import add_updates
+from train.plain_model import plain_model
+from train.saved_states import newest_state
+from train.starting_point import resolve_base, starting_model
+
+QUICK = "--steps 4 --sequence-length 32 --batch-size 2 --precision fp32 --loader-workers 0 --fim-questions 2".split()
+
+
+@pytest.fixture(scope="module")
+def tuning_data(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own code, packed with the tokenizer of the shared store's models."""
+    return pack_own_code(tmp_path_factory.mktemp("tuning"), tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize("flags", [[], ["--lora-rank", "4"]])
+def test_a_revision_is_tuned_published_and_used(store: Path, tmp_path: Path, flags: list[str]) -> None:
+    source = ["--from", "test/tiny@other", "--folder", str(REPOSITORY / "santacoder")]
+    where = ["--output", str(tmp_path / "run"), "--store", str(store), "--publish", "test/tuned"]
+    assert main([*source, *where, "--branch", "lora" if flags else "all", *QUICK, *flags]) == 0
+    before, own = checkpoints.load("test/tiny", "other", store=store)
+    after, tokenizer = checkpoints.load("test/tuned", "lora" if flags else "all", store=store)
+    assert tokenizer.encode("import os") == own.encode("import os")
+    assert after.config == before.config
+    changed = {
+        name
+        for name, weight in after.state_dict().items()
+        if not torch.equal(weight, before.state_dict()[name].bfloat16().float())
+    }
+    assert "transformer.h.0.mlp.c_fc.weight" in changed
+    assert ("transformer.wte.weight" in changed) == (not flags)
+
+
+@pytest.mark.parametrize("multi_query", [True, False])
+def test_the_remote_code_dialect_can_be_tuned(
+    tokenizer: Tokenizer, tuning_data: Path, tmp_path: Path, multi_query: bool
+) -> None:
+    _, document, weights = dialects.santacoder_remote_code(tokenizer.vocab_size, multi_query=multi_query)
+    folder = tmp_path / "store" / "models--big--code" / "snapshots" / ("a" * 40)
+    dialects.write(folder, document, weights, tokenizer)
+    refs = folder.parents[1] / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("a" * 40)
+    base, shape = resolve_base("big/code", tmp_path / "store")
+    settings = dataclasses.replace(TINY, base=base, sequence_length=min(32, shape.n_positions), optimizer="adamw")
+    trained = train(settings, load_packed(tuning_data), tmp_path / "run", store=tmp_path / "store")
+    assert trained.model is not None and trained.model.config.multi_query == multi_query
+
+
+def test_a_low_rank_update_begins_as_nothing_and_merges_exactly() -> None:
+    model = random_model()
+    input_ids = torch.randint(500, (2, 20))
+    plain = model(input_ids)
+    add_updates(model, 4)
+    torch.testing.assert_close(model(input_ids), plain)
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad == name.endswith((".0.a", ".0.b"))
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter.data, std=0.1)
+    merged = plain_model(model, ALONE)
+    assert merged is not None and not any("parametrizations" in name for name, _ in merged.named_parameters())
+    assert not torch.allclose(merged(input_ids), plain)
+    torch.testing.assert_close(merged(input_ids), model(input_ids))
+
+
+def test_a_tuning_run_is_resumed_exactly(store: Path, tuning_data: Path, tmp_path: Path) -> None:
+    flags = ["--from", "test/tiny", "--data", str(tuning_data), "--store", str(store), "--lora-rank", "2", *QUICK]
+    metrics = []
+    for output in (tmp_path / "one", tmp_path / "two"):
+        assert main([*flags, "--output", str(output), "--save-every", "2", "--keep", "9"]) == 0
+        metrics.append((output / "samples.jsonl").read_text())
+    newest = newest_state(tmp_path / "two" / "states")
+    assert newest is not None
+    newest.rename(tmp_path / "gone")
+    assert main(["--output", str(tmp_path / "two"), "--resume", "--store", str(store)]) == 0
+    assert (tmp_path / "two" / "samples.jsonl").read_text() == metrics[0] == metrics[1]
+
+
+def test_what_does_not_go_together_is_said(
+    store: Path, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = ["--from", "test/tiny", "--store", str(store), "--data", str(packed), "--output", str(tmp_path / "run")]
+    assert "was packed with another tokenizer" in failing(capsys, *start, *QUICK)
+    assert "has n_embd 64, which fine-tuning cannot make 128" in failing(capsys, *start, "--n-embd", "128")
+    assert "has multi_query True" in failing(capsys, *start, "--variant", "mha")
+    assert "has a size: leave one of them out" in failing(capsys, *start, "--size", "nano")
+    assert "129 is more than the 128 positions" in failing(capsys, *start, "--sequence-length", "129")
+    assert "name one with --from" in failing(capsys, *start[2:], "--lora-rank", "4")
+    absent = ["--from", "test/absent", *start[2:]]
+    assert "There is no model 'test/absent'" in failing(capsys, *absent)
+
+
+def test_a_rank_that_is_not_low_is_said(store: Path, tokenizer: Tokenizer) -> None:
+    base, _ = resolve_base("test/tiny", store)
+    with pytest.raises(ValueError, match="use at most 63"):
+        starting_model(dataclasses.replace(TINY, base=base, lora_rank=64), tokenizer, store)

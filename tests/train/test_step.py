@@ -1,0 +1,120 @@
+"""One update, however it is computed: in parts, checkpointed, compiled, sharded out, in three precisions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from santacoder.fim import FimTransform
+from santacoder.model import SantaCoder
+from tests.train.conftest import TINY
+from train.batches import Batches, prefetched
+from train.config import TrainConfig
+from train.data.pack import load_packed
+from train.loop import ALONE
+from train.loss import IGNORED_TARGET
+from train.optimizer import learning_rate, make_optimizers
+from train.starting_point import starting_model
+from train.step import NotFinite, prepare, training_step
+
+
+def config(**changes: object) -> TrainConfig:
+    return dataclasses.replace(TINY, optimizer="adamw", fim_rate=0.5, **changes)  # type: ignore[arg-type]
+
+
+def batches(packed: Path, settings: TrainConfig) -> Batches:
+    data = load_packed(packed)
+    fim = FimTransform(data.tokenizer, settings.fim_rate, settings.spm_rate)
+    return Batches(data.train, settings.sequence_length, settings.batch_size, settings.seed, fim)
+
+
+def losses(packed: Path, settings: TrainConfig, steps: int = 4) -> list[float]:
+    """The losses of the first steps."""
+    tokenizer = load_packed(packed).tokenizer
+    training = prepare(starting_model(settings, tokenizer, Path()), settings, ALONE)
+    source = batches(packed, settings)
+    return [training_step(training, source.at(step), step, settings, ALONE)[0] for step in range(steps)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"micro_batch_size": 1}, {"micro_batch_size": 3}, {"activation_checkpointing": True}]
+)
+def test_parts_and_recomputation_change_nothing(packed: Path, changes: dict[str, object]) -> None:
+    assert losses(packed, config(**changes)) == pytest.approx(losses(packed, config()), rel=2e-6)
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_blocks_compute_the_same(packed: Path) -> None:
+    assert losses(packed, config(compile=True)) == pytest.approx(losses(packed, config()), rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_follows_fp32(packed: Path, precision: str) -> None:
+    assert losses(packed, config(precision=precision)) == pytest.approx(losses(packed, config()), abs=0.02)
+
+
+def test_a_step_is_pytorchs_own(packed: Path) -> None:
+    """Cross-entropy over all logits and an unfused AdamW, written out."""
+    settings = config()
+    source = batches(packed, settings)
+    model = starting_model(settings, load_packed(packed).tokenizer, Path())
+    decayed = [p for p in model.parameters() if p.dim() == 2]
+    others = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8, foreach=False, fused=False)
+    expected = []
+    for step in range(4):
+        inputs, targets = source.at(step)
+        loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), ignore_index=IGNORED_TARGET)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, settings)
+        optimizer.step()
+        optimizer.zero_grad()
+        expected.append(loss.item())
+    assert losses(packed, settings) == pytest.approx(expected, rel=1e-5)
+
+
+def test_dropout_depends_on_seed_and_step_alone(packed: Path) -> None:
+    dropped = losses(packed, config(dropout=0.3))
+    torch.rand(7)
+    assert losses(packed, config(dropout=0.3)) == dropped
+    assert losses(packed, config()) != dropped
+
+
+def test_a_loss_that_is_no_number_leaves_the_model_alone(packed: Path) -> None:
+    settings = config()
+    model = starting_model(settings, load_packed(packed).tokenizer, Path())
+    training = prepare(model, settings, ALONE)
+    with torch.no_grad():
+        model.transformer.ln_f.bias[0] = math.nan
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(NotFinite, match="The loss is not a number"):
+        training_step(training, batches(packed, settings).at(0), 0, settings, ALONE)
+    assert all(torch.equal(before[name].nan_to_num(), now.nan_to_num()) for name, now in model.state_dict().items())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_parameter_has_one_optimizer_and_vectors_no_decay(optimizer: str) -> None:
+    settings = dataclasses.replace(TINY, optimizer=optimizer)
+    model = SantaCoder(settings.model_config(300))
+    groups = [group for each in make_optimizers(model, settings) for group in each.param_groups]
+    held = [parameter for group in groups for parameter in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.parameters()} and len(held) == len(list(model.parameters()))
+    for group in groups:
+        assert all((p.dim() == 2) == (group["weight_decay"] > 0) for p in group["params"])
+
+
+def test_workers_prepare_the_same_batches(packed: Path) -> None:
+    source = batches(packed, config())
+    for step, (inputs, targets) in enumerate(prefetched(source, range(5), range(1, 3), workers=2, pin_memory=False)):
+        expected_inputs, expected_targets = source.at(step)
+        assert torch.equal(inputs, expected_inputs[1:3]) and torch.equal(targets, expected_targets[1:3])

@@ -1,0 +1,134 @@
+"""The command line of ``python -m train``, and the settings it asks for."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from santacoder import checkpoints
+from train.config import TrainConfig
+from train.data.arguments import add_source_arguments
+from train.presets import FINE_TUNING, LORA, SIZES
+from train.starting_point import resolve_base
+from train.variants import training_settings
+
+EXAMPLES = """
+examples:
+  train on your own code, then use it in the playground:
+    python -m train --folder ~/code --output runs/mine --steps 2000 --publish mine/coder
+    python app.py --model mine/coder
+  tune a published model to it:
+    python -m train --from santacoder/nano --folder ~/code --output runs/tuned --publish santacoder/nano --branch mine
+  go on after a stop or a kill, exactly as if there had been none:
+    python -m train --output runs/mine --resume --publish mine/coder
+  on two GPUs:
+    torchrun --standalone --nproc-per-node 2 -m train --device cuda --size base --data runs/data --output runs/base
+"""
+_OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
+
+
+def build_parser(description: str) -> argparse.ArgumentParser:
+    """Settings that are not named on the command line are absent from what the parser returns."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train",
+        description=description,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("what to train on (may be combined)")
+    add_source_arguments(source)
+    source.add_argument("--archive", type=Path, help="a zip or tar archive of source code")
+    source.add_argument("--requirements", type=Path, help="a file of Python packages to download, name==version a line")
+    source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
+    start = parser.add_argument_group("what to train")
+    start.add_argument("--size", choices=list(SIZES), help="a model from scratch, with what suits it (default: nano)")
+    start.add_argument("--from", dest="from_", metavar="REPO[@REVISION]", help="fine-tune a published model instead")
+    result = parser.add_argument_group("where the results go")
+    result.add_argument("--output", type=Path, required=True, help="folder of the run: states, metrics, packed data")
+    result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")
+    result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
+    result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
+    result.add_argument("--publish-saves", action="store_true", help="publish every saved state, not only the last")
+    result.add_argument(
+        "--store",
+        type=Path,
+        default=checkpoints.DEFAULT_STORE,
+        help="folder of published models (default: %(default)s)",
+    )
+    _add_settings(parser.add_argument_group("settings (defaults are those of --size nano)"))
+    return parser
+
+
+def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConfig:
+    """The settings of a run to go on with, with what the command line says of how it is computed.
+
+    Raises:
+        ValueError: the command line asks for another run than the stored one.
+    """
+    repo_id = stored.base.partition("@")[0]
+    if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
+        raise ValueError(
+            f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot go on from {args.from_}: "
+            "leave --from out, or start a new run with another --output."
+        )
+    size = SIZES[args.size] if args.size else {}
+    return stored.continued_with({**size, **_variant(args), **_given(args)})
+
+
+def new_config(args: argparse.Namespace) -> TrainConfig:
+    """The settings of a new run: of its size or base, then of its variant, then those named one by one.
+
+    Raises:
+        ValueError: settings that do not go together.
+        CheckpointError: there is no such revision to start from.
+    """
+    given, variant = _given(args), _variant(args)
+    if args.from_ is None:
+        return TrainConfig(**{**SIZES[args.size or "nano"], **variant, **given})
+    if args.size:
+        raise ValueError(f"--size is for a model from scratch, but {args.from_} has a size: leave one of them out.")
+    base, shape = resolve_base(args.from_, args.store)
+    of_base = {name: getattr(shape, name) for name in _OF_THE_BASE}
+    for name, value in of_base.items():
+        asked = given.get(name, variant.get(name, value))
+        if asked != value:
+            raise ValueError(f"{args.from_} has {name} {value}, which fine-tuning cannot make {asked}.")
+    settings = {**FINE_TUNING, **(LORA if given.get("lora_rank") else {}), **variant, **of_base}
+    settings["sequence_length"] = min(settings["sequence_length"], shape.n_positions)
+    config = TrainConfig(**{**settings, **given, "base": base})
+    if config.sequence_length > shape.n_positions:
+        raise ValueError(
+            f"sequence_length {config.sequence_length} is more than the {shape.n_positions} positions of {args.from_}."
+        )
+    return config
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were named one by one."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    return {name: value for name, value in vars(args).items() if name in names}
+
+
+def _variant(args: argparse.Namespace) -> dict[str, Any]:
+    return training_settings(args.variant) if args.variant else {}
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    """A flag for each field of :class:`TrainConfig` but the base, which ``--from`` names."""
+    hints = get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        if field.name == "base":
+            continue
+        flag, hint = "--" + field.name.replace("_", "-"), hints[field.name]
+        meaning: dict[str, Any] = {
+            "help": f"{field.metadata['help']} (default: {field.default})",
+            "default": argparse.SUPPRESS,
+        }
+        if hint is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **meaning)
+        elif get_origin(hint) is not None:
+            group.add_argument(flag, choices=get_args(hint), **meaning)
+        else:
+            group.add_argument(flag, type=hint, metavar=hint.__name__.upper(), **meaning)

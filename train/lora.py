@@ -1,0 +1,45 @@
+"""Low-rank updates (LoRA; Hu et al., arXiv 2106.09685): W + (alpha / r) B A, where only A and B are trained.
+
+``peft`` would do the same and bring transformers and accelerate with it; PyTorch's own parametrizations need no more
+than what is below.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from santacoder.model import SantaCoder
+
+_ALPHA_PER_RANK = 2.0
+
+
+class LowRankUpdate(nn.Module):
+    """A matrix [out, in] plus B [out, r] @ A [r, in], scaled. B begins at zero, so that nothing changes at first."""
+
+    def __init__(self, weight: Tensor, rank: int) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.empty(rank, weight.shape[1]))
+        self.b = nn.Parameter(torch.zeros(weight.shape[0], rank))
+        nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return torch.addmm(weight, self.b, self.a, alpha=_ALPHA_PER_RANK)
+
+
+def add_updates(model: SantaCoder, rank: int) -> None:
+    """Freeze ``model`` and put a trainable update on every matrix of its blocks.
+
+    Raises:
+        ValueError: ``rank`` is not smaller than the smallest matrix.
+    """
+    linears = [module for module in model.transformer.h.modules() if isinstance(module, nn.Linear)]
+    largest = min(min(linear.weight.shape) for linear in linears) - 1
+    if rank > largest:
+        raise ValueError(f"lora_rank {rank} is no low rank for this model: use at most {largest}.")
+    model.requires_grad_(False)
+    for linear in linears:
+        parametrize.register_parametrization(linear, "weight", LowRankUpdate(linear.weight, rank))

@@ -1,0 +1,29 @@
+"""The model as others know it: in one piece, with low-rank updates merged, without what training put on it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from santacoder.model import SantaCoder
+from train.distributed import World
+
+
+@torch.no_grad()
+def plain_model(model: SantaCoder, world: World) -> SantaCoder | None:
+    """A model in evaluation mode that shares the weights of ``model``, or has them gathered on the CPU if divided.
+
+    Every process has to call this; only the first one gets the model, the others None.
+    """
+    with torch.device("meta"):
+        plain = SantaCoder(model.config)
+    weights = {}
+    for name in plain.state_dict():
+        module, _, leaf = name.rpartition(".")
+        weight: Tensor = getattr(model.get_submodule(module), leaf).detach()  # merges, where there is an update
+        weights[name] = weight.full_tensor().cpu() if isinstance(weight, DTensor) else weight
+    if not world.is_first:
+        return None
+    plain.load_state_dict(weights, assign=True)
+    return plain.eval()

@@ -1,0 +1,164 @@
+"""Saved states of a run: written beside the training, complete or absent, readable by any number of processes.
+
+A state is a folder ``step-00001200`` in the format of ``torch.distributed.checkpoint``. It is written under another
+name and renamed when complete, so that a kill at any moment leaves the last one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+
+from santacoder.atomic import sync_folder
+from train.distributed import World
+from train.step import Training
+
+_COPY_TO_CPU = StagingOptions(
+    use_pinned_memory=False, use_shared_memory=False, use_async_staging=False, use_non_blocking_copy=False
+)
+
+
+class SavedStates:
+    """The states in ``folder``, the newest ``keep`` of which are kept."""
+
+    def __init__(self, folder: Path, keep: int, world: World) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._world = world
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+        # the thread's messages must not mix with the training's
+        self._group = dist.new_group(backend="gloo") if world.size > 1 else None
+
+    def save(self, step: int, training: Training) -> None:
+        """Copy the state after ``step`` steps and write it while training goes on.
+
+        Raises:
+            OSError: the state saved before could not be written; those written earlier are intact.
+        """
+        self.finish()
+        stager = DefaultStager(_COPY_TO_CPU)
+        copied = stager.stage({"step": torch.tensor(step), **tensors(training)})
+        stager.close()
+        assert isinstance(copied, dict)
+        self._writing = self._thread.submit(self._write, step, copied)
+
+    def finish(self) -> None:
+        """Wait until the last state is written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def restore(self, training: Training) -> int:
+        """Load the newest state that can be read and return the number of steps done; 0 where none has been saved yet.
+
+        Raises:
+            ValueError: there are states, and none can be read.
+        """
+        states = _states(self._folder)
+        for state in reversed(states):
+            try:
+                return self._load(state, training)
+            except (CheckpointException, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+                print(f"{state} is damaged ({_cause(error)}); the state before it is tried.", file=sys.stderr)
+        if states:
+            raise ValueError(f"None of the states in {self._folder} can be read: start again with another --output.")
+        return 0
+
+    def _load(self, folder: Path, training: Training) -> int:
+        _make_room_for_moments(training, dcp.FileSystemReader(folder).read_metadata().state_dict_metadata)
+        state = {"step": torch.tensor(0), **tensors(training)}
+        dcp.load(state, checkpoint_id=folder, no_dist=self._world.size == 1)
+        if training.scaler.is_enabled():
+            growth = int(state["scaler.growth_tracker"])
+            scaled = {"scale": state["scaler.scale"].item(), "_growth_tracker": growth}
+            training.scaler.load_state_dict({**training.scaler.state_dict(), **scaled})
+        return int(state["step"])
+
+    def _write(self, step: int, state: dict[str, Tensor]) -> None:
+        complete = self._folder / _name(step)
+        incomplete = complete.with_name(f".{complete.name}.incomplete")
+        try:
+            dcp.save(state, checkpoint_id=incomplete, process_group=self._group, no_dist=self._group is None)
+            if self._world.is_first:
+                shutil.rmtree(complete, ignore_errors=True)
+                incomplete.replace(complete)
+                sync_folder(self._folder)
+                for older in _states(self._folder)[: -self._keep]:
+                    shutil.rmtree(older)
+        except (CheckpointException, RuntimeError) as error:  # how torch reports that a write failed
+            shutil.rmtree(incomplete, ignore_errors=True)
+            raise OSError(f"the state after {step:,} steps could not be written: {_cause(error)}") from error
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The folder of the last complete state."""
+    states = _states(folder)
+    return states[-1] if states else None
+
+
+def steps_done(state: Path) -> int:
+    """How many steps a state comes after."""
+    return int(state.name.removeprefix("step-"))
+
+
+def tensors(training: Training) -> dict[str, Tensor]:
+    """Everything a run needs to go on exactly where it was, by name."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in training.model.named_parameters()}
+    state = {f"model.{name}": parameter.detach() for parameter, name in names.items()}
+    for optimizer in training.optimizers:
+        for parameter, moments in optimizer.state.items():
+            state.update({f"optimizer.{names[parameter]}.{key}": moment for key, moment in moments.items()})
+    if training.scaler.is_enabled():
+        scaler = training.scaler.state_dict()
+        state["scaler.scale"] = torch.tensor(scaler["scale"])
+        state["scaler.growth_tracker"] = torch.tensor(scaler["_growth_tracker"])
+    return state
+
+
+def _make_room_for_moments(training: Training, saved: Iterable[str]) -> None:
+    """An optimiser has no state before its first step: give it zeros of the shapes that are saved."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in training.model.named_parameters()}
+    for optimizer in training.optimizers:
+        for parameter in _parameters(optimizer):
+            prefix = f"optimizer.{names[parameter]}."
+            for key in (name.removeprefix(prefix) for name in saved if name.startswith(prefix)):
+                empty = torch.zeros((), device=parameter.device) if key == "step" else torch.zeros_like(parameter)
+                optimizer.state[parameter][key] = empty.detach()
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _states(folder: Path) -> list[Path]:
+    """Complete states, oldest first."""
+    return sorted(folder.glob("step-*"))
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost message of an error that wraps others."""
+    if isinstance(error, CheckpointException) and error.failures:
+        first = next(iter(error.failures.values()))
+        return str(first[0] if isinstance(first, tuple) else first)
+    return str(error)

@@ -1,0 +1,74 @@
+"""The model a run begins with: drawn at random, or a published revision with either dialect."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from santacoder import checkpoints
+from santacoder.config import SantaCoderConfig
+from santacoder.model import SantaCoder
+from santacoder.tokenizer import Tokenizer
+from train.config import TrainConfig
+from train.dropout import add_dropout
+from train.lora import add_updates
+
+
+def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path) -> SantaCoder:
+    """The model on the CPU, in fp32, ready to be trained: with its dropout and its low-rank updates.
+
+    Raises:
+        ValueError: the data was packed with another tokenizer than the revision's.
+        CheckpointError: the revision cannot be loaded.
+    """
+    torch.manual_seed(config.seed)
+    if config.base:
+        model = _loaded(config.base, tokenizer, store)
+    else:
+        model = SantaCoder(config.model_config(tokenizer.vocab_size))
+    if config.lora_rank:
+        add_updates(model, config.lora_rank)
+    if config.dropout:
+        add_dropout(model, config.dropout)
+    return model.train()
+
+
+def resolve_base(name: str, store: Path) -> tuple[str, SantaCoderConfig]:
+    """``REPO`` or ``REPO@REVISION`` with its revision replaced by the commit that it is now, and the model's shape.
+
+    Raises:
+        CheckpointError: there is no such revision.
+    """
+    repo_id, _, revision = name.partition("@")
+    snapshot = checkpoints.resolve(repo_id, revision or "main", store=store)
+    return f"{repo_id}@{snapshot.name}", checkpoints.read_config(snapshot)
+
+
+def base_tokenizer(base: str, store: Path) -> Tokenizer:
+    """The tokenizer of a revision, with which the data for fine-tuning it has to be packed."""
+    return Tokenizer.load(_snapshot(base, store) / "tokenizer.json")
+
+
+def _loaded(base: str, tokenizer: Tokenizer, store: Path) -> SantaCoder:
+    model, own = checkpoints.load(_snapshot(base, store))
+    if _fingerprint(own) != _fingerprint(tokenizer):
+        raise ValueError(
+            f"The data was packed with another tokenizer than that of {base}: name the sources instead of --data, "
+            "so that they are packed with it."
+        )
+    return model.requires_grad_(True)
+
+
+def _snapshot(base: str, store: Path) -> Path:
+    repo_id, _, sha = base.partition("@")
+    return checkpoints.resolve(repo_id, sha, store=store)
+
+
+def _fingerprint(tokenizer: Tokenizer) -> str:
+    """The same for tokenizers that give the same meaning to the same ids."""
+    digest = hashlib.sha256(repr(sorted(tokenizer.special_ids)).encode())
+    for token_id in range(tokenizer.vocab_size):
+        digest.update(tokenizer.decode_bytes([token_id]) + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""One update of the model: forward, backward, clip, step, in any precision, over parts of a batch and processes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.utils.checkpoint import checkpoint
+
+from santacoder.model import SantaCoder
+from train.config import TrainConfig
+from train.distributed import World, divide, gradients_synchronised
+from train.loss import IGNORED_TARGET, summed_next_token_loss
+from train.optimizer import learning_rate, make_optimizers
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class NotFinite(Exception):
+    """The loss or its gradient is not a number."""
+
+
+class SummedLoss(nn.Module):
+    """The model and its loss as one module, so that whoever divides the work sees all of it."""
+
+    def __init__(self, model: SantaCoder, precision: str) -> None:
+        super().__init__()
+        self.model = model
+        self._dtype = _DTYPES[precision]
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy in nats, summed over the targets that count; both arguments [B, T] int64."""
+        with torch.autocast(inputs.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            hidden_states = self.model.transformer(inputs)
+        return summed_next_token_loss(hidden_states.to(self._dtype), self.model.output_weight, targets)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What changes from step to step: the model, as it is and as it is computed, the optimisers, the loss's scale."""
+
+    model: SantaCoder
+    summed_loss: nn.Module
+    optimizers: list[torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+
+
+def prepare(model: SantaCoder, config: TrainConfig, world: World) -> Training:
+    """Put ``model`` on its device, compiled, checkpointed and divided over the processes as ``config`` says."""
+    model.to(world.device)
+    for block in model.transformer.h:
+        if config.activation_checkpointing:
+            # not a wrapper module, which would change the parameters' names
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if config.compile:
+            block.compile()
+    summed_loss = divide(SummedLoss(model, config.precision), model, config, world)
+    scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
+    return Training(model, summed_loss, make_optimizers(model, config), scaler)
+
+
+def training_step(
+    training: Training, batch: tuple[Tensor, Tensor], step: int, config: TrainConfig, world: World
+) -> tuple[float, float]:
+    """Loss before the update in nats per token, and the norm of the gradient before clipping.
+
+    ``batch`` is this process's share; the loss is that of the whole batch, each of whose tokens counts the same.
+
+    Raises:
+        NotFinite: the loss or the gradient is not a number; the model is as it was.
+    """
+    if config.dropout:
+        torch.manual_seed(hash((config.seed, step, world.rank)))
+    targets = batch[1]
+    (n_targets,) = world.total(int((targets != IGNORED_TARGET).sum()))
+    loss = _backward(training, batch, max(1, n_targets), config, world)
+    for optimizer in training.optimizers:
+        training.scaler.unscale_(optimizer)
+    norm = _clip(training.model, config.gradient_clip)
+    # a scaled gradient may overflow: the scaler leaves that step out and lowers the scale
+    if not math.isfinite(loss) or (config.precision != "fp16" and not math.isfinite(norm)):
+        raise NotFinite(f"The {'gradient' if math.isfinite(loss) else 'loss'} is not a number")
+    for optimizer in training.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        training.scaler.step(optimizer)
+        optimizer.zero_grad()
+    training.scaler.update()
+    return loss, norm
+
+
+def micro_batches(batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Tensor, Tensor]]:
+    """``batch`` in parts of at most ``size`` sequences; in one where ``size`` is 0."""
+    inputs, targets = batch
+    return list(zip(inputs.split(size or len(inputs)), targets.split(size or len(targets)), strict=True))
+
+
+def _backward(
+    training: Training, batch: tuple[Tensor, Tensor], n_targets: float, config: TrainConfig, world: World
+) -> float:
+    """Leave the gradient of the mean loss over all processes, and return that loss."""
+    parts = micro_batches(batch, config.micro_batch_size)
+    total = torch.zeros((), device=world.device)
+    for number, (inputs, targets) in enumerate(parts, start=1):
+        with gradients_synchronised(training.summed_loss, number == len(parts)):
+            loss = training.summed_loss(
+                inputs.to(world.device, non_blocking=True), targets.to(world.device, non_blocking=True)
+            )
+            # gradients are averaged over the processes, where the loss is a sum over them
+            training.scaler.scale(loss * (world.size / n_targets)).backward()
+        total += loss.detach()
+    return world.total(total.item())[0] / n_targets
+
+
+def _clip(model: nn.Module, largest: float) -> float:
+    norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), largest)
+    return (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
