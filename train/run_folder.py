@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,7 @@ class RunFolder:
         """Let ``data/`` be a folder packed before."""
         if self.data.resolve() != data.resolve():
             self.unlink_data()
+            shutil.rmtree(self.data, ignore_errors=True)  # of a run that never began
             self.data.symlink_to(data.resolve())
 
     def unlink_data(self) -> None:
