@@ -48,10 +48,10 @@ ENGINES = [
 
 def main() -> None:
     options = _parser().parse_args()
-    prepared = prepare(options.model, options.work, options.llama_cpp)
     chosen = [engine for engine in ENGINES if not options.only or f"{engine[0]} {engine[1]}" in options.only]
     if options.llama_cpp is None:
         chosen = [engine for engine in chosen if engine[0] != "llama.cpp"]
+    prepared = prepare(options.model, options.work, options.llama_cpp, chosen)
     rounds: dict[tuple[str, str], list[dict[str, float]]] = {engine: [] for engine in chosen}
     for _ in range(options.rounds):
         for engine in tqdm(chosen, desc="engines", unit="engine"):

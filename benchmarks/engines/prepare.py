@@ -21,22 +21,27 @@ from santacoder.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where things are: ``snapshot``, ``onnx``, ``ct2-fp32``, ``ct2-int8``, and ``Q8_0``, ``Q4_0``, ``tools``."""
+    """Where things are: ``snapshot``, and of ``onnx``, ``ct2-fp32``, ``ct2-int8``, ``Q8_0``, ``Q4_0`` and ``tools``
+    what was asked for."""
 
     paths: dict[str, str]
 
 
-def prepare(model: str, work: Path, llama_cpp: Path | None) -> Prepared:
+def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[str, str]]) -> Prepared:
+    """What ``engines``, each a name and a variant, need."""
     folder = work / model.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
     snapshot = _random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
-    paths = {"snapshot": snapshot, "onnx": _graphs(snapshot, folder / "onnx")}
-    for variant, quantization in (("ct2-fp32", "float32"), ("ct2-int8", "int8")):
-        paths[variant] = _ctranslate2(snapshot, folder / variant, quantization)
-    if llama_cpp is not None:
-        paths["tools"] = llama_cpp / "bin"
-        for quantization in ("Q8_0", "Q4_0"):
-            paths[quantization] = _gguf(snapshot, folder, llama_cpp, quantization)
+    paths = {"snapshot": snapshot}
+    for name, variant in engines:
+        if variant.startswith("onnx-"):
+            paths["onnx"] = _graph(snapshot, folder / "onnx", variant.removeprefix("onnx-"))
+        elif name == "ctranslate2":
+            paths[f"ct2-{variant}"] = _ctranslate2(snapshot, folder / f"ct2-{variant}", variant)
+        elif name == "llama.cpp":
+            assert llama_cpp is not None
+            paths["tools"] = llama_cpp / "bin"
+            paths[variant] = _gguf(snapshot, folder, llama_cpp, variant)
     return Prepared({name: str(path.resolve()) for name, path in paths.items()})
 
 
@@ -48,26 +53,22 @@ def _random_1b(store: Path) -> Path:
     return checkpoints.resolve("benchmark/random-1b", store=store)
 
 
-def _graphs(snapshot: Path, folder: Path) -> Path:
+def _graph(snapshot: Path, folder: Path, precision: str) -> Path:
     folder.mkdir(exist_ok=True)
-    for precision in ("fp32", "int8", "int4"):
-        path = folder / graph_name(precision)
-        if not path.is_file():
-            _write(path, checkpoints.load(snapshot, dtype=torch.bfloat16)[0], precision)
+    path = folder / graph_name(precision)
+    if not path.is_file():
+        model, _ = checkpoints.load(snapshot, dtype=torch.bfloat16)
+        weights = model.state_dict()
+        write_graph(path, model.config, lambda name: weights[name].float().numpy(), PRECISIONS[precision])
     return folder
 
 
-def _write(path: Path, model: SantaCoder, precision: str) -> None:
-    weights = model.state_dict()
-    write_graph(path, model.config, lambda name: weights[name].float().numpy(), PRECISIONS[precision])
-
-
-def _ctranslate2(snapshot: Path, folder: Path, quantization: str) -> Path:
+def _ctranslate2(snapshot: Path, folder: Path, variant: str) -> Path:
     if not folder.is_dir():
         import ctranslate2
 
         converter = ctranslate2.converters.TransformersConverter(str(snapshot), low_cpu_mem_usage=True)
-        converter.convert(str(folder), quantization=quantization)
+        converter.convert(str(folder), quantization={"fp32": "float32", "int8": "int8"}[variant])
     return folder
 
 

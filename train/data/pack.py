@@ -33,7 +33,7 @@ _DOCUMENTS = pa.schema(
 
 @dataclass
 class Package:
-    """What one package gave to the corpus; ``bytes`` are UTF-8."""
+    """What one package gave to the corpus; ``bytes`` are UTF-8, ``language`` is that of its first file."""
 
     name: str
     version: str
@@ -41,6 +41,7 @@ class Package:
     files: int = 0
     bytes: int = 0
     split: str = "train"
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def pack(shards: Sequence[Path], output: Path, *, vocab_size: int, tokenizer: To
             f"Found {n_files} usable source file(s), but training needs at least two, one of them held out: "
             "name folders with .py, .java or .js files."
         )
-    held_out = choose_validation({name: package.bytes for name, package in packages.items()})
+    held_out = choose_validation(packages.values())
     for name in held_out:
         packages[name].split = "validation"
     tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out)
@@ -117,13 +118,23 @@ def load_packed(folder: Path) -> PackedData:
     return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages)
 
 
-def choose_validation(sizes: dict[str, int]) -> set[str]:
-    """Names of the packages to hold out, given every package's bytes.
+def choose_validation(packages: Collection[Package]) -> set[str]:
+    """Names of the packages to hold out.
 
-    They are drawn by the hash of their names until they hold 1.5 % of the bytes. A package of more than a fifth of
-    that is passed over, so that no single one decides the validation loss; where all are, as in a small corpus, the
-    smallest is held out.
+    Of each language they are drawn by the hash of their names until they hold 1.5 % of the bytes. A package of more
+    than a fifth of that is passed over, so that no single one decides the validation loss; where all are, the smallest
+    is held out, unless it is the only one of its language.
     """
+    languages = {package.language for package in packages}
+    chosen = {
+        name
+        for language in languages
+        for name in _choose({package.name: package.bytes for package in packages if package.language == language})
+    }
+    return chosen or {min(packages, key=lambda package: (package.bytes, package.name)).name}
+
+
+def _choose(sizes: dict[str, int]) -> set[str]:
     target = sum(sizes.values()) * VALIDATION_FRACTION
     chosen: set[str] = set()
     held_out = 0
@@ -131,7 +142,9 @@ def choose_validation(sizes: dict[str, int]) -> set[str]:
         if held_out < target and sizes[name] <= target / 5:
             chosen.add(name)
             held_out += sizes[name]
-    return chosen or {min(sizes, key=lambda name: (sizes[name], name))}
+    if not chosen and len(sizes) > 1:
+        chosen.add(min(sizes, key=lambda name: (sizes[name], name)))
+    return chosen
 
 
 def _packages(shards: Sequence[Path]) -> dict[str, Package]:
@@ -139,7 +152,8 @@ def _packages(shards: Sequence[Path]) -> dict[str, Package]:
     packages: dict[str, Package] = {}
     for shard in shards:
         for file in read_shard(shard):
-            package = packages.setdefault(file.package, Package(file.package, file.version, file.licence))
+            new = Package(file.package, file.version, file.licence, language=file.language)
+            package = packages.setdefault(file.package, new)
             package.files += 1
             package.bytes += len(file.text.encode("utf-8"))
     return packages

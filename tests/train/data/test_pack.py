@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from santacoder.fim import split_documents
 from santacoder.tokenizer import Tokenizer
-from train.data.pack import choose_validation, load_packed, pack, train_tokenizer
+from train.data.pack import Package, choose_validation, load_packed, pack, train_tokenizer
 from train.data.source_file import SourceFile
 from train.data.sources import Source
 from train.data.steps import read_source
@@ -22,21 +22,39 @@ def shards_of(files: list[SourceFile], folder: Path) -> list[Path]:
     return read_source(Source("all", lambda: iter(files)), folder)
 
 
+def of_language(language: str, sizes: dict[str, int]) -> list[Package]:
+    return [Package(name, "1.0", "MIT", 1, size, language=language) for name, size in sizes.items()]
+
+
 sizes = st.dictionaries(st.text(min_size=1, max_size=8), st.integers(1, 10**6), min_size=2, max_size=60)
 
 
 @given(sizes=sizes)
 def test_something_is_held_out_and_something_is_left(sizes: dict[str, int]) -> None:
-    held_out = choose_validation(sizes)
+    packages = of_language("python", sizes)
+    held_out = choose_validation(packages)
     assert held_out and held_out < sizes.keys()
-    assert choose_validation(dict(reversed(sizes.items()))) == held_out
+    assert choose_validation(packages[::-1]) == held_out
 
 
 def test_no_single_package_dominates_a_large_corpus() -> None:
     sizes = {f"package{number}": 1_000_000 + number for number in range(1000)} | {"giant": 10**9}
-    held_out = choose_validation(sizes)
+    held_out = choose_validation(of_language("python", sizes))
     assert "giant" not in held_out
     assert 0.014 < sum(sizes[name] for name in held_out) / sum(sizes.values()) < 0.02
+
+
+def test_every_language_has_something_held_out_where_it_has_two_packages() -> None:
+    few, many = {"a": 20_000_000, "b": 10_000_000}, {f"package{number}": 10_000 for number in range(1000)}
+    packages = [*of_language("java", few), *of_language("python", many), *of_language("javascript", {"alone": 5})]
+    held_out = choose_validation(packages)
+    assert "b" in held_out and "a" not in held_out and "alone" not in held_out
+    assert any(name.startswith("package") for name in held_out)
+
+
+def test_two_languages_of_one_package_each_still_give_one_to_hold_out() -> None:
+    packages = [*of_language("java", {"a": 3}), *of_language("python", {"b": 2})]
+    assert choose_validation(packages) == {"b"}
 
 
 def test_packed_tokens_are_the_files_of_their_side(tmp_path: Path) -> None:
