@@ -92,6 +92,11 @@ class Engine:
         with self._changed:
             return self._scheduler.n_free_slots
 
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Cancel what runs and end the thread."""
         with self._changed:
