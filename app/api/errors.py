@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -64,6 +64,8 @@ def explain(error: Exception) -> tuple[int, str]:
             return error.status, str(error)
         case RequestValidationError():
             return 400, " ".join(_sentence(detail) for detail in error.errors())
+        case HTTPException():  # what cannot even be decoded
+            return error.status_code, f"{error.detail}."
         case EngineBusy():
             return 503, str(error)
         case CheckpointError():

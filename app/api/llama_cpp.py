@@ -167,9 +167,8 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
 def _extras(extras: list[Extra]) -> str:
     """Other files go before the prefix, where they are the first to be cut."""
-    return "".join(
-        f"# {extra.filename}\n{extra.text}\n\n" if extra.filename else f"{extra.text}\n\n" for extra in extras
-    )
+    headings = (f"# {extra.filename}\n" if extra.filename else "" for extra in extras)
+    return "".join(f"{heading}{extra.text}\n\n" for heading, extra in zip(headings, extras, strict=True))
 
 
 def _enough(text: Text, body: SamplingBody) -> bool:
@@ -187,7 +186,6 @@ def _within_indent(text: str, n_indent: int) -> str:
 
 
 def _result(text: Text, run: Run, content: str) -> dict[str, Any]:
-    n_read = text.stream.n_prompt - text.stream.n_cached
     return {
         "index": text.index,
         "content": content,
@@ -200,11 +198,18 @@ def _result(text: Text, run: Run, content: str) -> dict[str, Any]:
         "truncated": bool(text.stream.notices),
         "timings": {
             "cache_n": text.stream.n_cached,
-            "prompt_n": n_read,
-            "prompt_ms": (text.first_at - run.started) * 1000,
-            "predicted_n": text.n_written,
-            "predicted_ms": (text.last_at - text.first_at) * 1000,
+            **_timing("prompt", text.stream.n_prompt - text.stream.n_cached, text.first_at - run.started),
+            **_timing("predicted", text.n_written, text.last_at - text.first_at),
         },
+    }
+
+
+def _timing(phase: str, count: int, seconds: float) -> dict[str, float]:
+    return {
+        f"{phase}_n": count,
+        f"{phase}_ms": seconds * 1000,
+        f"{phase}_per_token_ms": seconds * 1000 / max(1, count),
+        f"{phase}_per_second": count / seconds if seconds else 0.0,
     }
 
 

@@ -54,7 +54,7 @@ class GenerateBody(BaseModel):
     prompt: str = ""
     suffix: str | None = None
     stream: bool = True
-    options: Options = Options()
+    options: Options = Field(default_factory=lambda: Options.model_validate({}))
 
 
 class ShowBody(BaseModel):

@@ -20,10 +20,10 @@ UNLIMITED_NEW_TOKENS = 512
 
 
 def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
-    """A request from tokens, or from a prompt that may be a whole fill-in-the-middle prompt, in SantaCoder's or StarCoder's spelling.
+    """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
 
-    Only a prompt that has the marks in an order the model was trained on is one, PSM or SPM; marks anywhere else are
-    code that speaks of them.
+    The marks are known in SantaCoder's and in StarCoder's spelling. Only a prompt that has them in an order the
+    model was trained on is one, PSM or SPM; marks anywhere else are code that speaks of them.
 
     Raises:
         ValueError: nothing to start from, or a token the model does not have.

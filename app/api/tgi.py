@@ -53,16 +53,15 @@ class Parameters(BaseModel):
 class GenerateBody(BaseModel):
     model: str | None = None
     inputs: str
-    parameters: Parameters = Parameters()
+    parameters: Parameters = Field(default_factory=lambda: Parameters.model_validate({}))
 
 
 def tgi_routes(server: Server) -> APIRouter:
     router = APIRouter(tags=["Text Generation Inference"], route_class=route_class(_error_body))
 
     async def start(body: GenerateBody) -> Run:
-        return await server.start(
-            body.model, lambda tokenizer: [raw_request(body.inputs, body.parameters.sampling(), tokenizer)]
-        )
+        sampling = body.parameters.sampling()
+        return await server.start(body.model, lambda tokenizer: [raw_request(body.inputs, sampling, tokenizer)])
 
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:

@@ -33,7 +33,7 @@ class CompletionRequest:
     echo: bool = False
 
     def __post_init__(self) -> None:
-        if not self.prefix and not self.suffix:
+        if not (self.prefix or self.prefix_ids or self.suffix):
             raise ValueError("There is no code to start from: write some before running.")
         for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
             if "\0" in text:
