@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
@@ -76,6 +77,8 @@ def explain(error: Exception) -> tuple[int, str]:
 
 
 def _sentence(detail: dict[str, Any]) -> str:
+    if detail["type"] == "json_invalid":
+        return f"The request is no JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
     place = ".".join(str(part) for part in detail["loc"][1:])
     return f"{place or 'The request'}: {detail['msg']}."
 

@@ -135,8 +135,9 @@ class Text:
         else:
             self._count(event)
         self.text += event.text
-        # a token of which nothing is shown, as of a stop sequence, belongs to no text
-        reached = tuple(token for token in self._pending if token.offset < len(self.text))
+        # a token of a stop sequence belongs to no text; the model's own end mark is reported, though not shown
+        everything = self.reason is not None and self.end != "word"
+        reached = tuple(token for token in self._pending if everything or token.offset < len(self.text))
         self._pending = self._pending[len(reached) :]
         self.tokens += reached
         return Piece(self.index, event.text, reached, self.reason)

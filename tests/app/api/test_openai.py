@@ -139,6 +139,15 @@ def test_stop_ends_before_itself_and_its_tokens_are_not_reported(client: openai.
     assert all(offset < len(choice.text) for offset in choice.logprobs.text_offset or [])
 
 
+def test_the_end_of_a_text_is_reported_but_not_shown(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
+    """Harnesses ask for one token more than they score, and drop the last."""
+    bias = {str(tokenizer.end_of_text_id): 100}
+    answer = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1, echo=True, logprobs=1, logit_bias=bias)
+    choice = answer.choices[0]
+    assert choice.text == PROMPT and choice.finish_reason == "stop" and choice.logprobs
+    assert len(choice.logprobs.token_logprobs or []) == len(tokenizer.encode(PROMPT)) + 1
+
+
 def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
     wanted = tokenizer.encode("x")[0]
     assert client.completions.create(**GREEDY, logit_bias={str(wanted): 100}).choices[0].text == "x" * 12
