@@ -21,7 +21,12 @@ from app.api.running import Run, RunResponse, Server, Text, finish
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 
-_ERROR_TYPES = {400: "invalid_request_error", 404: "not_found_error", 503: "unavailable_error"}
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    503: "unavailable_error",
+}
 _STOP_TYPES = {"end": "eos", "word": "word", "limit": "limit"}
 
 

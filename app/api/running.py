@@ -123,11 +123,13 @@ class Text:
         self._pending: list[Token] = []
         self._offset = 0
 
-    def add(self, event: Event) -> Piece:
-        """Raises:
-        ApiError: the model could not be run.
+    def add(self, event: Event, at: float) -> Piece:
+        """Take note of what came at the time ``at``.
+
+        Raises:
+            ApiError: the model could not be run.
         """
-        self.last_at = time.perf_counter()
+        self.last_at = at
         if isinstance(event, Finished):
             if event.reason == "error":
                 raise ApiError(500, event.message)
@@ -170,7 +172,7 @@ class Run:
         self.texts: list[Text] = []
         self.started = time.perf_counter()
         self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[int, Event, float]] = asyncio.Queue()
 
     def submit(self, requests: Sequence[CompletionRequest]) -> None:
         """Start all of ``requests``."""
@@ -188,8 +190,8 @@ class Run:
         """
         n_left = len(self.texts)
         while n_left:
-            index, event = await self._events.get()
-            piece = self.texts[index].add(event)
+            index, event, at = await self._events.get()
+            piece = self.texts[index].add(event, at)
             n_left -= piece.reason is not None
             if piece.text or piece.tokens or piece.reason:
                 yield piece
@@ -214,8 +216,10 @@ class Run:
         """Hands events over to the event loop, from the engine's thread."""
 
         def deliver(event: Event) -> None:
+            # the time is taken here: the loop may be busy when the event comes
+            arrival = (index, event, time.perf_counter())
             with suppress(RuntimeError):  # the loop has been closed: nobody listens
-                self._loop.call_soon_threadsafe(self._events.put_nowait, (index, event))
+                self._loop.call_soon_threadsafe(self._events.put_nowait, arrival)
 
         return deliver
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,9 @@ class Serving:
             time.sleep(0.01)
 
 
-@pytest.fixture(scope="session")
-def serving(store: Path) -> Iterator[Serving]:
-    settings = Settings(store=store, model="test/tiny", device="cpu")
+@contextmanager
+def serve(settings: Settings) -> Iterator[Serving]:
+    """A server on loopback, for as long as the context lasts."""
     models = Models(settings)
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -52,6 +53,12 @@ def serving(store: Path) -> Iterator[Serving]:
         default.release()
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def serving(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
 
 
 @pytest.fixture
