@@ -13,6 +13,8 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
+from app.api.routes import add_routes
+from app.api.running import Server
 from app.models import Models
 from app.settings import Settings, parse_settings
 from app.ui.playground import HEAD, STYLE, THEME, build_playground
@@ -46,8 +48,10 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
         yield
         models.close()
 
+    app = FastAPI(title="SantaCoder", lifespan=lifespan)
+    add_routes(app, Server(settings, models))
     return gr.mount_gradio_app(
-        FastAPI(title="SantaCoder", lifespan=lifespan),
+        app,
         build_playground(settings, models),
         path="/",
         theme=THEME,

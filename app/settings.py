@@ -26,6 +26,12 @@ class Settings(BaseSettings):
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
+    api_keys: str = ""  # in the environment alone: command lines can be read by other users
+
+    @property
+    def keys(self) -> list[str]:
+        """API keys, from ``SANTACODER_API_KEYS``, separated by commas."""
+        return [key.strip() for key in self.api_keys.split(",") if key.strip()]
 
     @property
     def training_is_allowed(self) -> bool:

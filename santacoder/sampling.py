@@ -21,7 +21,8 @@ class SamplingParams:
     ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens.
     ``repetition_penalty`` above 1 makes tokens of the prompt and of the output less likely (Keskar et al.,
     arXiv 1909.05858). The same ``seed`` gives the same text; without one, a seed is drawn and reported.
-    ``top_logprobs`` is the number of alternatives reported with each token.
+    ``top_logprobs`` is the number of alternatives reported with each token. ``logit_bias``, pairs of a token id and a
+    number, is added to the logits. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
 
     Raises:
         ValueError: a value out of range; the message is a sentence for the user.
@@ -35,9 +36,10 @@ class SamplingParams:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.max_new_tokens >= 1, "max_new_tokens must be at least 1", self.max_new_tokens)
+        _require(self.max_new_tokens >= 0, "max_new_tokens must not be negative", self.max_new_tokens)
         _require(0 <= self.temperature <= 5, "temperature must be between 0 and 5", self.temperature)
         _require(0 < self.top_p <= 1, "top_p must be above 0 and at most 1", self.top_p)
         _require(self.top_k >= 0, "top_k must be 0 (off) or more", self.top_k)
@@ -49,6 +51,9 @@ class SamplingParams:
         _require(self.seed is None or 0 <= self.seed <= MAX_SEED, f"seed must be between 0 and {MAX_SEED}", self.seed)
         _require(0 <= self.top_logprobs <= 20, "top_logprobs must be between 0 and 20", self.top_logprobs)
         _require(all(self.stop), "stop sequences must not be empty", list(self.stop))
+        for token_id, bias in self.logit_bias:
+            _require(token_id >= 0, "logit_bias must name token ids", token_id)
+            _require(-100 <= bias <= 100, "a logit_bias must be between -100 and 100", bias)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Sampler:
     def __init__(self, params: SamplingParams, *, never: Iterable[int] = ()) -> None:
         self._params = params
         self._never = list(never)
+        self._biased = [token_id for token_id, _ in params.logit_bias]
+        self._bias = np.array([bias for _, bias in params.logit_bias], dtype=np.float32)
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
         self._random = np.random.default_rng(self.seed)
 
@@ -73,6 +80,8 @@ class Sampler:
         """The next token after ``context``, from ``logits`` [V] float32."""
         params = self._params
         scores = logits.copy()
+        if self._biased:
+            scores[self._biased] += self._bias
         if params.repetition_penalty != 1.0:
             penalise(scores, context, params.repetition_penalty)
         scores[self._never] = -np.inf
@@ -83,8 +92,13 @@ class Sampler:
             cumulative = np.cumsum(probabilities)
             drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
-        log_sum = _log_sum_exp(logits)
-        return Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, params.top_logprobs))
+        return score(logits, token_id, params.top_logprobs)
+
+
+def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
+    """``token_id`` as if it had been chosen from ``logits`` [V] float32."""
+    log_sum = _log_sum_exp(logits)
+    return Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, top_logprobs))
 
 
 def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:

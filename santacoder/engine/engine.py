@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from santacoder.engine.drafting import Drafting
-from santacoder.engine.events import Finished, FinishReason, TokenEvent
+from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner, Step
 from santacoder.engine.scheduler import Scheduler, Turn
@@ -29,14 +30,21 @@ class EngineBusy(Exception):
 class Stream:
     """The events of one request, in order, ending with :class:`Finished`. Iterate over it once."""
 
-    def __init__(self, sequence: Sequence) -> None:
+    def __init__(self, sequence: Sequence, events: queue.SimpleQueue[Event]) -> None:
         self._sequence = sequence
+        self._events = events
         self.notices = sequence.notices
         self.seed = sequence.sampler.seed
+        self.n_prompt = sequence.n_prompt
 
-    def __iter__(self) -> Iterator[TokenEvent | Finished]:
+    @property
+    def n_cached(self) -> int:
+        """Number of prompt tokens that needed no reading; known from the first event on."""
+        return self._sequence.n_cached
+
+    def __iter__(self) -> Iterator[Event]:
         while True:
-            event = self._sequence.events.get()
+            event = self._events.get()
             yield event
             if isinstance(event, Finished):
                 return
@@ -59,26 +67,35 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: CompletionRequest) -> Stream:
+    def submit(self, request: CompletionRequest, deliver: Callable[[Event], None] | None = None) -> Stream:
         """Start ``request`` as soon as a slot is free.
+
+        With ``deliver``, events are given to that function, mostly by the engine's thread, and the stream is not to be
+        iterated over. It must neither block nor raise.
 
         Raises:
             EngineBusy: the waiting line is full, or the engine is closed.
             ValueError: the request cannot be served; the message is a sentence for the user.
         """
-        sequence = Sequence(request, self.tokenizer, self.runner.n_positions)
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put)
         with self._changed:
             if self._closing:
                 raise EngineBusy("The model is being unloaded; try again.")
             if not self._scheduler.add(sequence):
                 raise EngineBusy("Too many requests are waiting for this model; try again in a moment.")
             self._changed.notify()
-        return Stream(sequence)
+        return Stream(sequence, events)
 
     @property
     def n_free_slots(self) -> int:
         with self._changed:
             return self._scheduler.n_free_slots
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread runs."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Cancel what runs and end the thread."""
@@ -145,7 +162,9 @@ class Engine:
         """The next chunk of a prompt; once it is read to its end, a token."""
         assert sequence.slot is not None
         chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
-        logits = self.runner.read(sequence.slot, chunk, sequence.n_read, 1)
+        logits = self.runner.read(sequence.slot, chunk, sequence.n_read, len(chunk) if sequence.echo else 1)
+        if sequence.echo:
+            sequence.add_scores(logits[:, : self.tokenizer.vocab_size])
         sequence.n_read += len(chunk)
         if sequence.n_unread == 0:
             self._add_token(sequence, logits[-1])

@@ -9,6 +9,18 @@ FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
 @dataclass(frozen=True)
+class PromptToken:
+    """One token of an echoed prompt was read. ``logprob`` is that of the token after those before it, in nats; the
+    first has none. ``text`` lags behind while it could be the beginning of an unfinished character.
+    """
+
+    text: str
+    id: int
+    logprob: float | None
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class TokenEvent:
     """One token was chosen.
 
@@ -30,3 +42,6 @@ class Finished:
     reason: FinishReason
     text: str = ""
     message: str = ""
+
+
+Event = PromptToken | TokenEvent | Finished

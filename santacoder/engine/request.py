@@ -18,6 +18,9 @@ _CUT_SHARE = 0.125
 class CompletionRequest:
     """Continue ``prefix``; with a ``suffix``, write what belongs between the two.
 
+    ``prefix_ids`` are the tokens of the prefix where the client chose them. With ``echo``, the prompt's own tokens are
+    reported first, with their log-probabilities.
+
     Raises:
         ValueError: nothing to start from, or text no source file has; the message is a sentence for the user.
     """
@@ -26,9 +29,11 @@ class CompletionRequest:
     suffix: str | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
     fim_order: fim.FimOrder = "psm"
+    prefix_ids: tuple[int, ...] | None = None
+    echo: bool = False
 
     def __post_init__(self) -> None:
-        if not self.prefix and not self.suffix:
+        if not (self.prefix or self.prefix_ids or self.suffix):
             raise ValueError("There is no code to start from: write some before running.")
         for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
             if "\0" in text:
@@ -52,13 +57,22 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right.
 
     New tokens may claim up to half of the context before the prompt is cut.
+
+    Raises:
+        ValueError: a token id that the model does not have, or an echo of what does not fit.
     """
+    _require_known(request, tokenizer.vocab_size)
     max_new_tokens = request.sampling.max_new_tokens
     is_fim = request.suffix is not None
     room = n_positions - min(max_new_tokens, n_positions // 2) - (_FIM_MARKS if is_fim else 0)
-    prefix = tokenizer.encode(request.prefix)
+    prefix = tokenizer.encode(request.prefix) if request.prefix_ids is None else list(request.prefix_ids)
     suffix = tokenizer.encode(request.suffix or "")
     kept_prefix, kept_suffix = _cut(prefix, suffix, room)
+    if request.echo and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
+        raise ValueError(
+            f"The prompt of {len(prefix) + len(suffix):,} tokens cannot be echoed: the context of {n_positions:,} "
+            f"tokens has room for {room:,}. Shorten it, or ask for fewer new tokens."
+        )
     ids = fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order) if is_fim else kept_prefix
     notices = []
     if len(kept_prefix) < len(prefix):
@@ -71,6 +85,14 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
     return Prompt(ids, min(max_new_tokens, left), tuple(notices))
+
+
+def _require_known(request: CompletionRequest, vocab_size: int) -> None:
+    biased = [token_id for token_id, _ in request.sampling.logit_bias]
+    for name, ids in (("prompt", request.prefix_ids or ()), ("logit_bias", biased)):
+        for token_id in ids:
+            if not 0 <= token_id < vocab_size:
+                raise ValueError(f"The {name} has the token {token_id}; the model's go from 0 to {vocab_size - 1}.")
 
 
 def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:

@@ -83,9 +83,14 @@ class Scheduler:
         for sequence in self.running:  # what they have read by now may serve a newcomer
             assert sequence.slot is not None
             self._slots.hold(sequence.slot, sequence.ids[: sequence.n_read])
-        while self._waiting and (place := self._slots.take(self._waiting[0].ids)):
+        while self._waiting:
+            # an echoed prompt is read from its first token, for the logits behind each
+            place = self._slots.take([] if self._waiting[0].echo else self._waiting[0].ids)
+            if place is None:
+                break
             sequence = self._waiting.popleft()
-            sequence.slot, sequence.n_read = place.slot, place.n_cached
+            sequence.slot = place.slot
+            sequence.n_read = sequence.n_cached = place.n_cached
             self.running.append(sequence)
             places.append(place)
         return places

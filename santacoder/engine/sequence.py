@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
-from santacoder.engine.events import Finished, FinishReason, TokenEvent
+from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
-from santacoder.sampling import Sampler
+from santacoder.sampling import Sampler, score
 from santacoder.tokenizer import Tokenizer
 
 
 class Sequence:
     """Tokens read and written so far, and the way back to whoever asked.
 
-    The engine's thread calls :meth:`add_token` and :meth:`finish`; any thread may read ``events`` and set
-    ``cancelled``.
+    The engine's thread calls :meth:`add_token`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any
+    thread may set ``cancelled``.
     """
 
-    def __init__(self, request: CompletionRequest, tokenizer: Tokenizer, n_positions: int) -> None:
+    def __init__(
+        self, request: CompletionRequest, tokenizer: Tokenizer, n_positions: int, deliver: Callable[[Event], None]
+    ) -> None:
         prompt = build_prompt(request, tokenizer, n_positions)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
+        self.n_prompt = len(prompt.ids)
+        self.n_cached = 0  # prompt ids that were in the cache when the sequence got its slot
+        self.echo = request.echo
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
         # of a document that goes on left to right, a mark of fill-in-the-middle is never a part
-        self.sampler = Sampler(request.sampling, never=tokenizer.fim_ids if request.suffix is None else ())
-        self.events: queue.SimpleQueue[TokenEvent | Finished] = queue.SimpleQueue()
+        never = tokenizer.fim_ids if tokenizer.fim_ids.isdisjoint(prompt.ids) else ()
+        self.sampler = Sampler(request.sampling, never=never)
         self.cancelled = threading.Event()
         self.finished = False
         self._end = len(prompt.ids) + prompt.max_new_tokens
         self._special_ids = tokenizer.special_ids
         self._decoder = tokenizer.stream_decoder()
         self._stop = StopFinder(request.sampling.stop)
+        self._deliver = deliver
+        self._top_logprobs = request.sampling.top_logprobs
+        if self.echo:
+            self._prompt_decoder = tokenizer.stream_decoder()
+            deliver(PromptToken(self._prompt_decoder.feed(self.ids[0]), self.ids[0], None))
 
     @property
     def n_unread(self) -> int:
@@ -49,16 +59,25 @@ class Sequence:
 
     def add_token(self, logits: np.ndarray) -> None:
         """Choose the next token from ``logits`` [V] and report it; end the sequence where it is the last one."""
+        if self.n_left == 0:
+            self.finish("length")
+            return
         choice = self.sampler.choose(logits, self.ids)
         self.ids.append(choice.id)
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
         text, stopped = ("", False) if ended else self._stop.feed(self._decoder.feed(choice.id))
-        self.events.put(TokenEvent(text, choice.id, choice.logprob, choice.top))
+        self._deliver(TokenEvent(text, choice.id, choice.logprob, choice.top))
         if stopped:
             self.finish("stop", with_held=False)
         elif ended or len(self.ids) == self._end:
             self.finish("stop" if ended else "length")
+
+    def add_scores(self, logits: np.ndarray) -> None:
+        """Report the prompt's tokens behind those of the chunk that starts at ``n_read``; ``logits`` is [T, V]."""
+        for row, token_id in zip(logits, self.ids[self.n_read + 1 : self.n_prompt], strict=False):
+            choice = score(row, token_id, self._top_logprobs)
+            self._deliver(PromptToken(self._prompt_decoder.feed(token_id), token_id, choice.logprob, choice.top))
 
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
         """Report the end; text held back is released unless a stop sequence follows it."""
@@ -67,4 +86,4 @@ class Sequence:
         if with_held:
             shown, stopped = self._stop.feed(self._decoder.finish())
             held = shown if stopped else shown + self._stop.finish()
-        self.events.put(Finished(reason, held, message))
+        self._deliver(Finished(reason, held, message))

@@ -1,0 +1,219 @@
+"""OpenAI's completions: POST /v1/completions, GET /v1/models.
+
+https://platform.openai.com/docs/api-reference/completions
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from app.api.errors import ApiError, explain, route_class
+from app.api.prompts import fitting_seed, raw_request, stop_sequences
+from app.api.running import Run, RunResponse, Server, Text, Token, finish
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+_TYPES = {
+    401: "authentication_error",
+    404: "not_found_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+TokenIds = Annotated[list[int], Field(min_length=1)]
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class CompletionBody(BaseModel):
+    """Fields and defaults of the protocol."""
+
+    model: str | None = None
+    prompt: str | list[str] | TokenIds | list[TokenIds] = ""
+    suffix: str | None = None
+    max_tokens: int | None = Field(16, ge=0)
+    temperature: float | None = Field(1.0, ge=0, le=2)
+    top_p: float | None = Field(1.0, gt=0, le=1)
+    n: int | None = Field(1, ge=1, le=32)
+    best_of: int | None = Field(None, ge=1, le=32)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    logprobs: int | None = Field(None, ge=0, le=5)
+    echo: bool | None = False
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    logit_bias: dict[int, float] | None = None
+
+    @property
+    def n_drawn(self) -> int:
+        """Texts made of each prompt."""
+        return max(self.n or 1, self.best_of or 1)
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        if isinstance(self.prompt, str) or all(isinstance(part, int) for part in self.prompt):
+            return [self.prompt]  # type: ignore[list-item]
+        return self.prompt  # type: ignore[return-value]
+
+
+def openai_routes(server: Server) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(_error_body))
+
+    @router.post("/completions")
+    async def completions(body: CompletionBody, request: Request) -> Response:
+        """Continue a prompt, or with a ``suffix`` fill in what belongs between the two."""
+        _check(body)
+        run = await server.start(body.model, lambda tokenizer: _requests(body, tokenizer))
+        heading = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": f"{run.model.repo_id}@{run.model.revision}",
+            "system_fingerprint": run.model.sha,
+        }
+        if body.stream:
+            return RunResponse(run, _lines(body, run, heading))
+        texts = await finish(run, request)
+        chosen = [text for group in _groups(texts, body.n_drawn) for text in _best(group, body.n or 1)]
+        choices = [_choice(index, body, text.text, text.tokens, text.reason) for index, text in enumerate(chosen)]
+        return JSONResponse({**heading, "choices": choices, "usage": _usage(texts, body.n_drawn)})
+
+    @router.get("/models")
+    def models() -> dict[str, Any]:
+        """Every branch here, as ``repo@revision``. A commit can be named in the same way."""
+        return {"object": "list", "data": [_model(server, name) for name in server.revisions()]}
+
+    @router.get("/models/{name:path}")
+    def model(name: str) -> dict[str, Any]:
+        if name not in server.revisions():
+            raise ApiError(404, f"There is no model {name!r} here. There are: {', '.join(server.revisions())}.")
+        return _model(server, name)
+
+    return router
+
+
+def _check(body: CompletionBody) -> None:
+    if body.best_of is not None and body.best_of < (body.n or 1):
+        raise ApiError(400, f"best_of ({body.best_of}) must not be less than n ({body.n}).")
+    if body.stream and body.n_drawn > (body.n or 1):
+        raise ApiError(400, "best_of cannot be streamed: which text is the best is known only at the end.")
+    if body.echo and body.suffix is not None:
+        raise ApiError(400, "echo cannot be used with suffix: the text would lie inside the prompt.")
+    if body.suffix is not None and not all(isinstance(prompt, str) for prompt in body.prompts):
+        raise ApiError(400, "suffix needs a prompt that is text, not tokens.")
+
+
+def _requests(body: CompletionBody, tokenizer: Tokenizer) -> list[CompletionRequest]:
+    return [
+        _request(body, prompt, _sampling(body, index), tokenizer)
+        for prompt in body.prompts
+        for index in range(body.n_drawn)
+    ]
+
+
+def _request(
+    body: CompletionBody, prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer
+) -> CompletionRequest:
+    if body.suffix is not None and isinstance(prompt, str):
+        return CompletionRequest(prompt, body.suffix, sampling)
+    return replace(raw_request(prompt, sampling, tokenizer), echo=bool(body.echo))
+
+
+def _sampling(body: CompletionBody, index: int) -> SamplingParams:
+    return SamplingParams(
+        max_new_tokens=16 if body.max_tokens is None else body.max_tokens,
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=body.top_p or 1.0,
+        seed=fitting_seed(body.seed, index),
+        stop=stop_sequences(body.stop),
+        top_logprobs=body.logprobs or 0,
+        logit_bias=tuple((body.logit_bias or {}).items()),
+    )
+
+
+async def _lines(body: CompletionBody, run: Run, heading: dict[str, Any]) -> AsyncIterator[str]:
+    """Server-sent events; texts of several choices come interleaved."""
+    try:
+        async for piece in run.pieces():
+            choice = _choice(piece.index, body, piece.text, piece.tokens, piece.reason)
+            yield _event({**heading, "choices": [choice]})
+    except ApiError as error:
+        yield _event(_error_body(*explain(error)))
+        return
+    if body.stream_options and body.stream_options.include_usage:
+        yield _event({**heading, "choices": [], "usage": _usage(run.texts, body.n_drawn)})
+    yield "data: [DONE]\n\n"
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def _choice(index: int, body: CompletionBody, text: str, tokens: Sequence[Token], reason: str | None) -> dict[str, Any]:
+    logprobs = None if body.logprobs is None else _logprobs(tokens, body.logprobs)
+    return {"text": text, "index": index, "finish_reason": reason, "logprobs": logprobs}
+
+
+def _logprobs(tokens: Sequence[Token], count: int) -> dict[str, Any]:
+    return {
+        "tokens": [token.text for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": [dict(token.top) if token.logprob is not None else None for token in tokens] if count else None,
+        "text_offset": [token.offset for token in tokens],
+    }
+
+
+def _groups(texts: list[Text], size: int) -> list[list[Text]]:
+    """The texts of each prompt."""
+    return [texts[start : start + size] for start in range(0, len(texts), size)]
+
+
+def _best(texts: list[Text], n: int) -> list[Text]:
+    """Those with the highest log-probability a token, as the protocol defines the best."""
+    if len(texts) == n:
+        return texts
+    return sorted(texts, key=lambda text: -text.total_logprob / text.n_written if text.n_written else math.inf)[:n]
+
+
+def _usage(texts: list[Text], n_drawn: int) -> dict[str, Any]:
+    """A prompt counts once, however many texts were made of it."""
+    prompt = sum(text.stream.n_prompt for text in texts[::n_drawn])
+    cached = sum(text.stream.n_cached for text in texts[::n_drawn])
+    written = sum(text.n_written for text in texts)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+
+
+def _model(server: Server, name: str) -> dict[str, Any]:
+    repo_id, _, revision = name.partition("@")
+    try:
+        date = checkpoints.log(repo_id, revision, store=server.settings.store)[0].date
+        created = int(datetime.fromisoformat(date.replace("Z", "+00:00")).timestamp())
+    except (CheckpointError, ValueError, IndexError):
+        created = 0
+    return {"id": name, "object": "model", "created": created, "owned_by": repo_id.partition("/")[0]}
+
+
+def _error_body(status: int, message: str) -> dict[str, Any]:
+    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}

@@ -1,0 +1,48 @@
+"""Prompts and parameters as clients send them, as the engine takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from santacoder.engine.request import CompletionRequest
+from santacoder.fim import FimOrder
+from santacoder.sampling import MAX_SEED, SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+_MARKS = re.compile(
+    r"<fim[-_]prefix>(?P<before>.*?)<fim[-_]suffix>(?P<suffix>.*)<fim[-_]middle>(?P<after>.*)", re.DOTALL
+)
+
+
+UNLIMITED_NEW_TOKENS = 512
+"""Where a client sets no limit. Half of the context would otherwise be kept free of the prompt for new tokens."""
+
+
+def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
+    """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
+
+    The marks are known in SantaCoder's and in StarCoder's spelling. Only a prompt that has them in an order the
+    model was trained on is one, PSM or SPM; marks anywhere else are code that speaks of them.
+
+    Raises:
+        ValueError: nothing to start from, or a token the model does not have.
+    """
+    if not isinstance(prompt, str):
+        known = [token_id for token_id in prompt if 0 <= token_id < tokenizer.vocab_size]
+        return CompletionRequest(tokenizer.decode(known), None, sampling, prefix_ids=tuple(prompt))
+    match = _MARKS.fullmatch(prompt)
+    if match is None or (match["before"] and match["after"]):
+        return CompletionRequest(prompt, None, sampling)
+    order: FimOrder = "spm" if match["after"] else "psm"
+    return CompletionRequest(match["before"] or match["after"], match["suffix"], sampling, order)
+
+
+def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
+    """One, several or none, as protocols allow; empty ones, which some clients send, are none."""
+    return tuple(filter(None, [stop] if isinstance(stop, str) else stop or ()))
+
+
+def fitting_seed(seed: int | None, index: int = 0) -> int | None:
+    """The seed of the text number ``index`` of a request. Negative means none; larger ones than ours are folded."""
+    return None if seed is None or seed < 0 else (seed + index) % (MAX_SEED + 1)

@@ -1,0 +1,270 @@
+"""From a client's request to texts under way: the model it names, the engine's events as pieces of text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.errors import ApiError, ClientGone
+from app.models import Models, ServedModel
+from app.settings import Settings
+from santacoder import checkpoints
+from santacoder.engine.engine import Stream
+from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
+from santacoder.engine.request import CompletionRequest
+from santacoder.tokenizer import Tokenizer
+
+MAX_TEXTS = 32
+"""Texts of one request: prompts times ``n`` or ``best_of``."""
+
+T = TypeVar("T")
+
+
+class Token(NamedTuple):
+    """A token of a text; ``offset`` is where it begins, in characters. A prompt's first token has no ``logprob``."""
+
+    id: int
+    text: str
+    logprob: float | None
+    top: tuple[tuple[str, float], ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What came to the text number ``index``; ``reason`` is set in its last piece."""
+
+    index: int
+    text: str
+    tokens: tuple[Token, ...]
+    reason: FinishReason | None
+
+
+@dataclass(frozen=True)
+class Server:
+    """What every endpoint needs."""
+
+    settings: Settings
+    models: Models
+
+    @property
+    def default_model(self) -> str:
+        return f"{self.settings.model}@{self.settings.revision}"
+
+    def repositories(self) -> list[str]:
+        """Those a client may name. Others would be looked for on the Hub, and downloaded."""
+        return list(dict.fromkeys([self.settings.model, *checkpoints.repositories(self.settings.store)]))
+
+    def revisions(self) -> list[str]:
+        """All branches of the store as ``repo@revision``, the server's own first."""
+        store = self.settings.store
+        stored = [
+            f"{repo_id}@{branch}"
+            for repo_id in checkpoints.repositories(store)
+            for branch in checkpoints.branches(repo_id, store=store)
+        ]
+        return list(dict.fromkeys([self.default_model, *stored]))
+
+    async def acquire(self, name: str | None) -> ServedModel:
+        """The revision that ``name`` chooses, as ``repo@revision`` or ``repo:revision``, or the server's own.
+
+        Raises:
+            ApiError: nothing here has that name.
+            CheckpointError: the revision does not exist or cannot be loaded.
+        """
+        repo_id, _, revision = (name or self.default_model).replace(":", "@", 1).partition("@")
+        if repo_id not in self.repositories():
+            raise ApiError(404, f"There is no model {name!r} here. There are: {', '.join(self.repositories())}.")
+        return await run_in_threadpool(self.models.acquire, repo_id, revision or "main")
+
+    async def start(self, name: str | None, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]]) -> Run:
+        """Begin the requests that ``prepare`` makes, once it has the model's tokenizer. Close the run when done.
+
+        Raises:
+            ApiError: too many requests, or no such model.
+            CheckpointError: the revision does not exist or cannot be loaded.
+            EngineBusy: the waiting line is full.
+            ValueError: a request cannot be served.
+        """
+        model = await self.acquire(name)
+        run = Run(model)
+        try:
+            await run_in_threadpool(lambda: run.submit(prepare(model.engine.tokenizer)))
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+
+class Text:
+    """One text under way, as far as it has come."""
+
+    def __init__(self, index: int, stream: Stream, tokenizer: Tokenizer) -> None:
+        self.index = index
+        self.stream = stream
+        self.text = ""
+        self.tokens: list[Token] = []
+        self.reason: FinishReason | None = None
+        self.n_written = 0
+        self.total_logprob = 0.0
+        self.last_id = -1
+        self.last_logprob = 0.0
+        self.first_at = self.last_at = time.perf_counter()
+        self._tokenizer = tokenizer
+        self._pending: list[Token] = []
+        self._offset = 0
+
+    def add(self, event: Event, at: float) -> Piece:
+        """Take note of what came at the time ``at``.
+
+        Raises:
+            ApiError: the model could not be run.
+        """
+        self.last_at = at
+        if isinstance(event, Finished):
+            if event.reason == "error":
+                raise ApiError(500, event.message)
+            self.reason = event.reason
+        else:
+            self._count(event)
+        self.text += event.text
+        # a token of a stop sequence belongs to no text; the model's own end mark is reported, though not shown
+        everything = self.reason is not None and self.end != "word"
+        reached = tuple(token for token in self._pending if everything or token.offset < len(self.text))
+        self._pending = self._pending[len(reached) :]
+        self.tokens += reached
+        return Piece(self.index, event.text, reached, self.reason)
+
+    @property
+    def end(self) -> Literal["end", "word", "limit"]:
+        """What ended the text: the model, a stop sequence, or a limit."""
+        if self.reason != "stop":
+            return "limit"
+        return "end" if self.last_id in self._tokenizer.special_ids else "word"
+
+    def _count(self, event: PromptToken | TokenEvent) -> None:
+        if isinstance(event, TokenEvent):
+            self.first_at = self.first_at if self.n_written else self.last_at
+            self.n_written += 1
+            self.total_logprob += event.logprob
+            self.last_id, self.last_logprob = event.id, event.logprob
+        decode = self._tokenizer.decode
+        text = decode([event.id])
+        top = tuple((decode([token_id]), logprob) for token_id, logprob in event.top)
+        self._pending.append(Token(event.id, text, event.logprob, top, self._offset))
+        self._offset += len(text)
+
+
+class Run:
+    """Texts under way on one model. Closing it cancels those that have not ended and lets the model go."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self.model = model
+        self.texts: list[Text] = []
+        self.started = time.perf_counter()
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[tuple[int, Event, float]] = asyncio.Queue()
+
+    def submit(self, requests: Sequence[CompletionRequest]) -> None:
+        """Start all of ``requests``."""
+        if len(requests) > MAX_TEXTS:
+            raise ApiError(400, f"The request asks for {len(requests)} texts; the limit is {MAX_TEXTS}.")
+        for index, request in enumerate(requests):
+            stream = self.model.engine.submit(request, self._deliver(index))
+            self.texts.append(Text(index, stream, self.model.engine.tokenizer))
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """What comes, of all texts, until every one has ended.
+
+        Raises:
+            ApiError: the model could not be run.
+        """
+        n_left = len(self.texts)
+        while n_left:
+            index, event, at = await self._events.get()
+            piece = self.texts[index].add(event, at)
+            n_left -= piece.reason is not None
+            if piece.text or piece.tokens or piece.reason:
+                yield piece
+
+    async def finish(self, enough: Callable[[Piece], bool]) -> list[Text]:
+        """All texts, once they have ended. One of which there is ``enough`` is ended early.
+
+        Raises:
+            ApiError: the model could not be run.
+        """
+        async for piece in self.pieces():
+            if enough(piece):
+                self.texts[piece.index].stream.cancel()
+        return self.texts
+
+    def close(self) -> None:
+        for text in self.texts:
+            text.stream.cancel()
+        self.model.release()
+
+    def _deliver(self, index: int) -> Callable[[Event], None]:
+        """Hands events over to the event loop, from the engine's thread."""
+
+        def deliver(event: Event) -> None:
+            # the time is taken here: the loop may be busy when the event comes
+            arrival = (index, event, time.perf_counter())
+            with suppress(RuntimeError):  # the loop has been closed: nobody listens
+                self._loop.call_soon_threadsafe(self._events.put_nowait, arrival)
+
+        return deliver
+
+
+async def finish(run: Run, request: Request, enough: Callable[[Piece], bool] = lambda piece: False) -> list[Text]:
+    """All texts of ``run``, which is closed then; cancelled as soon as the client goes. One of which there is
+    ``enough`` is ended early.
+
+    Raises:
+        ApiError: the model could not be run.
+        ClientGone: nobody waits for an answer.
+    """
+    try:
+        return await _unless_gone(request, run.finish(enough))
+    finally:
+        run.close()
+
+
+class RunResponse(StreamingResponse):
+    """A response that is written while its run goes on, and closes the run however it ends."""
+
+    def __init__(self, run: Run, lines: AsyncIterator[str], media_type: str = "text/event-stream") -> None:
+        super().__init__(lines, media_type=media_type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+        self._run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._run.close()
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,68 @@
+"""A real server on loopback, and the raw way to talk to it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from app.models import Models
+from app.server import create_app
+from app.settings import Settings
+from santacoder.engine.engine import Engine
+
+MODEL = "test/tiny@main"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server in a thread, and the engine behind its default model."""
+
+    url: str
+    engine: Engine
+
+    def wait_until_idle(self) -> None:
+        """Fails where a slot does not come back soon."""
+        deadline = time.monotonic() + 5
+        while self.engine.n_free_slots < self.engine.runner.n_slots:
+            assert time.monotonic() < deadline, "a request goes on"
+            time.sleep(0.01)
+
+
+@contextmanager
+def serve(settings: Settings) -> Iterator[Serving]:
+    """A server on loopback, for as long as the context lasts."""
+    models = Models(settings)
+    default = models.acquire("test/tiny", "main")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, models), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield Serving(f"http://127.0.0.1:{listener.getsockname()[1]}", default.engine)
+        default.release()
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serving(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
+
+
+@pytest.fixture
+def http(serving: Serving) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=serving.url, timeout=30) as client:
+        yield client
+    serving.wait_until_idle()

@@ -1,0 +1,186 @@
+"""What editors send, replayed: llama.vim and llama.vscode, Continue, llm-ls."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.api.conftest import MODEL
+
+PREFIX = "def area(width, height):\n"
+LINE = "    return "
+SUFFIX = "\n\nprint(area(2, 3))\n"
+LLAMA_VIM = {
+    "id_slot": 0,
+    "input_prefix": PREFIX,
+    "input_suffix": SUFFIX,
+    "input_extra": [],
+    "prompt": LINE,
+    "n_predict": 16,
+    "stop": [],
+    "n_indent": 0,
+    "top_k": 40,
+    "top_p": 0.9,
+    "samplers": ["top_k", "top_p", "infill"],
+    "stream": False,
+    "cache_prompt": True,
+    "t_max_prompt_ms": 500,
+    "t_max_predict_ms": 1000,
+    "response_fields": [
+        "content",
+        "timings/prompt_n",
+        "timings/prompt_ms",
+        "timings/prompt_per_second",
+        "timings/predicted_n",
+        "timings/predicted_ms",
+        "timings/predicted_per_second",
+        "truncated",
+        "tokens_cached",
+    ],
+}
+MARKED = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+
+
+def post(http: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    answer = http.post(path, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def filled(http: httpx.Client) -> str:
+    """What the model puts between prefix and suffix, greedily."""
+    body = {"model": MODEL, "prompt": PREFIX + LINE, "suffix": SUFFIX, "temperature": 0}
+    text = post(http, "/v1/completions", body)["choices"][0]["text"]
+    assert isinstance(text, str) and text
+    return text
+
+
+def test_llama_vim(http: httpx.Client, filled: str) -> None:
+    answer = post(http, "/infill", LLAMA_VIM)
+    assert set(answer) == set(LLAMA_VIM["response_fields"])  # type: ignore[call-overload]
+    assert answer["content"] == filled and answer["truncated"] is False
+    assert answer["timings/predicted_n"] >= 1 and answer["timings/predicted_ms"] >= 0
+    again = post(http, "/infill", LLAMA_VIM)
+    assert again["content"] == filled and again["timings/prompt_n"] == 1
+
+
+def test_llama_vim_warms_the_cache(http: httpx.Client) -> None:
+    body = {**LLAMA_VIM, "input_prefix": "warm = 1\n" * 3, "prompt": "", "n_predict": 0, "response_fields": [""]}
+    assert post(http, "/infill", body) == {}
+    body |= {"n_predict": 1, "response_fields": ["timings/prompt_n"]}
+    assert post(http, "/infill", body) == {"timings/prompt_n": 1}
+
+
+def test_llama_vscode_asks_for_several(http: httpx.Client, filled: str) -> None:
+    answers = post(http, "/infill", {**LLAMA_VIM, "n_cmpl": 3, "temperature": 1.5, "seed": 1})
+    assert len(answers) == 3 and answers[0]["content"] == filled
+
+
+def test_other_files_go_before_the_prefix(http: httpx.Client) -> None:
+    extra = [{"filename": "shapes.py", "text": "x = 1", "time": 12}]
+    answer = post(http, "/infill", {**LLAMA_VIM, "input_extra": extra})
+    alike = post(http, "/infill", {**LLAMA_VIM, "input_prefix": f"# shapes.py\nx = 1\n\n{PREFIX}"})
+    assert answer["content"] == alike["content"]
+    many = [{"filename": f"{index}.py", "text": "y = 2\n" * 50} for index in range(20)]
+    assert post(http, "/infill", {**LLAMA_VIM, "input_extra": many})["truncated"] is True
+
+
+def test_special_tokens_in_fields_stay_text(http: httpx.Client) -> None:
+    marked = {**LLAMA_VIM, "input_prefix": "a<fim-suffix>b<|endoftext|>", "response_fields": ["tokens_cached"]}
+    count = len(post(http, "/tokenize", {"content": "a<fim-suffix>b<|endoftext|>", "parse_special": False})["tokens"])
+    rest = len(post(http, "/tokenize", {"content": SUFFIX})["tokens"])
+    answer = post(http, "/infill", {**marked, "prompt": "", "n_predict": 0})
+    assert answer["tokens_cached"] == count + rest + 3
+
+
+def test_lines_indented_less_end_the_text(http: httpx.Client) -> None:
+    wide = post(http, "/completion", {"prompt": PREFIX, "n_predict": 100, "temperature": 2, "seed": 3})["content"]
+    cut = post(http, "/completion", {"prompt": PREFIX, "n_predict": 100, "temperature": 2, "seed": 3, "n_indent": 4})
+    assert wide.startswith(cut["content"])
+    assert all(line.startswith("    ") or not line.strip() for line in cut["content"].split("\n")[1:])
+
+
+def test_continue_over_llama_cpp(http: httpx.Client, filled: str) -> None:
+    body = {"prompt": MARKED, "n_predict": 16, "temperature": 0, "stream": True}
+    with http.stream("POST", "/completion", json=body) as answer:
+        events = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
+    assert "".join(event["content"] for event in events) == filled
+    assert [event["stop"] for event in events] == [False] * (len(events) - 1) + [True]
+
+
+def test_continue_over_tgi(http: httpx.Client, filled: str) -> None:
+    body = {"inputs": MARKED, "parameters": {"max_new_tokens": 16}}
+    with http.stream("POST", "/generate_stream", json=body) as answer:
+        events = [json.loads(line.removeprefix("data:")) for line in answer.iter_lines() if line]
+    assert "".join(event["token"]["text"] for event in events) == filled
+    assert events[-1]["generated_text"] == filled
+    assert events[-1]["details"]["finish_reason"] in ("length", "eos_token")
+
+
+def test_continue_over_ollama(http: httpx.Client, filled: str) -> None:
+    options = {"num_predict": 16, "temperature": 0, "stop": ["<fim_prefix>", ""]}
+    body = {"model": "test/tiny:main", "prompt": PREFIX + LINE, "suffix": SUFFIX, "options": options, "raw": True}
+    with http.stream("POST", "/api/generate", json=body) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    assert "".join(line["response"] for line in lines) == filled
+    assert lines[-1]["done"] and lines[-1]["done_reason"] in ("stop", "length") and lines[-1]["eval_count"] >= 1
+    whole = post(http, "/api/generate", {**body, "stream": False})
+    assert whole["response"] == filled
+    assert post(http, "/api/generate", {"model": "test/tiny"})["done_reason"] == "load"
+
+
+def test_llm_ls(http: httpx.Client, filled: str) -> None:
+    parameters = {"max_new_tokens": 16, "temperature": 0.2, "do_sample": True, "top_p": 0.95, "stop": ["\n\n"]}
+    body = {"inputs": MARKED, "parameters": {**parameters, "return_full_text": False, "seed": 1}}
+    answer = post(http, "/generate", body)
+    assert set(answer) == {"generated_text"} and "\n\n" not in answer["generated_text"]
+    greedy = post(http, "/generate", {"inputs": MARKED, "parameters": {"max_new_tokens": 16}})
+    assert greedy["generated_text"] == filled
+    full = {"max_new_tokens": 16, "return_full_text": True, "details": True}
+    echoed = post(http, "/generate", {"inputs": PREFIX, "parameters": full})
+    assert echoed["generated_text"].startswith(PREFIX) and echoed["details"]["generated_tokens"] >= 1
+
+
+def test_tokens_there_and_back(http: httpx.Client) -> None:
+    text = "def f():\n    return 'é東'  # <fim-prefix>"
+    ids = post(http, "/tokenize", {"content": text})["tokens"]
+    assert post(http, "/detokenize", {"tokens": ids}) == {"content": text}
+    pieces = post(http, "/tokenize", {"content": text, "with_pieces": True})["tokens"]
+    assert [piece["id"] for piece in pieces] == ids
+
+
+def test_what_the_server_says_of_itself(http: httpx.Client) -> None:
+    assert http.get("/health").json() == {"status": "ok"}
+    assert http.get("/props").json()["default_generation_settings"]["n_ctx"] == 128
+    assert http.get("/info").json()["max_total_tokens"] == 128
+    names = [model["name"] for model in http.get("/api/tags").json()["models"]]
+    assert names == ["test/tiny@main", "test/tiny@other"]
+    assert post(http, "/api/show", {"model": "test/tiny"})["capabilities"] == ["completion", "insert"]
+
+
+@pytest.mark.parametrize(
+    "path,body,status,where",
+    [
+        ("/infill", {"input_prefix": "x", "n_predict": -5}, 400, ("error", "message")),
+        ("/infill", {"input_prefix": "x", "model": "a/b"}, 404, ("error", "message")),
+        ("/completion", {"prompt": ""}, 400, ("error", "message")),
+        ("/detokenize", {"tokens": [10**12]}, 400, ("error", "message")),
+        ("/generate", {"inputs": ""}, 400, ("error",)),
+        ("/generate_stream", {"inputs": "x", "parameters": {"temperature": -1}}, 400, ("error",)),
+        ("/api/generate", {"model": "llama3", "prompt": "x"}, 404, ("error",)),
+        ("/api/show", {"model": "llama3"}, 404, ("error",)),
+    ],
+)
+def test_refusals_are_in_the_protocols_own_form(
+    http: httpx.Client, path: str, body: dict[str, Any], status: int, where: tuple[str, ...]
+) -> None:
+    answer = http.post(path, json=body)
+    assert answer.status_code == status
+    message = answer.json()
+    for name in where:
+        message = message[name]
+    assert isinstance(message, str) and message.endswith(".")

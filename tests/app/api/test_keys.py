@@ -1,0 +1,39 @@
+"""A server with API keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from app.settings import Settings
+from tests.app.api.conftest import Serving, serve
+
+
+@pytest.fixture(scope="module")
+def guarded(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu", api_keys="first, second")) as serving:
+        yield serving
+
+
+@pytest.mark.parametrize("key", ["first", "second"])
+def test_each_key_opens(guarded: Serving, key: str) -> None:
+    client = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key=key)
+    assert client.completions.create(model="test/tiny", prompt="x", max_tokens=2).choices
+    client.close()
+
+
+@pytest.mark.parametrize("key", ["third", "firs", "first,", "é"])
+def test_no_other_does(guarded: Serving, key: str) -> None:
+    for headers in ({"Authorization": f"Bearer {key}".encode()}, {"X-Api-Key": key.encode()}, {}):
+        answer = httpx.post(f"{guarded.url}/v1/completions", json={"prompt": "x"}, headers=headers)
+        assert answer.status_code == 401 and "API key" in answer.json()["error"]["message"]
+        assert httpx.get(f"{guarded.url}/api/tags", headers=headers).status_code == 401
+
+
+def test_health_and_the_page_are_open(guarded: Serving) -> None:
+    assert httpx.get(f"{guarded.url}/health").json() == {"status": "ok"}
+    assert httpx.get(guarded.url).status_code == 200

@@ -1,0 +1,202 @@
+"""The real ``openai`` package against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import torch
+
+from app.api.errors import MAX_BODY
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.app.api.conftest import MODEL, Serving
+
+PROMPT = "def area(width, height):\n    return "
+GREEDY = {"model": MODEL, "prompt": PROMPT, "temperature": 0, "max_tokens": 12}
+
+
+@pytest.fixture
+def client(serving: Serving) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{serving.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+    serving.wait_until_idle()
+
+
+def test_streamed_text_is_the_whole_text(client: openai.OpenAI) -> None:
+    whole = client.completions.create(**GREEDY)
+    assert whole.object == "text_completion" and whole.choices[0].finish_reason in ("stop", "length")
+    chunks = list(client.completions.create(**GREEDY, stream=True, stream_options={"include_usage": True}))
+    assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == whole.choices[0].text
+    assert chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason
+    assert chunks[-1].choices == [] and whole.usage and chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
+
+
+def test_async_clients_in_company_get_what_they_get_alone(serving: Serving, client: openai.OpenAI) -> None:
+    alone = client.completions.create(**GREEDY).choices[0].text
+
+    async def streamed(asynchronous: openai.AsyncOpenAI) -> str:
+        stream = await asynchronous.completions.create(**GREEDY, stream=True)
+        return "".join([choice.text async for chunk in stream for choice in chunk.choices])
+
+    async def many() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=f"{serving.url}/v1", api_key="none") as asynchronous:
+            return await asyncio.gather(*(streamed(asynchronous) for _ in range(20)))
+
+    assert asyncio.run(many()) == [alone] * 20
+
+
+def test_the_model_chooses_the_revision(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["test/tiny@main", "test/tiny@other"]
+    assert client.models.retrieve("test/tiny@other").owned_by == "test"
+    texts = {
+        name: client.completions.create(**{**GREEDY, "model": name}).choices[0].text
+        for name in ("test/tiny@main", "test/tiny", "test/tiny@other")
+    }
+    assert texts["test/tiny"] == texts["test/tiny@main"] != texts["test/tiny@other"]
+
+
+def test_a_suffix_and_marks_in_either_spelling_are_one_prompt(client: openai.OpenAI) -> None:
+    def text(prompt: str, suffix: str | None = None) -> str:
+        return client.completions.create(**{**GREEDY, "prompt": prompt}, suffix=suffix).choices[0].text
+
+    filled = text("x = ", "\nprint(x)\n")
+    assert filled == text("<fim-prefix>x = <fim-suffix>\nprint(x)\n<fim-middle>")
+    assert filled == text("<fim_prefix>x = <fim_suffix>\nprint(x)\n<fim_middle>")
+    assert filled != text("x = ")
+
+
+def test_a_seed_gives_its_text_and_each_choice_its_own(client: openai.OpenAI) -> None:
+    def texts(**fields: object) -> list[str]:
+        request = {**GREEDY, "temperature": 1.5, "n": 3, **fields}
+        return [choice.text for choice in client.completions.create(**request).choices]  # type: ignore[call-overload]
+
+    first = texts(seed=2**40)
+    assert len(set(first)) == 3
+    assert texts(seed=2**40) == first != texts(seed=1)
+    assert texts(seed=2**40, n=1) == first[:1]
+
+
+def test_streamed_choices_come_together(client: openai.OpenAI) -> None:
+    request = {**GREEDY, "prompt": ["x = ", PROMPT], "temperature": 1.0, "seed": 5, "n": 2}
+    expected = [choice.text for choice in client.completions.create(**request).choices]
+    texts = [""] * 4
+    for chunk in client.completions.create(**request, stream=True):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert texts == expected
+
+
+def test_the_best_has_the_highest_log_probability(client: openai.OpenAI) -> None:
+    request = {**GREEDY, "temperature": 1.5, "seed": 1, "logprobs": 0}
+    every = client.completions.create(**request, n=4)
+    best = client.completions.create(**request, n=1, best_of=4)
+    assert best.choices[0].text in [choice.text for choice in every.choices]
+    assert every.usage and best.usage and best.usage.completion_tokens == every.usage.completion_tokens
+
+    def mean(choice: openai.types.CompletionChoice) -> float:
+        assert choice.logprobs and choice.logprobs.token_logprobs
+        return sum(choice.logprobs.token_logprobs) / len(choice.logprobs.token_logprobs)
+
+    if all(choice.finish_reason == "length" for choice in every.choices):
+        assert mean(best.choices[0]) == max(map(mean, every.choices))
+
+
+def test_echo_gives_the_log_probabilities_of_pytorch(client: openai.OpenAI, store: Path, tokenizer: Tokenizer) -> None:
+    """What lm-eval asks for, and sums."""
+    model, _ = checkpoints.load("test/tiny", store=store)
+    text = "def area(width, height):\n    return width * height\n"
+    for prompt in (text, tokenizer.encode(text)):
+        answer = client.completions.create(model=MODEL, prompt=prompt, max_tokens=0, echo=True, logprobs=1)
+        choice = answer.choices[0]
+        assert choice.text == text and choice.logprobs
+        ids = tokenizer.encode(text)
+        with torch.no_grad():
+            expected = model(torch.tensor([ids]))[0, :-1, : tokenizer.vocab_size].log_softmax(-1)
+        first, *others = choice.logprobs.token_logprobs or []
+        assert first is None
+        assert others == pytest.approx([float(row[i]) for row, i in zip(expected, ids[1:], strict=True)], abs=1e-3)
+        assert choice.logprobs.top_logprobs
+        best = [max(top.values()) for top in choice.logprobs.top_logprobs[1:]]
+        assert best == pytest.approx(expected.max(-1).values.tolist(), abs=1e-3)
+        tokens, offsets = choice.logprobs.tokens or [], choice.logprobs.text_offset or []
+        assert "".join(tokens) == text
+        assert all(text[offset:].startswith(token) for token, offset in zip(tokens, offsets, strict=True))
+
+
+def test_stop_ends_before_itself_and_its_tokens_are_not_reported(client: openai.OpenAI) -> None:
+    whole = client.completions.create(**{**GREEDY, "max_tokens": 30}).choices[0].text
+    stop = whole[4:6]
+    choice = client.completions.create(**{**GREEDY, "max_tokens": 30}, stop=stop, logprobs=1).choices[0]
+    assert choice.text == whole[: whole.index(stop)] and choice.finish_reason == "stop"
+    assert choice.logprobs and len("".join(choice.logprobs.tokens or [])) >= len(choice.text)
+    assert all(offset < len(choice.text) for offset in choice.logprobs.text_offset or [])
+
+
+def test_the_end_of_a_text_is_reported_but_not_shown(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
+    """Harnesses ask for one token more than they score, and drop the last."""
+    bias = {str(tokenizer.end_of_text_id): 100}
+    answer = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1, echo=True, logprobs=1, logit_bias=bias)
+    choice = answer.choices[0]
+    assert choice.text == PROMPT and choice.finish_reason == "stop" and choice.logprobs
+    assert len(choice.logprobs.token_logprobs or []) == len(tokenizer.encode(PROMPT)) + 1
+
+
+def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
+    wanted = tokenizer.encode("x")[0]
+    assert client.completions.create(**GREEDY, logit_bias={str(wanted): 100}).choices[0].text == "x" * 12
+
+
+@pytest.mark.parametrize(
+    "fields,status,sentence",
+    [
+        ({"model": "gpt-4"}, 404, "There is no model 'gpt-4' here. There are: test/tiny."),
+        ({"model": "test/tiny@nope"}, 404, "has no revision 'nope'. Its branches are: main, other."),
+        ({"temperature": 3}, 400, "temperature: Input should be less than or equal to 2."),
+        ({"prompt": ""}, 400, "There is no code to start from"),
+        ({"prompt": "a\0b"}, 400, "NUL character"),
+        ({"prompt": [10**9]}, 400, "the token 1000000000"),
+        ({"prompt": ["x"] * 20, "n": 2}, 400, "asks for 40 texts; the limit is 32"),
+        ({"best_of": 1, "n": 2}, 400, "best_of (1) must not be less than n (2)"),
+        ({"prompt": "x" * MAX_BODY}, 413, "larger than 4,194,304 bytes"),
+        ({"logit_bias": {"99999": 1}}, 400, "The logit_bias has the token 99999"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_refusals_are_sentences(
+    client: openai.OpenAI, fields: dict[str, object], status: int, sentence: str, stream: bool
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.completions.create(**{**GREEDY, **fields}, stream=stream)  # type: ignore[call-overload]
+    assert caught.value.status_code == status
+    assert isinstance(caught.value.body, dict) and sentence in caught.value.body["message"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"prompt": "\\ud800"}', b"\xff"])
+def test_what_is_no_request_is_refused(http: httpx.Client, body: bytes) -> None:
+    answer = http.post("/v1/completions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400 and answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_is_forgotten(serving: Serving, stream: bool) -> None:
+    body = {**GREEDY, "max_tokens": 100, "n": 32, "temperature": 1, "stream": stream}
+    with (
+        httpx.Client(base_url=serving.url, timeout=0.05 if not stream else 5) as client,
+        pytest.raises((httpx.ReadTimeout, StopIteration)),
+    ):
+        with client.stream("POST", "/v1/completions", json=body) as answer:
+            next(answer.iter_bytes())
+        raise StopIteration
+    serving.wait_until_idle()
+
+
+def test_the_page_is_still_there(http: httpx.Client) -> None:
+    assert "SantaCoder" in http.get("/").text
+    assert "/v1/completions" in http.get("/openapi.json").json()["paths"]
