@@ -21,12 +21,23 @@ _LIMIT = 2**32  # bytes of source and tokens that the index can number
 class SourceText(Protocol):
     """A file to index."""
 
-    package: str
-    version: str
-    licence: str
-    language: str
-    path: str
-    text: str
+    @property
+    def package(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def language(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,7 @@ def index_part(sources: Iterable[SourceText], text: BinaryIO | None) -> Part:
         paths += source.path.encode("utf-8")
         anchors.append(_anchors(content, tokens))
         hashes.append(tokens.hashes)
-        rows.append(
-            (token + len(tokens.hashes), byte + len(content), anchor + len(anchors[-1]), len(paths), 0, 0)
-        )
+        rows.append((token + len(tokens.hashes), byte + len(content), anchor + len(anchors[-1]), len(paths), 0, 0))
         if text:
             text.write(content)
     files = np.array(rows, FILE)
@@ -78,7 +87,9 @@ def merge(parts: Sequence[Part]) -> Contents:
     Raises:
         AttributionError: they are too large for one index.
     """
-    ends = np.array([[part.files[-1][name] for name in ("token", "byte", "anchor", "path")] for part in parts], np.int64)
+    ends = np.array(
+        [[part.files[-1][name] for name in ("token", "byte", "anchor", "path")] for part in parts], np.int64
+    )
     starts = np.cumsum(np.vstack([np.zeros(4, np.int64), ends]), axis=0)
     if starts[-1].max() >= _LIMIT:
         raise AttributionError("One index holds up to 4 GB of source. Build several, and ask each of them.")

@@ -1,7 +1,7 @@
-"""The index on disk: ``index.bin``, memory-mapped, and beside it ``text.bin``, the indexed files one after the other.
+"""The index on disk: ``index.bin``, memory-mapped, and beside it ``text.bin``, the indexed files in a row.
 
-``index.bin`` is 16 bytes (magic, format version, length of the header, its CRC-32), a header in JSON and the sections it
-names, little-endian, each at a multiple of 64 bytes:
+``index.bin`` is 16 bytes (magic, format version, length of the header, its CRC-32), a header in JSON and the sections
+it names, little-endian, each at a multiple of 64 bytes:
 
 - ``buckets``: where the fingerprints with each leading bits begin, in order of their hashes
 - ``hashes``, ``places``: the next 32 bits of each fingerprint's hash, and its token, counted over all files
@@ -18,9 +18,9 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,15 @@ ANCHOR = np.dtype([("byte", "<u4"), ("line", "<u4")])
 FILE = np.dtype(
     [("token", "<u4"), ("byte", "<u4"), ("anchor", "<u4"), ("path", "<u4"), ("origin", "<u4"), ("digest", "<u8")]
 )
-_SECTIONS = {"buckets": "<u4", "hashes": "<u4", "places": "<u4", "anchors": ANCHOR, "files": FILE, "paths": "u1"}
+_NUMBER = np.dtype("<u4")
+_SECTIONS: dict[str, np.dtype] = {
+    "buckets": _NUMBER,
+    "hashes": _NUMBER,
+    "places": _NUMBER,
+    "anchors": ANCHOR,
+    "files": FILE,
+    "paths": np.dtype("u1"),
+}
 _MAGIC = b"SCAT"
 _FORMAT = 1
 _PREFIX = struct.Struct("<4sIII")
@@ -101,17 +109,18 @@ def read(path: Path) -> Contents:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header, start = _read_header(path, file.read(_PREFIX.size), file.read)
+            header, start = _read_header(path, file)
     except OSError as error:
         raise AttributionError(f"{path} cannot be read: {error.strerror}.") from error
     arrays = {}
     for name, dtype in _SECTIONS.items():
         start += -start % _ALIGNMENT
         count = header["counts"][name]
-        end = start + count * np.dtype(dtype).itemsize
+        end = start + count * dtype.itemsize
         if end > size:
             raise AttributionError(
-                f"{path} is cut short: it should go on beyond byte {end:,}, but ends at {size:,}. Copy it or build it again."
+                f"{path} is cut short: it should go on beyond byte {end:,}, but ends at {size:,}. "
+                "Copy it or build it again."
             )
         arrays[name] = np.memmap(path, dtype, "r", start, (count,)) if count else np.empty(0, dtype)
         start = end
@@ -120,8 +129,9 @@ def read(path: Path) -> Contents:
     return Contents(**arrays, origins=[Origin(*origin) for origin in header["origins"]])
 
 
-def _read_header(path: Path, prefix: bytes, read_bytes) -> tuple[dict, int]:
+def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The header, and the byte behind it."""
+    prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
         raise AttributionError(f"{path} is not an attribution index. Make one with python -m train.data.index.")
     _, version, length, checksum = _PREFIX.unpack(prefix)
@@ -130,7 +140,7 @@ def _read_header(path: Path, prefix: bytes, read_bytes) -> tuple[dict, int]:
             f"{path} has format {version}, and this program reads format {_FORMAT}. Build it again with "
             "python -m train.data.index."
         )
-    encoded = read_bytes(length)
+    encoded = file.read(length)
     if len(encoded) < length or zlib.crc32(encoded) != checksum:
         raise AttributionError(f"{path} is damaged: its header is not what was written. Copy it or build it again.")
     header = json.loads(encoded)

@@ -1,9 +1,9 @@
 """Fingerprints of token runs by winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003, section 3).
 
 Of every ``WINDOW`` neighbouring runs of ``RUN`` tokens, the one with the smallest hash is a fingerprint, and the
-rightmost of several. Two texts that share ``GUARANTEED`` tokens share a whole window, and so at least one fingerprint at
-the same place of what they share. This holds unless the shared tokens are nothing but one to four tokens repeated, as in
-``0, 0, 0, 0``: runs like these are never fingerprints, since all of them would be.
+rightmost of several. Two texts that share ``GUARANTEED`` tokens share a whole window, and so at least one fingerprint
+at the same place of what they share. This holds unless the shared tokens are nothing but one to four tokens repeated,
+as in ``0, 0, 0, 0``: runs like these are never fingerprints, since all of them would be.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACES = np.uint64(2**_PLACE_BITS - 1)
 
 
 def fingerprints(tokens: np.ndarray, file_starts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes [n] uint64 and places [n] int64 of the fingerprints in ``tokens`` [m] uint64, m below 2^24, by ascending place.
+    """Hashes [n] uint64 and places [n] int64, ascending, of the fingerprints in ``tokens`` [m] uint64, m below 2^24.
 
     ``file_starts`` are the places where another file begins; no run reaches across one.
     """

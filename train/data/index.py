@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, AttributionError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(1, f"Stopped, because writing failed: {error}. Nothing of an older index was changed.\n")
+        parser.exit(1, f"Stopped, because writing failed: {error}. Make room and run the same command again.\n")
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped.\n")
     size = (args.out / "index.bin").stat().st_size
@@ -55,18 +55,17 @@ def build_index(
 
     Raises:
         AttributionError: they are too large for one index.
-        OSError: the disk is full; an index that was there is as it was.
+        OSError: the disk is full. An index beside the text of another says so when it is asked.
     """
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
         task = partial(index_shard, held_out=held_out, texts=Path(folder) if with_text else None)
         contents = build.merge(LocalExecutor().map(task, shards, "indexing"))
-        # the index goes first and comes last: beside it there is never the text of another
-        (output / "index.bin").unlink(missing_ok=True)
-        (output / "text.bin").unlink(missing_ok=True)
         if with_text:
             _join([Path(folder) / shard.name for shard in shards], output / "text.bin")
     index_file.write(output / "index.bin", contents)
+    if not with_text:
+        (output / "text.bin").unlink(missing_ok=True)
     return contents
 
 
