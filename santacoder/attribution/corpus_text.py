@@ -44,6 +44,10 @@ class CorpusText:
             )
         return content
 
+    def n_tokens(self, number: int) -> int:
+        first, end = self._index.files["token"][number : number + 2].tolist()
+        return int(end - first)
+
     def tokens(self, number: int, content: bytes, first: int, last: int) -> tuple[int, Tokens]:
         """The tokens of a file's ``content`` from ``first`` to before ``last``, and some on either side, with places in
         the file; and the number of the first of them.

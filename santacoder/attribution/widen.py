@@ -38,9 +38,7 @@ def widen(text: CorpusText, content: bytes, query: np.ndarray, place: int, chain
         if right < RUN:
             return None
         more_before = left == back < place and start > 0
-        more_behind = (
-            right == on < len(query) - place and at + on == len(found.hashes) and _goes_on(found.ends, content)
-        )
+        more_behind = right == on < len(query) - place and start + len(found.hashes) < text.n_tokens(chain.file)
         if not more_before and not more_behind:
             break
         margin *= 4
@@ -52,8 +50,3 @@ def widen(text: CorpusText, content: bytes, query: np.ndarray, place: int, chain
 def _leading(equal: np.ndarray) -> int:
     """How many are true before the first that is not."""
     return len(equal) if equal.all() else int(np.argmin(equal))
-
-
-def _goes_on(ends: np.ndarray, content: bytes) -> bool:
-    """Whether there can be tokens behind those that were read."""
-    return bool(content[int(ends[-1]) :].strip())

@@ -37,7 +37,11 @@ def shared_runs(one: list[str], other: list[str], at_least: int) -> set[tuple[in
             if first and place and one[first - 1] == other[place - 1]:
                 continue
             length = at_least
-            while first + length < len(one) and place + length < len(other) and one[first + length] == other[place + length]:
+            while (
+                first + length < len(one)
+                and place + length < len(other)
+                and one[first + length] == other[place + length]
+            ):
                 length += 1
             runs.add((first, first + length))
     return runs
