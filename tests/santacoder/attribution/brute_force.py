@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 STRINGS = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 COMMENTS = {"#": r"#.*", "//": r"//.*|/\*.*?\*/|/\*.*"}
 
 
+@lru_cache(maxsize=200)
 def tokens(text: str, style: str) -> list[tuple[str, int, int]]:
     """Words and other characters with where they begin and end, line by line, without comments."""
     found = []

@@ -32,7 +32,7 @@ def expected_spans(text: str, files: list[File]) -> list[tuple[int, int]]:
     return [(asked[first][1], asked[last - 1][2]) for first, last in sorted(outer)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_invented_files(tmp_path: Path, seed: int, n_files: int) -> None:
     """Files and a text made of the same few pieces, so that runs overlap, touch and nest."""
@@ -51,7 +51,7 @@ def test_invented_files(tmp_path: Path, seed: int, n_files: int) -> None:
 def test_real_files(library: list[File], make_index: MakeIndex) -> None:
     index = make_index(library[:40], library[40:])
     rng = random.Random(0)
-    for _ in range(10):
+    for _ in range(4):
         cuts = []
         for _ in range(5):
             lines = rng.choice(library).text.split("\n")
