@@ -1,5 +1,10 @@
-"""What goes wrong with models on disk and on the Hub."""
+"""What goes wrong with models on disk and on the Hub, and with attribution indexes."""
 
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be found or read; the message is a sentence for the user."""
+
+
+class AttributionError(Exception):
+    """An attribution index that cannot be used, or a text it cannot be asked about; the message is a sentence for the
+    user."""

@@ -1,0 +1,199 @@
+"""Which stretches of a text stand in the indexed files, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from santacoder.attribution import index_file
+from santacoder.attribution.chains import Chain, chains, occurrences
+from santacoder.attribution.corpus_text import CorpusText
+from santacoder.attribution.index_file import ANCHOR_TOKENS
+from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
+from santacoder.attribution.widen import Run, widen
+from santacoder.attribution.winnowing import GUARANTEED, RUN, fingerprints
+from santacoder.errors import AttributionError
+
+MAX_CHARACTERS = 200_000
+MAX_SOURCES = 8
+MAX_LOOKS = MAX_SOURCES + 64
+BOILERPLATE_FILES = 100
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a stretch stands: ``lines`` are numbered from 1, the last included; ``file`` is its number in the index."""
+
+    package: str
+    version: str
+    licence: str
+    language: str
+    path: str
+    lines: tuple[int, int]
+    file: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters ``start`` to before ``end`` of the text that was asked about, which are ``tokens`` tokens.
+
+    ``sources`` are up to eight of the files that hold them, those that share most with the text around it first; of one
+    file, one place. ``files`` is in how many files they stand, at most, by their fingerprints. A span that
+    is not ``confirmed`` comes from the fingerprints of a compact index alone: it may reach further, and lines are those
+    of the anchors around.
+    """
+
+    start: int
+    end: int
+    tokens: int
+    sources: tuple[Source, ...]
+    files: int
+    confirmed: bool
+
+    @property
+    def boilerplate(self) -> bool:
+        """Whether so many files have it that it says little about where the text came from."""
+        return self.files >= BOILERPLATE_FILES
+
+
+class AttributionIndex:
+    """An opened index. It may be asked by several threads at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Raises:
+            AttributionError: there is none, or it cannot be used.
+        """
+        self.contents = index_file.read(folder / "index.bin")
+        text = folder / "text.bin"
+        self.text = CorpusText(text, self.contents) if text.exists() else None
+
+    def find(self, text: str, language: str | None = None) -> list[Span]:
+        """Every stretch of at least ``GUARANTEED`` tokens that also stands in an indexed file, as far as it reaches, in
+        the order of the text; stretches within longer ones are left out. ``language`` says what is a comment; without
+        it, both ways are tried.
+
+        Where a fingerprint stands in many files, eight are named, those that share most with the text around it; the
+        search for them ends after 64 that share less than ``GUARANTEED`` tokens.
+
+        Raises:
+            AttributionError: the text is too long or no valid Unicode, the language is unknown, or the corpus was
+                changed.
+        """
+        content = _encoded(text)
+        if language is not None and language not in COMMENT_STYLES:
+            raise AttributionError(f"Language {language!r} is unknown; known are {', '.join(COMMENT_STYLES)}.")
+        styles = {COMMENT_STYLES[language]} if language else set(COMMENT_STYLES.values())
+        characters = _CharacterOffsets(content)
+        spans = [span for style in sorted(styles) for span in self._find(content, style, characters)]
+        return list(_outermost(spans))
+
+    def original(self, source: Source) -> str | None:
+        """The original lines, or none where the index has no text.
+
+        Raises:
+            AttributionError: the corpus was changed since it was indexed.
+        """
+        if self.text is None:
+            return None
+        first, last = source.lines
+        lines = self.text.file(source.file).split(b"\n")[first - 1 : last]
+        return b"\n".join(lines).decode("utf-8")
+
+    def _find(self, content: bytes, style: CommentStyle, characters: _CharacterOffsets) -> Iterator[Span]:
+        tokens = tokenize(content, style)
+        hashes, places = fingerprints(tokens.hashes)
+        found = occurrences(self.contents, hashes)
+        runs = self._runs(tokens, places, chains(self.contents, found, places))
+        by_extent: dict[tuple[int, int], list[Run]] = {}
+        for run in runs:
+            by_extent.setdefault((run.first, run.last), []).append(run)
+        for (first, last), same in by_extent.items():
+            one_each = list({run.file: run for run in reversed(same)}.values())[::-1]
+            inside = found.n_files[(places >= first) & (places + RUN <= last)]
+            yield Span(
+                characters.before(int(tokens.starts[first])),
+                characters.before(int(tokens.ends[last - 1])),
+                last - first,
+                tuple(self._source(run) for run in one_each[:MAX_SOURCES]),
+                max(int(inside.min()), len(one_each)),
+                confirmed=self.text is not None,
+            )
+
+    def _runs(self, tokens: Tokens, places: np.ndarray, candidates: list[Chain]) -> list[Run]:
+        """The chains that are worth a look, the longest first, as runs."""
+        named = np.zeros(len(places), np.int64)
+        looked_at = np.zeros(len(places), np.int64)
+        contents: dict[int, bytes] = {}
+        runs: list[Run] = []
+        for chain in sorted(candidates, key=lambda chain: (chain.first - chain.last, chain.file, chain.place)):
+            covered = slice(chain.first, chain.last + 1)
+            if ((named[covered] >= MAX_SOURCES) | (looked_at[covered] >= MAX_LOOKS)).all():
+                continue
+            if self.text is None:
+                run: Run | None = self._unconfirmed(chain, places)
+            else:
+                if chain.file not in contents:
+                    contents[chain.file] = self.text.file(chain.file)
+                run = widen(self.text, contents[chain.file], tokens.hashes, int(places[chain.first]), chain)
+            looked_at[covered] += 1
+            if run is not None and (self.text is None or run.last - run.first >= GUARANTEED):
+                named[covered] += 1
+                runs.append(run)
+        return list(dict.fromkeys(runs))
+
+    def _unconfirmed(self, chain: Chain, places: np.ndarray) -> Run:
+        first, last = int(places[chain.first]), int(places[chain.last]) + RUN
+        begin, end = self.contents.files["anchor"][chain.file : chain.file + 2].tolist()
+        lines = self.contents.anchors["line"][begin:end]
+        above = (chain.place + last - first) // ANCHOR_TOKENS + 1
+        last_line = lines[min(above, len(lines) - 1)]
+        return Run(first, last, chain.file, (int(lines[chain.place // ANCHOR_TOKENS]), int(last_line)))
+
+    def _source(self, run: Run) -> Source:
+        row, following = self.contents.files[run.file], self.contents.files[run.file + 1]
+        path = self.contents.paths[row["path"] : following["path"]].tobytes().decode("utf-8")
+        package, version, licence, language = self.contents.origins[row["origin"]]
+        return Source(package, version, licence, language, path, run.lines, run.file)
+
+
+class _CharacterOffsets:
+    """From bytes of UTF-8 to characters."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def before(self, byte: int) -> int:
+        return int(self._counts[byte])
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        codes = np.frombuffer(self._content, np.uint8)
+        return np.concatenate([[0], np.cumsum((codes & 0xC0) != 0x80)])
+
+
+def _encoded(text: str) -> bytes:
+    if len(text) > MAX_CHARACTERS:
+        raise AttributionError(
+            f"The text has {len(text):,} characters; up to {MAX_CHARACTERS:,} can be looked up at once. "
+            "Ask about it in parts."
+        )
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise AttributionError(
+            f"The text is no valid Unicode: half a surrogate pair at character {error.start}."
+        ) from None
+
+
+def _outermost(spans: list[Span]) -> Iterator[Span]:
+    """``spans`` by place, without those within another."""
+    end = -1
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if span.end > end:
+            yield span
+            end = span.end

@@ -1,0 +1,110 @@
+"""Source text as normalised tokens: what two copies of the same code have in common.
+
+White space and comments are dropped; words (letters, digits, ``_``, ``$``, anything beyond ASCII) and single other
+characters remain, also those inside strings. What counts as a comment depends on its own line alone, so that a fragment
+has the same tokens wherever it was cut out at line breaks. The price: a line inside a block comment counts as one only
+where it begins with ``*``, as is usual.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+CommentStyle = Literal["#", "//"]
+COMMENT_STYLES: dict[str, CommentStyle] = {"python": "#", "java": "//", "javascript": "//"}
+# what the tokens of an index were made with: an index of another version is refused
+VERSION = 1
+
+_SPACE, _WORD, _OTHER = 0, 1, 2
+_MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio, odd: has an inverse modulo 2^64
+_INVERSE = pow(_MULTIPLIER, -1, 2**64)
+# an escape first, so that an unclosed quote costs one look at the rest of its line and not one for each quote in it
+_QUOTED = rb"""\\.|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"""
+_COMMENTS = {
+    "#": re.compile(_QUOTED + rb"|(\#[^\n]*)"),
+    "//": re.compile(
+        _QUOTED
+        + rb"|`[^`\\\n]*(?:\\.[^`\\\n]*)*`|(//[^\n]*|/\*(?:(?!\*/)[^\n])*(?:\*/)?|\n[ \t]*\*(?=[ \t/\n]|\Z)[^\n]*)"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Normalised tokens of a text: 64-bit hashes, and where each begins and ends in its UTF-8 bytes; all [n]."""
+
+    hashes: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def tokenize(source: bytes, style: CommentStyle) -> Tokens:
+    """The normalised tokens of ``source``, UTF-8 text that begins at the beginning of a line.
+
+    A token's hash is the sum of its bytes' random values, each times a power of an odd number (Karp and Rabin 1987),
+    computed for all tokens at once: the sum of a stretch of such products, divided by the power at its beginning.
+    """
+    codes = np.frombuffer(_without_comments(source, style), np.uint8)
+    kinds, values = _byte_tables()
+    kind = kinds[codes]
+    word = kind == _WORD
+    other = kind == _OTHER
+    begins = other | word
+    begins[1:] &= ~(word[1:] & word[:-1])
+    finishes = other | word
+    finishes[:-1] &= ~(word[1:] & word[:-1])
+    starts = np.flatnonzero(begins)
+    if not len(starts):
+        return Tokens(np.empty(0, np.uint64), starts, starts)
+    products = values[codes]
+    products *= powers(len(codes))
+    hashes = np.add.reduceat(products, starts) * powers(len(codes), inverse=True)[starts]
+    return Tokens(mix(hashes), starts, np.flatnonzero(finishes) + 1)
+
+
+def powers(n: int, *, inverse: bool = False) -> np.ndarray:
+    """Powers 0 to n - 1 of an odd number modulo 2^64, or of its inverse, [n] uint64."""
+    return _powers(max(16, (n - 1).bit_length()), inverse)[:n]
+
+
+def mix(hashes: np.ndarray) -> np.ndarray:
+    """``hashes`` with every bit depending on all of theirs: the finaliser of MurmurHash3, uint64."""
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return hashes ^ (hashes >> np.uint64(33))
+
+
+def _without_comments(source: bytes, style: CommentStyle) -> bytes | bytearray:
+    """``source`` with spaces in place of comments, as long as before."""
+    if (b"#" if style == "#" else b"*") not in source and (style == "#" or b"//" not in source):
+        return source
+    # a line break in front lets the first line be seen as the others are
+    blanked = bytearray(b"\n" + source)
+    for found in _COMMENTS[style].finditer(bytes(blanked)):
+        if found.lastindex:
+            start, end = found.span()
+            blanked[start:end] = b" " * (end - start)
+    return blanked[1:]
+
+
+@lru_cache
+def _byte_tables() -> tuple[np.ndarray, np.ndarray]:
+    """Of every byte, its kind, [256] uint8, and its value in hashes, [256] uint64, zero for white space."""
+    kinds = np.full(256, _OTHER, np.uint8)
+    kinds[:33] = kinds[127] = _SPACE
+    kinds[[byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or chr(byte) in "_$"]] = _WORD
+    values = mix(np.arange(1, 257, dtype=np.uint64))
+    values[kinds == _SPACE] = 0
+    return kinds, values
+
+
+@lru_cache
+def _powers(bits: int, inverse: bool) -> np.ndarray:
+    result = np.full(1 << bits, _INVERSE if inverse else _MULTIPLIER, np.uint64)
+    result[0] = 1
+    return np.multiply.accumulate(result)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from santacoder.attribution import AttributionIndex, build, index_file
+
+
+class File(NamedTuple):
+    """A file to index."""
+
+    path: str
+    text: str
+    language: str = "python"
+    package: str = "harbour"
+    version: str = "1.0"
+    licence: str = "MIT"
+
+
+def write_index(folder: Path, parts: Sequence[Sequence[File]], *, with_text: bool = True) -> AttributionIndex:
+    """An index of ``parts``, each made by itself as builders do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "text.bin").open("wb") as text:
+        merged = build.merge([build.index_part(part, text) for part in parts])
+    if not with_text:
+        (folder / "text.bin").unlink()
+    index_file.write(folder / "index.bin", merged)
+    return AttributionIndex(folder)
+
+
+@pytest.fixture
+def make_index(tmp_path: Path) -> Callable[..., AttributionIndex]:
+    def make(*parts: Sequence[File], with_text: bool = True) -> AttributionIndex:
+        return write_index(tmp_path / "index", parts, with_text=with_text)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def library() -> list[File]:
+    """A hundred files of the standard library."""
+    root = Path(sysconfig.get_paths()["stdlib"])
+    found = [*sorted(root.glob("*.py"))[:70], *sorted(root.glob("json/*.py")), *sorted(root.glob("email/*.py"))]
+    return [File(str(path.relative_to(root)), path.read_text("utf-8"), package="cpython") for path in found]

@@ -1,0 +1,85 @@
+"""Indexes that cannot be used say why."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from santacoder.attribution import AttributionIndex
+from santacoder.errors import AttributionError
+from tests.santacoder.attribution.conftest import File, write_index
+
+TEXT = "".join(f"quay_{number} = berth({number}, tide)\n" for number in range(200))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_index(tmp_path, [[File("quays.py", TEXT)], [File("more.py", TEXT[::-1])]])
+    return tmp_path
+
+
+def rewrite_header(path: Path, **changes: object) -> None:
+    content = path.read_bytes()
+    magic, version, length, _ = struct.unpack_from("<4sIII", content)
+    header = {**json.loads(content[16 : 16 + length]), **changes}
+    encoded = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<4sIII", magic, version, len(encoded), zlib.crc32(encoded)) + encoded)
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(AttributionError, match="cannot be read: No such file or directory"):
+        AttributionIndex(tmp_path)
+
+
+def test_another_file(folder: Path) -> None:
+    (folder / "index.bin").write_bytes(b"PK\3\4" + bytes(100))
+    with pytest.raises(AttributionError, match="is not an attribution index"):
+        AttributionIndex(folder)
+
+
+def test_another_format(folder: Path) -> None:
+    content = bytearray((folder / "index.bin").read_bytes())
+    content[4] = 9
+    (folder / "index.bin").write_bytes(content)
+    with pytest.raises(AttributionError, match="has format 9, and this program reads format 1"):
+        AttributionIndex(folder)
+
+
+def test_other_tokens(folder: Path) -> None:
+    rewrite_header(folder / "index.bin", made_with={"tokens": 0, "run": 5, "window": 4})
+    with pytest.raises(AttributionError, match="their fingerprints cannot be compared"):
+        AttributionIndex(folder)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0, 0.999))
+def test_cut_short(folder: Path, part: float) -> None:
+    content = (folder / "index.bin").read_bytes()
+    cut = folder / "cut"
+    cut.mkdir(exist_ok=True)
+    (cut / "index.bin").write_bytes(content[: int(part * len(content))])
+    with pytest.raises(AttributionError, match="cut short|damaged|not an attribution index"):
+        AttributionIndex(cut)
+
+
+def test_a_corpus_that_is_another(folder: Path) -> None:
+    text = (folder / "text.bin").read_bytes()
+    (folder / "text.bin").write_bytes(text[:-1])
+    with pytest.raises(AttributionError, match="cut short, or another corpus"):
+        AttributionIndex(folder)
+
+
+def test_a_corpus_that_changed(folder: Path) -> None:
+    text = (folder / "text.bin").read_bytes()
+    (folder / "text.bin").write_bytes(text.replace(b"berth(7,", b"berth(8,"))
+    index = AttributionIndex(folder)
+    with pytest.raises(AttributionError, match="was changed since it was indexed"):
+        index.find(TEXT)
+    # what was not changed can still be asked about
+    assert index.find(TEXT[::-1])
