@@ -89,9 +89,11 @@ class Sampler:
             token_id = int(np.argmax(scores))
         else:
             ids, probabilities = candidates(scores, params.temperature, params.top_k, params.top_p)
-            cumulative = np.cumsum(probabilities)
+            # by id: in the order of probability, near-equals would change places by rounding, and with them the draw
+            by_id = np.argsort(ids)
+            cumulative = np.cumsum(probabilities[by_id])
             drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
-            token_id = int(ids[min(int(drawn), len(ids) - 1)])
+            token_id = int(ids[by_id[min(int(drawn), len(ids) - 1)]])
         return score(logits, token_id, params.top_logprobs)
 
 

@@ -57,6 +57,7 @@ def _require_same(path: Path, settings: dict[str, Any]) -> None:
         begun = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); name another --output.") from error
+    settings = json.loads(json.dumps(settings))  # as they are read again, with lists for tuples
     different = [key for key in {**begun, **settings} if begun.get(key) != settings.get(key)]
     if different:
         told = "; ".join(f"{key}: {begun.get(key)} there, {settings.get(key)} now" for key in different)

@@ -98,9 +98,7 @@ def test_special_tokens_in_fields_stay_text(http: httpx.Client) -> None:
 
 
 def test_lines_indented_less_end_the_text(http: httpx.Client) -> None:
-    wide = post(http, "/completion", {"prompt": PREFIX, "n_predict": 100, "temperature": 2, "seed": 3})["content"]
     cut = post(http, "/completion", {"prompt": PREFIX, "n_predict": 100, "temperature": 2, "seed": 3, "n_indent": 4})
-    assert wide.startswith(cut["content"])
     assert all(line.startswith("    ") or not line.strip() for line in cut["content"].split("\n")[1:])
 
 

@@ -278,7 +278,8 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(
         return working(*arguments)  # type: ignore[arg-type]
 
     runner.decode = fail_at_the_fifth  # type: ignore[method-assign, assignment]
-    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=50, seed=1)
+    not_to_end = ((tokenizer.end_of_text_id, -100.0),)
+    sampling = SamplingParams(temperature=1.0, top_p=1.0, max_new_tokens=50, seed=1, logit_bias=not_to_end)
     last = collect(engine.submit(CompletionRequest("x", None, sampling)))[2]
     assert last == Finished("error", message="The model could not be run: out of memory.")
     assert engine.n_free_slots == 2
