@@ -23,13 +23,19 @@ FLAGS = (
     "--optimizer adamw --validate-every 15 --validation-batches 3 --save-every 10 --keep 9 --fim-questions 2 "
     "--loader-workers 0 --dropout 0"
 ).split()
-RTOL = 5e-6  # a few roundings of fp32, after 40 steps
+# fp32 sums in another order; what they differ by grows from step to step, as the weights drift apart
+RTOL_OF_TEN_STEPS, RTOL_OF_ALL = 5e-6, 1e-4
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def losses(output: Path) -> list[float]:
     records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     return [record.get("loss", record.get("validation_loss")) for record in records]
+
+
+def assert_same_losses(run: Path, alone: Path) -> None:
+    assert losses(run)[:10] == pytest.approx(losses(alone)[:10], rel=RTOL_OF_TEN_STEPS)
+    assert losses(run) == pytest.approx(losses(alone), rel=RTOL_OF_ALL)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +63,7 @@ def test_ddp_goes_on_after_a_rank_was_killed(packed: Path, alone: Path, tmp_path
             child.kill()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+    assert_same_losses(tmp_path / "run", alone)
 
 
 def test_fsdp_computes_the_same_and_one_process_goes_on_with_its_state(
@@ -66,11 +72,11 @@ def test_fsdp_computes_the_same_and_one_process_goes_on_with_its_state(
     process = start(packed, tmp_path / "run", *FLAGS, "--parallel", "fsdp", "--activation-checkpointing")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+    assert_same_losses(tmp_path / "run", alone)
     for step in (30, 40):
         shutil.rmtree(tmp_path / "run" / "states" / f"step-{step:08d}")
     assert main(["--output", str(tmp_path / "run"), "--resume", "--parallel", "ddp"]) == 0
-    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+    assert_same_losses(tmp_path / "run", alone)
 
 
 @pytest.mark.heavy
@@ -81,7 +87,7 @@ def test_two_processes_go_on_with_the_state_of_one(packed: Path, alone: Path, tm
     process = start(packed, tmp_path / "run", "--resume", "--parallel", "fsdp")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert losses(tmp_path / "run") == pytest.approx(losses(alone), rel=RTOL)
+    assert_same_losses(tmp_path / "run", alone)
 
 
 def test_a_batch_has_to_be_divisible() -> None:
