@@ -1,4 +1,4 @@
-"""A curve of a run as an SVG drawing, small enough to be published with the model."""
+"""How a run went, as numbers and as SVG drawings, small enough to be published with the model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ _WIDTH, _HEIGHT, _MARGIN = 420, 220, 40
 _MAX_POINTS = 300
 
 
-def curve(name: str, records: Sequence[dict[str, Any]]) -> str:
-    """The metric ``name`` of ``records`` over their steps."""
-    points = [(record["step"], record[name]) for record in records if name in record]
-    points = points[:: -(-len(points) // _MAX_POINTS) or 1]
+def points(name: str, records: Sequence[dict[str, Any]]) -> list[tuple[int, float]]:
+    """The metric ``name`` of ``records`` by the number of steps done, thinned, the last one kept."""
+    found = [(record["step"] + 1, round(record[name], 6)) for record in records if name in record]
+    return found[:: -max(1, -(-len(found) // _MAX_POINTS))][::-1]
+
+
+def drawing(name: str, points: Sequence[tuple[int, float]]) -> str:
+    """The metric ``name`` over the steps."""
     steps, values = [step for step, _ in points] or [0], [value for _, value in points] or [0.0]
     low, high = min(values), max(values)
 

@@ -6,8 +6,9 @@ import dataclasses
 import json
 from itertools import groupby
 
+from santacoder.checkpoints import CURVES_FILE
 from train.config import TrainConfig
-from train.curves import curve
+from train.curves import drawing, points
 from train.data.pack import Package, PackedData
 from train.loop import Trained
 from train.metrics import complete_lines
@@ -18,10 +19,11 @@ _SCORES = {
     "bits_per_byte": "bits per byte",
     "fim_exact_match": "single lines filled in exactly, greedily",
 }
+_CURVES = ("loss", "learning_rate", *_SCORES)
 
 
 def model_card(repo_id: str, config: TrainConfig, trained: Trained, data: PackedData, run: RunFolder) -> dict[str, str]:
-    """``README.md`` and the drawings it shows, by name.
+    """``README.md``, the drawings it shows and, in ``curves.json``, the numbers behind them, by name.
 
     It tells what the model is, what it learned from and under which licences, how it was trained and how that went,
     what it scores and what it cannot do.
@@ -70,8 +72,9 @@ That of what it was trained on: where it repeats a file, the licence of that fil
 Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for package in held_out))}.
 """
     records = [json.loads(line) for line in complete_lines(run.metrics)]
-    drawings = {f"{name}.svg": curve(name, records) for name in ("loss", "validation_loss", "learning_rate")}
-    return {"README.md": card, **drawings}
+    curves = {name: points(name, records) for name in _CURVES}
+    drawings = {f"{name}.svg": drawing(name, curves[name]) for name in ("loss", "validation_loss", "learning_rate")}
+    return {"README.md": card, CURVES_FILE: json.dumps(curves) + "\n", **drawings}
 
 
 def _table(packages: list[Package]) -> str:

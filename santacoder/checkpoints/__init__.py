@@ -7,10 +7,19 @@ set. A revision is a branch, a commit or the beginning of one; ``main`` and ``fi
 from santacoder.checkpoints.loading import load, read_config, read_tokenizer
 from santacoder.checkpoints.publishing import add_files, publish
 from santacoder.checkpoints.revisions import branches, log, resolve
-from santacoder.checkpoints.store import DEFAULT_STORE, EVAL_FILE, Commit, read_scores, repositories
+from santacoder.checkpoints.store import (
+    CURVES_FILE,
+    DEFAULT_STORE,
+    EVAL_FILE,
+    Commit,
+    read_curves,
+    read_scores,
+    repositories,
+)
 from santacoder.errors import CheckpointError
 
 __all__ = [
+    "CURVES_FILE",
     "DEFAULT_STORE",
     "EVAL_FILE",
     "CheckpointError",
@@ -21,6 +30,7 @@ __all__ = [
     "log",
     "publish",
     "read_config",
+    "read_curves",
     "read_scores",
     "read_tokenizer",
     "repositories",

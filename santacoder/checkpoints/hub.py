@@ -22,12 +22,20 @@ from huggingface_hub.errors import (
 )
 
 from santacoder import weight_files
-from santacoder.checkpoints.store import COMMIT_FILE, EVAL_FILE, Commit, only_match, read_commit, same_branch
+from santacoder.checkpoints.store import (
+    COMMIT_FILE,
+    CURVES_FILE,
+    EVAL_FILE,
+    Commit,
+    only_match,
+    read_commit,
+    same_branch,
+)
 from santacoder.errors import CheckpointError
 
 _SMALL_FILES = (
     *("config.json", "tokenizer.json", "*_config.json", "special_tokens_map.json"),
-    *(COMMIT_FILE, EVAL_FILE, "onnx/*"),
+    *(COMMIT_FILE, CURVES_FILE, EVAL_FILE, "onnx/*"),
 )
 
 

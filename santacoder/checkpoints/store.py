@@ -18,6 +18,7 @@ from santacoder.errors import CheckpointError
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
 COMMIT_FILE = "commit.json"
 EVAL_FILE = "eval.json"
+CURVES_FILE = "curves.json"
 # the published name of the branch that became the model, and the one it has everywhere else
 _SAME_BRANCH = {"main": "final", "final": "main"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -120,6 +121,22 @@ def read_scores(folder: Path) -> list[tuple[str, str, str, float]]:
             for metric, score in result["scores"].items()
         ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+
+
+def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """How the training of a snapshot went: by the name of a metric, its values after so many steps, in order.
+
+    Nothing for a snapshot without a ``curves.json``.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = folder / CURVES_FILE
+    try:
+        document = json.loads(path.read_text()) if path.exists() else {}
+        return {name: [(int(step), float(value)) for step, value in points] for name, points in document.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
 
 

@@ -44,6 +44,9 @@ def test_every_saved_state_can_be_a_commit(tmp_path: Path, packed: Path) -> None
     assert [commit.step for commit in commits] == [5, 4, 2]
     assert all(commit.metrics["validation_loss"] == commit.validation_loss for commit in commits)
     snapshot = checkpoints.resolve("mine/coder", store=tmp_path / "store")
+    curves = checkpoints.read_curves(snapshot)
+    assert [step for step, _ in curves["loss"]] == [1, 2, 3, 4, 5]
+    assert curves["validation_loss"] == [(c.step, pytest.approx(c.validation_loss, abs=1e-4)) for c in commits[::-1]]
     assert "<svg" in (snapshot / "loss.svg").read_text() and "bits per byte" in (snapshot / "README.md").read_text()
 
 
