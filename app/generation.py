@@ -1,0 +1,136 @@
+"""What was generated, from what, by which commit: plain data that is shown, kept, shared and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from santacoder.engine.events import FinishReason
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+
+Pane = Literal["complete", "infill"]
+Language = Literal["python", "java", "javascript"]
+LogProb = Annotated[float, Field(allow_inf_nan=False)]
+"""In nats, the model's own: before temperature and truncation."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token that could have stood in the place of another. An end mark's ``text`` is its name."""
+
+    text: str
+    id: int
+    logprob: LogProb
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a text, and the likeliest in its place (itself mostly among them), likeliest first.
+
+    The texts of all tokens, one after another, are the text: of a character that takes several tokens, all but the last
+    have none, and so has an end mark. The first token of a prompt has no ``logprob``.
+    """
+
+    text: str
+    id: int
+    logprob: LogProb | None
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What was written at one place. ``seed`` is the one that was used, also where none was given.
+
+    An end mark is the last of ``tokens``; tokens of a stop sequence are not among them.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    reason: FinishReason
+    seed: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to write what is missing: a completion for each gap, in order."""
+
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Candidates for the same code.
+
+    ``parts`` are the user's code, cut at the gaps: one part is continued at its end; n + 1 parts have n gaps between
+    them, each of which was written with the gaps before it filled. ``revision`` is the branch or commit that was
+    chosen, ``sha`` the exact commit. The first candidate took ``seconds_to_first_token`` from the press of the button
+    on; ``tokens_per_second`` are those of all candidates together.
+    """
+
+    pane: Pane
+    language: Language
+    parts: tuple[str, ...]
+    sampling: SamplingParams
+    fim_order: FimOrder
+    repo_id: str
+    revision: str
+    sha: str
+    runner: str
+    candidates: tuple[Candidate, ...]
+    n_prompt: int
+    seconds_to_first_token: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    tokens_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise ValueError("A generation needs the code that it starts from.")
+        for candidate in self.candidates:
+            if len(candidate.completions) != self.n_gaps:
+                raise ValueError(
+                    f"The code has {self.n_gaps} place(s) to be written, a candidate {len(candidate.completions)}."
+                )
+
+    @property
+    def n_gaps(self) -> int:
+        return max(1, len(self.parts) - 1)
+
+    def code(self, index: int) -> str:
+        """The user's code with the candidate number ``index`` in it."""
+        return "".join(chain.from_iterable(self._interleaved(index)))
+
+    def spans(self, index: int) -> list[tuple[int, int]]:
+        """Where in :meth:`code` the candidate's texts begin and end, in characters."""
+        spans, position = [], 0
+        for part, written in self._interleaved(index)[: self.n_gaps]:
+            begin = position + len(part)
+            position = begin + len(written)
+            spans.append((begin, position))
+        return spans
+
+    def to_json(self) -> str:
+        return _ADAPTER.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Generation:
+        """
+        Raises:
+            ValueError: it is no generation; the message is a sentence that names the field.
+        """
+        try:
+            return _ADAPTER.validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"])) or "its beginning"
+            message = first["msg"].removeprefix("Value error, ").rstrip(".")
+            raise ValueError(f"This is no stored generation: at {field}, {message}.") from error
+
+    def _interleaved(self, index: int) -> list[tuple[str, str]]:
+        texts = [completion.text for completion in self.candidates[index].completions]
+        return list(zip_longest(self.parts, texts, fillvalue=""))
+
+
+_ADAPTER = TypeAdapter(Generation)

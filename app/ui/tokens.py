@@ -1,0 +1,67 @@
+"""Tokens as a heat map: the more a token surprised the model, the deeper its colour.
+
+``tokens.js`` opens the alternatives of a token that is clicked. Where the map lies in a :func:`token_map`, a click on
+an alternative triggers its event ``select``, with ``token`` and ``alternative`` as their numbers.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+
+import gradio as gr
+
+from app.generation import Alternative, Token
+
+_STEPS = 8  # of colour, in style.css; a step is a bit
+_ON_LOAD = "element.addEventListener('alternative', (event) => trigger('select', event.detail));"
+
+
+def token_map(elem_id: str, value: str = "") -> gr.HTML:
+    """A place for heat maps whose alternatives can be chosen: give its event ``select`` a function that takes
+    ``gr.EventData``."""
+    return gr.HTML(value, js_on_load=_ON_LOAD, elem_id=elem_id, elem_classes="token-map")
+
+
+def heat_map(tokens: Sequence[Token], *, label: str) -> str:
+    """HTML of ``tokens``; everything in it is escaped. ``label`` tells screen readers what it is."""
+    spans = "".join(_span(index, token, is_last=index == len(tokens) - 1) for index, token in enumerate(tokens))
+    return f'<div class="tokens" role="group" aria-label="{html.escape(label)}">{spans}</div>'
+
+
+def probability(logprob: float) -> str:
+    """A log-probability as people read it."""
+    share = math.exp(min(logprob, 0.0))
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" if share >= 0.001 else "< 0.1%"
+
+
+def perplexity(tokens: Sequence[Token]) -> float | None:
+    """The number of equally likely tokens that would be as hard to guess, on the average; None without any score."""
+    logprobs = [token.logprob for token in tokens if token.logprob is not None]
+    return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
+
+
+def _span(index: int, token: Token, *, is_last: bool) -> str:
+    attributes = {"class": "token", "role": "button", "tabindex": "-1" if index else "0", "data-token": str(index)}
+    if token.logprob is not None:
+        bits = -token.logprob / math.log(2)
+        attributes["data-heat"] = str(min(_STEPS, max(0, round(bits))))
+        attributes["data-probability"] = probability(token.logprob)
+    if token.top:
+        attributes["data-top"] = json.dumps([_row(alternative) for alternative in token.top])
+        attributes["aria-haspopup"] = "dialog"
+    written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
+    return f"<span {written}>{_shown(token.text, is_last)}</span>"
+
+
+def _row(alternative: Alternative) -> list[str | float]:
+    return [alternative.text, round(math.exp(min(alternative.logprob, 0.0)), 5), probability(alternative.logprob)]
+
+
+def _shown(text: str, is_last: bool) -> str:
+    """The text, with a sign where a line ends, and where a token has no text of its own."""
+    if not text:
+        return '<span class="sign">■ end</span>' if is_last else '<span class="sign">·</span>'
+    return html.escape(text).replace("\n", '<span class="sign" aria-hidden="true">↵</span>\n')
