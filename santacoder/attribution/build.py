@@ -5,39 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from santacoder.attribution.index_file import ANCHOR, ANCHOR_TOKENS, FILE, Contents, Origin
+from santacoder.attribution.index_file import ANCHOR, ANCHOR_TOKENS, FILE, USUAL, Contents, Origin, Parameters
 from santacoder.attribution.tokens import COMMENT_STYLES, Tokens, tokenize
 from santacoder.attribution.winnowing import fingerprints
 from santacoder.errors import AttributionError
 
 _BUCKET_SIZE = 8  # fingerprints a bucket, on average
+_TOKENS_AT_ONCE = 2**19
 _LIMIT = 2**32  # bytes of source and tokens that the index can number
 
 
-class SourceText(Protocol):
+class SourceText(NamedTuple):
     """A file to index."""
 
-    @property
-    def package(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def licence(self) -> str: ...
-
-    @property
-    def language(self) -> str: ...
-
-    @property
-    def path(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
+    origin: Origin
+    path: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -53,27 +40,57 @@ class Part:
     origins: list[Origin]
 
 
-def index_part(sources: Iterable[SourceText], text: BinaryIO | None) -> Part:
+def index_part(sources: Iterable[SourceText], text: BinaryIO | None, parameters: Parameters = USUAL) -> Part:
     """Fingerprints of ``sources``, whose UTF-8 bytes are written to ``text``."""
-    rows, hashes, anchors, paths = [(0, 0, 0, 0, 0, 0)], [np.empty(0, np.uint64)], [np.empty(0, ANCHOR)], bytearray()
+    rows, anchors, paths = [(0, 0, 0, 0, 0, 0)], [np.empty(0, ANCHOR)], bytearray()
     origins: dict[Origin, int] = {}
+    found = _Fingerprints(parameters.window)
     for source in sources:
         content = source.text.encode("utf-8")
-        tokens = tokenize(content, COMMENT_STYLES[source.language])
+        tokens = tokenize(content, COMMENT_STYLES[source.origin.language], renamed=parameters.renamed)
         token, byte, anchor, _, _, _ = rows[-1]
-        origin = origins.setdefault(
-            Origin(source.package, source.version, source.licence, source.language), len(origins)
-        )
+        origin = origins.setdefault(source.origin, len(origins))
         rows[-1] = (token, byte, anchor, len(paths), origin, digest(content))
         paths += source.path.encode("utf-8")
         anchors.append(_anchors(content, tokens))
-        hashes.append(tokens.hashes)
+        found.add(tokens.hashes)
         rows.append((token + len(tokens.hashes), byte + len(content), anchor + len(anchors[-1]), len(paths), 0, 0))
         if text:
             text.write(content)
-    files = np.array(rows, FILE)
-    found, places = fingerprints(np.concatenate(hashes), files["token"][1:-1].astype(np.int64))
-    return Part(found, places, np.concatenate(anchors), files, bytes(paths), list(origins))
+    hashes, places = found.all()
+    return Part(hashes, places, np.concatenate(anchors), np.array(rows, FILE), bytes(paths), list(origins))
+
+
+class _Fingerprints:
+    """Fingerprints of file after file, some hundred thousand tokens at a time: what fits into a processor's cache."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._pending: list[np.ndarray] = []
+        self._n_pending = self._n_done = 0
+        self._hashes = [np.empty(0, np.uint64)]
+        self._places = [np.empty(0, np.int64)]
+
+    def add(self, tokens: np.ndarray) -> None:
+        """The hashes of a file's tokens."""
+        self._pending.append(tokens)
+        self._n_pending += len(tokens)
+        if self._n_pending > _TOKENS_AT_ONCE:
+            self._flush()
+
+    def all(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes and places, counted from the first file's first token, of all fingerprints."""
+        if self._pending:
+            self._flush()
+        return np.concatenate(self._hashes), np.concatenate(self._places)
+
+    def _flush(self) -> None:
+        file_starts = np.cumsum([len(tokens) for tokens in self._pending])[:-1]
+        hashes, places = fingerprints(np.concatenate(self._pending), self._window, file_starts)
+        self._hashes.append(hashes)
+        self._places.append(places + self._n_done)
+        self._n_done += self._n_pending
+        self._pending, self._n_pending = [], 0
 
 
 def digest(content: bytes) -> int:
@@ -81,8 +98,8 @@ def digest(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def merge(parts: Sequence[Part]) -> Contents:
-    """One index of all ``parts``, in their order.
+def merge(parts: Sequence[Part], parameters: Parameters = USUAL) -> Contents:
+    """One index of all ``parts``, which were made with ``parameters``, in their order.
 
     Raises:
         AttributionError: they are too large for one index.
@@ -92,7 +109,7 @@ def merge(parts: Sequence[Part]) -> Contents:
     )
     starts = np.cumsum(np.vstack([np.zeros(4, np.int64), ends]), axis=0)
     if starts[-1].max() >= _LIMIT:
-        raise AttributionError("One index holds up to 4 GB of source. Build several, and ask each of them.")
+        raise AttributionError("One index holds up to 4 GB of source. Build several, in folders of one folder.")
     hashes = np.concatenate([part.hashes for part in parts])
     places = np.concatenate([part.places + start for part, start in zip(parts, starts[:, 0], strict=False)])
     order = np.argsort(hashes, kind="stable")
@@ -108,6 +125,7 @@ def merge(parts: Sequence[Part]) -> Contents:
         files=files,
         paths=np.frombuffer(b"".join(part.paths for part in parts), np.uint8),
         origins=origins,
+        parameters=parameters,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,16 @@ from santacoder.attribution.build import digest
 from santacoder.attribution.index_file import ANCHOR_TOKENS, Contents
 from santacoder.attribution.tokens import COMMENT_STYLES, Tokens, tokenize
 from santacoder.errors import AttributionError
+
+
+class Piece(NamedTuple):
+    """Some tokens of a file: the number of the first, the tokens with places in ``content``, and the line, counted from
+    1, in which ``content`` begins."""
+
+    first: int
+    tokens: Tokens
+    content: bytes
+    line: int
 
 
 class CorpusText:
@@ -20,14 +31,34 @@ class CorpusText:
         Raises:
             AttributionError: it is not the text that was indexed.
         """
+        self._path = path
+        self._index = index
+        self._time = path.stat().st_mtime_ns
+        self._unchanged: set[int] = set()
         if path.stat().st_size != index.n_bytes:
             raise AttributionError(
                 f"{path} has {path.stat().st_size:,} bytes, but the index beside it was made from {index.n_bytes:,}: "
-                "it is cut short, or another corpus. Build the index again with python -m train.data.index."
+                "it is cut short, or another corpus. Build the index again with python -m train.data index."
             )
-        self._path = path
-        self._index = index
         self._bytes = np.memmap(path, np.uint8, "r") if index.n_bytes else np.empty(0, np.uint8)
+
+    def check(self, number: int) -> None:
+        """Make sure that a file is what was indexed. Its digest is taken when it is first asked for.
+
+        Raises:
+            AttributionError: it was changed since then, or the whole text is being changed.
+        """
+        if self._path.stat().st_mtime_ns != self._time:
+            raise AttributionError(f"{self._path} was changed while it is in use. Restart what asks it.")
+        if number in self._unchanged:
+            return
+        start, end = self._extent(number)
+        if digest(self._bytes[start:end].tobytes()) != self._index.files["digest"][number]:
+            raise AttributionError(
+                f"{self._path} was changed since it was indexed (bytes {start:,} to {end:,}). Build the index again "
+                "with python -m train.data index."
+            )
+        self._unchanged.add(number)
 
     def file(self, number: int) -> bytes:
         """The UTF-8 text of a file.
@@ -35,33 +66,59 @@ class CorpusText:
         Raises:
             AttributionError: it was changed since it was indexed.
         """
-        start, end = self._index.files["byte"][number : number + 2].tolist()
-        content = self._bytes[start:end].tobytes()
-        if digest(content) != self._index.files["digest"][number]:
-            raise AttributionError(
-                f"{self._path} was changed since it was indexed (bytes {start:,} to {end:,}). Build the index again "
-                "with python -m train.data.index."
-            )
-        return content
+        self.check(number)
+        start, end = self._extent(number)
+        return self._bytes[start:end].tobytes()
 
     def n_tokens(self, number: int) -> int:
         first, end = self._index.files["token"][number : number + 2].tolist()
         return int(end - first)
 
-    def tokens(self, number: int, content: bytes, first: int, last: int) -> tuple[int, Tokens]:
-        """The tokens of a file's ``content`` from ``first`` to before ``last``, and some on either side, with places in
-        the file; and the number of the first of them.
+    def tokens(self, number: int, first: int, last: int) -> Piece:
+        """The tokens of a file from ``first`` to before ``last``, and some on either side.
 
         Only the lines between two anchors are looked at: a token depends on nothing but its line.
+
+        Raises:
+            AttributionError: the file was changed since it was indexed.
         """
-        begin, end = self._index.files["anchor"][number : number + 2].tolist()
-        anchors = self._index.anchors["byte"][begin:end]
+        self.check(number)
+        start, end = self._extent(number)
+        begin, finish = self._index.files["anchor"][number : number + 2].tolist()
+        anchors = self._index.anchors[begin:finish]
         below, above = first // ANCHOR_TOKENS, -(-last // ANCHOR_TOKENS)
-        start = int(anchors[below])
-        line_start = content.rfind(b"\n", 0, start) + 1
-        line_end = content.find(b"\n", int(anchors[above])) if above < len(anchors) else -1
+        anchor = start + int(anchors["byte"][below])
+        line_start = self._line_start(start, anchor)
+        if above < len(anchors):
+            end = self._line_end(start + int(anchors["byte"][above]), end)
+        content = self._bytes[line_start:end].tobytes()
         style = COMMENT_STYLES[self._index.origins[self._index.files["origin"][number]].language]
-        found = tokenize(content[line_start : line_end if line_end >= 0 else len(content)], style)
-        skipped = int(np.searchsorted(found.starts, start - line_start))
-        places = Tokens(found.hashes[skipped:], found.starts[skipped:] + line_start, found.ends[skipped:] + line_start)
-        return below * ANCHOR_TOKENS, places
+        found = tokenize(content, style, renamed=self._index.parameters.renamed)
+        skipped = int(np.searchsorted(found.starts, anchor - line_start))
+        tokens = Tokens(found.hashes[skipped:], found.starts[skipped:], found.ends[skipped:], found.exact[skipped:])
+        return Piece(below * ANCHOR_TOKENS, tokens, content, int(anchors["line"][below]))
+
+    def _extent(self, number: int) -> tuple[int, int]:
+        """Where a file begins and ends in the text."""
+        start, end = self._index.files["byte"][number : number + 2].tolist()
+        return int(start), int(end)
+
+    def _line_start(self, start: int, place: int) -> int:
+        """Where the line with ``place`` begins, in a file that begins at ``start``."""
+        width = 256
+        while True:
+            begin = max(start, place - width)
+            breaks = self._bytes[begin:place].tobytes().rfind(b"\n")
+            if breaks >= 0 or begin == start:
+                return begin + breaks + 1 if breaks >= 0 else start
+            width *= 8
+
+    def _line_end(self, place: int, end: int) -> int:
+        """Where the line with ``place`` ends, in a file that ends at ``end``."""
+        width = 256
+        while True:
+            behind = min(end, place + width)
+            breaks = self._bytes[place:behind].tobytes().find(b"\n")
+            if breaks >= 0 or behind == end:
+                return place + breaks if breaks >= 0 else end
+            width *= 8

@@ -10,6 +10,8 @@ it names, little-endian, each at a multiple of 64 bytes:
   every file, and a row for the end
 - ``paths``: the files' paths
 
+The header also has the CRC-32 of each section, which are checked when the index is opened.
+
 ``text.bin`` is needed to widen and confirm what the fingerprints tell. An index without it is the compact form.
 """
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -43,24 +45,36 @@ _SECTIONS: dict[str, np.dtype] = {
     "paths": np.dtype("u1"),
 }
 _MAGIC = b"SCAT"
-_FORMAT = 1
+_FORMAT = 2
 _PREFIX = struct.Struct("<4sIII")
 _ALIGNMENT = 64
-_MADE_WITH = {"tokens": tokens.VERSION, "run": winnowing.RUN, "window": winnowing.WINDOW}
+_MADE_WITH = {"tokens": tokens.VERSION, "run": winnowing.RUN}
 
 
 class Origin(NamedTuple):
-    """What many files have in common."""
+    """What many files have in common. ``registry`` is one of those that ``origins.py`` knows addresses of, or empty."""
 
     package: str
     version: str
     licence: str
     language: str
+    registry: str = ""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What an index is made with. ``window`` is that of winnowing; with ``renamed``, names do not count."""
+
+    window: int = winnowing.WINDOW
+    renamed: bool = False
+
+
+USUAL = Parameters()
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The sections, as arrays in memory or memory-mapped, and the header's origins."""
+    """The sections, as arrays in memory or memory-mapped, and what the header tells."""
 
     buckets: np.ndarray
     hashes: np.ndarray
@@ -69,6 +83,7 @@ class Contents:
     files: np.ndarray
     paths: np.ndarray
     origins: list[Origin]
+    parameters: Parameters
 
     @property
     def bucket_bits(self) -> int:
@@ -90,14 +105,21 @@ def write(path: Path, contents: Contents) -> None:
     Raises:
         OSError: the disk is full.
     """
-    counts = {name: len(getattr(contents, name)) for name in _SECTIONS}
-    header = json.dumps({"made_with": _MADE_WITH, "counts": counts, "origins": contents.origins}).encode()
+    sections = {name: np.ascontiguousarray(getattr(contents, name), dtype) for name, dtype in _SECTIONS.items()}
+    described = {
+        "made_with": _MADE_WITH,
+        "parameters": asdict(contents.parameters),
+        "counts": {name: len(section) for name, section in sections.items()},
+        "checksums": {name: zlib.crc32(section) for name, section in sections.items()},
+        "origins": contents.origins,
+    }
+    header = json.dumps(described).encode()
     with replacing(path) as out:
         out.write(_PREFIX.pack(_MAGIC, _FORMAT, len(header), zlib.crc32(header)))
         out.write(header)
-        for name, dtype in _SECTIONS.items():
+        for section in sections.values():
             out.write(bytes(-out.tell() % _ALIGNMENT))
-            np.ascontiguousarray(getattr(contents, name), dtype).tofile(out)
+            section.tofile(out)
 
 
 def read(path: Path) -> Contents:
@@ -112,7 +134,7 @@ def read(path: Path) -> Contents:
             header, start = _read_header(path, file)
     except OSError as error:
         raise AttributionError(f"{path} cannot be read: {error.strerror}.") from error
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, dtype in _SECTIONS.items():
         start += -start % _ALIGNMENT
         count = header["counts"][name]
@@ -126,19 +148,23 @@ def read(path: Path) -> Contents:
         start = end
     if start != size:
         raise AttributionError(f"{path} has {size - start:,} bytes too many at its end. Copy it or build it again.")
-    return Contents(**arrays, origins=[Origin(*origin) for origin in header["origins"]])
+    for name, array in arrays.items():
+        if zlib.crc32(np.ascontiguousarray(array)) != header["checksums"][name]:
+            raise AttributionError(f"{path} is damaged: its {name} are not what was written. Copy it or build it again.")
+    origins = [Origin(*origin) for origin in header["origins"]]
+    return Contents(**arrays, origins=origins, parameters=Parameters(**header["parameters"]))
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The header, and the byte behind it."""
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
-        raise AttributionError(f"{path} is not an attribution index. Make one with python -m train.data.index.")
+        raise AttributionError(f"{path} is not an attribution index. Make one with python -m train.data index.")
     _, version, length, checksum = _PREFIX.unpack(prefix)
     if version != _FORMAT:
         raise AttributionError(
             f"{path} has format {version}, and this program reads format {_FORMAT}. Build it again with "
-            "python -m train.data.index."
+            "python -m train.data index."
         )
     encoded = file.read(length)
     if len(encoded) < length or zlib.crc32(encoded) != checksum:
@@ -147,6 +173,6 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     if header["made_with"] != _MADE_WITH:
         raise AttributionError(
             f"{path} was made with {header['made_with']}, and this program asks with {_MADE_WITH}: their fingerprints "
-            "cannot be compared. Build it again with python -m train.data.index."
+            "cannot be compared. Build it again with python -m train.data index."
         )
     return header, _PREFIX.size + length

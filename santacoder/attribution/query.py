@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,51 +12,14 @@ from santacoder.attribution import index_file
 from santacoder.attribution.chains import Chain, chains, occurrences
 from santacoder.attribution.corpus_text import CorpusText
 from santacoder.attribution.index_file import ANCHOR_TOKENS
+from santacoder.attribution.spans import MAX_SOURCES, Searched, Source, Span, outermost
 from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
 from santacoder.attribution.widen import Run, widen
-from santacoder.attribution.winnowing import GUARANTEED, RUN, fingerprints
+from santacoder.attribution.winnowing import RUN, fingerprints, guaranteed
 from santacoder.errors import AttributionError
 
 MAX_CHARACTERS = 200_000
-MAX_SOURCES = 8
-MAX_LOOKS = MAX_SOURCES + 64
-BOILERPLATE_FILES = 100
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a stretch stands: ``lines`` are numbered from 1, the last included; ``file`` is its number in the index."""
-
-    package: str
-    version: str
-    licence: str
-    language: str
-    path: str
-    lines: tuple[int, int]
-    file: int
-
-
-@dataclass(frozen=True)
-class Span:
-    """Characters ``start`` to before ``end`` of the text that was asked about, which are ``tokens`` tokens.
-
-    ``sources`` are up to eight of the files that hold them, those that share most with the text around it first; of one
-    file, one place. ``files`` is in how many files they stand, at most, by their fingerprints. A span that
-    is not ``confirmed`` comes from the fingerprints of a compact index alone: it may reach further, and lines are those
-    of the anchors around.
-    """
-
-    start: int
-    end: int
-    tokens: int
-    sources: tuple[Source, ...]
-    files: int
-    confirmed: bool
-
-    @property
-    def boilerplate(self) -> bool:
-        """Whether so many files have it that it says little about where the text came from."""
-        return self.files >= BOILERPLATE_FILES
+MAX_LOOKS = 4 * MAX_SOURCES
 
 
 class AttributionIndex:
@@ -72,13 +34,25 @@ class AttributionIndex:
         text = folder / "text.bin"
         self.text = CorpusText(text, self.contents) if text.exists() else None
 
+    @property
+    def searched(self) -> Searched:
+        origins = self.contents.origins
+        return Searched(
+            files=self.contents.n_files,
+            bytes=self.contents.n_bytes,
+            packages=len({(origin.package, origin.version) for origin in origins}),
+            languages=tuple(sorted({origin.language for origin in origins})),
+            guaranteed_tokens=self._guaranteed,
+            confirmed=self.text is not None,
+        )
+
     def find(self, text: str, language: str | None = None) -> list[Span]:
-        """Every stretch of at least ``GUARANTEED`` tokens that also stands in an indexed file, as far as it reaches, in
-        the order of the text; stretches within longer ones are left out. ``language`` says what is a comment; without
-        it, both ways are tried.
+        """Every stretch of at least ``searched.guaranteed_tokens`` tokens that also stands in an indexed file, as far as
+        it reaches, in the order of the text; stretches within longer ones are left out. ``language`` says what is a
+        comment; without it, both ways are tried.
 
         Where a fingerprint stands in many files, eight are named, those that share most with the text around it; the
-        search for them ends after 64 that share less than ``GUARANTEED`` tokens.
+        search for them ends after 32 looks.
 
         Raises:
             AttributionError: the text is too long or no valid Unicode, the language is unknown, or the corpus was
@@ -89,8 +63,7 @@ class AttributionIndex:
             raise AttributionError(f"Language {language!r} is unknown; known are {', '.join(COMMENT_STYLES)}.")
         styles = {COMMENT_STYLES[language]} if language else set(COMMENT_STYLES.values())
         characters = _CharacterOffsets(content)
-        spans = [span for style in sorted(styles) for span in self._find(content, style, characters)]
-        return list(_outermost(spans))
+        return outermost(span for style in sorted(styles) for span in self._find(content, style, characters))
 
     def original(self, source: Source) -> str | None:
         """The original lines, or none where the index has no text.
@@ -104,11 +77,15 @@ class AttributionIndex:
         lines = self.text.file(source.file).split(b"\n")[first - 1 : last]
         return b"\n".join(lines).decode("utf-8")
 
+    @property
+    def _guaranteed(self) -> int:
+        return guaranteed(self.contents.parameters.window)
+
     def _find(self, content: bytes, style: CommentStyle, characters: _CharacterOffsets) -> Iterator[Span]:
-        tokens = tokenize(content, style)
-        hashes, places = fingerprints(tokens.hashes)
+        tokens = tokenize(content, style, renamed=self.contents.parameters.renamed)
+        hashes, places = fingerprints(tokens.hashes, self.contents.parameters.window)
         found = occurrences(self.contents, hashes)
-        runs = self._runs(tokens, places, chains(self.contents, found, places))
+        runs = self._runs(tokens, places, chains(self.contents, found, places, len(tokens.hashes)))
         by_extent: dict[tuple[int, int], list[Run]] = {}
         for run in runs:
             by_extent.setdefault((run.first, run.last), []).append(run)
@@ -120,7 +97,7 @@ class AttributionIndex:
                 characters.before(int(tokens.ends[last - 1])),
                 last - first,
                 tuple(self._source(run) for run in one_each[:MAX_SOURCES]),
-                max(int(inside.min()), len(one_each)),
+                max(int(inside.min()) if len(inside) else 0, len(one_each)),
                 confirmed=self.text is not None,
             )
 
@@ -128,23 +105,27 @@ class AttributionIndex:
         """The chains that are worth a look, the longest first, as runs."""
         named = np.zeros(len(places), np.int64)
         looked_at = np.zeros(len(places), np.int64)
-        contents: dict[int, bytes] = {}
-        runs: list[Run] = []
+        runs: dict[Run, None] = {}
+        extents: set[tuple[int, int]] = set()
         for chain in sorted(candidates, key=lambda chain: (chain.first - chain.last, chain.file, chain.place)):
             covered = slice(chain.first, chain.last + 1)
             if ((named[covered] >= MAX_SOURCES) | (looked_at[covered] >= MAX_LOOKS)).all():
                 continue
-            if self.text is None:
-                run: Run | None = self._unconfirmed(chain, places)
-            else:
-                if chain.file not in contents:
-                    contents[chain.file] = self.text.file(chain.file)
-                run = widen(self.text, contents[chain.file], tokens.hashes, int(places[chain.first]), chain)
+            if any(first <= chain.reach[0] and chain.reach[1] <= last for first, last in extents - {chain.reach}):
+                continue  # its run would be within a longer one, and not be told
             looked_at[covered] += 1
-            if run is not None and (self.text is None or run.last - run.first >= GUARANTEED):
-                named[covered] += 1
-                runs.append(run)
-        return list(dict.fromkeys(runs))
+            found = self._looked_at(tokens, places, chain)
+            named[covered] += bool(found)
+            runs.update(dict.fromkeys(found))
+            extents.update((run.first, run.last) for run in found)
+        return list(runs)
+
+    def _looked_at(self, tokens: Tokens, places: np.ndarray, chain: Chain) -> list[Run]:
+        """What is left of ``chain`` when it is compared with the stored text, where there is one."""
+        if self.text is None:
+            return [self._unconfirmed(chain, places)]
+        runs = widen(self.text, tokens, int(places[chain.first]), chain)
+        return [run for run in runs if run.last - run.first >= self._guaranteed]
 
     def _unconfirmed(self, chain: Chain, places: np.ndarray) -> Run:
         first, last = int(places[chain.first]), int(places[chain.last]) + RUN
@@ -157,8 +138,8 @@ class AttributionIndex:
     def _source(self, run: Run) -> Source:
         row, following = self.contents.files[run.file], self.contents.files[run.file + 1]
         path = self.contents.paths[row["path"] : following["path"]].tobytes().decode("utf-8")
-        package, version, licence, language = self.contents.origins[row["origin"]]
-        return Source(package, version, licence, language, path, run.lines, run.file)
+        package, version, licence, language, registry = self.contents.origins[row["origin"]]
+        return Source(package, version, licence, language, registry, path, run.lines, run.renamed, run.file)
 
 
 class _CharacterOffsets:
@@ -188,12 +169,3 @@ def _encoded(text: str) -> bytes:
         raise AttributionError(
             f"The text is no valid Unicode: half a surrogate pair at character {error.start}."
         ) from None
-
-
-def _outermost(spans: list[Span]) -> Iterator[Span]:
-    """``spans`` by place, without those within another."""
-    end = -1
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        if span.end > end:
-            yield span
-            end = span.end

@@ -15,12 +15,15 @@ from typing import Literal
 
 import numpy as np
 
+from santacoder.attribution.names import KEYWORDS
+
 CommentStyle = Literal["#", "//"]
 COMMENT_STYLES: dict[str, CommentStyle] = {"python": "#", "java": "//", "javascript": "//"}
 # what the tokens of an index were made with: an index of another version is refused
 VERSION = 1
 
 _SPACE, _WORD, _OTHER = 0, 1, 2
+_NAME = np.uint64(0x6E616D65)  # what every name is where copies may have renamed them
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio, odd: has an inverse modulo 2^64
 _INVERSE = pow(_MULTIPLIER, -1, 2**64)
 # an escape first, so that an unclosed quote costs one look at the rest of its line and not one for each quote in it
@@ -36,15 +39,20 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Normalised tokens of a text: 64-bit hashes, and where each begins and ends in its UTF-8 bytes; all [n]."""
+    """Normalised tokens of a text: 64-bit hashes, and where each begins and ends in its UTF-8 bytes; all [n].
+
+    ``hashes`` are what is compared at first; ``exact`` tells names apart also where they may differ.
+    """
 
     hashes: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+    exact: np.ndarray
 
 
-def tokenize(source: bytes, style: CommentStyle) -> Tokens:
-    """The normalised tokens of ``source``, UTF-8 text that begins at the beginning of a line.
+def tokenize(source: bytes, style: CommentStyle, *, renamed: bool = False) -> Tokens:
+    """The normalised tokens of ``source``, UTF-8 text that begins at the beginning of a line. With ``renamed``, the
+    hashes of all names are the same.
 
     A token's hash is the sum of its bytes' random values, each times a power of an odd number (Karp and Rabin 1987),
     computed for all tokens at once: the sum of a stretch of such products, divided by the power at its beginning.
@@ -60,11 +68,13 @@ def tokenize(source: bytes, style: CommentStyle) -> Tokens:
     finishes[:-1] &= ~(word[1:] & word[:-1])
     starts = np.flatnonzero(begins)
     if not len(starts):
-        return Tokens(np.empty(0, np.uint64), starts, starts)
+        return Tokens(np.empty(0, np.uint64), starts, starts, np.empty(0, np.uint64))
     products = values[codes]
     products *= powers(len(codes))
     hashes = np.add.reduceat(products, starts) * powers(len(codes), inverse=True)[starts]
-    return Tokens(mix(hashes), starts, np.flatnonzero(finishes) + 1)
+    exact = mix(hashes)
+    compared = np.where(_are_names(codes[starts], exact, style), _NAME, exact) if renamed else exact
+    return Tokens(compared, starts, np.flatnonzero(finishes) + 1, exact)
 
 
 def powers(n: int, *, inverse: bool = False) -> np.ndarray:
@@ -77,6 +87,17 @@ def mix(hashes: np.ndarray) -> np.ndarray:
     hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return hashes ^ (hashes >> np.uint64(33))
+
+
+def _are_names(first_bytes: np.ndarray, hashes: np.ndarray, style: CommentStyle) -> np.ndarray:
+    """Which tokens are names, by the byte they begin with, [n] bool."""
+    digits = (first_bytes >= ord("0")) & (first_bytes <= ord("9"))
+    return (_byte_tables()[0][first_bytes] == _WORD) & ~digits & ~np.isin(hashes, _keyword_hashes(style))
+
+
+@lru_cache
+def _keyword_hashes(style: CommentStyle) -> np.ndarray:
+    return tokenize(" ".join(KEYWORDS[style]).encode(), style).hashes
 
 
 def _without_comments(source: bytes, style: CommentStyle) -> bytes | bytearray:

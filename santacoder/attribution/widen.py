@@ -7,44 +7,67 @@ from dataclasses import dataclass
 import numpy as np
 
 from santacoder.attribution.chains import Chain
-from santacoder.attribution.corpus_text import CorpusText
-from santacoder.attribution.winnowing import GUARANTEED, RUN
+from santacoder.attribution.corpus_text import CorpusText, Piece
+from santacoder.attribution.names import renamed_stretches
+from santacoder.attribution.tokens import Tokens
+from santacoder.attribution.winnowing import RUN
 
-_MARGIN = 2 * GUARANTEED
+_MARGIN = 128
 
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens ``first`` to before ``last`` of a text, which also stand in ``lines`` of ``file``, first and last."""
+    """Tokens ``first`` to before ``last`` of a text, which also stand in ``lines`` of ``file``, first and last; there
+    perhaps with other names, where it is ``renamed``."""
 
     first: int
     last: int
     file: int
     lines: tuple[int, int]
+    renamed: bool = False
 
 
-def widen(text: CorpusText, content: bytes, query: np.ndarray, place: int, chain: Chain) -> Run | None:
-    """The longest run around ``chain``, whose first fingerprint is at ``place`` in ``query`` [n] uint64, token hashes;
-    none where the stored text in ``content`` has not even that fingerprint. In steps of four times the width, so that a
-    long file is read no further than the run reaches."""
+def widen(text: CorpusText, query: Tokens, place: int, chain: Chain) -> list[Run]:
+    """The longest run around ``chain``, whose first fingerprint is at ``place`` in ``query``; none where the stored text
+    has not even that fingerprint, and several where names are exchanged, but not the same ones throughout. In steps of
+    four times the width, so that a long file is read no further than the run reaches.
+
+    Raises:
+        AttributionError: the file was changed since it was indexed.
+    """
     margin = _MARGIN
+    n_query = len(query.hashes)
     while True:
-        first, last = max(0, chain.place - margin), chain.place + RUN + margin
-        start, found = text.tokens(chain.file, content, first, last)
-        at = chain.place - start
-        back, on = min(place, at), min(len(query) - place, len(found.hashes) - at)
-        equal = query[place - back : place + on] == found.hashes[at - back : at + on]
+        piece = text.tokens(chain.file, max(0, chain.place - margin), chain.place + RUN + margin)
+        found = piece.tokens.hashes
+        at = chain.place - piece.first
+        back, on = min(place, at), min(n_query - place, len(found) - at)
+        equal = query.hashes[place - back : place + on] == found[at - back : at + on]
         left, right = _leading(equal[:back][::-1]), _leading(equal[back:])
         if right < RUN:
-            return None
-        more_before = left == back < place and start > 0
-        more_behind = right == on < len(query) - place and start + len(found.hashes) < text.n_tokens(chain.file)
+            return []
+        more_before = left == back < place and piece.first > 0
+        more_behind = right == on < n_query - place and piece.first + len(found) < text.n_tokens(chain.file)
         if not more_before and not more_behind:
-            break
+            return _runs(query, place - left, place + right, chain.file, piece, at - left)
         margin *= 4
-    begin, end = int(found.starts[at - left]), int(found.ends[at + right - 1])
-    first_line = content.count(b"\n", 0, begin) + 1
-    return Run(place - left, place + right, chain.file, (first_line, first_line + content.count(b"\n", begin, end)))
+
+
+def _runs(query: Tokens, first: int, last: int, file: int, piece: Piece, at: int) -> list[Run]:
+    """Tokens ``first`` to before ``last``, which stand at ``at`` in ``piece``, as one run or as several."""
+    asked, stored = query.exact[first:last], piece.tokens.exact[at : at + last - first]
+    if np.array_equal(asked, stored):
+        return [_run(first, last, file, piece, at, False)]
+    return [
+        _run(first + begin, first + end, file, piece, at + begin, not np.array_equal(asked[begin:end], stored[begin:end]))
+        for begin, end in renamed_stretches(asked.tolist(), stored.tolist())
+    ]
+
+
+def _run(first: int, last: int, file: int, piece: Piece, at: int, renamed: bool) -> Run:
+    begin, end = int(piece.tokens.starts[at]), int(piece.tokens.ends[at + last - first - 1])
+    line = piece.line + piece.content.count(b"\n", 0, begin)
+    return Run(first, last, file, (line, line + piece.content.count(b"\n", begin, end)), renamed)
 
 
 def _leading(equal: np.ndarray) -> int:

@@ -1,4 +1,5 @@
-"""Pack source files into tokens, without training on them."""
+"""Pack source files into tokens, without training on them. ``index`` as the first word builds the index that finds
+copies of them (``python -m train.data index --help``)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from train.data import index
 from train.data.arguments import add_source_arguments, pack_sources
 from train.data.local import LocalExecutor
 from train.data.packages import DEFAULT_MANIFEST
@@ -24,6 +26,9 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where it had to stop, 2 for arguments that cannot be used."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["index"]:
+        return index.main(arguments[1:])
     parser = _parser()
     args = parser.parse_args(arguments)
     if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):

@@ -1,31 +1,40 @@
-"""Build the index with which generated code is looked up in the training data (santacoder/attribution).
-
-A module of its own beside ``python -m train.data``, because it reads what that wrote and shares none of its options.
-"""
+"""Build the index with which generated code is looked up in the training data (santacoder/attribution)."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from santacoder.atomic import replacing
 from santacoder.attribution import build, index_file
+from santacoder.attribution.build import SourceText
+from santacoder.attribution.index_file import USUAL, Origin, Parameters
+from santacoder.attribution.winnowing import WINDOW, guaranteed
 from santacoder.errors import AttributionError
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
-from train.data.source_file import read_shard
+from train.data.packages import DEFAULT_MANIFEST, read_manifest
+from train.data.pipeline import Executor
+from train.data.source_file import SourceFile, read_shard
 
+# of source in one index: with a copy of it and while it is sorted, what one machine holds easily
+MAX_SHARD_BYTES = 2_500_000_000
 EXAMPLES = """
-example: the files that a run's corpus was packed from, without those it holds out:
-  python -m train.data.index runs/final/data/work/5-dedup-alt-* --data runs/final/data --out runs/final/attribution
+examples:
+  the files that a run's corpus was packed from, without those it holds out:
+    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --out runs/final/attribution
+  small enough to be shipped with a model, without the text of the files:
+    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --compact --window 64 --out mine
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str], executor: Executor | None = None) -> int:
     """Exit code 0 when done, 1 where it had to stop, 2 for arguments that cannot be used."""
     parser = _parser()
     args = parser.parse_args(arguments)
@@ -33,34 +42,73 @@ def main(arguments: list[str] | None = None) -> int:
         shards = sorted(args.shards.glob("*.parquet"))
         if not shards:
             raise ValueError(f"{args.shards} holds no shards (*.parquet); name one of the folders in OUT/work.")
-        contents = build_index(shards, args.out, held_out=_held_out(args.data), with_text=not args.compact)
+        built = build_index(
+            shards,
+            args.out,
+            held_out=_held_out(args.data),
+            with_text=not args.compact,
+            parameters=Parameters(args.window, args.renamed),
+            executor=executor,
+        )
     except (ValueError, AttributionError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
         parser.exit(1, f"Stopped, because writing failed: {error}. Make room and run the same command again.\n")
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped.\n")
-    size = (args.out / "index.bin").stat().st_size
+    size = sum(path.stat().st_size for path in args.out.rglob("index.bin"))
+    n_bytes = sum(contents.n_bytes for contents in built)
     print(
-        f"{contents.n_files:,} files, {contents.n_bytes / 1e6:.1f} MB of source, in {args.out}/index.bin: "
-        f"{size / 1e6:.1f} MB, {size / max(1, contents.n_bytes):.1%}."
+        f"{sum(contents.n_files for contents in built):,} files, {n_bytes / 1e6:.1f} MB of source, in {args.out}: "
+        f"index.bin has {size / 1e6:.1f} MB, {size / max(1, n_bytes):.1%}. Every run of {guaranteed(args.window)} tokens "
+        "is found."
     )
     return 0
 
 
 def build_index(
-    shards: list[Path], output: Path, *, held_out: frozenset[str] = frozenset(), with_text: bool = True
-) -> index_file.Contents:
-    """Write an index of the files in ``shards``, but for those of the packages ``held_out``.
+    shards: Sequence[Path],
+    output: Path,
+    *,
+    held_out: Collection[str] = (),
+    with_text: bool = True,
+    parameters: Parameters = USUAL,
+    executor: Executor | None = None,
+    max_bytes: int = MAX_SHARD_BYTES,
+) -> list[index_file.Contents]:
+    """Write an index of the files in ``shards``, but for those of the packages ``held_out``: one into ``output``, or,
+    where they have more than ``max_bytes``, several into folders in it.
 
     Raises:
         AttributionError: they are too large for one index.
         OSError: the disk is full. An index beside the text of another says so when it is asked.
     """
+    groups = _groups(shards, max_bytes)
+    folders = [output] if len(groups) == 1 else [output / f"{number:05d}" for number in range(len(groups))]
+    executor = executor or LocalExecutor()
+    options = {"held_out": frozenset(held_out), "parameters": parameters}
+    return [
+        _build_one(group, folder, with_text, executor, options) for group, folder in zip(groups, folders, strict=True)
+    ]
+
+
+def index_shard(shard: Path, texts: Path | None, held_out: Collection[str], parameters: Parameters) -> build.Part:
+    """The part of the index that ``shard`` makes, whose text is written into the folder ``texts``."""
+    files = (file for file in read_shard(shard) if file.package not in held_out)
+    sources = _with_registries(files)
+    if texts is None:
+        return build.index_part(sources, None, parameters)
+    with (texts / shard.name).open("wb") as out:
+        return build.index_part(sources, out, parameters)
+
+
+def _build_one(
+    shards: Sequence[Path], output: Path, with_text: bool, executor: Executor, options: dict
+) -> index_file.Contents:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
-        task = partial(index_shard, held_out=held_out, texts=Path(folder) if with_text else None)
-        contents = build.merge(LocalExecutor().map(task, shards, "indexing"))
+        task = partial(index_shard, texts=Path(folder) if with_text else None, **options)
+        contents = build.merge(executor.map(task, shards, "indexing"), options["parameters"])
         if with_text:
             _join([Path(folder) / shard.name for shard in shards], output / "text.bin")
     index_file.write(output / "index.bin", contents)
@@ -69,16 +117,42 @@ def build_index(
     return contents
 
 
-def index_shard(shard: Path, held_out: frozenset[str], texts: Path | None) -> build.Part:
-    """The part of the index that ``shard`` makes, whose text is written into the folder ``texts``."""
-    files = [file for file in read_shard(shard) if file.package not in held_out]
-    if texts is None:
-        return build.index_part(files, None)
-    with (texts / shard.name).open("wb") as out:
-        return build.index_part(files, out)
+def _groups(shards: Sequence[Path], max_bytes: int) -> list[list[Path]]:
+    """``shards`` in their order, as many together as have no more than ``max_bytes`` of source."""
+    groups: list[list[Path]] = []
+    room = 0
+    for shard in shards:
+        size = _source_bytes(shard)
+        if not groups or size > room:
+            groups.append([])
+            room = max_bytes
+        groups[-1].append(shard)
+        room -= size
+    return groups
 
 
-def _join(pieces: list[Path], path: Path) -> None:
+def _source_bytes(shard: Path) -> int:
+    """About how much source a shard holds."""
+    metadata = pq.read_metadata(shard)
+    text = metadata.schema.names.index("text")
+    return sum(
+        metadata.row_group(number).column(text).total_uncompressed_size for number in range(metadata.num_row_groups)
+    )
+
+
+def _with_registries(files: Iterator[SourceFile]) -> Iterator[SourceText]:
+    """``files`` with where the world can read them, as far as that is known."""
+    registries = {(package.name, package.version): package.registry for package in read_manifest(DEFAULT_MANIFEST)}
+    for file in files:
+        registry: str = registries.get((file.package, file.version), "")
+        if file.package.startswith("stdlib/"):
+            registry = "cpython"
+        yield SourceText(
+            Origin(file.package, file.version, file.licence, file.language, registry), file.path, file.text
+        )
+
+
+def _join(pieces: Sequence[Path], path: Path) -> None:
     with replacing(path) as out:
         for piece in pieces:
             with piece.open("rb") as text:
@@ -94,8 +168,8 @@ def _held_out(data: Path | None) -> frozenset[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train.data.index",
-        description=(__doc__ or "").split("\n")[0],
+        prog="python -m train.data index",
+        description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -107,8 +181,18 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="without text.bin: matches are then found but neither widened nor confirmed",
     )
+    parser.add_argument(
+        "--window",
+        type=_window,
+        default=WINDOW,
+        help="one fingerprint of so many neighbours: a wider window makes a smaller index, which finds longer runs only "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--renamed", action="store_true", help="also find copies whose names were exchanged")
     return parser
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _window(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from santacoder.attribution import AttributionIndex, build, index_file
+from santacoder.attribution.build import SourceText
+from santacoder.attribution.index_file import USUAL, Origin, Parameters
 
 
 class File(NamedTuple):
@@ -20,12 +22,19 @@ class File(NamedTuple):
     version: str = "1.0"
     licence: str = "MIT"
 
+    @property
+    def source(self) -> SourceText:
+        return SourceText(Origin(self.package, self.version, self.licence, self.language), self.path, self.text)
 
-def write_index(folder: Path, parts: Sequence[Sequence[File]], *, with_text: bool = True) -> AttributionIndex:
+
+def write_index(
+    folder: Path, parts: Sequence[Sequence[File]], *, with_text: bool = True, parameters: Parameters = USUAL
+) -> AttributionIndex:
     """An index of ``parts``, each made by itself as builders do."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "text.bin").open("wb") as text:
-        merged = build.merge([build.index_part(part, text) for part in parts])
+        made = [build.index_part([file.source for file in part], text, parameters) for part in parts]
+    merged = build.merge(made, parameters)
     if not with_text:
         (folder / "text.bin").unlink()
     index_file.write(folder / "index.bin", merged)
@@ -34,8 +43,10 @@ def write_index(folder: Path, parts: Sequence[Sequence[File]], *, with_text: boo
 
 @pytest.fixture
 def make_index(tmp_path: Path) -> Callable[..., AttributionIndex]:
-    def make(*parts: Sequence[File], with_text: bool = True) -> AttributionIndex:
-        return write_index(tmp_path / "index", parts, with_text=with_text)
+    def make(
+        *parts: Sequence[File], with_text: bool = True, parameters: Parameters = USUAL
+    ) -> AttributionIndex:
+        return write_index(tmp_path / "index", parts, with_text=with_text, parameters=parameters)
 
     return make
 

@@ -47,7 +47,7 @@ def test_another_format(folder: Path) -> None:
     content = bytearray((folder / "index.bin").read_bytes())
     content[4] = 9
     (folder / "index.bin").write_bytes(content)
-    with pytest.raises(AttributionError, match="has format 9, and this program reads format 1"):
+    with pytest.raises(AttributionError, match="has format 9, and this program reads format 2"):
         AttributionIndex(folder)
 
 

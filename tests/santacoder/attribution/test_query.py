@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from santacoder.attribution import AttributionIndex
-from santacoder.attribution.winnowing import GUARANTEED
+from santacoder.attribution.winnowing import WINDOW, guaranteed
 from santacoder.errors import AttributionError
 from tests.santacoder.attribution import brute_force
 from tests.santacoder.attribution.conftest import File, write_index
 
+GUARANTEED = guaranteed(WINDOW)
 MakeIndex = Callable[..., AttributionIndex]
 words = [*"abcdef", "(", ")", ":", "=", "é", "'x'", "\n", "  ", " # c\n"]
 

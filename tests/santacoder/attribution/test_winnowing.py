@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.attribution.winnowing import GUARANTEED, RUN, WINDOW, fingerprints
+from santacoder.attribution.winnowing import RUN, WINDOW, fingerprints, guaranteed
 
+GUARANTEED = guaranteed(WINDOW)
 tokens = st.lists(st.integers(0, 3), max_size=150)
 
 
@@ -28,7 +29,7 @@ def repeats(values: list[int]) -> bool:
 def test_a_shared_run_is_found(shared: list[int], before: tuple[list[int], ...], behind: tuple[list[int], ...]) -> None:
     places = []
     for left, right in zip(before, behind, strict=True):
-        hashes, found = fingerprints(array([*left, *shared, *right]))
+        hashes, found = fingerprints(array([*left, *shared, *right]), WINDOW)
         inside = (found >= len(left)) & (found + RUN <= len(left) + len(shared))
         places.append({(hash_, place - len(left)) for hash_, place in zip(hashes[inside], found[inside], strict=True)})
     runs = [shared[start : start + RUN] for start in range(len(shared) - RUN + 1)]
@@ -46,7 +47,7 @@ def test_fingerprints_are_the_rightmost_minima_of_all_windows(values: list[int])
         window = [place for place in range(start, min(n, start + WINDOW)) if allowed[place]]
         if window:
             expected.add(min(window, key=lambda place: (everything[place] >> np.uint64(24), -place)))
-    hashes, found = fingerprints(array(values))
+    hashes, found = fingerprints(array(values), WINDOW)
     assert found.tolist() == sorted(expected)
     assert np.array_equal(hashes, everything[found])
 
@@ -62,11 +63,11 @@ def run_hash(values: list[int]) -> int:
 @given(st.lists(st.lists(st.integers(0, 9), max_size=90), min_size=1, max_size=5))
 def test_no_run_reaches_into_another_file(files: list[list[int]]) -> None:
     starts = np.cumsum([0, *map(len, files)])
-    _, found = fingerprints(array([value for file in files for value in file]), starts[1:-1])
+    _, found = fingerprints(array([value for file in files for value in file]), WINDOW, starts[1:-1])
     for place in found:
         assert np.searchsorted(starts, place, side="right") == np.searchsorted(starts, place + RUN - 1, side="right")
 
 
 def test_density_is_that_of_the_paper() -> None:
-    _, found = fingerprints(np.random.default_rng(0).integers(0, 2**63, 100_000).astype(np.uint64))
+    _, found = fingerprints(np.random.default_rng(0).integers(0, 2**63, 100_000).astype(np.uint64), WINDOW)
     assert abs(len(found) / 100_000 - 2 / (WINDOW + 1)) < 0.002
