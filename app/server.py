@@ -15,10 +15,12 @@ from fastapi import FastAPI
 
 from app.api.routes import add_routes
 from app.api.running import Server
+from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings, parse_settings
 from app.ui.playground import HEAD, STYLE, THEME, build_playground
 from santacoder.checkpoints import CheckpointError
+from santacoder.errors import AttributionError
 
 _SECONDS_TO_FINISH = 5
 
@@ -32,15 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
         listener = _listen(settings.host, settings.port)
         models = Models(settings)
         models.acquire(settings.model, settings.revision).release()
-    except (OSError, CheckpointError) as error:
+        indexes = Indexes(settings)
+    except (OSError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"SantaCoder playground: http://{settings.host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
-    _serve(create_app(settings, models), listener)
+    _serve(create_app(settings, models, indexes), listener)
     return 0
 
 
-def create_app(settings: Settings, models: Models) -> FastAPI:
+def create_app(settings: Settings, models: Models, indexes: Indexes) -> FastAPI:
     """The ASGI application; it owns ``models`` and closes them when it stops."""
 
     @asynccontextmanager
@@ -49,7 +52,7 @@ def create_app(settings: Settings, models: Models) -> FastAPI:
         models.close()
 
     app = FastAPI(title="SantaCoder", lifespan=lifespan)
-    add_routes(app, Server(settings, models))
+    add_routes(app, Server(settings, models, indexes))
     return gr.mount_gradio_app(
         app,
         build_playground(settings, models),

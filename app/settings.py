@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
+    attribution: Path | None = None
+    attribution_on_ray: bool = False
     api_keys: str = ""  # in the environment alone: command lines can be read by other users
 
     @property
@@ -72,5 +74,14 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         "--allow-training",
         action="store_true",
         help="show the Train pane also where others can reach it (by default only on a loopback address)",
+    )
+    parser.add_argument(
+        "--attribution",
+        type=Path,
+        metavar="FOLDER",
+        help="index of python -m train.data index, asked for every model (default: that of the model, in the store)",
+    )
+    parser.add_argument(
+        "--attribution-on-ray", action="store_true", help="ask the indexes on the Ray cluster that RAY_ADDRESS names"
     )
     return Settings(**vars(parser.parse_args(arguments)))

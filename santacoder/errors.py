@@ -6,5 +6,8 @@ class CheckpointError(Exception):
 
 
 class AttributionError(Exception):
-    """An attribution index that cannot be used, or a text it cannot be asked about; the message is a sentence for the
-    user."""
+    """An attribution index that cannot be used; the message is a sentence for the user."""
+
+
+class UnaskableText(AttributionError):
+    """A text that no index can be asked about."""

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
+from santacoder.errors import AttributionError, UnaskableText
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request. A context of 2,048 tokens is some 8 KB; editors send the files around it, too."""
@@ -71,6 +72,10 @@ def explain(error: Exception) -> tuple[int, str]:
             return 503, str(error)
         case CheckpointError():
             return 404, str(error)
+        case UnaskableText():
+            return 400, str(error)
+        case AttributionError():
+            return 500, str(error)
         case ValueError():
             return 400, str(error)
     raise error

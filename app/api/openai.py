@@ -73,7 +73,7 @@ class CompletionBody(BaseModel):
 
 
 def openai_routes(server: Server) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(_error_body))
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body))
 
     @router.post("/completions")
     async def completions(body: CompletionBody, request: Request) -> Response:
@@ -154,7 +154,7 @@ async def _lines(body: CompletionBody, run: Run, heading: dict[str, Any]) -> Asy
             choice = _choice(piece.index, body, piece.text, piece.tokens, piece.reason)
             yield _event({**heading, "choices": [choice]})
     except ApiError as error:
-        yield _event(_error_body(*explain(error)))
+        yield _event(error_body(*explain(error)))
         return
     if body.stream_options and body.stream_options.include_usage:
         yield _event({**heading, "choices": [], "usage": _usage(run.texts, body.n_drawn)})
@@ -214,6 +214,6 @@ def _model(server: Server, name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": repo_id.partition("/")[0]}
 
 
-def _error_body(status: int, message: str) -> dict[str, Any]:
+def error_body(status: int, message: str) -> dict[str, Any]:
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}

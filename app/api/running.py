@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import ApiError, ClientGone
+from app.attribution import Indexes
 from app.models import Models, ServedModel
 from app.settings import Settings
 from santacoder import checkpoints
@@ -55,6 +56,7 @@ class Server:
 
     settings: Settings
     models: Models
+    indexes: Indexes
 
     @property
     def default_model(self) -> str:
@@ -74,17 +76,26 @@ class Server:
         ]
         return list(dict.fromkeys([self.default_model, *stored]))
 
-    async def acquire(self, name: str | None) -> ServedModel:
-        """The revision that ``name`` chooses, as ``repo@revision`` or ``repo:revision``, or the server's own.
+    def chosen(self, name: str | None) -> tuple[str, str]:
+        """Repository and revision that ``name`` chooses, as ``repo@revision`` or ``repo:revision``; else the server's.
 
         Raises:
-            ApiError: nothing here has that name.
-            CheckpointError: the revision does not exist or cannot be loaded.
+            ApiError: no model here has that name.
         """
         repo_id, _, revision = (name or self.default_model).replace(":", "@", 1).partition("@")
         if repo_id not in self.repositories():
             raise ApiError(404, f"There is no model {name!r} here. There are: {', '.join(self.repositories())}.")
-        return await run_in_threadpool(self.models.acquire, repo_id, revision or "main")
+        return repo_id, revision or "main"
+
+    async def acquire(self, name: str | None) -> ServedModel:
+        """The revision that ``name`` chooses.
+
+        Raises:
+            ApiError: no model here has that name.
+            CheckpointError: the revision does not exist or cannot be loaded.
+        """
+        repo_id, revision = self.chosen(name)
+        return await run_in_threadpool(self.models.acquire, repo_id, revision)
 
     async def start(self, name: str | None, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]]) -> Run:
         """Begin the requests that ``prepare`` makes, once it has the model's tokenizer. Close the run when done.

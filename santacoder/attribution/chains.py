@@ -60,8 +60,8 @@ def occurrences(index: Contents, hashes: np.ndarray) -> Occurrences:
 
 
 def chains(index: Contents, found: Occurrences, places: np.ndarray, n_tokens: int) -> list[Chain]:
-    """Occurrences of neighbouring fingerprints, which stand at ``places`` [m] in the text of ``n_tokens`` tokens, joined
-    where they are as far apart in one file as in the text."""
+    """Occurrences of neighbouring fingerprints, which stand at ``places`` [m] in the text of ``n_tokens`` tokens,
+    joined where they are as far apart in one file as in the text."""
     if not len(found.place):
         return []
     diagonal = found.place - places[found.fingerprint]
@@ -79,8 +79,8 @@ def chains(index: Contents, found: Occurrences, places: np.ndarray, n_tokens: in
 
 
 def _reach(places: np.ndarray, elsewhere: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each occurrence, whose fingerprint is at ``places`` in the text, the tokens outside which no run around it can
-    have any. ``elsewhere`` says where the next occurrence is of another file or diagonal.
+    """For each occurrence, whose fingerprint is at ``places`` in the text, the tokens outside which no run around it
+    can have any. ``elsewhere`` says where the next occurrence is of another file or diagonal.
 
     A run that has a whole window before a fingerprint has another one in that window, at most ``window`` before it.
     """

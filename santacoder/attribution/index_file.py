@@ -110,7 +110,7 @@ def write(path: Path, contents: Contents) -> None:
         "made_with": _MADE_WITH,
         "parameters": asdict(contents.parameters),
         "counts": {name: len(section) for name, section in sections.items()},
-        "checksums": {name: zlib.crc32(section) for name, section in sections.items()},
+        "checksums": {name: zlib.crc32(section.data) for name, section in sections.items()},
         "origins": contents.origins,
     }
     header = json.dumps(described).encode()
@@ -149,8 +149,10 @@ def read(path: Path) -> Contents:
     if start != size:
         raise AttributionError(f"{path} has {size - start:,} bytes too many at its end. Copy it or build it again.")
     for name, array in arrays.items():
-        if zlib.crc32(np.ascontiguousarray(array)) != header["checksums"][name]:
-            raise AttributionError(f"{path} is damaged: its {name} are not what was written. Copy it or build it again.")
+        if zlib.crc32(array.data) != header["checksums"][name]:
+            raise AttributionError(
+                f"{path} is damaged: its {name} are not what was written. Copy it or build it again."
+            )
     origins = [Origin(*origin) for origin in header["origins"]]
     return Contents(**arrays, origins=origins, parameters=Parameters(**header["parameters"]))
 

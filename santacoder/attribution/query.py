@@ -16,7 +16,7 @@ from santacoder.attribution.spans import MAX_SOURCES, Searched, Source, Span, ou
 from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
 from santacoder.attribution.widen import Run, widen
 from santacoder.attribution.winnowing import RUN, fingerprints, guaranteed
-from santacoder.errors import AttributionError
+from santacoder.errors import UnaskableText
 
 MAX_CHARACTERS = 200_000
 MAX_LOOKS = 4 * MAX_SOURCES
@@ -47,20 +47,20 @@ class AttributionIndex:
         )
 
     def find(self, text: str, language: str | None = None) -> list[Span]:
-        """Every stretch of at least ``searched.guaranteed_tokens`` tokens that also stands in an indexed file, as far as
-        it reaches, in the order of the text; stretches within longer ones are left out. ``language`` says what is a
+        """Every stretch of at least ``searched.guaranteed_tokens`` tokens that also stands in an indexed file, as far
+        as it reaches, in the order of the text; stretches within longer ones are left out. ``language`` says what is a
         comment; without it, both ways are tried.
 
         Where a fingerprint stands in many files, eight are named, those that share most with the text around it; the
         search for them ends after 32 looks.
 
         Raises:
-            AttributionError: the text is too long or no valid Unicode, the language is unknown, or the corpus was
-                changed.
+            UnaskableText: it is too long or no valid Unicode, or the language is unknown.
+            AttributionError: the corpus was changed since it was indexed.
         """
         content = _encoded(text)
         if language is not None and language not in COMMENT_STYLES:
-            raise AttributionError(f"Language {language!r} is unknown; known are {', '.join(COMMENT_STYLES)}.")
+            raise UnaskableText(f"Language {language!r} is unknown; known are {', '.join(COMMENT_STYLES)}.")
         styles = {COMMENT_STYLES[language]} if language else set(COMMENT_STYLES.values())
         characters = _CharacterOffsets(content)
         return outermost(span for style in sorted(styles) for span in self._find(content, style, characters))
@@ -159,13 +159,13 @@ class _CharacterOffsets:
 
 def _encoded(text: str) -> bytes:
     if len(text) > MAX_CHARACTERS:
-        raise AttributionError(
+        raise UnaskableText(
             f"The text has {len(text):,} characters; up to {MAX_CHARACTERS:,} can be looked up at once. "
             "Ask about it in parts."
         )
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise AttributionError(
+        raise UnaskableText(
             f"The text is no valid Unicode: half a surrogate pair at character {error.start}."
         ) from None

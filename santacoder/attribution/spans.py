@@ -11,8 +11,8 @@ BOILERPLATE_FILES = 100
 
 @dataclass(frozen=True)
 class Source:
-    """Where a stretch stands: ``lines`` are numbered from 1, the last included; ``file`` is its number in the index, and
-    ``shard`` that of the index, where there are several. With ``renamed``, other names stand there."""
+    """Where a stretch stands: ``lines`` are numbered from 1, the last included; ``file`` is its number in the index,
+    and ``shard`` that of the index, where there are several. With ``renamed``, other names stand there."""
 
     package: str
     version: str

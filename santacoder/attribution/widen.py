@@ -28,9 +28,10 @@ class Run:
 
 
 def widen(text: CorpusText, query: Tokens, place: int, chain: Chain) -> list[Run]:
-    """The longest run around ``chain``, whose first fingerprint is at ``place`` in ``query``; none where the stored text
-    has not even that fingerprint, and several where names are exchanged, but not the same ones throughout. In steps of
-    four times the width, so that a long file is read no further than the run reaches.
+    """The longest run around ``chain``, whose first fingerprint is at ``place`` in ``query``; none where the stored
+    text has not even that fingerprint, and several where names are exchanged, but not the same ones throughout.
+
+    In steps of four times the width, so that a long file is read no further than the run reaches.
 
     Raises:
         AttributionError: the file was changed since it was indexed.
@@ -58,10 +59,11 @@ def _runs(query: Tokens, first: int, last: int, file: int, piece: Piece, at: int
     asked, stored = query.exact[first:last], piece.tokens.exact[at : at + last - first]
     if np.array_equal(asked, stored):
         return [_run(first, last, file, piece, at, False)]
-    return [
-        _run(first + begin, first + end, file, piece, at + begin, not np.array_equal(asked[begin:end], stored[begin:end]))
-        for begin, end in renamed_stretches(asked.tolist(), stored.tolist())
-    ]
+    runs = []
+    for begin, end in renamed_stretches(asked.tolist(), stored.tolist()):
+        renamed = not np.array_equal(asked[begin:end], stored[begin:end])
+        runs.append(_run(first + begin, first + end, file, piece, at + begin, renamed))
+    return runs
 
 
 def _run(first: int, last: int, file: int, piece: Piece, at: int, renamed: bool) -> Run:

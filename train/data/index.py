@@ -30,7 +30,7 @@ examples:
   the files that a run's corpus was packed from, without those it holds out:
     python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --out runs/final/attribution
   small enough to be shipped with a model, without the text of the files:
-    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --compact --window 64 --out mine
+    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --compact --window 64 --out x
 """
 
 
@@ -60,8 +60,8 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
     n_bytes = sum(contents.n_bytes for contents in built)
     print(
         f"{sum(contents.n_files for contents in built):,} files, {n_bytes / 1e6:.1f} MB of source, in {args.out}: "
-        f"index.bin has {size / 1e6:.1f} MB, {size / max(1, n_bytes):.1%}. Every run of {guaranteed(args.window)} tokens "
-        "is found."
+        f"index.bin has {size / 1e6:.1f} MB, {size / max(1, n_bytes):.1%}. "
+        f"Every run of {guaranteed(args.window)} tokens is found."
     )
     return 0
 
@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         "--window",
         type=_window,
         default=WINDOW,
-        help="one fingerprint of so many neighbours: a wider window makes a smaller index, which finds longer runs only "
+        help="one fingerprint of so many neighbours: a wider window makes a smaller index, which finds but longer runs "
         "(default: %(default)s)",
     )
     parser.add_argument("--renamed", action="store_true", help="also find copies whose names were exchanged")

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.attribution import Indexes
 from app.models import Models
 from app.server import create_app
 from app.settings import Settings
@@ -43,7 +44,7 @@ def serve(settings: Settings) -> Iterator[Serving]:
     models = Models(settings)
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, models), log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, models, Indexes(settings)), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

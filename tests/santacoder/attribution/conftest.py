@@ -21,10 +21,12 @@ class File(NamedTuple):
     package: str = "harbour"
     version: str = "1.0"
     licence: str = "MIT"
+    registry: str = ""
 
     @property
     def source(self) -> SourceText:
-        return SourceText(Origin(self.package, self.version, self.licence, self.language), self.path, self.text)
+        origin = Origin(self.package, self.version, self.licence, self.language, self.registry)
+        return SourceText(origin, self.path, self.text)
 
 
 def write_index(
@@ -43,9 +45,7 @@ def write_index(
 
 @pytest.fixture
 def make_index(tmp_path: Path) -> Callable[..., AttributionIndex]:
-    def make(
-        *parts: Sequence[File], with_text: bool = True, parameters: Parameters = USUAL
-    ) -> AttributionIndex:
+    def make(*parts: Sequence[File], with_text: bool = True, parameters: Parameters = USUAL) -> AttributionIndex:
         return write_index(tmp_path / "index", parts, with_text=with_text, parameters=parameters)
 
     return make

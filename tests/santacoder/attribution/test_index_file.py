@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -22,6 +23,14 @@ TEXT = "".join(f"quay_{number} = berth({number}, tide)\n" for number in range(20
 def folder(tmp_path: Path) -> Path:
     write_index(tmp_path, [[File("quays.py", TEXT)], [File("more.py", TEXT[::-1])]])
     return tmp_path
+
+
+def compact(folder: Path) -> Path:
+    """The index in ``folder`` without its text."""
+    alone = folder / "compact"
+    alone.mkdir(exist_ok=True)
+    (alone / "index.bin").write_bytes((folder / "index.bin").read_bytes())
+    return alone
 
 
 def rewrite_header(path: Path, **changes: object) -> None:
@@ -68,11 +77,34 @@ def test_cut_short(folder: Path, part: float) -> None:
         AttributionIndex(cut)
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0, 0.999), st.integers(1, 255))
+def test_a_changed_byte(folder: Path, part: float, change: int) -> None:
+    content = bytearray((folder / "index.bin").read_bytes())
+    content[int(part * len(content))] ^= change
+    damaged = folder / "damaged"
+    damaged.mkdir(exist_ok=True)
+    (damaged / "index.bin").write_bytes(content)
+    try:
+        spans = AttributionIndex(damaged).find(TEXT)
+    except AttributionError:
+        return
+    assert spans == AttributionIndex(compact(folder)).find(TEXT)  # it was padding
+
+
 def test_a_corpus_that_is_another(folder: Path) -> None:
     text = (folder / "text.bin").read_bytes()
     (folder / "text.bin").write_bytes(text[:-1])
     with pytest.raises(AttributionError, match="cut short, or another corpus"):
         AttributionIndex(folder)
+
+
+def test_a_corpus_that_changes_while_it_is_in_use(folder: Path) -> None:
+    index = AttributionIndex(folder)
+    assert index.find(TEXT)
+    os.utime(folder / "text.bin", (1, 1))
+    with pytest.raises(AttributionError, match="was changed while it is in use"):
+        index.find(TEXT)
 
 
 def test_a_corpus_that_changed(folder: Path) -> None:

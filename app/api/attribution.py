@@ -1,0 +1,104 @@
+"""Where a text came from: /v1/attribution, and /overlap as llm-vscode asks it.
+
+https://github.com/huggingface/llm-vscode (llm.attributionEndpoint)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from app.api.errors import ApiError, route_class
+from app.api.openai import error_body
+from app.api.running import Server
+from app.attribution import Index
+from santacoder.attribution import Source, Span
+from santacoder.attribution.origins import link, what_it_asks
+
+
+class AttributionBody(BaseModel):
+    """``model`` says in whose training files to look; ``language``, if known, what is a comment. ``original`` asks for
+    the original lines, too, where the index has them."""
+
+    text: str
+    model: str | None = None
+    language: Literal["python", "java", "javascript"] | None = None
+    original: bool = False
+
+
+class OverlapBody(BaseModel):
+    document: str
+
+
+def attribution_routes(server: Server) -> APIRouter:
+    router = APIRouter(tags=["Attribution"], route_class=route_class(error_body))
+
+    def index_of(model: str | None) -> tuple[str, Index]:
+        repo_id, _ = server.chosen(model)
+        index = server.indexes.of(repo_id)
+        if index is None:
+            raise ApiError(
+                404,
+                f"There is no index of what {repo_id} was trained on, so nothing can be said about the text. Make one "
+                "with python -m train.data index and name it in SANTACODER_ATTRIBUTION.",
+            )
+        return repo_id, index
+
+    @router.post("/v1/attribution")
+    def attribution(body: AttributionBody) -> dict[str, Any]:
+        """Which stretches of ``text`` stand in the training files, where, and what their licences ask.
+
+        ``start`` and ``end`` count characters (Unicode code points) from 0; ``lines`` are counted from 1.
+        """
+        repo_id, index = index_of(body.model)
+        spans = index.find(body.text, body.language)
+        return {
+            "object": "attribution",
+            "model": repo_id,
+            "spans": [_span(span, index if body.original else None) for span in spans],
+            "searched": asdict(index.searched),
+        }
+
+    @router.post("/overlap")
+    def overlap(body: OverlapBody) -> dict[str, list[list[int]]]:
+        """The stretches of ``document`` that stand in the training files of the server's own model: pairs of offsets as
+        JavaScript counts, in UTF-16 units, which is what the editor underlines by."""
+        _, index = index_of(None)
+        return {"spans": [_utf16(body.document, span) for span in index.find(body.document)]}
+
+    return router
+
+
+def _span(span: Span, index: Index | None) -> dict[str, Any]:
+    return {
+        "start": span.start,
+        "end": span.end,
+        "tokens": span.tokens,
+        "files": span.files,
+        "boilerplate": span.boilerplate,
+        "confirmed": span.confirmed,
+        "sources": [_source(source, index) for source in span.sources],
+    }
+
+
+def _source(source: Source, index: Index | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "package": source.package,
+        "version": source.version,
+        "licence": source.licence,
+        "language": source.language,
+        "path": source.path,
+        "lines": source.lines,
+        "renamed": source.renamed,
+        "asks": what_it_asks(source.licence),
+        "url": link(source),
+    }
+    return described if index is None else {**described, "original": index.original(source)}
+
+
+def _utf16(text: str, span: Span) -> list[int]:
+    before = len(text[: span.start].encode("utf-16-le")) // 2
+    return [before, before + len(text[span.start : span.end].encode("utf-16-le")) // 2]

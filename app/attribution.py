@@ -1,0 +1,109 @@
+"""Where generated code came from: the index that belongs to a model, and what it finds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.settings import Settings
+from santacoder.attribution import Searched, Shards, Source, Span
+from santacoder.errors import AttributionError
+
+
+class Index(Protocol):
+    """What can be asked: ``Shards``, here or on a Ray cluster."""
+
+    searched: Searched
+
+    def find(self, text: str, language: str | None = None) -> list[Span]: ...
+
+    def original(self, source: Source) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Where a text came from, as far as it was searched: plain data that is shown, kept and shared."""
+
+    spans: tuple[Span, ...]
+    searched: Searched
+
+    def to_json(self) -> str:
+        return _ADAPTER.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Attribution:
+        """
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return _ADAPTER.validate_json(text)
+        except ValidationError as error:
+            raise ValueError(f"This is no stored attribution: {error.errors(include_url=False)[0]['msg']}.") from error
+
+
+_ADAPTER = TypeAdapter(Attribution)
+
+
+class Indexes:
+    """The indexes of the models here, opened when they are first asked.
+
+    ``SANTACODER_ATTRIBUTION`` names one for all models. Without it a model's index lies in the store, as
+    ``attribution--ORG--NAME``, or as ``attribution--ORG`` for all models of that name.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        Raises:
+            AttributionError: the index that the settings name cannot be used.
+        """
+        self._store = settings.store
+        self._open = _opener(settings.attribution_on_ray)
+        self._opened: dict[Path, Index] = {}
+        self._lock = threading.Lock()
+        self._own = self._get(settings.attribution) if settings.attribution else None
+
+    def of(self, repo_id: str) -> Index | None:
+        """The index of what a model was trained on, if there is one.
+
+        Raises:
+            AttributionError: it cannot be used.
+        """
+        if self._own is not None:
+            return self._own
+        whole = repo_id.replace("/", "--")
+        for name in (whole, whole.split("--")[0]):
+            folder = self._store / f"attribution--{name}"
+            if folder.is_dir():
+                return self._get(folder)
+        return None
+
+    def check(self, repo_id: str, text: str, language: str | None = None) -> Attribution | None:
+        """Which parts of ``text`` stand in what a model was trained on; None where there is no index of that.
+
+        Raises:
+            AttributionError: the index cannot be used, or cannot be asked about such a text.
+        """
+        index = self.of(repo_id)
+        return None if index is None else Attribution(tuple(index.find(text, language)), index.searched)
+
+    def _get(self, folder: Path) -> Index:
+        with self._lock:
+            if folder not in self._opened:
+                self._opened[folder] = self._open(folder)
+            return self._opened[folder]
+
+
+def _opener(on_ray: bool) -> Callable[[Path], Index]:
+    if not on_ray:
+        return Shards
+    try:
+        from santacoder.attribution.on_ray import RayShards
+    except ImportError as error:
+        raise AttributionError("Attribution on Ray needs one more library: pip install 'ray[data]'.") from error
+    return RayShards
