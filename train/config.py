@@ -47,7 +47,10 @@ class TrainConfig:
     sequence_length: int = _setting(512, "tokens a sequence, and positions a model from scratch learns")
     batch_size: int = _setting(16, "sequences a step, over all processes")
     steps: int = _setting(2000, "updates of the model")
-    learning_rate: float = _setting(4e-3, "the peak, from which a cosine leads down to a tenth; adamw wants less")
+    learning_rate: float = _setting(4e-3, "the peak; adamw wants less")
+    schedule: Literal["cosine", "wsd"] = _setting(
+        "cosine", "from the peak down a cosine to a tenth; or stable, then down to 0 in the last 30 % of the steps"
+    )
     warmup_fraction: float = _setting(0.02, "share of the steps that lead up to the peak")
     weight_decay: float = _setting(0.1, "for matrices; biases and LayerNorms have none")
     beta1: float = _setting(0.9, "AdamW's memory of the gradient")
@@ -112,12 +115,15 @@ class TrainConfig:
     def continued_with(self, given: dict[str, Any]) -> TrainConfig:
         """These settings with those ``given`` that a resumed run may change.
 
+        With ``schedule: wsd`` these include ``steps``: the end need not be known before the learning rate falls.
+
         Raises:
             ValueError: one of ``given`` would change what is learned.
         """
         for setting in dataclasses.fields(self):
             before = getattr(self, setting.name)
-            if not setting.metadata["may_change"] and given.get(setting.name, before) != before:
+            may_change = setting.metadata["may_change"] or (setting.name == "steps" and self.schedule == "wsd")
+            if not may_change and given.get(setting.name, before) != before:
                 raise ValueError(
                     f"The run was started with {setting.name} {before!r} and cannot go on with "
                     f"{given[setting.name]!r}: leave the option out, or start a new run with another --output."

@@ -9,6 +9,8 @@ from torch import nn
 
 from train.config import TrainConfig
 
+WSD_DECAY = 0.3  # share of the steps
+
 
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW over everything; with ``optimizer: muon``, Muon over the blocks' matrices and AdamW over the rest.
@@ -40,9 +42,17 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to the peak, then a cosine down to a tenth of it at the last step."""
+    """Linear warm-up to the peak, then by ``config.schedule``.
+
+    ``cosine``: down to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then down to 0 with one
+    minus the root of the share of the decay that is done (Hägele et al., arXiv 2405.18392).
+    """
     warmup = max(1, round(config.steps * config.warmup_fraction))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
+    if config.schedule == "wsd":
+        decay = max(1, round(config.steps * WSD_DECAY))
+        progress = max(0.0, (step - (config.steps - decay)) / decay)
+        return config.learning_rate * (1 - math.sqrt(progress))
     progress = (step - warmup) / max(1, config.steps - warmup)
     return config.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -22,10 +22,12 @@ from santacoder.checkpoints.store import (
     COMMIT_FILE,
     DEFAULT_STORE,
     Commit,
+    log,
     read_commit,
     read_ref,
     repo_folder,
     require_branch,
+    snapshot,
 )
 from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
@@ -104,6 +106,32 @@ def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, s
                 shutil.copyfile(content, folder / name)
         (folder / COMMIT_FILE).write_text(_described(commit))
         return _commit(repo, branch, folder)
+
+
+def copy_branch(repo_id: str, branch: str, source: Path, target: Path) -> str:
+    """Make ``branch`` in the store ``target`` what it is in the store ``source``, and return its sha.
+
+    Of the commits after the same step, which differ in graphs and scores, only the newest is copied, so that weights
+    are not there twice where files are not linked, as in a repository.
+
+    Raises:
+        CheckpointError: there is no such branch in ``source``.
+        OSError: the disk is full; the branch is as it was.
+    """
+    sha = read_ref(repo_folder(repo_id, source), branch)
+    if sha is None:
+        raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {source} to copy.")
+    newest_of_step: dict[int | None, Commit] = {}
+    for commit in log(source, repo_id, branch, sha):
+        newest_of_step.setdefault(commit.step, commit)
+    repo, parent = require_branch(repo_id, branch, target), None
+    for commit in reversed(newest_of_step.values()):
+        with _staging(repo) as folder:
+            shutil.copytree(snapshot(source, repo_id, commit.sha), folder, dirs_exist_ok=True)
+            (folder / COMMIT_FILE).write_text(_described(replace(commit, parent=parent)))
+            parent = _commit(repo, branch, folder)
+    assert parent is not None
+    return parent
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.checkpoints.publishing import copy_branch
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import REPOSITORY, random_model
 
@@ -234,3 +235,22 @@ def test_files_are_added_as_a_commit_behind_the_newest(published: Path, tmp_path
 def test_files_need_a_branch(published: Path, repo_id: str, branch: str) -> None:
     with pytest.raises(CheckpointError, match="There is no branch"):
         checkpoints.add_files(repo_id, branch, {}, store=published)
+
+
+def test_a_branch_is_copied_with_one_commit_for_each_step(
+    tokenizer: Tokenizer, tmp_path: Path, published: Path
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for step in (10, 20):
+        checkpoints.publish(random_model(step), tokenizer, "test/tiny", "mine", step=step, store=source)
+        checkpoints.add_files("test/tiny", "mine", {"onnx/graph": b"graph"}, store=source)
+        newest = checkpoints.add_files("test/tiny", "mine", {"eval.json": b"{}"}, store=source)
+    sha = copy_branch("test/tiny", "mine", source, target)
+    commits = checkpoints.log("test/tiny", "mine", store=target)
+    assert [commit.step for commit in commits] == [20, 10] and commits[0].sha == sha
+    files = {path.name for path in checkpoints.resolve("test/tiny", "mine", store=target).rglob("*") if path.is_file()}
+    there = checkpoints.resolve("test/tiny", newest, store=source)
+    assert files == {path.name for path in there.rglob("*") if path.is_file()} and {"graph", "eval.json"} < files
+    assert copy_branch("test/tiny", "mine", source, target) == sha  # done again, it is the same
+    with pytest.raises(CheckpointError, match="There is no branch 'absent' of 'test/tiny'"):
+        copy_branch("test/tiny", "absent", source, target)

@@ -118,3 +118,15 @@ def test_workers_prepare_the_same_batches(packed: Path) -> None:
     for step, (inputs, targets) in enumerate(prefetched(source, range(5), range(1, 3), workers=2, pin_memory=False)):
         expected_inputs, expected_targets = source.at(step)
         assert torch.equal(inputs, expected_inputs[1:3]) and torch.equal(targets, expected_targets[1:3])
+
+
+def test_a_stable_rate_falls_to_nothing_at_an_end_that_may_come_later() -> None:
+    settings = config(schedule="wsd", steps=1000)
+    rates = [learning_rate(step, settings) for step in range(1000)]
+    assert rates[20:700] == [settings.learning_rate] * 680
+    assert rates[850] == pytest.approx(settings.learning_rate * (1 - 0.5**0.5))
+    assert 0 < rates[-1] < settings.learning_rate / 500
+    later = settings.continued_with({"steps": 2000})
+    assert [learning_rate(step, later) for step in range(50, 700)] == rates[50:700]
+    with pytest.raises(ValueError, match="was started with steps 1000"):
+        config(steps=1000).continued_with({"steps": 2000})

@@ -55,6 +55,9 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         "--opt-out", type=Path, help="a file with names of packages or repositories to leave out, one a line"
     )
     group.add_argument(
+        "--sample", type=share, default=1.0, metavar="SHARE", help="work with this share of the files (default: all)"
+    )
+    group.add_argument(
         "--variant",
         choices=["main", *EXPERIMENTS],
         help="a published branch: its filters and, in training, its attention and objective (default: base filters)",
@@ -63,6 +66,26 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: %(default)s)"
     )
     group.add_argument("--tokenizer", type=Path, help="a tokenizer.json to use instead of training one")
+    group.add_argument(
+        "--hold-out",
+        nargs="+",
+        metavar="PACKAGE",
+        help="packages to validate on (default: 1.5 %% of the bytes of each language, by the hash of their names)",
+    )
+
+
+def share(text: str) -> float:
+    """
+    Raises:
+        argparse.ArgumentTypeError: it is not a number above 0, up to 1.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"a share is a number above 0, up to 1, not {text}")
+    return value
 
 
 def pack_sources(
@@ -85,10 +108,10 @@ def pack_sources(
         tokenizer = Tokenizer.load(args.tokenizer)
     opt_out = _names(args.opt_out) if args.opt_out else frozenset()
     found, missing = _sources(args)
-    pipeline = Pipeline(found, work or output / "work", executor or LocalExecutor(), opt_out)
+    pipeline = Pipeline(found, work or output / "work", executor or LocalExecutor(), opt_out, args.sample)
     name = args.variant or "fim"
     steps = pipeline.run(variant(name))
-    pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer)
+    pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)
     write_report(output, name, steps, missing)
 
 

@@ -54,9 +54,16 @@ class PackedData:
     packages: Sequence[Package]
 
 
-def pack(shards: Sequence[Path], output: Path, *, vocab_size: int, tokenizer: Tokenizer | None = None) -> None:
+def pack(
+    shards: Sequence[Path],
+    output: Path,
+    *,
+    vocab_size: int,
+    tokenizer: Tokenizer | None = None,
+    held_out: Collection[str] | None = None,
+) -> None:
     """Split the files in ``shards`` by package, train a tokenizer on the training side unless one is given, and write
-    a packed folder.
+    a packed folder. ``held_out`` names the packages to hold out; without it, :func:`choose_validation` does.
 
     Raises:
         ValueError: there are fewer than two usable files, so that nothing could be held out.
@@ -69,8 +76,9 @@ def pack(shards: Sequence[Path], output: Path, *, vocab_size: int, tokenizer: To
             f"Found {n_files} usable source file(s), but training needs at least two, one of them held out: "
             "name folders with .py, .java or .js files."
         )
-    held_out = choose_validation(packages.values())
-    for name in held_out:
+    if held_out is None:
+        held_out = choose_validation(packages.values())
+    for name in packages.keys() & set(held_out):
         packages[name].split = "validation"
     tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out)
     output.mkdir(parents=True, exist_ok=True)

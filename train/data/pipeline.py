@@ -65,12 +65,17 @@ class Step:
 
 @dataclass
 class Pipeline:
-    """The steps of one run, in order. ``opt_out`` holds names of packages or repositories in lower case."""
+    """The steps of one run, in order.
+
+    ``opt_out`` holds names of packages or repositories in lower case; ``sample`` is the share of the files
+    to work with.
+    """
 
     sources: Sequence[Source]
     work: Path
     executor: Executor
     opt_out: Collection[str] = ()
+    sample: float = 1.0
     steps: list[Step] = field(default_factory=list)
 
     def run(self, experiment: Experiment) -> list[Step]:
@@ -80,6 +85,8 @@ class Pipeline:
             OSError: the disk is full, or a source vanished; what was finished stays for the next run.
         """
         self._read()
+        if self.sample < 1:
+            self._apply("sample", partial(draw, share=self.sample), identity=str(self.sample))
         clean_up = partial(clean, opt_out=frozenset(self.opt_out))
         self._apply("clean", clean_up, identity="\n".join(sorted(self.opt_out)))
         self._deduplicate("near-dedup", *BASE_DEDUP)
@@ -130,6 +137,12 @@ class Pipeline:
         if not path.exists():
             train_tokenizer(self.steps[-1].shards, FERTILITY_VOCABULARY).save(path)
         return partial(infertile_by, path)
+
+
+def draw(files: Sequence[SourceFile], share: float) -> Outcome:
+    """``share`` of the files, chosen by their hashes: the same ones in every run."""
+    drawn = [file for file in files if file.id < share * 2**63]
+    return Outcome(drawn, [])
 
 
 def clean(files: Sequence[SourceFile], opt_out: Collection[str]) -> Outcome:

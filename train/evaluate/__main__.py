@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from santacoder import checkpoints
-from train.data.pack import load_packed
 from train.evaluate import measure, plots, published, report
-from train.evaluate.bits_per_byte import held_out_documents, in_folder
+from train.evaluate.bits_per_byte import drawn, held_out_documents, in_folder
 from train.evaluate.bits_per_byte import measure as measure_bits
 from train.evaluate.compare import compare, results_of
 from train.evaluate.data import DataUnavailable
@@ -58,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_program_arguments(command)
     measure.add_suite_arguments(multipl_e)
 
+    functions = add("bodies", _measure(measure.function_bodies), "bodies of held-out functions: how many parse")
+    measure.add_subject_arguments(functions)
+    functions.add_argument(
+        "--held-out", type=Path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
+    )
+
     bits = add("bits-per-byte", _bits_per_byte, "on held-out files, against xz -9 on the same files")
     bits.add_argument("repo", help="model in the store, or a folder with its files")
     bits.add_argument("--revision", default="main", help="branch or commit (default: main)")
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     files = bits.add_mutually_exclusive_group(required=True)
     files.add_argument("--data", type=Path, help="packed data of the training run (its OUTPUT/data)")
     files.add_argument("--folder", type=Path, help="source files, each language by itself")
+    bits.add_argument("--limit", type=float, metavar="MB", help="of each language, files drawn until they have so much")
     bits.add_argument("--output", type=Path, help="folder for results that can be published and compared")
 
     paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
@@ -98,12 +104,14 @@ def _bits_per_byte(args: argparse.Namespace) -> None:
     is_folder = Path(args.repo).is_dir()
     snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
     model, tokenizer = checkpoints.load(snapshot)
-    documents = in_folder(args.folder) if args.folder else {"": held_out_documents(load_packed(args.data))}
+    documents = in_folder(args.folder) if args.folder else held_out_documents(args.data)
+    if args.limit:
+        documents = {language: drawn(files, int(args.limit * 1e6)) for language, files in documents.items()}
     for language, of_language in documents.items():
         score = measure_bits(model, tokenizer, of_language)
         described = {
             "model": f"{args.repo}@{args.revision}",
-            **({"language": language} if language else {}),
+            "language": language,
             "files": len(of_language),
             "bytes": score.n_bytes,
             "bits_per_byte": round(score.model, 4),
@@ -112,10 +120,10 @@ def _bits_per_byte(args: argparse.Namespace) -> None:
         }
         print(json.dumps(described, indent=1))
         if args.output:
-            name, tasks = language or "held-out", {"all files": (1, score.model)}
+            tasks = {"all files": (1, score.model)}
             sha = snapshot.resolve().name
-            result = Result("bits-per-byte", name, args.repo, args.revision, sha, described, {}, tasks)
-            result.write(args.output / f"bits-per-byte-{name}" / RESULT_FILE)
+            result = Result("bits-per-byte", language, args.repo, args.revision, sha, described, {}, tasks)
+            result.write(args.output / f"bits-per-byte-{language}" / RESULT_FILE)
 
 
 def _published(args: argparse.Namespace) -> None:

@@ -77,11 +77,11 @@ def run_texts(
     benchmark: str,
     language: str,
     prompts: Sequence[Prompt],
-    score: Callable[[str, str], float],
+    score: Callable[[dict[str, str]], dict[str, float]],
     sampling: SamplingParams,
     folder: Path,
 ) -> Result:
-    """Complete ``prompts`` once each; ``score`` of a prompt's name and the completion is between 0 and 1.
+    """Complete ``prompts`` once each; ``score`` makes of completions by name scores between 0 and 1 by name.
 
     Raises:
         ValueError: ``folder`` has another run.
@@ -90,7 +90,8 @@ def run_texts(
     settings = _settings(subject, benchmark, language, prompts, sampling, 1)
     with run_folder(folder, settings) as run:
         completions = generate(subject.engine, prompts, 1, sampling, run.samples)
-        tasks = {name: (1, float(score(name, text))) for (name, _), text in completions.items()}
+        scores = score({name: text for (name, _), text in completions.items()})
+        tasks = {name: (1, value) for name, value in scores.items()}
         return _finish(subject, benchmark, language, settings, subject.environment, tasks, folder)
 
 

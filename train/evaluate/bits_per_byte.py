@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
-from santacoder.fim import split_documents
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
-from train.data.pack import PackedData
+from train.data.pack import load_packed
+from train.evaluate.verdicts import LANGUAGES, Language
 from train.loss import next_token_loss
 
 _BATCH_SIZE = 8
-_SUFFIXES = {"python": ".py", "java": ".java", "javascript": ".js"}
+_SUFFIXES: dict[Language, str] = {"python": ".py", "java": ".java", "javascript": ".js"}
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,35 @@ class BitsPerByte:
         return self.model / self.xz
 
 
-def held_out_documents(data: PackedData) -> list[bytes]:
-    """The validation files of a packed folder, as they were on disk."""
-    pieces = split_documents(np.asarray(data.validation), data.tokenizer.end_of_text_id)
-    return [data.tokenizer.decode_bytes(piece.tolist()) for piece in pieces if len(piece)]
+def held_out_documents(folder: Path) -> dict[Language, list[bytes]]:
+    """The validation files of a packed folder by language, as they were when they were packed.
+
+    Raises:
+        ValueError: the folder holds no packed data.
+    """
+    data = load_packed(folder)
+    rows = pq.read_table(folder / "documents.parquet", columns=["split", "start", "length", "language"]).to_pylist()
+    documents: dict[Language, list[bytes]] = {}
+    for row in rows:
+        if row["split"] == "validation":
+            ids = data.validation[row["start"] : row["start"] + row["length"] - 1]  # without end-of-text
+            documents.setdefault(row["language"], []).append(data.tokenizer.decode_bytes(ids.tolist()))
+    return {language: documents[language] for language in LANGUAGES if language in documents}
 
 
-def in_folder(folder: Path) -> dict[str, list[bytes]]:
+def drawn(documents: list[bytes], n_bytes: int) -> list[bytes]:
+    """Documents drawn at random, but repeatably, until they have ``n_bytes``, in their order."""
+    chosen: list[int] = []
+    size = 0
+    for index in np.random.default_rng(0).permutation(len(documents)):
+        if size >= n_bytes:
+            break
+        chosen.append(index)
+        size += len(documents[index])
+    return [documents[index] for index in sorted(chosen)]
+
+
+def in_folder(folder: Path) -> dict[Language, list[bytes]]:
     """The Python, Java and JavaScript files anywhere in ``folder``, by language, in the order of their paths.
 
     Raises:

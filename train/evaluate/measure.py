@@ -13,17 +13,21 @@ from pathlib import Path
 from santacoder import checkpoints
 from santacoder.engine.opening import choose_device, open_engine
 from santacoder.sampling import SamplingParams
-from train.evaluate import docstrings, infilling, tasks
+from train.evaluate import bodies, docstrings, infilling, tasks
 from train.evaluate.benchmarks import Subject, run_programs, run_texts
+from train.evaluate.bits_per_byte import held_out_documents
+from train.evaluate.bodies import Header
 from train.evaluate.data import default_folder
 from train.evaluate.infilling import Gap
+from train.evaluate.programs.parse import parse
 from train.evaluate.result import Result
 from train.evaluate.sandbox import NoSandbox, Sandbox
 from train.evaluate.tasks import Task
-from train.evaluate.verdicts import LANGUAGES, WORKERS, judge
+from train.evaluate.verdicts import LANGUAGES, WORKERS, Language, judge
 
 # samples that are written at once
 _N_SLOTS = 32
+_N_BODIES = 100
 
 Programs = list[tuple[str, list[Task]]]
 """Benchmarks by name, the tasks of each all of one language."""
@@ -112,7 +116,7 @@ def single_line_infilling(args: argparse.Namespace) -> list[Result]:
                     "infilling",
                     language,
                     prompts,
-                    partial(_line_matches, chosen),
+                    partial(_lines_matched, chosen),
                     replace(infilling.SAMPLING, seed=args.seed),
                     _output(args, subject) / f"infilling-{language}",
                 )
@@ -130,11 +134,33 @@ def docstring_generation(args: argparse.Namespace) -> list[Result]:
                 "docstrings",
                 "python",
                 [function.prompt for function in functions.values()],
-                lambda name, text: docstrings.score(functions[name], text),
+                lambda texts: {name: docstrings.score(functions[name], text) for name, text in texts.items()},
                 replace(docstrings.SAMPLING, seed=args.seed),
                 _output(args, subject) / "docstrings-python",
             )
         ]
+
+
+def function_bodies(args: argparse.Namespace) -> list[Result]:
+    """The share of bodies of held-out functions that parse, by language."""
+    results = []
+    with open_subject(args) as subject:
+        for language, documents in held_out_documents(args.held_out).items():
+            texts = [document.decode("utf-8") for document in documents]
+            asked = {header.name: header for header in bodies.headers(texts, language, args.tasks or _N_BODIES)}
+            if asked:
+                results.append(
+                    run_texts(
+                        subject,
+                        "bodies",
+                        language,
+                        [header.prompt for header in asked.values()],
+                        partial(_bodies_parsed, asked, language),
+                        bodies.SAMPLING,
+                        _output(args, subject) / f"bodies-{language}",
+                    )
+                )
+    return results
 
 
 @contextmanager
@@ -174,8 +200,13 @@ def _run_programs(args: argparse.Namespace, programs: Programs) -> list[Result]:
     return results
 
 
-def _line_matches(gaps: dict[str, Gap], name: str, completion: str) -> float:
-    return float(infilling.matches(gaps[name], completion))
+def _lines_matched(gaps: dict[str, Gap], completions: dict[str, str]) -> dict[str, float]:
+    return {name: float(infilling.matches(gaps[name], text)) for name, text in completions.items()}
+
+
+def _bodies_parsed(asked: dict[str, Header], language: Language, completions: dict[str, str]) -> dict[str, float]:
+    sources = [bodies.function(asked[name], text) for name, text in completions.items()]
+    return {name: float(right) for name, right in zip(completions, parse(language, sources), strict=True)}
 
 
 def _output(args: argparse.Namespace, subject: Subject) -> Path:

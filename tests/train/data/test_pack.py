@@ -115,3 +115,10 @@ def test_the_tokenizer_learns_as_much_of_each_language_and_nothing_held_out(
     java = len(seen) - python
     assert 0.7 < python / java < 1.4
     assert not set(seen) & {file.text for file in files if file.package == "p0"}
+
+
+def test_named_packages_are_held_out(tmp_path: Path) -> None:
+    files = [SourceFile(name, "1", "MIT", "a.py", "python", f"{name} = 1\n" * 9) for name in ("one", "two", "three")]
+    pack(shards_of(files, tmp_path / "work"), tmp_path / "out", vocab_size=300, held_out=["two", "absent"])
+    splits = {package.name: package.split for package in load_packed(tmp_path / "out").packages}
+    assert splits == {"one": "train", "two": "validation", "three": "train"}

@@ -139,3 +139,19 @@ def test_variants_set_the_trainer() -> None:
     assert variant("main") is EXPERIMENTS["final"]
     with pytest.raises(ValueError, match="no variant best; the eight are mha, no-fim"):
         variant("best")
+
+
+def test_a_sample_is_a_share_of_the_files_and_always_the_same(tmp_path: Path) -> None:
+    for number in range(400):
+        (tmp_path / "code" / str(number % 7)).mkdir(parents=True, exist_ok=True)
+        words = " ".join(f"word{number}x{word}" for word in range(30))
+        (tmp_path / "code" / str(number % 7) / f"f{number}.py").write_text(f"# {number}\nwords = '{words}'\n")
+
+    def drawn(share: float, work: str) -> set[str]:
+        pipeline = Pipeline(sources.folder(tmp_path / "code"), tmp_path / work, LocalExecutor(), sample=share)
+        return {file.path for shard in pipeline.run(EXPERIMENTS["fim"])[-1].shards for file in read_shard(shard)}
+
+    tenth, half, everything = drawn(0.1, "work"), drawn(0.5, "work"), drawn(1.0, "work")
+    assert tenth < half < everything and len(everything) == 400
+    assert 15 < len(tenth) < 80 and 140 < len(half) < 260
+    assert drawn(0.1, "other") == tenth

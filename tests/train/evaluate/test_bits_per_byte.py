@@ -15,7 +15,7 @@ from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
 from train.data.pack import load_packed
 from train.evaluate.__main__ import main
-from train.evaluate.bits_per_byte import held_out_documents, measure
+from train.evaluate.bits_per_byte import drawn, held_out_documents, measure
 from train.evaluate.result import read_results
 
 DOCUMENTS = [b"def f(x):\n    return x + 1\n" * 9, "é = 'ünïcode'\n".encode() * 3, b"import os\n"]
@@ -47,8 +47,11 @@ def test_xz_is_what_the_program_makes_of_the_files(tokenizer: Tokenizer) -> None
 
 def test_held_out_documents_are_the_validation_files(packed: Path) -> None:
     data = load_packed(packed)
-    documents = held_out_documents(data)
+    documents = held_out_documents(packed)["python"]
     assert sum(map(len, documents)) == sum(package.bytes for package in data.packages if package.split == "validation")
+    some = drawn(documents, 1)
+    assert len(some) == 1 and some[0] in documents and some == drawn(documents, 1)
+    assert drawn(documents, 10**9) == documents
 
 
 def test_the_command_prints_json(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:

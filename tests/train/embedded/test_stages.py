@@ -1,0 +1,85 @@
+"""The one command for the embedded models: what it would do, that it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from santacoder.experiments import EXPERIMENTS
+from train.arguments import build_parser, new_config
+from train.data.__main__ import main as data_main
+from train.embedded.__main__ import main
+from train.embedded.presets import HELD_OUT, PRESETS
+from train.embedded.recipe import Stage, stages
+from train.embedded.running import StageFailed, is_done, run, write_table
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_branch_is_trained_before_it_is_measured(preset: str) -> None:
+    names = [stage.name for stage in stages(PRESETS[preset], Path("out"), Path("corpus"))]
+    for branch in [*EXPERIMENTS, "fim-seed1", "fim-seed2", "stars-seed1", "stars-seed2"]:
+        branch = "main" if branch == "final" else branch
+        assert names.index(f"train-nano-{branch}") < names.index(f"measure-nano-{branch}") < names.index("ablation")
+    assert names.index("train-mini-main") < names.index("export-mini-main") < names.index("measure-mini-main")
+    assert names[-1] == "ship" and len(names) == len(set(names))
+
+
+def test_trainings_are_commands_that_can_be_used() -> None:
+    for stage in stages(PRESETS["cpu"], Path("out"), Path("corpus")):
+        if stage.command[2] == "train":
+            args = build_parser("").parse_args(stage.command[3:])
+            if args.from_ is None:
+                config = new_config(args)
+                experiment = EXPERIMENTS[args.variant] if args.variant else EXPERIMENTS["final"]
+                assert config.multi_query is experiment.multi_query
+                assert (config.fim_rate > 0) is experiment.fill_in_the_middle
+            assert build_parser("").parse_args(stage.go_on[3:]).resume
+
+
+def test_no_model_learns_from_what_it_is_measured_on() -> None:
+    listed = Path("train/embedded/python-packages.txt").read_text().lower().splitlines()
+    first = {line.partition("==")[0] for line in listed}
+    # the first, Python alone, drew its own packages to hold out, and these are among them
+    drawn_then = {"jinja2", "attrs", "gunicorn", "typer", "websockets", "peewee"}
+    assert first & {name.lower() for name in HELD_OUT} <= drawn_then
+    for stage in stages(PRESETS["gpu"], Path("out"), Path("corpus")):
+        if stage.command[2] == "train.data":
+            assert all(name in stage.command for name in HELD_OUT)
+
+
+def test_a_stage_is_done_once_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    fails = (sys.executable, "-c", f"open({str(left)!r}, 'w'); raise SystemExit('no more disk')")
+    stage = Stage("one", fails, left, (sys.executable, "-c", "print('went on')"))
+    with pytest.raises(StageFailed, match=r"one failed with exit code 1; .*one\.log tells why:\nno more disk"):
+        run(stage, tmp_path)
+    assert not is_done(stage, tmp_path)
+    run(stage, tmp_path)
+    assert is_done(stage, tmp_path)
+    assert "went on" in (tmp_path / "logs" / "one.log").read_text()
+    write_table([stage], tmp_path, 3.0)
+    assert "| one (its last part) |" in (tmp_path / "stages.md").read_text()
+    other = Stage("one", (sys.executable, "-c", "print('other')"))
+    with pytest.raises(StageFailed, match="one was done by another command: -c open"):
+        is_done(other, tmp_path)
+
+
+def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--out", str(tmp_path), "--list", "--only", "train-mini-*"]) == 0
+    assert "train-mini-main (to do): -m train --data" in capsys.readouterr().out
+    assert main(["--out", str(tmp_path), "--only", "train-micro"]) == 2
+    assert "No stage is named train-micro; --list tells the names." in capsys.readouterr().err
+    (tmp_path / "done").mkdir()
+    (tmp_path / "done" / "ship.json").write_text(json.dumps({"command": ["-m", "other"]}))
+    assert main(["--out", str(tmp_path), "--only", "ship"]) == 1
+    assert "ship was done by another command: -m other" in capsys.readouterr().err
+
+
+def test_a_share_is_a_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for share in ("0", "1.5", "much"):
+        with pytest.raises(SystemExit):
+            data_main(["--out", str(tmp_path), "--sample", share])
+        assert f"a share is a number above 0, up to 1, not {share}" in capsys.readouterr().err

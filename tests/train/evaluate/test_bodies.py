@@ -1,0 +1,59 @@
+"""Bodies of held-out functions: where they begin and end, and what the languages' own parsers say of them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from train.evaluate.bodies import Header, function, headers
+from train.evaluate.programs.parse import parse
+from train.evaluate.verdicts import Language
+
+SOURCES: dict[Language, str] = {
+    "python": "import os\n\nclass A:\n    def one(self, x: int) -> int:\n        return x\n\nif x:\n    pass\n",
+    "java": "class A {\n  public static int one(List<String> x) throws IOException {\n    if (x) {\n      y();\n    }\n  }\n}\n",
+    "javascript": "export async function one(x) {\n  if (x) {\n    y();\n  }\n}\nclass A {\n  two(x) {\n    z();\n  }\n}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        ("python", ["    def one(self, x: int) -> int:"]),
+        ("java", ["  public static int one(List<String> x) throws IOException {"]),
+        ("javascript", ["export async function one(x) {", "  two(x) {"]),
+    ],
+)
+def test_functions_are_found_and_conditions_are_not(language: Language, lines: list[str]) -> None:
+    found = headers([SOURCES[language]], language, 10)
+    assert [header.line for header in found] == lines
+    for header in found:
+        assert SOURCES[language].startswith(header.before + header.line + "\n")
+        assert (header.before + header.line).endswith(header.prompt.prefix.rstrip("\n"))
+
+
+def test_a_python_body_ends_where_the_indentation_does() -> None:
+    header = Header("f", "python", "", "    def f(x):")
+    written = function(header, "        if x:\n            return 1\n\n    def g(:\n")
+    assert "g" not in written and parse("python", [written]) == [True]
+    assert parse("python", [function(header, "        return (\n"), function(header, "")]) == [False, False]
+    unfinished = function(header, "        return 1\n        x = [1, ")
+    assert parse("python", [unfinished]) == [True]
+
+
+@pytest.mark.parametrize("language", ["java", "javascript"])
+def test_a_body_in_braces_ends_with_its_own(language: Language) -> None:
+    if shutil.which({"java": "javac", "javascript": "node"}[language]) is None:
+        pytest.skip("its parser is not installed")
+    line = {"java": "  int f(int x) {", "javascript": "export default function(x) {"}[language]
+    header = Header("f", language, "", line)
+    completions = {
+        '  if (x > 1) { g("}"); } // }\n  return 1;\n}\n} broken (': True,
+        "  return 1;\n  if (x > 1) {\n    g(": True,  # cut behind its last whole line, and closed
+        "  return (1;\n}\n": False,
+        "  if (x > 1) }\n": False,
+    }
+    sources = [function(header, completion) for completion in completions]
+    assert parse(language, sources) == list(completions.values())
+    assert parse(language, []) == []

@@ -1,0 +1,1 @@
+"""The embedded models, from the download of the packages to published, measured branches."""

@@ -1,0 +1,82 @@
+"""Train the embedded models, from the download of the packages to published, measured branches.
+
+Every stage is a command of its own, is left out where it was done before, and goes on where it was interrupted. What
+each took is in OUT/stages.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+from pathlib import Path
+
+from train.embedded.presets import PRESETS
+from train.embedded.recipe import Stage, stages
+from train.embedded.running import StageFailed, is_done, run, write_table
+
+EXAMPLES = """
+examples:
+  everything, on two CPU cores:
+    python -m train.embedded
+  everything, on a GPU, with a larger mini:
+    python -m train.embedded --preset gpu --out runs/embedded-gpu
+  what there is to do, and the commands:
+    python -m train.embedded --list
+  one model after the other on one machine:
+    python -m train.embedded --only 'data-*' 'train-mini-*'
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when done, 1 where a stage failed, 2 for arguments that cannot be used."""
+    args = _parser().parse_args(arguments)
+    preset = PRESETS[args.preset]
+    all_stages = stages(preset, args.out, args.downloads)
+    chosen = [stage for stage in all_stages if any(fnmatch.fnmatch(stage.name, pattern) for pattern in args.only)]
+    if not chosen:
+        print(f"No stage is named {' or '.join(args.only)}; --list tells the names.", file=sys.stderr)
+        return 2
+    if args.list:
+        for stage in chosen:
+            print(f"{stage.name} ({'done' if is_done(stage, args.out) else 'to do'}): {' '.join(stage.command[1:])}")
+        return 0
+    try:
+        _run_all(chosen, all_stages, args)
+    except StageFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        return 1
+    print(f"Done. The models are in {args.out / 'store'}; {args.out / 'stages.md'} tells what each stage took.")
+    return 0
+
+
+def _run_all(chosen: list[Stage], all_stages: list[Stage], args: argparse.Namespace) -> None:
+    for number, stage in enumerate(chosen, start=1):
+        if not is_done(stage, args.out):
+            print(f"[{number}/{len(chosen)}] {stage.name}", flush=True)
+            run(stage, args.out)
+            write_table(all_stages, args.out, PRESETS[args.preset].dollars_per_hour)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m train.embedded",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), default="cpu", help="how large (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="folder of everything (%(default)s)")
+    parser.add_argument("--downloads", type=Path, default=Path("corpus"), help="folder of the packages (%(default)s)")
+    parser.add_argument(
+        "--only", nargs="+", default=["*"], metavar="PATTERN", help="stages by name, with * for any letters"
+    )
+    parser.add_argument("--list", action="store_true", help="tell the stages and their commands, and run none")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""``docs/ablation.md`` from the results: the paper's table of architecture, objective and filters, at this scale."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder.atomic import replacing
+from santacoder.experiments import EXPERIMENTS
+from train.embedded import ablation_text
+from train.embedded.ablation_plots import draw_curves, draw_differences
+from train.embedded.recipe import REPEATED, Run, nano_runs
+from train.evaluate.result import read_results
+from train.metrics import complete_lines
+
+METRICS = {
+    "bits-per-byte": "bits per byte",
+    "infilling": "single lines filled in",
+    "bodies": "function bodies that parse",
+}
+# arXiv 2301.03988, tables 2 and 3: HumanEval pass@100 of Java, JavaScript and Python
+PAPER = {
+    "mha": (0.36, 0.37, 0.38),
+    "no-fim": (0.37, 0.37, 0.39),
+    "fim": (0.35, 0.33, 0.36),
+    "stars": (0.30, 0.30, 0.31),
+    "fertility": (0.35, 0.35, 0.36),
+    "comments": (0.35, 0.35, 0.38),
+    "dedup-alt": (0.38, 0.37, 0.37),
+}
+# Student's t for 95 %, by degrees of freedom
+_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A branch: of each metric the mean over the languages, of each of its seeds."""
+
+    branch: str
+    scores: dict[str, list[float]]
+
+    def mean(self, metric: str) -> float:
+        return statistics.mean(self.scores[metric])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A branch less ``fim``, and half the width of the 95 % interval."""
+
+    value: float
+    margin: float
+
+    @property
+    def is_clear(self) -> bool:
+        return abs(self.value) > self.margin
+
+
+def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
+    """
+    Raises:
+        ValueError: a run has not been measured.
+    """
+    found: dict[str, Row] = {}
+    for run in runs:
+        row = found.setdefault(run.experiment.branch, Row(run.experiment.branch, {metric: [] for metric in METRICS}))
+        results = read_results(out / "scores" / f"nano-{run.branch}")
+        for metric in METRICS:
+            of_languages = [r.scores() for r in results if r.benchmark == metric]
+            row.scores[metric].append(statistics.mean(next(iter(s.values())).value for s in of_languages))
+    return list(found.values())
+
+
+def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
+    """Every branch less ``fim``.
+
+    The deviation of a run is estimated from the rows with several seeds together, and taken to be that of all rows.
+    """
+    by_branch = {row.branch: row.scores[metric] for row in table}
+    repeated = [by_branch[branch] for branch in REPEATED]
+    freedom = sum(len(scores) - 1 for scores in repeated)
+    variance = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated) / freedom
+    fim = by_branch["fim"]
+    return {
+        branch: Difference(
+            statistics.mean(scores) - statistics.mean(fim),
+            _T[freedom] * (variance * (1 / len(scores) + 1 / len(fim))) ** 0.5,
+        )
+        for branch, scores in by_branch.items()
+        if branch != "fim"
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when done, 1 where results are missing."""
+    parser = argparse.ArgumentParser(prog="python -m train.embedded.ablation", description=__doc__)
+    parser.add_argument("out", type=Path, help="folder of python -m train.embedded")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where ablation.md goes (default: docs)")
+    args = parser.parse_args(arguments)
+    try:
+        write(args.out, args.docs)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(args.docs / "ablation.md")
+    return 0
+
+
+def write(out: Path, docs: Path) -> None:
+    """``ablation.md`` and its pictures in ``docs``.
+
+    Raises:
+        ValueError: a run has not been measured, or matplotlib is missing.
+    """
+    table = rows(out, nano_runs())
+    found = {metric: differences(table, metric) for metric in METRICS}
+    images = docs / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    in_paper = {branch: statistics.mean(scores) - statistics.mean(PAPER["fim"]) for branch, scores in PAPER.items()}
+    draw_differences({metric: METRICS[metric] for metric in METRICS}, found, in_paper, images / "ablation.svg")
+    draw_curves({branch: _losses(out, branch) for branch in EXPERIMENTS}, images / "ablation-loss.svg")
+    data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
+    settings = json.loads((out / "runs" / "nano-fim" / "config.json").read_text())
+    n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
+    text = ablation_text.document(table, found, PAPER, data, settings, n_tasks, _stages(out))
+    with replacing(docs / "ablation.md") as file:
+        file.write(text.encode())
+
+
+def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
+    """Tokens seen and bits per byte on the held-out packages, at each validation."""
+    folder = out / "runs" / f"nano-{Run(EXPERIMENTS[branch]).branch}"
+    config = json.loads((folder / "config.json").read_text())
+    records = [json.loads(line) for line in complete_lines(folder / "metrics.jsonl")]
+    size = config["batch_size"] * config["sequence_length"]
+    return [((r["step"] + 1) * size, r["bits_per_byte"]) for r in records if "bits_per_byte" in r]
+
+
+def _corpus(out: Path, branch: str) -> float:
+    """Megabytes of the files that the branch's filters left for training."""
+    manifest = json.loads((out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json").read_text())
+    return sum(package["bytes"] for package in manifest["packages"] if package["split"] == "train") / 1e6
+
+
+def _stages(out: Path) -> str:
+    path = out / "stages.md"
+    return path.read_text() if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""All scores of one branch, made a part of it: bits per byte, infilling, function bodies, and HumanEval if asked for.
+
+One process for all of them: for a model of this size, starting Python takes as long as measuring.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from train.evaluate.__main__ import main as evaluate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The first exit code that is not 0, or 0."""
+    args = _parser().parse_args(arguments)
+    of_branch = [args.repo, "--revision", args.branch, "--store", str(args.store)]
+    results = ["--output", str(args.output)]
+    written = [*of_branch, *results, "--device", args.device, "--runner", "auto"]
+    tasks = ["--tasks", args.tasks] if args.tasks else []
+    commands = [
+        ["bits-per-byte", *of_branch, *results, "--data", args.held_out, "--limit", args.megabytes],
+        ["infilling", *written, *tasks],
+        ["bodies", *written, *tasks, "--held-out", args.held_out],
+    ]
+    if args.human_eval:
+        once = ["--samples", "1", "--temperature", "0.2", "--max-new-tokens", "128"]
+        commands.append(["humaneval", *written, *once])
+    commands.append(["publish", args.repo, str(args.output), "--branch", args.branch, "--store", str(args.store)])
+    return next((code for command in commands if (code := evaluate(command))), 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m train.embedded.measure", description=__doc__)
+    parser.add_argument("repo", help="model in the store, such as santacoder/nano")
+    parser.add_argument("branch")
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
+    parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
+    parser.add_argument(
+        "--tasks", metavar="N", help="lines, and function bodies, of each language (default: all lines)"
+    )
+    parser.add_argument("--human-eval", action="store_true", help="one sample of each task of HumanEval too")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What the embedded models are made of: the stages in their order, each a command that stands for itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from santacoder.experiments import EXPERIMENTS, Experiment
+from train.embedded.presets import HELD_OUT, Preset
+
+NANO, MINI = "santacoder/nano", "santacoder/mini"
+REPEATED = ("fim", "stars")  # the rows of the ablation with more than one seed
+SEEDS = (1, 2)
+# final comes first, because the others take its tokenizer
+_DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
+_COMMITS_BEFORE_THE_LAST = 2
+_PYTHON_PACKAGES = Path(__file__).with_name("python-packages.txt")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A command, and the one to go on with where it was interrupted and has left ``interrupted`` behind."""
+
+    name: str
+    command: tuple[str, ...]
+    interrupted: Path | None = None
+    go_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run of nano: a branch, or the same with another seed, which is measured and not shipped."""
+
+    experiment: Experiment
+    seed: int = 0
+
+    @property
+    def branch(self) -> str:
+        """Where it is published."""
+        branch = "main" if self.experiment.branch == "final" else self.experiment.branch
+        return branch if self.seed == 0 else f"{branch}-seed{self.seed}"
+
+    @property
+    def data(self) -> str:
+        """The data variant it learns from."""
+        return self.experiment.branch if self.experiment.branch in _DATA_VARIANTS else "fim"
+
+
+def nano_runs() -> list[Run]:
+    """The eight branches, then the further seeds."""
+    return [
+        *(Run(experiment) for experiment in EXPERIMENTS.values()),
+        *(Run(EXPERIMENTS[branch], seed) for branch in REPEATED for seed in SEEDS),
+    ]
+
+
+def stages(preset: Preset, out: Path, downloads: Path) -> list[Stage]:
+    """All of it, under the folder ``out``; the models end in ``out/store``, the last stage copies them."""
+    recipe = _Recipe(preset, out, downloads)
+    return [*recipe.data(), *recipe.mini(), *recipe.nano(), *recipe.publications()]
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    preset: Preset
+    out: Path
+    downloads: Path
+    store: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", self.out / "store")
+
+    def data(self) -> Iterator[Stage]:
+        tokenizer: tuple[object, ...] = ("--vocab-size", self.preset.nano_vocab_size)
+        for variant in _DATA_VARIANTS:
+            yield self._data(variant, variant, *tokenizer)
+            tokenizer = ("--tokenizer", self.out / "data" / "final" / "tokenizer.json")
+
+    def mini(self) -> Iterator[Stage]:
+        start: tuple[object, ...] = ()
+        tokenizer: tuple[object, ...] = ("--vocab-size", self.preset.mini_vocab_size)
+        if self.preset.mini_first:
+            yield from self._python_first(self.preset.mini_first)
+            start = ("--from", MINI)
+            tokenizer = ("--tokenizer", self.out / "data" / "python" / "tokenizer.json")
+        yield self._data("mini", "final", *tokenizer)
+        yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final", *start)
+        yield from self._measuring("mini", MINI, "main")
+
+    def nano(self) -> Iterator[Stage]:
+        for run in nano_runs():
+            steps = self.preset.nano["steps"] * run.experiment.length
+            saves = -(-steps // (_COMMITS_BEFORE_THE_LAST + 1))
+            settings = {**self.preset.nano, "steps": steps, "seed": run.seed, "save_every": saves}
+            variant = ("--variant", run.experiment.branch)
+            yield self._training(f"nano-{run.branch}", NANO, run.branch, settings, run.data, *variant)
+            yield from self._measuring("nano", NANO, run.branch, with_graph=run.seed == 0)
+
+    def publications(self) -> Iterator[Stage]:
+        yield _stage("ablation", "train.embedded.ablation", self.out)
+        yield _stage("ship", "train.embedded.ship", self.store)
+
+    def _python_first(self, settings: dict[str, Any]) -> Iterator[Stage]:
+        """Python alone, before the three languages."""
+        packages = self.out / "python-packages"
+        # --no-deps and --only-binary: the packages are read as text, nothing of them is run
+        yield _stage(
+            "packages-python", "pip", "install", "--no-deps", "--only-binary=:all:", "--target", packages,
+            "-r", _PYTHON_PACKAGES,
+        )  # fmt: skip
+        yield _stage(
+            "data-python", "train.data", "--standard-library", "--packages", packages,
+            "--vocab-size", self.preset.mini_vocab_size, "--out", self.out / "data" / "python",
+        )  # fmt: skip
+        yield self._training("mini-python", MINI, "main", settings, "python")
+
+    def _data(self, name: str, variant: str, *tokenizer: object) -> Stage:
+        return _stage(
+            f"data-{name}", "train.data", "--variant", variant, "--sample", self.preset.sample,
+            "--downloads", self.downloads, "--hold-out", *HELD_OUT, *tokenizer,
+            "--out", self.out / "data" / name, "--work", self.out / "work",
+        )  # fmt: skip
+
+    def _training(
+        self, name: str, repo: str, branch: str, settings: dict[str, Any], data: str, *start: object
+    ) -> Stage:
+        run = self.out / "runs" / name
+        common = ("--output", run, "--publish", repo, "--branch", branch, "--store", self.store)
+        saves = ("--publish-saves",) if repo == NANO else ()
+        flags = _flags({"device": self.preset.device, **settings})
+        command = _stage(f"train-{name}", "train", "--data", self.out / "data" / data, *start, *flags, *common, *saves)
+        return Stage(
+            command.name, command.command, run / "states", _stage("", "train", *common, *saves, "--resume").command
+        )
+
+    def _measuring(self, model: str, repo: str, branch: str, *, with_graph: bool = True) -> Iterator[Stage]:
+        """The graph in 8 bits and the scores, both as a part of the branch."""
+        name = f"{model}-{branch}"
+        if with_graph:
+            yield _stage(f"export-{name}", "export", repo, "--revision", branch, "--store", self.store)
+        yield _stage(
+            f"measure-{name}", "train.embedded.measure", repo, branch, "--store", self.store,
+            "--device", self.preset.device, "--held-out", self.out / "data" / "fim",
+            "--megabytes", self.preset.held_out_megabytes, "--output", self.out / "scores" / name,
+            *(("--human-eval",) if repo == MINI else ("--tasks", self.preset.nano_tasks)),
+        )  # fmt: skip
+
+
+def _flags(settings: dict[str, Any]) -> Iterator[object]:
+    """Settings as options of ``python -m train``."""
+    for key, value in settings.items():
+        yield "--" + key.replace("_", "-")
+        if value is not True:
+            yield value
+
+
+def _stage(name: str, module: str, *arguments: object) -> Stage:
+    return Stage(name, (sys.executable, "-m", module, *map(str, arguments)))

@@ -1,0 +1,30 @@
+"""Copy the embedded models into the store that the playground serves, small enough for a repository."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from santacoder import checkpoints
+from santacoder.checkpoints.publishing import copy_branch
+from train.embedded.recipe import MINI, NANO, nano_runs
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m train.embedded.ship", description=__doc__)
+    parser.add_argument("store", type=Path, help="where the models have been trained (runs/embedded/store)")
+    parser.add_argument(
+        "--to", type=Path, default=checkpoints.DEFAULT_STORE, help="the store they go to (default: checkpoints/)"
+    )
+    args = parser.parse_args(arguments)
+    for repo, branches in ((NANO, [run.branch for run in nano_runs() if run.seed == 0]), (MINI, ["main"])):
+        for branch in branches:
+            if branch in checkpoints.branches(repo, store=args.store):
+                sha = copy_branch(repo, branch, args.store, args.to)
+                print(f"{repo}@{branch} is now {sha}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
