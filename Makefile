@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint format nano clean
+.PHONY: demo test lint format models clean
 
 demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
 	$(RUN) app.py
@@ -21,8 +21,8 @@ format: $(VENV)/.test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-nano: $(VENV)/.runtime  ## train santacoder/nano again
-	PYTHON=$(RUN) bash recipes/nano.sh
+models: $(VENV)/.test  ## train the models in checkpoints/ again
+	$(RUN) -m train.embedded
 
 clean:
 	rm -rf $(VENV) test-results

@@ -1,6 +1,6 @@
 """How fast samples are generated, beside a loop over transformers' ``generate`` with the same batch size.
 
-    python -m benchmarks.generation [--model santacoder/nano] [--tasks N] [--samples N]
+    python -m benchmarks.generation [--model santacoder/mini] [--tasks N] [--samples N]
 
 Each task's samples are one batch for transformers; the engine is given all of them. Both draw at temperature 0.8, top-p
 0.95, at most 128 tokens, until end-of-text. Prints a table and, as the last line, JSON.
@@ -29,7 +29,7 @@ NEW_TOKENS = 128
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="santacoder/nano", help="in the store (default: santacoder/nano)")
+    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
     parser.add_argument("--tasks", type=int, default=8, help="prompts (default: 8)")
     parser.add_argument("--samples", type=int, default=20, help="of each, the batch size (default: 20)")
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Time from pressing Run to the first new text in the page, in a real browser against a real server.
 
-    python -m benchmarks.page_latency [--runs 30] [--model santacoder/nano]
+    python -m benchmarks.page_latency [--runs 30] [--model santacoder/mini]
 
 Prints a table and, as the last line, JSON. Needs requirements-test.txt and a Chromium.
 """
@@ -41,7 +41,7 @@ CLICK_AND_WAIT = """
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="measured runs a pane (default: 30)")
-    parser.add_argument("--model", default="santacoder/nano", help="model to serve (default: santacoder/nano)")
+    parser.add_argument("--model", default="santacoder/mini", help="model to serve (default: santacoder/mini)")
     args = parser.parse_args()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

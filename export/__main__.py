@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write ONNX graphs of a published revision, check them against PyTorch on real code, and publish "
         "those within tolerance as a new commit on its branch.",
     )
-    parser.add_argument("repo", help="a model in the store, such as santacoder/nano")
+    parser.add_argument("repo", help="a model in the store, such as santacoder/mini")
     parser.add_argument("--revision", default="main", help="its branch (default: main)")
     parser.add_argument(
         "--precision", nargs="+", choices=list(PRECISIONS), default=["int8"], help="which graphs (default: int8)"

@@ -17,30 +17,30 @@ from santacoder.engine.torch_runner import TorchRunner
 from santacoder.sampling import SamplingParams
 from train.evaluate.bits_per_byte import measure
 
-NANO = "santacoder/nano"
+MINI = "santacoder/mini"
 # held out of its training, and in every Python
 MODULES = ["argparse.py", "configparser.py", "contextlib.py", "csv.py", "functools.py"]
 
 
 def test_it_is_small_and_described() -> None:
-    snapshot = checkpoints.resolve(NANO)
+    snapshot = checkpoints.resolve(MINI)
     assert sum(path.stat().st_size for path in snapshot.iterdir()) <= 16_000_000
     card = (snapshot / "README.md").read_text()
     assert "## Data" in card and "## Limits" in card
-    (commit,) = checkpoints.log(NANO)
+    (commit,) = checkpoints.log(MINI)
     assert commit.tokens and commit.validation_loss
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("prompt", ["import os\n\n\ndef ", "class Stack:\n    def __init__(self, items):"])
 def test_transformers_writes_the_same(prompt: str) -> None:
-    model, tokenizer = checkpoints.load(NANO)
+    model, tokenizer = checkpoints.load(MINI)
     engine = Engine(TorchRunner(model), tokenizer)
     request = CompletionRequest(prompt, sampling=SamplingParams(temperature=0, max_new_tokens=40))
     ids = [event.id for event in engine.submit(request) if isinstance(event, TokenEvent)]
     engine.close()
     twin = AutoModelForCausalLM.from_pretrained(
-        NANO, revision="main", cache_dir=checkpoints.DEFAULT_STORE, dtype=torch.float32
+        MINI, revision="main", cache_dir=checkpoints.DEFAULT_STORE, dtype=torch.float32
     )
     prompt_ids = torch.tensor([tokenizer.encode(prompt)])
     expected = twin.generate(
@@ -54,7 +54,7 @@ def test_transformers_writes_the_same(prompt: str) -> None:
 
 
 def test_it_predicts_code_it_has_not_seen() -> None:
-    model, tokenizer = checkpoints.load(NANO)
+    model, tokenizer = checkpoints.load(MINI)
     library = Path(sysconfig.get_path("stdlib"))
     score = measure(model, tokenizer, [(library / module).read_bytes() for module in MODULES])
     assert score.model < 1.5

@@ -20,7 +20,7 @@ examples:
     python -m train --folder ~/code --output runs/mine --steps 2000 --publish mine/coder
     python app.py --model mine/coder
   tune a published model to it:
-    python -m train --from santacoder/nano --folder ~/code --output runs/tuned --publish santacoder/nano --branch mine
+    python -m train --from santacoder/mini --folder ~/code --output runs/tuned --publish santacoder/mini --branch mine
   go on after a stop or a kill, exactly as if there had been none:
     python -m train --output runs/mine --resume --publish mine/coder
   on two GPUs:

@@ -26,7 +26,7 @@ def moor_all(tidebook, names):
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[Server]:
     """A server with the embedded model and a store and jobs of its own."""
-    embedded = checkpoints.resolve("santacoder/nano").parents[1]
+    embedded = checkpoints.resolve("santacoder/mini").parents[1]
     shutil.copytree(embedded, tmp_path / "store" / embedded.name)
     process, url = start_server("--store", str(tmp_path / "store"), "--runs", str(tmp_path / "runs"))
     yield Server(url, tmp_path / "store")

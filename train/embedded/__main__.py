@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if args.list:
         for stage in chosen:
-            print(f"{stage.name} ({'done' if is_done(stage, args.out) else 'to do'}): {' '.join(stage.command[1:])}")
+            print(
+                f"{stage.name} ({'done' if is_done(stage, args.out) else 'to do'}): python -m {' '.join(stage.command)}"
+            )
         return 0
     try:
         _run_all(chosen, all_stages, args)

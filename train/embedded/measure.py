@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.measure", description=__doc__)
-    parser.add_argument("repo", help="model in the store, such as santacoder/nano")
+    parser.add_argument("repo", help="model in the store, such as santacoder/mini")
     parser.add_argument("branch")
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")

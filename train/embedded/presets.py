@@ -45,19 +45,19 @@ PRESETS = {
     "cpu": Preset(
         device="cpu",
         sample=0.06,
-        nano={**_NANO, "batch_size": 8, "steps": 200, "validation_batches": 16},
+        nano={**_NANO, "batch_size": 8, "steps": 50, "validation_batches": 4},
         nano_vocab_size=4096,
-        nano_tasks=60,
+        nano_tasks=30,
         mini_first={
             "n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 1024, "batch_size": 6, "steps": 6500,
             "optimizer": "muon", "learning_rate": 4e-3, "precision": "bf16", "validate_every": 500,
         },
         mini={
-            "sequence_length": 1024, "batch_size": 4, "steps": 800, "optimizer": "muon", "learning_rate": 2e-3,
-            "schedule": "wsd", "validate_every": 200, "save_every": 50,
+            "sequence_length": 1024, "batch_size": 4, "steps": 140, "optimizer": "muon", "learning_rate": 2e-3,
+            "schedule": "wsd", "validate_every": 140, "save_every": 20,
         },
         mini_vocab_size=8192,
-        held_out_megabytes=0.15,
+        held_out_megabytes=0.1,
         dollars_per_hour=0.1,
     ),
     # one GPU of the H100's class: a mini of 38 M parameters from scratch, 2.5 B tokens; not run yet

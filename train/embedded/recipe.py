@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,8 @@ _PYTHON_PACKAGES = Path(__file__).with_name("python-packages.txt")
 
 @dataclass(frozen=True)
 class Stage:
-    """A command, and the one to go on with where it was interrupted and has left ``interrupted`` behind."""
+    """A command, as module and arguments, and the one to go on with where it was interrupted and has left
+    ``interrupted`` behind."""
 
     name: str
     command: tuple[str, ...]
@@ -158,4 +158,4 @@ def _flags(settings: dict[str, Any]) -> Iterator[object]:
 
 
 def _stage(name: str, module: str, *arguments: object) -> Stage:
-    return Stage(name, (sys.executable, "-m", module, *map(str, arguments)))
+    return Stage(name, (module, *map(str, arguments)))

@@ -1,10 +1,17 @@
-"""A stage's command as a process, and the record of what it took, which says that it is done."""
+"""A stage's command as a process, and the record of what it took, which says that it is done.
+
+The process is a fork of this one, which has loaded PyTorch already: with models as small as nano, loading it again for
+each of fifty commands would take longer than all they do.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import resource
-import subprocess
+import runpy
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +32,7 @@ def is_done(stage: Stage, out: Path) -> bool:
         StageFailed: it is that of another command, so that what is there has been made with other settings.
     """
     record = _read(stage, out)
-    if record and record["command"] != list(stage.command[1:]):
+    if record and record["command"] != list(stage.command):
         raise StageFailed(
             f"{stage.name} was done by another command: {' '.join(record['command'])}. To keep that, choose another "
             f"--out; to do it again, remove {_record(stage, out)} and what the command has made."
@@ -39,18 +46,24 @@ def run(stage: Stage, out: Path) -> None:
     Raises:
         StageFailed: the command failed; its last lines are in the message.
     """
+    import train.__main__
+    import train.evaluate.__main__  # noqa: F401 - for the forks to come, see above
+
     log = out / "logs" / f"{stage.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     goes_on = stage.interrupted is not None and stage.interrupted.exists()
     started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    with log.open("ab" if goes_on else "wb") as output:
-        command = stage.go_on if goes_on else stage.command
-        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
-    if code:
+    log.open("ab" if goes_on else "wb").close()
+    process = multiprocessing.get_context("fork").Process(
+        target=_run_module, args=(stage.go_on if goes_on else stage.command, log)
+    )
+    process.start()
+    process.join()
+    if code := process.exitcode:
         raise StageFailed(f"{stage.name} failed with exit code {code}; {log} tells why:\n{_last_lines(log)}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     record = {
-        "command": list(stage.command[1:]),
+        "command": list(stage.command),
         "seconds": round(time.time() - started, 1),
         "core_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "went_on": goes_on,
@@ -59,10 +72,20 @@ def run(stage: Stage, out: Path) -> None:
         file.write(json.dumps(record, indent=1).encode())
 
 
+def _run_module(command: Sequence[str], log: Path) -> None:
+    """``python -m MODULE ARGUMENTS`` in this process, its output appended to ``log``."""
+    output = log.open("a", buffering=1)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    sys.stdout = sys.stderr = output
+    sys.argv = list(command)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+
+
 def write_table(stages: Sequence[Stage], out: Path, dollars_per_hour: float) -> None:
     """``OUT/stages.md``: time and cost of the stages that are done."""
     lines = ["| stage | time, s | processor, s | dollars |", "|---|---|---|---|"]
-    total = [0.0, 0.0]
+    seconds, core_seconds = 0.0, 0.0
     for stage in stages:
         record = _read(stage, out)
         if record is None:
@@ -72,8 +95,8 @@ def write_table(stages: Sequence[Stage], out: Path, dollars_per_hour: float) -> 
             continue
         note = " (its last part)" if record["went_on"] else ""
         lines.append(_row(stage.name + note, record["seconds"], record["core_seconds"], dollars_per_hour))
-        total = [total[0] + record["seconds"], total[1] + record["core_seconds"]]
-    lines += [_row("together", *total, dollars_per_hour), ""]
+        seconds, core_seconds = seconds + record["seconds"], core_seconds + record["core_seconds"]
+    lines += [_row("together", seconds, core_seconds, dollars_per_hour), ""]
     lines += [f"A machine of this kind is taken to cost {dollars_per_hour:.2f} dollars an hour.", ""]
     with replacing(out / "stages.md") as file:
         file.write("\n".join(lines).encode())

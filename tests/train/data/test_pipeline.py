@@ -116,9 +116,9 @@ def test_the_command_packs_and_reports(folder: Path, tmp_path: Path, capsys: pyt
         (["--folder", "absent"], "absent is not a folder"),
         (["--download", "absent.yaml"], "absent.yaml is not a readable manifest"),
         (["--dataset", "absent.parquet"], "absent.parquet cannot be opened"),
-        (["--folder", str(REPOSITORY / "recipes"), "--opt-out", "absent"], "opt-out list absent cannot be read"),
-        (["--folder", str(REPOSITORY / "recipes"), "--tokenizer", "absent"], "absent is not a readable tokenizer"),
-        (["--folder", str(REPOSITORY / "recipes")], "Found 0 usable source file"),
+        (["--folder", str(REPOSITORY / "docs"), "--opt-out", "absent"], "opt-out list absent cannot be read"),
+        (["--folder", str(REPOSITORY / "docs"), "--tokenizer", "absent"], "absent is not a readable tokenizer"),
+        (["--folder", str(REPOSITORY / "docs")], "Found 0 usable source file"),
         (["--folder", str(REPOSITORY / "santacoder"), "--variant", "stars"], "Found 0 usable source file"),
     ],
 )
@@ -144,8 +144,8 @@ def test_variants_set_the_trainer() -> None:
 def test_a_sample_is_a_share_of_the_files_and_always_the_same(tmp_path: Path) -> None:
     for number in range(400):
         (tmp_path / "code" / str(number % 7)).mkdir(parents=True, exist_ok=True)
-        words = " ".join(f"word{number}x{word}" for word in range(30))
-        (tmp_path / "code" / str(number % 7) / f"f{number}.py").write_text(f"# {number}\nwords = '{words}'\n")
+        words = "\n".join(f"word{number}x{word}" for word in range(30))
+        (tmp_path / "code" / str(number % 7) / f"f{number}.py").write_text(f"# {number}\nwords = '''{words}'''\n")
 
     def drawn(share: float, work: str) -> set[str]:
         pipeline = Pipeline(sources.folder(tmp_path / "code"), tmp_path / work, LocalExecutor(), sample=share)

@@ -23,7 +23,7 @@ def test_with_two_rows_of_seeds_the_interval_is_the_t_tests() -> None:
     assert (found.value - found.margin, found.value + found.margin) == pytest.approx(
         (expected.low, expected.high), rel=1e-3
     )
-    assert found.is_clear is (expected.low > 0)
+    assert found.is_clear == (expected.low > 0)
 
 
 def write_results(out: Path) -> None:

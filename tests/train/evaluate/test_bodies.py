@@ -12,8 +12,8 @@ from train.evaluate.verdicts import Language
 
 SOURCES: dict[Language, str] = {
     "python": "import os\n\nclass A:\n    def one(self, x: int) -> int:\n        return x\n\nif x:\n    pass\n",
-    "java": "class A {\n  public static int one(List<String> x) throws IOException {\n    if (x) {\n      y();\n    }\n  }\n}\n",
-    "javascript": "export async function one(x) {\n  if (x) {\n    y();\n  }\n}\nclass A {\n  two(x) {\n    z();\n  }\n}\n",
+    "java": "class A {\n  public int one(List<String> x) throws IOException {\n    if (x) {\n      y();\n    }\n  }\n}",
+    "javascript": "async function one(x) {\n  if (x) {\n    y();\n  }\n}\nclass A {\n  two(x) {\n    z();\n  }\n}",
 }
 
 
@@ -21,8 +21,8 @@ SOURCES: dict[Language, str] = {
     ("language", "lines"),
     [
         ("python", ["    def one(self, x: int) -> int:"]),
-        ("java", ["  public static int one(List<String> x) throws IOException {"]),
-        ("javascript", ["export async function one(x) {", "  two(x) {"]),
+        ("java", ["  public int one(List<String> x) throws IOException {"]),
+        ("javascript", ["async function one(x) {", "  two(x) {"]),
     ],
 )
 def test_functions_are_found_and_conditions_are_not(language: Language, lines: list[str]) -> None:
