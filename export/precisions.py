@@ -54,8 +54,8 @@ def block_size(n_in: int, bits: int) -> int | None:
     """How many of the ``n_in`` weights of a row share a scale; None where they cannot be divided.
 
     Large blocks read faster, which counts where a matrix does not fit into a cache: in 4 bits, matrices of the 1.1 B
-    shape take 2.6 ms in blocks of 256 where they take 3.2 in blocks of 128. Small ones lose less, which counts in 4 bits
-    where rows are short.
+    shape take 2.6 ms in blocks of 256 where they take 3.2 in blocks of 128. Small ones lose less, which counts in
+    4 bits where rows are short.
     """
     sizes = (32, 16) if bits == 4 and n_in < 1024 else (256, 128, 64, 32, 16)
     return next((size for size in sizes if n_in % size == 0), None)
