@@ -10,7 +10,13 @@ from typing import Any
 from santacoder.atomic import replacing
 from train.evaluate.estimators import confidence_interval, pass_at_k
 
-_MEANS = {"infilling": "exact match", "docstrings": "BLEU", "bits-per-byte": "bits per byte"}
+_MEANS = {
+    "infilling": "exact match",
+    "docstrings": "BLEU",
+    "bits-per-byte": "bits per byte",
+    "verbatim": "with a copied run",
+    "memorization": "continued exactly",
+}
 _KS = (1, 10, 100)
 
 
