@@ -91,7 +91,7 @@ PROGRAMS: dict[Language, dict[str, str]] = {
         "class Problem { public static void main(String[] a) throws Exception {"
         ' java.nio.file.Files.readString(java.nio.file.Path.of("/etc/passwd")); } }': "NoSuchFileException",
         "class Problem { public static void main(String[] a) {"
-        " while (true) new Thread(() -> { while (true); }).start(); } }": "unable to create native thread",
+        " while (true) new Thread(() -> { while (true); }).start(); } }": "timed out",
     },
     "javascript": {
         "require('node:assert').deepEqual([1, {a: 2}], [1, {a: 2}]);": "passed",
@@ -101,7 +101,7 @@ PROGRAMS: dict[Language, dict[str, str]] = {
         "const l = []; while (true) l.push(Buffer.alloc(1 << 24, 1));": "failed: too much memory",
         "require('fs').writeFileSync('/usr/hostile', 'x');": "read-only file system",
         "require('child_process').execSync('cat /etc/passwd');": "failed",
-        "fetch('http://1.1.1.1').catch(error => { throw error.cause; });": "ENETUNREACH",
+        "require('net').connect(53, '1.1.1.1');": "ENETUNREACH",
         "while (true) require('fs').writeSync(2, 'x'.repeat(1 << 16));": "too much output",
     },
 }
