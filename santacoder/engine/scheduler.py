@@ -45,6 +45,10 @@ class Scheduler:
     def n_free_slots(self) -> int:
         return self._slots.n_free
 
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
     def turn(self) -> Turn:
         self._release_cancelled()
         admitted = self._admit()
