@@ -73,13 +73,15 @@ class CompletionBody(BaseModel):
 
 
 def openai_routes(server: Server) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body))
+    router = APIRouter(
+        prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body, server.settings.max_request_bytes)
+    )
 
     @router.post("/completions")
     async def completions(body: CompletionBody, request: Request) -> Response:
         """Continue a prompt, or with a ``suffix`` fill in what belongs between the two."""
         _check(body)
-        run = await server.start(body.model, lambda tokenizer: _requests(body, tokenizer))
+        run = await server.start(request, body.model, lambda tokenizer: _requests(body, tokenizer))
         heading = {
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from app.attribution import Indexes
+from app.metrics import Metrics
 from app.models import Models
 from app.server import create_app
 from app.settings import Settings
@@ -41,10 +42,13 @@ class Serving:
 @contextmanager
 def serve(settings: Settings) -> Iterator[Serving]:
     """A server on loopback, for as long as the context lasts."""
-    models = Models(settings)
+    metrics = Metrics()
+    models = Models(settings, metrics)
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, models, Indexes(settings)), log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings, models, Indexes(settings), metrics), log_level="warning")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:
