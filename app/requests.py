@@ -68,5 +68,5 @@ def _given_id(scope: Scope) -> str:
 
 
 def _endpoint(scope: Scope) -> str:
-    """The path as the API's documentation has it; everything else belongs to the page."""
-    return getattr(scope.get("route"), "path", None) or "page"
+    """The path as it is declared, so that there are no more of them than in the code."""
+    return getattr(scope.get("route"), "path", None) or "none"

@@ -123,6 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":  # a restart need not wait for old connections to time out
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # whoever connects before the server is ready waits for it
     except (OSError, OverflowError) as error:
         raise OSError(
             f"Cannot listen on {host}:{port} ({error}). Choose another port with --port, or stop what is using it."

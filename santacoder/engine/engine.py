@@ -75,6 +75,7 @@ class Engine:
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
+        self._has_ended = False
         self._refusal: str | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -106,8 +107,8 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the engine's thread runs."""
-        return self._thread.is_alive()
+        """Whether the engine takes requests, or would if nobody had stopped it."""
+        return not self._has_ended
 
     @property
     def n_waiting(self) -> int:
@@ -138,6 +139,7 @@ class Engine:
             raise
         finally:
             with self._changed:
+                self._has_ended = True
                 self._refusal = self.problem or self._refusal
                 self._abandon("error" if self.problem else "cancelled", self.problem or "")
 

@@ -32,7 +32,8 @@ class Scheduler:
 
     def add(self, sequence: Sequence) -> bool:
         """Put ``sequence`` in line; False where the line is full."""
-        if len(self._waiting) >= self._max_waiting:
+        # those for whom there is a slot wait for the end of a step alone
+        if len(self._waiting) >= self._max_waiting + self._slots.n_free:
             return False
         self._waiting.append(sequence)
         return True
