@@ -47,9 +47,9 @@ class ServedModel:
     release: Callable[[], None]
 
     @property
-    def label(self) -> str:
+    def runner_label(self) -> str:
         runner = self.engine.runner
-        return f"{self.repo_id}@{self.revision} ({runner.name}, {runner.precision}, {runner.device})"
+        return f"{runner.name}, {runner.precision}, {runner.device}"
 
 
 @dataclass

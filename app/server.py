@@ -26,7 +26,8 @@ from app.metrics import Metrics
 from app.models import Models
 from app.requests import Requests
 from app.settings import Settings, parse_settings
-from app.ui.playground import HEAD, STYLE, THEME, build_playground
+from app.ui.assets import HEAD, STYLE, THEME
+from app.ui.playground import build_playground
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
