@@ -14,6 +14,7 @@ from santacoder.sampling import SamplingParams
 
 Pane = Literal["complete", "infill"]
 Language = Literal["python", "java", "javascript"]
+MARK = "<FILL_HERE>"
 LogProb = Annotated[float, Field(allow_inf_nan=False)]
 """In nats, the model's own: before temperature and truncation."""
 
@@ -56,7 +57,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to write what is missing: a completion for each gap, in order."""
+    """One way to write what is missing: a completion for each gap, in order, as far as it has come."""
 
     completions: tuple[Completion, ...]
 
@@ -89,7 +90,7 @@ class Generation:
         if not self.parts:
             raise ValueError("A generation needs the code that it starts from.")
         for candidate in self.candidates:
-            if len(candidate.completions) != self.n_gaps:
+            if len(candidate.completions) > self.n_gaps:
                 raise ValueError(
                     f"The code has {self.n_gaps} place(s) to be written, a candidate {len(candidate.completions)}."
                 )
@@ -99,15 +100,17 @@ class Generation:
         return max(1, len(self.parts) - 1)
 
     def code(self, index: int) -> str:
-        """The user's code with the candidate number ``index`` in it."""
-        return "".join(chain.from_iterable(self._interleaved(index)))
+        """The user's code with the candidate number ``index`` in it; a gap it did not reach still has its mark."""
+        texts = [completion.text for completion in self.candidates[index].completions]
+        marks = [MARK] * (len(self.parts) - 1 - len(texts))
+        return "".join(chain.from_iterable(zip_longest(self.parts, texts + marks, fillvalue="")))
 
     def spans(self, index: int) -> list[tuple[int, int]]:
         """Where in :meth:`code` the candidate's texts begin and end, in characters."""
         spans, position = [], 0
-        for part, written in self._interleaved(index)[: self.n_gaps]:
+        for part, completion in zip(self.parts, self.candidates[index].completions, strict=False):
             begin = position + len(part)
-            position = begin + len(written)
+            position = begin + len(completion.text)
             spans.append((begin, position))
         return spans
 
@@ -127,10 +130,6 @@ class Generation:
             field = ".".join(map(str, first["loc"])) or "its beginning"
             message = first["msg"].removeprefix("Value error, ").rstrip(".")
             raise ValueError(f"This is no stored generation: at {field}, {message}.") from error
-
-    def _interleaved(self, index: int) -> list[tuple[str, str]]:
-        texts = [completion.text for completion in self.candidates[index].completions]
-        return list(zip_longest(self.parts, texts, fillvalue=""))
 
 
 _ADAPTER = TypeAdapter(Generation)

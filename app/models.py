@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from app.metrics import Metrics
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import Engine
+from santacoder.engine.events import Finished
 from santacoder.engine.opening import choose_device, open_engine, torch_dtype
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import memory_needed
+from santacoder.sampling import SamplingParams
+
+_PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
 
 Report = Callable[[float], None]
 """Is told which share of a model has been loaded, from 0 to 1."""
+
+
+class NoRoom(CheckpointError):
+    """The models in use leave no memory for another one; later they may."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +47,16 @@ class ServedModel:
     release: Callable[[], None]
 
     @property
-    def label(self) -> str:
+    def runner_label(self) -> str:
         runner = self.engine.runner
-        return f"{self.repo_id}@{self.revision} ({runner.name}, {runner.precision}, {runner.device})"
+        return f"{runner.name}, {runner.precision}, {runner.device}"
 
 
 @dataclass
 class _Resident:
     """A model in memory; ``engine`` is None while it is being loaded, ``users`` counts who holds it."""
 
+    name: str
     n_bytes: int
     engine: Engine | None = None
     notices: tuple[str, ...] = ()
@@ -53,13 +66,18 @@ class _Resident:
 class Models:
     """Engines by commit. The one used longest ago goes first when room is needed, but none that is in use.
 
-    A revision that cannot be loaded leaves those that are loaded as they are.
+    A revision that cannot be loaded leaves those that are loaded as they are. One whose engine has died is loaded
+    again when it is asked for.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
+        self._settings = settings
+        self._metrics = metrics or Metrics()
+        self._metrics.watch(self)
         self._store = settings.store
         self._runner = settings.runner
         self._device = choose_device(settings.device)
+        self._mending_problem: str | None = None
         self._budget = int(settings.model_memory * 1e9)
         self._residents: OrderedDict[Path, _Resident] = OrderedDict()
         self._changed = threading.Condition()
@@ -71,13 +89,20 @@ class Models:
             CheckpointError: there is no such revision, its files are damaged, or it does not fit.
         """
         snapshot = checkpoints.resolve(repo_id, revision, store=self._store)
-        resident = self._hold(snapshot)
+        resident = self._hold(snapshot, f"{repo_id}@{snapshot.name[:8]}")
         try:
             if resident.engine is None:
                 resident.engine, resident.notices = open_engine(
-                    snapshot, device=self._device, runner=self._runner, report=report
+                    snapshot,
+                    device=self._device,
+                    runner=self._runner,
+                    max_waiting=self._settings.max_waiting,
+                    on_end=self._count_text,
+                    report=report,
                 )
+                self._metrics.loads.labels(resident.name, "loaded").inc()
         except BaseException:
+            self._metrics.loads.labels(resident.name, "failed").inc()
             with self._changed:
                 del self._residents[snapshot]
             raise
@@ -88,6 +113,37 @@ class Models:
             repo_id, revision, snapshot.name, resident.engine, resident.notices, partial(self._release, resident)
         )
 
+    def engines(self) -> list[tuple[str, Engine]]:
+        """The engines in memory, by ``repo@commit``."""
+        with self._changed:
+            residents = list(self._residents.values())
+        return [(resident.name, resident.engine) for resident in residents if resident.engine is not None]
+
+    def problem(self) -> str | None:
+        """A sentence that says which model cannot be run and why; None where all can."""
+        sentences = [f"{name}: {engine.problem}" for name, engine in self.engines() if engine.problem]
+        return " ".join(sentences) or self._mending_problem
+
+    def mend(self) -> None:
+        """Load the server's own model again if its engine has died, and try those again that could not be run."""
+        try:
+            self.acquire(self._settings.model, self._settings.revision).release()
+            self._mending_problem = None
+        except CheckpointError as error:
+            self._mending_problem = str(error)
+        for _, engine in self.engines():
+            if engine.problem and engine.alive:
+                any(isinstance(event, Finished) for event in engine.submit(_PROBE))
+
+    def drain(self, seconds: float) -> None:
+        """Take no more requests, and wait until those under way have ended, or until ``seconds`` have passed."""
+        deadline = time.monotonic() + seconds
+        engines = [engine for _, engine in self.engines()]
+        for engine in engines:
+            engine.drain(0)
+        for engine in engines:
+            engine.drain(max(0, deadline - time.monotonic()))
+
     def close(self) -> None:
         """End all engines."""
         with self._changed:
@@ -96,20 +152,29 @@ class Models:
                     resident.engine.close()
             self._residents.clear()
 
-    def _hold(self, snapshot: Path) -> _Resident:
+    def _count_text(self, sequence: Sequence) -> None:
+        self._metrics.count_text(sequence, time.perf_counter())
+
+    def _hold(self, snapshot: Path, name: str) -> _Resident:
         """The model's place in memory, with one user more; whoever finds it without an engine has to load it."""
         with self._changed:
             # somebody else may be loading it; if that fails, it is gone again
             self._changed.wait_for(
                 lambda: snapshot not in self._residents or self._residents[snapshot].engine is not None
             )
+            self._forget_dead(snapshot)
             if snapshot not in self._residents:
                 n_bytes = self._memory_needed(snapshot)
                 self._make_room(n_bytes)
-                self._residents[snapshot] = _Resident(n_bytes)
+                self._residents[snapshot] = _Resident(name, n_bytes)
             self._residents.move_to_end(snapshot)
             self._residents[snapshot].users += 1
             return self._residents[snapshot]
+
+    def _forget_dead(self, snapshot: Path) -> None:
+        resident = self._residents.get(snapshot)
+        if resident and resident.engine and not resident.engine.alive:
+            del self._residents[snapshot]  # those who hold it have been told that it has ended
 
     def _release(self, resident: _Resident) -> None:
         with self._changed:
@@ -119,7 +184,7 @@ class Models:
         """Drop unused models until ``n_bytes`` more fit into the budget."""
         in_use = sum(resident.n_bytes for resident in self._residents.values() if resident.users)
         if in_use + n_bytes > self._budget:
-            raise CheckpointError(
+            raise NoRoom(
                 f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
                 f"{in_use / 1e9:.1f} GB are in use; try again later, or start the server with a larger --model-memory."
             )

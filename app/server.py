@@ -8,17 +8,26 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
+from app.api.limits import Limits
 from app.api.routes import add_routes
 from app.api.running import Server
 from app.attribution import Indexes
+from app.draining import DrainingServer
+from app.health import Health, disk_check
+from app.logs import set_up_logs
+from app.metrics import Metrics
 from app.models import Models
+from app.requests import Requests
 from app.settings import Settings, parse_settings
-from app.ui.playground import HEAD, STYLE, THEME, build_playground
+from app.ui.assets import HEAD, STYLE, THEME
+from app.ui.playground import build_playground
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
@@ -28,22 +37,26 @@ _SECONDS_TO_FINISH = 5
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped. Exit code 0 after a stop, 1 where the server could not start."""
     settings = parse_settings(arguments)
+    set_up_logs(settings.log_level)
     # SIGTERM is how services are stopped, so it is no failure; uvicorn raises it once more after its own clean stop
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = _listen(settings.host, settings.port)
-        models = Models(settings)
+        metrics = Metrics()
+        models = Models(settings, metrics)
         models.acquire(settings.model, settings.revision).release()
         indexes = Indexes(settings)
     except (OSError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"SantaCoder playground: http://{settings.host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
-    _serve(create_app(settings, models, indexes), listener)
+    if settings.users and not settings.keys:
+        print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
+    _serve(create_app(settings, models, indexes, metrics), models, settings, listener)
     return 0
 
 
-def create_app(settings: Settings, models: Models, indexes: Indexes) -> FastAPI:
+def create_app(settings: Settings, models: Models, indexes: Indexes, metrics: Metrics) -> FastAPI:
     """The ASGI application; it owns ``models`` and closes them when it stops."""
 
     @asynccontextmanager
@@ -52,7 +65,17 @@ def create_app(settings: Settings, models: Models, indexes: Indexes) -> FastAPI:
         models.close()
 
     app = FastAPI(title="SantaCoder", lifespan=lifespan)
-    add_routes(app, Server(settings, models, indexes))
+    app.add_middleware(Requests, metrics=metrics)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-Id", "Retry-After"],
+        )
+    health = Health({"models": models.problem, "disk": disk_check(settings.store)}, models.mend)
+    add_routes(app, Server(settings, models, indexes, _limits(settings), health), metrics)
     return gr.mount_gradio_app(
         app,
         build_playground(settings, models),
@@ -62,16 +85,31 @@ def create_app(settings: Settings, models: Models, indexes: Indexes) -> FastAPI:
         head=HEAD,
         footer_links=["api"],
         run_history=False,
+        auth=settings.users or None,
+        root_path=settings.root_path or None,
+        mcp_server=find_spec("mcp") is not None,
         ssr_mode=False,
         show_error=True,
     )
 
 
-def _serve(app: FastAPI, listener: socket.socket) -> None:
-    """Answer requests until SIGINT or SIGTERM, then let those under way finish for a few seconds."""
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_SECONDS_TO_FINISH)
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        keyed=bool(settings.keys),
+        requests_per_minute=settings.requests_per_minute,
+        streams_per_client=settings.streams_per_client,
+        new_tokens=settings.max_new_tokens,
+        seconds=settings.max_seconds,
+    )
+
+
+def _serve(app: FastAPI, models: Models, settings: Settings, listener: socket.socket) -> None:
+    """Answer requests until SIGINT or SIGTERM; after SIGTERM, those under way may finish first."""
+    config = uvicorn.Config(
+        app, log_config=None, root_path=settings.root_path, timeout_graceful_shutdown=_SECONDS_TO_FINISH
+    )
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        DrainingServer(config, lambda: models.drain(settings.drain_seconds)).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -86,6 +124,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":  # a restart need not wait for old connections to time out
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # whoever connects before the server is ready waits for it
     except (OSError, OverflowError) as error:
         raise OSError(
             f"Cannot listen on {host}:{port} ({error}). Choose another port with --port, or stop what is using it."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
@@ -28,12 +29,49 @@ class Settings(BaseSettings):
     allow_training: bool = False
     attribution: Path | None = None
     attribution_on_ray: bool = False
-    api_keys: str = ""  # in the environment alone: command lines can be read by other users
+    # limits; 0 is none
+    max_waiting: Annotated[int, Field(ge=1)] = 256
+    max_request_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    max_new_tokens: Annotated[int, Field(ge=0)] = 16_384
+    max_seconds: Annotated[float, Field(ge=0)] = 300
+    streams_per_client: Annotated[int, Field(ge=0)] = 64
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    drain_seconds: Annotated[float, Field(ge=0)] = 20
+    # what is around the server
+    root_path: str = ""
+    cors_origins: str = ""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_prompts: bool = False
+    # in the environment alone: command lines can be read by other users
+    api_keys: str = ""
+    logins: str = ""
 
     @property
     def keys(self) -> list[str]:
         """API keys, from ``SANTACODER_API_KEYS``, separated by commas."""
-        return [key.strip() for key in self.api_keys.split(",") if key.strip()]
+        return _parts(self.api_keys)
+
+    @property
+    def users(self) -> list[tuple[str, str]]:
+        """Who may open the page, by name and password, from ``SANTACODER_LOGINS=NAME:PASSWORD,…``."""
+        return [(name, password) for name, _, password in (login.partition(":") for login in _parts(self.logins))]
+
+    @property
+    def origins(self) -> list[str]:
+        """Web pages of other origins that may use the API."""
+        return _parts(self.cors_origins)
+
+    @field_validator("logins")
+    @classmethod
+    def _check_logins(cls, logins: str) -> str:
+        if not all(0 < login.find(":") < len(login) - 1 for login in _parts(logins)):
+            raise ValueError("each login is NAME:PASSWORD, several are separated by commas")
+        return logins
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        return f"/{stripped}" if (stripped := path.strip("/")) else ""
 
     @property
     def training_is_allowed(self) -> bool:
@@ -84,4 +122,40 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
     parser.add_argument(
         "--attribution-on-ray", action="store_true", help="ask the indexes on the Ray cluster that RAY_ADDRESS names"
     )
-    return Settings(**vars(parser.parse_args(arguments)))
+    _add_limits(parser.add_argument_group("limits", "0 is none; what is beyond is refused with 413, 429 or 503"))
+    _add_surroundings(parser.add_argument_group("what is around it"))
+    chosen = vars(parser.parse_args(arguments))
+    try:
+        return Settings(**chosen)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        option = f"--{name.replace('_', '-')}" if name in chosen else f"SANTACODER_{name.upper()}"
+        parser.error(f"{option}: {first['msg'].removeprefix('Value error, ')}")
+
+
+def _add_limits(group: argparse._ArgumentGroup) -> None:
+    for name, kind, metavar, text in [
+        ("max-waiting", int, "N", "requests that wait for a model"),
+        ("max-request-bytes", int, "N", "size of a request"),
+        ("max-new-tokens", int, "N", "new tokens of a request, in all its texts"),
+        ("max-seconds", float, "S", "time a request may take"),
+        ("streams-per-client", int, "N", "requests of a client under way, by API key or by address"),
+        ("requests-per-minute", int, "N", "requests of a client within a minute"),
+        ("drain-seconds", float, "S", "time that requests have to end after SIGTERM"),
+    ]:
+        default = Settings.model_fields[name.replace("-", "_")].default
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=f"{text} (default: {default:g})")
+
+
+def _add_surroundings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--root-path", metavar="PATH", help="where a reverse proxy shows the server, as /coder")
+    group.add_argument("--cors-origins", metavar="ORIGIN,…", help="web pages that may use the API; * is all")
+    group.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], help="info logs each request (default: warning)"
+    )
+    group.add_argument("--log-prompts", action="store_true", help="log what people send, too")
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -2,8 +2,10 @@
 
     python -m benchmarks.generation [--model santacoder/mini] [--tasks N] [--samples N]
 
-Each task's samples are one batch for transformers; the engine is given all of them. Both draw at temperature 0.8, top-p
-0.95, at most 128 tokens, until end-of-text. Prints a table and, as the last line, JSON.
+Each task's samples are one batch for transformers; the engine is given all of them. Both draw at temperature 0.8,
+top-p 0.95, in two ways: 128 tokens of each sample, and HumanEval as ``train.evaluate`` asks for it, up to 512 tokens
+and until a stop sequence (with the benchmark's data at hand; ``generate`` is told of the stop sequences, too). What is
+counted are tokens of the texts that are kept. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -11,77 +13,102 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from santacoder import checkpoints
 from santacoder.engine.opening import RunnerChoice, open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
+from train.evaluate.data import DataUnavailable, default_folder
 from train.evaluate.generate import complete
+from train.evaluate.tasks import first, human_eval
 
-NEW_TOKENS = 128
+
+@dataclass(frozen=True)
+class Workload:
+    """Prompts, and when a sample of them ends."""
+
+    name: str
+    prompts: list[str]
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
-    parser.add_argument("--tasks", type=int, default=8, help="prompts (default: 8)")
+    parser.add_argument("--tasks", type=int, default=4, help="prompts (default: 4)")
     parser.add_argument("--samples", type=int, default=20, help="of each, the batch size (default: 20)")
     args = parser.parse_args()
-    prompts = _prompts(args.tasks)
+    workloads = [Workload("128 tokens", _files(args.tasks), 128), *_human_eval(args.tasks)]
     results = {
-        "generate": _peer(args.model, prompts, args.samples),
-        "engine, torch": _engine(args.model, "torch", prompts, args.samples),
-        "engine, onnx": _engine(args.model, "onnx", prompts, args.samples),
+        "generate": _peer(args.model, workloads, args.samples),
+        "engine, torch": _engine(args.model, "torch", workloads, args.samples),
+        "engine, onnx": _engine(args.model, "onnx", workloads, args.samples),
     }
-    print("| | tokens | seconds | tokens per second | ratio |\n|---|---|---|---|---|")
-    for name, one in results.items():
-        one["ratio"] = one["tokens_per_second"] / results["generate"]["tokens_per_second"]
-        cells = f"{one['tokens']:.0f} | {one['seconds']:.1f} | {one['tokens_per_second']:.0f} | {one['ratio']:.2f}"
-        print(f"| {name} | {cells} |")
+    print("| | | tokens | seconds | tokens per second | ratio |\n|---|---|---|---|---|---|")
+    for workload in workloads:
+        for name, by_workload in results.items():
+            one = by_workload[workload.name]
+            one["ratio"] = one["tokens_per_second"] / results["generate"][workload.name]["tokens_per_second"]
+            cells = f"{one['tokens']:.0f} | {one['seconds']:.1f} | {one['tokens_per_second']:.0f} | {one['ratio']:.2f}"
+            print(f"| {workload.name} | {name} | {cells} |")
     print(json.dumps(results))
 
 
-def _engine(model: str, runner: RunnerChoice, prompts: list[str], n_samples: int) -> dict[str, float]:
+def _engine(model: str, runner: RunnerChoice, workloads: list[Workload], n_samples: int) -> dict[str, dict[str, float]]:
     engine, _ = open_engine(checkpoints.resolve(model), device="cpu", runner=runner, n_slots=n_samples)
-    tokenizer = engine.tokenizer
-    requests = [
-        (
-            (index, number),
-            CompletionRequest(
-                prompt, None, SamplingParams(NEW_TOKENS, 0.8, top_p=0.95, seed=index * n_samples + number)
-            ),
-        )
-        for index, prompt in enumerate(prompts)
-        for number in range(n_samples)
-    ]
-    list(complete(engine, requests[:2]))
-    started = time.perf_counter()
-    texts = [text for _, text in complete(engine, requests)]
-    seconds = time.perf_counter() - started
+    results = {}
+    for workload in workloads:
+        requests = [
+            (seed, CompletionRequest(prompt, None, _sampling(workload, seed)))
+            for index, prompt in enumerate(workload.prompts)
+            for seed in range(index * n_samples, (index + 1) * n_samples)
+        ]
+        list(complete(engine, requests[:2]))
+        started = time.perf_counter()
+        texts = [text for _, text in complete(engine, requests)]
+        results[workload.name] = _described(texts, engine.tokenizer, time.perf_counter() - started)
     engine.close()
-    return _described(sum(len(tokenizer.encode(text)) for text in texts), seconds)
+    return results
 
 
-def _peer(model: str, prompts: list[str], n_samples: int) -> dict[str, float]:
-    """``generate`` from the same files, in single precision as the engine, one batch a task."""
+def _sampling(workload: Workload, seed: int) -> SamplingParams:
+    return SamplingParams(workload.max_new_tokens, 0.8, top_p=0.95, seed=seed, stop=workload.stop)
+
+
+def _peer(model: str, workloads: list[Workload], n_samples: int) -> dict[str, dict[str, float]]:
+    """``generate`` from the same files, in single precision, one batch a task."""
     snapshot = checkpoints.resolve(model)
     tokenizer = Tokenizer.load(snapshot / "tokenizer.json")
     twin = AutoModelForCausalLM.from_pretrained(snapshot, dtype=torch.float32).eval()
+    fast_tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(snapshot / "tokenizer.json"))
     torch.manual_seed(0)
-    _generate(twin, tokenizer, prompts[0], 1)
-    started = time.perf_counter()
-    texts = [text for prompt in prompts for text in _generate(twin, tokenizer, prompt, n_samples)]
-    return _described(sum(len(tokenizer.encode(text)) for text in texts), time.perf_counter() - started)
+    results = {}
+    for workload in workloads:
+
+        def generate(prompt: str, count: int, workload: Workload = workload) -> list[str]:
+            stopping = {"stop_strings": list(workload.stop), "tokenizer": fast_tokenizer} if workload.stop else {}
+            rows = _generate(twin, tokenizer, prompt, count, workload.max_new_tokens, stopping)
+            return [_before(row, workload.stop) for row in rows]
+
+        generate(workload.prompts[0], 1)
+        started = time.perf_counter()
+        texts = [text for prompt in workload.prompts for text in generate(prompt, n_samples)]
+        results[workload.name] = _described(texts, tokenizer, time.perf_counter() - started)
+    return results
 
 
 @torch.inference_mode()
-def _generate(model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int) -> list[str]:
+def _generate(
+    model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int, max_new_tokens: int, stopping: dict[str, Any]
+) -> list[str]:
     """Texts up to end-of-text, without marks, as the engine writes them."""
     ids = torch.tensor([tokenizer.encode(prompt)])
     written = model.generate(
@@ -92,23 +119,38 @@ def _generate(model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int) -> 
         top_p=0.95,
         top_k=0,
         num_return_sequences=n_samples,
-        max_new_tokens=NEW_TOKENS,
+        max_new_tokens=max_new_tokens,
         pad_token_id=tokenizer.end_of_text_id,
         eos_token_id=tokenizer.end_of_text_id,
         suppress_tokens=sorted(tokenizer.fim_ids),
+        **stopping,
     )[:, ids.shape[1] :].tolist()
     end = tokenizer.end_of_text_id
     return [tokenizer.decode(row[: row.index(end) if end in row else None]) for row in written]
 
 
-def _prompts(count: int) -> list[str]:
+def _before(text: str, stop: tuple[str, ...]) -> str:
+    return text[: min((place for one in stop if (place := text.find(one)) >= 0), default=None)]
+
+
+def _files(count: int) -> list[str]:
     """Beginnings of the project's own files, some 100 to 300 tokens each."""
     files = sorted(Path(__file__).parent.parent.glob("santacoder/**/*.py"))
     texts = [path.read_text() for path in files]
     return [text[: min(900, len(text) // 2)].rstrip() for text in texts if len(text) > 800][:count]
 
 
-def _described(tokens: int, seconds: float) -> dict[str, float]:
+def _human_eval(count: int) -> list[Workload]:
+    try:
+        tasks = first(human_eval(default_folder()), count)
+    except DataUnavailable as error:
+        print(f"HumanEval is left out: {error}")
+        return []
+    return [Workload("HumanEval", [task.prompt for task in tasks], 512, tasks[0].stop)]
+
+
+def _described(texts: list[str], tokenizer: Tokenizer, seconds: float) -> dict[str, float]:
+    tokens = sum(len(tokenizer.encode(text)) for text in texts)
     return {"tokens": tokens, "seconds": round(seconds, 2), "tokens_per_second": round(tokens / seconds, 1)}
 
 

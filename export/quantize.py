@@ -26,6 +26,13 @@ def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.
     return values, scales
 
 
+def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``weight`` [out, in] float32 as values [out, in] int8, from -127 to 127, and a scale for each row [out]."""
+    largest = np.abs(weight).max(axis=1)
+    scales = np.where(largest == 0, 1.0, largest / 127).astype(np.float32)
+    return np.rint(weight / scales[:, None]).astype(np.int8), scales
+
+
 def _scales(blocks: np.ndarray, zero_point: int, shrink: tuple[float, ...]) -> np.ndarray:
     """For each block the scale with the least squared error. Its sign sends the largest value to the long end, -zp."""
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1)[..., 0]

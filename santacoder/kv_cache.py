@@ -89,5 +89,5 @@ class RaggedKVCache:
         return self._read(self.keys[layer]), self._read(self.values[layer])
 
     def _read(self, buffer: torch.Tensor) -> torch.Tensor:
-        rows = buffer[self._window] if self._is_window else buffer[self._rows]
-        return rows[:, :, : self._longest]
+        filled = buffer[:, :, : self._longest]
+        return filled[self._window] if self._is_window else filled[self._rows]

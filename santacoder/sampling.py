@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_SEED = 2**32 - 1
-# tokens looked at before all are sorted; mostly they hold top_p of the probability
-_FIRST_LOOK = 256
+# far below, single precision would divide by zero; the likeliest token has all the weight long before
+_LOWEST_TEMPERATURE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,10 @@ class Sampler:
         if params.temperature == 0:
             token_id = int(np.argmax(scores))
         else:
-            ids, probabilities = candidates(scores, params.temperature, params.top_k, params.top_p)
-            # by id: in the order of probability, near-equals would change places by rounding, and with them the draw
-            by_id = np.argsort(ids)
-            cumulative = np.cumsum(probabilities[by_id])
+            ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p)
+            cumulative = np.cumsum(weights, dtype=np.float64)
             drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
-            token_id = int(ids[by_id[min(int(drawn), len(ids) - 1)]])
+            token_id = int(ids[min(int(drawn), len(ids) - 1)])
         return score(logits, token_id, params.top_logprobs)
 
 
@@ -104,17 +102,19 @@ def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
 
 
 def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ids that may be drawn, likeliest first, and their probabilities, not normalised.
+    """Ids that may be drawn, in ascending order, and their probabilities, not normalised.
 
     The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
-    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751).
+    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751). By id and not by probability, because near-equals
+    would change places by rounding, and with them the draw.
     """
-    weights = np.exp((scores - scores.max()) / temperature, dtype=scores.dtype)
-    order = _highest(scores, top_k) if top_k else _nucleus(scores, weights, top_p)
-    probabilities = weights[order] / (weights[order] if top_k else weights).sum(dtype=np.float64)
-    before = np.cumsum(probabilities) - probabilities
-    kept = before < top_p
-    return order[kept], probabilities[kept]
+    weights = np.exp((scores - scores.max()) / max(temperature, _LOWEST_TEMPERATURE))
+    if top_k:
+        ids = np.sort(_highest(scores, top_k))
+        within = _nucleus(weights[ids], top_p)
+        return ids[within], weights[ids[within]]
+    ids = _nucleus(weights, top_p)
+    return ids, weights[ids]
 
 
 def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None:
@@ -123,15 +123,25 @@ def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None
     scores[seen] = np.where(scores[seen] < 0, scores[seen] * penalty, scores[seen] / penalty)
 
 
-def _nucleus(scores: np.ndarray, weights: np.ndarray, top_p: float) -> np.ndarray:
-    """Ids, likeliest first, of at least as many tokens as together have ``top_p``."""
-    count, total = _FIRST_LOOK, weights.sum(dtype=np.float64)
-    while count < len(scores):
-        order = _highest(scores, count)
-        if weights[order].sum() >= top_p * total:
-            return order
-        count *= 8
-    return _highest(scores, len(scores))
+def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
+    """Indices, ascending, of the fewest ``weights`` that have ``top_p`` of their sum; of equal ones, the first.
+
+    Only values are sorted, and only those that can matter: all below ``(1 - top_p) / n`` of the sum cannot together
+    have the rest of it.
+    """
+    if top_p == 1:
+        return np.flatnonzero(weights)
+    total = weights.sum()
+    ascending = np.sort(weights[weights >= total * ((1 - top_p) / len(weights))])
+    descending = ascending[::-1]
+    before = np.cumsum(descending, dtype=np.float64) - descending
+    count = max(1, int(np.searchsorted(before, top_p * total)))
+    least = descending[count - 1]
+    chosen = np.flatnonzero(weights >= least)
+    if len(chosen) > count:
+        equal = np.flatnonzero(weights[chosen] == least)
+        return np.delete(chosen, equal[count - len(chosen) :])
+    return chosen
 
 
 def _highest(scores: np.ndarray, count: int) -> np.ndarray:

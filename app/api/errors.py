@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,10 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.models import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
 from santacoder.errors import AttributionError, UnaskableText
-
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of a request. A context of 2,048 tokens is some 8 KB; editors send the files around it, too."""
 
 ErrorBody = Callable[[int, str], dict[str, Any]]
 """An error in a protocol's own form, from a status and a sentence."""
@@ -24,21 +23,24 @@ ErrorBody = Callable[[int, str], dict[str, Any]]
 _CLIENT_CLOSED_REQUEST = 499
 _SECONDS_TO_RETRY = 1
 
+log = logging.getLogger(__name__)
+
 
 class ApiError(Exception):
-    """A request that cannot be answered; the message is a sentence for the client's user."""
+    """A request that cannot be answered; the message is a sentence for the client's user, ``retry_after`` seconds."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after: int = _SECONDS_TO_RETRY) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class ClientGone(Exception):
     """The client has closed its connection."""
 
 
-def route_class(error_body: ErrorBody) -> type[APIRoute]:
-    """Routes that read no more than ``MAX_BODY`` bytes and answer failures in the form of ``error_body``."""
+def route_class(error_body: ErrorBody, max_bytes: int) -> type[APIRoute]:
+    """Routes that read no more than ``max_bytes`` of a request and answer failures in the form of ``error_body``."""
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Any]:
@@ -46,12 +48,13 @@ def route_class(error_body: ErrorBody) -> type[APIRoute]:
 
             async def handle_or_explain(request: Request) -> Response:
                 try:
-                    return await handle(await _with_body(request))
+                    return await handle(await _with_body(request, max_bytes))
                 except ClientGone:
                     return Response(status_code=_CLIENT_CLOSED_REQUEST)
                 except Exception as error:
                     status, message = explain(error)
-                    headers = {"Retry-After": str(_SECONDS_TO_RETRY)} if status == 503 else None
+                    seconds = error.retry_after if isinstance(error, ApiError) else _SECONDS_TO_RETRY
+                    headers = {"Retry-After": str(seconds)} if status in (429, 503) else None
                     return JSONResponse(error_body(status, message), status, headers)
 
             return handle_or_explain
@@ -60,7 +63,7 @@ def route_class(error_body: ErrorBody) -> type[APIRoute]:
 
 
 def explain(error: Exception) -> tuple[int, str]:
-    """The status and the sentence for a failure that a client has to be told; any other is raised again."""
+    """The status and the sentence for a failure; one that nobody foresaw is logged, and told as such."""
     match error:
         case ApiError():
             return error.status, str(error)
@@ -68,7 +71,7 @@ def explain(error: Exception) -> tuple[int, str]:
             return 400, " ".join(_sentence(detail) for detail in error.errors())
         case HTTPException():  # what cannot even be decoded
             return error.status_code, f"{error.detail}."
-        case EngineBusy():
+        case EngineBusy() | NoRoom():
             return 503, str(error)
         case CheckpointError():
             return 404, str(error)
@@ -78,7 +81,8 @@ def explain(error: Exception) -> tuple[int, str]:
             return 500, str(error)
         case ValueError():
             return 400, str(error)
-    raise error
+    log.error("a request failed", exc_info=error)
+    return 500, "The server failed at this request; its log says how, under the X-Request-Id of this answer."
 
 
 def _sentence(detail: dict[str, Any]) -> str:
@@ -88,7 +92,7 @@ def _sentence(detail: dict[str, Any]) -> str:
     return f"{place or 'The request'}: {detail['msg']}."
 
 
-async def _with_body(request: Request) -> Request:
+async def _with_body(request: Request, max_bytes: int) -> Request:
     """``request`` with its body read.
 
     Raises:
@@ -97,7 +101,7 @@ async def _with_body(request: Request) -> Request:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise ApiError(413, f"The request is larger than {MAX_BODY:,} bytes; send less of what surrounds it.")
+        if len(body) > max_bytes:
+            raise ApiError(413, f"The request is larger than {max_bytes:,} bytes; send less of what surrounds it.")
     request._body = bytes(body)
     return request

@@ -93,7 +93,7 @@ class DetokenizeBody(BaseModel):
 
 
 def llama_cpp_routes(server: Server) -> APIRouter:
-    router = APIRouter(tags=["llama.cpp"], route_class=route_class(_error_body))
+    router = APIRouter(tags=["llama.cpp"], route_class=route_class(_error_body, server.settings.max_request_bytes))
 
     async def answer(body: SamplingBody, run: Run, request: Request) -> Response:
         if body.stream:
@@ -109,6 +109,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         if not prefix and not body.input_suffix:
             return JSONResponse({} if body.response_fields else {"content": "", "stop": True})
         run = await server.start(
+            request,
             body.model,
             lambda _: [
                 CompletionRequest(prefix, body.input_suffix, body.sampling(index)) for index in range(body.n_cmpl)
@@ -120,20 +121,13 @@ def llama_cpp_routes(server: Server) -> APIRouter:
     async def completion(body: CompletionBody, request: Request) -> Response:
         """Continue ``prompt``, which may be a whole fill-in-the-middle prompt."""
         run = await server.start(
+            request,
             body.model,
             lambda tokenizer: [
                 raw_request(body.prompt, body.sampling(index), tokenizer) for index in range(body.n_cmpl)
             ],
         )
         return await answer(body, run, request)
-
-    @router.get("/health")
-    async def health() -> dict[str, str]:
-        model = await server.acquire(None)
-        model.release()
-        if not model.engine.alive:
-            raise ApiError(503, "The engine has ended; restart the server.")
-        return {"status": "ok"}
 
     @router.get("/props")
     async def props() -> dict[str, Any]:

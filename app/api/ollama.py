@@ -63,7 +63,9 @@ class ShowBody(BaseModel):
 
 
 def ollama_routes(server: Server) -> APIRouter:
-    router = APIRouter(prefix="/api", tags=["Ollama"], route_class=route_class(_error_body))
+    router = APIRouter(
+        prefix="/api", tags=["Ollama"], route_class=route_class(_error_body, server.settings.max_request_bytes)
+    )
 
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
@@ -72,7 +74,7 @@ def ollama_routes(server: Server) -> APIRouter:
         if not body.prompt and not body.suffix:  # how clients ask for a model to be loaded
             (await server.acquire(body.model)).release()
             return JSONResponse({**_heading(name), "response": "", "done": True, "done_reason": "load"})
-        run = await server.start(body.model, lambda tokenizer: [_request(body, tokenizer)])
+        run = await server.start(request, body.model, lambda tokenizer: [_request(body, tokenizer)])
         if body.stream:
             return RunResponse(run, _lines(name, run), "application/x-ndjson")
         text = (await finish(run, request))[0]

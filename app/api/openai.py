@@ -59,6 +59,9 @@ class CompletionBody(BaseModel):
     stop: str | list[str] | None = None
     seed: int | None = None
     logit_bias: dict[int, float] | None = None
+    # not OpenAI's, but spelled as other servers of open models do
+    top_k: int = Field(0, ge=0)
+    repetition_penalty: float = Field(1.0, ge=0.1, le=10)
 
     @property
     def n_drawn(self) -> int:
@@ -73,13 +76,15 @@ class CompletionBody(BaseModel):
 
 
 def openai_routes(server: Server) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body))
+    router = APIRouter(
+        prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body, server.settings.max_request_bytes)
+    )
 
     @router.post("/completions")
     async def completions(body: CompletionBody, request: Request) -> Response:
         """Continue a prompt, or with a ``suffix`` fill in what belongs between the two."""
         _check(body)
-        run = await server.start(body.model, lambda tokenizer: _requests(body, tokenizer))
+        run = await server.start(request, body.model, lambda tokenizer: _requests(body, tokenizer))
         heading = {
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
@@ -140,6 +145,8 @@ def _sampling(body: CompletionBody, index: int) -> SamplingParams:
         max_new_tokens=16 if body.max_tokens is None else body.max_tokens,
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=body.top_p or 1.0,
+        top_k=body.top_k,
+        repetition_penalty=body.repetition_penalty,
         seed=fitting_seed(body.seed, index),
         stop=stop_sequences(body.stop),
         top_logprobs=body.logprobs or 0,

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from fastapi import Depends, FastAPI
+from typing import Any
+
+from fastapi import Depends, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.attribution import attribution_routes
+from app.api.health import health_routes
 from app.api.keys import key_check
 from app.api.llama_cpp import llama_cpp_routes
 from app.api.ollama import ollama_routes
 from app.api.openai import openai_routes
 from app.api.running import Server
 from app.api.tgi import tgi_routes
+from app.metrics import Metrics
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request cannot be answered; the message says why."},
+    401: {"description": "An API key is wanted."},
+    404: {"description": "There is no such model or revision."},
+    413: {"description": "The request is too large, or asks for too much."},
+    429: {"description": "The client asks too often, or for too much at a time; Retry-After tells when to come back."},
+    503: {"description": "The server is busy; Retry-After tells when to come back."},
+}
 
 
-def add_routes(app: FastAPI, server: Server) -> None:
-    """Let ``app`` answer the clients of every protocol."""
-    checked = [Depends(key_check(server.settings.keys))]
+def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
+    """Let ``app`` answer the clients of every protocol, those that look after it, and Prometheus."""
+    key = Depends(key_check(server.settings.keys))
+    rate = Depends(server.limits.check_rate)
     for routes in (openai_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
-        app.include_router(routes(server), dependencies=checked)
+        app.include_router(routes(server), dependencies=[key, rate], responses=_REFUSALS)
+    app.include_router(health_routes(server.health))
+
+    @app.get("/metrics", tags=["Metrics"], dependencies=[key])
+    def report() -> Response:
+        """Figures for Prometheus."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)

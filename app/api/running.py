@@ -15,7 +15,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import ApiError, ClientGone
+from app.api.limits import Limits
 from app.attribution import Indexes
+from app.health import Health
+from app.logs import log_completion_request
 from app.models import Models, ServedModel
 from app.settings import Settings
 from santacoder import checkpoints
@@ -57,6 +60,8 @@ class Server:
     settings: Settings
     models: Models
     indexes: Indexes
+    limits: Limits
+    health: Health
 
     @property
     def default_model(self) -> str:
@@ -97,23 +102,40 @@ class Server:
         repo_id, revision = self.chosen(name)
         return await run_in_threadpool(self.models.acquire, repo_id, revision)
 
-    async def start(self, name: str | None, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]]) -> Run:
+    async def start(
+        self, client: Request, name: str | None, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]]
+    ) -> Run:
         """Begin the requests that ``prepare`` makes, once it has the model's tokenizer. Close the run when done.
 
         Raises:
-            ApiError: too many requests, or no such model.
+            ApiError: the client asks for too much, or for no model that is here.
             CheckpointError: the revision does not exist or cannot be loaded.
             EngineBusy: the waiting line is full.
             ValueError: a request cannot be served.
         """
-        model = await self.acquire(name)
-        run = Run(model)
+        leave = self.limits.admit(client)
         try:
-            await run_in_threadpool(lambda: run.submit(prepare(model.engine.tokenizer)))
+            model = await self.acquire(name)
+        except BaseException:
+            leave()
+            raise
+        run = Run(model, self.limits.seconds, leave)
+        try:
+            await run_in_threadpool(lambda: run.submit(self._prepared(prepare, model)))
         except BaseException:
             run.close()
             raise
         return run
+
+    def _prepared(
+        self, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]], model: ServedModel
+    ) -> Sequence[CompletionRequest]:
+        requests = prepare(model.engine.tokenizer)
+        if len(requests) > MAX_TEXTS:
+            raise ApiError(400, f"The request asks for {len(requests)} texts; the limit is {MAX_TEXTS}.")
+        self.limits.check_new_tokens(requests, model.engine.runner.n_positions)
+        log_completion_request(model, requests, with_prompts=self.settings.log_prompts)
+        return requests
 
 
 class Text:
@@ -129,6 +151,7 @@ class Text:
         self.total_logprob = 0.0
         self.last_id = -1
         self.last_logprob = 0.0
+        self._is_cut = False
         self.first_at = self.last_at = time.perf_counter()
         self._tokenizer = tokenizer
         self._pending: list[Token] = []
@@ -138,13 +161,15 @@ class Text:
         """Take note of what came at the time ``at``.
 
         Raises:
-            ApiError: the model could not be run.
+            ApiError: the model could not be run, or was unloaded.
         """
         self.last_at = at
         if isinstance(event, Finished):
             if event.reason == "error":
                 raise ApiError(500, event.message)
-            self.reason = event.reason
+            if event.reason == "cancelled" and not self._is_cut:
+                raise ApiError(503, "The text was ended because the server is being stopped; try again in a moment.")
+            self.reason = "length" if self._is_cut else event.reason
         else:
             self._count(event)
         self.text += event.text
@@ -154,6 +179,11 @@ class Text:
         self._pending = self._pending[len(reached) :]
         self.tokens += reached
         return Piece(self.index, event.text, reached, self.reason)
+
+    def cut(self) -> None:
+        """End the text where it is, as a limit does."""
+        self._is_cut = True
+        self.stream.cancel()
 
     @property
     def end(self) -> Literal["end", "word", "limit"]:
@@ -176,19 +206,24 @@ class Text:
 
 
 class Run:
-    """Texts under way on one model. Closing it cancels those that have not ended and lets the model go."""
+    """Texts under way on one model, which are cut after ``seconds`` (0: never). Closing it cancels those that have not
+    ended, lets the model go and calls ``on_close``.
+    """
 
-    def __init__(self, model: ServedModel) -> None:
+    def __init__(self, model: ServedModel, seconds: float, on_close: Callable[[], None]) -> None:
         self.model = model
         self.texts: list[Text] = []
         self.started = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[int, Event, float]] = asyncio.Queue()
+        self._seconds = seconds
+        self._is_late = False
+        self._timer = self._loop.call_later(seconds, self._cut_all) if seconds else None
+        self._on_close = on_close
+        self._is_closed = False
 
     def submit(self, requests: Sequence[CompletionRequest]) -> None:
         """Start all of ``requests``."""
-        if len(requests) > MAX_TEXTS:
-            raise ApiError(400, f"The request asks for {len(requests)} texts; the limit is {MAX_TEXTS}.")
         for index, request in enumerate(requests):
             stream = self.model.engine.submit(request, self._deliver(index))
             self.texts.append(Text(index, stream, self.model.engine.tokenizer))
@@ -197,12 +232,15 @@ class Run:
         """What comes, of all texts, until every one has ended.
 
         Raises:
-            ApiError: the model could not be run.
+            ApiError: the model could not be run, or the time was over before a text had begun.
         """
         n_left = len(self.texts)
         while n_left:
             index, event, at = await self._events.get()
-            piece = self.texts[index].add(event, at)
+            text = self.texts[index]
+            piece = text.add(event, at)
+            if piece.reason and self._is_late and not text.n_written:
+                raise ApiError(503, f"The request had not got its turn after {self._seconds:g} s; try again later.")
             n_left -= piece.reason is not None
             if piece.text or piece.tokens or piece.reason:
                 yield piece
@@ -215,13 +253,24 @@ class Run:
         """
         async for piece in self.pieces():
             if enough(piece):
-                self.texts[piece.index].stream.cancel()
+                self.texts[piece.index].cut()
         return self.texts
 
     def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._timer:
+            self._timer.cancel()
         for text in self.texts:
             text.stream.cancel()
         self.model.release()
+        self._on_close()
+
+    def _cut_all(self) -> None:
+        self._is_late = True
+        for text in self.texts:
+            text.cut()
 
     def _deliver(self, index: int) -> Callable[[Event], None]:
         """Hands events over to the event loop, from the engine's thread."""

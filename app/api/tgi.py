@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field
 from app.api.errors import ApiError, explain, route_class
 from app.api.prompts import fitting_seed, raw_request, stop_sequences
 from app.api.running import MAX_TEXTS, Run, RunResponse, Server, Text, finish
-from santacoder.engine.engine import MAX_WAITING
 from santacoder.sampling import SamplingParams
 
 _REASONS = {"end": "eos_token", "word": "stop_sequence", "limit": "length"}
@@ -57,25 +56,29 @@ class GenerateBody(BaseModel):
 
 
 def tgi_routes(server: Server) -> APIRouter:
-    router = APIRouter(tags=["Text Generation Inference"], route_class=route_class(_error_body))
+    router = APIRouter(
+        tags=["Text Generation Inference"], route_class=route_class(_error_body, server.settings.max_request_bytes)
+    )
 
-    async def start(body: GenerateBody) -> Run:
+    async def start(body: GenerateBody, request: Request) -> Run:
         sampling = body.parameters.sampling()
-        return await server.start(body.model, lambda tokenizer: [raw_request(body.inputs, sampling, tokenizer)])
+        return await server.start(
+            request, body.model, lambda tokenizer: [raw_request(body.inputs, sampling, tokenizer)]
+        )
 
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
         """Continue ``inputs``, which may be a whole fill-in-the-middle prompt."""
-        text = (await finish(await start(body), request))[0]
+        text = (await finish(await start(body, request), request))[0]
         answer: dict[str, Any] = {"generated_text": _full_text(body, text)}
         if body.parameters.details:
             answer["details"] = _details(text)
         return JSONResponse(answer)
 
     @router.post("/generate_stream")
-    async def generate_stream(body: GenerateBody) -> Response:
+    async def generate_stream(body: GenerateBody, request: Request) -> Response:
         """The same, as server-sent events."""
-        run = await start(body)
+        run = await start(body, request)
         return RunResponse(run, _lines(body, run))
 
     @router.get("/info")
@@ -89,7 +92,7 @@ def tgi_routes(server: Server) -> APIRouter:
             "model_dtype": runner.precision,
             "model_device_type": runner.device,
             "model_pipeline_tag": "text-generation",
-            "max_concurrent_requests": runner.n_slots + MAX_WAITING,
+            "max_concurrent_requests": runner.n_slots + server.settings.max_waiting,
             "max_best_of": 1,
             "max_stop_sequences": MAX_TEXTS,
             "max_input_tokens": runner.n_positions - 1,

@@ -7,8 +7,21 @@ import gradio as gr
 
 def code_editor(value: str, *, label: str, elem_id: str) -> gr.Code:
     """Gradio's editor, but for one thing: it shows code as it is."""
-    editor = gr.Code(value, language="python", lines=16, max_lines=30, label=label, elem_id=elem_id, interactive=True)
-    # Gradio strips white space at both ends, which in code means something. (A subclass would make Gradio write a
-    # stub file beside this one at import.)
-    editor.postprocess = lambda code: code
-    return editor
+    # Gradio strips white space at both ends, which in code means something. It is the class that is changed: Gradio
+    # makes an instance anew with an update, and would write a stub file beside this one for a subclass.
+    gr.Code.postprocess = _as_it_is
+    return gr.Code(
+        value,
+        language="python",
+        lines=16,
+        max_lines=26,
+        label=label,
+        elem_id=elem_id,
+        elem_classes="code-editor",
+        interactive=True,
+        buttons=[],
+    )
+
+
+def _as_it_is(_: gr.Code, code: str | None) -> str | None:
+    return code

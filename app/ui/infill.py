@@ -1,59 +1,31 @@
-"""The pane that writes what belongs at a mark inside code."""
+"""The pane that writes what belongs at the marks inside code."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import gradio as gr
-
+from app.generation import MARK
 from app.models import Models
-from app.ui.editor import code_editor
-from app.ui.pane import run_and_stop
-from app.ui.parameters import sampling_params
-from app.ui.streaming import Progress, failure, stream_progress
-from santacoder.engine.request import CompletionRequest
-from santacoder.fim import FimOrder
+from app.settings import Settings
+from app.ui.code_pane import CodePane, Controls
+from app.ui.pane import code_pane
 
-MARK = "<FILL_HERE>"
-EXAMPLE = f'''def read_config(path):
-    """Read a JSON file and return its contents."""
-    with open(path) as file:
-        {MARK}
-    return config
-'''
+MAX_GAPS = 8
 
 
-def infill_pane(models: Models, revision: list[gr.Dropdown], parameters: list[gr.components.Component]) -> None:
+def infill_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
     """Fill the surrounding tab."""
-
-    def infill(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, *values: Any) -> Iterator[Progress]:
-        try:
-            request = CompletionRequest(*split_at_mark(code), sampling_params(*values), order)
-        except ValueError as error:
-            return iter([failure(error)])
-        return stream_progress(models, repo_id, commit or branch, request)
-
-    editor = code_editor(EXAMPLE, label=f"Code with {MARK} where something is missing", elem_id="infill-editor")
-    order = gr.Radio(
-        [("Prefix first (PSM)", "psm"), ("Suffix first (SPM)", "spm")],
-        value="psm",
-        label="Order of the prompt",
-        elem_id="infill-order",
-    )
-    run_and_stop("infill", infill, editor, [editor, order, *revision, *parameters])
+    label = f"Code with {MARK} where something is missing"
+    return code_pane("infill", label, split_at_marks, settings, models, controls)
 
 
-def split_at_mark(code: str) -> tuple[str, str]:
-    """What stands before and after the mark.
+def split_at_marks(code: str) -> tuple[str, ...]:
+    """What stands before, between and after the marks.
 
     Raises:
-        ValueError: there is no mark, or more than one.
+        ValueError: there is no mark, or there are too many.
     """
-    count = code.count(MARK)
-    if count == 0:
+    parts = tuple(code.split(MARK))
+    if len(parts) == 1:
         raise ValueError(f"Put {MARK} where something is missing; the code has no such mark.")
-    if count > 1:
-        raise ValueError(f"Use {MARK} once; the code has it {count} times.")
-    prefix, _, suffix = code.partition(MARK)
-    return prefix, suffix
+    if len(parts) - 1 > MAX_GAPS:
+        raise ValueError(f"The code has {len(parts) - 1} marks {MARK}; {MAX_GAPS} can be filled at once.")
+    return parts

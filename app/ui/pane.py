@@ -1,50 +1,143 @@
-"""What both panes have: Run, Stop, Undo, and the line below the editor."""
+"""The arrangement of a pane in which the model writes, and what its parts do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from app.ui.streaming import Progress, buttons
+from app.generation import Generation, Pane
+from app.models import Models
+from app.settings import Settings
+from app.ui.beginning import connect_beginning
+from app.ui.code_pane import NO_TOKENS, CodePane, Controls
+from app.ui.context import connect_context
+from app.ui.editor import code_editor
+from app.ui.history import history_tab
+from app.ui.languages import LANGUAGES, language_choice
+from app.ui.presets import presets
+from app.ui.running import connect_running
+from app.ui.snippets_tab import snippets_tab
+from app.ui.status import READY
+from app.ui.surprise import surprise_tab
+from app.ui.tokens import token_map
 
-MAX_RUNNING = 16
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def run_and_stop(
-    name: str,
-    generate: Callable[..., Iterator[Progress]],
-    editor: gr.Code,
-    inputs: list[gr.components.Component],
-) -> None:
-    """Buttons that stream ``generate(*inputs)`` into ``editor``. Stop keeps what has been written."""
-    with gr.Row(elem_classes="buttons"):
-        run = gr.Button("Run", variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=90)
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=90)
-        undo = gr.Button("Undo", elem_id=f"{name}-undo", min_width=90)
-    status = gr.HTML('<p class="status">Ctrl-Enter or ⌘-Enter runs.</p>', elem_id=f"{name}-status")
-    before = gr.State("")
+def code_pane(
+    name: Pane,
+    label: str,
+    split: Callable[[str], tuple[str, ...]],
+    settings: Settings,
+    models: Models,
+    controls: Controls,
+) -> CodePane:
+    """Fill the surrounding tab."""
+    pane = _layout(name, label, split)
+    surprise_tab(pane, models, controls)
+    snippets_tab(pane, settings, controls)
+    recorder = history_tab(pane)
+    connect_beginning(pane)
+    connect_running(pane, models, controls, recorder)
+    _connect_pager(pane)
+    _connect_copying(pane)
+    _connect_keeping(pane, controls)
+    connect_context(pane, settings, controls)
+    return pane
 
-    def stream(*values: Any) -> Iterator[tuple[Any, ...]]:
-        first = True
-        for progress in generate(*values):
-            code = gr.skip() if progress.code is None else progress.code
-            # Run and Stop change only with the first update and with the last
-            changed = buttons(progress.running) if first or not progress.running else (gr.skip(), gr.skip())
-            yield (code, progress.status, *changed, values[0] if first else gr.skip())
-            first = False
 
-    running = run.click(
-        stream,
-        inputs,
-        [editor, status, run, stop, before],
-        show_progress="hidden",
-        concurrency_limit=MAX_RUNNING,
-        concurrency_id="generate",
-        api_name=name,
+def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> CodePane:
+    examples = presets(name, "python")
+    first = next(iter(examples))
+    with gr.Row(elem_classes="toolbar"):
+        language = language_choice(name)
+        preset = gr.Dropdown(list(examples), value=first, label="Example", elem_id=f"{name}-preset", min_width=160)
+        order = gr.Radio(
+            [("Prefix first", "psm"), ("Suffix first", "spm")],
+            value="psm",
+            label="Prompt order",
+            elem_id=f"{name}-order",
+            elem_classes="segmented",
+            min_width=200,
+            visible=name == "infill",
+        )
+    with gr.Column(elem_classes="sheet"):
+        editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
+        context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
+    with gr.Row(elem_classes="actions") as actions:
+        run = gr.Button("Run", variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
+        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+        undo = gr.Button("Undo", elem_id=f"{name}-undo", elem_classes="undo", min_width=72)
+        with gr.Row(visible=False, elem_classes="pager") as pager:
+            earlier = gr.Button("‹", elem_id=f"{name}-earlier", elem_classes="earlier", min_width=40)
+            page_number = gr.HTML(elem_id=f"{name}-page")
+            later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
+    status = gr.HTML(READY, elem_id=f"{name}-status", elem_classes="status-lines")
+    with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details, gr.Tab("Probabilities"):
+        tokens = token_map(f"{name}-tokens", NO_TOKENS)
+    return CodePane(
+        name=name,
+        split=split,
+        language=language,
+        preset=preset,
+        order=order,
+        editor=editor,
+        context=context,
+        actions=actions,
+        run=run,
+        stop=stop,
+        undo=undo,
+        pager=pager,
+        earlier=earlier,
+        page_number=page_number,
+        later=later,
+        status=status,
+        details=details,
+        tokens=tokens,
+        generation=gr.State(None),
+        index=gr.State(0),
     )
-    stop.click(lambda: buttons(running=False), None, [run, stop], cancels=[running], api_visibility="private")
-    undo.click(
-        lambda text, code: text or code, [before, editor], editor, show_progress="hidden", api_visibility="private"
+
+
+def _connect_pager(pane: CodePane) -> None:
+    """The candidate before the one that is shown and the one after, around."""
+
+    def turn(step: int) -> Callable[[Generation | None, int], list[Any]]:
+        def show(generation: Generation | None, index: int) -> list[Any]:
+            if generation is None:
+                return [gr.skip()] * len(pane.shown)
+            return pane.show(generation, (index + step) % len(generation.candidates))
+
+        return show
+
+    for button, step in ((pane.earlier, -1), (pane.later, 1)):
+        button.click(turn(step), [pane.generation, pane.index], pane.shown, **_QUIET)
+
+
+def _connect_copying(pane: CodePane) -> None:
+    """Copy and Download need no server."""
+    with pane.actions:
+        copy = gr.Button("Copy", elem_id=f"{pane.name}-copy", elem_classes="copy", min_width=72)
+        download = gr.Button("Download", elem_id=f"{pane.name}-download", elem_classes="download", min_width=96)
+    copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **_QUIET)
+    names = {language: named.file_name for language, named in LANGUAGES.items()}
+    download.click(
+        None,
+        [pane.editor, pane.language],
+        None,
+        js=f"(code, language) => santacoder.download(code, {names}[language])",
+        **_QUIET,
+    )
+
+
+def _connect_keeping(pane: CodePane, controls: Controls) -> None:
+    """What is in the editor outlives a reload, which Gradio does by itself once a server that was gone is back."""
+    kept = [pane.editor, pane.language]
+    pane.editor.change(
+        None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", api_visibility="private"
+    )
+    controls.page.load(
+        None, kept, kept, js=f"(...shown) => santacoder.kept('{pane.name}') ?? shown", api_visibility="private"
     )

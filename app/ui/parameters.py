@@ -6,33 +6,68 @@ import gradio as gr
 
 from santacoder.sampling import MAX_SEED, SamplingParams
 
+MAX_CANDIDATES = 8
+
+
+def candidates_control() -> gr.Slider:
+    return gr.Slider(
+        1,
+        MAX_CANDIDATES,
+        1,
+        step=1,
+        label="Candidates",
+        info="Several answers to the same code, to page through.",
+        elem_id="candidates",
+    )
+
 
 def parameter_controls() -> list[gr.components.Component]:
     """Controls in the order :func:`sampling_params` takes their values."""
     defaults = SamplingParams()
-    with gr.Accordion("Parameters"):
-        return [
-            gr.Slider(
-                1, 512, defaults.max_new_tokens, step=1, label="New tokens", info="Stops after this many at the latest."
-            ),
-            gr.Slider(
-                0, 2, defaults.temperature, step=0.05, label="Temperature", info="0 always takes the likeliest token."
-            ),
-            gr.Slider(
-                0.05,
-                1,
-                defaults.top_p,
-                step=0.05,
-                label="Top-p",
-                info="Draws from the likeliest tokens up to this sum.",
-            ),
-            gr.Slider(0, 200, defaults.top_k, step=1, label="Top-k", info="Draws from this many tokens; 0 for all."),
-            gr.Slider(
-                1, 2, defaults.repetition_penalty, step=0.05, label="Repetition penalty", info="1 allows repetition."
-            ),
-            gr.Textbox("", label="Seed", info="The same seed gives the same text; empty draws one."),
-            gr.Textbox("", label="Stop sequences", info="One a line; \\n stands for a line break.", lines=2),
-        ]
+    return [
+        gr.Slider(
+            1,
+            512,
+            defaults.max_new_tokens,
+            step=1,
+            label="New tokens",
+            info="It stops after this many at the latest. A line of code has some ten.",
+        ),
+        gr.Slider(
+            0,
+            2,
+            defaults.temperature,
+            step=0.05,
+            label="Temperature",
+            info="How much it dares. 0 always takes the likeliest token.",
+        ),
+        gr.Slider(
+            0.05,
+            1,
+            defaults.top_p,
+            step=0.05,
+            label="Top-p",
+            info="Only the likeliest tokens that together reach this share are drawn from. 1 allows all.",
+        ),
+        gr.Slider(
+            0, 200, defaults.top_k, step=1, label="Top-k", info="Only this many of the likeliest tokens. 0 allows all."
+        ),
+        gr.Slider(
+            1,
+            2,
+            defaults.repetition_penalty,
+            step=0.05,
+            label="Repetition penalty",
+            info="Above 1, tokens that were there before become less likely.",
+        ),
+        gr.Textbox("", label="Seed", info="The same seed gives the same text. Empty: another one every time."),
+        gr.Textbox(
+            "",
+            label="Stop sequences",
+            info="Where one of these would be written, it stops. One a line; \\n stands for a line break.",
+            lines=2,
+        ),
+    ]
 
 
 def sampling_params(

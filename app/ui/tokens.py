@@ -1,7 +1,7 @@
 """Tokens as a heat map: the more a token surprised the model, the deeper its colour.
 
 ``tokens.js`` opens the alternatives of a token that is clicked. Where the map lies in a :func:`token_map`, a click on
-an alternative triggers its event ``select``, with ``token`` and ``alternative`` as their numbers.
+an alternative triggers its event ``select``, with ``gap``, ``token`` and ``alternative`` as numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import gradio as gr
 from app.generation import Alternative, Token
 
 _STEPS = 8  # of colour, in style.css; a step is a bit
-_ON_LOAD = "element.addEventListener('alternative', (event) => trigger('select', event.detail));"
+_ON_LOAD = """
+element.dataset.choose = "true";
+element.addEventListener("alternative", (event) => trigger("select", event.detail));
+"""
 
 
 def token_map(elem_id: str, value: str = "") -> gr.HTML:

@@ -46,10 +46,11 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE) -> l
         raise CheckpointError(f"{_absence(repo_id, store, branch)} {error} {_remedy(repo_id, branch)}") from error
 
 
-def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE) -> Path:
+def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE, download: bool = True) -> Path:
     """The snapshot folder of a revision, downloaded to the user's cache if it is nowhere on this machine.
 
-    What is in the cache is taken as it is, without asking the Hub whether the branch has moved on.
+    Without ``download`` the Hub is not asked. What is in the cache is taken as it is, without asking the Hub whether
+    the branch has moved on.
 
     Raises:
         CheckpointError: the repository or revision does not exist; the message says what does, and how to get it.
@@ -60,6 +61,8 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
     sha = local.find(hub.cache(), repo_id, revision)
     if sha and hub.is_complete(local.snapshot(hub.cache(), repo_id, sha)):
         return local.snapshot(hub.cache(), repo_id, sha)
+    if not download:
+        raise CheckpointError(_absence(repo_id, store, revision))
     try:
         return hub.download(repo_id, revision)
     except HubUnreachable as error:

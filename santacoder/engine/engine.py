@@ -57,13 +57,26 @@ class Stream:
 class Engine:
     """Serves requests to one model, several at a time."""
 
-    def __init__(self, runner: Runner, tokenizer: Tokenizer, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        tokenizer: Tokenizer,
+        *,
+        max_waiting: int = MAX_WAITING,
+        on_end: Callable[[Sequence], None] = lambda sequence: None,
+    ) -> None:
+        """``on_end`` is called by the engine's thread with every sequence that has ended; it must not raise."""
         self.runner = runner
         self.tokenizer = tokenizer
+        self.problem: str | None = None
+        """What went wrong the last time the model was run; None where that went well."""
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         self._drafting = Drafting()
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
+        self._has_ended = False
+        self._refusal: str | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
@@ -78,10 +91,10 @@ class Engine:
             ValueError: the request cannot be served; the message is a sentence for the user.
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put)
+        sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end)
         with self._changed:
-            if self._closing:
-                raise EngineBusy("The model is being unloaded; try again.")
+            if self._refusal is not None:
+                raise EngineBusy(self._refusal)
             if not self._scheduler.add(sequence):
                 raise EngineBusy("Too many requests are waiting for this model; try again in a moment.")
             self._changed.notify()
@@ -94,30 +107,58 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the engine's thread runs."""
-        return self._thread.is_alive()
+        """Whether the engine takes requests, or would if nobody had stopped it."""
+        return not self._has_ended
+
+    @property
+    def n_waiting(self) -> int:
+        with self._changed:
+            return self._scheduler.n_waiting
+
+    def drain(self, seconds: float) -> None:
+        """Take no more requests, and wait until those under way have ended, or until ``seconds`` have passed."""
+        with self._changed:
+            self._refusal = "The server is being stopped; try again in a moment."
+            self._changed.wait_for(lambda: self._scheduler.idle or not self.alive, seconds)
 
     def close(self) -> None:
         """Cancel what runs and end the thread."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._refusal = "The model is being unloaded; try again."
+            self._changed.notify_all()
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        try:
+            while self._take_turn():
+                pass
+        except BaseException as error:  # the thread ends: nobody may wait for it
+            log.exception("the engine has ended")
+            self.problem = f"The engine has ended: {_sentence(error)}"
+            raise
+        finally:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or not self._scheduler.idle)
-                if self._closing:
-                    self._abandon("cancelled")
-                    return
-                turn = self._scheduler.turn()
-            try:
-                self._advance(turn)
-            except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
-                log.exception("the model could not be run")
-                with self._changed:
-                    self._abandon("error", f"The model could not be run: {error}.")
+                self._has_ended = True
+                self._refusal = self.problem or self._refusal
+                self._abandon("error" if self.problem else "cancelled", self.problem or "")
+
+    def _take_turn(self) -> bool:
+        """Advance those whose turn it is, once there are any. False where the engine is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or not self._scheduler.idle)
+            if self._closing:
+                return False
+            turn = self._scheduler.turn()
+        try:
+            self._advance(turn)
+            self.problem = None
+        except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
+            log.exception("the model could not be run")
+            self.problem = f"The model could not be run: {_sentence(error)}"
+            with self._changed:
+                self._abandon("error", self.problem)
+        return True
 
     def _advance(self, turn: Turn) -> None:
         for place in turn.admitted:
@@ -132,6 +173,8 @@ class Engine:
         with self._changed:
             for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
                 self._scheduler.release(sequence)
+            if self._scheduler.idle:
+                self._changed.notify_all()
 
     def _write(self, sequences: list[Sequence]) -> None:
         """One token for each."""
@@ -180,6 +223,11 @@ class Engine:
         for sequence in list(self._scheduler.running):
             self._scheduler.forget(sequence)
         self._scheduler.clear_waiting()
+        self._changed.notify_all()
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{str(error).rstrip('.') or type(error).__name__}."
 
 
 def _step(sequence: Sequence) -> Step:

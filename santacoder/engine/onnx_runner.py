@@ -117,10 +117,8 @@ def graph_name(precision: str) -> str:
 def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
     if device == "cuda":
         onnxruntime.preload_dlls()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=_PROVIDERS[device])
+        session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
     except Exception as error:  # the runtime's exceptions have no common type of their own
         raise CheckpointError(
             f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); export it again."
@@ -132,6 +130,21 @@ def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
         )
     _check_data(graph, session.get_modelmeta().custom_metadata_map.get("data_sha256"))
     return session
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not _integers_add_up():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _integers_add_up() -> bool:
+    """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels; on x86 they
+    saturate at 16 bits where there is no VNNI, and the runtime has slower ones for that."""
+    processor = torch.cpu.get_capabilities()
+    return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
 
 
 def _check_data(graph: Path, expected: str | None) -> None:

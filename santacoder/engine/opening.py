@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 
 from santacoder import checkpoints
-from santacoder.engine.engine import Engine
+from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
+from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
 
@@ -33,18 +35,22 @@ def open_engine(
     device: str,
     runner: RunnerChoice = "auto",
     n_slots: int = N_SLOTS,
+    max_waiting: int = MAX_WAITING,
+    on_end: Callable[[Sequence], None] = lambda sequence: None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Opened:
-    """``report`` is told which share of the weights has been read, from 0 to 1.
+    """``max_waiting`` and ``on_end`` are the engine's; ``report`` is told which share of the weights has been read,
+    from 0 to 1.
 
     Raises:
         CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
     """
+    serve = partial(Engine, max_waiting=max_waiting, on_end=on_end)
     notices: list[str] = []
     for graph in graphs(snapshot, device) if runner != "torch" else []:
         try:
             onnx = OnnxRunner(graph, checkpoints.read_config(snapshot), n_slots=n_slots, device=device)
-            return Opened(Engine(onnx, checkpoints.read_tokenizer(snapshot)), tuple(notices))
+            return Opened(serve(onnx, checkpoints.read_tokenizer(snapshot)), tuple(notices))
         except CheckpointError as error:
             notices.append(str(error))
     if runner == "onnx":
@@ -53,7 +59,7 @@ def open_engine(
             or f"{snapshot} has no ONNX graph for {device}; write one with python -m export, or use another --runner."
         )
     model, tokenizer = checkpoints.load(snapshot, dtype=torch_dtype(device), device=device, report=report)
-    return Opened(Engine(TorchRunner(model, n_slots=n_slots), tokenizer), tuple(notices))
+    return Opened(serve(TorchRunner(model, n_slots=n_slots), tokenizer), tuple(notices))
 
 
 def graphs(snapshot: Path, device: str) -> list[Path]:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 from santacoder.engine.sequence import Sequence
-from santacoder.engine.slots import Place, Slots
+from santacoder.engine.slots import WORTH_KEEPING, Place, Slots, common_prefix
 
 
 class Turn(NamedTuple):
@@ -32,7 +32,8 @@ class Scheduler:
 
     def add(self, sequence: Sequence) -> bool:
         """Put ``sequence`` in line; False where the line is full."""
-        if len(self._waiting) >= self._max_waiting:
+        # those for whom there is a slot wait for the end of a step alone
+        if len(self._waiting) >= self._max_waiting + self._slots.n_free:
             return False
         self._waiting.append(sequence)
         return True
@@ -45,10 +46,15 @@ class Scheduler:
     def n_free_slots(self) -> int:
         return self._slots.n_free
 
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
     def turn(self) -> Turn:
         self._release_cancelled()
         admitted = self._admit()
         writing = [sequence for sequence in self.running if sequence.n_unread == 1]
+        writing.sort(key=_slot)  # neighbours' keys and values are read where they are
         reading = next((sequence for sequence in self.running if sequence.n_unread > 1), None)
         if reading:
             # the next turn begins with another one
@@ -59,15 +65,14 @@ class Scheduler:
     def release(self, sequence: Sequence) -> None:
         """Free the slot of a running sequence; what it has read stays there for the next that begins alike."""
         self.running.remove(sequence)
-        assert sequence.slot is not None
-        self._slots.hold(sequence.slot, sequence.ids[: sequence.n_read])
-        self._slots.give_back(sequence.slot)
+        slot = _slot(sequence)
+        self._slots.hold(slot, sequence.ids[: sequence.n_read])
+        self._slots.give_back(slot)
         sequence.slot = None
 
     def forget(self, sequence: Sequence) -> None:
         """Free the slot of a running sequence, and trust nothing that is in it."""
-        slot = sequence.slot
-        assert slot is not None
+        slot = _slot(sequence)
         self.release(sequence)
         self._slots.forget(slot)
 
@@ -81,19 +86,26 @@ class Scheduler:
     def _admit(self) -> list[Place]:
         places = []
         for sequence in self.running:  # what they have read by now may serve a newcomer
-            assert sequence.slot is not None
-            self._slots.hold(sequence.slot, sequence.ids[: sequence.n_read])
-        while self._waiting:
-            # an echoed prompt is read from its first token, for the logits behind each
-            place = self._slots.take([] if self._waiting[0].echo else self._waiting[0].ids)
-            if place is None:
+            self._slots.hold(_slot(sequence), sequence.ids[: sequence.n_read])
+        for sequence in list(self._waiting):
+            if not self._slots.n_free:
                 break
-            sequence = self._waiting.popleft()
+            # an echoed prompt is read from its first token, for the logits behind each
+            ids = [] if sequence.echo else sequence.ids
+            if self._is_being_read(ids):
+                continue
+            place = self._slots.take(ids)
+            self._waiting.remove(sequence)
             sequence.slot = place.slot
             sequence.n_read = sequence.n_cached = place.n_cached
             self.running.append(sequence)
             places.append(place)
         return places
+
+    def _is_being_read(self, ids: list[int]) -> bool:
+        """Whether a prompt that begins like ``ids`` will soon be read further than any slot's contents are now."""
+        alike = max((common_prefix(other.ids, ids) for other in self.running if other.n_unread > 1), default=0)
+        return alike >= WORTH_KEEPING and alike > self._slots.held(ids)
 
     def _release_cancelled(self) -> None:
         for sequence in [sequence for sequence in self.running if sequence.cancelled.is_set()]:
@@ -102,3 +114,8 @@ class Scheduler:
         for sequence in [sequence for sequence in self._waiting if sequence.cancelled.is_set()]:
             sequence.finish("cancelled")
             self._waiting.remove(sequence)
+
+
+def _slot(sequence: Sequence) -> int:
+    assert sequence.slot is not None
+    return sequence.slot

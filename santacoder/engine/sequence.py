@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -22,8 +23,16 @@ class Sequence:
     """
 
     def __init__(
-        self, request: CompletionRequest, tokenizer: Tokenizer, n_positions: int, deliver: Callable[[Event], None]
+        self,
+        request: CompletionRequest,
+        tokenizer: Tokenizer,
+        n_positions: int,
+        deliver: Callable[[Event], None],
+        on_end: Callable[[Sequence], None] = lambda sequence: None,
     ) -> None:
+        self.submitted_at = time.perf_counter()
+        self.first_token_at: float | None = None
+        self.reason: FinishReason | None = None
         prompt = build_prompt(request, tokenizer, n_positions)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
@@ -42,6 +51,7 @@ class Sequence:
         self._decoder = tokenizer.stream_decoder()
         self._stop = StopFinder(request.sampling.stop)
         self._deliver = deliver
+        self._on_end = on_end
         self._top_logprobs = request.sampling.top_logprobs
         if self.echo:
             self._prompt_decoder = tokenizer.stream_decoder()
@@ -51,6 +61,10 @@ class Sequence:
     def n_unread(self) -> int:
         """Number of ids the model has still to read."""
         return len(self.ids) - self.n_read
+
+    @property
+    def n_written(self) -> int:
+        return len(self.ids) - self.n_prompt
 
     @property
     def n_left(self) -> int:
@@ -64,6 +78,7 @@ class Sequence:
             return
         choice = self.sampler.choose(logits, self.ids)
         self.ids.append(choice.id)
+        self.first_token_at = self.first_token_at or time.perf_counter()
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
         text, stopped = ("", False) if ended else self._stop.feed(self._decoder.feed(choice.id))
@@ -86,4 +101,6 @@ class Sequence:
         if with_held:
             shown, stopped = self._stop.feed(self._decoder.finish())
             held = shown if stopped else shown + self._stop.finish()
+        self.reason = reason
         self._deliver(Finished(reason, held, message))
+        self._on_end(self)

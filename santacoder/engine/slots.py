@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # fewer tokens in common than this are read again sooner than a slot's other contents are given up
-_WORTH_KEEPING = 16
+WORTH_KEEPING = 16
 
 
 class Place(NamedTuple):
@@ -28,16 +28,18 @@ class Slots:
     def n_free(self) -> int:
         return len(self._free)
 
-    def take(self, ids: Sequence[int]) -> Place | None:
-        """A slot for a sequence that begins with ``ids``, all but the last of which may be there already."""
-        if not self._free:
-            return None
-        shared = [common_prefix(contents, ids[:-1]) for contents in self._contents]
+    def held(self, ids: Sequence[int]) -> int:
+        """How much of the beginning of ``ids``, but for the last, some slot has."""
+        return max(self._shared(ids))
+
+    def take(self, ids: Sequence[int]) -> Place:
+        """A free slot for a sequence that begins with ``ids``, all but the last of which may be there already."""
+        shared = self._shared(ids)
         best_free = max(self._free, key=lambda slot: shared[slot])
-        if shared[best_free] < _WORTH_KEEPING:
+        if shared[best_free] < WORTH_KEEPING:
             best_free = self._free[0]
         best = max(range(len(shared)), key=lambda slot: shared[slot])
-        copy = shared[best] >= shared[best_free] + _WORTH_KEEPING
+        copy = shared[best] >= shared[best_free] + WORTH_KEEPING
         self._free.remove(best_free)
         n_cached = shared[best if copy else best_free]
         self._contents[best_free] = ids[:n_cached]
@@ -53,6 +55,9 @@ class Slots:
     def forget(self, slot: int) -> None:
         """Note that what is in ``slot`` cannot be relied on."""
         self._contents[slot] = []
+
+    def _shared(self, ids: Sequence[int]) -> list[int]:
+        return [common_prefix(contents, ids[:-1]) for contents in self._contents]
 
 
 def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:

@@ -68,8 +68,8 @@ def open_pane(page: Page, name: str) -> None:
     """Press the tab ``name``, which a narrow window may have put into a menu."""
     tab = page.get_by_role("tab", name=name)
     if not tab.is_visible():
-        page.locator(".overflow-menu > button").click()
-        tab = page.locator(".overflow-dropdown").get_by_text(name)
+        page.locator("#panes .overflow-menu > button").first.click()
+        tab = page.locator("#panes .overflow-dropdown").first.get_by_text(name)
     tab.click()
 
 

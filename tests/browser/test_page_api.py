@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from typing import Any
 
 import pytest
 
-from app.ui.infill import MARK
+from app.generation import MARK
 from tests.browser.conftest import Server
 
 PARAMETERS = [5, 0, 1, 0, 1, "", ""]
 
 
-def call(server: Server, name: str, *data: Any) -> list[Any]:
-    """The last values the function streams."""
+def call(server: Server, name: str, code: str, order: str = "psm") -> list[str]:
+    """The code and the status at the end of what the function streams."""
     request = urllib.request.Request(
         f"{server.url}/gradio_api/call/{name}",
         # ASCII JSON, as half a surrogate pair has no other form
-        json.dumps({"data": [*data, "test/tiny", "main", "", *PARAMETERS]}).encode("ascii"),
+        json.dumps({"data": [code, "python", 1, order, "test/tiny", "main", "", *PARAMETERS]}).encode("ascii"),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as response:
@@ -27,7 +26,8 @@ def call(server: Server, name: str, *data: Any) -> list[Any]:
     with urllib.request.urlopen(f"{server.url}/gradio_api/call/{name}/{event_id}", timeout=60) as response:
         lines = response.read().decode().splitlines()
     assert "event: error" not in lines
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")][-1]
+    result = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")][-1]
+    return [value["value"] if isinstance(value, dict) and "value" in value else value for value in result]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.ui.infill import MARK
+from app.generation import MARK
 from santacoder import checkpoints
 from tests.browser.conftest import Server, open_pane
 from tests.conftest import random_model
@@ -64,6 +64,7 @@ def test_typed_code_is_continued_where_it_stands(page: Page) -> None:
 def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     write(page, "complete", "x = 1")
     set_parameter(page, "number input for New tokens", "512")
+    set_parameter(page, "number input for Candidates", "8")
     page.locator("#complete-run").click()
     expect(page.locator("#complete-run")).to_be_disabled()
     lengths = set()
@@ -72,12 +73,14 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
         page.wait_for_timeout(60)
     assert len(lengths) > 1, "the timing line did not move"
     page.locator("#complete-stop").click()
+    expect(page.locator("#complete-status")).to_contain_text("· stopped")
     expect(page.locator("#complete-run")).to_be_enabled()
+    page.wait_for_timeout(200)
     kept = read(page, "complete")
     assert kept.startswith("x = 1") and len(kept) > len("x = 1")
     page.wait_for_timeout(400)
     assert read(page, "complete") == kept, "text came in after Stop"
-    count = re.search(r"(\d+) tokens?$", page.locator("#complete-status").inner_text())
+    count = re.search(r"(\d+) tokens? · stopped", page.locator("#complete-status").inner_text())
     assert count and int(count[1]) < 512
 
 
@@ -111,8 +114,8 @@ def test_the_gap_is_filled_between_prefix_and_suffix(page: Page) -> None:
     assert MARK not in filled and len(filled) > len("before = 1\nx = \nafter = 2")
 
 
-@pytest.mark.parametrize("code,sentence", [("no mark", "no such mark"), (f"{MARK} {MARK}", "has it 2 times")])
-def test_a_mark_missing_or_given_twice_is_said_and_the_code_kept(page: Page, code: str, sentence: str) -> None:
+@pytest.mark.parametrize("code,sentence", [("no mark", "no such mark"), (MARK * 9, "has 9 marks")])
+def test_marks_missing_or_too_many_are_said_and_the_code_kept(page: Page, code: str, sentence: str) -> None:
     open_infill(page)
     write(page, "infill", code)
     page.locator("#infill-run").click()

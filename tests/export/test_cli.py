@@ -74,7 +74,7 @@ def test_the_server_prefers_a_graph_and_says_so(copy: Path) -> None:
         for path in checkpoints.resolve(REPO, store=copy).glob("onnx/model_int8*"):
             path.unlink()
         for served in serve(copy, runner):
-            assert label in served.label and served.notices == ()
+            assert label in served.runner_label and served.notices == ()
             texts[runner] = text_of(served)
     assert texts["torch"] == texts["auto"] == texts["onnx"]
 
@@ -95,7 +95,7 @@ def test_a_graph_that_cannot_be_used_gives_way_with_a_notice(copy: Path, damage,
         path.unlink()
     damage(snapshot / "onnx" / "model.onnx")
     for served in serve(copy, "auto"):
-        assert "torch, fp32, cpu" in served.label
+        assert "torch, fp32, cpu" in served.runner_label
         assert len(served.notices) == 1
         with pytest.raises(AssertionError, match=sentence):
             raise AssertionError(served.notices[0])

@@ -13,6 +13,7 @@ import torch
 from export.graph import write_graph
 from export.precisions import PRECISIONS, block_size
 from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.engine.runner import Step
 from santacoder.model import SantaCoder
 from tests.conftest import random_model
 
@@ -71,6 +72,68 @@ def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tm
     assert runner.precision == precision
 
 
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[SantaCoder, Path]:
+    """A model whose matrices are multiplied as integers, row by row, and its graph."""
+    model = with_biases(random_model(n_layer=2, n_embd=1024, n_head=8))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(0.2)  # or attention over so many features would take one position or another by rounding
+    path = tmp_path_factory.mktemp("wide") / "model_int8.onnx"
+    write(model, path, "int8")
+    return model, path
+
+
+@torch.no_grad()
+def test_large_matrices_in_8_bits_come_close(wide: tuple[SantaCoder, Path]) -> None:
+    model, path = wide
+    assert "MatMulIntegerToFloat" in {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
+    ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
+    expected = model(torch.tensor([ids]))[0].numpy()
+    error = OnnxRunner(path, model.config).read(0, ids, 0, 60) - expected
+    assert np.sqrt(np.square(error).mean()) / expected.std() < 0.1
+
+
+def test_a_row_of_integers_does_not_depend_on_its_company(wide: tuple[SantaCoder, Path]) -> None:
+    """Neither on the streams beside it, nor on where a prompt is divided."""
+    model, path = wide
+    ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
+    alone = OnnxRunner(path, model.config)
+    alone.read(0, ids[:40], 0, 1)
+    together = OnnxRunner(path, model.config)
+    for slot in (1, 3):
+        together.read(slot, ids[slot:30], 0, 1)
+    together.read(2, ids[:7], 0, 1)
+    together.read(2, ids[7:40], 7, 1)
+    expected = [alone.decode([Step(0, token, 40 + at)])[0] for at, token in enumerate(ids[40:])]
+    for at, token in enumerate(ids[40:]):
+        others = [Step(slot, 3 + slot, 30 - slot + at) for slot in (1, 3)]
+        got = together.decode([others[0], Step(2, token, 40 + at), others[1]])[1]
+        np.testing.assert_allclose(got, expected[at], atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_row_of_zeros_stays_one(tmp_path: Path) -> None:
+    """What is quantised by its largest value, which is 0."""
+    model = random_model(n_layer=1, n_embd=1024, n_head=8)
+    model.transformer.h[0].ln_1.weight.zero_()
+    write(model, tmp_path / "model_int8.onnx", "int8")
+    logits = OnnxRunner(tmp_path / "model_int8.onnx", model.config).read(0, [1, 2, 3], 0, 3)
+    error = logits - model(torch.tensor([[1, 2, 3]]))[0].numpy()
+    assert np.sqrt(np.square(error).mean()) / logits.std() < 0.1
+
+
+def test_sums_that_would_saturate_are_the_same_on_processors_without_vnni(
+    wide: tuple[SantaCoder, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, path = wide
+    ids = list(range(50))
+    expected = OnnxRunner(path, model.config).read(0, ids, 0, 50)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
+    np.testing.assert_allclose(OnnxRunner(path, model.config).read(0, ids, 0, 50), expected, atol=1e-4)
+
+
 def test_a_tied_output_layer_is_stored_once_with_the_embedding(tmp_path: Path) -> None:
     sizes = {}
     for tied in (True, False):
@@ -103,4 +166,4 @@ def test_blocks_divide_the_rows() -> None:
             size = block_size(n_in, bits)
             assert size is None or n_in % size == 0
     assert block_size(40, 8) is None
-    assert (block_size(2048, 4), block_size(256, 4), block_size(256, 8)) == (128, 32, 128)
+    assert (block_size(2048, 4), block_size(256, 4), block_size(384, 8)) == (256, 32, 128)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.quantize import quantize_blocks
+from export.quantize import quantize_blocks, quantize_rows
 
 
 def unpack(values: np.ndarray, scales: np.ndarray, bits: int) -> np.ndarray:
@@ -44,3 +44,13 @@ def test_a_scale_is_chosen_for_the_least_error() -> None:
 def test_zeros_stay_zeros(bits: int) -> None:
     values, scales = quantize_blocks(np.zeros((2, 32), dtype=np.float32), bits, 32)
     assert not unpack(values, scales, bits).any() and np.isfinite(scales).all()
+
+
+@given(seed=st.integers(0, 1000), spread=st.floats(1e-6, 1e4))
+def test_whole_rows_are_within_half_a_step(seed: int, spread: float) -> None:
+    weight = (np.random.default_rng(seed).standard_normal((3, 100)) * spread).astype(np.float32)
+    weight[1] = 0
+    values, scales = quantize_rows(weight)
+    assert values.dtype == np.int8 and values.shape == weight.shape and np.abs(values.astype(int)).max() == 127
+    assert (np.abs(values * scales[:, None] - weight) <= 0.501 * scales[:, None]).all()
+    assert not values[1].any()

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, too_large
+from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
 # made by programs or shipped by others: never what the package's authors wrote
 SKIPPED_FOLDERS = frozenset(
@@ -71,4 +71,4 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, int, bytes]]:
         for info in opened:
             if info.isfile() and wanted(info.name):
                 member = opened.extractfile(info) if info.size <= MAX_FILE_BYTES else None
-                yield info.name, info.size, member.read() if member else b""
+                yield printable(info.name), info.size, member.read() if member else b""

@@ -6,7 +6,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -142,14 +142,19 @@ def _source_bytes(shard: Path) -> int:
 
 def _with_registries(files: Iterator[SourceFile]) -> Iterator[SourceText]:
     """``files`` with where the world can read them, as far as that is known."""
-    registries = {(package.name, package.version): package.registry for package in read_manifest(DEFAULT_MANIFEST)}
+    registries = _registries()
     for file in files:
-        registry: str = registries.get((file.package, file.version), "")
+        registry = registries.get((file.package, file.version), "")
         if file.package.startswith("stdlib/"):
             registry = "cpython"
-        yield SourceText(
-            Origin(file.package, file.version, file.licence, file.language, registry), file.path, file.text
-        )
+        origin = Origin(file.package, file.version, file.licence, file.language, registry)
+        yield SourceText(origin, file.path, file.text)
+
+
+@lru_cache
+def _registries() -> dict[tuple[str, str], str]:
+    """The registry of each package of the package corpus, by its name and version."""
+    return {(package.name, package.version): package.registry for package in read_manifest(DEFAULT_MANIFEST)}
 
 
 def _join(pieces: Sequence[Path], path: Path) -> None:

@@ -105,23 +105,36 @@ def _problem(package: Package, downloads: Path) -> str | None:
 
 def _fetch(url: str, target: Path, sha256: str) -> str | None:
     partial = target.with_name(target.name + ".partial")
-    start = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
-    try:
-        with (
-            urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
-            # a server that does not know ranges sends the whole file with status 200
-            partial.open("ab" if response.status == 206 else "wb") as file,
-        ):
-            shutil.copyfileobj(response, file, 1 << 20)
-    except OSError as error:  # urllib's errors and broken connections; what arrived stays for the next attempt
-        return str(error)
-    found = _sha256(partial)
-    if found != sha256:
-        partial.unlink()
-        return f"its SHA-256 is {found}, not the pinned one"
+    # an earlier run may have been killed when all had arrived; there would be nothing left to ask for
+    if not partial.exists() or _sha256(partial) != sha256:
+        try:
+            _transfer(url, partial)
+        except OSError as error:  # urllib's errors and broken connections; what arrived stays for the next attempt
+            return str(error)
+        found = _sha256(partial)
+        if found != sha256:
+            partial.unlink()
+            return f"its SHA-256 is {found}, not the pinned one"
     partial.replace(target)
     return None
+
+
+def _transfer(url: str, partial: Path) -> None:
+    """Add to ``partial`` what it lacks.
+
+    Raises:
+        OSError: there is no such file, or the connection broke.
+    """
+    start = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    with (
+        urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
+        # a server that does not know ranges sends the whole file with status 200
+        partial.open("ab" if response.status == 206 else "wb") as file,
+    ):
+        shutil.copyfileobj(response, file, 1 << 20)
+        if response.length:  # a connection that ends early is no error to http.client
+            raise OSError(f"the connection broke with {response.length:,} bytes to go")
 
 
 def _pypi(package: Package) -> Iterator[str]:

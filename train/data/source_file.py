@@ -78,6 +78,11 @@ def decode(
     return SourceFile(package, version, licence, path, language, text, stars)
 
 
+def printable(name: str) -> str:
+    """A file's name with U+FFFD for the bytes in it that are no UTF-8, which Python keeps as half surrogate pairs."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def too_large() -> str:
     return f"larger than {MAX_FILE_BYTES / 1e6:.0f} MB"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from train.data.archives import read_archive, wanted
 from train.data.licences import permissive_licence
 from train.data.packages import Package, downloaded_path
-from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, too_large
+from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -> SourceFile | Removed:
-    relative = path.relative_to(root).as_posix()
+    relative, package = printable(path.relative_to(root).as_posix()), printable(package)
     language = LANGUAGES[path.suffix]
     try:
         if path.is_symlink():

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from santacoder import checkpoints
-from train.evaluate import measure, plots, published, report
+from santacoder.attribution import Shards
+from santacoder.errors import AttributionError
+from santacoder.sampling import SamplingParams
+from train.evaluate import measure, memorization, memorization_report, plots, published, report
 from train.evaluate.bits_per_byte import drawn, held_out_documents, in_folder
 from train.evaluate.bits_per_byte import measure as measure_bits
 from train.evaluate.compare import compare, results_of
@@ -26,7 +29,7 @@ REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 2 for what cannot be used, 130 when interrupted."""
     args = _parser().parse_args(arguments)
-    problems = (ValueError, OSError, RuntimeError, checkpoints.CheckpointError)
+    problems = (ValueError, OSError, RuntimeError, checkpoints.CheckpointError, AttributionError)
     try:
         args.run(args)
     except (*problems, DataUnavailable, MissingProgram, SandboxUnavailable) as error:
@@ -72,6 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--folder", type=Path, help="source files, each language by itself")
     bits.add_argument("--limit", type=float, metavar="MB", help="of each language, files drawn until they have so much")
     bits.add_argument("--output", type=Path, help="folder for results that can be published and compared")
+
+    copies = add("memorization", _memorization, "what a model copies from its training files, and knows by heart")
+    measure.add_revision_arguments(copies)
+    copies.add_argument("--data", type=Path, required=True, help="packed data of the training run (its OUTPUT/data)")
+    copies.add_argument("--index", type=Path, required=True, help="attribution index of the training files, with text")
+    copies.add_argument("--prompts", type=measure.positive, default=200, help="from either side (default: 200)")
+    copies.add_argument("--temperature", type=float, nargs="+", default=[0, 0.2, 0.8], help="default: 0 0.2 0.8")
+    copies.add_argument("--max-new-tokens", type=measure.positive, default=256, help="of each text (default: 256)")
+    copies.add_argument("--seed", type=int, default=0, help="of prompts and sampling (default: 0)")
+    copies.add_argument("--plot", type=Path, help="a chart of the lengths of runs: .png, .svg or .pdf")
+    copies.add_argument("--output", type=Path, help="folder for results that can be published and compared")
 
     paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
@@ -124,6 +138,36 @@ def _bits_per_byte(args: argparse.Namespace) -> None:
             sha = snapshot.resolve().name
             result = Result("bits-per-byte", language, args.repo, args.revision, sha, described, {}, tasks)
             result.write(args.output / f"bits-per-byte-{language}" / RESULT_FILE)
+
+
+def _memorization(args: argparse.Namespace) -> None:
+    index = Shards(args.index)
+    guaranteed = index.searched.guaranteed_tokens
+    lengths = sorted({args.max_new_tokens // 4, args.max_new_tokens // 2, args.max_new_tokens} - {0})
+    with measure.open_subject(args) as subject:
+        runs: dict[tuple[memorization.Split, float], list[memorization.Written]] = {}
+        for split in memorization.SPLITS:
+            asked = memorization.excerpts(args.data, split, args.prompts, args.seed)
+            for temperature in args.temperature:
+                sampling = SamplingParams(args.max_new_tokens, temperature, top_p=0.95, seed=args.seed)
+                runs[split, temperature] = memorization.write_on(subject.engine, index, asked, sampling)
+    tokenizer = subject.engine.tokenizer
+    by_length = {
+        length: {key: [memorization.cut(one, index, tokenizer, length) for one in of] for key, of in runs.items()}
+        for length in lengths
+    }
+    tables = [
+        memorization_report.copied_table(runs, guaranteed),
+        memorization_report.length_table(by_length),
+        memorization_report.by_heart_table(runs),
+    ]
+    print("\n\n".join(tables))
+    if args.plot:
+        memorization_report.plot(runs, guaranteed, args.plot)
+    if args.output:
+        settings = {"max_new_tokens": args.max_new_tokens, "seed": args.seed, "guaranteed": guaranteed}
+        for result in memorization_report.results(subject, runs, **settings):
+            result.write(args.output / result.name.replace(" ", "-") / RESULT_FILE)
 
 
 def _published(args: argparse.Namespace) -> None:

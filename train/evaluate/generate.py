@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +11,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from santacoder.engine.engine import Engine, EngineBusy, Stream
-from santacoder.engine.events import Finished
+from santacoder.engine.engine import Engine, EngineBusy
+from santacoder.engine.events import Event, Finished
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from train.evaluate.journal import Journal
@@ -67,24 +68,44 @@ def complete(engine: Engine, requests: Iterable[tuple[Key, CompletionRequest]]) 
     Raises:
         RuntimeError: the model could not be run.
     """
-    streams: deque[tuple[Key, Stream]] = deque()
+    texts: deque[tuple[Key, _Text]] = deque()
     for key, request in requests:
         while True:
+            text = _Text()
             try:
-                streams.append((key, engine.submit(request)))
+                engine.submit(request, text.add)
                 break
             except EngineBusy as error:
-                if not streams:
+                if not texts:
                     raise RuntimeError(str(error)) from error
-                yield _finished(*streams.popleft())
-    while streams:
-        yield _finished(*streams.popleft())
+                yield _finished(*texts.popleft())
+        texts.append((key, text))
+    while texts:
+        yield _finished(*texts.popleft())
 
 
-def _finished(key: Key, stream: Stream) -> tuple[Key, str]:
-    text = ""
-    for event in stream:
-        text += event.text
-        if isinstance(event, Finished) and event.reason in ("error", "cancelled"):
-            raise RuntimeError(event.message or "The model was unloaded.")
-    return key, text
+class _Text:
+    """Gathers a completion on the engine's thread: woken for every token, this one would take its time from it."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._ended: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+
+    def add(self, event: Event) -> None:
+        self._parts.append(event.text)
+        if isinstance(event, Finished):
+            self._ended.put(event)
+
+    def wait(self) -> str:
+        """
+        Raises:
+            RuntimeError: the model could not be run.
+        """
+        end = self._ended.get()
+        if end.reason in ("error", "cancelled"):
+            raise RuntimeError(end.message or "The model was unloaded.")
+        return "".join(self._parts)
+
+
+def _finished(key: Key, text: _Text) -> tuple[Key, str]:
+    return key, text.wait()

@@ -33,8 +33,8 @@ Programs = list[tuple[str, list[Task]]]
 """Benchmarks by name, the tasks of each all of one language."""
 
 
-def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
-    """Which revision (without a word: ``repo``), with which tasks, and where to."""
+def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
+    """Which revision (without a word: ``repo``), and what runs it."""
     parser.add_argument(
         "repo",
         nargs="?" if repo else None,
@@ -53,6 +53,11 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
         default="torch",
         help="default: torch, the weights as they are; auto takes the fastest graph, which may have fewer bits",
     )
+
+
+def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
+    """Which revision (without a word: ``repo``), with which tasks, and where to."""
+    add_revision_arguments(parser, repo=repo)
     parser.add_argument(
         "--data",
         type=Path,
@@ -60,13 +65,13 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
         help="folder with the benchmarks' files (default: SANTACODER_EVAL_DATA; what it lacks comes from the Hub)",
     )
     parser.add_argument("--output", type=Path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
-    parser.add_argument("--tasks", type=_positive, metavar="N", help="only the first N tasks of each benchmark")
+    parser.add_argument("--tasks", type=positive, metavar="N", help="only the first N tasks of each benchmark")
     parser.add_argument("--seed", type=int, default=0, help="of all sampling (default: 0)")
 
 
 def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
     """How programs are sampled and run."""
-    parser.add_argument("--samples", type=_positive, default=samples, help=f"for each task (default: {samples})")
+    parser.add_argument("--samples", type=positive, default=samples, help=f"for each task (default: {samples})")
     parser.add_argument(
         "--temperature",
         type=float,
@@ -74,8 +79,8 @@ def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200
         default=[0.2, 0.8],
         help="default: 0.2 0.8, as published: pass@1 at the first, pass@10 and pass@100 at the second",
     )
-    parser.add_argument("--max-new-tokens", type=_positive, default=512, help="of each sample (default: 512)")
-    parser.add_argument("--workers", type=_positive, default=WORKERS, help="programs run at once (default: all cores)")
+    parser.add_argument("--max-new-tokens", type=positive, default=512, help="of each sample (default: 512)")
+    parser.add_argument("--workers", type=positive, default=WORKERS, help="programs run at once (default: all cores)")
     parser.add_argument("--unsafe", action="store_true", help="run programs as you, without a sandbox")
 
 
@@ -215,7 +220,8 @@ def _output(args: argparse.Namespace, subject: Subject) -> Path:
     return Path("runs") / "evaluate" / f"{Path(subject.model).name}-{subject.sha[:8]}"
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)

@@ -10,7 +10,14 @@ from typing import Any
 from santacoder.atomic import replacing
 from train.evaluate.estimators import confidence_interval, pass_at_k
 
-_MEANS = {"infilling": "exact match", "docstrings": "BLEU", "bits-per-byte": "bits per byte", "bodies": "parse"}
+_MEANS = {
+    "infilling": "exact match",
+    "docstrings": "BLEU",
+    "bits-per-byte": "bits per byte",
+    "bodies": "parse",
+    "verbatim": "with a copied run",
+    "memorization": "continued exactly",
+}
 _KS = (1, 10, 100)
 
 

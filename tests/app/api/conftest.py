@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 
 from app.attribution import Indexes
+from app.metrics import Metrics
 from app.models import Models
 from app.server import create_app
 from app.settings import Settings
@@ -30,9 +32,30 @@ class Serving:
     url: str
     engine: Engine
 
+    @contextmanager
+    def failing(self, error: BaseException | None = None, seconds: float = 0.0) -> Iterator[None]:
+        """Each step of the model takes ``seconds`` more, and raises ``error`` where there is one."""
+        runner = self.engine.runner
+        working = runner.read, runner.decode
+
+        def hindered(step: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*arguments: Any) -> Any:
+                time.sleep(seconds)
+                if error is not None:
+                    raise error
+                return step(*arguments)
+
+            return run
+
+        runner.read, runner.decode = map(hindered, working)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            runner.read, runner.decode = working  # type: ignore[method-assign]
+
     def wait_until_idle(self) -> None:
         """Fails where a slot does not come back soon."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while self.engine.n_free_slots < self.engine.runner.n_slots:
             assert time.monotonic() < deadline, "a request goes on"
             time.sleep(0.01)
@@ -41,10 +64,13 @@ class Serving:
 @contextmanager
 def serve(settings: Settings) -> Iterator[Serving]:
     """A server on loopback, for as long as the context lasts."""
-    models = Models(settings)
+    metrics = Metrics()
+    models = Models(settings, metrics)
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, models, Indexes(settings)), log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings, models, Indexes(settings), metrics), log_level="warning")
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

@@ -11,7 +11,7 @@ import openai
 import pytest
 import torch
 
-from app.api.errors import MAX_BODY
+from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.app.api.conftest import MODEL, Serving
@@ -164,7 +164,7 @@ def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
         ({"prompt": [10**9]}, 400, "the token 1000000000"),
         ({"prompt": ["x"] * 20, "n": 2}, 400, "asks for 40 texts; the limit is 32"),
         ({"best_of": 1, "n": 2}, 400, "best_of (1) must not be less than n (2)"),
-        ({"prompt": "x" * MAX_BODY}, 413, "larger than 4,194,304 bytes"),
+        ({"prompt": "x" * Settings.model_fields["max_request_bytes"].default}, 413, "larger than 4,194,304 bytes"),
         ({"logit_bias": {"99999": 1}}, 400, "The logit_bias has the token 99999"),
     ],
 )

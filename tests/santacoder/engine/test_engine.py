@@ -295,3 +295,36 @@ def test_closing_ends_what_runs(make_runner: Callable[..., Runner], tokenizer: T
     assert {collect(stream)[2].reason for stream in streams} <= {"cancelled", "stop", "length"}
     with pytest.raises(EngineBusy, match="being unloaded"):
         engine.submit(CompletionRequest("x"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_thread_dies_nobody_waits_for_it(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+    runner = make_runner(n_slots=1)
+
+    def die(*arguments: object) -> object:
+        raise SystemExit("killed")
+
+    runner.decode = die  # type: ignore[method-assign, assignment]
+    engine = Engine(runner, tokenizer)
+    sampling = SamplingParams(temperature=1.0, max_new_tokens=50, logit_bias=((tokenizer.end_of_text_id, -100.0),))
+    streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(3)]
+    for stream in streams:
+        last = collect(stream)[2]
+        assert (last.reason, last.message) == ("error", "The engine has ended: killed.")
+    engine.close()
+    assert not engine.alive and engine.problem == "The engine has ended: killed."
+    with pytest.raises(EngineBusy):
+        engine.submit(CompletionRequest("x"))
+
+
+def test_draining_lets_finish_and_takes_no_more(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+    ended = []
+    engine = Engine(make_runner(n_slots=2), tokenizer, on_end=ended.append)
+    sampling = SamplingParams(temperature=1.0, max_new_tokens=60, logit_bias=((tokenizer.end_of_text_id, -100.0),))
+    streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(5)]
+    engine.drain(60)
+    assert [collect(stream)[2].reason for stream in streams] == ["length"] * 5
+    assert [(sequence.reason, sequence.n_written) for sequence in ended] == [("length", 60)] * 5
+    with pytest.raises(EngineBusy, match="being stopped"):
+        engine.submit(CompletionRequest("x"))
+    engine.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from santacoder.engine.engine import Engine
-from santacoder.engine.events import TokenEvent
+from santacoder.engine.events import Event, Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner
 from santacoder.fim import FimOrder
@@ -68,15 +69,42 @@ def test_what_is_written_is_what_a_new_engine_writes(
     engine.close()
 
 
-def test_many_samples_of_one_prompt_read_it_once(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("chunk", [256, 8])
+def test_many_samples_of_one_prompt_read_it_once(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("santacoder.engine.engine.PROMPT_CHUNK", chunk)
     runner = make_runner()
     read = count_reading(runner)
     engine = Engine(runner, tokenizer)
     request = CompletionRequest(TEXT, sampling=GREEDY)
-    expected = ids_of(engine, request)
     streams = [engine.submit(request) for _ in range(6)]
-    for stream in streams:
-        assert [event.id for event in stream if isinstance(event, TokenEvent)] == expected
+    texts = [[event.id for event in stream if isinstance(event, TokenEvent)] for stream in streams]
+    assert texts == [ids_of(engine, request)] * 6
     engine.close()
     # PyTorch reads the tokens it writes in the same way, one by one
     assert sum(length for length in read if length > 1) <= len(tokenizer.encode(TEXT))
+
+
+def test_a_request_that_waits_for_a_prompt_holds_up_no_other(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("santacoder.engine.engine.PROMPT_CHUNK", 1)
+    engine = Engine(make_runner(), tokenizer)
+    ended: list[str] = []
+    all_ended = threading.Event()
+
+    def note_end(name: str) -> Callable[[Event], None]:
+        def deliver(event: Event) -> None:
+            if isinstance(event, Finished):
+                ended.append(name)
+                if len(ended) == 3:
+                    all_ended.set()
+
+        return deliver
+
+    for name, text in (("first", TEXT * 3), ("second", TEXT * 3), ("other", "x = 1")):
+        engine.submit(CompletionRequest(text, sampling=GREEDY), note_end(name))
+    assert all_ended.wait(60)
+    engine.close()
+    assert ended == ["other", "first", "second"]

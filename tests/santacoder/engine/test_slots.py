@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.engine.slots import Slots, common_prefix
+from santacoder.engine.slots import WORTH_KEEPING, Slots, common_prefix
 
 LONG = list(range(100))
 
@@ -13,10 +13,10 @@ LONG = list(range(100))
 def test_the_slot_that_begins_alike_is_given_out() -> None:
     slots = Slots(3)
     first = slots.take(LONG)
-    assert first is not None and first.n_cached == 0
+    assert first.n_cached == 0
     slots.hold(first.slot, LONG)
     slots.give_back(first.slot)
-    assert slots.take([7, 7, 7]) is not None
+    slots.take([7, 7, 7])
     again = slots.take([*LONG[:50], 5, 6])
     assert again == (first.slot, 50, None)
 
@@ -27,16 +27,14 @@ def test_at_least_one_token_is_left_to_read() -> None:
     slots.hold(0, LONG)
     slots.give_back(0)
     place = slots.take(LONG)
-    assert place is not None and place.n_cached == len(LONG) - 1
+    assert place.n_cached == len(LONG) - 1
 
 
 def test_a_running_neighbour_is_copied_from() -> None:
     slots = Slots(2)
     first = slots.take(LONG)
-    assert first is not None
     slots.hold(first.slot, LONG)
     place = slots.take(LONG)
-    assert place is not None
     assert (place.copy_from, place.n_cached) == (first.slot, 99)
 
 
@@ -44,12 +42,11 @@ def test_a_short_likeness_does_not_cost_a_slot_its_contents() -> None:
     slots = Slots(2)
     for begin in (0, 1000):
         place = slots.take([*range(begin, begin + 50)])
-        assert place is not None
         slots.hold(place.slot, [*range(begin, begin + 50)])
     slots.give_back(0)
     slots.give_back(1)
     place = slots.take([1000, 1001, 5])
-    assert place is not None and place.slot == 0
+    assert place.slot == 0
 
 
 def test_what_failed_is_forgotten() -> None:
@@ -59,7 +56,7 @@ def test_what_failed_is_forgotten() -> None:
     slots.give_back(0)
     slots.forget(0)
     place = slots.take(LONG)
-    assert place is not None and place.n_cached == 0
+    assert place.n_cached == 0
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=40), st.booleans()), max_size=40))
@@ -68,14 +65,15 @@ def test_what_a_place_promises_is_there(requests: list[tuple[list[int], bool]]) 
     memory: dict[int, list[int]] = {slot: [] for slot in range(3)}
     running: list[int] = []
     for ids, release in requests:
-        place = slots.take(ids)
-        if place is None:
-            assert len(running) == 3
-        else:
+        assert slots.n_free == 3 - len(running)
+        if slots.n_free:
+            best = slots.held(ids)
+            place = slots.take(ids)
             if place.copy_from is not None:
                 memory[place.slot] = memory[place.copy_from][: place.n_cached]
             assert place.slot not in running and place.n_cached < len(ids)
             assert memory[place.slot][: place.n_cached] == ids[: place.n_cached]
+            assert place.n_cached <= best < place.n_cached + WORTH_KEEPING
             memory[place.slot] = list(ids)
             slots.hold(place.slot, ids)
             running.append(place.slot)

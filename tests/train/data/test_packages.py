@@ -20,9 +20,10 @@ CONTENT = bytes(range(256)) * 1000
 
 
 class Archive(BaseHTTPRequestHandler):
-    """Serves one file with ranges, and 404 for everything else."""
+    """Serves one file with ranges, and 404 for everything else; breaks off after ``patience`` bytes."""
 
     ranges: ClassVar[list[str | None]] = []
+    patience: ClassVar[int | None] = None
 
     def do_GET(self) -> None:
         if self.path != "/pool/good.tar":
@@ -34,7 +35,7 @@ class Archive(BaseHTTPRequestHandler):
         self.send_response(206 if wanted else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
-        self.wfile.write(CONTENT[start:])
+        self.wfile.write(CONTENT[start:][: self.patience])
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -71,6 +72,22 @@ def test_a_transfer_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     assert download([package("good")], tmp_path)[0]
     assert Archive.ranges == ["bytes=1000-"] and (tmp_path / "good.tar").read_bytes() == CONTENT
     assert download([package("good")], tmp_path)[0] and len(Archive.ranges) == 1
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_connection_that_breaks_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Archive, "patience", 5000)
+    present, missing = download([package("good")], tmp_path)
+    assert not present and "the connection broke with 251,000 bytes to go" in missing[0].reason
+    monkeypatch.setattr(Archive, "patience", None)
+    assert download([package("good")], tmp_path)[0] and Archive.ranges == [None, "bytes=5000-"]
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_download_that_was_killed_at_its_very_end_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "good.tar.partial").write_bytes(CONTENT)
+    assert download([package("good")], tmp_path)[0] and not Archive.ranges
+    assert (tmp_path / "good.tar").read_bytes() == CONTENT
 
 
 def test_the_manifest_is_pinned_and_permissive() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from train.data import sources
 from train.data.licences import has_copyleft_header, permissive_licence
-from train.data.source_file import Removed, SourceFile
+from train.data.source_file import Removed, SourceFile, read_shard, write_shard
 
 
 def read(found: list[sources.Source]) -> tuple[list[SourceFile], dict[str, str]]:
@@ -122,6 +123,20 @@ def test_odd_files_are_named_and_links_are_not_followed(tmp_path: Path) -> None:
         "pkg/itself.py": "symbolic link",
         "pkg/sparse.py": "larger than 1 MB",
     }
+
+
+def test_a_name_that_is_no_utf8_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"na\xefve")).mkdir()
+    for name in (b"na\xefve/gar\xe7on.py", b"na\xefve/ol\xe9.py"):
+        put(tmp_path / os.fsdecode(name))
+    put(tmp_path / os.fsdecode(b"na\xefve/bin\xe1r.py"), b"\0")
+    files, refused = read(sources.folder(tmp_path))
+    write_shard(tmp_path / "shard.parquet", files)
+    assert [file.path for file in read_shard(tmp_path / "shard.parquet")] == [
+        "na\ufffdve/gar\ufffdon.py",
+        "na\ufffdve/ol\ufffd.py",
+    ]
+    assert refused == {"na\ufffdve/bin\ufffdr.py": "binary"}
 
 
 def test_a_checkout_has_its_commit_as_version(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""GET /health: in the form of llama.cpp's server, whose clients ask for it; open to everybody."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+
+from app.health import Health
+
+
+def health_routes(health: Health) -> APIRouter:
+    router = APIRouter(tags=["Health"])
+
+    @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
+    async def report() -> JSONResponse:
+        """Whether the server can do its work. Where it cannot, it says why, and tries to mend it after that."""
+        problems = await run_in_threadpool(health.problems)
+        if not problems:
+            return JSONResponse({"status": "ok"})
+        error = {"code": 503, "message": " ".join(problems.values()), "type": "unavailable_error"}
+        return JSONResponse(
+            {"status": "error", "error": error, "problems": problems}, 503, background=BackgroundTask(health.mend)
+        )
+
+    return router

@@ -1,0 +1,91 @@
+"""What one client may ask for: requests a minute, streams at a time, new tokens a request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from time import time
+
+from fastapi import Request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from app.api.errors import ApiError
+from app.api.keys import given_key
+from santacoder.engine.request import CompletionRequest
+
+
+@dataclass
+class Limits:
+    """Limits of a server; 0 is no limit. The counts are those of this process.
+
+    A client is known by its API key where the server has ``keyed`` access, else by its address. Behind a proxy that
+    uvicorn trusts, that is the address which the proxy forwards.
+    """
+
+    keyed: bool = False
+    requests_per_minute: int = 0
+    streams_per_client: int = 0
+    new_tokens: int = 0
+    seconds: float = 0
+    _rates: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
+    _streams: Counter[str] = field(default_factory=Counter)
+
+    def check_rate(self, request: Request) -> None:
+        """Count ``request``.
+
+        Raises:
+            ApiError: the client has sent too many within a minute.
+        """
+        if not self.requests_per_minute:
+            return
+        rate, client = RateLimitItemPerMinute(self.requests_per_minute), self._client(request)
+        if not self._rates.hit(rate, client):
+            wait = ceil(self._rates.get_window_stats(rate, client).reset_time - time())
+            raise ApiError(
+                429,
+                f"You have sent {self.requests_per_minute} requests within a minute, which is the limit.",
+                retry_after=max(1, wait),
+            )
+
+    def admit(self, request: Request) -> Callable[[], None]:
+        """Count a request under way, until what is returned is called.
+
+        Raises:
+            ApiError: the client has too many under way.
+        """
+        client = self._client(request)
+        if self.streams_per_client and self._streams[client] >= self.streams_per_client:
+            raise ApiError(
+                429,
+                f"You have {self.streams_per_client} requests under way, which is the limit; "
+                "wait for one to end, or close its connection.",
+                retry_after=1,
+            )
+        self._streams[client] += 1
+
+        def leave() -> None:
+            self._streams[client] -= 1
+            if not self._streams[client]:
+                del self._streams[client]
+
+        return leave
+
+    def check_new_tokens(self, requests: Sequence[CompletionRequest], n_positions: int) -> None:
+        """
+        Raises:
+            ApiError: the texts of one request may become too long together.
+        """
+        wanted = sum(min(request.sampling.max_new_tokens, n_positions) for request in requests)
+        if self.new_tokens and wanted > self.new_tokens:
+            raise ApiError(
+                413,
+                f"The request asks for up to {wanted:,} new tokens in {len(requests)} text(s); "
+                f"the limit is {self.new_tokens:,}. Ask for fewer or shorter texts.",
+            )
+
+    def _client(self, request: Request) -> str:
+        return given_key(request) if self.keyed else request.client.host if request.client else ""

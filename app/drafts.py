@@ -1,0 +1,185 @@
+"""Candidates while they are written: gap after gap, from the engine's events to tokens and text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from app.generation import Alternative, Candidate, Completion, Generation, Token
+from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
+from santacoder.engine.request import CompletionRequest, build_prompt
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import StreamDecoder, Tokenizer
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a candidate begins with: gaps that are filled, and the first tokens of the next."""
+
+    completions: tuple[Completion, ...] = ()
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """An alternative of a token, by numbers: of the candidate, the gap, the token in it, and the alternative."""
+
+    candidate: int
+    gap: int
+    token: int
+    alternative: int
+
+    def opening(self, generation: Generation) -> Opening:
+        """The candidate up to this place, with the alternative chosen.
+
+        Raises:
+            ValueError: there is no such place.
+        """
+        if min(self.candidate, self.gap, self.token, self.alternative) < 0:
+            raise ValueError("There is no such token.")
+        try:
+            completions = generation.candidates[self.candidate].completions
+            tokens = completions[self.gap].tokens
+            replaced = tokens[self.token]
+            chosen = replaced.top[self.alternative]
+        except IndexError as error:
+            raise ValueError("There is no such token.") from error
+        token = Token(chosen.text, chosen.id, chosen.logprob, replaced.top)
+        return Opening(completions[: self.gap], (*tokens[: self.token], token))
+
+
+class CandidateDraft:
+    """One candidate under way. ``begin`` starts the next gap, ``add`` takes what the engine says about it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        parts: tuple[str, ...],
+        sampling: SamplingParams,
+        fim_order: FimOrder,
+        opening: Opening,
+        deliver: Callable[[Event], None],
+    ) -> None:
+        self._engine = engine
+        self._parts = parts
+        self._sampling = sampling
+        self._fim_order = fim_order
+        self._deliver = deliver
+        self._opening = opening.tokens
+        self._completions = list(opening.completions)
+        self._draft: _CompletionDraft | None = None
+        self._stream: Stream | None = None
+        self.n_prompt = 0
+        self.notices: tuple[str, ...] = ()
+        self.begin()
+
+    @property
+    def finished(self) -> bool:
+        return self._draft is None
+
+    @property
+    def candidate(self) -> Candidate:
+        """As far as it has come; what is not finished counts as cancelled."""
+        unfinished = [self._draft.completion("cancelled")] if self._draft else []
+        return Candidate((*self._completions, *unfinished))
+
+    def begin(self) -> None:
+        """Have the next gap written.
+
+        Raises:
+            EngineBusy: too much is waiting.
+            ValueError: it cannot be served; the message is a sentence.
+        """
+        tokenizer = self._engine.tokenizer
+        opening, self._opening = self._opening, ()
+        self._draft = _CompletionDraft(tokenizer, opening, self._sampling.seed or 0)
+        if opening and opening[-1].id in tokenizer.special_ids:
+            self._deliver(Finished("stop"))
+            return
+        self._stream = self._engine.submit(self._request(opening), self._deliver)
+        self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
+        self.n_prompt = self.n_prompt or self._stream.n_prompt
+
+    def add(self, event: Event) -> None:
+        """Take note of ``event``, and begin the next gap where it was the last of this one.
+
+        Raises:
+            EngineBusy: too much is waiting.
+            ValueError: the model could not be run, or not on the next gap; the message is a sentence.
+        """
+        assert self._draft is not None
+        self._draft.add(event)
+        if not isinstance(event, Finished):
+            return
+        if event.reason == "error":
+            raise ValueError(event.message)
+        self._completions.append(self._draft.completion(event.reason))
+        self._draft = None
+        if len(self._completions) < max(1, len(self._parts) - 1):
+            self.begin()
+
+    def cancel(self) -> None:
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _request(self, opening: tuple[Token, ...]) -> CompletionRequest:
+        gap = len(self._completions)
+        before = [
+            text for pair in zip(self._parts, self._completions, strict=False) for text in (pair[0], pair[1].text)
+        ]
+        prefix = "".join([*before, self._parts[gap]])
+        suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
+        request = CompletionRequest(prefix, suffix, self._sampling, self._fim_order)
+        return _after(opening, request, self._engine) if opening else request
+
+
+class _CompletionDraft:
+    """The text and the tokens of one gap, as far as they have come."""
+
+    def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int) -> None:
+        self._tokenizer = tokenizer
+        self._decoder: StreamDecoder = tokenizer.stream_decoder()
+        self._seed = seed
+        self._tokens = [self._token(token.id, token.logprob, token.top) for token in opening]
+        self._text = "".join(token.text for token in self._tokens)
+
+    def add(self, event: Event) -> None:
+        self._text += event.text
+        if isinstance(event, TokenEvent):
+            self._tokens.append(self._token(event.id, event.logprob, alternatives(event.top, self._tokenizer)))
+        elif self._tokens and (left := self._decoder.finish()):  # of an unfinished character
+            self._tokens[-1] = replace(self._tokens[-1], text=self._tokens[-1].text + left)
+
+    def completion(self, reason: FinishReason) -> Completion:
+        return Completion(self._text, self._reached(), reason, self._seed)
+
+    def _token(self, token_id: int, logprob: float | None, top: tuple[Alternative, ...]) -> Token:
+        is_end = token_id in self._tokenizer.special_ids
+        return Token("" if is_end else self._decoder.feed(token_id), token_id, logprob, top)
+
+    def _reached(self) -> tuple[Token, ...]:
+        """The tokens of the text; neither those of a stop sequence nor those held back because they may be one."""
+        if self._tokens and self._tokens[-1].id in self._tokenizer.special_ids:
+            return tuple(self._tokens)
+        reached, n_characters = 0, 0
+        for token in self._tokens:
+            if n_characters >= len(self._text):
+                break
+            reached += 1
+            n_characters += len(token.text)
+        return tuple(self._tokens[:reached])
+
+
+def alternatives(top: tuple[tuple[int, float], ...], tokenizer: Tokenizer) -> tuple[Alternative, ...]:
+    """The likeliest tokens as the engine reports them, with their texts."""
+    return tuple(Alternative(tokenizer.decode([token_id]), token_id, logprob) for token_id, logprob in top)
+
+
+def _after(opening: tuple[Token, ...], request: CompletionRequest, engine: Engine) -> CompletionRequest:
+    """``request`` with the first tokens of its answer given: they stand behind the prompt as the model read it."""
+    prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions)
+    ids = (*prompt.ids, *(token.id for token in opening))
+    left = max(0, prompt.max_new_tokens - len(opening))
+    return CompletionRequest("", None, replace(request.sampling, max_new_tokens=left), prefix_ids=ids)

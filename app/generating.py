@@ -1,0 +1,210 @@
+"""From what is asked for to a :class:`Generation`, as it grows."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import time
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+
+from app.drafts import CandidateDraft, Opening, Place
+from app.generation import Candidate, Generation, Language, Pane
+from app.models import Models, ServedModel
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.engine import EngineBusy
+from santacoder.engine.events import Event, TokenEvent
+from santacoder.fim import FimOrder
+from santacoder.sampling import MAX_SEED, SamplingParams
+
+TOP_LOGPROBS = 5
+"""Alternatives that are kept of each token."""
+# more often than this a browser spends its time on redrawing the editor
+_SECONDS_BETWEEN_UPDATES = 0.04
+_SECONDS_BETWEEN_LOADING_UPDATES = 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """``n`` candidates for what is missing at the end of the code, or between its ``parts``.
+
+    With ``sampling.seed`` the candidate number i has the seed ``seed + i``, so that it can be had alone, too.
+    """
+
+    pane: Pane
+    language: Language
+    parts: tuple[str, ...]
+    sampling: SamplingParams
+    fim_order: FimOrder = "psm"
+    n: int = 1
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being loaded: ``share`` goes from 0 to 1."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """The generation as far as it has come, and sentences the user should know."""
+
+    generation: Generation
+    notices: tuple[str, ...]
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why nothing more comes, as a sentence."""
+
+    sentence: str
+
+
+Progress = Loading | Written | Failed
+
+
+def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterator[Progress]:
+    """Run ``task`` and report 25 times a second at most. Closing the iterator cancels what runs."""
+    started = time.perf_counter()
+    seed = task.sampling.seed if task.sampling.seed is not None else secrets.randbelow(MAX_SEED + 1)
+    task = replace(task, sampling=replace(task.sampling, seed=seed, top_logprobs=TOP_LOGPROBS))
+    try:
+        served = yield from _acquire(models, repo_id, revision)
+        try:
+            n = 1 if task.sampling.temperature == 0 else task.n  # without chance, all would be the same
+            yield from _Writing(served, task, [Opening()] * n, started).progress()
+        finally:
+            served.release()
+    except (CheckpointError, EngineBusy, ValueError) as error:
+        yield Failed(str(error))
+
+
+def continue_from(models: Models, generation: Generation, place: Place) -> Iterator[Progress]:
+    """``generation`` with one candidate more: the one at ``place`` up to its token, then the alternative, then what
+    the same commit writes after it. Closing the iterator cancels what runs.
+    """
+    started = time.perf_counter()
+    try:
+        opening = place.opening(generation)
+        task = Task(
+            generation.pane, generation.language, generation.parts, generation.sampling, generation.fim_order, n=1
+        )
+        served = yield from _acquire(models, generation.repo_id, generation.sha)
+        try:
+            writing = _Writing(served, task, [opening], started, generation.candidates)
+            for progress in writing.progress():
+                yield replace(progress, generation=replace(progress.generation, revision=generation.revision))
+        finally:
+            served.release()
+    except (CheckpointError, EngineBusy, ValueError) as error:
+        yield Failed(str(error))
+
+
+class _Writing:
+    """Candidates under way on one model, behind those there were ``before``."""
+
+    def __init__(
+        self,
+        served: ServedModel,
+        task: Task,
+        openings: list[Opening],
+        started: float,
+        before: tuple[Candidate, ...] = (),
+    ) -> None:
+        self._served = served
+        self._task = task
+        self._before = before
+        self._started = started
+        self._first_at: float | None = None
+        self._last_at = started
+        self._n_tokens = 0
+        self._events: queue.SimpleQueue[tuple[int, Event, float]] = queue.SimpleQueue()
+        self._drafts: list[CandidateDraft] = []
+        self._openings = openings
+
+    def progress(self) -> Iterator[Written]:
+        """
+        Raises:
+            EngineBusy: too much is waiting.
+            ValueError: the task cannot be served; the message is a sentence.
+        """
+        reported = 0.0
+        try:
+            for index, opening in enumerate(self._openings):
+                self._drafts.append(self._draft(index, opening))
+            while not all(draft.finished for draft in self._drafts):
+                index, event, at = self._events.get()
+                self._count(event, at)
+                self._drafts[index].add(event)
+                if self._n_tokens and at - reported >= _SECONDS_BETWEEN_UPDATES:
+                    yield self._written(finished=False)
+                    reported = time.perf_counter()
+            yield self._written(finished=True)
+        finally:
+            for draft in self._drafts:
+                draft.cancel()
+
+    def _draft(self, index: int, opening: Opening) -> CandidateDraft:
+        task = self._task
+        seed = ((task.sampling.seed or 0) + len(self._before) + index) % (MAX_SEED + 1)
+        return CandidateDraft(
+            self._served.engine,
+            task.parts,
+            replace(task.sampling, seed=seed),
+            task.fim_order,
+            opening,
+            lambda event: self._events.put((index, event, time.perf_counter())),
+        )
+
+    def _count(self, event: Event, at: float) -> None:
+        if isinstance(event, TokenEvent):
+            self._last_at = at
+            self._first_at = self._first_at or at
+            self._n_tokens += 1
+
+    def _written(self, *, finished: bool) -> Written:
+        first_at = self._first_at or self._last_at
+        span = self._last_at - first_at
+        generation = Generation(
+            pane=self._task.pane,
+            language=self._task.language,
+            parts=self._task.parts,
+            sampling=self._task.sampling,
+            fim_order=self._task.fim_order,
+            repo_id=self._served.repo_id,
+            revision=self._served.revision,
+            sha=self._served.sha,
+            runner=self._served.runner_label,
+            candidates=(*self._before, *(draft.candidate for draft in self._drafts)),
+            n_prompt=self._drafts[0].n_prompt,
+            seconds_to_first_token=first_at - self._started,
+            tokens_per_second=(self._n_tokens - 1) / span if span > 0 else 0.0,
+        )
+        said = [*self._served.notices, *self._drafts[0].notices]
+        if self._task.n > len(self._drafts):
+            said.append("At temperature 0 every candidate is the same, so there is one.")
+        return Written(generation, tuple(said), finished)
+
+
+def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress, None, ServedModel]:
+    """The model, after reports of its loading where that takes long enough to be seen."""
+    shares = [0.0]
+    thread = ThreadPoolExecutor(1)
+    loading = thread.submit(models.acquire, repo_id, revision, shares.append)
+    thread.shutdown(wait=False)
+    try:
+        while wait([loading], _SECONDS_BETWEEN_LOADING_UPDATES).not_done:
+            yield Loading(f"{repo_id}@{revision}", shares[-1])
+    except GeneratorExit:  # stopped; what has been loaded stays, but nobody here uses it
+        loading.add_done_callback(_let_go)
+        raise
+    return loading.result()
+
+
+def _let_go(loading: Future[ServedModel]) -> None:
+    if loading.exception() is None:
+        loading.result().release()

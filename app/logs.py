@@ -1,0 +1,49 @@
+"""Logs: a JSON object a line, each with the id of the request it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from contextvars import ContextVar
+
+from pythonjsonlogger.json import JsonFormatter
+
+from app.models import ServedModel
+from santacoder.engine.request import CompletionRequest
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request being answered; the client finds it in ``X-Request-Id``."""
+
+_log = logging.getLogger(__name__)
+
+
+def set_up_logs(level: str) -> None:
+    """Write what is logged at ``level`` or above to stderr, that of libraries only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            ["levelname", "name", "message"],
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp="time",
+        )
+    )
+    handler.addFilter(_add_request_id)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for package in ("app", "santacoder"):
+        logging.getLogger(package).setLevel(level.upper())
+
+
+def log_completion_request(model: ServedModel, requests: Sequence[CompletionRequest], *, with_prompts: bool) -> None:
+    """What is asked of which commit. What people write is theirs: it is logged only where that was asked for."""
+    fields: dict[str, object] = {"model": f"{model.repo_id}@{model.revision}", "commit": model.sha}
+    fields["texts"] = len(requests)
+    if with_prompts:
+        fields["prompts"] = [[request.prefix, request.suffix] for request in requests]
+    _log.info("completion", extra=fields)
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    if identifier := request_id.get():
+        record.request_id = identifier
+    return True

@@ -1,0 +1,99 @@
+"""A pane in which the model writes, as components others build upon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.generation import Generation, Pane
+from app.ui.languages import code_update
+from app.ui.status import summary
+from app.ui.tokens import heat_map
+
+NO_TOKENS = '<p class="empty">Run, and every token the model wrote is shown here with how likely it was.</p>'
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the panes share: the menus of the revision, the sampling parameters, the number of candidates."""
+
+    page: gr.Blocks
+    revision: list[gr.Dropdown]
+    parameters: list[gr.components.Component]
+    candidates: gr.Slider
+
+
+@dataclass(frozen=True)
+class CodePane:
+    """The components of a pane.
+
+    ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate.
+    Whoever has another to show outputs ``show(generation, index)`` to ``shown``. More buttons go into ``actions``, more
+    tabs into ``details``. ``split`` cuts what is in the editor at its gaps, or raises a ValueError.
+    """
+
+    name: Pane
+    split: Callable[[str], tuple[str, ...]]
+    language: gr.Radio
+    preset: gr.Dropdown
+    order: gr.Radio
+    editor: gr.Code
+    context: gr.HTML
+    actions: gr.Row
+    run: gr.Button
+    stop: gr.Button
+    undo: gr.Button
+    pager: gr.Row
+    earlier: gr.Button
+    page_number: gr.HTML
+    later: gr.Button
+    status: gr.HTML
+    details: gr.Tabs
+    tokens: gr.HTML
+    generation: gr.State
+    index: gr.State
+
+    @property
+    def shown(self) -> list[gr.blocks.Block]:
+        return [
+            self.editor,
+            self.status,
+            self.tokens,
+            self.pager,
+            self.page_number,
+            self.language,
+            self.order,
+            self.generation,
+            self.index,
+        ]
+
+    def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> list[Any]:
+        """Updates of ``shown``, with the candidate number ``index`` in the editor."""
+        return [
+            code_update(generation.code(index), generation.language),
+            summary(generation, index, notices),
+            _heat_maps(generation, index),
+            gr.Row(visible=len(generation.candidates) > 1),
+            _page_number(generation, index),
+            generation.language,
+            generation.fim_order,
+            generation,
+            index,
+        ]
+
+
+def _heat_maps(generation: Generation, index: int) -> str:
+    """One for each gap that was reached."""
+    completions = generation.candidates[index].completions
+    several = len(completions) > 1
+    return "".join(
+        heat_map(completion.tokens, label=f"Tokens of gap {gap}" if several else "Tokens")
+        for gap, completion in enumerate(completions, start=1)
+    )
+
+
+def _page_number(generation: Generation, index: int) -> str:
+    return f'<p class="page-number">Candidate <b>{index + 1}</b> of {len(generation.candidates)}</p>'

@@ -1,0 +1,77 @@
+"""The bar that shows how much of the model's context the code takes, and what will not fit."""
+
+from __future__ import annotations
+
+import html
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.settings import Settings
+from app.ui.code_pane import CodePane, Controls
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+_LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+
+
+def connect_context(pane: CodePane, settings: Settings, controls: Controls) -> None:
+    """The bar follows the code, the revision and the number of new tokens."""
+
+    def measure(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
+        try:
+            # what is not on this machine is not downloaded for a bar
+            snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
+            tokenizer, n_positions = _reader(snapshot)
+            request = _request(_parts(pane, code), order, int(max_new_tokens))
+            return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
+        except (CheckpointError, ValueError):
+            return ""  # Run says what is wrong
+
+    new_tokens = controls.parameters[0]
+    inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
+    changes = [component.change for component in (*controls.revision, new_tokens, pane.status)]
+    gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, inputs, pane.context, **_LATEST)
+
+
+@lru_cache(maxsize=8)
+def _reader(snapshot: Path) -> tuple[Tokenizer, int]:
+    """What reads a prompt for the model, and the number of tokens it can read."""
+    return checkpoints.read_tokenizer(snapshot), checkpoints.read_config(snapshot).n_positions
+
+
+def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
+    """The code at its gaps; as one part where it has none, as after it was filled."""
+    try:
+        return pane.split(code)
+    except ValueError:
+        return (code,)
+
+
+def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> CompletionRequest:
+    """The first that would be made of the code."""
+    suffix = "".join(parts[1:]) if len(parts) > 1 else None
+    return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
+
+
+def _bar(prompt: Prompt, n_positions: int) -> str:
+    n_read, n_new = len(prompt.ids), prompt.max_new_tokens
+    said = (
+        f"{n_read:,} tokens read · {n_new:,} to be written · {n_positions - n_read - n_new:,} of {n_positions:,} left"
+    )
+    notices = "".join(f'<p class="cut">{html.escape(notice)}</p>' for notice in prompt.notices)
+    return (
+        f'<div class="context-bar" role="img" aria-label="Context: {said}">'
+        f"{_part('read', n_read / n_positions)}{_part('new', n_new / n_positions)}</div>"
+        f'<p class="context-said">{said}</p>{notices}'
+    )
+
+
+def _part(kind: str, share: float) -> str:
+    return f'<span class="{kind}" style="width: {share:.2%}"></span>'

@@ -1,0 +1,46 @@
+"""What was generated before, kept in the browser alone (``history.js``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.generation import Generation
+from app.ui.code_pane import CodePane
+from app.ui.status import failure
+
+# always there: a tab that was never opened has no scripts
+_RECORDER = """watch("value", () => props.value && santacoder.history.add("PANE", props.value));"""
+_ON_LOAD = """
+santacoder.history.follow(element, "PANE");
+element.addEventListener("restore", (event) => trigger("select", event.detail));
+"""
+_LIST = """<p class="empty">What you run is listed here. It is kept in this browser only.</p>
+<ol class="history-list"></ol><button type="button" class="history-clear" hidden>Forget all</button>"""
+
+
+def history_tab(pane: CodePane) -> gr.HTML:
+    """A tab of the pane's details. Whatever JSON of a generation is output to the component returned is added to it."""
+    recorder = gr.HTML(
+        "", html_template=" ", js_on_load=_RECORDER.replace("PANE", pane.name), elem_classes="history-recorder"
+    )
+    with pane.details, gr.Tab("History", elem_id=f"{pane.name}-history-tab"):
+        entries = gr.HTML(
+            html_template=_LIST,
+            js_on_load=_ON_LOAD.replace("PANE", pane.name),
+            elem_id=f"{pane.name}-history",
+            elem_classes="history",
+        )
+
+    def restore(event: gr.EventData) -> list[Any]:
+        try:
+            generation = Generation.from_json(str(event.generation))
+            if generation.pane != pane.name or not generation.candidates:
+                raise ValueError("This entry belongs to another pane.")
+            return pane.show(generation)
+        except ValueError as error:
+            return [failure(str(error)) if component is pane.status else gr.skip() for component in pane.shown]
+
+    entries.select(restore, None, pane.shown, show_progress="hidden", api_visibility="private")
+    return recorder

@@ -1,0 +1,104 @@
+"""Run, Stop, Undo, and a candidate that goes on from another token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from app.drafts import Place
+from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
+from app.generation import MARK, Generation, Language
+from app.models import Models
+from app.ui.code_pane import CodePane, Controls
+from app.ui.parameters import sampling_params
+from app.ui.status import READY, status_of
+from santacoder.fim import FimOrder
+
+MAX_RUNNING = 16
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_RUNNING: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": MAX_RUNNING,
+    "concurrency_id": "generate",
+}
+_STOPPED = '<p class="status">Stopped before anything was written.</p>'
+
+
+def connect_running(pane: CodePane, models: Models, controls: Controls, recorder: gr.HTML) -> None:
+    """Buttons that stream what the model writes into the editor. Stop keeps what has been written; every generation
+    that has ended is given to ``recorder``, as JSON."""
+    outputs = [*pane.shown, pane.run, pane.stop, recorder]
+
+    def run(
+        code: str,
+        language: Language,
+        n: int,
+        order: FimOrder,
+        repo_id: str,
+        branch: str,
+        commit: str,
+        *values: Any,
+    ) -> Iterator[list[Any]]:
+        try:
+            task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
+        except ValueError as error:
+            yield from _updates(pane, iter([Failed(str(error))]))
+            return
+        yield from _updates(pane, generate(models, repo_id, commit or branch, task))
+
+    def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
+        if generation is None:
+            return
+        place = Place(index, int(event.gap), int(event.token), int(event.alternative))
+        yield from _updates(pane, continue_from(models, generation, place), index=len(generation.candidates))
+
+    def stopped(generation: Generation | None, index: int) -> list[Any]:
+        if generation is None:
+            rest = [gr.skip()] * len(pane.shown)
+            rest[pane.shown.index(pane.status)] = _STOPPED
+            return [*rest, *_buttons(running=False), gr.skip()]
+        return [*pane.show(generation, index), *_buttons(running=False), generation.to_json()]
+
+    def undone(generation: Generation | None) -> list[Any]:
+        if generation is None:
+            return [gr.skip(), gr.skip(), gr.skip()]
+        return [MARK.join(generation.parts), READY, gr.Row(visible=False)]
+
+    inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
+    running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
+    going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
+    pane.stop.click(stopped, [pane.generation, pane.index], outputs, cancels=[running, going_on], **_QUIET)
+    pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.pager], **_QUIET)
+
+
+def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
+    """Updates of what is shown, Run, Stop and the recorder; ``index`` is the candidate to look at."""
+    first = True
+    for progress in progresses:
+        if isinstance(progress, Written) and progress.finished:
+            shown = pane.show(progress.generation, index, progress.notices)
+            yield [*shown, *_buttons(running=False), progress.generation.to_json()]
+        else:
+            running = not isinstance(progress, Failed)
+            # Run and Stop change only with the first update and with the last
+            buttons = _buttons(running) if first or not running else [gr.skip(), gr.skip()]
+            yield [*_partly(pane, progress, index), *buttons, gr.skip()]
+        first = False
+
+
+def _partly(pane: CodePane, progress: Progress, index: int) -> list[Any]:
+    """The code and the status; everything else stays as it is until the end."""
+    updates: dict[Any, Any] = {pane.status: status_of(progress, index)}
+    if isinstance(progress, Written):
+        generation = progress.generation
+        updates |= {pane.editor: generation.code(index), pane.generation: generation, pane.index: index}
+    elif isinstance(progress, Loading):  # what was there before is not what Stop would keep
+        updates[pane.generation] = None
+    return [updates.get(component, gr.skip()) for component in pane.shown]
+
+
+def _buttons(running: bool) -> list[gr.Button]:
+    """Run and Stop, as they are while something runs or not."""
+    return [gr.Button(interactive=not running), gr.Button(interactive=running)]

@@ -1,0 +1,34 @@
+// A bar at the top while the server cannot be reached, which says so before anybody presses a button in vain.
+(() => {
+  const SECONDS = 5;
+  const GONE = "The server cannot be reached. Your code stays here; this page goes on as soon as it is back.";
+  let missed = 0;
+
+  function bar() {
+    let shown = document.querySelector("#unreachable");
+    if (!shown) {
+      shown = document.createElement("p");
+      shown.id = "unreachable";
+      shown.setAttribute("role", "alert");
+      document.body.prepend(shown);
+    }
+    return shown;
+  }
+
+  async function look() {
+    if (document.hidden) return;
+    try {
+      await fetch("gradio_api/app_id", { cache: "no-store", signal: AbortSignal.timeout(SECONDS * 1000) });
+      missed = 0;
+    } catch {
+      missed += 1;
+    }
+    // one miss may be a hiccup
+    const gone = missed > 1;
+    bar().hidden = !gone;
+    bar().textContent = gone ? GONE : "";
+  }
+
+  addEventListener("offline", () => ((missed = 1), look()));
+  setInterval(look, SECONDS * 1000);
+})();

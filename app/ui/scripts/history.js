@@ -1,0 +1,80 @@
+// What was generated before, in this browser's storage alone: a list for each pane, newest first.
+santacoder.history = (() => {
+  const KEPT = 30;
+  const nameOf = (pane) => `santacoder.history.${pane}`;
+  const followers = {}; // the list of each pane, once its tab has been opened
+
+  function read(pane) {
+    try {
+      return JSON.parse(localStorage.getItem(nameOf(pane))) ?? [];
+    } catch {
+      return [];
+    }
+  }
+
+  // The oldest make room where the browser gives no more.
+  function write(pane, entries) {
+    for (; ; entries = entries.slice(0, -1)) {
+      try {
+        return localStorage.setItem(nameOf(pane), JSON.stringify(entries));
+      } catch {
+        if (!entries.length) return; // no storage at all, as in some private windows
+      }
+    }
+  }
+
+  // Alternatives are many and can be had again by running: they are not kept.
+  function compact(text) {
+    return JSON.stringify(JSON.parse(text), (key, value) => (key === "top" ? [] : value));
+  }
+
+  function line(element, entry) {
+    const generation = JSON.parse(entry.generation);
+    const code = generation.parts.join(" … ").trim().split("\n");
+    const written = generation.candidates[0].completions.map((completion) => completion.text).join(" … ").trim();
+    const button = document.createElement("button");
+    button.type = "button";
+    for (const [name, text] of [
+      ["when", new Date(entry.time).toLocaleString([], { dateStyle: "short", timeStyle: "short" })],
+      ["from", code[code.length - 1]],
+      ["what", written.split("\n")[0]],
+      ["by", `${generation.repo_id.split("/").pop()}@${generation.revision.slice(0, 12)}`],
+    ]) {
+      const part = document.createElement("span");
+      part.className = name;
+      part.textContent = text;
+      button.append(part);
+    }
+    button.addEventListener("click", () =>
+      element.dispatchEvent(new CustomEvent("restore", { detail: { generation: entry.generation } })),
+    );
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }
+
+  function show(pane) {
+    const element = followers[pane];
+    if (!element) return;
+    const entries = read(pane);
+    element.querySelector(".empty").hidden = entries.length > 0;
+    element.querySelector(".history-list").replaceChildren(...entries.map((entry) => line(element, entry)));
+    element.querySelector(".history-clear").hidden = entries.length === 0;
+  }
+
+  function follow(element, pane) {
+    followers[pane] = element;
+    element.querySelector(".history-clear").addEventListener("click", () => {
+      write(pane, []);
+      show(pane);
+    });
+    show(pane);
+  }
+
+  function add(pane, generation) {
+    write(pane, [{ time: Date.now(), generation: compact(generation) }, ...read(pane)].slice(0, KEPT));
+    show(pane);
+  }
+
+  return { follow, add };
+})();

@@ -1,0 +1,24 @@
+// The keyboard: Ctrl-Enter or ⌘-Enter presses Run in the pane that is shown, or Stop while that is running; Alt-[ and
+// Alt-] turn to another candidate; Escape leaves the editor, in which Tab indents.
+document.addEventListener(
+  "keydown",
+  (event) => {
+    const press = (selector) => {
+      const shown = (button) => button.offsetParent !== null && !button.disabled;
+      const button = [...document.querySelectorAll(selector)].find(shown);
+      if (!button) return;
+      // before the editor sees it, which would insert a line
+      event.preventDefault();
+      event.stopPropagation();
+      button.click();
+    };
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) press("button.run, button.stop");
+    else if (event.altKey && event.code === "BracketLeft") press("button.earlier");
+    else if (event.altKey && event.code === "BracketRight") press("button.later");
+    else if (event.key === "Escape" && event.target.closest(".cm-content")) {
+      const pane = event.target.closest("[role=tabpanel]");
+      pane?.querySelector("button.run:not([disabled]), button.stop:not([disabled])")?.focus();
+    }
+  },
+  true,
+);

@@ -1,0 +1,90 @@
+// The alternatives of a token that is clicked, and the way from token to token by the arrow keys. A choice among them is
+// told as the event `alternative`, where the map is one whose tokens can be gone on from.
+(() => {
+  function popover() {
+    let box = document.querySelector("#alternatives");
+    if (!box) {
+      box = document.createElement("div");
+      box.id = "alternatives";
+      box.popover = "auto";
+      box.setAttribute("role", "dialog");
+      document.body.append(box);
+    }
+    return box;
+  }
+
+  function element(tag, className, text = "") {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  }
+
+  // A token as it is written in a program's text, so that blanks and breaks can be seen.
+  const quoted = (text) => JSON.stringify(text).slice(1, -1).replace(/^ | $/g, "␣") || "∅";
+
+  function row([text, share, said], choose) {
+    const line = element(choose ? "button" : "div", "alternative");
+    if (choose) {
+      line.type = "button";
+      line.title = "Continue from this token";
+      line.addEventListener("click", choose);
+    }
+    const bar = element("span", "bar");
+    bar.style.width = `${Math.max(share * 100, 1)}%`;
+    line.append(bar, element("code", "", quoted(text)), element("span", "share", said));
+    return line;
+  }
+
+  function open(token) {
+    const box = popover();
+    const map = token.closest(".token-map");
+    const canChoose = map?.dataset.choose === "true";
+    const gap = [...(map?.querySelectorAll(".tokens") ?? [])].indexOf(token.closest(".tokens"));
+    const rows = JSON.parse(token.dataset.top ?? "[]").map((alternative, index) =>
+      row(alternative, canChoose && (() => {
+        box.hidePopover();
+        const detail = { gap, token: Number(token.dataset.token), alternative: index };
+        map.dispatchEvent(new CustomEvent("alternative", { detail }));
+      })),
+    );
+    const heading = element("p", "heading");
+    heading.append(element("code", "", quoted(token.textContent.replaceAll("↵", ""))));
+    heading.append(token.dataset.probability ? ` had ${token.dataset.probability}` : " is the first: nothing before it");
+    box.setAttribute("aria-label", "Alternatives of this token");
+    box.replaceChildren(heading, ...rows);
+    if (canChoose && rows.length) box.append(element("p", "hint", "Choose one to continue from it."));
+    box.showPopover();
+    const place = token.getClientRects()[0];
+    const left = Math.min(place.left, innerWidth - box.offsetWidth - 8);
+    const below = place.bottom + 6 + box.offsetHeight <= innerHeight;
+    box.style.left = `${Math.max(8, left)}px`;
+    box.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - box.offsetHeight - 6)}px`;
+    box.querySelector("button")?.focus();
+    box.addEventListener("toggle", () => token.focus({ preventScroll: true }), { once: true });
+  }
+
+  function step(token, key) {
+    const tokens = [...token.closest(".tokens").querySelectorAll(".token")];
+    const index = tokens.indexOf(token);
+    const goals = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: tokens.length - 1 };
+    const goal = tokens[goals[key]];
+    if (!goal) return false;
+    token.tabIndex = -1;
+    goal.tabIndex = 0;
+    goal.focus();
+    return true;
+  }
+
+  document.addEventListener("click", (event) => {
+    const token = event.target.closest?.(".token");
+    if (token) open(token);
+  });
+  document.addEventListener("keydown", (event) => {
+    const token = event.target.closest?.(".token");
+    if (!token) return;
+    if (event.key === "Enter" || event.key === " ") open(token);
+    else if (!step(token, event.key)) return;
+    event.preventDefault();
+  });
+})();

@@ -1,0 +1,83 @@
+// Colours what the model wrote, in the drawn lines of the editor, through the CSS Custom Highlight API: nothing in the
+// editor itself is touched. A browser without it shows the code as it is.
+(() => {
+  if (!("highlights" in CSS)) return;
+
+  // The drawn lines by number, from 0. The gutter has an invisible element more, which keeps its width.
+  function drawnLines(editor) {
+    const numbers = [...editor.querySelectorAll(".cm-lineNumbers .cm-gutterElement")].filter(
+      (element) => element.style.visibility !== "hidden",
+    );
+    const lines = editor.querySelectorAll(".cm-content > .cm-line");
+    return new Map(numbers.map((element, index) => [Number(element.textContent) - 1, lines[index]]));
+  }
+
+  // The text node and the offset in it of a column of a line.
+  function point(line, column) {
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const length = walker.currentNode.length;
+      if (column <= length) return [walker.currentNode, column];
+      column -= length;
+    }
+    return [line, line.childNodes.length];
+  }
+
+  function rangesOf(editor, places) {
+    const lines = drawnLines(editor);
+    const ranges = [];
+    for (const place of places) {
+      const [first, from, last, to] = place.split(/[:-]/).map(Number);
+      for (const [number, line] of lines) {
+        if (!line || number < first || number > last) continue;
+        const range = new Range();
+        range.setStart(...point(line, number === first ? from : 0));
+        range.setEnd(...point(line, number === last ? to : Infinity));
+        ranges.push(range);
+      }
+    }
+    return ranges;
+  }
+
+  // An editor and the status below it share the beginning of their names.
+  function statusOf(editor) {
+    return document.querySelector(`#${editor.id.replace(/-editor$/, "-status")} [data-written]`);
+  }
+
+  function paint() {
+    const ranges = [];
+    for (const editor of document.querySelectorAll(".code-editor")) {
+      const status = editor.offsetParent && statusOf(editor);
+      if (!status?.dataset.written) continue;
+      ranges.push(...rangesOf(editor, status.dataset.written.split(" ")));
+      follow(editor, status);
+    }
+    CSS.highlights.set("written", new Highlight(...ranges));
+  }
+
+  // While code is being written at the end of the editor, the end stays in view.
+  function follow(editor, status) {
+    const scroller = editor.querySelector(".cm-scroller");
+    if (status.dataset.running === "true" && editor.id === "complete-editor") scroller.scrollTop = scroller.scrollHeight;
+  }
+
+  let waiting = false;
+  const soon = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      paint();
+    });
+  };
+  const elementOf = (node) => (node instanceof Element ? node : node.parentElement);
+  new MutationObserver((records) => {
+    if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines"))) soon();
+  }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "style"] });
+
+  // What is edited is the user's own from then on.
+  document.addEventListener("beforeinput", (event) => {
+    const editor = event.target.closest?.(".code-editor");
+    if (editor) statusOf(editor)?.removeAttribute("data-written");
+  });
+})();

@@ -1,0 +1,78 @@
+"""The tab that shows what the page would run as a command or a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.generating import Task
+from app.generation import Language
+from app.settings import Settings
+from app.ui.code_pane import CodePane, Controls
+from app.ui.parameters import sampling_params
+from app.ui.snippets import KINDS, Call, snippet
+from santacoder import checkpoints
+from santacoder.checkpoints import DEFAULT_STORE
+from santacoder.fim import FimOrder
+
+
+def snippets_tab(pane: CodePane, settings: Settings, controls: Controls) -> None:
+    """A tab of the pane's details, which follows the code and the parameters."""
+    with pane.details, gr.Tab("As code", elem_id=f"{pane.name}-snippets-tab") as tab:
+        kind = gr.Radio(
+            list(KINDS), value="curl", label="As", elem_id=f"{pane.name}-snippet-kind", elem_classes="segmented"
+        )
+        shown = gr.Code(
+            language="shell",
+            label="What this pane would run",
+            elem_id=f"{pane.name}-snippet",
+            elem_classes="snippet",
+            lines=6,
+            max_lines=18,
+            buttons=["copy"],
+            show_line_numbers=False,
+        )
+
+    def write(
+        chosen: str,
+        code: str,
+        language: Language,
+        n: int,
+        order: FimOrder,
+        repo_id: str,
+        branch: str,
+        commit: str,
+        request: gr.Request,
+        *values: Any,
+    ) -> gr.Code:
+        try:
+            task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
+        except ValueError as error:
+            return gr.Code(f"# {error}")
+        call = Call(task, repo_id, commit or branch, _url(request), _folder(settings, repo_id))
+        return gr.Code(snippet(chosen, call), language=KINDS[chosen])
+
+    inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
+    changes = [component.change for component in (*inputs[2:], kind, pane.status)]
+    gr.on(
+        [tab.select, pane.editor.blur, *changes],
+        write,
+        [kind, *inputs],
+        shown,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="always_last",
+    )
+
+
+def _url(request: gr.Request) -> str:
+    """The server as the browser reaches it."""
+    return str(request.request.base_url).rstrip("/")
+
+
+def _folder(settings: Settings, repo_id: str) -> str | None:
+    """Where transformers finds the model; None where it looks by itself."""
+    if repo_id not in checkpoints.repositories(settings.store):
+        return None
+    return "checkpoints" if settings.store == DEFAULT_STORE else str(settings.store)

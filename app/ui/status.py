@@ -1,0 +1,75 @@
+"""The lines below the editor: how far it is, how fast it was, what went wrong."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from app.generating import Failed, Loading, Progress, Written
+from app.generation import Completion, Generation
+
+_REASONS = {
+    "stop": "the model ended it",
+    "length": "reached the limit of new tokens",
+    "cancelled": "stopped",
+    "error": "broken off",
+}
+READY = '<p class="status">Ready. <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> runs.</p>'
+
+
+def status_of(progress: Progress, index: int = 0) -> str:
+    """HTML; a written one carries where the text of the candidate ``index`` stands, which ``written.js`` colours."""
+    match progress:
+        case Loading(name, share):
+            return (
+                f'<p class="status">loading {html.escape(name)}: {share:.0%}</p>'
+                f'<progress max="1" value="{share:.3f}" aria-label="Loading"></progress>'
+            )
+        case Failed(sentence):
+            return failure(sentence)
+        case Written(generation, notices, finished):
+            return summary(generation, index, notices, running=not finished)
+
+
+def failure(sentence: str) -> str:
+    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+
+
+def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
+    """What is known of ``generation``, with the candidate number ``index`` in the editor."""
+    completions = generation.candidates[index].completions
+    said = [*_speed(generation, completions)]
+    if not running and completions:
+        said += [
+            _REASONS[completions[-1].reason],
+            f"seed {completions[0].seed}",
+            f"{generation.repo_id}@{generation.revision} ({generation.runner})",
+        ]
+    lines = "".join(f'<p class="status">{html.escape(line)}</p>' for line in [" · ".join(said), *notices])
+    announcement = "" if running else html.escape(" · ".join(said[2:4]))
+    return (
+        f'<div data-written="{_written(generation, index)}" data-running="{str(running).lower()}">{lines}'
+        f'<p class="only-read" aria-live="polite">{announcement}</p></div>'
+    )
+
+
+def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:
+    n_tokens = sum(len(completion.tokens) for completion in completions)
+    if not n_tokens:
+        return ["no token yet"]
+    speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []
+    count = f"{n_tokens} token{'s' if n_tokens > 1 else ''}"
+    return [f"first token {generation.seconds_to_first_token * 1000:.0f} ms", *speed, count]
+
+
+def _written(generation: Generation, index: int) -> str:
+    """Line and column of where each text begins and ends, from 0, in the editor's UTF-16 units."""
+    code = generation.code(index)
+    places = [_place(code, begin) + "-" + _place(code, end) for begin, end in generation.spans(index)]
+    return " ".join(places)
+
+
+def _place(code: str, position: int) -> str:
+    before = code[:position]
+    column = before[before.rfind("\n") + 1 :].rstrip("\r")
+    return f"{before.count(chr(10))}:{len(column.encode('utf-16-le')) // 2}"

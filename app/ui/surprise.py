@@ -1,0 +1,93 @@
+"""How surprising the user's own code is to the model."""
+
+from __future__ import annotations
+
+import html
+import math
+
+import gradio as gr
+
+from app.drafts import alternatives
+from app.generation import Token
+from app.models import Models, ServedModel
+from app.ui.code_pane import CodePane, Controls
+from app.ui.status import failure
+from app.ui.tokens import heat_map, perplexity
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.engine import EngineBusy
+from santacoder.engine.events import Finished, PromptToken
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+
+_NOTHING = (
+    '<p class="empty">Every token of your code can be shown with how likely the model finds it where it stands.</p>'
+)
+_TOP = 5
+
+
+def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
+    """A tab of the pane's details."""
+    with pane.details, gr.Tab("My code", elem_id=f"{pane.name}-surprise-tab"):
+        button = gr.Button("How surprising is this code?", elem_id=f"{pane.name}-surprise", elem_classes="small")
+        shown = gr.HTML(_NOTHING, elem_id=f"{pane.name}-surprise-tokens", elem_classes="token-map")
+
+    def look(code: str, repo_id: str, branch: str, commit: str) -> str:
+        try:
+            served = models.acquire(repo_id, commit or branch)
+        except CheckpointError as error:
+            return failure(str(error))
+        try:
+            return _scored(served, _without_marks(pane, code))
+        except (EngineBusy, ValueError) as error:
+            return failure(str(error))
+        finally:
+            served.release()
+
+    button.click(
+        look,
+        [pane.editor, *controls.revision],
+        shown,
+        show_progress="minimal",
+        concurrency_limit=4,
+        api_visibility="private",
+    )
+
+
+def _without_marks(pane: CodePane, code: str) -> str:
+    try:
+        return "".join(pane.split(code))
+    except ValueError:  # none of them is there
+        return code
+
+
+def _scored(served: ServedModel, code: str) -> str:
+    """
+    Raises:
+        EngineBusy: too much is waiting.
+        ValueError: there is nothing to score; the message is a sentence.
+    """
+    tokenizer, n_positions = served.engine.tokenizer, served.engine.runner.n_positions
+    request = CompletionRequest(code, sampling=SamplingParams(max_new_tokens=0, top_logprobs=_TOP))
+    ids = tokenizer.encode(request.prefix)
+    read = ids[-n_positions:]
+    stream = served.engine.submit(CompletionRequest(code, None, request.sampling, prefix_ids=tuple(read), echo=True))
+    tokens = []
+    for event in stream:
+        if isinstance(event, PromptToken):
+            tokens.append(Token(event.text, event.id, event.logprob, alternatives(event.top, tokenizer)))
+        elif isinstance(event, Finished) and event.reason == "error":
+            raise ValueError(event.message)
+    return _verdict(tokens, len(ids) - len(read)) + heat_map(tokens, label="Tokens of your code")
+
+
+def _verdict(tokens: list[Token], n_left_out: int) -> str:
+    value = perplexity(tokens)
+    if value is None:
+        return '<p class="verdict">One token alone has nothing before it that it could be expected from.</p>'
+    bits = math.log2(value) * (len(tokens) - 1) / max(1, len("".join(token.text for token in tokens[1:])))
+    left_out = f" Only the last {len(tokens):,} of {len(tokens) + n_left_out:,} tokens fit." if n_left_out else ""
+    return (
+        f'<p class="verdict"><b>Perplexity {value:.3g}</b> · {bits:.2f} bits a character. '
+        f"On the average, the next token was as hard to guess as one of {value:.3g} that are equally likely."
+        f"{html.escape(left_out)}</p>"
+    )

@@ -1,0 +1,117 @@
+"""Products with matrices and rows of tables, in the precision's own kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from export.nodes import MICROSOFT, Nodes
+from export.precisions import Precision, block_size, by_whole_rows
+from export.quantize import quantize_blocks, quantize_rows
+
+_TABLE_BITS = 8
+_ZERO_POINT = 128
+_LARGEST = 127
+
+
+def linear(
+    nodes: Nodes, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, precision: Precision
+) -> str:
+    """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
+    bits = precision.bits
+    if bits == 8 and by_whole_rows(weight.shape):
+        product = _integers(nodes, name, source, weight)
+    elif bits and (size := block_size(weight.shape[1], bits)):
+        return _blocks(nodes, name, source, weight, bias, bits, size)
+    else:
+        product = _floats(nodes, name, source, weight, precision)
+    if bias is None:
+        return product
+    return nodes.add("Add", [product, nodes.tensor(f"{name}.bias", precision.cast(bias))], f"{name}.output")
+
+
+def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
+    """``source`` [N, in] times the transpose of ``table`` [rows, in], which is in 8 bits where matrices are quantised;
+    it is stored as :func:`table_rows` has it."""
+    size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
+    if not size:
+        return _floats(nodes, name, source, table, precision)
+    return _blocks(nodes, name, source, table, None, _TABLE_BITS, size)
+
+
+def table_rows(nodes: Nodes, name: str, ids: str, table: np.ndarray, precision: Precision) -> str:
+    """The rows ``ids`` of ``table``, which is in 8 bits where matrices are quantised."""
+    size = block_size(table.shape[1], _TABLE_BITS)
+    if precision.bits is None or size is None:
+        return nodes.add("Gather", [nodes.tensor(f"{name}.weight", precision.cast(table)), ids], f"{name}.rows", axis=0)
+    values, scales = quantize_blocks(table, _TABLE_BITS, size)
+    return nodes.add(
+        "GatherBlockQuantized",
+        [nodes.tensor(f"{name}.values", values.reshape(table.shape)), ids, nodes.tensor(f"{name}.scales", scales)],
+        f"{name}.rows",
+        domain=MICROSOFT,
+        bits=_TABLE_BITS,
+        block_size=size,
+        gather_axis=0,
+        quantize_axis=1,
+    )
+
+
+def _floats(nodes: Nodes, name: str, source: str, weight: np.ndarray, precision: Precision) -> str:
+    transposed = nodes.tensor(f"{name}.weight.transposed", precision.cast(weight.T))
+    return nodes.add("MatMul", [source, transposed], f"{name}.product")
+
+
+def _blocks(
+    nodes: Nodes, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int, size: int
+) -> str:
+    """Each block of a row of the matrix has a scale, and so has each block of the activations."""
+    values, scales = quantize_blocks(weight, bits, size)
+    inputs = [
+        source,
+        nodes.tensor(f"{name}.matrix.values", values),
+        nodes.tensor(f"{name}.matrix.scales", scales),
+    ]
+    if bias is not None:
+        inputs += ["", "", nodes.tensor(f"{name}.bias", bias)]
+    return nodes.add(
+        "MatMulNBits",
+        inputs,
+        f"{name}.product",
+        domain=MICROSOFT,
+        K=weight.shape[1],
+        N=weight.shape[0],
+        bits=bits,
+        block_size=size,
+        # activations in 8 bits, too
+        accuracy_level=4,
+    )
+
+
+def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
+    """Each row of the matrix has a scale, and so has each row of the activations, which makes the sum one of integers.
+
+    The operators that quantise activations by themselves have one scale for all rows; a row would then depend on those
+    beside it. So it is done here: x / max|x|, in 127 steps on either side of 128.
+    """
+    values, scales = quantize_rows(weight)
+    zero_point = nodes.constant("quantized.zero_point", np.array(_ZERO_POINT, dtype=np.uint8))
+    step = nodes.constant("quantized.step", np.array(1 / _LARGEST, dtype=np.float32))
+    last_axis = nodes.constant("last_axis", np.array([-1], dtype=np.int64))
+    absolute = nodes.add("Abs", [source], f"{name}.absolute")
+    # 0 for a row of zeros, whose shares are then no numbers; but whatever they become, it is multiplied by this 0
+    scale = nodes.add("ReduceMax", [absolute, last_axis], f"{name}.scale", keepdims=1)
+    shares = nodes.add("Div", [source, scale], f"{name}.shares")
+    quantized = nodes.add("QuantizeLinear", [shares, step, zero_point], f"{name}.quantized")
+    product = nodes.add(
+        "MatMulIntegerToFloat",
+        [
+            quantized,
+            nodes.tensor(f"{name}.matrix.values", np.ascontiguousarray(values.T)),
+            step,
+            nodes.tensor(f"{name}.matrix.scales", scales),
+            zero_point,
+        ],
+        f"{name}.unscaled",
+        domain=MICROSOFT,
+    )
+    return nodes.add("Mul", [product, scale], f"{name}.product")

@@ -1,0 +1,43 @@
+"""A graph under construction: its nodes in the order of computation, and its constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from export.tensors import TensorFile
+
+MICROSOFT = "com.microsoft"
+
+
+class Nodes:
+    """What is added comes back as its name, to be used as an input further on. Weights go to ``tensors``."""
+
+    def __init__(self, tensors: TensorFile) -> None:
+        self._tensors = tensors
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._constants: set[str] = set()
+
+    def add(self, operator: str, inputs: list[str], output: str, domain: str = "", **attributes: object) -> str:
+        """A node with one output, whose name it bears."""
+        self.add_with_outputs(operator, inputs, [output], output, domain, **attributes)
+        return output
+
+    def add_with_outputs(
+        self, operator: str, inputs: list[str], outputs: list[str], name: str, domain: str = "", **attributes: object
+    ) -> None:
+        self.nodes.append(helper.make_node(operator, inputs, outputs, name=name, domain=domain or None, **attributes))
+
+    def tensor(self, name: str, value: np.ndarray) -> str:
+        """Weights, which are stored beside the graph."""
+        self.initializers.append(self._tensors.add(name, value))
+        return name
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        """A small value inside the graph, once for each name."""
+        if name not in self._constants:
+            self._constants.add(name)
+            self.initializers.append(onnx.numpy_helper.from_array(value, name))
+        return name

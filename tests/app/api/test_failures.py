@@ -1,0 +1,87 @@
+"""What fails while the server runs: health says why, streams end in their protocol's form, and it recovers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.health import Health, disk_check
+from app.settings import Settings
+from tests.app.api.conftest import Serving, serve
+
+BODY = {"prompt": "x", "max_tokens": 20, "temperature": 0}
+
+
+@pytest.fixture
+def fresh(store: Path) -> Iterator[Serving]:
+    """A server that a test may break."""
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
+
+
+def wait_for_health(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{url}/health").status_code != 200:
+        assert time.monotonic() < deadline, "the server does not recover"
+        time.sleep(0.1)
+
+
+def last_lines(serving: Serving) -> list[Any]:
+    """What streams of three protocols end with."""
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/completions", {**BODY, "stream": True}),
+        ("/generate_stream", {"inputs": "x"}),
+        ("/api/generate", {"prompt": "x"}),
+        ("/completion", {"prompt": "x", "stream": True}),
+    ]
+    texts = [httpx.post(f"{serving.url}{path}", json=body, timeout=60).text for path, body in requests]
+    return [json.loads("{" + text.strip().split("\n")[-1].partition("{")[2]) for text in texts]
+
+
+def test_a_runner_that_raises(fresh: Serving) -> None:
+    sentence = "The model could not be run: out of memory."
+    with fresh.failing(RuntimeError("out of memory")):
+        openai, tgi, ollama, llama_cpp = last_lines(fresh)
+        assert openai["error"] == {"message": sentence, "type": "server_error", "param": None, "code": None}
+        assert tgi == {"error": sentence, "error_type": "generation"}
+        assert ollama == {"error": sentence}
+        assert llama_cpp == {"error": {"code": 500, "message": sentence, "type": "server_error"}}
+        whole = httpx.post(f"{fresh.url}/v1/completions", json=BODY)
+        assert whole.status_code == 500 and whole.json()["error"]["message"] == sentence
+        for _ in range(2):
+            health = httpx.get(f"{fresh.url}/health")
+            assert health.status_code == 503
+            assert "out of memory" in health.json()["problems"]["models"]
+    wait_for_health(fresh.url)
+    assert httpx.post(f"{fresh.url}/v1/completions", json=BODY).status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("asked_first", ["/health", "/v1/completions"])
+def test_an_engine_whose_thread_dies(fresh: Serving, asked_first: str) -> None:
+    with fresh.failing(SystemExit("killed")):
+        answer = httpx.post(f"{fresh.url}/v1/completions", json=BODY)
+        assert answer.status_code == 500 and answer.json()["error"]["message"] == "The engine has ended: killed."
+    assert not fresh.engine.alive
+    if asked_first == "/health":
+        health = httpx.get(f"{fresh.url}/health")
+        assert health.status_code == 503 and "killed" in health.json()["error"]["message"]
+        wait_for_health(fresh.url)
+    assert httpx.post(f"{fresh.url}/v1/completions", json=BODY).status_code == 200
+    assert httpx.get(f"{fresh.url}/health").status_code == 200
+
+
+def test_checks_that_find_something_or_fail_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> str | None:
+        raise OSError("database is locked")
+
+    health = Health({"shares": broken, "models": lambda: None, "disk": disk_check(tmp_path / "not" / "there")})
+    assert health.problems() == {"shares": "database is locked."}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
+    assert "is full: 1 MB are left" in health.problems()["disk"]

@@ -1,0 +1,156 @@
+"""What is too much is refused in the protocol's own form, with the time after which to come back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from tests.app.api.conftest import Serving, serve
+
+# a request of each protocol, and where its error message is
+PROTOCOLS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("/v1/completions", {"prompt": "x", "max_tokens": 100}, ("error", "message")),
+    ("/infill", {"input_prefix": "x", "n_predict": 100}, ("error", "message")),
+    ("/completion", {"prompt": "x", "n_predict": 100}, ("error", "message")),
+    ("/generate", {"inputs": "x", "parameters": {"max_new_tokens": 100}}, ("error",)),
+    ("/generate_stream", {"inputs": "x", "parameters": {"max_new_tokens": 100}}, ("error",)),
+    ("/api/generate", {"prompt": "x", "options": {"num_predict": 100}}, ("error",)),
+]
+STREAM = {"prompt": "x", "max_tokens": 100, "stream": True, "logit_bias": {"0": 50}}
+
+
+def message(answer: httpx.Response | Any, where: tuple[str, ...]) -> str:
+    value = answer.json() if isinstance(answer, httpx.Response) else answer
+    for name in where:
+        value = value[name]
+    assert isinstance(value, str)
+    return value
+
+
+@pytest.fixture(scope="module")
+def limited(store: Path) -> Iterator[Serving]:
+    settings = Settings(
+        store=store,
+        model="test/tiny",
+        device="cpu",
+        api_keys="one,two,three",
+        streams_per_client=2,
+        max_waiting=1,
+        max_new_tokens=200,
+        max_seconds=1.5,
+    )
+    with serve(settings) as serving:
+        yield serving
+
+
+def client(serving: Serving, key: str = "one") -> httpx.Client:
+    return httpx.Client(base_url=serving.url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+
+
+@pytest.mark.parametrize("path,body,where", PROTOCOLS)
+def test_a_client_has_few_requests_at_a_time(
+    limited: Serving, path: str, body: dict[str, Any], where: tuple[str, ...]
+) -> None:
+    with limited.failing(seconds=0.1), client(limited) as one, client(limited, "two") as two, ExitStack() as open_:
+        for _ in range(2):
+            open_.enter_context(one.stream("POST", "/v1/completions", json=STREAM))
+        refused = one.post(path, json=body)
+        assert refused.status_code == 429 and int(refused.headers["Retry-After"]) >= 1
+        assert message(refused, where).startswith("You have 2 requests under way")
+        assert two.post("/v1/completions", json={"prompt": "x", "max_tokens": 1}).status_code == 200
+    limited.wait_until_idle()
+    with client(limited) as one:
+        assert one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1}).status_code == 200
+
+
+@pytest.mark.parametrize("path,body,where", PROTOCOLS[::2])
+def test_a_request_has_little_time(limited: Serving, path: str, body: dict[str, Any], where: tuple[str, ...]) -> None:
+    """A text that has begun is cut, as by a limit of tokens."""
+    with limited.failing(seconds=0.2), client(limited) as one:
+        answer = one.post(path, json=body)
+    assert answer.status_code == 200
+    limited.wait_until_idle()
+
+
+def test_a_text_cut_by_time_says_so(limited: Serving) -> None:
+    with limited.failing(seconds=0.2), client(limited) as one:
+        body = {**STREAM, "stream": False, "logit_bias": {"5": 50}}
+        answer = one.post("/v1/completions", json=body).json()
+    assert answer["choices"][0]["finish_reason"] == "length" and answer["usage"]["completion_tokens"] < 100
+
+
+@pytest.mark.parametrize("path,body,where", PROTOCOLS[::4])
+def test_who_had_no_turn_in_time_may_come_back(
+    limited: Serving, path: str, body: dict[str, Any], where: tuple[str, ...]
+) -> None:
+    engine = limited.engine
+    endless = CompletionRequest("x", None, SamplingParams(max_new_tokens=100, logit_bias=((5, 100.0),)))
+    with limited.failing(seconds=0.2), client(limited) as one:
+        others = [engine.submit(endless, lambda event: None) for _ in range(engine.runner.n_slots)]
+        while engine.n_waiting:
+            time.sleep(0.01)
+        answer = one.post(path, json=body)
+        for other in others:
+            other.cancel()
+    if path == "/generate_stream":  # has begun to answer before
+        last = answer.text.strip().split("\n")[-1].removeprefix("data:")
+        assert "had not got its turn after 1.5 s" in message(json.loads(last), where)
+    else:
+        assert answer.status_code == 503 and answer.headers["Retry-After"]
+        assert "had not got its turn after 1.5 s" in message(answer, where)
+    limited.wait_until_idle()
+
+
+def test_a_request_asks_for_few_new_tokens(limited: Serving) -> None:
+    with client(limited) as one:
+        refused = one.post("/v1/completions", json={"prompt": "x", "n": 3, "max_tokens": 100})
+    assert refused.status_code == 413
+    assert "asks for up to 300 new tokens in 3 text(s); the limit is 200" in message(refused, ("error", "message"))
+
+
+def test_the_waiting_line_is_short(limited: Serving) -> None:
+    """Eight run and one waits; of ten more, none is answered."""
+    statuses: list[int] = []
+
+    def ask(key: str) -> None:
+        with client(limited, key) as one:
+            body = {"prompt": "x", "n": 5, "max_tokens": 40, "temperature": 1}
+            answer = one.post("/v1/completions", json=body)
+            statuses.append(answer.status_code)
+            if answer.status_code == 503:
+                assert answer.headers["Retry-After"] and "waiting" in message(answer, ("error", "message"))
+
+    with limited.failing(seconds=0.05):
+        threads = [threading.Thread(target=ask, args=(key,)) for key in ("one", "two", "three") for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 503 in statuses and set(statuses) <= {200, 503}
+    limited.wait_until_idle()
+
+
+def test_requests_come_at_a_rate(store: Path) -> None:
+    settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=4)
+    with serve(settings) as serving, client(serving) as one:
+        statuses = [one.post("/tokenize", json={"content": "x"}).status_code for _ in range(6)]
+        assert statuses == [200] * 4 + [429] * 2
+        for path, body, where in PROTOCOLS:
+            refused = one.post(path, json=body)
+            assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
+            assert "4 requests within a minute" in message(refused, where)
+        assert one.get("/health").status_code == 200
+        # without API keys, one that a client makes up is no other client
+        again = one.post("/tokenize", json={"content": "x"}, headers={"X-Api-Key": "new"})
+        assert again.status_code == 429

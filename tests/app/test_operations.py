@@ -1,0 +1,155 @@
+"""What those who run a server see of it: figures, logs, request ids, a stop that lets requests finish."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.settings import Settings, parse_settings
+from tests.app.api.conftest import serve
+from tests.conftest import REPOSITORY
+
+BODY = {"prompt": "def secret_name():", "max_tokens": 5, "temperature": 0}
+
+
+@contextmanager
+def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """``python app.py`` and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0", "--store", str(store), "--model", "test/tiny", *options],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    yield process.stdout.readline().split()[2], process
+    process.kill()
+    process.communicate()
+
+
+def figures(url: str) -> dict[tuple[str, ...], float]:
+    text = httpx.get(f"{url}/metrics").text
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_figures_and_request_ids(store: Path) -> None:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        answer = httpx.post(f"{serving.url}/v1/completions", json=BODY, headers={"X-Request-Id": "my-own-id"})
+        assert answer.headers["X-Request-Id"] == "my-own-id"
+        for unfit in ("bad id\tof mine", "x" * 65):
+            other = httpx.get(f"{serving.url}/v1/models", headers={"X-Request-Id": unfit}).headers["X-Request-Id"]
+            assert other != unfit and len(other) == 32
+        assert len(httpx.get(serving.url).headers["X-Request-Id"]) == 32
+        seen = figures(serving.url)
+    usage = answer.json()["usage"]
+    assert seen["santacoder_http_requests_total", "/v1/completions", "200"] == 1
+    assert seen["santacoder_http_requests_total", "/", "200"] == 1
+    assert seen["santacoder_tokens_total", "written"] == usage["completion_tokens"]
+    assert seen["santacoder_tokens_total", "read"] == usage["prompt_tokens"]
+    assert seen["santacoder_time_to_first_token_seconds_count",] == 1
+    (free,) = [value for name, value in seen.items() if name[0] == "santacoder_slots" and name[2] == "free"]
+    assert free == serving.engine.runner.n_slots
+
+
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_prompts_are_logged_where_that_was_asked_for(
+    store: Path, asked_for: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        serve(Settings(store=store, model="test/tiny", device="cpu", log_prompts=asked_for)) as serving,
+        caplog.at_level("DEBUG"),
+    ):
+        httpx.post(f"{serving.url}/v1/completions", json=BODY)
+    written = "".join(repr(vars(record)) for record in caplog.records)
+    assert ("secret_name" in written) == asked_for and "test/tiny@main" in written
+
+
+def test_a_stop_lets_requests_finish_and_takes_no_more(store: Path) -> None:
+    with running(store, "--log-level", "info") as (url, process):
+        body = {**BODY, "n": 32, "max_tokens": 100, "temperature": 1.5, "stream": True}
+        with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            process.send_signal(signal.SIGTERM)
+            rest = [line for line in lines if line]
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0 and rest[-1] == "data: [DONE]"
+    reasons = [json.loads(line[6:])["choices"][0]["finish_reason"] for line in rest[:-1]]
+    assert sum(reason is not None for reason in reasons) in (31, 32)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/health")
+    records = [json.loads(line) for line in log.splitlines()]
+    mine = [record for record in records if record.get("request_id") == answer.headers["X-Request-Id"]]
+    assert [record["message"] for record in mine] == ["completion", "request"]
+    assert mine[0]["model"] == "test/tiny@main" and mine[1]["path"] == "/v1/completions" and mine[1]["status"] == 200
+    assert "secret_name" not in log
+
+
+def test_a_stop_waits_no_longer_than_it_was_told(store: Path) -> None:
+    with running(store, "--drain-seconds", "0", SANTACODER_LOGINS="ada:lovelace") as (url, process):
+        body = {**BODY, "n": 32, "max_tokens": 120, "temperature": 1.5, "stream": True}
+        with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            process.send_signal(signal.SIGTERM)
+            with suppress(httpx.RemoteProtocolError):
+                rest = [line for line in lines if line]
+                assert "being stopped" in rest[-1] or rest[-1] == "data: [DONE]"
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "the API is open" in log
+
+
+def test_a_login_opens_the_page(store: Path) -> None:
+    settings = Settings(store=store, model="test/tiny", device="cpu", logins="ada:lovelace, bob:x")
+    with serve(settings) as serving, httpx.Client(base_url=serving.url) as client:
+        assert client.get("/config").status_code == 401
+        assert client.post("/login", data={"username": "ada", "password": "x"}).status_code == 400
+        assert client.post("/login", data={"username": "ada", "password": "lovelace"}).status_code == 200
+        assert client.get("/config").status_code == 200
+
+
+def test_pages_of_other_origins(store: Path) -> None:
+    settings = Settings(store=store, model="test/tiny", device="cpu", cors_origins="https://a.example")
+    with serve(settings) as serving:
+        for origin, allowed in (("https://a.example", "https://a.example"), ("https://b.example", None)):
+            answer = httpx.post(f"{serving.url}/v1/completions", json=BODY, headers={"Origin": origin})
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+@pytest.mark.parametrize(
+    "options,environment,sentence",
+    [
+        (["--max-waiting", "0"], {}, "--max-waiting: Input should be greater than or equal to 1"),
+        ([], {"SANTACODER_LOGINS": "ada"}, "SANTACODER_LOGINS: each login is NAME:PASSWORD"),
+        ([], {"SANTACODER_PORT": "x"}, "SANTACODER_PORT: Input should be a valid integer"),
+    ],
+)
+def test_settings_that_cannot_be(
+    options: list[str],
+    environment: dict[str, str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        parse_settings(options)
+    assert sentence in capsys.readouterr().err
