@@ -67,6 +67,8 @@ That of what it was trained on: where it repeats a file, the licence of that fil
 {settings}
 
 ## Data
+{f"What {config.base} learned from, which its card lists, and besides:" if config.base else ""}
+
 {_table([package for package in data.packages if package.split == "train"])}
 
 Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for package in held_out))}.

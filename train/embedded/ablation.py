@@ -14,7 +14,7 @@ from santacoder.atomic import replacing
 from santacoder.experiments import EXPERIMENTS
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
-from train.embedded.recipe import REPEATED, Run, nano_runs
+from train.embedded.recipe import Run, nano_runs
 from train.evaluate.result import read_results
 from train.metrics import complete_lines
 
@@ -81,7 +81,7 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
     The deviation of a run is estimated from the rows with several seeds together, and taken to be that of all rows.
     """
     by_branch = {row.branch: row.scores[metric] for row in table}
-    repeated = [by_branch[branch] for branch in REPEATED]
+    repeated = [scores for scores in by_branch.values() if len(scores) > 1]
     freedom = sum(len(scores) - 1 for scores in repeated)
     variance = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated) / freedom
     fim = by_branch["fim"]

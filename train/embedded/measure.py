@@ -1,4 +1,4 @@
-"""All scores of one branch, made a part of it: bits per byte, infilling, function bodies, and HumanEval if asked for.
+"""The scores of one branch, made a part of it: bits per byte, infilling and function bodies.
 
 One process for all of them: for a model of this size, starting Python takes as long as measuring.
 """
@@ -24,9 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
         ["infilling", *written, *tasks],
         ["bodies", *written, *tasks, "--held-out", args.held_out],
     ]
-    if args.human_eval:
-        once = ["--samples", "1", "--temperature", "0.2", "--max-new-tokens", "128"]
-        commands.append(["humaneval", *written, *once])
     commands.append(["publish", args.repo, str(args.output), "--branch", args.branch, "--store", str(args.store)])
     return next((code for command in commands if (code := evaluate(command))), 0)
 
@@ -39,9 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
     parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
     parser.add_argument(
-        "--tasks", metavar="N", help="lines, and function bodies, of each language (default: all lines)"
+        "--tasks", metavar="N", help="lines, and function bodies, of each language "
     )
-    parser.add_argument("--human-eval", action="store_true", help="one sample of each task of HumanEval too")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     return parser

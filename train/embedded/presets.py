@@ -18,9 +18,9 @@ class Preset:
     """``nano``, ``mini`` and ``mini_first`` are settings of ``python -m train``.
 
     ``nano`` is the budget of one branch, of which ``final`` has twice. ``mini_first`` is a run on Python alone that
-    ``mini`` goes on from, if there is one. ``sample`` is the share of the corpus that is read, ``nano_tasks`` how many
-    lines and function bodies of each language a branch of nano is measured on, ``dollars_per_hour`` what such a machine
-    is rented for.
+    ``mini`` goes on from, if there is one. ``sample`` is the share of the corpus that is read, ``nano_tasks`` and
+    ``mini_tasks`` how many lines and function bodies of each language a branch is measured on, ``dollars_per_hour``
+    what such a machine is rented for.
     """
 
     device: str
@@ -30,6 +30,7 @@ class Preset:
     nano_tasks: int
     mini: dict[str, Any]
     mini_vocab_size: int
+    mini_tasks: int
     held_out_megabytes: float
     dollars_per_hour: float
     mini_first: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +58,7 @@ PRESETS = {
             "schedule": "wsd", "validate_every": 140, "save_every": 20,
         },
         mini_vocab_size=8192,
+        mini_tasks=200,
         held_out_megabytes=0.1,
         dollars_per_hour=0.1,
     ),
@@ -73,6 +75,7 @@ PRESETS = {
             "save_every": 500,
         },
         mini_vocab_size=16_384,
+        mini_tasks=5000,
         held_out_megabytes=10,
         dollars_per_hour=3.0,
     ),

@@ -89,6 +89,11 @@ class _Recipe:
         yield self._data("mini", "final", *tokenizer)
         yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final", *start)
         yield from self._measuring("mini", MINI, "main")
+        yield _stage(
+            "humaneval-mini-main", "train.evaluate", "humaneval", MINI, "--store", self.store, "--runner", "auto",
+            "--device", self.preset.device, "--samples", 1, "--temperature", 0.2, "--max-new-tokens", 128,
+            "--output", self.out / "scores" / "mini-main",
+        )  # fmt: skip
 
     def nano(self) -> Iterator[Stage]:
         for run in nano_runs():
@@ -145,7 +150,7 @@ class _Recipe:
             f"measure-{name}", "train.embedded.measure", repo, branch, "--store", self.store,
             "--device", self.preset.device, "--held-out", self.out / "data" / "fim",
             "--megabytes", self.preset.held_out_megabytes, "--output", self.out / "scores" / name,
-            *(("--human-eval",) if repo == MINI else ("--tasks", self.preset.nano_tasks)),
+            "--tasks", self.preset.mini_tasks if repo == MINI else self.preset.nano_tasks,
         )  # fmt: skip
 
 
