@@ -90,7 +90,7 @@ def _read_and_write(runner: Runner, ids: list[int]) -> np.ndarray:
 
 def _array(logits: Logits) -> np.ndarray:
     """A copy on the CPU; the runner may overwrite what it gave."""
-    return np.array(torch.as_tensor(logits).cpu())
+    return torch.as_tensor(logits).cpu().numpy().copy()
 
 
 def _nats(logits: np.ndarray, ids: list[int]) -> float:

@@ -122,8 +122,9 @@ def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
     except Exception as error:  # the runtime's exceptions have no common type of their own
+        advice = "use another device" if "memory" in str(error).lower() else "export it again"
         raise CheckpointError(
-            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); export it again."
+            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); {advice}."
         ) from error
     # where a library is missing, the runtime logs an error and serves from the CPU without another word
     if _PROVIDERS[device][0] not in session.get_providers():
