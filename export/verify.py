@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from santacoder.engine.runner import Runner, Step
+from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
@@ -80,12 +80,17 @@ def _read_and_write(runner: Runner, ids: list[int]) -> np.ndarray:
     """Logits at all positions: the prompt in two chunks, the last tokens one by one, as they are when generating."""
     middle = len(ids) // 2
     start = max(middle, len(ids) - _DECODED)
-    parts = [runner.read(0, ids[:middle], 0, middle).copy()]
+    parts = [_array(runner.read(0, ids[:middle], 0, middle))]
     if start > middle:
-        parts.append(runner.read(0, ids[middle:start], middle, start - middle).copy())
+        parts.append(_array(runner.read(0, ids[middle:start], middle, start - middle)))
     for position in range(start, len(ids)):
-        parts.append(runner.decode([Step(0, ids[position], position)]).copy())
+        parts.append(_array(runner.decode([Step(0, ids[position], position)])))
     return np.concatenate(parts)
+
+
+def _array(logits: Logits) -> np.ndarray:
+    """A copy on the CPU; the runner may overwrite what it gave."""
+    return torch.as_tensor(logits).cpu().numpy().copy()
 
 
 def _nats(logits: np.ndarray, ids: list[int]) -> float:

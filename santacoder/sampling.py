@@ -69,8 +69,8 @@ class Sampler:
     """Chooses the tokens of one request, none of ``never`` among them; its randomness is its own."""
 
     def __init__(self, params: SamplingParams, *, never: Iterable[int] = ()) -> None:
-        self._params = params
-        self._never = list(never)
+        self.params = params
+        self.never = list(never)
         self._biased = [token_id for token_id, _ in params.logit_bias]
         self._bias = np.array([bias for _, bias in params.logit_bias], dtype=np.float32)
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
@@ -78,21 +78,25 @@ class Sampler:
 
     def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
         """The next token after ``context``, from ``logits`` [V] float32."""
-        params = self._params
+        params = self.params
         scores = logits.copy()
         if self._biased:
             scores[self._biased] += self._bias
         if params.repetition_penalty != 1.0:
             penalise(scores, context, params.repetition_penalty)
-        scores[self._never] = -np.inf
+        scores[self.never] = -np.inf
         if params.temperature == 0:
             token_id = int(np.argmax(scores))
         else:
             ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p)
             cumulative = np.cumsum(weights, dtype=np.float64)
-            drawn = np.searchsorted(cumulative, self._random.random() * cumulative[-1], side="right")
+            drawn = np.searchsorted(cumulative, self.draw() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
         return score(logits, token_id, params.top_logprobs)
+
+    def draw(self) -> float:
+        """The next random number of this request, from 0 to 1; choosing greedily takes none."""
+        return self._random.random()
 
 
 def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:

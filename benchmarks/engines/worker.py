@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 N_PROMPT = 128
-N_DECODED = 24
+N_DECODED = 48
 ROUNDS = 3
 MAX_SECONDS = 3.0
 

@@ -7,12 +7,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
+from santacoder.engine.choosing import choose, score
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import Runner, Step
+from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.engine.scheduler import Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.tokenizer import Tokenizer
@@ -179,9 +178,9 @@ class Engine:
     def _write(self, sequences: list[Sequence]) -> None:
         """One token for each."""
         logits = self.runner.decode([_step(sequence) for sequence in sequences])
-        for sequence, row in zip(sequences, logits, strict=True):
+        for sequence in sequences:
             sequence.n_read += 1
-            self._add_token(sequence, row)
+        self._add_tokens(sequences, logits)
 
     def _write_alone(self, sequence: Sequence) -> None:
         """One token, or several where those that were guessed turn out right."""
@@ -193,9 +192,9 @@ class Engine:
         slot, start, ids = sequence.slot, sequence.n_read, [sequence.ids[-1], *draft]
         logits = self._drafting.timed_check(lambda: self.runner.read(slot, ids, start, len(ids)))
         n_right = 0
-        for row in logits:
+        for row in range(len(ids)):
             sequence.n_read += 1
-            self._add_token(sequence, row)
+            self._add_tokens([sequence], logits[row : row + 1])
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
             n_right += 1
@@ -207,13 +206,22 @@ class Engine:
         chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
         logits = self.runner.read(sequence.slot, chunk, sequence.n_read, len(chunk) if sequence.echo else 1)
         if sequence.echo:
-            sequence.add_scores(logits[:, : self.tokenizer.vocab_size])
+            following = sequence.ids[sequence.n_read + 1 : sequence.n_read + 1 + len(chunk)]
+            logits_before = logits[: len(following), : self.tokenizer.vocab_size]
+            sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
         sequence.n_read += len(chunk)
         if sequence.n_unread == 0:
-            self._add_token(sequence, logits[-1])
+            self._add_tokens([sequence], logits[-1:])
 
-    def _add_token(self, sequence: Sequence, logits: np.ndarray) -> None:
-        sequence.add_token(logits[: self.tokenizer.vocab_size])
+    def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
+        """The next token of each, from its row of ``logits``."""
+        logits = logits[:, : self.tokenizer.vocab_size]
+        samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
+        for sequence, choice in zip(sequences, choose(logits, samplers, contexts), strict=True):
+            if sequence.n_left:
+                sequence.add(choice)
+            else:
+                sequence.finish("length")
 
     def _abandon(self, reason: FinishReason, message: str = "") -> None:
         """End every sequence that has not ended."""

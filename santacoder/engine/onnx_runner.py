@@ -11,7 +11,7 @@ import onnxruntime
 import torch
 
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.runner import Step
+from santacoder.engine.runner import Logits, Step
 from santacoder.errors import CheckpointError
 
 N_SLOTS = 8
@@ -52,7 +52,7 @@ class OnnxRunner:
         self._bindings: dict[tuple[int, int], onnxruntime.IOBinding] = {}
         self._vocab_size = config.vocab_size
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
         self._lengths[slot] = start + length
         return self._run(
@@ -62,7 +62,7 @@ class OnnxRunner:
             np.arange(length - n_logits, length, dtype=np.int64),
         )
 
-    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+    def decode(self, steps: Sequence[Step]) -> Logits:
         slots = [step.slot for step in steps]
         first, n_rows = min(slots), max(slots) - min(slots) + 1
         # a row between those asked for writes behind what its slot holds, where nothing is relied on
@@ -76,9 +76,11 @@ class OnnxRunner:
 
     def copy(self, source: int, target: int, length: int) -> None:
         self._cache[:, target, :, :length] = self._cache[:, source, :, :length]
+        if self.device == "cuda":
+            torch.cuda.synchronize()  # the runtime works in a stream of its own, which does not wait for PyTorch's
         self._lengths[target] = length
 
-    def _run(self, first: int, token_ids: np.ndarray, starts: np.ndarray, logits_index: np.ndarray) -> np.ndarray:
+    def _run(self, first: int, token_ids: np.ndarray, starts: np.ndarray, logits_index: np.ndarray) -> Logits:
         """One step of the rows from slot ``first`` on: [B, S] tokens at positions ``starts`` [B] and up."""
         n_rows, length = token_ids.shape
         inputs = {
@@ -91,10 +93,10 @@ class OnnxRunner:
         binding = self._bound_to_rows(first, n_rows)
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
-        logits = np.empty((len(logits_index), self._vocab_size), dtype=np.float32)
-        binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
+        logits = torch.empty((len(logits_index), self._vocab_size), device=self.device)
+        binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), logits.data_ptr())
         self._session.run_with_iobinding(binding)
-        return logits
+        return logits.numpy() if self.device == "cpu" else logits
 
     def _bound_to_rows(self, first: int, n_rows: int) -> onnxruntime.IOBinding:
         """Kept, because binding every layer's buffers anew takes more than half of a small model's step."""
@@ -120,8 +122,9 @@ def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
     except Exception as error:  # the runtime's exceptions have no common type of their own
+        advice = "use another device" if "memory" in str(error).lower() else "export it again"
         raise CheckpointError(
-            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); export it again."
+            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); {advice}."
         ) from error
     # where a library is missing, the runtime logs an error and serves from the CPU without another word
     if _PROVIDERS[device][0] not in session.get_providers():

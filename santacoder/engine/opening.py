@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,6 +11,7 @@ import torch
 from santacoder import checkpoints
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
+from santacoder.engine.runner import Runner
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
@@ -45,21 +45,33 @@ def open_engine(
     Raises:
         CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
     """
-    serve = partial(Engine, max_waiting=max_waiting, on_end=on_end)
+    opened, notices = _open_runner(snapshot, device, runner, n_slots, report)
+    engine = Engine(opened, checkpoints.read_tokenizer(snapshot), max_waiting=max_waiting, on_end=on_end)
+    return Opened(engine, tuple(notices))
+
+
+def _open_runner(
+    snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, report: Callable[[float], None]
+) -> tuple[Runner, list[str]]:
+    """The first runner that works, and what kept those before it from working: on a GPU both, then on the CPU both."""
     notices: list[str] = []
-    for graph in graphs(snapshot, device) if runner != "torch" else []:
+    for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
+        found = graphs(snapshot, place) if choice != "torch" else []
+        for graph in found:
+            try:
+                return OnnxRunner(graph, checkpoints.read_config(snapshot), n_slots=n_slots, device=place), notices
+            except CheckpointError as error:
+                notices.append(str(error))
+        if choice == "onnx":
+            if not found:
+                notices.append(f"{snapshot} has no ONNX graph for {place}; write one with python -m export.")
+            continue
         try:
-            onnx = OnnxRunner(graph, checkpoints.read_config(snapshot), n_slots=n_slots, device=device)
-            return Opened(serve(onnx, checkpoints.read_tokenizer(snapshot)), tuple(notices))
-        except CheckpointError as error:
-            notices.append(str(error))
-    if runner == "onnx":
-        raise CheckpointError(
-            " ".join(notices)
-            or f"{snapshot} has no ONNX graph for {device}; write one with python -m export, or use another --runner."
-        )
-    model, tokenizer = checkpoints.load(snapshot, dtype=torch_dtype(device), device=device, report=report)
-    return Opened(serve(TorchRunner(model, n_slots=n_slots), tokenizer), tuple(notices))
+            model, _ = checkpoints.load(snapshot, dtype=torch_dtype(place), device=place, report=report)
+            return TorchRunner(model, n_slots=n_slots), notices
+        except torch.OutOfMemoryError:
+            notices.append(f"The GPU has too little memory for {snapshot}; it is served from the CPU.")
+    raise CheckpointError(" ".join(notices) + " Or use another --runner.")
 
 
 def graphs(snapshot: Path, device: str) -> list[Path]:

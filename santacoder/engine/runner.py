@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from torch import Tensor
+
+Logits = np.ndarray | Tensor
+"""[N, V] float32: an array, or a tensor on the GPU that computed it."""
 
 
 class Step(NamedTuple):
@@ -17,7 +21,7 @@ class Step(NamedTuple):
 
 
 class Runner(Protocol):
-    """Computes logits, [N, V] float32, for sequences whose keys and values live in slots.
+    """Computes logits for sequences whose keys and values live in slots.
 
     ``name``, ``precision`` and ``device`` are shown to the user. What is returned may be overwritten by the next call.
     """
@@ -28,14 +32,14 @@ class Runner(Protocol):
     n_slots: int
     n_positions: int
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         """Read ``token_ids`` at positions ``start`` and up of ``slot``; logits behind the last ``n_logits`` of them.
 
         What the slot held from ``start`` on is overwritten.
         """
         ...
 
-    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+    def decode(self, steps: Sequence[Step]) -> Logits:
         """Read one token of each of several slots; the logits behind each, in their order."""
         ...
 

@@ -6,19 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
-from santacoder.sampling import Sampler, score
+from santacoder.sampling import Choice, Sampler
 from santacoder.tokenizer import Tokenizer
 
 
 class Sequence:
     """Tokens read and written so far, and the way back to whoever asked.
 
-    The engine's thread calls :meth:`add_token`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any
+    The engine's thread calls :meth:`add`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any
     thread may set ``cancelled``.
     """
 
@@ -52,7 +50,6 @@ class Sequence:
         self._stop = StopFinder(request.sampling.stop)
         self._deliver = deliver
         self._on_end = on_end
-        self._top_logprobs = request.sampling.top_logprobs
         if self.echo:
             self._prompt_decoder = tokenizer.stream_decoder()
             deliver(PromptToken(self._prompt_decoder.feed(self.ids[0]), self.ids[0], None))
@@ -71,12 +68,8 @@ class Sequence:
         """Number of tokens that may still be written."""
         return self._end - len(self.ids)
 
-    def add_token(self, logits: np.ndarray) -> None:
-        """Choose the next token from ``logits`` [V] and report it; end the sequence where it is the last one."""
-        if self.n_left == 0:
-            self.finish("length")
-            return
-        choice = self.sampler.choose(logits, self.ids)
+    def add(self, choice: Choice) -> None:
+        """Report the next token; end the sequence where it is the last one."""
         self.ids.append(choice.id)
         self.first_token_at = self.first_token_at or time.perf_counter()
         # end-of-text closes a document; any other mark opens or closes a part of one
@@ -88,11 +81,11 @@ class Sequence:
         elif ended or len(self.ids) == self._end:
             self.finish("stop" if ended else "length")
 
-    def add_scores(self, logits: np.ndarray) -> None:
-        """Report the prompt's tokens behind those of the chunk that starts at ``n_read``; ``logits`` is [T, V]."""
-        for row, token_id in zip(logits, self.ids[self.n_read + 1 : self.n_prompt], strict=False):
-            choice = score(row, token_id, self._top_logprobs)
-            self._deliver(PromptToken(self._prompt_decoder.feed(token_id), token_id, choice.logprob, choice.top))
+    def add_scores(self, choices: list[Choice]) -> None:
+        """Report the next tokens of the prompt, as if they had been chosen."""
+        for choice in choices:
+            text = self._prompt_decoder.feed(choice.id)
+            self._deliver(PromptToken(text, choice.id, choice.logprob, choice.top))
 
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
         """Report the end; text held back is released unless a stop sequence follows it."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.runner import Step
+from santacoder.engine.runner import Logits, Step
 from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.model import SantaCoder
 
@@ -39,12 +38,12 @@ class TorchRunner:
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[weight.dtype]
 
     @torch.inference_mode()
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         kv_cache = KVCache(self._cache.keys[:, slot : slot + 1], self._cache.values[:, slot : slot + 1], start)
         return self._logits(self._hidden([list(token_ids)], kv_cache)[0, len(token_ids) - n_logits :])
 
     @torch.inference_mode()
-    def decode(self, steps: Sequence[Step]) -> np.ndarray:
+    def decode(self, steps: Sequence[Step]) -> Logits:
         if len(steps) == 1:
             return self.read(steps[0].slot, [steps[0].token_id], steps[0].position, 1)
         slots, token_ids, positions = zip(*steps, strict=True)
@@ -59,5 +58,6 @@ class TorchRunner:
     def _hidden(self, token_ids: list[list[int]], kv_cache: KVCache | RaggedKVCache) -> torch.Tensor:
         return self._model.transformer(torch.tensor(token_ids, device=self._device), kv_cache)
 
-    def _logits(self, hidden_states: torch.Tensor) -> np.ndarray:
-        return self._model.logits(hidden_states).float().cpu().numpy()
+    def _logits(self, hidden_states: torch.Tensor) -> Logits:
+        logits = self._model.logits(hidden_states).float()
+        return logits.numpy() if logits.device.type == "cpu" else logits

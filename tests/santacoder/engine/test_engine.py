@@ -300,14 +300,17 @@ def test_closing_ends_what_runs(make_runner: Callable[..., Runner], tokenizer: T
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_when_the_thread_dies_nobody_waits_for_it(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> None:
     runner = make_runner(n_slots=1)
+    all_submitted = threading.Event()
 
     def die(*arguments: object) -> object:
+        all_submitted.wait()
         raise SystemExit("killed")
 
     runner.decode = die  # type: ignore[method-assign, assignment]
     engine = Engine(runner, tokenizer)
     sampling = SamplingParams(temperature=1.0, max_new_tokens=50, logit_bias=((tokenizer.end_of_text_id, -100.0),))
     streams = [engine.submit(CompletionRequest("x", None, sampling)) for _ in range(3)]
+    all_submitted.set()
     for stream in streams:
         last = collect(stream)[2]
         assert (last.reason, last.message) == ("error", "The engine has ended: killed.")

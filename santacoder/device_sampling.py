@@ -1,0 +1,79 @@
+"""The choices of ``sampling.py`` for several rows at once, by PyTorch, where the logits are.
+
+From a GPU, nothing but the chosen ids and the log-probabilities that are reported comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from santacoder.sampling import Choice, Sampler
+
+
+def choose_rows(logits: Tensor, samplers: Sequence[Sampler], contexts: Sequence[Sequence[int]]) -> list[Choice]:
+    """The next token of each row of ``logits`` [N, V] float32, by its sampler, after its context: the one that
+    :meth:`Sampler.choose` would choose, but for rounding."""
+    scores = logits.clone()
+    for row, sampler, context in zip(scores, samplers, contexts, strict=True):
+        _adjust(row, sampler, context)
+    ids = scores.argmax(dim=-1)
+    drawing = [row for row, sampler in enumerate(samplers) if sampler.params.temperature > 0]
+    if drawing:
+        ids[drawing] = _draw(scores[drawing], [samplers[row] for row in drawing])
+    return score_rows(logits, ids, [sampler.params.top_logprobs for sampler in samplers])
+
+
+def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list[Choice]:
+    """``ids`` [N] as if they had been chosen from ``logits`` [N, V] float32."""
+    log_sums = logits.logsumexp(dim=-1, keepdim=True)
+    logprobs = logits.gather(1, ids[:, None]) - log_sums
+    top = logits.topk(max(top_logprobs), dim=-1)
+    top_ids, top_values = top.indices.tolist(), (top.values - log_sums).tolist()
+    return [
+        Choice(token_id, logprob, tuple(zip(top_ids[row][:count], top_values[row][:count], strict=True)))
+        for row, (token_id, (logprob,), count) in enumerate(
+            zip(ids.tolist(), logprobs.tolist(), top_logprobs, strict=True)
+        )
+    ]
+
+
+def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
+    """Bias, penalty and what is never chosen, in place on one row."""
+    params = sampler.params
+    if params.logit_bias:
+        ids, bias = zip(*params.logit_bias, strict=True)
+        scores[list(ids)] += torch.tensor(bias, dtype=scores.dtype, device=scores.device)
+    if params.repetition_penalty != 1.0:
+        seen = torch.tensor(sorted(set(context)), dtype=torch.int64, device=scores.device)
+        before = scores[seen]
+        scores[seen] = torch.where(before < 0, before * params.repetition_penalty, before / params.repetition_penalty)
+    if sampler.never:
+        scores[sampler.never] = -torch.inf
+
+
+def _draw(scores: Tensor, samplers: Sequence[Sampler]) -> Tensor:
+    """An id a row, from the weights that top-k and top-p leave, in the order of ids."""
+    temperature, top_k, top_p, draws = (
+        torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None]
+        for column in zip(*(_numbers(sampler) for sampler in samplers), strict=True)
+    )
+    highest = scores.amax(dim=-1, keepdim=True)
+    weights = ((scores - highest).double() / temperature).exp()
+    descending, order = weights.sort(dim=-1, descending=True, stable=True)
+    ranks = torch.arange(scores.shape[1], device=scores.device)
+    descending = descending.where((top_k == 0) | (ranks < top_k), 0)
+    before = descending.cumsum(dim=-1) - descending
+    descending = descending.where(before < top_p * descending.sum(dim=-1, keepdim=True), 0)
+    cumulative = torch.zeros_like(weights).scatter(1, order, descending).cumsum(dim=-1)
+    total = cumulative[:, -1:]
+    drawn = (cumulative <= draws * total).sum(dim=-1)
+    last = (cumulative < total).sum(dim=-1)
+    return torch.minimum(drawn, last)
+
+
+def _numbers(sampler: Sampler) -> tuple[float, int, float, float]:
+    params = sampler.params
+    return params.temperature, params.top_k, params.top_p, sampler.draw()

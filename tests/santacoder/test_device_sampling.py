@@ -1,0 +1,74 @@
+"""Choosing by PyTorch against choosing by NumPy. It runs on the CPU here; a GPU is used the same way."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from santacoder.device_sampling import choose_rows, score_rows
+from santacoder.sampling import Sampler, SamplingParams, score
+
+VOCABULARY = 300
+
+
+def random_params(chance: random.Random, seed: int) -> SamplingParams:
+    return SamplingParams(
+        temperature=chance.choice([0, 0.2, 1.0, 3.0]),
+        top_p=chance.choice([1.0, 0.95, 0.5]),
+        top_k=chance.choice([0, 1, 7, 1000]),
+        repetition_penalty=chance.choice([1.0, 1.3, 0.8]),
+        top_logprobs=chance.choice([0, 3]),
+        logit_bias=chance.choice([(), ((5, 3.5), (9, -100.0))]),
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_choose_what_each_would_alone(seed: int) -> None:
+    chance = random.Random(seed)
+    params = [random_params(chance, number) for number in range(8)]
+    alone, together = ([Sampler(each, never=[3, 4]) for each in params] for _ in range(2))
+    contexts = [chance.choices(range(VOCABULARY), k=chance.randint(0, 30)) for _ in params]
+    for step in range(10):  # each request's random numbers go on
+        logits = np.random.default_rng(1000 * seed + step).normal(0, 3, (8, VOCABULARY)).astype(np.float32)
+        expected = [sampler.choose(row, ids) for sampler, row, ids in zip(alone, logits, contexts, strict=True)]
+        got = choose_rows(torch.from_numpy(logits), together, contexts)
+        assert [choice.id for choice in got] == [choice.id for choice in expected]
+        for mine, theirs in zip(got, expected, strict=True):
+            assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
+            assert [token_id for token_id, _ in mine.top] == [token_id for token_id, _ in theirs.top]
+            assert [value for _, value in mine.top] == pytest.approx([value for _, value in theirs.top], abs=1e-4)
+
+
+def test_draws_follow_the_distribution() -> None:
+    logits = torch.tensor([[2.0, 1.5, 1.0, 0.5, 0.0, -0.2, -1.0, -30.0]])
+    sampler = Sampler(SamplingParams(temperature=0.7, top_p=1.0, seed=3))
+    counts = np.zeros(8)
+    for _ in range(100):
+        for choice in choose_rows(logits.repeat(1000, 1), [sampler] * 1000, [[]] * 1000):
+            counts[choice.id] += 1
+    expected = (logits[0].double() / 0.7).softmax(-1).numpy() * 100_000
+    likely = expected > 5
+    # the 0.999 quantile of a chi-square distribution with 6 degrees of freedom
+    assert ((counts - expected)[likely] ** 2 / expected[likely]).sum() < 22.5
+    assert counts[~likely].sum() < 5
+
+
+@pytest.mark.parametrize("temperature", [1e-9, 1e-300])
+def test_almost_no_temperature_is_greedy(temperature: float) -> None:
+    logits = torch.tensor([[0.0, 1.0, 0.999]])
+    assert choose_rows(logits, [Sampler(SamplingParams(temperature=temperature, seed=0))], [[]])[0].id == 1
+
+
+def test_given_tokens_are_scored_alike() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (5, VOCABULARY)).astype(np.float32)
+    ids = [4, 8, 15, 16, 23]
+    for top_logprobs in (0, 5):
+        got = score_rows(torch.from_numpy(logits), torch.tensor(ids), [top_logprobs] * 5)
+        expected = [score(row, token_id, top_logprobs) for row, token_id in zip(logits, ids, strict=True)]
+        for mine, theirs in zip(got, expected, strict=True):
+            assert mine.id == theirs.id and mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
+            assert [token_id for token_id, _ in mine.top] == [token_id for token_id, _ in theirs.top]
