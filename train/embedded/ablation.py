@@ -79,9 +79,14 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
     """Every branch less ``fim``.
 
     The deviation of a run is estimated from the rows with several seeds together, and taken to be that of all rows.
+
+    Raises:
+        ValueError: no row has several seeds.
     """
     by_branch = {row.branch: row.scores[metric] for row in table}
     repeated = [scores for scores in by_branch.values() if len(scores) > 1]
+    if not repeated:
+        raise ValueError("No branch has been measured with two seeds, so that nothing tells what is chance.")
     freedom = sum(len(scores) - 1 for scores in repeated)
     variance = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated) / freedom
     fim = by_branch["fim"]
@@ -116,7 +121,9 @@ def write(out: Path, docs: Path) -> None:
     Raises:
         ValueError: a run has not been measured, or matplotlib is missing.
     """
-    table = rows(out, nano_runs())
+    # every branch, and as many further seeds as have been measured
+    runs = [run for run in nano_runs() if run.seed == 0 or (out / "scores" / f"nano-{run.branch}").exists()]
+    table = rows(out, runs)
     found = {metric: differences(table, metric) for metric in METRICS}
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)

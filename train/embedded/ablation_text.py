@@ -50,7 +50,7 @@ those that the filters left for training, of which each model read but a part.
 ## What agrees
 {_agreement_table(found, paper)}
 
-Differences are from `fim`, with 95 % intervals: the deviation between seeds is estimated from the rows with three of
+Differences are from `fim`, with 95 % intervals: the deviation between seeds is estimated from the rows with several of
 them and taken to hold for all (Student's t). A difference within its interval may be chance. The paper's is that of
 HumanEval pass@100, averaged over the languages; it gives no intervals.
 

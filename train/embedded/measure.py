@@ -35,9 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
     parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
-    parser.add_argument(
-        "--tasks", metavar="N", help="lines, and function bodies, of each language "
-    )
+    parser.add_argument("--tasks", metavar="N", help="lines, and function bodies, of each language ")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     return parser

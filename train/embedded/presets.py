@@ -58,7 +58,7 @@ PRESETS = {
             "schedule": "wsd", "validate_every": 140, "save_every": 20,
         },
         mini_vocab_size=8192,
-        mini_tasks=200,
+        mini_tasks=50,
         held_out_megabytes=0.1,
         dollars_per_hour=0.1,
     ),
