@@ -31,7 +31,7 @@ def workshop(tmp_path: Path) -> Iterator[Server]:
     process, url = start_server("--store", str(tmp_path / "store"), "--runs", str(tmp_path / "runs"))
     yield Server(url, tmp_path / "store")
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 def continued(page: Page) -> str:
