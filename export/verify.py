@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from santacoder.engine.runner import Logits, Runner, Step
+from santacoder.engine.runner import Runner, Step
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
 # in every Python, and held out of the embedded models' training
 _MODULES = ("argparse", "configparser", "contextlib", "csv", "functools")
+_CHUNK = 256
 _DECODED = 32
 
 
@@ -57,14 +58,16 @@ def verify(runner: Runner, model: SantaCoder, tokenizer: Tokenizer, texts: Seque
     nats = {"runner": 0.0, "model": 0.0}
     for text in texts:
         ids = tokenizer.encode(text)[: model.config.n_positions]
-        expected = model(torch.tensor([ids]))[0].float().numpy()
-        got = _read_and_write(runner, ids)
-        errors.append(float(np.abs(got - expected).max()))
-        agreed += int((got.argmax(axis=-1) == expected.argmax(axis=-1)).sum())
+        hidden_states = model.transformer(torch.tensor([ids]))[0]
+        for start, got in _read_and_write(runner, ids):
+            end = start + len(got)
+            expected = model.logits(hidden_states[start:end]).float()
+            errors.append(float((got - expected).abs().max()))
+            agreed += int((got.argmax(dim=-1) == expected.argmax(dim=-1)).sum())
+            nats["runner"] += _nats(got, ids[start + 1 : end + 1])
+            nats["model"] += _nats(expected, ids[start + 1 : end + 1])
         count += len(ids)
         n_bytes += len(tokenizer.decode_bytes(ids[1:]))
-        nats["runner"] += _nats(got, ids)
-        nats["model"] += _nats(expected, ids)
     return Verification(
         precision=runner.precision,
         bytes=size,
@@ -76,26 +79,22 @@ def verify(runner: Runner, model: SantaCoder, tokenizer: Tokenizer, texts: Seque
     )
 
 
-def _read_and_write(runner: Runner, ids: list[int]) -> np.ndarray:
-    """Logits at all positions: the prompt in two chunks, the last tokens one by one, as they are when generating."""
-    middle = len(ids) // 2
-    start = max(middle, len(ids) - _DECODED)
-    parts = [_array(runner.read(0, ids[:middle], 0, middle))]
-    if start > middle:
-        parts.append(_array(runner.read(0, ids[middle:start], middle, start - middle)))
-    for position in range(start, len(ids)):
-        parts.append(_array(runner.decode([Step(0, ids[position], position)])))
-    return np.concatenate(parts)
+def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, torch.Tensor]]:
+    """Where a chunk begins and the logits behind each of its tokens: a prompt, and then the last tokens one by one, as
+    they are when generating. All logits at once would take as much memory as a small model."""
+    written = max(1, len(ids) - _DECODED)
+    for start in range(0, written, _CHUNK):
+        chunk = ids[start : min(start + _CHUNK, written)]
+        yield start, torch.as_tensor(runner.read(0, chunk, start, len(chunk))).cpu()
+    for position in range(written, len(ids)):
+        yield position, torch.as_tensor(runner.decode([Step(0, ids[position], position)])).cpu()
 
 
-def _array(logits: Logits) -> np.ndarray:
-    """A copy on the CPU; the runner may overwrite what it gave."""
-    return torch.as_tensor(logits).cpu().numpy().copy()
-
-
-def _nats(logits: np.ndarray, ids: list[int]) -> float:
-    """The sum of the negative log-likelihoods of all tokens but the first."""
-    loss = torch.nn.functional.cross_entropy(torch.tensor(logits[:-1]), torch.tensor(ids[1:]), reduction="sum")
+def _nats(logits: torch.Tensor, following: list[int]) -> float:
+    """The sum of the negative log-likelihoods of the tokens that follow; behind the very last there is none."""
+    if not following:
+        return 0.0
+    loss = torch.nn.functional.cross_entropy(logits[: len(following)], torch.tensor(following), reduction="sum")
     return float(loss)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -42,7 +44,7 @@ def unpack(archive: Path, folder: Path) -> None:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read(MAX_FILE_BYTES))  # whatever size the archive claims
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise ValueError(f"{archive.name} cannot be unpacked: {error}.") from error
     except FileNotFoundError as error:
         raise ValueError(f"There is no archive {archive}.") from error

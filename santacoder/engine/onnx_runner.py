@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,15 @@ def graph_name(precision: str) -> str:
 def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
     if device == "cuda":
         onnxruntime.preload_dlls()
+    # the digest is made of the same file meanwhile
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(_sha256, _data_of(graph))
+        session = _session(graph, device)
+    _check_data(graph, digest.result(), session.get_modelmeta().custom_metadata_map.get("data_sha256"))
+    return session
+
+
+def _session(graph: Path, device: str) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
     except Exception as error:  # the runtime's exceptions have no common type of their own
@@ -131,7 +141,6 @@ def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
         raise CheckpointError(
             f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
         )
-    _check_data(graph, session.get_modelmeta().custom_metadata_map.get("data_sha256"))
     return session
 
 
@@ -150,17 +159,29 @@ def _integers_add_up() -> bool:
     return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
 
 
-def _check_data(graph: Path, expected: str | None) -> None:
+def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:
     """The runtime finds out that external data is too short, but not that it is another."""
-    data = graph.with_name(f"{graph.name}_data")
-    if expected is None or not data.is_file():
+    if expected is None or digest is None:
         raise CheckpointError(f"{graph} is not a graph of this project's export, so its weights cannot be checked.")
+    if digest != expected:
+        raise CheckpointError(
+            f"{_data_of(graph)} is damaged: its contents are not those that {graph.name} was written with."
+        )
+
+
+def _data_of(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}_data")
+
+
+def _sha256(path: Path) -> str | None:
+    """Of a file's contents; None where there is no such file."""
+    if not path.is_file():
+        return None
     digest = hashlib.sha256()
-    with data.open("rb") as file:
+    with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    if digest.hexdigest() != expected:
-        raise CheckpointError(f"{data} is damaged: its contents are not those that {graph.name} was written with.")
+    return digest.hexdigest()
 
 
 def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:

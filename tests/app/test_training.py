@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ SOURCE = str(REPOSITORY / "santacoder")
 
 
 def wait_until(jobs: Jobs, name: str, holds: Callable[[Job], bool]) -> Job:
-    for _ in range(1200):
+    for _ in range(6000):
         job = jobs.job(name)
         if holds(job):
             return job
@@ -44,6 +45,15 @@ def test_a_job_outlives_the_server_is_stopped_resumed_and_published(store: Path,
     assert commit.metrics["bits_per_byte"] > 0 and commit.step == 60
     assert later.latest_sample(name).startswith("# step 60\n")
     assert [job.name for job in later.all()] == [name]
+
+
+def test_a_job_learns_from_an_uploaded_archive(store: Path, tmp_path: Path) -> None:
+    uploaded = shutil.make_archive(str(tmp_path / "upload" / "code"), "zip", SOURCE)
+    jobs = Jobs(tmp_path / "runs", store)
+    name = jobs.start(JobRequest("mine/coder", "archived", steps=2, base="test/tiny@other", archive=uploaded))
+    Path(uploaded).unlink()  # the page keeps no upload for long
+    assert wait_until(jobs, name, lambda job: job.state != "running").state == "finished"
+    assert "archived" in checkpoints.branches("mine/coder", store=store)
 
 
 def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     url = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=10).close()
             return process, url
         except (urllib.error.URLError, TimeoutError):
             assert process.poll() is None, f"the server ended with code {process.returncode}"
@@ -85,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> It
     process, url = start_server("--model", "test/tiny", "--store", str(store))
     yield Server(url, store)
     process.terminate()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
 
 
 @pytest.fixture(scope="session")

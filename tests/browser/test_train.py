@@ -31,7 +31,7 @@ def workshop(tmp_path: Path) -> Iterator[Server]:
     process, url = start_server("--store", str(tmp_path / "store"), "--runs", str(tmp_path / "runs"))
     yield Server(url, tmp_path / "store")
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 def continued(page: Page) -> str:
@@ -64,13 +64,13 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page.get_by_label("Folder").fill(str(tmp_path / "code"))
     page.locator("#train-steps input").fill(str(STEPS))
     page.locator("#train-start").click()
-    expect(page.locator("#train-status")).to_contain_text(re.compile(rf"step \d+ of {STEPS} .* left"), timeout=120_000)
+    expect(page.locator("#train-status")).to_contain_text(re.compile(rf"step \d+ of {STEPS} .* left"), timeout=600_000)
     page.reload()  # the job is none of the page's affair
     page.wait_for_selector("#complete-run")
     open_train(page)
-    expect(page.locator("#train-status")).to_contain_text("tokens/s", timeout=60_000)
+    expect(page.locator("#train-status")).to_contain_text("tokens/s", timeout=300_000)
     page.screenshot(path=pictures / "train-running.png")
-    expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=240_000)
+    expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=600_000)
     expect(page.locator("#train-sample")).to_contain_text(f"# step {STEPS}")
     page.wait_for_timeout(1000)  # the buttons fade
     page.screenshot(path=pictures / "train-light.png")
@@ -78,4 +78,19 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     expect(page.locator("#model input")).to_have_value("mine/coder")
     assert "moor_vessel" in continued(page)
     page.screenshot(path=pictures / "train-tuned.png")
+    page.close()
+
+
+def test_an_uploaded_archive_is_learned_from(chromium: Browser, workshop: Server, tmp_path: Path) -> None:
+    write_harbour(tmp_path / "code")
+    archive = shutil.make_archive(str(tmp_path / "harbour"), "zip", tmp_path / "code")
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(workshop.url)
+    page.wait_for_selector("#complete-run")
+    open_train(page)
+    page.locator("#train-archive input[type=file]").set_input_files(archive)
+    expect(page.locator("#train-archive")).to_contain_text("harbour")
+    page.locator("#train-steps input").fill("2")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=600_000)
     page.close()

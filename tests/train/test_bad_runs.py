@@ -171,6 +171,12 @@ def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "code.zip").write_bytes(b"PK\3\4 but broken")
     arguments = ["--archive", str(tmp_path / "code.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "code.zip cannot be unpacked" in failing(capsys, *arguments)
+    damaged = zipped(tmp_path / "damaged.zip", "a.py", text="".join(map(chr, range(32, 127))) * 20)
+    content = bytearray(damaged.read_bytes())
+    content[40:60] = b"\xff" * 20  # in the middle of what is compressed
+    damaged.write_bytes(content)
+    arguments = ["--archive", str(damaged), "--output", str(tmp_path / "run"), *SMALL]
+    assert "damaged.zip cannot be unpacked" in failing(capsys, *arguments)
     absent = ["--archive", str(tmp_path / "absent.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "There is no archive" in failing(capsys, *absent)
     zipped(tmp_path / "text.zip", "a.txt", "b.md")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,28 @@ FLAGS = (
     "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 60 --precision fp32 "
     "--validate-every 25 --validation-batches 2 --save-every 7"
 ).split()
+
+
+# dies by kill -9 somewhere in the step given first or soon after it, whatever is being written then
+DYING = """
+import os, random, signal, sys, threading, time
+from train import loop
+from train.__main__ import main
+
+def die():
+    time.sleep(random.random() * 0.02)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying_step(training, batch, step, *others):
+    if step == int(sys.argv[1]):
+        threading.Thread(target=die).start()
+    if step == 58:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return training_step(training, batch, step, *others)
+
+training_step, loop.training_step = loop.training_step, dying_step
+sys.exit(main(sys.argv[2:]))
+"""
 
 
 def losses(output: Path) -> list[tuple[int, float | None, float | None]]:
@@ -51,12 +72,9 @@ def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimize
     flags = [*FLAGS, "--optimizer", optimizer]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     subprocess.run(command(packed, unbroken, *flags), cwd=REPOSITORY, check=True, capture_output=True)
-    process = subprocess.Popen(command(packed, broken, *flags), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    metrics, kill_at = broken / "metrics.jsonl", random.randint(8, 40)
-    while process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < kill_at):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    dying = [sys.executable, "-c", DYING, str(random.randint(8, 50)), *command(packed, broken, *flags)[3:]]
+    killed = subprocess.run(dying, cwd=REPOSITORY, check=False, stderr=subprocess.DEVNULL)
+    assert killed.returncode == -signal.SIGKILL
     assert len(losses(broken)) < len(losses(unbroken))
     resume = command(packed, broken, "--resume")
     subprocess.run(resume, cwd=REPOSITORY, check=True, capture_output=True)

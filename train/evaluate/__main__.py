@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from santacoder.attribution import Shards
 from santacoder.errors import AttributionError
 from santacoder.sampling import SamplingParams
 from train.evaluate import measure, memorization, memorization_report, plots, published, report
+from train.evaluate.benchmarks import environment
 from train.evaluate.bits_per_byte import drawn, held_out_documents, in_folder
 from train.evaluate.bits_per_byte import measure as measure_bits
 from train.evaluate.compare import compare, results_of
@@ -135,8 +137,9 @@ def _bits_per_byte(args: argparse.Namespace) -> None:
         print(json.dumps(described, indent=1))
         if args.output:
             tasks = {"all files": (1, score.model)}
-            sha = snapshot.resolve().name
-            result = Result("bits-per-byte", language, args.repo, args.revision, sha, described, {}, tasks)
+            sha, used = snapshot.resolve().name, environment("torch", "bf16", "cpu")
+            settings = {**described, "sha256": hashlib.sha256(b"".join(of_language)).hexdigest()}
+            result = Result("bits-per-byte", language, args.repo, args.revision, sha, settings, used, tasks)
             result.write(args.output / f"bits-per-byte-{language}" / RESULT_FILE)
 
 

@@ -36,14 +36,13 @@ class Subject:
     @property
     def environment(self) -> dict[str, Any]:
         runner = self.engine.runner
-        date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return {
-            "runner": runner.name,
-            "precision": runner.precision,
-            "device": runner.device,
-            "torch": torch.__version__,
-            "date": date,
-        }
+        return environment(runner.name, runner.precision, runner.device)
+
+
+def environment(runner: str, precision: str, device: str) -> dict[str, Any]:
+    """What something is measured with, and when."""
+    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"runner": runner, "precision": precision, "device": device, "torch": torch.__version__, "date": date}
 
 
 def run_programs(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import REPOSITORY
@@ -108,6 +111,22 @@ def test_two_runs_into_one_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_one_command_measures_all_that_was_published(
+    sandbox: Sandbox, data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gap = {"prompt": "x = (", "suffix": ")\n", "canonical_solution": "1"}
+    gaps = [{"name": f"{language}.json", "language": language, **gap} for language in ("py", "java", "js")]
+    pq.write_table(pa.Table.from_pylist(gaps), data / "santacoder-fim-task.parquet")
+    function = {"code": 'def f(x):\n    """Add."""\n    return x', "docstring": "Add.", "docstring_tokens": ["Add"]}
+    (data / "code-to-text-python.jsonl").write_text(json.dumps(function))
+    assert main(["published", *arguments(data, store, tmp_path / "out", "--temperature", "0.2")[1:]]) == 0
+    told = capsys.readouterr().out
+    assert "'def print_hello' is continued\n  published: '():" in told and "log-probabilities differ by at most" in told
+    for row in ("multipl-e-humaneval python | pass@1 | 0.18", "infilling java | exact match | 0.62"):
+        assert re.search(rf"\| {re.escape(row)} \| [01]\.\d{{4}} \| [+-]", told)
+    assert re.search(r"\| docstrings python \| BLEU \| 0\.1813 \| [01]\.\d{4} \|", told)
+
+
 def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
     with pytest.raises(ValueError, match="Line 2 of .* is damaged"):
@@ -127,8 +146,6 @@ def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
 def test_a_task_file_of_another_schema(
     data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, sentence: str
 ) -> None:
-    import re
-
     (data / "multipl-e" / "humaneval-py-reworded.json").write_text(content)
     assert main(arguments(data, store, tmp_path / "out")) == 2
     assert re.search(sentence, capsys.readouterr().err)
