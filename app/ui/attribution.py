@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -14,18 +14,30 @@ from santacoder.errors import AttributionError
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def attribution_tab(pane: CodePane, controls: Controls, recorder: gr.HTML) -> None:
-    """A tab of the pane's details, and the badge above them. ``recorder`` changes with every generation that ended."""
+class OriginTab(NamedTuple):
+    """A button that checks what is in the editor, and what was found."""
+
+    check: gr.Button
+    shown: gr.HTML
+
+
+def origin_tab(pane: CodePane) -> OriginTab:
+    """A tab of the pane's details."""
     with pane.details, gr.Tab("Origin", elem_id=f"{pane.name}-origin-tab"):
-        button = gr.Button("Where is this code from?", elem_id=f"{pane.name}-origin", elem_classes="small")
-        shown = gr.HTML(NOT_CHECKED, elem_id=f"{pane.name}-origins")
+        return OriginTab(
+            gr.Button("Where is this code from?", elem_id=f"{pane.name}-origin", elem_classes="small"),
+            gr.HTML(NOT_CHECKED, elem_id=f"{pane.name}-origins"),
+        )
+
+
+def connect_origins(pane: CodePane, controls: Controls, tab: OriginTab, recorder: gr.HTML) -> None:
+    """Let the tab and the badge follow what is shown. ``recorder`` changes with every generation that has ended."""
 
     def check(code: str, written: list[tuple[int, int]], language: Language, repo_id: str) -> tuple[str, str]:
         try:
             attribution = controls.indexes.check(repo_id, code, language)
             if attribution is None:
-                sentence = f"There is no index of what {repo_id} was trained on."
-                return unknown(sentence), NOT_CHECKED
+                return unknown(f"There is no index of what {repo_id} was trained on."), NOT_CHECKED
             found = findings(code, written, attribution, controls.indexes.of(repo_id))
         except AttributionError as error:
             return unknown(str(error)), NOT_CHECKED
@@ -36,10 +48,8 @@ def attribution_tab(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
             return "", NOT_CHECKED
         return check(generation.code(index), generation.spans(index), generation.language, generation.repo_id)
 
-    def check_code(code: str, language: Language, repo_id: str) -> tuple[str, str]:
-        return check(code, [], language, repo_id)
-
-    outputs = [pane.origin, shown]
+    outputs = [pane.origin_badge, tab.shown]
+    pane.run.click(None, None, pane.origin_badge, js="() => ''", **_QUIET)
     gr.on(
         [recorder.change, pane.index.change],
         check_generation,
@@ -48,4 +58,9 @@ def attribution_tab(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
         trigger_mode="always_last",
         **_QUIET,
     )
-    button.click(check_code, [pane.editor, pane.language, controls.revision[0]], outputs, **_QUIET)
+    tab.check.click(
+        lambda code, language, repo_id: check(code, [], language, repo_id),
+        [pane.editor, pane.language, controls.revision[0]],
+        outputs,
+        **_QUIET,
+    )

@@ -134,10 +134,15 @@ def _lines(code: str, span: Span) -> str:
 def _searched(searched: Searched, repo_id: str) -> str:
     how = "" if searched.confirmed else ", by their fingerprints"
     return (
-        f"Searched{how}: {searched.files:,} files of {searched.packages:,} packages ({_names(searched.languages)}, "
+        f"Searched{how}: {_count(searched.files, 'file')} of {_count(searched.packages, 'package')} "
+        f"({_names(searched.languages)}, "
         f"{searched.bytes / 1e6:,.0f} MB) that {html.escape(repo_id)} was trained on. A copy of "
         f"{searched.guaranteed_tokens} tokens or more is found for sure, a shorter one is not."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _names(languages: Sequence[str]) -> str:
