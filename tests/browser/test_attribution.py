@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.test_playground import run, write
+from tests.browser.test_playground import write
 from tests.santacoder.attribution.conftest import File, write_index
 
 QUAYS = "".join(f"quay_{number} = '<b>' + berth({number}, tide)\n" for number in range(30))
@@ -18,8 +18,8 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     badge = page.locator("#complete-origin-badge .badge")
     if with_text:
         write(page, "complete", "x = 1\n")
-        run(page, "complete")
-        expect(badge).to_contain_text("There is no index of what test/tiny was trained on.", timeout=30_000)
+        page.locator("#complete-run").click()
+        expect(badge).to_contain_text("There is no index of what test/tiny was trained on.", timeout=60_000)
     # a model's own goes before that of all models of the name
     folder = server.store / ("attribution--test" if with_text else "attribution--test--tiny")
     write_index(folder, [[File("harbour/quays.py", QUAYS, registry="pypi")]], with_text=with_text)
@@ -27,7 +27,7 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     write(page, "complete", "import os\n" + QUAYS)
     page.get_by_role("tab", name="Origin").first.click()
     page.locator("#complete-origin").click()
-    expect(badge).to_contain_text("1 stretch stands in training files of harbour", timeout=30_000)
+    expect(badge).to_contain_text("1 stretch stands in training files of harbour", timeout=60_000)
     page.wait_for_function(f"{UNDERLINED} > 0")
     panel = page.locator("#complete-origins")
     for words in ("harbour 1.0", "harbour/quays.py", "MIT", "Keep its copyright notice"):
@@ -42,10 +42,10 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     page.keyboard.type("y = 2")
     page.wait_for_function(f"{UNDERLINED} === 0")
 
-    run(page, "complete")
-    expect(badge).to_contain_text("1 stretch stands in training files", timeout=30_000)
+    page.locator("#complete-run").click()
+    expect(badge).to_contain_text("1 stretch stands in training files", timeout=60_000)
     expect(panel).to_contain_text("in your own code")
     write(page, "complete", "x = 1\n")
-    run(page, "complete")
-    expect(badge).to_contain_text("No copy found", timeout=30_000)
+    page.locator("#complete-run").click()
+    expect(badge).to_contain_text("No copy found", timeout=60_000)
     expect(badge).to_contain_text("1 file of 1 package (Python")
