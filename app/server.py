@@ -78,7 +78,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, metrics: Me
     add_routes(app, Server(settings, models, indexes, _limits(settings), health), metrics)
     return gr.mount_gradio_app(
         app,
-        build_playground(settings, models),
+        build_playground(settings, models, indexes),
         path="/",
         theme=THEME,
         css=STYLE,

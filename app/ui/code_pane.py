@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.attribution import Indexes
 from app.generation import Generation, Pane
 from app.ui.languages import code_update
 from app.ui.status import summary
@@ -18,12 +19,14 @@ NO_TOKENS = '<p class="empty">Run, and every token the model wrote is shown here
 
 @dataclass(frozen=True)
 class Controls:
-    """What the panes share: the menus of the revision, the sampling parameters, the number of candidates."""
+    """What the panes share: the menus of the revision, the sampling parameters, the number of candidates, the indexes
+    of what models were trained on."""
 
     page: gr.Blocks
     revision: list[gr.Dropdown]
     parameters: list[gr.components.Component]
     candidates: gr.Slider
+    indexes: Indexes
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class CodePane:
     page_number: gr.HTML
     later: gr.Button
     status: gr.HTML
+    origin_badge: gr.HTML
     details: gr.Tabs
     tokens: gr.HTML
     generation: gr.State

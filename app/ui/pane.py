@@ -10,6 +10,7 @@ import gradio as gr
 from app.generation import Generation, Pane
 from app.models import Models
 from app.settings import Settings
+from app.ui.attribution import connect_origins, origin_tab
 from app.ui.beginning import connect_beginning
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.context import connect_context
@@ -36,9 +37,11 @@ def code_pane(
 ) -> CodePane:
     """Fill the surrounding tab."""
     pane = _layout(name, label, split)
+    origins = origin_tab(pane)
     surprise_tab(pane, models, controls)
     snippets_tab(pane, settings, controls)
     recorder = history_tab(pane)
+    connect_origins(pane, controls, origins, recorder)
     connect_beginning(pane)
     connect_running(pane, models, controls, recorder)
     _connect_pager(pane)
@@ -75,6 +78,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
             page_number = gr.HTML(elem_id=f"{name}-page")
             later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
     status = gr.HTML(READY, elem_id=f"{name}-status", elem_classes="status-lines")
+    origin_badge = gr.HTML(elem_id=f"{name}-origin-badge", elem_classes="origin-badge")
     with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details, gr.Tab("Probabilities"):
         tokens = token_map(f"{name}-tokens", NO_TOKENS)
     return CodePane(
@@ -94,6 +98,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         page_number=page_number,
         later=later,
         status=status,
+        origin_badge=origin_badge,
         details=details,
         tokens=tokens,
         generation=gr.State(None),

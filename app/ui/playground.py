@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings
 from app.training import Jobs
@@ -19,7 +20,7 @@ from app.ui.train import train_pane
 _HERE = Path(__file__).parent
 
 
-def build_playground(settings: Settings, models: Models) -> gr.Blocks:
+def build_playground(settings: Settings, models: Models, indexes: Indexes) -> gr.Blocks:
     """The Gradio application."""
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
@@ -31,7 +32,9 @@ def build_playground(settings: Settings, models: Models) -> gr.Blocks:
                 infill = gr.Tab("Fill in the middle", id="infill")
                 train = gr.Tab("Train", id="train", visible=settings.training_is_allowed)
             with gr.Column(scale=1, min_width=260, elem_id="parameters"), gr.Accordion("Parameters"):
-                controls = Controls(page, revision, candidates=candidates_control(), parameters=parameter_controls())
+                controls = Controls(
+                    page, revision, candidates=candidates_control(), parameters=parameter_controls(), indexes=indexes
+                )
         with complete:
             complete_pane(settings, models, controls)
         with infill:

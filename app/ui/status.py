@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from app.generating import Failed, Loading, Progress, Written
 from app.generation import Completion, Generation
+from app.ui.places import place
 
 _REASONS = {
     "stop": "the model ended it",
@@ -65,11 +66,5 @@ def _speed(generation: Generation, completions: Sequence[Completion]) -> list[st
 def _written(generation: Generation, index: int) -> str:
     """Line and column of where each text begins and ends, from 0, in the editor's UTF-16 units."""
     code = generation.code(index)
-    places = [_place(code, begin) + "-" + _place(code, end) for begin, end in generation.spans(index)]
+    places = [f"{place(code, begin)}-{place(code, end)}" for begin, end in generation.spans(index)]
     return " ".join(places)
-
-
-def _place(code: str, position: int) -> str:
-    before = code[:position]
-    column = before[before.rfind("\n") + 1 :].rstrip("\r")
-    return f"{before.count(chr(10))}:{len(column.encode('utf-16-le')) // 2}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings
 from app.training import Job, JobRequest, Jobs
@@ -86,5 +87,5 @@ def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object],
 )
 def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
     settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
-    page = build_playground(settings, Models(settings))
+    page = build_playground(settings, Models(settings), Indexes(settings))
     assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed

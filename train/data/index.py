@@ -122,7 +122,7 @@ def _groups(shards: Sequence[Path], max_bytes: int) -> list[list[Path]]:
     groups: list[list[Path]] = []
     room = 0
     for shard in shards:
-        size = _source_bytes(shard)
+        size = source_bytes(shard)
         if not groups or size > room:
             groups.append([])
             room = max_bytes
@@ -131,7 +131,7 @@ def _groups(shards: Sequence[Path], max_bytes: int) -> list[list[Path]]:
     return groups
 
 
-def _source_bytes(shard: Path) -> int:
+def source_bytes(shard: Path) -> int:
     """About how much source a shard holds."""
     metadata = pq.read_metadata(shard)
     text = metadata.schema.names.index("text")

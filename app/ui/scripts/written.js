@@ -1,4 +1,4 @@
-// Colours what the model wrote, in the drawn lines of the editor, through the CSS Custom Highlight API: nothing in the
+// Colours what the model wrote and underlines what was copied, in the drawn lines of the editor, through the CSS Custom Highlight API: nothing in the
 // editor itself is touched. A browser without it shows the code as it is.
 (() => {
   if (!("highlights" in CSS)) return;
@@ -39,20 +39,25 @@
     return ranges;
   }
 
-  // An editor and the status below it share the beginning of their names.
-  function statusOf(editor) {
-    return document.querySelector(`#${editor.id.replace(/-editor$/, "-status")} [data-written]`);
-  }
+  // An editor, the status and the badge below it share the beginning of their names.
+  const below = (editor, part) => document.querySelector(`#${editor.id.replace(/-editor$/, part)}`);
+  const statusOf = (editor) => below(editor, "-status [data-written]");
+  const badgeOf = (editor) => below(editor, "-origin-badge [data-copied]");
 
   function paint() {
-    const ranges = [];
+    const written = [];
+    const copied = [];
     for (const editor of document.querySelectorAll(".code-editor")) {
-      const status = editor.offsetParent && statusOf(editor);
+      if (!editor.offsetParent) continue;
+      const badge = badgeOf(editor);
+      if (badge) copied.push(...rangesOf(editor, badge.dataset.copied.split(" ")));
+      const status = statusOf(editor);
       if (!status?.dataset.written) continue;
-      ranges.push(...rangesOf(editor, status.dataset.written.split(" ")));
+      written.push(...rangesOf(editor, status.dataset.written.split(" ")));
       follow(editor, status);
     }
-    CSS.highlights.set("written", new Highlight(...ranges));
+    CSS.highlights.set("written", new Highlight(...written));
+    CSS.highlights.set("copied", new Highlight(...copied));
   }
 
   // While code is being written at the end of the editor, the end stays in view.
@@ -72,12 +77,14 @@
   };
   const elementOf = (node) => (node instanceof Element ? node : node.parentElement);
   new MutationObserver((records) => {
-    if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines"))) soon();
-  }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "style"] });
+    if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines, .origin-badge"))) soon();
+  }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "data-copied", "style"] });
 
   // What is edited is the user's own from then on.
   document.addEventListener("beforeinput", (event) => {
     const editor = event.target.closest?.(".code-editor");
-    if (editor) statusOf(editor)?.removeAttribute("data-written");
+    if (!editor) return;
+    statusOf(editor)?.removeAttribute("data-written");
+    badgeOf(editor)?.removeAttribute("data-copied");
   });
 })();

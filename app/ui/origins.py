@@ -1,0 +1,150 @@
+"""Where code came from, as HTML: a badge that sums it up, and a panel of what was found. All of it is escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.attribution import Attribution, Index
+from app.ui.places import place
+from santacoder.attribution import Searched, Source, Span
+from santacoder.attribution.origins import link, what_it_asks
+
+_MAX_LINES = 60
+NOT_CHECKED = '<p class="empty">Run, and what the model wrote is looked up in the files it was trained on.</p>'
+
+
+class Findings(NamedTuple):
+    """What is known of ``code``: its attribution and, by span, the lines in which the first source has it, where the
+    index can tell. ``written`` is what of it a model wrote, in characters."""
+
+    code: str
+    written: list[tuple[int, int]]
+    attribution: Attribution
+    originals: list[str | None]
+
+
+def findings(code: str, written: list[tuple[int, int]], attribution: Attribution, index: Index | None) -> Findings:
+    """
+    Raises:
+        AttributionError: the corpus was changed since it was indexed.
+    """
+    sources = [span.sources[0] for span in attribution.spans]
+    return Findings(code, written, attribution, [index.original(source) if index else None for source in sources])
+
+
+def badge(found: Findings, repo_id: str) -> str:
+    """In a line, whether anything was found, and what was searched; with the places that ``written.js`` underlines."""
+    spans = found.attribution.spans
+    if not spans:
+        return f'<p class="badge clean"><b>No copy found.</b> {_searched(found.attribution.searched, repo_id)}</p>'
+    packages = list(dict.fromkeys(span.sources[0].package for span in spans))
+    named = ", ".join(map(html.escape, packages[:3])) + (f" and {len(packages) - 3} more" if len(packages) > 3 else "")
+    places = " ".join(f"{place(found.code, span.start)}-{place(found.code, span.end)}" for span in spans)
+    stretches = "1 stretch stands" if len(spans) == 1 else f"{len(spans)} stretches stand"
+    return (
+        f'<p class="badge found" data-copied="{places}"><b>{stretches} in training files</b> of {named}: '
+        "underlined in the code, told below under <i>Origin</i>.</p>"
+    )
+
+
+def unknown(sentence: str) -> str:
+    """A badge that says why nothing is known."""
+    return f'<p class="badge unknown"><b>Not checked.</b> {html.escape(sentence)}</p>'
+
+
+def panel(found: Findings, repo_id: str) -> str:
+    """Every stretch with its sources, what their licences ask, and both texts side by side."""
+    searched = f'<p class="searched">{_searched(found.attribution.searched, repo_id)}</p>'
+    if not found.attribution.spans:
+        return f'<p class="empty">No copy found.</p>{searched}'
+    sections = (
+        _section(number, found, span, original)
+        for number, (span, original) in enumerate(zip(found.attribution.spans, found.originals, strict=True), 1)
+    )
+    return f'<div class="origins">{"".join(sections)}</div>{searched}'
+
+
+def _section(number: int, found: Findings, span: Span, original: str | None) -> str:
+    by_model = any(begin < span.end and span.start < end for begin, end in found.written)
+    chips = [f"{span.tokens} tokens", f"lines {_lines(found.code, span)}"]
+    chips += ["in your own code"] if found.written and not by_model else []
+    chips += ["other names there"] if span.sources[0].renamed else []
+    chips += ["by fingerprints alone"] if not span.confirmed else []
+    if span.files > 1:
+        chips.append(f"in {span.files} files" + (": boilerplate" if span.boilerplate else ""))
+    first, *others = span.sources
+    more = ""
+    if others:
+        items = "".join(f"<li>{_source(source)}</li>" for source in others)
+        more = f"<details><summary>Also in {len(others)} more</summary><ul>{items}</ul></details>"
+    return (
+        f'<section class="origin"><h4>{_source(first)}</h4>'
+        f'<p class="chips">{"".join(f"<span>{html.escape(chip)}</span>" for chip in chips)}</p>'
+        f'<p class="asks"><b>{html.escape(first.licence)}</b> {html.escape(what_it_asks(first.licence))}</p>'
+        f"{_side_by_side(number, found.code, span, original)}{more}</section>"
+    )
+
+
+def _source(source: Source) -> str:
+    package = f"{source.package} {source.version[:12]}".strip()
+    lines = f"lines {source.lines[0]}–{source.lines[1]}"
+    where = f"<b>{html.escape(package)}</b> <code>{html.escape(source.path)}</code>, {lines}"
+    address = link(source)
+    if address is None:
+        return where
+    return f'{where} <a href="{html.escape(address)}" target="_blank" rel="noopener noreferrer">read it there</a>'
+
+
+def _side_by_side(number: int, code: str, span: Span, original: str | None) -> str:
+    """The lines of the code with the stretch marked, and those of the file."""
+    begin = code.rfind("\n", 0, span.start) + 1
+    end = code.find("\n", span.end)
+    pieces = (code[begin : span.start], code[span.start : span.end], code[span.end : end if end >= 0 else len(code)])
+    before, copied, after = map(html.escape, pieces)
+    here = before + re.sub(r"\S(?:.*\S)?", lambda line: f"<mark>{line[0]}</mark>", copied) + after
+    if original is None:
+        source = span.sources[0]
+        there = (
+            '<p class="no-text">The text of the training files is not here, only their fingerprints. '
+            f"Compare with lines {source.lines[0]} to {source.lines[1]} of the file.</p>"
+        )
+    else:
+        there = f'<pre tabindex="0">{html.escape(_shortened(original))}</pre>'
+    return (
+        f'<div class="side-by-side"><figure aria-label="Stretch {number} here"><figcaption>Here</figcaption>'
+        f'<pre tabindex="0">{here}</pre></figure>'
+        f'<figure aria-label="Stretch {number} there"><figcaption>There</figcaption>{there}</figure></div>'
+    )
+
+
+def _shortened(text: str) -> str:
+    lines = text.split("\n")
+    rest = len(lines) - _MAX_LINES
+    return text if rest <= 0 else "\n".join([*lines[:_MAX_LINES], f"… and {rest} more lines"])
+
+
+def _lines(code: str, span: Span) -> str:
+    first, last = code.count("\n", 0, span.start) + 1, code.count("\n", 0, span.end) + 1
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _searched(searched: Searched, repo_id: str) -> str:
+    how = "" if searched.confirmed else ", by their fingerprints"
+    return (
+        f"Searched{how}: {_count(searched.files, 'file')} of {_count(searched.packages, 'package')} "
+        f"({_names(searched.languages)}, "
+        f"{searched.bytes / 1e6:,.0f} MB) that {html.escape(repo_id)} was trained on. A copy of "
+        f"{searched.guaranteed_tokens} tokens or more is found for sure, a shorter one is not."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _names(languages: Sequence[str]) -> str:
+    spelled = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
+    return html.escape(", ".join(spelled.get(language, language) for language in languages))
