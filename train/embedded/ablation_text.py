@@ -51,8 +51,9 @@ those that the filters left for training, of which each model read but a part.
 {_agreement_table(found, paper)}
 
 Differences are from `fim`, with 95 % intervals: the deviation between seeds is estimated from the rows with several of
-them and taken to hold for all (Student's t). A difference within its interval may be chance. The paper's is that of
-HumanEval pass@100, averaged over the languages; it gives no intervals.
+them and taken to hold for all (Student's t). A difference within its interval may be chance,
+and one outside may be too: there are few seeds to estimate from, and six comparisons in each column. The paper's is
+that of HumanEval pass@100, averaged over the languages; it gives no intervals.
 
 {_summary(found, paper)}
 
