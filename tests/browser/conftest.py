@@ -64,12 +64,13 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     raise AssertionError("the server did not answer")
 
 
-def open_pane(page: Page, name: str) -> None:
+def open_pane(page: Page, name: str, of: str = "#panes") -> None:
     """Press the tab ``name``, which a narrow window may have put into a menu."""
-    tab = page.get_by_role("tab", name=name)
+    tabs = page.locator(of)
+    tab = tabs.get_by_role("tab", name=name, exact=True)
     if not tab.is_visible():
-        page.locator("#panes .overflow-menu > button").first.click()
-        tab = page.locator("#panes .overflow-dropdown").first.get_by_text(name)
+        tabs.locator(".overflow-menu > button").first.click()
+        tab = tabs.locator(".overflow-dropdown").first.get_by_text(name, exact=True)
     tab.click()
 
 
