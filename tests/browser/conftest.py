@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
@@ -33,6 +33,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=30_000)  # on a busy machine, the page takes its time
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     command = [sys.executable, "app.py", "--port", str(port), *options]
     process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"})
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+    for _ in range(1800):
         try:
             urllib.request.urlopen(url, timeout=10).close()
             return process, url

@@ -2,7 +2,7 @@
 
     python -m tests.browser.screenshots
 
-They are reduced to 64 colours, so that the repository stays small.
+They are reduced to 160 colours, so that the repository stays small.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _take(page: Page, name: str) -> None:
     page.wait_for_timeout(800)  # whatever fades in has done so
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     path: Path = FOLDER / name
-    picture.quantize(64).save(path, optimize=True)
+    picture.quantize(160).save(path, optimize=True)
     print(f"{path.relative_to(REPOSITORY)}: {path.stat().st_size / 1024:.0f} KB")
 
 

@@ -1,5 +1,5 @@
 // Makes Gradio's editors readable for everybody: light colours that are too pale for white paper are replaced wherever
-// the editor's style sheet uses them, and code can be reached and scrolled by the keyboard.
+// the editor's style sheet uses them, code can be reached and scrolled by the keyboard, and empty plots say what they are.
 (() => {
   // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
   const DARKER = {
@@ -31,6 +31,8 @@
   function look() {
     const contents = document.querySelectorAll(".cm-content:not([tabindex])");
     contents.forEach((content) => (content.tabIndex = 0));
+    // an empty plot has a name, which only something with a role may have
+    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
     const length = [...document.querySelectorAll("style")].reduce((sum, style) => sum + style.textContent.length, 0);
     if (length !== known) recolour();
     known = length;
