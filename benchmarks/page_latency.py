@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
-from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from benchmarks.page import chromium, serving
+
 # resolves with milliseconds between the click and the first change of the editor's text
 CLICK_AND_WAIT = """
 (pane) => new Promise((resolve, reject) => {
@@ -43,18 +39,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30, help="measured runs a pane (default: 30)")
     parser.add_argument("--model", default="santacoder/mini", help="model to serve (default: santacoder/mini)")
     args = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), "--model", args.model]
-    server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        server.stdout.readline()  # the server says that it is ready
-        results = measure(f"http://127.0.0.1:{port}", args.runs)
-    finally:
-        server.terminate()
-        server.wait()
+    with serving(args.model) as url, chromium() as browser:
+        results = measure(browser, url, args.runs)
     print("| pane | median, ms | 95th percentile, ms | least, ms |\n|---|---|---|---|")
     for pane, times in results.items():
         high = statistics.quantiles(times, n=20)[-1]
@@ -62,20 +48,14 @@ def main() -> None:
     print(json.dumps({pane: [round(time, 1) for time in times] for pane, times in results.items()}))
 
 
-def measure(url: str, runs: int) -> dict[str, list[float]]:
+def measure(browser: Browser, url: str, runs: int) -> dict[str, list[float]]:
     """Milliseconds to the first text, by pane; one run a pane goes before and is not counted."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
-        )
-        page = browser.new_page()
-        page.goto(url)
-        page.wait_for_selector("#complete-run")
-        results = {"complete": [run(page, "complete") for _ in range(runs + 1)][1:]}
-        page.get_by_role("tab", name="Fill in the middle").click()
-        results["infill"] = [run(page, "infill") for _ in range(runs + 1)][1:]
-        browser.close()
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector("#complete-run")
+    results = {"complete": [run(page, "complete") for _ in range(runs + 1)][1:]}
+    page.get_by_role("tab", name="Fill in the middle").click()
+    results["infill"] = [run(page, "infill") for _ in range(runs + 1)][1:]
     return results
 
 

@@ -48,6 +48,8 @@ def perplexity(tokens: Sequence[Token]) -> float | None:
 
 def _span(index: int, token: Token, *, is_last: bool) -> str:
     attributes = {"class": "token", "role": "button", "tabindex": "-1" if index else "0", "data-token": str(index)}
+    if not token.text.strip() and not (is_last and not token.text):
+        attributes["aria-label"] = _spoken(token.text)
     if token.logprob is not None:
         bits = -token.logprob / math.log(2)
         attributes["data-heat"] = str(min(_STEPS, max(0, round(bits))))
@@ -61,6 +63,13 @@ def _span(index: int, token: Token, *, is_last: bool) -> str:
 
 def _row(alternative: Alternative) -> list[str | float]:
     return [alternative.text, round(math.exp(min(alternative.logprob, 0.0)), 5), probability(alternative.logprob)]
+
+
+def _spoken(text: str) -> str:
+    """What a screen reader says where there is nothing to be read."""
+    if not text:
+        return "part of a character"
+    return "line break" if "\n" in text else "white space"
 
 
 def _shown(text: str, is_last: bool) -> str:

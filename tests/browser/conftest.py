@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
@@ -33,6 +33,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=30_000)  # on a busy machine, the page takes its time
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     command = [sys.executable, "app.py", "--port", str(port), *options]
     process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"})
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+    for _ in range(1800):
         try:
             urllib.request.urlopen(url, timeout=10).close()
             return process, url
@@ -64,12 +66,13 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     raise AssertionError("the server did not answer")
 
 
-def open_pane(page: Page, name: str) -> None:
+def open_pane(page: Page, name: str, of: str = "#panes") -> None:
     """Press the tab ``name``, which a narrow window may have put into a menu."""
-    tab = page.get_by_role("tab", name=name)
+    tabs = page.locator(of)
+    tab = tabs.get_by_role("tab", name=name, exact=True)
     if not tab.is_visible():
-        page.locator("#panes .overflow-menu > button").first.click()
-        tab = page.locator("#panes .overflow-dropdown").first.get_by_text(name)
+        tabs.locator(".overflow-menu > button").first.click()
+        tab = tabs.locator(".overflow-dropdown").first.get_by_text(name, exact=True)
     tab.click()
 
 

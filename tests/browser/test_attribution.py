@@ -10,7 +10,7 @@ from tests.browser.test_playground import write
 from tests.santacoder.attribution.conftest import File, write_index
 
 QUAYS = "".join(f"quay_{number} = '<b>' + berth({number}, tide)\n" for number in range(30))
-UNDERLINED = "CSS.highlights.get('copied')?.size ?? 0"
+UNDERLINED = "(CSS.highlights.get('copied')?.size ?? 0)"
 
 
 @pytest.mark.parametrize("with_text", [True, False])

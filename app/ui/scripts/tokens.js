@@ -21,7 +21,7 @@
   }
 
   // A token as it is written in a program's text, so that blanks and breaks can be seen.
-  const quoted = (text) => JSON.stringify(text).slice(1, -1).replace(/^ | $/g, "␣") || "∅";
+  const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll(" ", "·") || "∅";
 
   function row([text, share, said], choose) {
     const line = element(choose ? "button" : "div", "alternative");
@@ -61,7 +61,7 @@
     box.style.left = `${Math.max(8, left)}px`;
     box.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - box.offsetHeight - 6)}px`;
     box.querySelector("button")?.focus();
-    box.addEventListener("toggle", () => token.focus({ preventScroll: true }), { once: true });
+    box.ontoggle = (event) => event.newState === "closed" && token.focus({ preventScroll: true });
   }
 
   function step(token, key) {

@@ -1,0 +1,47 @@
+// Makes Gradio's editors readable for everybody: light colours that are too pale for white paper are replaced wherever
+// the editor's style sheet uses them, code can be reached and scrolled by the keyboard, and empty plots say what they are.
+(() => {
+  // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
+  const DARKER = {
+    "rgb(94, 129, 172)": "#3d6396",
+    "rgb(208, 135, 112)": "#a34a2c",
+    "rgb(235, 203, 139)": "#8a6100",
+    "rgb(163, 190, 140)": "#4d7034",
+    "rgb(143, 188, 187)": "#2c7573",
+    "rgb(136, 192, 208)": "#2a7186",
+    "rgb(129, 161, 193)": "#45688f",
+    "rgb(180, 142, 173)": "#8a5480",
+    "rgb(191, 97, 106)": "#a63f49",
+    "rgb(76, 86, 106)": "#4c566a",
+  };
+  const sheet = document.createElement("style");
+
+  function recolour() {
+    const rules = [...document.styleSheets]
+      .filter((each) => each.ownerNode?.textContent.includes("\u037c"))
+      .flatMap((each) => [...each.cssRules])
+      .filter((rule) => DARKER[rule.style?.color])
+      .map((rule) => `body:not(.dark) ${rule.selectorText} { color: ${DARKER[rule.style.color]}; }`);
+    const text = rules.join("\n");
+    if (sheet.textContent !== text) sheet.textContent = text;
+    if (!sheet.isConnected) document.head.append(sheet);
+  }
+
+  let known = 0;
+  function look() {
+    const contents = document.querySelectorAll(".cm-content:not([tabindex])");
+    contents.forEach((content) => (content.tabIndex = 0));
+    // an empty plot has a name, which only something with a role may have
+    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
+    const length = [...document.querySelectorAll("style")].reduce((sum, style) => sum + style.textContent.length, 0);
+    if (length !== known) recolour();
+    known = length;
+  }
+
+  let waiting = false;
+  new MutationObserver(() => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => ((waiting = false), look()), 100);
+  }).observe(document, { childList: true, subtree: true });
+})();

@@ -1,0 +1,50 @@
+"""Axe finds no serious problem in any pane, in light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Server, open_pane
+from tests.browser.test_playground import run, set_parameter
+
+PANES = ("Complete", "Fill in the middle", "Train")
+
+
+def serious_problems(page: Page) -> list[str]:
+    page.wait_for_timeout(500)  # what fades in has too little contrast while it does
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{problem['id']}: {node['html'][:150]} ({node['failureSummary']})"
+        for problem in found
+        if problem["impact"] in ("serious", "critical")
+        for node in problem["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme,width", [("light", 1440), ("dark", 360)])
+def test_axe_finds_nothing_serious(chromium: Browser, server: Server, scheme: Any, width: int) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Candidates", "2")
+    problems = []
+    for name in PANES:
+        open_pane(page, name)
+        problems += serious_problems(page)
+    open_pane(page, "Complete")
+    run(page, "complete")
+    problems += serious_problems(page)
+    page.locator("#complete-tokens .token").first.click()
+    expect(page.locator("#alternatives")).to_be_visible()
+    problems += serious_problems(page)
+    page.keyboard.press("Escape")
+    for name in ("My code", "As code", "History"):
+        open_pane(page, name, of="#complete-details")
+        problems += serious_problems(page)
+    page.close()
+    assert not problems, "\n".join(problems)
