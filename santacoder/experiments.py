@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+PUBLISHED = "bigcode/santacoder"
 FilterName = Literal["stars", "fertility", "comments", "dedup-alt"]
 
 _FILTERS: dict[FilterName, str] = {
@@ -30,12 +31,22 @@ class Experiment:
     length: int = 1
 
     @property
+    def attention(self) -> str:
+        return "multi-query attention" if self.multi_query else "multi-head attention"
+
+    @property
+    def objective(self) -> str:
+        return "left to right and fill-in-the-middle" if self.fill_in_the_middle else "left to right"
+
+    @property
+    def data(self) -> str:
+        return " and ".join(_FILTERS[name] for name in self.filters) or "base filters"
+
+    @property
     def description(self) -> str:
         """One line for a menu."""
-        attention = "multi-query attention" if self.multi_query else "multi-head attention"
-        objective = "left to right and fill-in-the-middle" if self.fill_in_the_middle else "left to right"
-        data = " and ".join(_FILTERS[name] for name in self.filters) or "base filters"
-        return f"{attention} · {objective} · {data}{', twice the steps' if self.length == 2 else ''}"
+        twice = ", twice the steps" if self.length == 2 else ""
+        return f"{self.attention} · {self.objective} · {self.data}{twice}"
 
 
 EXPERIMENTS = {

@@ -8,10 +8,9 @@ import gradio as gr
 
 from app.settings import Settings
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError, Commit
-from santacoder.experiments import EXPERIMENTS, experiment
+from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
+from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
 
-PUBLISHED = "bigcode/santacoder"
 _NEWEST = ""
 
 
@@ -81,12 +80,12 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
     return " · ".join([f"{branch} — {attention} attention", shape, *scores])
 
 
-def _headline(scores: list[tuple[str, str, str, float]]) -> list[str]:
+def _headline(scores: list[RevisionScore]) -> list[str]:
     """The scores a line has room for: pass@1 and exact match, the first of each language."""
     by_metric: dict[str, dict[str, str]] = {"pass@1": {}, "exact match": {}}
-    for _, language, metric, value in scores:
-        if metric in by_metric:
-            by_metric[metric].setdefault(language, f"{language} {value:.1%}")
+    for score in scores:
+        if score.metric in by_metric:
+            by_metric[score.metric].setdefault(score.language, f"{score.language} {score.value:.1%}")
     return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 

@@ -6,12 +6,13 @@ set. A revision is a branch, a commit or the beginning of one; ``main`` and ``fi
 
 from santacoder.checkpoints.loading import load, read_config, read_tokenizer
 from santacoder.checkpoints.publishing import add_files, publish
-from santacoder.checkpoints.revisions import branches, log, resolve
+from santacoder.checkpoints.revisions import branches, folder_with, log, resolve
 from santacoder.checkpoints.store import (
     CURVES_FILE,
     DEFAULT_STORE,
     EVAL_FILE,
     Commit,
+    RevisionScore,
     read_curves,
     read_scores,
     repositories,
@@ -24,8 +25,10 @@ __all__ = [
     "EVAL_FILE",
     "CheckpointError",
     "Commit",
+    "RevisionScore",
     "add_files",
     "branches",
+    "folder_with",
     "load",
     "log",
     "publish",

@@ -69,6 +69,15 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
         raise CheckpointError(f"{_absence(repo_id, store, revision)} {error} {_remedy(repo_id, revision)}") from error
 
 
+def folder_with(repo_id: str, *, store: Path = DEFAULT_STORE) -> Path | None:
+    """The store or the user's cache, whichever on this machine has the repository; the Hub is not asked.
+
+    Raises:
+        CheckpointError: ``repo_id`` is not a name.
+    """
+    return next((folder for folder in (store, hub.cache()) if local.branches(folder, repo_id)), None)
+
+
 def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -> Path:
     sha = local.find(store, repo_id, revision)
     if sha is None:

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from santacoder.errors import CheckpointError
 
@@ -43,6 +44,18 @@ class Commit:
     sha: str = ""
     title: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RevisionScore:
+    """What a revision scored on a benchmark: the mean over its tasks, and the 95 % interval where that is known."""
+
+    benchmark: str
+    language: str
+    metric: str
+    value: float
+    interval: tuple[float, float] | None = None
+    temperature: float | None = None
 
 
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:
@@ -106,8 +119,8 @@ def read_commit(folder: Path, branch: str) -> Commit:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
 
 
-def read_scores(folder: Path) -> list[tuple[str, str, str, float]]:
-    """The scores in the ``eval.json`` of a snapshot: benchmark, language, metric, mean over the tasks.
+def read_scores(folder: Path) -> list[RevisionScore]:
+    """The scores in the ``eval.json`` of a snapshot.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -115,13 +128,21 @@ def read_scores(folder: Path) -> list[tuple[str, str, str, float]]:
     path = folder / EVAL_FILE
     try:
         results = json.loads(path.read_text())["results"] if path.exists() else []
-        return [
-            (result["benchmark"], result["language"], metric, float(score["value"]))
-            for result in results
-            for metric, score in result["scores"].items()
-        ]
+        return [_score(result, metric, document) for result in results for metric, document in result["scores"].items()]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
+
+
+def _score(result: dict[str, Any], metric: str, document: dict[str, Any]) -> RevisionScore:
+    interval = document.get("interval")
+    return RevisionScore(
+        result["benchmark"],
+        result["language"],
+        metric,
+        float(document["value"]),
+        (float(interval[0]), float(interval[1])) if interval else None,
+        result.get("settings", {}).get("temperature"),
+    )
 
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:

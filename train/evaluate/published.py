@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from santacoder.checkpoints import RevisionScore
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.request import CompletionRequest
@@ -23,12 +24,37 @@ _SCORES = {
     ("infilling", "javascript"): {"exact match": 0.60},
     ("docstrings", "python"): {"BLEU": 0.1813},
 }
+# Java, JavaScript, Python; pass@100 at temperature 0.8, of the seven ablations
+_ABLATIONS = {
+    "mha": (0.36, 0.37, 0.38),
+    "no-fim": (0.37, 0.37, 0.39),
+    "fim": (0.35, 0.33, 0.36),
+    "stars": (0.30, 0.30, 0.31),
+    "fertility": (0.35, 0.35, 0.36),
+    "comments": (0.35, 0.35, 0.38),
+    "dedup-alt": (0.38, 0.37, 0.37),
+}
 TEMPERATURES = {"pass@1": 0.2, "pass@10": 0.8, "pass@100": 0.8}
 
 # text-generation-inference's snapshot test of the published model: greedy, half precision
 GOLDEN_PROMPT = "def print_hello"
 GOLDEN_TEXT = '():\n    print("Hello World!")\n\nprint'
 GOLDEN_LOGPROBS = (-0.986, -0.214, -0.437, -0.536, -0.446, -1.241, -0.758, -0.762, -0.208, -1.247)
+
+
+def published_scores(branch: str) -> list[RevisionScore]:
+    """What the paper reports of a branch of ``bigcode/santacoder``: all benchmarks for ``main``, of the others
+    HumanEval's pass@100 alone; nothing of a branch that is not one of its experiments."""
+    if branch in _ABLATIONS:
+        found = dict(zip(("java", "javascript", "python"), _ABLATIONS[branch], strict=True))
+        scores = {("multipl-e-humaneval", language): {"pass@100": value} for language, value in found.items()}
+    else:
+        scores = _SCORES if branch in ("main", "final") else {}
+    return [
+        RevisionScore(benchmark, language, metric, value, temperature=TEMPERATURES.get(metric))
+        for (benchmark, language), by_metric in scores.items()
+        for metric, value in by_metric.items()
+    ]
 
 
 def score_table(results: Iterable[Result]) -> str:

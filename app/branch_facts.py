@@ -1,0 +1,101 @@
+"""What is known of the branches of a model, from what is on this machine alone: the Hub is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
+from santacoder.checkpoints import store as local
+from santacoder.config import SantaCoderConfig
+from santacoder.experiments import EXPERIMENTS, PUBLISHED, Experiment, experiment
+from train.evaluate.published import published_scores
+
+Curve = list[tuple[int, float]]
+"""Values by the number of steps done."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """``experiment`` is what the branch repeats of the paper; ``config`` is None where its files are not here.
+
+    ``curves`` are by metric; ``commits`` are oldest first, one for each state of the weights. ``problem`` says why
+    there are none although there should be.
+    """
+
+    name: str
+    experiment: Experiment | None
+    config: SantaCoderConfig | None = None
+    scores: list[RevisionScore] = field(default_factory=list)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    commits: list[Commit] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def newest(self) -> Commit | None:
+        return self.commits[-1] if self.commits else None
+
+
+def read_branches(repo_id: str, store: Path) -> list[Branch]:
+    """The branches of a repository: those of the paper in its order, and then the others.
+
+    Raises:
+        CheckpointError: there is no such repository on this machine.
+    """
+    folder = checkpoints.folder_with(repo_id, store=store)
+    names = _names(repo_id, local.branches(folder, repo_id) if folder else {})
+    if not names:
+        raise CheckpointError(f"There is nothing of {repo_id!r} on this machine; choose another model above.")
+    repeats_the_paper = repo_id == PUBLISHED or any(name in EXPERIMENTS and name != "final" for name in names)
+    branches = [_branch(repo_id, name, folder, experiment(name) if repeats_the_paper else None) for name in names]
+    order = list(EXPERIMENTS)
+    return sorted(branches, key=lambda branch: order.index(branch.experiment.branch) if branch.experiment else 99)
+
+
+def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
+    """Commits oldest first; of those that only added scores or graphs to the same weights, the newest."""
+    kept: list[Commit] = []
+    for commit in newest_first:
+        if not kept or _state(kept[-1]) != _state(commit) or commit.step is None:
+            kept.append(commit)
+    return kept[::-1]
+
+
+def _names(repo_id: str, known: Mapping[str, str]) -> list[str]:
+    """The branches, without ``final`` where that is ``main`` under its other name."""
+    names = [name for name in known if not (name == "final" and known.get("main") == known[name])]
+    if repo_id != PUBLISHED:
+        return names
+    return list(dict.fromkeys(["main" if name == "final" else name for name in EXPERIMENTS] + names))
+
+
+def _branch(repo_id: str, name: str, folder: Path | None, repeated: Experiment | None) -> Branch:
+    published = published_scores(name) if repo_id == PUBLISHED else []
+    sha = local.find(folder, repo_id, name) if folder else None
+    if folder is None or sha is None:
+        return Branch(name, repeated, scores=published)
+    snapshot = local.snapshot(folder, repo_id, sha)
+    try:
+        commits = distinct_weights(local.log(folder, repo_id, name, sha))
+        scores = checkpoints.read_scores(snapshot) or published
+        return Branch(name, repeated, checkpoints.read_config(snapshot), scores, _curves(snapshot, commits), commits)
+    except CheckpointError as error:
+        return Branch(name, repeated, scores=published, problem=str(error))
+
+
+def _curves(snapshot: Path, commits: list[Commit]) -> dict[str, Curve]:
+    """Those that the training left, and for what it did not draw the values of the commits."""
+    found: dict[str, Curve] = {}
+    for commit in commits:
+        loss = {} if commit.validation_loss is None else {"validation_loss": commit.validation_loss}
+        for name, value in {**loss, **commit.metrics}.items():
+            if commit.step is not None:
+                found.setdefault(name, []).append((commit.step, value))
+    drawn = {name: curve for name, curve in checkpoints.read_curves(snapshot).items() if len(curve) > 1}
+    return {**found, **drawn}
+
+
+def _state(commit: Commit) -> tuple[int | None, int | None, float | None]:
+    return commit.step, commit.tokens, commit.validation_loss
