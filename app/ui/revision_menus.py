@@ -44,13 +44,13 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
     return [model, branch, commit]
 
 
-def filled_menus(store: Path, repo_id: str, branch: str) -> list[gr.Dropdown]:
-    """Model, branch and commit as they now are in the store, with ``branch`` of ``repo_id`` chosen."""
+def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> list[gr.Dropdown]:
+    """Model, branch and commit as they now are in the store, with a commit (empty: the newest) of ``branch`` chosen."""
     names = dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id])
     return [
         gr.Dropdown(choices=list(names), value=repo_id),
         _branch_menu(store, repo_id, branch),
-        _commit_menu(store, repo_id, branch),
+        _commit_menu(store, repo_id, branch, commit),
     ]
 
 
@@ -89,7 +89,7 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
     return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 
-def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:
+def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) -> gr.Dropdown:
     """The commits of a branch, newest first; only ``newest`` where its history is not known."""
     try:
         commits = checkpoints.log(repo_id, branch, store=store)
@@ -99,7 +99,7 @@ def _commit_menu(store: Path, repo_id: str, branch: str) -> gr.Dropdown:
         return gr.Dropdown(choices=[("newest", _NEWEST)], value=_NEWEST)
     newest, *older = commits
     choices = [(f"newest: {_summary(newest)}", _NEWEST), *((_summary(commit), commit.sha) for commit in older)]
-    return gr.Dropdown(choices=choices, value=_NEWEST)
+    return gr.Dropdown(choices=choices, value=_NEWEST if chosen == newest.sha else chosen)
 
 
 def _summary(commit: Commit) -> str:

@@ -1,0 +1,71 @@
+"""One prompt, written on by every commit of a branch."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.generating import Failed, Loading, Task, Written, generate
+from app.generation import Generation
+from app.models import Models
+
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What each commit wrote, as far as it has come: a generation, a sentence why there is none, or None.
+
+    ``current`` is the number of the commit that writes now, from 0; ``doing`` a sentence while it does not write yet.
+    """
+
+    texts: tuple[Generation | str | None, ...]
+    current: int
+    finished: bool
+    doing: str = ""
+
+
+class Replays:
+    """Replays, which remember what a commit has written: without chance it would write the same again."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._known: OrderedDict[tuple[str, str, Task], Generation] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def replay(self, repo_id: str, shas: Sequence[str], task: Task) -> Iterator[Replay]:
+        """Run ``task``, whose temperature is 0, on one commit after another. Closing the iterator cancels what runs."""
+        texts: list[Generation | str | None] = [None] * len(shas)
+        for number, sha in enumerate(shas):
+            doing = ""
+            for doing, text in self._write(repo_id, sha, task):
+                texts[number] = text
+                yield Replay(tuple(texts), number, False, doing)
+        yield Replay(tuple(texts), len(shas) - 1, True)
+
+    def _write(self, repo_id: str, sha: str, task: Task) -> Iterator[tuple[str, Generation | str | None]]:
+        """What is being done, and what has been written."""
+        key = (repo_id, sha, task)
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None:
+            yield "", known
+            return
+        for progress in generate(self._models, repo_id, sha, task):
+            match progress:
+                case Loading(name, share):
+                    yield f"loading {name}: {share:.0%}", None
+                case Failed(sentence):
+                    yield "", sentence
+                case Written(generation, _, finished):
+                    yield "", generation
+                    if finished:
+                        self._remember(key, generation)
+
+    def _remember(self, key: tuple[str, str, Task], generation: Generation) -> None:
+        with self._lock:
+            self._known[key] = generation
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)

@@ -1,0 +1,48 @@
+"""One task on several revisions at the same time."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from app.generating import Loading, Progress, Task, Written, generate
+from app.models import Models
+from santacoder.sampling import MAX_SEED
+
+# with three or four texts to draw, a browser is kept busy by twenty updates a second
+_SECONDS_BETWEEN_UPDATES = 0.06
+
+
+def side_by_side(models: Models, revisions: Sequence[tuple[str, str]], task: Task) -> Iterator[list[Progress]]:
+    """What each of ``revisions`` (model, branch or commit) has come to, a few times a second, until all are done.
+
+    Without a seed, one is drawn for all. Closing the iterator cancels what runs.
+    """
+    if task.sampling.seed is None:
+        task = replace(task, sampling=replace(task.sampling, seed=secrets.randbelow(MAX_SEED + 1)))
+    latest: list[Progress] = [Loading(f"{repo_id}@{revision}", 0.0) for repo_id, revision in revisions]
+    stopped = threading.Event()
+
+    def follow(index: int) -> None:
+        for progress in generate(models, *revisions[index], task):
+            latest[index] = progress
+            if stopped.is_set():
+                return  # which closes the iterator
+
+    threads = [threading.Thread(target=follow, args=[index], daemon=True) for index in range(len(revisions))]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(_SECONDS_BETWEEN_UPDATES)
+                yield list(latest)
+        yield list(latest)
+    finally:
+        stopped.set()
+
+
+def is_running(progress: Progress) -> bool:
+    return isinstance(progress, Loading) or (isinstance(progress, Written) and not progress.finished)

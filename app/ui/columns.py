@@ -1,0 +1,72 @@
+"""What several revisions wrote, side by side: their texts, what differs, how sure they were, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from app.generating import Failed, Loading, Progress, Written
+from app.generation import Generation
+from app.side_by_side import is_running
+from app.ui.diff import Piece, compared_pieces
+from app.ui.templating import render
+from app.ui.tokens import heat_map, perplexity
+
+View = Literal["differences", "probabilities"]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """``generation`` is None while the model is loaded or where there is a ``failure``."""
+
+    name: str
+    loaded: float = 0.0
+    failure: str = ""
+    generation: Generation | None = None
+    notices: tuple[str, ...] = ()
+    pieces: Sequence[Piece] = ()
+    heat_map: str = ""
+    n_tokens: int = 0
+    perplexity: str = "–"
+    speed_share: int = 0
+
+
+def columns(latest: Sequence[Progress], names: Sequence[str], view: View) -> str:
+    """HTML with a column for each revision; ``names`` are as they were chosen.
+
+    What differs is marked when all are done: in the first, what one of the others does not have; in these, what the
+    first does not have.
+    """
+    running = any(map(is_running, latest))
+    written = [progress.generation if isinstance(progress, Written) else None for progress in latest]
+    fastest = max((one.tokens_per_second for one in written if one), default=0.0) or 1.0
+    shown = []
+    for index, (name, progress) in enumerate(zip(names, latest, strict=True)):
+        compared = [] if running else written[1:] if index == 0 else written[:1]
+        shown.append(_column(name, progress, [one for one in compared if one], view, fastest))
+    return render("columns", columns=shown, running=running)
+
+
+def _column(name: str, progress: Progress, others: list[Generation], view: View, fastest: float) -> _Column:
+    match progress:
+        case Loading(_, share):
+            return _Column(name, loaded=share)
+        case Failed(sentence):
+            return _Column(name, failure=sentence)
+        case Written(generation, notices, _):
+            tokens = generation.candidates[0].tokens
+            found = perplexity(tokens)
+            heat = view == "probabilities"
+            return _Column(
+                name,
+                generation=generation,
+                notices=notices,
+                pieces=() if heat else compared_pieces(generation, others, whole_prompt=False),
+                heat_map=Markup(heat_map(tokens, label="What was written, token by token")) if heat else "",
+                n_tokens=len(tokens),
+                perplexity=f"{found:.2f}" if found else "–",
+                speed_share=round(100 * generation.tokens_per_second / fastest),
+            )

@@ -1,0 +1,83 @@
+"""What differs between texts, word by word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+
+from app.generation import Generation
+
+_WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
+
+Piece = tuple[Literal["prompt", "same", "new"], str]
+"""A stretch of code: of the user's prompt, or written, and that as others wrote it or not."""
+
+
+def compared_pieces(generation: Generation, others: Sequence[Generation], *, whole_prompt: bool = True) -> list[Piece]:
+    """The code of the first candidate, with what one of ``others`` did not write at that place told apart.
+
+    ``others`` are written from the same prompt. Without the ``whole_prompt``, there are only those of its lines into
+    which something was written.
+    """
+    pieces: list[Piece] = []
+    for index, part in enumerate(generation.parts):
+        pieces.append(("prompt", part if whole_prompt else _edges(part, index == 0, index == generation.n_gaps)))
+        if index < generation.n_gaps:
+            texts = [other.candidates[0].completions[index].text for other in others]
+            pieces += compared_words(generation.candidates[0].completions[index].text, texts)
+    return [piece for piece in pieces if piece[1]]
+
+
+def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
+    """``text`` in pieces: what all ``others`` have in that order, too, and what one of them has not.
+
+    The pieces, one after another, are the text. Spaces between two words that others do not have go with these.
+    """
+    words = _WORDS.findall(text)
+    is_shared = np.ones(len(words), dtype=bool)
+    for other in others:
+        is_shared &= in_common(words, _WORDS.findall(other))
+    for place in range(1, len(words) - 1):
+        if words[place].isspace() and words[place] != "\n" and not (is_shared[place - 1] or is_shared[place + 1]):
+            is_shared[place] = False
+    pieces = groupby(zip(words, is_shared, strict=True), key=lambda pair: bool(pair[1]))
+    return [("same" if shared else "new", "".join(word for word, _ in stretch)) for shared, stretch in pieces]
+
+
+def in_common(words: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """Which of ``words`` are in a longest common subsequence with ``others``: bool [len(words)].
+
+    Row by row, as code that repeats itself, which small models write, takes difflib seconds.
+    """
+    numbers = {word: number for number, word in enumerate({*words, *others})}
+    ids, other_ids = (np.array([numbers[word] for word in each], dtype=np.int32) for each in (words, others))
+    # lengths[i, j] is that of the first i words and the first j others
+    lengths = np.zeros((len(ids) + 1, len(other_ids) + 1), dtype=np.int32)
+    for row, word in enumerate(ids):
+        np.maximum(lengths[row, 1:], lengths[row, :-1] + (other_ids == word), out=lengths[row + 1, 1:])
+        np.maximum.accumulate(lengths[row + 1], out=lengths[row + 1])
+    found = np.zeros(len(ids), dtype=bool)
+    i, j = len(ids), len(other_ids)
+    while i and j:
+        if lengths[i, j] == lengths[i - 1, j]:
+            i -= 1
+        elif lengths[i, j] == lengths[i, j - 1]:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            found[i] = True
+    return found
+
+
+def _edges(part: str, is_first: bool, is_last: bool) -> str:
+    """The lines of ``part`` at its ends, if something is written there."""
+    lines = part.split("\n")
+    if is_first and not is_last:
+        return lines[-1]
+    if is_last and not is_first:
+        return lines[0]
+    return part if len(lines) < 3 else f"{lines[0]}\n…\n{lines[-1]}"

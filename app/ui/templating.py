@@ -1,0 +1,26 @@
+"""HTML from the templates beside this file. Whatever is put into one is escaped, so no text becomes markup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render(template: str, **values: Any) -> str:
+    """The template of that name, filled in."""
+    return _ENVIRONMENT.get_template(f"{template}.html").render(**values)
+
+
+def sentence(text: str) -> str:
+    """What went wrong."""
+    return render("sentence", text=text)

@@ -1,0 +1,140 @@
+"""What is known of branches, from real folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.branch_facts import read_branches
+from app.ui.branch_chart import branch_chart, metrics_of
+from app.ui.branch_table import about_branch, branch_table
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.experiments import EXPERIMENTS, PUBLISHED
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+
+CURVE = [(step, 5 - step / 100) for step in range(10, 101, 10)]
+
+
+@pytest.fixture
+def trained(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    """A model of which four experiments were trained, one of them with two commits on the way."""
+    for branch, steps in (("main", [200]), ("fim", [10, 50, 100]), ("no-fim", [100]), ("mha", [100])):
+        for step in steps:
+            checkpoints.publish(
+                random_model(step, multi_query=branch != "mha"),
+                tokenizer,
+                "test/tiny",
+                branch,
+                step=step,
+                tokens=step * 1000,
+                validation_loss=5 - step / 100,
+                metrics={"bits_per_byte": 1.5},
+                files={"curves.json": json.dumps({"validation_loss": [point for point in CURVE if point[0] <= step]})},
+                dtype=torch.float32,
+                store=tmp_path,
+            )
+        score(tmp_path, branch, {"python": 0.1 + len(branch) / 100})
+    return tmp_path
+
+
+def score(store: Path, branch: str, by_language: dict[str, float]) -> None:
+    results = [
+        {
+            "benchmark": "infilling",
+            "language": language,
+            "settings": {"temperature": 0.2},
+            "scores": {"exact match": {"value": value, "interval": [value - 0.01, value + 0.01]}},
+        }
+        for language, value in by_language.items()
+    ]
+    document = json.dumps({"results": results}).encode()
+    checkpoints.add_files("test/tiny", branch, {"eval.json": document}, store=store)
+
+
+def test_branches_are_in_the_order_of_the_paper_and_know_their_experiments(trained: Path) -> None:
+    branches = read_branches("test/tiny", trained)
+    assert [branch.name for branch in branches] == ["mha", "no-fim", "fim", "main"]
+    assert branches[3].experiment == EXPERIMENTS["final"]
+    assert [branch.config.multi_query for branch in branches if branch.config] == [False, True, True, True]
+
+
+def test_commits_that_only_add_files_are_one_with_those_before(trained: Path) -> None:
+    fim = read_branches("test/tiny", trained)[2]
+    assert [commit.step for commit in fim.commits] == [10, 50, 100]
+    assert len(checkpoints.log("test/tiny", "fim", store=trained)) == 4
+    assert fim.newest and fim.newest.sha == checkpoints.branches("test/tiny", store=trained)["fim"]
+
+
+def test_curves_are_those_of_the_training_and_else_those_of_the_commits(trained: Path) -> None:
+    fim = read_branches("test/tiny", trained)[2]
+    assert fim.curves["validation_loss"] == CURVE
+    assert fim.curves["bits_per_byte"] == [(10, 1.5), (50, 1.5), (100, 1.5)]
+
+
+def test_scores_have_their_intervals(trained: Path) -> None:
+    (found,) = read_branches("test/tiny", trained)[2].scores
+    assert found.value == pytest.approx(0.13) and found.interval == pytest.approx((0.12, 0.14))
+    assert found.temperature == 0.2
+
+
+def test_a_model_of_ones_own_repeats_no_experiment(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    checkpoints.publish(random_model(), tokenizer, "mine/coder", store=tmp_path)
+    (branch,) = read_branches("mine/coder", tmp_path)
+    assert branch.experiment is None and len(branch.commits) == 1
+    table = branch_table([branch], "main")
+    assert "Objective" not in table and "multi-query" in table and metrics_of(branch) == []
+
+
+def test_the_published_model_is_known_without_its_weights(tmp_path: Path) -> None:
+    branches = read_branches(PUBLISHED, tmp_path)
+    assert [branch.name for branch in branches] == [name if name != "final" else "main" for name in EXPERIMENTS]
+    table = branch_table(branches, "main")
+    assert "HumanEval pass@100" in table and "49.0 %" in table and "236 B" in table
+    assert table.count("data-branch=") == 8 and "pass@10 " not in table
+    about = about_branch(PUBLISHED, branches[7], branches)
+    assert "MBPP pass@1" in about and "18.1" in about and "hf download bigcode/santacoder --revision main" in about
+
+
+def test_a_damaged_branch_is_said_and_the_others_stay(trained: Path) -> None:
+    (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").unlink()  # else linked to the commit before
+    (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").write_text("{")
+    branches = read_branches("test/tiny", trained)
+    assert len(branches) == 4
+    assert "eval.json cannot be read" in branches[1].problem
+    assert "eval.json cannot be read" in about_branch("test/tiny", branches[1], branches)
+    assert branches[2].scores
+
+
+@pytest.mark.parametrize("name", ["no/such", "../etc"])
+def test_a_model_that_is_not_here_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match="nothing of|not a model name"):
+        read_branches(name, tmp_path)
+
+
+def test_the_best_of_a_column_is_told(trained: Path) -> None:
+    table = branch_table(read_branches("test/tiny", trained), "fim")
+    assert table.count("<strong>") == 1 and "<strong>16.0 %</strong>" in table
+    assert "15.0 – 17.0" in table
+
+
+def test_a_chart_has_a_button_for_each_commit(trained: Path) -> None:
+    branches = read_branches("test/tiny", trained)
+    drawing = branch_chart(branches, branches[2], "validation_loss")
+    assert drawing.count("<button") == 3 and 'data-commit="3"' in drawing and "Commit at step 50" in drawing
+    assert "4.000 after 100 steps on branch fim" in drawing
+    assert drawing.count("<polyline") == 4
+
+
+def test_names_and_metrics_are_never_markup(trained: Path) -> None:
+    hostile = '<img src=x onerror="alert(1)">'
+    document = {"results": [{"benchmark": hostile, "language": hostile, "scores": {hostile: {"value": 0.5}}}]}
+    checkpoints.add_files("test/tiny", "fim", {"eval.json": json.dumps(document).encode()}, store=trained)
+    branches = [branch for branch in read_branches("test/tiny", trained) if branch.name == "fim"]
+    for html in (branch_table(branches, "fim"), about_branch(hostile, branches[0], branches)):
+        assert "<img" not in html
+    assert "&lt;img" in branch_table(branches, "fim")

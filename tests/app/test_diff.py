@@ -1,0 +1,51 @@
+"""What differs between texts."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ui.diff import compared_words, in_common
+
+TEXTS = st.text(alphabet="ab _=\n\t\r\u00e9\u4f60(<", max_size=40)
+
+
+@given(TEXTS, st.lists(TEXTS, max_size=3))
+def test_the_pieces_are_the_text(text: str, others: list[str]) -> None:
+    assert "".join(piece for _, piece in compared_words(text, others)) == text
+
+
+@given(TEXTS)
+def test_nothing_differs_from_itself(text: str) -> None:
+    assert all(kind == "same" for kind, _ in compared_words(text, [text, text]))
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=7), st.lists(st.sampled_from("abc"), max_size=7))
+def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> None:
+    """Against trying every subsequence."""
+    found = in_common(words, others)
+    kept = [word for word, is_common in zip(words, found, strict=True) if is_common]
+    subsequences = {each for size in range(len(others) + 1) for each in combinations(others, size)}
+    assert tuple(kept) in subsequences
+    longest = max(size for size in range(len(words) + 1) if subsequences & set(combinations(words, size)))
+    assert int(np.sum(found)) == longest
+
+
+@pytest.mark.parametrize(
+    "text,others,marked",
+    [
+        ("return a + b", ["return a - b"], ["+"]),
+        ("self.items.append(x)", ["self.items.pop()"], ["append", "x"]),
+        ("x = one two", ["x = three"], ["one two"]),  # the space between goes with the words
+        ("a\nb\nc", ["a\nc"], ["b\n"]),
+        ("all here", [], []),
+        ("in one", ["in one", "in two"], ["one"]),
+        ("written", [""], ["written"]),
+    ],
+)
+def test_what_others_have_not_is_told(text: str, others: list[str], marked: list[str]) -> None:
+    assert [piece for kind, piece in compared_words(text, others) if kind == "new"] == marked

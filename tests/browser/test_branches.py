@@ -1,0 +1,188 @@
+"""The Branches pane as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.browser.conftest import Server, open_pane
+from tests.conftest import random_model
+
+MODEL = "test/trained"
+STEPS = (10, 40, 100)
+
+
+@pytest.fixture(scope="module")
+def trained(server: Server, tokenizer: Tokenizer) -> None:
+    """A model with two of the paper's branches: three commits with curves, and one."""
+    for branch, steps in (("main", STEPS), ("no-fim", (100,))):
+        for step in steps:
+            curve = [(at, 5 - at / 100) for at in range(10, step + 1, 10)]
+            checkpoints.publish(
+                random_model(step + len(branch)),
+                tokenizer,
+                MODEL,
+                branch,
+                step=step,
+                tokens=step * 100_000,
+                validation_loss=5 - step / 100,
+                files={"curves.json": json.dumps({"validation_loss": curve, "loss": curve})},
+                store=server.store,
+            )
+        result = {"benchmark": "infilling", "language": "java", "scores": {"exact match": {"value": 0.125}}}
+        document = json.dumps({"results": [result]}).encode()
+        checkpoints.add_files(MODEL, branch, {"eval.json": document}, store=server.store)
+
+
+@pytest.fixture
+def branches(page: Page, trained: None) -> Iterator[Page]:
+    choose_model(page, MODEL)
+    open_pane(page, "Branches")
+    expect(page.locator(".branch-table [data-branch]")).to_have_count(2)
+    yield page
+
+
+def choose_model(page: Page, name: str) -> None:
+    page.locator("#model input").fill(name)
+    page.locator("#model input").press("Enter")
+
+
+def write_prompt(page: Page, code: str) -> None:
+    page.locator("#branches-prompt .cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(code)
+
+
+def replay(page: Page) -> None:
+    page.locator("#branches-run").click()
+    expect(page.locator("#branches-film article pre")).to_have_count(
+        page.locator("#branches-film article").count(), timeout=60_000
+    )
+    expect(page.locator("#branches-run")).to_be_enabled(timeout=60_000)
+
+
+def shown_frame(page: Page) -> str:
+    expect(page.locator("#branches-film article.shown")).to_have_count(1)
+    return page.locator("#branches-film article.shown").inner_text()
+
+
+def move_to(page: Page, number: int) -> None:
+    """By the keyboard."""
+    slider = page.get_by_role("slider", name="range slider for Commit")
+    slider.press("Home")
+    for _ in range(number - 1):
+        slider.press("ArrowRight")
+
+
+def test_the_table_tells_what_each_branch_is(branches: Page) -> None:
+    rows = branches.locator(".branch-table tbody tr")
+    expect(rows.nth(0)).to_contain_text(re.compile(r"no-fim.*multi-query.*left to right.*base filters", re.DOTALL))
+    expect(rows.nth(1)).to_contain_text(re.compile(r"main.*final.*stronger near-deduplication.*10\.0 M", re.DOTALL))
+    expect(rows.nth(1)).to_contain_text("12.5 %")
+
+
+def test_a_branch_is_chosen_in_the_table(branches: Page) -> None:
+    branches.locator("[data-branch=no-fim]").click()
+    expect(branches.locator("#branch input")).to_have_value(re.compile("^no-fim"))
+    expect(branches.locator("[data-branch=no-fim]")).to_have_attribute("aria-pressed", "true")
+    expect(branches.locator("#branches-about h3")).to_have_text("no-fim")
+    # one commit: nothing to slide through, but something to write with
+    expect(branches.locator("#branches-commit")).to_be_hidden()
+    write_prompt(branches, "def f(")
+    replay(branches)
+    assert "step 100" in shown_frame(branches) and "def f(" in shown_frame(branches)
+
+
+def test_one_prompt_is_replayed_over_the_commits_and_the_slider_shows_each(branches: Page) -> None:
+    write_prompt(branches, "def f(")
+    replay(branches)
+    texts = []
+    for number, step in enumerate(STEPS, 1):
+        move_to(branches, number)
+        expect(branches.locator(f"#branches-film article.shown[data-commit='{number}']")).to_have_count(1)
+        assert f"step {step} · {step / 10:.1f} M tokens seen · loss {5 - step / 100:.3f}" in shown_frame(branches)
+        expect(branches.locator(f".plot .commit.shown[data-commit='{number}']")).to_have_count(1)
+        texts.append(branches.locator("#branches-film article.shown pre").inner_text())
+    assert len(set(texts)) == 3 and all(text.startswith("def f(") for text in texts)
+    assert branches.locator("#branches-film article.shown mark").count()  # what the commit before did not write
+    branches.locator(".plot .commit[data-commit='1']").click()
+    assert "step 10 " in shown_frame(branches)
+
+
+def test_the_curve_can_be_another(branches: Page) -> None:
+    drawing = branches.locator("#branches-chart svg")
+    expect(drawing).to_have_attribute("aria-label", re.compile("^Loss on held-out files.* 4.000 after 100 steps"))
+    branches.locator("#branches-metric input").click()
+    branches.get_by_role("option", name="Loss on training files").click()
+    expect(drawing).to_have_attribute("aria-label", re.compile("^Loss on training files"))
+
+
+def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Server) -> None:
+    first = checkpoints.log(MODEL, "main", store=server.store)[-1]
+    move_to(branches, 1)
+    assert "step 10 " in shown_frame(branches)
+    branches.locator("#branches-use").click()
+    expect(branches.locator("#complete-run")).to_be_visible()
+    expect(branches.locator("#commit input")).to_have_value(re.compile(rf"^step 10 .*{first.sha[:8]}"))
+    branches.locator("#complete-run").click()
+    expect(branches.locator("#complete-status")).to_contain_text(f"{MODEL}@{first.sha}", timeout=30_000)
+
+
+def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) -> None:
+    first = checkpoints.log(MODEL, "main", store=server.store)[-1]
+    move_to(branches, 1)
+    assert "step 10 " in shown_frame(branches)
+    branches.locator("#branches-compare").click()
+    expect(branches.locator("#compare-run")).to_be_visible()
+    expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@{first.sha[:12]}")
+    expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@main")
+
+
+def test_the_published_experiments_are_shown_without_their_weights(branches: Page) -> None:
+    choose_model(branches, "bigcode/santacoder")
+    expect(branches.locator(".branch-table [data-branch]")).to_have_count(8)
+    row = branches.locator(".branch-table tbody tr", has_text="dedup-alt")
+    expect(row).to_contain_text(re.compile(r"stronger near-deduplication.*118 B.*37\.0 %.*38\.0 %", re.DOTALL))
+    branches.locator("[data-branch=mha]").click()
+    expect(branches.locator("#branches-about")).to_contain_text("hf download bigcode/santacoder --revision mha")
+    expect(branches.locator("#branches-run")).to_be_hidden()
+
+
+def test_a_model_that_is_not_here_is_said(branches: Page) -> None:
+    choose_model(branches, "no/such")
+    expect(branches.locator("#branches").get_by_role("alert")).to_contain_text("nothing of 'no/such'")
+
+
+def test_what_is_replayed_is_never_markup(branches: Page) -> None:
+    write_prompt(branches, "<img src=x onerror=\"document.title='broken'\">${document.title='broken'}{{value}}")
+    replay(branches)
+    expect(branches.locator("#branches-film article.shown pre")).to_contain_text("{{value}}")
+    assert branches.title() == "SantaCoder" and not branches.locator("#branches-film img").count()
+
+
+def test_a_prompt_that_is_missing_is_said(branches: Page) -> None:
+    write_prompt(branches, "")
+    branches.keyboard.press("Delete")
+    branches.locator("#branches-run").click()
+    expect(branches.locator("#branches-film article.shown").get_by_role("alert")).to_contain_text(
+        "There is no code to start from"
+    )
+    expect(branches.locator("#branches-run")).to_be_enabled()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_the_pane_is_not_wider_than_the_window(chromium: Browser, server: Server, trained: None, width: int) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 900})
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    choose_model(page, MODEL)
+    open_pane(page, "Branches")
+    expect(page.locator(".plot")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

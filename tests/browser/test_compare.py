@@ -1,0 +1,127 @@
+"""The Compare pane as a person uses it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import open_pane
+
+
+@pytest.fixture
+def compare(page: Page) -> Page:
+    """With the two branches of the model chosen, as the pane suggests."""
+    open_pane(page, "Compare")
+    expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@main")
+    expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
+    return page
+
+
+def write(page: Page, code: str) -> None:
+    page.locator("#compare-editor .cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(code)
+
+
+def set_new_tokens(page: Page, count: int) -> None:
+    field = page.get_by_label("number input for New tokens").locator("visible=true").first
+    field.fill(str(count))
+    field.press("Tab")
+
+
+def run(page: Page) -> None:
+    page.locator("#compare-run").click()
+    expect(page.locator(".columns[data-running=false]")).to_have_count(1, timeout=60_000)
+    expect(page.locator("#compare-run")).to_be_enabled(timeout=60_000)
+
+
+def add_revision(page: Page, name: str) -> None:
+    page.locator("#compare-revisions input").fill(name)
+    page.locator("#compare-revisions input").press("Enter")
+    expect(page.locator("#compare-revisions")).to_contain_text(name)
+
+
+def test_two_revisions_write_at_the_same_time(compare: Page) -> None:
+    write(compare, "def add(a, b):")
+    set_new_tokens(compare, 300)
+    compare.evaluate(
+        """() => {
+            window.lengths = [];
+            new MutationObserver(() => {
+                const texts = [...document.querySelectorAll(".columns[data-running=true] .column pre")];
+                if (texts.length === 2) window.lengths.push(texts.map((text) => text.innerText.length));
+            }).observe(document.querySelector("#compare-columns"), { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    run(compare)
+    lengths = compare.evaluate("window.lengths")
+    assert len({left for left, _ in lengths}) > 2 and len({right for _, right in lengths}) > 2
+    columns = compare.locator(".column")
+    expect(columns).to_have_count(2)
+    for column, name in zip(columns.all(), ("test/tiny@main", "test/tiny@other"), strict=True):
+        expect(column.locator("h3")).to_have_text(name)
+        expect(column.locator("pre")).to_contain_text("def add(a, b):")
+        expect(column).to_contain_text(re.compile(r"[\d,]+ tokens/s"))
+        expect(column.locator("mark").first).to_be_visible()
+
+
+def test_probabilities_are_a_heat_map(compare: Page) -> None:
+    set_new_tokens(compare, 8)
+    run(compare)
+    compare.get_by_label("Probabilities").locator("visible=true").check()
+    expect(compare.locator(".column .tokens")).to_have_count(2)
+    expect(compare.locator(".column").first.locator(".token")).to_have_count(8)
+    compare.get_by_label("What differs").check()
+    expect(compare.locator(".column pre")).to_have_count(2)
+
+
+def test_the_same_revision_twice_differs_in_nothing(compare: Page) -> None:
+    set_new_tokens(compare, 12)
+    compare.locator("#compare-revisions .token-remove").last.click()
+    compare.locator("#compare-revisions").get_by_role("button").last.press("Escape")
+    add_revision(compare, "test/tiny@main ")
+    run(compare)
+    expect(compare.locator(".column pre")).to_have_count(2)
+    expect(compare.locator(".column mark")).to_have_count(0)
+
+
+def test_a_gap_is_filled_by_each(compare: Page) -> None:
+    write(compare, "x = <FILL_HERE>\ny = 2")
+    set_new_tokens(compare, 8)
+    run(compare)
+    for column in compare.locator(".column pre").all():
+        expect(column).to_contain_text(re.compile(r"^x = "))
+
+
+def test_a_revision_that_is_not_there_is_said_beside_one_that_writes(compare: Page) -> None:
+    set_new_tokens(compare, 8)
+    add_revision(compare, "test/tiny@<b>nope</b>")
+    run(compare)
+    expect(compare.locator(".column")).to_have_count(3)
+    expect(compare.locator(".column").nth(2).get_by_role("alert")).to_contain_text("'<b>nope</b>'")
+    expect(compare.locator(".column pre")).to_have_count(2)
+
+
+def test_one_revision_is_nothing_to_compare(compare: Page) -> None:
+    compare.locator("#compare-revisions .token-remove").last.click()
+    compare.locator("#compare-run").click()
+    expect(compare.locator("#compare").get_by_role("alert")).to_contain_text("there is one chosen")
+    expect(compare.locator("#compare-run")).to_be_enabled()
+
+
+def test_stop_keeps_what_was_written(compare: Page) -> None:
+    set_new_tokens(compare, 512)
+    compare.locator("#compare-run").click()
+    expect(compare.locator(".column pre")).to_have_count(2, timeout=30_000)
+    compare.locator("#compare-stop").click()
+    expect(compare.locator("#compare-run")).to_be_enabled()
+    expect(compare.locator(".column pre")).to_have_count(2)
+
+
+def test_the_keyboard_compares(compare: Page) -> None:
+    set_new_tokens(compare, 6)
+    write(compare, "k = 1")
+    compare.keyboard.press("Control+Enter")
+    expect(compare.locator(".columns[data-running=false] .column pre")).to_have_count(2, timeout=60_000)
