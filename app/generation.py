@@ -61,6 +61,11 @@ class Candidate:
 
     completions: tuple[Completion, ...]
 
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """Of all gaps, in order."""
+        return tuple(token for completion in self.completions for token in completion.tokens)
+
 
 @dataclass(frozen=True)
 class Generation:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from app.generating import Loading, Progress, Task, Written, generate
+from app.generating import Failed, Loading, Progress, Task, Written, generate
 from app.models import Models
 from santacoder.sampling import MAX_SEED
 
@@ -46,3 +46,13 @@ def side_by_side(models: Models, revisions: Sequence[tuple[str, str]], task: Tas
 
 def is_running(progress: Progress) -> bool:
     return isinstance(progress, Loading) or (isinstance(progress, Written) and not progress.finished)
+
+
+def as_stopped(progress: Progress) -> Progress:
+    """What is kept of a comparison that was stopped."""
+    match progress:
+        case Written(generation, notices, _):
+            return Written(generation, notices, finished=True)
+        case Loading():
+            return Failed("Stopped before anything was written.")
+    return progress

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.branch_facts import Branch, read_branches
-from app.generating import Task
-from app.generation import MARK
+from app.generation import Language
 from app.models import Models
 from app.replay import Replays
 from app.ui.branch_chart import METRICS, branch_chart, metrics_of
 from app.ui.branch_table import about_branch, branch_table
-from app.ui.editor import code_editor
-from app.ui.film import film
-from app.ui.pane import MAX_RUNNING
+from app.ui.film import film as film_of
+from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.revision_menus import filled_menus
-from app.ui.streaming import buttons
-from app.ui.templating import sentence
+from app.ui.running import MAX_RUNNING
+from app.ui.status import failure
 from santacoder.checkpoints import CheckpointError, Commit
 from santacoder.sampling import SamplingParams
 
@@ -34,7 +33,8 @@ _SHOW_COMMIT = (Path(__file__).parent / "branches.js").read_text()
 _MOVE = """(number) => {
   document.querySelector("#branches-film").dispatchEvent(new CustomEvent("commit", { detail: number }));
 }"""
-NO_CURVE = '<p class="empty">No curve was kept with this branch.</p>'
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_NO_CURVE = '<p class="empty">No curve was kept with this branch.</p>'
 _PROMPT = '''import json
 
 
@@ -43,101 +43,144 @@ def read_config(path):
 '''
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """The components of the pane. ``commits`` holds those that the slider goes through, oldest first."""
+
+    table: gr.HTML
+    about: gr.HTML
+    training: gr.Row
+    metric: gr.Dropdown
+    chart: gr.HTML
+    slider: gr.Slider
+    use: gr.Button
+    compare: gr.Button
+    language: gr.Radio
+    prompt: gr.Code
+    length: gr.Slider
+    run: gr.Button
+    stop: gr.Button
+    film: gr.HTML
+    commits: gr.State
+
+
 def branches_pane(
-    models: Models,
-    store: Path,
-    tabs: gr.Tabs,
-    tab: gr.Tab,
-    revision: list[gr.Dropdown],
-    compared: gr.Dropdown,
+    models: Models, store: Path, tabs: gr.Tabs, tab: gr.Tab, revision: list[gr.Dropdown], compared: gr.Dropdown
 ) -> None:
     """Fill the surrounding ``tab``. ``compared`` is the menu of the revisions that the Compare pane shows."""
-    replays = Replays(models)
     with gr.Column(elem_id="branches"):
-        table = gr.HTML(elem_id="branches-table", apply_default_css=False, js_on_load=_CHOOSE_BRANCH)
-        about = gr.HTML(elem_id="branches-about", apply_default_css=False)
-        with gr.Row(equal_height=False, visible=False, elem_id="branches-training") as training:
-            with gr.Column(min_width=280):
-                metric = gr.Dropdown([], label="Curve", elem_id="branches-metric")
-                curves = gr.HTML(elem_id="branches-chart", apply_default_css=False)
-                slider = gr.Slider(
-                    1, 2, 1, step=1, label="Commit", info="Drag through the training.", elem_id="branches-commit",
-                    buttons=[],
-                )  # fmt: skip
-                with gr.Row(elem_classes="buttons"):
-                    use = gr.Button("Complete with this commit", elem_id="branches-use", min_width=90)
-                    compare = gr.Button("Compare with the newest", elem_id="branches-compare", min_width=90)
-            with gr.Column(min_width=280):
-                prompt = code_editor(_PROMPT, label="One prompt for every commit", elem_id="branches-prompt")
-                length = gr.Slider(8, 256, 48, step=8, label="New tokens", elem_id="branches-length", buttons=[])
-                with gr.Row(elem_classes="buttons"):
-                    run = gr.Button(
-                        "Replay", variant="primary", elem_id="branches-run", elem_classes="run", min_width=90
-                    )
-                    stop = gr.Button(
-                        "Stop", interactive=False, elem_id="branches-stop", elem_classes="stop", min_width=90
-                    )
-                frames = gr.HTML(elem_id="branches-film", apply_default_css=False, js_on_load=_SHOW_COMMIT)
-    # the commits that the slider goes through, oldest first
-    commits = gr.State([])
-    follow = {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [table, about, training, metric, curves, slider, frames, commits]
+        parts = _layout()
+    _connect_looking(parts, store, tab, revision)
+    _connect_replay(parts, Replays(models), revision[0])
+    _connect_commit(parts, store, tabs, revision, compared)
 
-    def look(repo_id: str, name: str, drawn: str | None) -> tuple[Any, ...]:
+
+def _layout() -> _Parts:
+    table = gr.HTML(elem_id="branches-table", apply_default_css=False, js_on_load=_CHOOSE_BRANCH)
+    about = gr.HTML(elem_id="branches-about", apply_default_css=False)
+    with gr.Row(equal_height=False, visible=False) as training:
+        with gr.Column(min_width=280):
+            metric = gr.Dropdown([], label="Curve", elem_id="branches-metric")
+            chart = gr.HTML(elem_id="branches-chart", apply_default_css=False)
+            slider = gr.Slider(
+                1, 2, 1, step=1, label="Commit", info="From the first to the newest.", elem_id="branches-commit",
+                buttons=[],
+            )  # fmt: skip
+            with gr.Row(elem_classes="actions"):
+                use = gr.Button("Complete with this commit", elem_id="branches-use", min_width=90)
+                compare = gr.Button("Compare it", elem_id="branches-compare", min_width=90)
+        with gr.Column(min_width=280):
+            language, prompt = prompt_editor("branches", _PROMPT, "One prompt for every commit")
+            length = gr.Slider(8, 256, 48, step=8, label="New tokens", elem_id="branches-length", buttons=[])
+            run, stop = run_and_stop("branches", "Replay")
+            film = gr.HTML(elem_id="branches-film", apply_default_css=False, js_on_load=_SHOW_COMMIT)
+    return _Parts(
+        table, about, training, metric, chart, slider, use, compare, language, prompt, length, run, stop, film,
+        commits=gr.State([]),
+    )  # fmt: skip
+
+
+def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]) -> None:
+    """The model and the branch that are shown are those of the menus; a press in the table sets the menus."""
+    outputs = [
+        parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
+    ]  # fmt: skip
+
+    def look(repo_id: str, name: str, metric: str | None) -> tuple[Any, ...]:
         try:
             branches = read_branches(repo_id, store)
         except CheckpointError as error:
-            return (sentence(str(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
-        chosen = _chosen(branches, name)
-        drawable = metrics_of(chosen)
-        drawn = drawn if drawn in drawable else next(iter(drawable), None)
-        n_commits = len(chosen.commits)
+            return (failure(str(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
+        branch = _chosen(branches, name)
+        metrics = metrics_of(branch)
+        metric = metric if metric in metrics else next(iter(metrics), None)
+        n_commits = len(branch.commits)
         return (
-            branch_table(branches, chosen.name),
-            about_branch(repo_id, chosen, branches),
+            branch_table(branches, branch.name),
+            about_branch(repo_id, branch, branches),
             gr.Row(visible=n_commits > 0),
-            gr.Dropdown([(METRICS[name], name) for name in drawable], value=drawn, visible=len(drawable) > 1),
-            branch_chart(branches, chosen, drawn) if drawn else NO_CURVE,
+            gr.Dropdown([(METRICS[each], each) for each in metrics], value=metric, visible=len(metrics) > 1),
+            branch_chart(branches, branch, metric) if metric else _NO_CURVE,
             gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
-            film(chosen.commits),
-            chosen.commits,
+            film_of(branch.commits),
+            branch.commits,
         )
+
+    def draw(repo_id: str, name: str, metric: str) -> str:
+        branches = read_branches(repo_id, store)
+        return branch_chart(branches, _chosen(branches, name), metric)
 
     def choose(repo_id: str, event: gr.EventData) -> list[gr.Dropdown]:
         return filled_menus(store, repo_id, str(event.branch))
 
-    def draw(repo_id: str, name: str, drawn: str) -> str:
-        branches = read_branches(repo_id, store)
-        return branch_chart(branches, _chosen(branches, name), drawn)
+    inputs = [*revision[:2], parts.metric]
+    gr.on([tab.select, revision[0].change, revision[1].change], look, inputs, outputs, **_QUIET)
+    parts.metric.input(draw, inputs, parts.chart, **_QUIET)
+    parts.table.select(choose, revision[0], revision, **_QUIET)
 
-    def replay(code: str, n_tokens: int, repo_id: str, known: list[Commit]) -> Iterator[tuple[Any, ...]]:
-        sampling = SamplingParams(max_new_tokens=int(n_tokens), temperature=0)
-        parts = tuple(code.split(MARK))
-        task = Task("complete" if len(parts) == 1 else "infill", "python", parts, sampling)
-        at = None
-        for state in replays.replay(repo_id, [commit.sha for commit in known], task):
-            moved = gr.skip() if state.current == at else state.current + 1
-            at = state.current
-            yield film(known, state), moved, *buttons(running=not state.finished)
 
-    def use_commit(number: int, repo_id: str, branch: str, known: list[Commit]) -> list[Any]:
-        return [*filled_menus(store, repo_id, branch, known[number - 1].sha), gr.Tabs(selected="complete")]
+def _connect_replay(parts: _Parts, replays: Replays, model: gr.Dropdown) -> None:
+    def replay(
+        code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
+    ) -> Iterator[tuple[Any, ...]]:
+        # the likeliest tokens, so that nothing but the training differs
+        task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
+        number = None
+        for state in replays.replay(repo_id, [commit.sha for commit in commits], task):
+            moved = gr.skip() if state.current == number else state.current + 1
+            number = state.current
+            yield film_of(commits, state), moved, *buttons(running=not state.finished)
 
-    def compare_commit(number: int, repo_id: str, branch: str, known: list[Commit]) -> list[Any]:
-        other = known[0].sha[:12] if number == len(known) else branch
-        return [[f"{repo_id}@{known[number - 1].sha[:12]}", f"{repo_id}@{other}"], gr.Tabs(selected="compare")]
+    running = parts.run.click(
+        replay,
+        [parts.prompt, parts.language, parts.length, model, parts.commits],
+        [parts.film, parts.slider, parts.run, parts.stop],
+        concurrency_limit=MAX_RUNNING,
+        concurrency_id="generate",
+        **_QUIET,
+    )
+    parts.stop.click(lambda: buttons(running=False), None, [parts.run, parts.stop], cancels=[running], **_QUIET)
 
-    gr.on([tab.select, revision[0].change, revision[1].change], look, [*revision[:2], metric], shown, **follow)
-    table.select(choose, revision[0], revision, **follow)
-    metric.input(draw, [*revision[:2], metric], curves, **follow)
-    slider.change(None, slider, None, js=_MOVE, api_visibility="private")
-    running = run.click(
-        replay, [prompt, length, revision[0], commits], [frames, slider, run, stop], concurrency_limit=MAX_RUNNING,
-        concurrency_id="generate", **follow,
-    )  # fmt: skip
-    stop.click(lambda: buttons(running=False), None, [run, stop], cancels=[running], **follow)
-    use.click(use_commit, [slider, *revision[:2], commits], [*revision, tabs], **follow)
-    compare.click(compare_commit, [slider, *revision[:2], commits], [compared, tabs], **follow)
+
+def _connect_commit(
+    parts: _Parts, store: Path, tabs: gr.Tabs, revision: list[gr.Dropdown], compared: gr.Dropdown
+) -> None:
+    """The slider chooses a commit: it is shown in the browser, and can be taken to the other panes."""
+
+    def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
+        return [*filled_menus(store, repo_id, branch, commits[number - 1].sha), gr.Tabs(selected="complete")]
+
+    def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
+        """With the newest; that one with the first."""
+        is_newest = number == len(commits)
+        shown = [branch, commits[0].sha[:12]] if is_newest else [commits[number - 1].sha[:12], branch]
+        names = dict.fromkeys(f"{repo_id}@{each}" for each in (shown if len(commits) > 1 else [branch]))
+        return [list(names), gr.Tabs(selected="compare")]
+
+    chosen = [parts.slider, *revision[:2], parts.commits]
+    parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
+    parts.use.click(use, chosen, [*revision, tabs], **_QUIET)
+    parts.compare.click(compare, chosen, [compared, tabs], **_QUIET)
 
 
 def _chosen(branches: list[Branch], name: str) -> Branch:

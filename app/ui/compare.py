@@ -8,20 +8,20 @@ from typing import Any
 
 import gradio as gr
 
-from app.generating import Progress, Task
-from app.generation import MARK
+from app.generating import Progress
+from app.generation import Language
 from app.models import Models
-from app.side_by_side import side_by_side
+from app.side_by_side import as_stopped, is_running, side_by_side
 from app.ui.columns import View, columns
-from app.ui.editor import code_editor
-from app.ui.pane import MAX_RUNNING
 from app.ui.parameters import sampling_params
-from app.ui.streaming import buttons
-from app.ui.templating import sentence
+from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
+from app.ui.running import MAX_RUNNING
+from app.ui.status import failure
 from santacoder import checkpoints
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
 
 MOST = 4
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _VIEWS = [("What differs", "differences"), ("Probabilities", "probabilities")]
 _HINT = '<p class="empty">What they write appears here side by side, with what differs marked.</p>'
 _PROMPT = '''class Stack:
@@ -45,37 +45,40 @@ def compare_pane(
     """Fill the surrounding ``tab``. ``chosen`` is the menu of the revisions to compare."""
     with gr.Column(elem_id="compare"):
         chosen.render()
-        prompt = code_editor(_PROMPT, label=f"One prompt for all; {MARK} marks a gap", elem_id="compare-editor")
-        with gr.Row(elem_classes="buttons"):
-            run = gr.Button("Compare", variant="primary", elem_id="compare-run", elem_classes="run", min_width=90)
-            stop = gr.Button("Stop", interactive=False, elem_id="compare-stop", elem_classes="stop", min_width=90)
-        view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view")
+        language, prompt = prompt_editor("compare", _PROMPT, "One prompt for all")
+        run, stop = run_and_stop("compare", "Compare")
+        view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
         written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
     results = gr.State(([], []))
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    outputs = [written, results, run, stop]
 
-    def compare(names: list[str], code: str, shown: View, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def compare(
+        names: list[str], code: str, language: Language, shown: View, *values: Any
+    ) -> Iterator[tuple[Any, ...]]:
         try:
-            task = _task(code, values)
+            task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
         except ValueError as error:
-            yield sentence(str(error)), gr.skip(), *buttons(running=False)
+            yield failure(str(error)), ([], []), *buttons(running=False)
             return
-        latest: list[Progress] = []
         for latest in side_by_side(models, revisions, task):
-            yield columns(latest, names, shown), gr.skip(), *buttons(running=True)
-        yield columns(latest, names, shown), (latest, names), *buttons(running=False)
+            running = any(map(is_running, latest))
+            yield columns(latest, names, shown), (latest, names), *buttons(running=running)
+
+    def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> tuple[Any, ...]:
+        kept = list(map(as_stopped, kept[0])), kept[1]
+        return columns(*kept, shown), kept, *buttons(running=False)
 
     def show(shown: View, kept: tuple[list[Progress], list[str]]) -> Any:
         return columns(*kept, shown) if kept[0] else gr.skip()
 
-    tab.select(lambda *values: menu(store, *values), [*revision[:2], chosen], chosen, **quiet)
+    tab.select(lambda *values: menu(store, *values), [*revision[:2], chosen], chosen, **_QUIET)
     running = run.click(
-        compare, [chosen, prompt, view, *parameters], [written, results, run, stop], concurrency_limit=MAX_RUNNING,
-        concurrency_id="generate", **quiet,
+        compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
+        concurrency_id="generate", **_QUIET,
     )  # fmt: skip
-    stop.click(lambda: buttons(running=False), None, [run, stop], cancels=[running], **quiet)
-    view.input(show, [view, results], written, **quiet)
+    stop.click(stopped, [view, results], outputs, cancels=[running], **_QUIET)
+    view.input(show, [view, results], written, **_QUIET)
 
 
 def revision_menu() -> gr.Dropdown:
@@ -109,18 +112,13 @@ def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
     return [own, *([preferred] if preferred in others else others[:1])]
 
 
-def _task(code: str, values: tuple[Any, ...]) -> Task:
-    parts = tuple(code.split(MARK))
-    return Task("complete" if len(parts) == 1 else "infill", "python", parts, sampling_params(*values))
-
-
 def _required(names: list[str]) -> list[str]:
     """
     Raises:
         ValueError: there is nothing to compare.
     """
     if not 2 <= len(names) <= MOST:
-        raise ValueError(f"Choose two to {MOST} revisions to compare; there {_are(len(names))} chosen.")
+        raise ValueError(f"Choose two to four revisions to compare; there {_are(len(names))} chosen.")
     return names
 
 

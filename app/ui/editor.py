@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 
-def code_editor(value: str, *, label: str, elem_id: str) -> gr.Code:
+def code_editor(value: str, *, label: str, elem_id: str, lines: int = 16) -> gr.Code:
     """Gradio's editor, but for one thing: it shows code as it is."""
     # Gradio strips white space at both ends, which in code means something. It is the class that is changed: Gradio
     # makes an instance anew with an update, and would write a stub file beside this one for a subclass.
@@ -13,7 +13,7 @@ def code_editor(value: str, *, label: str, elem_id: str) -> gr.Code:
     return gr.Code(
         value,
         language="python",
-        lines=16,
+        lines=lines,
         max_lines=26,
         label=label,
         elem_id=elem_id,

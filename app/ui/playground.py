@@ -10,7 +10,9 @@ from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings
 from app.training import Jobs
+from app.ui.branches import branches_pane
 from app.ui.code_pane import Controls
+from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
 from app.ui.infill import infill_pane
 from app.ui.parameters import candidates_control, parameter_controls
@@ -27,9 +29,11 @@ def build_playground(settings: Settings, models: Models, indexes: Indexes) -> gr
             gr.HTML((_HERE / "title.html").read_text(), elem_id="title")
             revision = revision_menus(page, settings)
         with gr.Row(equal_height=False, elem_id="desk"):
-            with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes"):
+            with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes") as tabs:
                 complete = gr.Tab("Complete", id="complete")
                 infill = gr.Tab("Fill in the middle", id="infill")
+                compare = gr.Tab("Compare", id="compare")
+                branches = gr.Tab("Branches", id="branches")
                 train = gr.Tab("Train", id="train", visible=settings.training_is_allowed)
             with gr.Column(scale=1, min_width=260, elem_id="parameters"), gr.Accordion("Parameters"):
                 controls = Controls(
@@ -39,10 +43,16 @@ def build_playground(settings: Settings, models: Models, indexes: Indexes) -> gr
             complete_pane(settings, models, controls)
         with infill:
             infill_pane(settings, models, controls)
+        compared = revision_menu()
+        with compare:
+            compare_pane(models, settings.store, compare, revision, compared, controls.parameters)
+        with branches:
+            branches_pane(models, settings.store, tabs, branches, revision, compared)
         # the parameters are those of writing
-        for tab in (complete, infill):
+        for tab in (complete, infill, compare):
             tab.select(None, js="() => document.body.classList.remove('training')", api_visibility="private")
-        train.select(None, js="() => document.body.classList.add('training')", api_visibility="private")
+        for tab in (branches, train):
+            tab.select(None, js="() => document.body.classList.add('training')", api_visibility="private")
         if settings.training_is_allowed:
             with train:
                 train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)

@@ -19,8 +19,3 @@ _ENVIRONMENT = Environment(
 def render(template: str, **values: Any) -> str:
     """The template of that name, filled in."""
     return _ENVIRONMENT.get_template(f"{template}.html").render(**values)
-
-
-def sentence(text: str) -> str:
-    """What went wrong."""
-    return render("sentence", text=text)

@@ -54,7 +54,7 @@ def choose_model(page: Page, name: str) -> None:
 
 
 def write_prompt(page: Page, code: str) -> None:
-    page.locator("#branches-prompt .cm-content").click()
+    page.locator("#branches-editor .cm-content").click()
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(code)
 
