@@ -18,9 +18,13 @@ _BENCHMARKS = {
     "infilling": "Infilling",
     "docstrings": "Docstrings",
     "bits-per-byte": "Held-out files",
+    "bodies": "Function bodies",
+    "verbatim": "Texts",
+    "memorization": "Training files",
 }
 _LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
-_LOWER_IS_BETTER = ("bits per byte",)
+_LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
+_NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
 # of a spark line, in pixels
 _WIDTH, _HEIGHT = 60, 14
@@ -170,11 +174,11 @@ def _find(branch: Branch, heading: Heading, language: str) -> RevisionScore | No
 
 def _number(value: float, metric: str) -> str:
     """As it is usually written: shares in per cent, BLEU times a hundred."""
-    return f"{value:.3f}" if metric in _LOWER_IS_BETTER else f"{value * 100:.1f}"
+    return f"{value:.3f}" if metric == "bits per byte" else f"{value * 100:.1f}"
 
 
 def _is_share(metric: str) -> bool:
-    return metric not in (*_LOWER_IS_BETTER, "BLEU")
+    return metric not in _NO_SHARES
 
 
 def _heading(score: RevisionScore) -> Heading:

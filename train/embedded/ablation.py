@@ -15,6 +15,7 @@ from santacoder.experiments import EXPERIMENTS
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
 from train.embedded.recipe import Run, nano_runs
+from train.evaluate.published import ABLATIONS
 from train.evaluate.result import read_results
 from train.metrics import complete_lines
 
@@ -22,16 +23,6 @@ METRICS = {
     "bits-per-byte": "bits per byte",
     "infilling": "single lines filled in",
     "bodies": "function bodies that parse",
-}
-# arXiv 2301.03988, tables 2 and 3: HumanEval pass@100 of Java, JavaScript and Python
-PAPER = {
-    "mha": (0.36, 0.37, 0.38),
-    "no-fim": (0.37, 0.37, 0.39),
-    "fim": (0.35, 0.33, 0.36),
-    "stars": (0.30, 0.30, 0.31),
-    "fertility": (0.35, 0.35, 0.36),
-    "comments": (0.35, 0.35, 0.38),
-    "dedup-alt": (0.38, 0.37, 0.37),
 }
 # Student's t for 95 %, by degrees of freedom
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
@@ -127,13 +118,14 @@ def write(out: Path, docs: Path) -> None:
     found = {metric: differences(table, metric) for metric in METRICS}
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
-    in_paper = {branch: statistics.mean(scores) - statistics.mean(PAPER["fim"]) for branch, scores in PAPER.items()}
+    fim = statistics.mean(ABLATIONS["fim"])
+    in_paper = {branch: statistics.mean(scores) - fim for branch, scores in ABLATIONS.items()}
     draw_differences({metric: METRICS[metric] for metric in METRICS}, found, in_paper, images / "ablation.svg")
     draw_curves({branch: _losses(out, branch) for branch in EXPERIMENTS}, images / "ablation-loss.svg")
     data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
     settings = json.loads((out / "runs" / "nano-fim" / "config.json").read_text())
     n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
-    text = ablation_text.document(table, found, PAPER, data, settings, n_tasks, _stages(out))
+    text = ablation_text.document(table, found, ABLATIONS, data, settings, n_tasks, _stages(out))
     with replacing(docs / "ablation.md") as file:
         file.write(text.encode())
 
