@@ -161,7 +161,7 @@ def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language
     return _Cell(
         text=_number(score.value, heading[1]) + (" %" if _is_share(heading[1]) else ""),
         interval=" – ".join(_number(end, heading[1]) for end in score.interval or ()),
-        is_best=len(values) > 1 and score.value == best,
+        is_best=len(set(values)) > 1 and score.value == best,
         share=round(100 * score.value / (max(values) or 1)),
     )
 

@@ -39,8 +39,7 @@ _PROMPT = '''import json
 
 
 def read_config(path):
-    """Return the settings in a JSON file."""
-'''
+    """Return the settings in a JSON file."""'''
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ _PROMPT = '''class Stack:
     def __init__(self):
         self.items = []
 
-    def push(self, item):
-'''
+    def push(self, item):'''
 
 
 def compare_pane(

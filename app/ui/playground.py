@@ -48,11 +48,9 @@ def build_playground(settings: Settings, models: Models, indexes: Indexes) -> gr
             compare_pane(models, settings.store, compare, revision, compared, controls.parameters)
         with branches:
             branches_pane(models, settings.store, tabs, branches, revision, compared)
-        # the parameters are those of writing
-        for tab in (complete, infill, compare):
-            tab.select(None, js="() => document.body.classList.remove('training')", api_visibility="private")
-        for tab in (branches, train):
-            tab.select(None, js="() => document.body.classList.add('training')", api_visibility="private")
+        # the style sheets show those parameters that a pane has
+        for tab in (complete, infill, compare, branches, train):
+            tab.select(None, js=f"() => {{ document.body.dataset.pane = '{tab.id}'; }}", api_visibility="private")
         if settings.training_is_allowed:
             with train:
                 train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)

@@ -101,9 +101,7 @@ def test_the_published_model_is_known_without_its_weights(tmp_path: Path) -> Non
 
 
 def test_a_damaged_branch_is_said_and_the_others_stay(trained: Path) -> None:
-    (
-        checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json"
-    ).unlink()
+    (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").unlink()
     (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").write_text("{")
     branches = read_branches("test/tiny", trained)
     assert len(branches) == 4

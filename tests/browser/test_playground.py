@@ -285,7 +285,7 @@ def test_no_pane_is_wider_than_the_window(chromium: Browser, server: Server, wid
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
-    for name in ("Complete", "Fill in the middle", "Train"):
+    for name in ("Complete", "Fill in the middle", "Compare", "Branches", "Train"):
         open_pane(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
