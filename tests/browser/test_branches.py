@@ -44,11 +44,14 @@ def trained(server: Server, tokenizer: Tokenizer) -> None:
 def branches(page: Page, trained: None) -> Iterator[Page]:
     choose_model(page, MODEL)
     open_pane(page, "Branches")
-    expect(page.locator(".branch-table [data-branch]")).to_have_count(2)
+    expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
     yield page
 
 
 def choose_model(page: Page, name: str) -> None:
+    # once the menus have been filled, which overwrites what was chosen before
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "), timeout=30_000)
     page.locator("#model input").fill(name)
     page.locator("#model input").press("Enter")
 
@@ -128,7 +131,7 @@ def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Serv
     move_to(branches, 1)
     assert "step 10 " in shown_frame(branches)
     branches.locator("#branches-use").click()
-    expect(branches.locator("#complete-run")).to_be_visible()
+    expect(branches.locator("#complete-run")).to_be_visible(timeout=30_000)
     expect(branches.locator("#commit input")).to_have_value(re.compile(rf"^step 10 .*{first.sha[:8]}"))
     branches.locator("#complete-run").click()
     expect(branches.locator("#complete-status")).to_contain_text(f"{MODEL}@{first.sha}", timeout=30_000)
@@ -139,7 +142,7 @@ def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) ->
     move_to(branches, 1)
     assert "step 10 " in shown_frame(branches)
     branches.locator("#branches-compare").click()
-    expect(branches.locator("#compare-run")).to_be_visible()
+    expect(branches.locator("#compare-run")).to_be_visible(timeout=30_000)
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@{first.sha[:12]}")
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@main")
 
@@ -168,10 +171,12 @@ def test_what_is_replayed_is_never_markup(branches: Page) -> None:
 
 def test_a_prompt_that_is_missing_is_said(branches: Page) -> None:
     write_prompt(branches, "")
+    branches.locator("#branches-editor .cm-content").click()
+    branches.keyboard.press("Control+a")
     branches.keyboard.press("Delete")
     branches.locator("#branches-run").click()
     expect(branches.locator("#branches-film article.shown").get_by_role("alert")).to_contain_text(
-        "There is no code to start from"
+        "There is no code to start from", timeout=30_000
     )
     expect(branches.locator("#branches-run")).to_be_enabled()
 

@@ -77,11 +77,11 @@
   }
 
   document.addEventListener("click", (event) => {
-    const token = event.target.closest?.(".token");
+    const token = event.target.closest?.(".tokens .token");
     if (token) open(token);
   });
   document.addEventListener("keydown", (event) => {
-    const token = event.target.closest?.(".token");
+    const token = event.target.closest?.(".tokens .token");
     if (!token) return;
     if (event.key === "Enter" || event.key === " ") open(token);
     else if (!step(token, event.key)) return;
