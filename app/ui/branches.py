@@ -105,7 +105,7 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
     ]  # fmt: skip
 
-    def look(repo_id: str, name: str, metric: str | None) -> tuple[Any, ...]:
+    def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> tuple[Any, ...]:
         try:
             branches = read_branches(repo_id, store)
         except CheckpointError as error:
@@ -114,15 +114,19 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
         metrics = metrics_of(branch)
         metric = metric if metric in metrics else next(iter(metrics), None)
         n_commits = len(branch.commits)
+        # the same commits again keep what they have written, and the slider its place
+        film = (
+            gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
+            film_of(branch.commits),
+            branch.commits,
+        )
         return (
             branch_table(branches, branch.name),
             about_branch(repo_id, branch, branches),
             gr.Row(visible=n_commits > 0),
             gr.Dropdown([(METRICS[each], each) for each in metrics], value=metric, visible=len(metrics) > 1),
             branch_chart(branches, branch, metric) if metric else _NO_CURVE,
-            gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
-            film_of(branch.commits),
-            branch.commits,
+            *([gr.skip()] * 3 if branch.commits == commits else film),
         )
 
     def draw(repo_id: str, name: str, metric: str) -> str:
@@ -133,7 +137,7 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
         return filled_menus(store, repo_id, str(event.branch))
 
     inputs = [*revision[:2], parts.metric]
-    gr.on([tab.select, revision[0].change, revision[1].change], look, inputs, outputs, **_QUIET)
+    gr.on([tab.select, revision[0].change, revision[1].change], look, [*inputs, parts.commits], outputs, **_QUIET)
     parts.metric.input(draw, inputs, parts.chart, **_QUIET)
     parts.table.select(choose, revision[0], revision, **_QUIET)
 

@@ -129,7 +129,7 @@ def test_the_curve_can_be_another(branches: Page) -> None:
 def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Server) -> None:
     first = checkpoints.log(MODEL, "main", store=server.store)[-1]
     move_to(branches, 1)
-    assert "step 10 " in shown_frame(branches)
+    expect(branches.locator("#branches-film article.shown")).to_contain_text("step 10 ")
     branches.locator("#branches-use").click()
     expect(branches.locator("#complete-run")).to_be_visible(timeout=30_000)
     expect(branches.locator("#commit input")).to_have_value(re.compile(rf"^step 10 .*{first.sha[:8]}"))
@@ -140,7 +140,7 @@ def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Serv
 def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) -> None:
     first = checkpoints.log(MODEL, "main", store=server.store)[-1]
     move_to(branches, 1)
-    assert "step 10 " in shown_frame(branches)
+    expect(branches.locator("#branches-film article.shown")).to_contain_text("step 10 ")
     branches.locator("#branches-compare").click()
     expect(branches.locator("#compare-run")).to_be_visible(timeout=30_000)
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@{first.sha[:12]}")
