@@ -36,7 +36,7 @@ def output(command: list[str]) -> str:
     [(("it's = \"$(x)`\\\n",), "psm"), (("a = ", "\nb'$\n"), "psm"), (("a = ", "\nb\n"), "spm")],
     ids=["complete", "psm", "spm"],
 )
-def test_the_three_of_them_write_the_same(
+def test_all_of_them_run_and_those_of_the_server_write_the_same(
     server: Server, parts: tuple[str, ...], order: FimOrder, tmp_path: Path
 ) -> None:
     asked = call(server, parts, order)
@@ -47,7 +47,8 @@ def test_the_three_of_them_write_the_same(
         program.write_text(snippet(kind, asked), encoding="utf-8")
         texts[kind] = output([sys.executable, str(program)])[:-1]
     assert by_curl
-    assert texts == dict.fromkeys(texts, by_curl)
+    assert texts["Python"] == by_curl
+    assert texts["transformers"]  # in other arithmetic: a model of random weights soon writes something else
 
 
 def test_what_is_asked_for_is_in_them(server: Server) -> None:
