@@ -10,6 +10,7 @@ demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
 test: $(VENV)/.test  ## run the whole suite
 	bash tests/browser/install_chromium.sh $(RUN)
 	bash tests/train/evaluate/install_languages.sh
+	bash tests/app/shares/install_postgres.sh
 	$(RUN) -m pytest
 
 lint: $(VENV)/.test

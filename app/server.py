@@ -25,7 +25,13 @@ from app.logs import set_up_logs
 from app.metrics import Metrics
 from app.models import Models
 from app.requests import Requests
+from app.security_headers import SecurityHeaders
 from app.settings import Settings, parse_settings
+from app.shares.database import Database
+from app.shares.errors import ShareError
+from app.shares.limits import RateLimits
+from app.shares.routes import add_share_routes
+from app.shares.store import ShareStore
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.playground import build_playground
 from santacoder.checkpoints import CheckpointError
@@ -42,29 +48,32 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listener = _listen(settings.host, settings.port)
+        shares = ShareStore(Database(settings.database_url))
         metrics = Metrics()
         models = Models(settings, metrics)
         models.acquire(settings.model, settings.revision).release()
         indexes = Indexes(settings)
-    except (OSError, CheckpointError, AttributionError) as error:
+    except (OSError, ShareError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"SantaCoder playground: http://{settings.host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if settings.users and not settings.keys:
         print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
-    _serve(create_app(settings, models, indexes, metrics), models, settings, listener)
+    _serve(create_app(settings, models, indexes, shares, metrics), models, settings, listener)
     return 0
 
 
-def create_app(settings: Settings, models: Models, indexes: Indexes, metrics: Metrics) -> FastAPI:
-    """The ASGI application; it owns ``models`` and closes them when it stops."""
+def create_app(settings: Settings, models: Models, indexes: Indexes, shares: ShareStore, metrics: Metrics) -> FastAPI:
+    """The ASGI application; it owns ``models`` and ``shares`` and closes them when it stops."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         models.close()
+        shares.close()
 
     app = FastAPI(title="SantaCoder", lifespan=lifespan)
+    app.add_middleware(SecurityHeaders, head=HEAD)
     app.add_middleware(Requests, metrics=metrics)
     if settings.origins:
         app.add_middleware(
@@ -74,11 +83,13 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, metrics: Me
             allow_headers=["*"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
-    health = Health({"models": models.problem, "disk": disk_check(settings.store)}, models.mend)
-    add_routes(app, Server(settings, models, indexes, _limits(settings), health), metrics)
+    checks = {"models": models.problem, "disk": disk_check(settings.store), "shares": shares.problem}
+    add_routes(app, Server(settings, models, indexes, _limits(settings), Health(checks, models.mend)), metrics)
+    limits = RateLimits()
+    add_share_routes(app, shares, limits, settings.moderator_key)
     return gr.mount_gradio_app(
         app,
-        build_playground(settings, models, indexes),
+        build_playground(settings, models, indexes, shares, limits),
         path="/",
         theme=THEME,
         css=STYLE,

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     # in the environment alone: command lines can be read by other users
     api_keys: str = ""
     logins: str = ""
+    database_url: str = "sqlite:///shares/shares.db"
+    moderator_key: str = ""
 
     @property
     def keys(self) -> list[str]:

@@ -20,6 +20,12 @@ from santacoder.tokenizer import Tokenizer
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shares_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Servers that tests start keep their shares out of the repository."""
+    os.environ["SANTACODER_DATABASE_URL"] = f"sqlite:///{tmp_path_factory.mktemp('shares')}/shares.db"
+
+
 def random_model(seed: int = 0, **shape: int | bool) -> SantaCoder:
     """A small model with weights large enough that its logits differ clearly from token to token."""
     torch.manual_seed(seed)

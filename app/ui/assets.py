@@ -6,6 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.shares.pages import CODE_STYLE
+
 _HERE = Path(__file__).parent
 
 
@@ -13,7 +15,7 @@ def _joined(pattern: str) -> str:
     return "\n".join(path.read_text() for path in sorted(_HERE.glob(pattern)))
 
 
-STYLE = _joined("style/*.css")
+STYLE = _joined("style/*.css") + CODE_STYLE
 HEAD = f"<script>{_joined('scripts/*.js')}</script>"
 
 _RED = gr.themes.Color(

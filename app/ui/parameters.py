@@ -95,6 +95,19 @@ def sampling_params(
     )
 
 
+def control_values(sampling: SamplingParams) -> list[float | str]:
+    """What the controls show for ``sampling``."""
+    return [
+        sampling.max_new_tokens,
+        sampling.temperature,
+        sampling.top_p,
+        sampling.top_k,
+        sampling.repetition_penalty,
+        "" if sampling.seed is None else str(sampling.seed),
+        "\n".join(text.replace("\n", "\\n") for text in sampling.stop),
+    ]
+
+
 def _seed(text: str) -> int | None:
     text = text.strip()
     if text and not text.isdecimal():

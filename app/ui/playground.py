@@ -9,47 +9,61 @@ import gradio as gr
 from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings
+from app.shares.limits import RateLimits
+from app.shares.store import ShareStore
 from app.training import Jobs
 from app.ui.branches import branches_pane
 from app.ui.code_pane import Controls
 from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
+from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
+from app.ui.opening import connect_opening, share_banner
 from app.ui.parameters import candidates_control, parameter_controls
 from app.ui.revision_menus import revision_menus
+from app.ui.share import share_controls
 from app.ui.train import train_pane
 
 _HERE = Path(__file__).parent
 
 
-def build_playground(settings: Settings, models: Models, indexes: Indexes) -> gr.Blocks:
+def build_playground(
+    settings: Settings, models: Models, indexes: Indexes, shares: ShareStore, limits: RateLimits
+) -> gr.Blocks:
     """The Gradio application."""
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
             gr.HTML((_HERE / "title.html").read_text(), elem_id="title")
-            revision = revision_menus(page, settings)
+            revision, menus_filled = revision_menus(page, settings)
+        banner = share_banner()
         with gr.Row(equal_height=False, elem_id="desk"):
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes") as tabs:
                 complete = gr.Tab("Complete", id="complete")
                 infill = gr.Tab("Fill in the middle", id="infill")
                 compare = gr.Tab("Compare", id="compare")
                 branches = gr.Tab("Branches", id="branches")
+                gallery = gr.Tab("Gallery", id="gallery")
                 train = gr.Tab("Train", id="train", visible=settings.training_is_allowed)
             with gr.Column(scale=1, min_width=260, elem_id="parameters"), gr.Accordion("Parameters"):
                 controls = Controls(
                     page, revision, candidates=candidates_control(), parameters=parameter_controls(), indexes=indexes
                 )
         with complete:
-            complete_pane(settings, models, controls)
+            panes = [complete_pane(settings, models, controls)]
         with infill:
-            infill_pane(settings, models, controls)
+            panes += [infill_pane(settings, models, controls)]
+        for pane in panes:
+            share_controls(pane, shares, limits)
+        connect_opening(menus_filled, banner, tabs, panes, controls, shares, limits, settings.store)
         compared = revision_menu()
         with compare:
             compare_pane(models, settings.store, compare, revision, compared, controls.parameters)
         with branches:
             branches_pane(models, settings.store, tabs, branches, revision, compared)
+        with gallery:
+            gallery_pane(shares, limits, gallery)
         # the style sheets show those parameters that a pane has
-        for tab in (complete, infill, compare, branches, train):
+        for tab in (complete, infill, compare, branches, gallery, train):
             tab.select(None, js=f"() => {{ document.body.dataset.pane = '{tab.id}'; }}", api_visibility="private")
         if settings.training_is_allowed:
             with train:

@@ -14,8 +14,9 @@ from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
 _NEWEST = ""
 
 
-def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
-    """Model, branch and commit. A change of one fills those after it; all are filled when ``page`` is opened."""
+def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdown], gr.events.Dependency]:
+    """Model, branch and commit. A change of one fills those after it; all are filled when ``page`` is opened, which is
+    the event that is returned."""
     model = gr.Dropdown(
         [settings.model], value=settings.model, label="Model", elem_id="model", allow_custom_value=True, min_width=160
     )
@@ -35,13 +36,13 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> list[gr.Dropdown]:
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     model.input(fill_branches, model, [branch, commit], **quiet)
     branch.input(lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet)
-    page.load(
+    filled = page.load(
         lambda repo_id, name: filled_menus(settings.store, repo_id, name),
         [model, branch],
         [model, branch, commit],
         **quiet,
     )
-    return [model, branch, commit]
+    return [model, branch, commit], filled
 
 
 def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> list[gr.Dropdown]:

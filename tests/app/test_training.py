@@ -12,6 +12,9 @@ import pytest
 from app.attribution import Indexes
 from app.models import Models
 from app.settings import Settings
+from app.shares.database import Database
+from app.shares.limits import RateLimits
+from app.shares.store import ShareStore
 from app.training import Job, JobRequest, Jobs
 from app.ui.playground import build_playground
 from santacoder import checkpoints
@@ -87,5 +90,7 @@ def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object],
 )
 def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
     settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
-    page = build_playground(settings, Models(settings), Indexes(settings))
+    shares = ShareStore(Database(settings.database_url))
+    page = build_playground(settings, Models(settings), Indexes(settings), shares, RateLimits())
+    shares.close()
     assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed

@@ -37,6 +37,9 @@ FLAGS = [
 expect.set_options(timeout=30_000)  # on a busy machine, the page takes its time
 
 
+MODERATOR_KEY = "the moderator's"
+
+
 @dataclass(frozen=True)
 class Server:
     url: str
@@ -53,7 +56,11 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     """``python app.py`` with ``options``, once it answers."""
     port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), *options]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False"})
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "SANTACODER_MODERATOR_KEY": MODERATOR_KEY},
+    )
     url = f"http://127.0.0.1:{port}"
     for _ in range(1800):
         try:
@@ -103,11 +110,12 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, server: Server) -> Iterator[Page]:
-    """The playground, freshly opened; the test fails if a script on it does."""
+    """The playground, freshly opened; the test fails if a script on it does, or is kept from something."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
     yield page

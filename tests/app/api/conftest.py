@@ -20,6 +20,8 @@ from app.metrics import Metrics
 from app.models import Models
 from app.server import create_app
 from app.settings import Settings
+from app.shares.database import Database
+from app.shares.store import ShareStore
 from santacoder.engine.engine import Engine
 
 MODEL = "test/tiny@main"
@@ -66,10 +68,11 @@ def serve(settings: Settings) -> Iterator[Serving]:
     """A server on loopback, for as long as the context lasts."""
     metrics = Metrics()
     models = Models(settings, metrics)
+    shares = ShareStore(Database(settings.database_url))
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings, models, Indexes(settings), metrics), log_level="warning")
+            uvicorn.Config(create_app(settings, models, Indexes(settings), shares, metrics), log_level="warning")
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,0 +1,92 @@
+"""Headers that tell browsers what the pages of this server may do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# the body of a script without src
+_INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+# a Space is shown inside a page of the Hub
+_FRAMED_BY = "'self' https://huggingface.co https://*.hf.space" if "SPACE_ID" in os.environ else "'self'"
+_POLICY = {
+    "default-src": "'self'",
+    # Gradio makes the functions of events from text; scripts in the page run by their digests only, handlers never
+    "script-src": "'self' 'unsafe-eval'",
+    "style-src": "'self' 'unsafe-inline'",  # Gradio and CodeMirror style by attributes and by elements they insert
+    "img-src": "'self' data: blob:",
+    "media-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "worker-src": "'self' blob:",
+    "connect-src": "'self'",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": _FRAMED_BY,
+}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # permalinks and deletion links stay here
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware. Pages (``text/html``) are held back until complete, as the digests of their scripts are part of
+    the header; everything else passes as it comes.
+
+    Args:
+        head: HTML whose scripts a page may insert into itself, as Gradio does with its ``head``.
+    """
+
+    def __init__(self, app: ASGIApp, head: str = "") -> None:
+        self._app = app
+        self._head = head.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        page = bytearray()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                if not _is_page(message):
+                    await send(_with_headers(message, self._head))
+            elif not _is_page(start):
+                await send(message)
+            else:
+                page.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    await send(_with_headers(start, bytes(page) + self._head))
+                    await send({"type": "http.response.body", "body": bytes(page)})
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def content_security_policy(page: bytes) -> str:
+    """The policy under which the scripts that stand in ``page`` run, and no others."""
+    digests = [hashlib.sha256(body).digest() for body in _INLINE_SCRIPT.findall(page)]
+    sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in dict.fromkeys(digests)]
+    policy = _POLICY | {"script-src": " ".join([_POLICY["script-src"], *sources])}
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+def _is_page(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
+
+
+def _with_headers(start: Message, page: bytes) -> Message:
+    headers = MutableHeaders(raw=list(start["headers"]))
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Content-Security-Policy", content_security_policy(page))
+    return {**start, "headers": headers.raw}

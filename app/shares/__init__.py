@@ -1,0 +1,1 @@
+"""Shares: generations that people have given a permalink, and the gallery of them."""

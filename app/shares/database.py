@@ -1,0 +1,155 @@
+"""The database of the shares: an SQLite file, or PostgreSQL where ``SANTACODER_DATABASE_URL`` names one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from app.shares.errors import DatabaseUnusable, StoreUnavailable
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x5A17AC0DE  # any number that no other program locks
+_SECONDS_TO_WAIT_FOR_A_LOCK = 5
+_SECONDS_TO_CONNECT = 5
+
+
+class Database:
+    """An open database, at the schema of this program.
+
+    Raises:
+        DatabaseUnusable: there is none at the address, or a newer program has written it.
+    """
+
+    def __init__(self, address: str) -> None:
+        url = _parse(address)
+        self.engine = _open(url)
+        try:
+            with self.writing() as connection:
+                _migrate(connection)
+        except (StoreUnavailable, DatabaseUnusable) as error:
+            self.engine.dispose()
+            name = url.render_as_string(hide_password=True)
+            cause = error.__cause__.orig if isinstance(error.__cause__, DBAPIError) else ""
+            raise DatabaseUnusable(
+                f"The database of shares {name} cannot be used. {error} {cause}".strip()
+                + "\nSANTACODER_DATABASE_URL names another."
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """
+        Raises:
+            StoreUnavailable: the database does not answer; the message is a sentence for the user.
+        """
+        with _explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction, which is on the disk when the block has been left without an error.
+
+        Raises:
+            StoreUnavailable: nothing has been written; the message is a sentence for the user.
+        """
+        with _explained(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _parse(address: str) -> URL:
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL is no address of a database: {address!r}. "
+            "Name one as sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        ) from error
+    kind = url.get_backend_name()
+    if kind in ("postgresql", "postgres"):  # the second is how some hosts spell it
+        return url.set(drivername="postgresql+psycopg")
+    if kind != "sqlite" or not url.database:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL must begin with sqlite:/// and a file, or with postgresql://, not {kind}://."
+        )
+    return url
+
+
+def _open(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        assert url.database
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnusable(
+                f"The folder of the database {url.database} cannot be made: {error.strerror}. "
+                "SANTACODER_DATABASE_URL names another."
+            ) from error
+        engine = create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_LOCK})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_in_sqlite)
+        return engine
+    # connections that a restart of the server has cut are noticed before they are used
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _SECONDS_TO_CONNECT})
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_in_sqlite says so
+    # readers and a writer at once; what is acknowledged is on the disk, also when the power fails
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_in_sqlite(connection: Connection) -> None:
+    # a writer waits for its turn at once: one that has read before would be refused where another has written
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the schema up to date; servers that start together do so one after another."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present is not None and present not in known:
+        raise DatabaseUnusable(
+            f"It was written by a newer version of this program (schema {present}; this one knows {known[0]} at most). "
+            "Update the program."
+        )
+    if present != known[0]:
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(_sentence(error)) from error
+
+
+def _sentence(error: SQLAlchemyError) -> str:
+    """What a visitor is told. The database's own words, which may name hosts and users, stay in the error's cause."""
+    reason = str(error).lower()
+    if "locked" in reason or "lock timeout" in reason:
+        return "The store of shares is busy with something else, and nothing was changed. Try again in a moment."
+    if "disk is full" in reason or "no space left" in reason or "disk full" in reason:
+        return "The disk that holds the shares is full, and nothing was changed. Tell whoever runs this server."
+    if "readonly" in reason or "read-only" in reason:
+        return "The store of shares can only be read at the moment, and nothing was changed."
+    return "The store of shares does not answer. Try again in a moment."

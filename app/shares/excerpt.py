@@ -1,0 +1,54 @@
+"""The part of a generation that is shown before it is opened: a few lines around what the model wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from app.generation import Generation
+
+Piece = tuple[str, bool]
+"""Text, and whether the model wrote it."""
+
+_LINES_BEFORE = 6
+_LINES = 14
+_CHARACTERS = 1_200
+_TITLE_LENGTH = 80
+_HEADING = re.compile(r"^\s*(?:def|class|async def|function|export|public|private|protected|const)\b.*$", re.MULTILINE)
+
+
+def excerpt(generation: Generation, candidate: int) -> list[Piece]:
+    """Some fourteen lines of the code, from a few before the first place that was written."""
+    code, spans = generation.code(candidate), generation.spans(candidate)
+    begin = spans[0][0]
+    for _ in range(_LINES_BEFORE + 1):
+        begin = code.rfind("\n", 0, max(begin, 0))
+    begin += 1
+    end = begin
+    for _ in range(_LINES):
+        end = code.find("\n", end) + 1 or len(code)
+    end = min(len(code[:end].rstrip()), begin + _CHARACTERS)
+    pieces, position = [], begin
+    for left, right in spans:
+        for stop, written in ((left, False), (right, True)):
+            stop = min(max(stop, position), end)
+            pieces.append((code[position:stop], written))
+            position = stop
+    pieces.append((code[position:end], False))
+    return [(text, written) for text, written in pieces if text]
+
+
+def suggested_title(generation: Generation) -> str:
+    """The definition that stands last before the first place that was written, or the first line of the code."""
+    code = generation.parts[0]
+    headings = _HEADING.findall(code)
+    lines = [line for line in (headings[-1:] or code.splitlines()) if line.strip()] or ["Untitled"]
+    return lines[0].strip().rstrip("{:").rstrip()[:_TITLE_LENGTH]
+
+
+def dump(pieces: list[Piece]) -> str:
+    return json.dumps(pieces)
+
+
+def load(text: str) -> list[Piece]:
+    return [(piece, written) for piece, written in json.loads(text)]

@@ -1,0 +1,63 @@
+"""HTML of the pages of shares that are not the playground: rendered by templates which escape all they are given."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from app.shares.excerpt import Piece
+from app.shares.highlight import highlighted
+from app.shares.preview import SIZE
+from app.shares.reveal import reveal
+from app.shares.share import Report, Share
+
+_HERE = Path(__file__).parent
+CODE_STYLE = (_HERE / "code.css").read_text()
+_DESCRIPTION_LENGTH = 200
+
+
+def _highlighted(pieces: list[Piece], language: str) -> Markup:
+    return Markup(highlighted(pieces, language))
+
+
+_TEMPLATES = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
+_TEMPLATES.filters |= {"reveal": reveal, "highlighted": _highlighted}
+# these pages follow the browser, whereas the playground sets a class
+_TEMPLATES.globals["code_style"] = Markup(
+    re.sub(r"\.dark (\{.*?\})", r"@media (prefers-color-scheme: dark) { :root \1 }", CODE_STYLE)
+)
+
+
+def share_page(share: Share, url: str) -> str:
+    """What is at a permalink ``url``: tags for other sites, and a reader is sent on to the playground."""
+    return _render("share.html", "../", share=share, url=url, description=_description(share), image_size=SIZE)
+
+
+def deletion_page(slug: str) -> str:
+    """Asks, as programs open links, too."""
+    return _render("delete.html", "../../../", slug=slug)
+
+
+def moderation_page(reports: list[Report]) -> str:
+    by_share = sorted(reports, key=lambda report: report.share.slug)
+    reported = [list(group) for _, group in groupby(by_share, lambda report: report.share.slug)]
+    return _render("moderation.html", "./", reported=reported)
+
+
+def message_page(heading: str, sentence: str, home: str) -> str:
+    return _render("message.html", home, heading=heading, sentence=sentence)
+
+
+def _render(template: str, home: str, **values: object) -> str:
+    """``home`` is the way from the page to the playground, so that both may stand below a prefix."""
+    return _TEMPLATES.get_template(template).render(home=home, **values)
+
+
+def _description(share: Share) -> str:
+    written = " ".join(reveal("".join(text for text, written in share.excerpt if written)).split())
+    described = f"{share.language.capitalize()} by {reveal(share.branch)}: {written}"
+    return described if len(described) <= _DESCRIPTION_LENGTH else described[: _DESCRIPTION_LENGTH - 1] + "…"

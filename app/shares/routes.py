@@ -1,0 +1,91 @@
+"""The addresses of shares: permalinks, preview images, likes, reports, deletion links."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from app.shares.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften
+from app.shares.limits import RateLimits
+from app.shares.moderation import moderation_routes
+from app.shares.pages import deletion_page, message_page, share_page
+from app.shares.preview import preview
+from app.shares.store import ShareStore
+from app.shares.visitors import address, visitor
+
+# the first that fits counts
+_STATUS = {TooOften: 429, ShareRefused: 403, ShareMissing: 404, StoreUnavailable: 503}
+_HEADINGS = {
+    TooOften: "Too often",
+    ShareRefused: "This is not possible",
+    ShareMissing: "No such share",
+    StoreUnavailable: "The shares cannot be reached",
+}
+_PREVIEWS = 256  # of some 40 KB each
+_PREVIEW_CACHED = "public, max-age=3600"
+
+
+def add_share_routes(app: FastAPI, store: ShareStore, limits: RateLimits, moderator_key: str) -> None:
+    """Let ``app`` answer the addresses of shares, and tell what cannot be done in a sentence."""
+    app.include_router(_routes(store, limits))
+    app.include_router(moderation_routes(store, limits, moderator_key))
+    app.add_exception_handler(ShareError, _explain)
+
+
+def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
+    router = APIRouter(prefix="/s", include_in_schema=False)
+
+    @lru_cache(_PREVIEWS)
+    def image(slug: str) -> bytes:
+        return preview(store.open(slug).share)
+
+    @router.get("/{slug}")
+    def permalink(slug: str, request: Request) -> HTMLResponse:
+        limits.count("open", address(request))
+        return HTMLResponse(share_page(store.open(slug).share, str(request.url.replace(query=""))))
+
+    @router.get("/{slug}/preview.png")
+    def preview_image(slug: str, request: Request) -> Response:
+        limits.count("preview", address(request))
+        store.open(slug)  # it may have been deleted or hidden since the image was made
+        return Response(image(slug), media_type="image/png", headers={"Cache-Control": _PREVIEW_CACHED})
+
+    @router.put("/{slug}/like")
+    @router.delete("/{slug}/like")
+    def like(slug: str, request: Request, response: Response) -> dict[str, Any]:
+        limits.count("like", address(request))
+        liked = request.method == "PUT"
+        return {"likes": store.like(slug, visitor(request, response), liked), "liked": liked}
+
+    @router.post("/{slug}/report")
+    def report(
+        slug: str, reason: Annotated[str, Body(embed=True)], request: Request, response: Response
+    ) -> dict[str, str]:
+        limits.count("report", address(request))
+        store.report(slug, visitor(request, response), reason)
+        return {"message": "Thank you. A moderator will look at it."}
+
+    @router.get("/{slug}/delete/{token}")
+    def ask_before_deletion(slug: str, token: str) -> HTMLResponse:
+        return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "no-referrer"})
+
+    @router.post("/{slug}/delete/{token}")
+    def delete(slug: str, token: str) -> HTMLResponse:
+        store.delete(slug, token)
+        return HTMLResponse(message_page("Deleted", "The share and its permalink are gone.", home="../../../"))
+
+    return router
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    """A page for somebody who follows a link, JSON for a script."""
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    if "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"error": str(error)}, status)
+    heading = next(heading for kind, heading in _HEADINGS.items() if isinstance(error, kind))
+    below_prefix = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    home = "../" * (below_prefix.count("/") - 1) or "./"
+    return HTMLResponse(message_page(heading, str(error), home), status)

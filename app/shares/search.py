@@ -1,0 +1,94 @@
+"""The queries behind a page of the gallery, on either database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    TextClause,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    tuple_,
+)
+from sqlalchemy import text as sql
+
+from app.shares.share import Query
+from app.shares.tables import SHARES
+from app.shares.words import facet, searched
+
+_RANKED = 1_000
+"""Of what a search finds, the newest so many are ordered by likes: of a common word, the rest is not even read."""
+_RECENT = 5_000
+"""PostgreSQL looks through so many of the newest shares before it asks the index of words for all that match."""
+_WORDS = table("shares_words", column("rowid"))  # the index of words in SQLite
+
+
+def gallery_queries(query: Query, columns: Sequence[Column], dialect: str) -> list[Select]:
+    """``columns`` of the page that ``query`` asks for, and of one share more, to tell whether there is another page.
+
+    The first of the queries that finds so many decides, otherwise the last.
+    """
+    if not query.text.strip():
+        return [_page(query, select(*columns), SHARES.c.id)]
+    terms = _terms(query, dialect)
+    if not terms:
+        return [select(*columns).where(sql("1 = 0"))]
+    if query.order == "likes":
+        best = _matching(select(_id(dialect)), terms, dialect).order_by(_id(dialect).desc()).limit(_RANKED)
+        return [_page(query, select(*columns).where(SHARES.c.id.in_(best)), SHARES.c.id)]
+    found = _matching(select(*columns), terms, dialect)
+    if dialect == "sqlite":  # its index gives what matches in the order of ids
+        joined = found.join_from(_WORDS, SHARES, _WORDS.c.rowid == SHARES.c.id)
+        return [_page(query, joined, _WORDS.c.rowid)]
+    newest = query.after[1] if query.after else select(func.max(SHARES.c.id)).scalar_subquery()
+    recent = found.where(SHARES.c.id > newest - _RECENT)
+    # an order that no index has, lest all shares are read for the few that match
+    return [_page(query, recent, SHARES.c.id), _page(query, found, SHARES.c.id + literal_column("0"))]
+
+
+def _page(query: Query, statement: Select, share_id: ColumnElement[int]) -> Select:
+    statement = statement.where(~SHARES.c.hidden)
+    if query.language:
+        statement = statement.where(SHARES.c.language == query.language)
+    if query.branch:
+        repo_id, _, revision = query.branch.partition("@")
+        statement = statement.where(SHARES.c.repo_id == repo_id, SHARES.c.revision == revision)
+    order = [share_id] if query.order == "newest" else [SHARES.c.likes, share_id]
+    if query.after:
+        position = query.after[1:] if query.order == "newest" else query.after
+        statement = statement.where(tuple_(*order) < tuple_(*position) if len(order) > 1 else share_id < position[0])
+    return statement.order_by(*(key.desc() for key in order)).limit(query.limit + 1)
+
+
+def _id(dialect: str) -> ColumnElement[int]:
+    return _WORDS.c.rowid if dialect == "sqlite" else SHARES.c.id
+
+
+def _matching(statement: Select, terms: str, dialect: str) -> Select:
+    """``statement``, of the shares in which all words are."""
+    clause = "shares_words MATCH :terms" if dialect == "sqlite" else "words_index @@ CAST(:terms AS tsquery)"
+    matches: TextClause = sql(clause).bindparams(bindparam("terms", terms))
+    return statement.where(matches)
+
+
+def _terms(query: Query, dialect: str) -> str:
+    """What is asked of the index. The filters are words, too: so it finds what has both without looking at shares
+    that have one of them."""
+    whole, beginning = searched(query.text)
+    if not (whole or beginning):
+        return ""
+    if query.language:
+        whole.append(facet("language", query.language))
+    if query.branch:
+        whole.append(facet("branch", query.branch))
+    # only letters and digits come out of words.py, so quotes need no escape
+    if dialect == "sqlite":
+        return " ".join([*(f'"{word}"' for word in whole), *([f'"{beginning}"*'] if beginning else [])])
+    return " & ".join([*(f"'{word}'" for word in whole), *([f"'{beginning}':*"] if beginning else [])])

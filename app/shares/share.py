@@ -1,0 +1,83 @@
+"""What the store takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.generation import Generation
+from app.shares.excerpt import Piece
+
+Order = Literal["newest", "likes"]
+Cursor = tuple[int, int]
+"""Likes and id of the last share of a page; the next page begins behind it."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share as the gallery shows it. ``slug`` is the short id of its permalink."""
+
+    slug: str
+    title: str
+    created_at: datetime
+    pane: str
+    language: str
+    repo_id: str
+    revision: str
+    sha: str
+    likes: int
+    hidden: bool
+    excerpt: list[Piece]
+
+    @property
+    def branch(self) -> str:
+        return f"{self.repo_id}@{self.revision}"
+
+
+@dataclass(frozen=True)
+class OpenedShare:
+    """All of a share: what was generated, which of its candidates was shown, and its attribution as JSON."""
+
+    share: Share
+    generation: Generation
+    candidate: int
+    attribution: str | None
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the gallery asks for. Empty fields do not narrow it; ``branch`` is ``repo_id@revision``."""
+
+    text: str = ""
+    language: str = ""
+    branch: str = ""
+    order: Order = "newest"
+    after: Cursor | None = None
+    limit: int = 12
+
+
+@dataclass(frozen=True)
+class Page:
+    """Shares in the order that was asked for. ``next`` is None on the last page."""
+
+    shares: list[Share]
+    next: Cursor | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the author gets: the permalink's id, and the secret of the link that deletes the share. Only its digest is
+    stored, so it cannot be told again."""
+
+    slug: str
+    deletion_token: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Why a visitor reported a share."""
+
+    share: Share
+    reason: str
+    created_at: datetime

@@ -1,0 +1,266 @@
+"""The store of shares: what can be done with them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import string
+import time
+import zlib
+from collections.abc import Collection
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, tuple_, update
+
+from app.generation import Generation
+from app.shares import excerpt
+from app.shares.database import Database
+from app.shares.errors import ShareMissing, ShareRefused, StoreUnavailable
+from app.shares.limits import MAX_REASON, check_size
+from app.shares.search import gallery_queries
+from app.shares.share import OpenedShare, Page, Query, Receipt, Report, Share
+from app.shares.tables import LIKES, REPORTS, SHARES
+from app.shares.words import facet, words
+
+_ALPHABET = string.ascii_letters + string.digits
+_SLUG_LENGTH = 8  # 62^8: with 100,000 shares, one address in two billion is one
+_LISTED = [SHARES.c[name] for name in (
+    "id", "slug", "created_at", "hidden", "likes", "title", "pane", "language", "repo_id", "revision", "sha", "excerpt"
+)]  # fmt: skip
+
+
+class ShareStore:
+    """Shares in a database. Every method raises StoreUnavailable where that does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, generation: Generation, title: str, candidate: int = 0, attribution: str | None = None) -> Receipt:
+        """Store a generation; it survives whatever happens once this has returned.
+
+        Args:
+            candidate: the one that is shown.
+            attribution: JSON of what was found in the training files.
+
+        Raises:
+            ShareRefused: it is larger than a share may be, or there is nothing generated in it.
+        """
+        values, receipt = share_values(generation, title, candidate, attribution)
+        with self._database.writing() as connection:
+            connection.execute(insert(SHARES).values(values))
+        return receipt
+
+    def open(self, slug: str) -> OpenedShare:
+        """
+        Raises:
+            ShareMissing: there is none, or it is hidden, or another version of this program has written it.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute(select(SHARES).where(SHARES.c.slug == slug)).one_or_none()
+        if row is None:
+            raise ShareMissing(f"There is no share {slug[:20]!r} here: its author may have deleted it.")
+        if row.hidden:
+            raise ShareMissing("This share has been hidden by a moderator.")
+        try:
+            generation = Generation.from_json(zlib.decompress(row.generation))
+        except ValueError as error:
+            raise ShareMissing(f"This share was made by another version of this program: {error}") from error
+        return OpenedShare(_share(row), generation, row.candidate, row.attribution)
+
+    def find(self, query: Query) -> Page:
+        """The shares that are not hidden and that ``query`` asks for."""
+        with self._database.reading() as connection:
+            for statement in gallery_queries(query, _LISTED, connection.dialect.name):
+                rows = connection.execute(statement).all()
+                if len(rows) > query.limit:
+                    break
+        page = rows[: query.limit]
+        following = (page[-1].likes, page[-1].id) if len(rows) > query.limit else None
+        return Page([_share(row) for row in page], following)
+
+    def branches(self) -> list[str]:
+        """``repo_id@revision`` of all that can be found, in alphabetical order."""
+        found: list[str] = []
+        name = (SHARES.c.repo_id, SHARES.c.revision)
+        with self._database.reading() as connection:
+            last = ("", "")
+            # from one to the next in the index, as reading it whole takes longer with every share
+            following = select(*name).where(~SHARES.c.hidden).order_by(*name).limit(1)
+            while row := connection.execute(following.where(tuple_(*name) > tuple_(*last))).one_or_none():
+                last = (row.repo_id, row.revision)
+                found.append("@".join(last))
+        return found
+
+    def liked(self, slugs: Collection[str], visitor: str) -> set[str]:
+        """Those of ``slugs`` that ``visitor`` likes."""
+        query = select(SHARES.c.slug).join(LIKES).where(LIKES.c.visitor == _digest(visitor), SHARES.c.slug.in_(slugs))
+        with self._database.reading() as connection:
+            return set(connection.scalars(query))
+
+    def like(self, slug: str, visitor: str, likes: bool = True) -> int:
+        """Let ``visitor`` like a share, or not any longer; how many like it now. A second time changes nothing.
+
+        Raises:
+            ShareMissing: there is no such share.
+        """
+        with self._database.writing() as connection:
+            # the row is locked, so that the count is right when two like it at once
+            found = select(SHARES.c.id, SHARES.c.likes).where(SHARES.c.slug == slug, ~SHARES.c.hidden)
+            share = _existing(connection.execute(found.with_for_update()).one_or_none())
+            like = {"share_id": share.id, "visitor": _digest(visitor)}
+            this = (LIKES.c.share_id == like["share_id"]) & (LIKES.c.visitor == like["visitor"])
+            was = connection.execute(select(LIKES).where(this)).one_or_none() is not None
+            if likes == was:
+                return share.likes
+            connection.execute(insert(LIKES).values(like) if likes else delete(LIKES).where(this))
+            count = share.likes + (1 if likes else -1)
+            connection.execute(update(SHARES).where(SHARES.c.id == share.id).values(likes=count))
+            return count
+
+    def delete(self, slug: str, deletion_token: str) -> None:
+        """Remove a share and all that belongs to it.
+
+        Raises:
+            ShareMissing: there is no such share.
+            ShareRefused: this is not its token.
+        """
+        with self._database.writing() as connection:
+            found = select(SHARES.c.id, SHARES.c.deletion_digest).where(SHARES.c.slug == slug)
+            share = _existing(connection.execute(found).one_or_none())
+            if not hmac.compare_digest(share.deletion_digest, _digest(deletion_token)):
+                raise ShareRefused("This is not the link that its author was given; nothing was deleted.")
+            connection.execute(delete(SHARES).where(SHARES.c.id == share.id))
+
+    def report(self, slug: str, visitor: str, reason: str) -> None:
+        """Tell the moderator about a share. A visitor's second report of it changes nothing.
+
+        Raises:
+            ShareMissing: there is no such share.
+            ShareRefused: the reason is missing or too long.
+        """
+        reason = _storable(reason.strip())
+        if not reason:
+            raise ShareRefused("Say what is wrong with it.")
+        if len(reason) > MAX_REASON:
+            raise ShareRefused(f"The reason has {len(reason):,} characters; {MAX_REASON} are allowed.")
+        report = {"visitor": _digest(visitor), "created_at": int(time.time()), "reason": reason}
+        with self._database.writing() as connection:
+            found = connection.execute(select(SHARES.c.id).where(SHARES.c.slug == slug, ~SHARES.c.hidden))
+            share = _existing(found.one_or_none())
+            this = (REPORTS.c.share_id == share.id) & (REPORTS.c.visitor == report["visitor"])
+            if connection.execute(select(REPORTS.c.id).where(this)).one_or_none() is None:
+                connection.execute(insert(REPORTS).values(share_id=share.id, **report))
+
+    def reports(self) -> list[Report]:
+        """All reports, the newest first."""
+        query = select(*_LISTED, REPORTS.c.reason, REPORTS.c.created_at.label("reported_at")).join(REPORTS)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(REPORTS.c.id.desc())).all()
+        return [Report(_share(row), row.reason, _time(row.reported_at)) for row in rows]
+
+    def moderate(self, slug: str, hidden: bool) -> None:
+        """Hide a share, or show it again; showing it settles the reports about it.
+
+        Raises:
+            ShareMissing: there is no such share.
+        """
+        with self._database.writing() as connection:
+            share = _existing(connection.execute(select(SHARES.c.id).where(SHARES.c.slug == slug)).one_or_none())
+            connection.execute(update(SHARES).where(SHARES.c.id == share.id).values(hidden=hidden))
+            if not hidden:
+                connection.execute(delete(REPORTS).where(REPORTS.c.share_id == share.id))
+
+    def problem(self) -> str | None:
+        """A sentence that says why shares cannot be read or written; None where they can."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute(update(SHARES).where(SHARES.c.id == -1).values(likes=0))
+        except StoreUnavailable as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def share_values(
+    generation: Generation, title: str, candidate: int, attribution: str | None
+) -> tuple[dict[str, Any], Receipt]:
+    """The row of a new share, and what its author gets.
+
+    Raises:
+        ShareRefused: it is larger than a share may be, or there is nothing generated in it.
+    """
+    if not generation.candidates:
+        raise ShareRefused("There is nothing to share yet: press Run first.")
+    title = " ".join(title.split()) or excerpt.suggested_title(generation)
+    stored = generation.to_json().encode()
+    check_size(title, generation, stored)
+    receipt = Receipt(_random_slug(), secrets.token_urlsafe(24))
+    return {
+        "slug": receipt.slug,
+        "created_at": int(time.time()),
+        "deletion_digest": _digest(receipt.deletion_token),
+        "hidden": False,
+        "likes": 0,
+        "title": _storable(title),
+        "pane": generation.pane,
+        "language": generation.language,
+        "repo_id": generation.repo_id,
+        "revision": generation.revision,
+        "sha": generation.sha,
+        "candidate": candidate,
+        "excerpt": excerpt.dump(excerpt.excerpt(generation, candidate)),
+        "words": _indexed_words(generation, candidate, title),
+        "attribution": attribution,
+        "generation": zlib.compress(stored),
+    }, receipt
+
+
+def _indexed_words(generation: Generation, candidate: int, title: str) -> str:
+    found = words("\n".join([title, *generation.parts]))
+    for completion in generation.candidates[candidate].completions:
+        found |= words(completion.text)
+    branch = f"{generation.repo_id}@{generation.revision}"
+    return " ".join(sorted(found | {facet("language", generation.language), facet("branch", branch)}))
+
+
+def _share(row: Row) -> Share:
+    return Share(
+        slug=row.slug,
+        title=row.title,
+        created_at=_time(row.created_at),
+        pane=row.pane,
+        language=row.language,
+        repo_id=row.repo_id,
+        revision=row.revision,
+        sha=row.sha,
+        likes=row.likes,
+        hidden=row.hidden,
+        excerpt=excerpt.load(row.excerpt),
+    )
+
+
+def _existing(row: Row | None) -> Row:
+    if row is None:
+        raise ShareMissing("There is no such share: its author or a moderator may have removed it.")
+    return row
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _random_slug() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_SLUG_LENGTH))
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's texts hold no NUL."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")

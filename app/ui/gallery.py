@@ -1,0 +1,127 @@
+"""The pane that shows what people have shared."""
+
+from __future__ import annotations
+
+import html
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.shares.errors import ShareError
+from app.shares.highlight import highlighted
+from app.shares.limits import MAX_SEARCH, RateLimits
+from app.shares.reveal import reveal
+from app.shares.share import Cursor, Order, Page, Query, Share
+from app.shares.store import ShareStore
+from app.shares.visitors import known_visitor
+
+_LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
+_ALL_BRANCHES = ("All models and branches", "")
+_NOTHING_YET = "Nothing has been shared yet. Run something in Complete or Fill in the middle, and press Share."
+_NOTHING_FOUND = "Nothing of that kind has been shared. Fewer words or other filters may find something."
+
+
+class _Place(NamedTuple):
+    """Where the reader is: the cursors of the pages up to this one, and that of the next."""
+
+    trail: tuple[Cursor | None, ...] = (None,)
+    next: Cursor | None = None
+
+
+def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
+    """Fill the surrounding ``tab``."""
+    with gr.Row(elem_classes="toolbar", elem_id="gallery-controls"):
+        text = gr.Textbox(
+            label="Search",
+            placeholder="words of code or title",
+            elem_id="gallery-search",
+            max_length=MAX_SEARCH,
+            scale=2,
+            min_width=200,
+        )
+        language = gr.Dropdown(_LANGUAGES, value="", label="Language", elem_id="gallery-language", min_width=140)
+        branch = gr.Dropdown([_ALL_BRANCHES], value="", label="Branch", elem_id="gallery-branch", min_width=180)
+        order = gr.Radio(
+            [("Newest", "newest"), ("Most liked", "likes")],
+            value="newest",
+            label="Order",
+            elem_id="gallery-order",
+            elem_classes="segmented",
+            min_width=180,
+        )
+    cards = gr.HTML(elem_id="gallery-cards", apply_default_css=False)
+    with gr.Row(elem_id="gallery-pager"):
+        earlier = gr.Button("‹ Previous", elem_id="gallery-previous", min_width=100, interactive=False)
+        number = gr.HTML(elem_id="gallery-page")
+        later = gr.Button("Next ›", elem_id="gallery-next", min_width=100, interactive=False)
+    place = gr.State(_Place())
+    filters = [text, language, branch, order]
+    shown = [cards, number, earlier, later, place]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+
+    def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        """The page whose cursor ends the trail of ``at``."""
+        try:
+            limits.count("search", request.client.host)
+            page = store.find(Query(text[:MAX_SEARCH], language, branch, order, at.trail[-1]))
+            liked = store.liked([share.slug for share in page.shares], known_visitor(request.cookies))
+        except ShareError as error:
+            return [_sentence(str(error), "error"), *[gr.skip()] * 4]
+        nothing = _NOTHING_FOUND if text or language or branch else _NOTHING_YET
+        n_pages = len(at.trail)
+        return [
+            _cards(page, liked) if page.shares else _sentence(nothing, "empty"),
+            f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
+            gr.Button(interactive=n_pages > 1),
+            gr.Button(interactive=page.next is not None),
+            _Place(at.trail, page.next),
+        ]
+
+    def begin(text: str, language: str, branch: str, order: Order, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place(), request)
+
+    def go_on(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place((*at.trail, at.next)), request)
+
+    def go_back(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place(at.trail[:-1] or (None,)), request)
+
+    def fill(chosen: str) -> gr.Dropdown:
+        """The menu of branches, with those that something has been shared of."""
+        try:
+            names = store.branches()
+        except ShareError:  # told in place of the cards
+            return gr.skip()
+        return gr.Dropdown(choices=[_ALL_BRANCHES, *names], value=chosen if chosen in names else "")
+
+    gr.on([text.change, *(control.input for control in filters[1:])], begin, filters, shown, **quiet)
+    tab.select(begin, filters, shown, **quiet)
+    tab.select(fill, branch, branch, **quiet)
+    later.click(go_on, [*filters, place], shown, **quiet)
+    earlier.click(go_back, [*filters, place], shown, **quiet)
+
+
+def _cards(page: Page, liked: set[str]) -> str:
+    """HTML in which all that people and models wrote is escaped text; ``scripts/shares.js`` knows the buttons."""
+    return f'<ol class="cards">{"".join(_card(share, share.slug in liked) for share in page.shares)}</ol>'
+
+
+def _card(share: Share, liked: bool) -> str:
+    title, branch = html.escape(reveal(share.title)), html.escape(reveal(share.branch))
+    language = next((label for label, value in _LANGUAGES if value == share.language), share.language)
+    kind = "Filled in" if share.pane == "infill" else "Completed"
+    return (
+        f'<li class="card" data-slug="{share.slug}">'
+        f'<h3><a href="s/{share.slug}">{title}</a></h3>'
+        f'<pre class="shared-code" tabindex="0" aria-label="Code">{highlighted(share.excerpt, share.language)}</pre>'
+        f'<p class="facts">{html.escape(language)} · {kind} by {branch} · '
+        f'<time datetime="{share.created_at:%Y-%m-%dT%H:%M:%SZ}">{share.created_at:%d %b %Y}</time></p>'
+        f'<p class="card-actions"><button type="button" class="like" aria-pressed="{str(liked).lower()}" '
+        f'aria-label="Like">♥ <span>{share.likes}</span></button>'
+        '<button type="button" class="report">Report</button></p></li>'
+    )
+
+
+def _sentence(sentence: str, kind: str) -> str:
+    role = ' role="alert"' if kind == "error" else ""
+    return f'<p class="status {kind}"{role}>{html.escape(sentence)}</p>'

@@ -1,0 +1,149 @@
+"""A share that is opened: ``/?share=SLUG`` shows the page as it was when it was shared."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.generation import MARK, Generation
+from app.shares.errors import ShareError
+from app.shares.limits import RateLimits
+from app.shares.reveal import reveal
+from app.shares.share import OpenedShare
+from app.shares.store import ShareStore
+from app.ui.code_pane import CodePane, Controls
+from app.ui.parameters import control_values
+from app.ui.revision_menus import filled_menus
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
+_FORGET_SHARE = "() => history.replaceState(null, '', location.pathname)"
+
+
+class Banner(NamedTuple):
+    """The line above the panes that names the share, and what can be done with it."""
+
+    whole: gr.Row
+    text: gr.HTML
+    rerun: gr.Button
+    fork: gr.Button
+
+
+def share_banner() -> Banner:
+    with gr.Row(visible=False, elem_id="shared", elem_classes="share-banner") as whole:
+        text = gr.HTML(elem_id="shared-title")
+        rerun = gr.Button("Run it again", elem_id="shared-rerun", min_width=110)
+        fork = gr.Button("Fork", elem_id="shared-fork", min_width=72)
+    return Banner(whole, text, rerun, fork)
+
+
+def connect_opening(
+    loaded: gr.events.Dependency,
+    banner: Banner,
+    tabs: gr.Tabs,
+    panes: list[CodePane],
+    controls: Controls,
+    shares: ShareStore,
+    limits: RateLimits,
+    store: Path,
+) -> None:
+    """Let a share be opened once the page has ``loaded`` its menus."""
+    settings = [*controls.revision, controls.candidates, *controls.parameters]
+    outputs = [banner.whole, banner.text, tabs, *settings, *(component for pane in panes for component in pane.shown)]
+    shown_pane = gr.State("")
+
+    def open_share(request: gr.Request) -> list[Any]:
+        slug = dict(request.query_params).get("share")
+        nothing = [gr.skip()] * (len(outputs) - 2)
+        if not slug:
+            return [gr.skip(), gr.skip(), *nothing, gr.skip()]
+        try:
+            limits.count("open", request.client.host)
+            opened = shares.open(slug)
+        except ShareError as error:
+            sentence = f'<p class="status error" role="alert">{html.escape(str(error))}</p>'
+            return [gr.Row(visible=True), sentence, *nothing, ""]
+        generation = opened.generation
+        notices = _notices(generation, store)
+        updates = [
+            update
+            for pane in panes
+            for update in (
+                pane.show(generation, opened.candidate, notices)
+                if pane.name == generation.pane
+                else [gr.skip()] * len(pane.shown)
+            )
+        ]
+        return [
+            gr.Row(visible=True),
+            _title(opened),
+            gr.Tabs(selected=generation.pane),
+            *_menus(generation, store),
+            len(generation.candidates),
+            *control_values(generation.sampling),
+            *updates,
+            generation.pane,
+        ]
+
+    loaded.then(open_share, None, [*outputs, shown_pane], **_QUIET)
+
+    def prompts(name: str, *generations: Generation | None) -> list[Any]:
+        """The pane of the share, with the code as it was before it was run."""
+        return [
+            gr.Tabs(selected=name),
+            *(
+                MARK.join(generation.parts) if generation and pane.name == name else gr.skip()
+                for pane, generation in zip(panes, generations, strict=True)
+            ),
+        ]
+
+    states, editors = [pane.generation for pane in panes], [pane.editor for pane in panes]
+    banner.rerun.click(prompts, [shown_pane, *states], [tabs, *editors], **_QUIET).then(None, js=_PRESS_RUN, **_QUIET)
+    forked = banner.fork.click(prompts, [shown_pane, *states], [tabs, *editors], **_QUIET)
+    forked.then(lambda: gr.Row(visible=False), None, banner.whole, **_QUIET)
+    forked.then(None, js=_FORGET_SHARE, **_QUIET)
+
+
+def _menus(generation: Generation, store: Path) -> list[Any]:
+    """Model, branch and commit, with the exact commit chosen where it is still there."""
+    model, branch, commit = filled_menus(store, generation.repo_id, generation.revision)
+    if _is_there(generation, store):
+        commit = gr.Dropdown(choices=_with_commit(commit, generation.sha), value=generation.sha)
+    return [model, branch, commit]
+
+
+def _with_commit(menu: gr.Dropdown, sha: str) -> list[tuple[str, str]]:
+    choices = [(str(label), str(value)) for label, value in menu.choices]
+    known = any(value == sha for _, value in choices)
+    return choices if known else [*choices, (f"shared: {sha[:8]}", sha)]
+
+
+def _is_there(generation: Generation, store: Path) -> bool:
+    try:
+        checkpoints.resolve(generation.repo_id, generation.sha, store=store)
+        return True
+    except CheckpointError:
+        return False
+
+
+def _notices(generation: Generation, store: Path) -> tuple[str, ...]:
+    if _is_there(generation, store):
+        return ()
+    return (
+        f"Commit {generation.sha[:8]} of {generation.repo_id} is not here any more. What it wrote is shown; "
+        "running it again takes the newest commit.",
+    )
+
+
+def _title(opened: OpenedShare) -> str:
+    share = opened.share
+    return (
+        f'<p class="shared-title" data-slug="{share.slug}"><strong>{html.escape(reveal(share.title))}</strong> '
+        f"<span>shared {share.created_at:%d %b %Y} · written by {html.escape(reveal(share.branch))} "
+        f"({share.sha[:8]})</span></p>"
+    )

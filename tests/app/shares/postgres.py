@@ -1,0 +1,69 @@
+"""A real PostgreSQL server for the time of a test run, where its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+_FOLDERS = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+INITDB, POSTGRES = (shutil.which(name, path=_FOLDERS) for name in ("initdb", "postgres"))
+# PostgreSQL refuses to run as root
+_USER = "nobody" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+
+
+class Postgres:
+    """A server with a folder of its own and no port: it is reached by a socket in that folder."""
+
+    def __init__(self) -> None:
+        assert INITDB and POSTGRES
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path is limited to some 100 characters
+        self.folder.chmod(0o755)
+        if _USER:
+            shutil.chown(self.folder, _USER)
+        self._data = self.folder / "data"
+        options = ["-U", "tester", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        command = [INITDB, "-D", str(self._data), *options]
+        subprocess.run(command, check=True, capture_output=True, user=_USER, cwd=self.folder)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://tester@/postgres?host={self.folder}"
+
+    def start(self) -> None:
+        assert POSTGRES
+        command = [POSTGRES, "-D", str(self._data), "-k", str(self.folder), "-c", "listen_addresses="]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, user=_USER, cwd=self.folder)
+        for _ in range(600):
+            if self._accepts():
+                return
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.1)
+        raise AssertionError("PostgreSQL did not start")
+
+    def kill(self) -> None:
+        """End the server's process at once, as a crash does; the processes of its connections notice and end."""
+        self.process.kill()
+        self.process.wait()
+        lock = self._data / "postmaster.pid"
+        lock.unlink(missing_ok=True)  # its number could belong to another process by now
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=60)
+        shutil.rmtree(self.folder)
+
+    def _accepts(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url, connect_timeout=5).close()
+            return True
+        except psycopg.OperationalError:
+            return False

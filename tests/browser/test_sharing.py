@@ -1,0 +1,229 @@
+"""Shares, as those who make, open, like, report, hide and delete them see them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.generation import MARK, Generation
+from app.shares.database import Database
+from app.shares.store import ShareStore
+from santacoder import checkpoints
+from tests.app.shares.generations import generation
+from tests.browser.conftest import MODERATOR_KEY, Server, open_pane
+from tests.browser.test_playground import open_infill, read, run, set_parameter, write
+
+HOSTILE = (
+    '<script>window.hacked=1</script><img src="hacked" onerror="window.hacked=1"><svg onload="window.hacked=1"></svg>'
+    '${window.hacked=1}`${window.hacked=1}`{{constructor.constructor("window.hacked=1")()}}</textarea></pre>'
+    '<a href="javascript:window.hacked=1">x</a>"onfocus="window.hacked=1" autofocus="'
+)
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """Generous, as the machine may be busy with something else."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[Page]:
+    """Somebody else, whose browser knows nothing; the test fails if a script fails there or is kept from something."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
+    page.on("dialog", lambda dialog: failures.append(dialog.message))
+    yield page
+    context.close()
+    assert not failures
+
+
+@pytest.fixture
+def shares(server: Server) -> Iterator[ShareStore]:
+    """The server's own store, to put into it what its page would not make."""
+    store = ShareStore(Database(os.environ["SANTACODER_DATABASE_URL"]))
+    yield store
+    store.close()
+
+
+def share(page: Page, pane: str, title: str) -> tuple[str, str]:
+    """Press Share and fill in the title; the permalink and the deletion link."""
+    page.locator(f"#{pane}-share").click()
+    page.locator(f"#{pane}-share-title").get_by_role("textbox").fill(title)
+    page.locator(f"#{pane}-share-publish").click()
+    permalink = page.locator("input.permalink")
+    expect(permalink).to_be_visible(timeout=30_000)
+    return permalink.input_value(), page.locator("input.deletion").input_value()
+
+
+def open_share(page: Page, permalink: str) -> None:
+    page.goto(permalink)
+    expect(page.locator("#shared")).to_be_visible(timeout=60_000)
+    expect(page.locator("#shared-title .shared-title")).to_be_visible(timeout=30_000)
+
+
+def parameters(page: Page) -> list[str]:
+    fields = page.locator("#parameters input[type=number], #parameters textarea, #parameters input[type=text]")
+    return [field.input_value() for field in fields.all()]
+
+
+def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server) -> None:
+    write(page, "complete", "def unmistakably_shared(a):")
+    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Candidates", "2")
+    set_parameter(page, "number input for Temperature", "0.9")
+    run(page, "complete")
+    page.locator("#complete-later").click()
+    expect(page.locator("#complete-page")).to_contain_text("2 of 2")
+    written, status = read(page, "complete"), page.locator("#complete-status .status").first.inner_text()
+    tokens = page.locator("#complete-tokens").inner_text()
+    permalink, deletion = share(page, "complete", "The shared one")
+    assert re.fullmatch(rf"{server.url}/s/\w{{8}}", permalink)
+
+    open_share(visitor, permalink)
+    expect(visitor.locator("#complete-status")).to_contain_text(status)
+    expect(visitor.locator("#complete-page")).to_contain_text("2 of 2")
+    assert read(visitor, "complete") == written and visitor.locator("#complete-tokens").inner_text() == tokens
+    seed = re.search(r"seed (\d+)", status)
+    shared_parameters = parameters(visitor)
+    assert {"12", "2", "0.9"} <= set(shared_parameters)
+    assert seed and str(int(seed[1]) - 1) in shared_parameters  # of the first candidate
+    expect(visitor.locator("#shared-title")).to_contain_text("The shared one")
+    expect(visitor.locator("#commit input")).to_have_value(re.compile("newest|shared"))
+
+    # what the model writes again is the same
+    visitor.locator("#shared-rerun").click()
+    expect(visitor.locator("#complete-page")).to_contain_text("1 of 2", timeout=60_000)
+    expect(visitor.locator("#complete-run")).to_be_enabled(timeout=60_000)
+    visitor.locator("#complete-later").click()
+    expect(visitor.locator("#complete-page")).to_contain_text("2 of 2")
+    assert read(visitor, "complete") == written
+
+    # a fork begins from the same code and is nobody's share
+    visitor.locator("#shared-fork").click()
+    expect(visitor.locator("#shared")).to_be_hidden()
+    assert read(visitor, "complete") == "def unmistakably_shared(a):" and "share=" not in visitor.url
+    assert parameters(visitor) == shared_parameters
+
+    open_pane(visitor, "Gallery")
+    card = visitor.locator(".card", has_text="The shared one")
+    expect(card).to_have_count(1, timeout=30_000)
+    visitor.locator("#gallery-search").get_by_role("textbox").fill("nothing_of_that_name")
+    expect(visitor.locator("#gallery-cards")).to_contain_text("Nothing of that kind has been shared")
+    visitor.locator("#gallery-search").get_by_role("textbox").fill("unmistak")
+    expect(card).to_have_count(1)
+    card.locator(".like").click()
+    expect(card.locator(".like")).to_have_attribute("aria-pressed", "true")
+    expect(card.locator(".like span")).to_have_text("1")
+    card.locator(".report").click()
+    visitor.locator("#report-reason").fill("It is not nice.")
+    visitor.get_by_role("button", name="Send report").click()
+    expect(visitor.locator("#said")).to_have_text("Thank you. A moderator will look at it.")
+
+    _moderate(visitor, server, "Hide it")
+    response = visitor.goto(permalink)
+    assert response and response.status == 404
+    expect(visitor.locator("main")).to_contain_text("hidden by a moderator")
+    _moderate(visitor, server, "Show it again")
+    open_share(visitor, permalink)
+
+    visitor.goto(deletion)
+    visitor.get_by_role("button", name="Delete it for good").click()
+    expect(visitor.locator("h1")).to_have_text("Deleted")
+    visitor.goto(permalink)
+    expect(visitor.locator("main")).to_contain_text("its author may have deleted it")
+
+
+def _moderate(page: Page, server: Server, button: str) -> None:
+    context = page.context.browser.new_context(http_credentials={"username": "any", "password": MODERATOR_KEY})  # type: ignore[union-attr]
+    moderation = context.new_page()
+    moderation.goto(f"{server.url}/moderation")
+    report = moderation.locator("article", has_text="The shared one")
+    expect(report).to_contain_text("It is not nice.")
+    report.get_by_role("button", name=button).click()
+    expect(moderation.get_by_role("button", name=button)).to_have_count(0)
+    context.close()
+
+
+def test_an_infilling_opens_in_its_pane_and_a_share_that_is_gone_is_said(
+    page: Page, visitor: Page, server: Server
+) -> None:
+    open_infill(page)
+    write(page, "infill", f"before = 1\nx = {MARK}\nafter = 2")
+    set_parameter(page, "number input for New tokens", "6")
+    run(page, "infill")
+    permalink, _ = share(page, "infill", "")
+    open_share(visitor, permalink)
+    expect(visitor.get_by_role("tab", name="Fill in the middle")).to_have_attribute("aria-selected", "true")
+    assert read(visitor, "infill") == read(page, "infill")
+    visitor.goto(f"{server.url}/?share=absent99")
+    expect(visitor.locator("#shared").get_by_role("alert")).to_contain_text("its author may have deleted it")
+    expect(visitor.locator("#complete-run")).to_be_enabled()
+
+
+def test_nothing_is_shared_before_a_run_and_secrets_are_warned_of(page: Page) -> None:
+    page.locator("#complete-share").click()
+    notice = page.locator("#complete-share-notice")
+    expect(notice).to_contain_text("press Run first")
+    page.locator("#complete-share-close").click()
+    write(page, "complete", 'x = 1\npassword = "correct horse"\nkey = "AKIAQ6F5KD2VTX3PLM7Z"\n')
+    set_parameter(page, "number input for New tokens", "3")
+    run(page, "complete")
+    page.locator("#complete-share").click()
+    expect(notice.get_by_role("alert")).to_contain_text("line 2: password")
+    expect(notice.get_by_role("alert")).to_contain_text("line 3: key")
+    assert "horse" not in notice.inner_text()
+    expect(page.locator("#complete-share-publish")).to_have_text("Share it anyway")
+    page.locator("#complete-share-close").click()
+    expect(notice).to_be_hidden()
+
+
+def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "3")
+    run(page, "complete")
+    written = read(page, "complete")
+    page.locator("#complete-share").click()
+    expect(page.locator("#complete-share-publish")).to_be_visible()
+    path = os.environ["SANTACODER_DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        page.locator("#complete-share-publish").click()
+        notice = page.locator("#complete-share-notice")
+        expect(notice).to_contain_text("busy with something else, and nothing was changed", timeout=60_000)
+        other.execute("ROLLBACK")
+    assert read(page, "complete") == written
+    page.locator("#complete-share-publish").click()
+    expect(page.locator("input.permalink")).to_be_visible(timeout=30_000)
+
+
+def _hostile(server: Server) -> Generation:
+    sha = checkpoints.resolve("test/tiny", "main", store=server.store).name
+    code = f"# \u202e\u2066 \x1b[31m {HOSTILE}\n"
+    shared = generation(code, texts=(HOSTILE + "\u202e",), revision="main")
+    return Generation(**{**vars(shared), "repo_id": "test/tiny", "sha": sha})
+
+
+def test_no_text_of_a_share_becomes_html(visitor: Page, server: Server, shares: ShareStore) -> None:
+    slug = shares.add(_hostile(server), HOSTILE[:120]).slug
+    open_share(visitor, f"{server.url}/s/{slug}")
+    expect(visitor.locator("#complete-status")).to_contain_text("seed 7")
+    # the editor shows what turns the direction around, and escapes of terminals
+    expect(visitor.locator("#complete-editor .cm-specialChar").first).to_be_visible()
+    open_pane(visitor, "Gallery")
+    expect(visitor.locator(".card").first).to_be_visible(timeout=30_000)
+    card = visitor.locator(f'.card[data-slug="{slug}"]')
+    assert "‹U+202E›" in card.inner_text() and "<script>" in card.inner_text()
+    visitor.wait_for_timeout(500)
+    assert visitor.evaluate("window.hacked") is None
+    made = "img[src=hacked], svg[onload], [onerror], [onfocus], a[href^='javascript:'], .card script"
+    assert visitor.locator(made).count() == 0
