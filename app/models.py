@@ -97,6 +97,7 @@ class Models:
                     device=self._device,
                     runner=self._runner,
                     max_waiting=self._settings.max_waiting,
+                    exact=self._settings.exact,
                     on_end=self._count_text,
                     report=report,
                 )

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     runner: Literal["auto", "torch", "onnx"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
+    exact: bool = False
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
@@ -101,6 +102,11 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], help="where (default: auto, a GPU if there is one)"
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="a graph's greedy text is the same to the last byte whatever else runs; a lonely stream is slower",
     )
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
     parser.add_argument(

@@ -16,9 +16,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from app.api.errors import ApiError, explain, route_class
-from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, raw_request, stop_sequences
+from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, gap_request, raw_request, stop_sequences
 from app.api.running import Run, RunResponse, Server, Text, finish
-from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 
 _ERROR_TYPES = {
@@ -111,9 +110,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         run = await server.start(
             request,
             body.model,
-            lambda _: [
-                CompletionRequest(prefix, body.input_suffix, body.sampling(index)) for index in range(body.n_cmpl)
-            ],
+            lambda _: [gap_request(prefix, body.input_suffix, body.sampling(index)) for index in range(body.n_cmpl)],
         )
         return await answer(body, run, request)
 

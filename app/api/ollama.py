@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from app.api.errors import ApiError, explain, route_class
-from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, raw_request, stop_sequences
+from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, gap_request, raw_request, stop_sequences
 from app.api.running import Run, RunResponse, Server, Text, finish
 from santacoder import checkpoints
 from santacoder.engine.request import CompletionRequest
@@ -107,7 +107,7 @@ def ollama_routes(server: Server) -> APIRouter:
 
 def _request(body: GenerateBody, tokenizer: Tokenizer) -> CompletionRequest:
     if body.suffix:
-        return CompletionRequest(body.prompt, body.suffix, body.options.sampling())
+        return gap_request(body.prompt, body.suffix, body.options.sampling())
     return raw_request(body.prompt, body.options.sampling(), tokenizer)
 
 

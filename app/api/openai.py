@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from app.api.errors import ApiError, explain, route_class
-from app.api.prompts import fitting_seed, raw_request, stop_sequences
+from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences
 from app.api.running import Run, RunResponse, Server, Text, Token, finish
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -136,7 +136,7 @@ def _request(
     body: CompletionBody, prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer
 ) -> CompletionRequest:
     if body.suffix is not None and isinstance(prompt, str):
-        return CompletionRequest(prompt, body.suffix, sampling)
+        return gap_request(prompt, body.suffix, sampling)
     return replace(raw_request(prompt, sampling, tokenizer), echo=bool(body.echo))
 
 

@@ -38,6 +38,15 @@ def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: To
     return CompletionRequest(match["before"] or match["after"], match["suffix"], sampling, order)
 
 
+def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
+    """What belongs between the two, whatever marks they contain.
+
+    Suffix first (SPM): what is typed stands at the end of the prompt then, so that a keystroke costs the reading of a
+    few tokens. The other way round all that is behind the cursor would be read again.
+    """
+    return CompletionRequest(prefix, suffix, sampling, "spm")
+
+
 def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     """One, several or none, as protocols allow; empty ones, which some clients send, are none."""
     return tuple(filter(None, [stop] if isinstance(stop, str) else stop or ()))

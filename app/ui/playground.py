@@ -16,6 +16,7 @@ from app.ui.branches import branches_pane
 from app.ui.code_pane import Controls
 from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
+from app.ui.functions import functions
 from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
 from app.ui.opening import connect_opening, share_banner
@@ -55,6 +56,7 @@ def build_playground(
         for pane in panes:
             share_controls(pane, shares, limits)
         connect_opening(menus_filled, banner, tabs, panes, controls, shares, limits, settings.store)
+        functions(models, settings)
         compared = revision_menu()
         with compare:
             compare_pane(models, settings.store, compare, revision, compared, controls.parameters)

@@ -62,6 +62,7 @@ class Engine:
         tokenizer: Tokenizer,
         *,
         max_waiting: int = MAX_WAITING,
+        drafts: bool = True,
         on_end: Callable[[Sequence], None] = lambda sequence: None,
     ) -> None:
         """``on_end`` is called by the engine's thread with every sequence that has ended; it must not raise."""
@@ -70,7 +71,7 @@ class Engine:
         self.problem: str | None = None
         """What went wrong the last time the model was run; None where that went well."""
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
-        self._drafting = Drafting()
+        self._drafting = Drafting() if drafts else None
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
@@ -184,6 +185,9 @@ class Engine:
 
     def _write_alone(self, sequence: Sequence) -> None:
         """One token, or several where those that were guessed turn out right."""
+        if self._drafting is None:
+            self._write([sequence])
+            return
         draft = self._drafting.draft(sequence.ids, sequence.n_left - 1)
         if not draft:
             self._drafting.timed_step(lambda: self._write([sequence]))

@@ -30,6 +30,8 @@ class OnnxRunner:
 
     Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
     so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
+    With ``exact``, a row's result is the same to the last bit whatever its company: the runtime multiplies rows in
+    pairs, and an odd one in another order of sums, so their number is kept even. A lonely stream is slower by that.
 
     Raises:
         CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
@@ -37,8 +39,11 @@ class OnnxRunner:
 
     name = "onnx"
 
-    def __init__(self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu") -> None:
+    def __init__(
+        self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu", exact: bool = False
+    ) -> None:
         self._session = _open(graph, device)
+        self._exact = exact and n_slots > 1
         self.n_slots = n_slots
         self.n_positions = config.n_positions
         self.device = device
@@ -58,14 +63,14 @@ class OnnxRunner:
         self._lengths[slot] = start + length
         return self._run(
             slot,
-            np.array([token_ids], dtype=np.int64),
+            np.array([[*token_ids, *[0] * self._odd(length)]], dtype=np.int64),
             np.array([start], dtype=np.int64),
             np.arange(length - n_logits, length, dtype=np.int64),
         )
 
     def decode(self, steps: Sequence[Step]) -> Logits:
         slots = [step.slot for step in steps]
-        first, n_rows = min(slots), max(slots) - min(slots) + 1
+        first, n_rows = self._rows(min(slots), max(slots))
         # a row between those asked for writes behind what its slot holds, where nothing is relied on
         token_ids = np.zeros((n_rows, 1), dtype=np.int64)
         starts = np.array(self._lengths[first : first + n_rows], dtype=np.int64)
@@ -83,6 +88,8 @@ class OnnxRunner:
 
     def _run(self, first: int, token_ids: np.ndarray, starts: np.ndarray, logits_index: np.ndarray) -> Logits:
         """One step of the rows from slot ``first`` on: [B, S] tokens at positions ``starts`` [B] and up."""
+        n_logits = len(logits_index)
+        logits_index = np.append(logits_index, logits_index[-1:].repeat(self._odd(n_logits)))
         n_rows, length = token_ids.shape
         inputs = {
             "input_ids": token_ids,
@@ -97,7 +104,17 @@ class OnnxRunner:
         logits = torch.empty((len(logits_index), self._vocab_size), device=self.device)
         binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), logits.data_ptr())
         self._session.run_with_iobinding(binding)
-        return logits.numpy() if self.device == "cpu" else logits
+        return logits[:n_logits].numpy() if self.device == "cpu" else logits[:n_logits]
+
+    def _rows(self, first: int, last: int) -> tuple[int, int]:
+        """The first row and the number of rows from slot ``first`` to ``last``, with one more where that is needed."""
+        if self._odd(last - first + 1):
+            first, last = (first, last + 1) if last + 1 < self.n_slots else (first - 1, last)
+        return first, last - first + 1
+
+    def _odd(self, count: int) -> int:
+        """How many are missing for an even number, where that matters."""
+        return count % 2 if self._exact else 0
 
     def _bound_to_rows(self, first: int, n_rows: int) -> onnxruntime.IOBinding:
         """Kept, because binding every layer's buffers anew takes more than half of a small model's step."""

@@ -36,22 +36,24 @@ def open_engine(
     runner: RunnerChoice = "auto",
     n_slots: int = N_SLOTS,
     max_waiting: int = MAX_WAITING,
+    exact: bool = False,
     on_end: Callable[[Sequence], None] = lambda sequence: None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Opened:
     """``max_waiting`` and ``on_end`` are the engine's; ``report`` is told which share of the weights has been read,
-    from 0 to 1.
+    from 0 to 1. With ``exact``, a graph gives the same text to the last byte alone and in company.
 
     Raises:
         CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
     """
-    opened, notices = _open_runner(snapshot, device, runner, n_slots, report)
-    engine = Engine(opened, checkpoints.read_tokenizer(snapshot), max_waiting=max_waiting, on_end=on_end)
+    opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
+    tokenizer = checkpoints.read_tokenizer(snapshot)
+    engine = Engine(opened, tokenizer, max_waiting=max_waiting, drafts=not exact, on_end=on_end)
     return Opened(engine, tuple(notices))
 
 
 def _open_runner(
-    snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, report: Callable[[float], None]
+    snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, exact: bool, report: Callable[[float], None]
 ) -> tuple[Runner, list[str]]:
     """The first runner that works, and what kept those before it from working: on a GPU both, then on the CPU both."""
     notices: list[str] = []
@@ -59,7 +61,8 @@ def _open_runner(
         found = graphs(snapshot, place) if choice != "torch" else []
         for graph in found:
             try:
-                return OnnxRunner(graph, checkpoints.read_config(snapshot), n_slots=n_slots, device=place), notices
+                config = checkpoints.read_config(snapshot)
+                return OnnxRunner(graph, config, n_slots=n_slots, device=place, exact=exact), notices
             except CheckpointError as error:
                 notices.append(str(error))
         if choice == "onnx":

@@ -41,7 +41,7 @@ LLAMA_VIM = {
         "tokens_cached",
     ],
 }
-MARKED = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+MARKED = f"<fim_prefix><fim_suffix>{SUFFIX}<fim_middle>{PREFIX}{LINE}"
 
 
 def post(http: httpx.Client, path: str, body: dict[str, Any]) -> Any:
@@ -66,6 +66,15 @@ def test_llama_vim(http: httpx.Client, filled: str) -> None:
     assert answer["timings/predicted_n"] >= 1 and answer["timings/predicted_ms"] >= 0
     again = post(http, "/infill", LLAMA_VIM)
     assert again["content"] == filled and again["timings/prompt_n"] == 1
+
+
+def test_marks_in_the_usual_order(http: httpx.Client) -> None:
+    usual = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    texts = [
+        post(http, "/completion", {"prompt": prompt, "n_predict": 16, "temperature": 0})["content"]
+        for prompt in (usual, usual.replace("_", "-"), MARKED)
+    ]
+    assert texts[0] == texts[1] != texts[2]
 
 
 def test_llama_vim_warms_the_cache(http: httpx.Client) -> None:

@@ -67,8 +67,10 @@ def test_a_suffix_and_marks_in_either_spelling_are_one_prompt(client: openai.Ope
         return client.completions.create(**{**GREEDY, "prompt": prompt}, suffix=suffix).choices[0].text
 
     filled = text("x = ", "\nprint(x)\n")
-    assert filled == text("<fim-prefix>x = <fim-suffix>\nprint(x)\n<fim-middle>")
-    assert filled == text("<fim_prefix>x = <fim_suffix>\nprint(x)\n<fim_middle>")
+    assert filled == text("<fim-prefix><fim-suffix>\nprint(x)\n<fim-middle>x = ")
+    assert filled == text("<fim_prefix><fim_suffix>\nprint(x)\n<fim_middle>x = ")
+    prefix_first = text("<fim-prefix>x = <fim-suffix>\nprint(x)\n<fim-middle>")
+    assert prefix_first == text("<fim_prefix>x = <fim_suffix>\nprint(x)\n<fim_middle>")
     assert filled != text("x = ")
 
 

@@ -1,0 +1,86 @@
+"""The server as a Ray Serve deployment: replicas with engines of their own, behind one address.
+
+    RAY_SERVE_SESSION_ID_HEADER_KEY=cookie serve run app.on_ray:playground replicas=2
+
+Settings are read from the environment of that command, as SANTACODER_MODEL and so on. A page belongs to the replica
+that opened it, because Gradio's queue is in memory: a cookie says which session it is, and consistent hashing sends all
+of a session's requests to one replica. Whoever sends no cookie goes to any replica.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.config import RequestRouterConfig
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.attribution import Indexes
+from app.logs import set_up_logs
+from app.metrics import Metrics
+from app.models import Models
+from app.server import create_app
+from app.settings import Settings
+
+_COOKIE = "santacoder-session"
+# the server's own limits are stricter, and answer in the client's protocol
+_MAX_REQUESTS = 1000
+_ROUTER = RequestRouterConfig(request_router_class="ray.serve.experimental.consistent_hash_router:ConsistentHashRouter")
+
+
+def playground(arguments: dict[str, str]) -> serve.Application:
+    """What ``serve run`` takes. ``replicas`` is their number, ``gpus`` and ``cpus`` what each takes of its machine."""
+    options = {"num_cpus": float(arguments.get("cpus", 1)), "num_gpus": float(arguments.get("gpus", 0))}
+    deployment = Replica.options(  # type: ignore[attr-defined]
+        num_replicas=int(arguments.get("replicas", 1)), ray_actor_options=options
+    )
+    return deployment.bind(Settings())
+
+
+@serve.deployment(
+    max_ongoing_requests=_MAX_REQUESTS,
+    request_router_config=_ROUTER,
+    health_check_period_s=5,
+    graceful_shutdown_timeout_s=30,
+)
+@serve.ingress()
+class Replica:
+    """One server. Ray starts another in its place when it fails its health check."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        set_up_logs(self._settings.log_level)
+        metrics = Metrics()
+        self._models = Models(self._settings, metrics)
+        self._models.acquire(self._settings.model, self._settings.revision).release()
+        app = create_app(self._settings, self._models, Indexes(self._settings), metrics)
+        app.add_middleware(Sessions)
+        return app
+
+    def check_health(self) -> None:
+        if problem := self._models.problem():
+            raise RuntimeError(problem)
+
+
+class Sessions:
+    """ASGI middleware that gives a browser the cookie which keeps its page with one replica."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/" or _COOKIE in Headers(scope=scope).get("cookie", ""):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                cookie = f"{_COOKIE}={uuid.uuid4().hex}; Path=/; HttpOnly; SameSite=Lax"
+                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)
