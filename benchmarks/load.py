@@ -1,6 +1,6 @@
 """Many streaming clients at once, a third of whom go before the end: what they get, what the server keeps of it.
 
-    python -m benchmarks.load [--clients 200] [--seconds 600] [--model santacoder/nano] [--url URL --pid PID]
+    python -m benchmarks.load [--clients 200] [--seconds 600] [--model santacoder/mini] [--url URL --pid PID]
 
 Every request is greedy. What it gives alone is noted first; a stream that is read to its end has to be the same, as the
 server runs with --exact. Slots and memory are looked at before and after, both times behind the same load and a few
@@ -29,7 +29,10 @@ import numpy as np
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.settings import Settings
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_MODEL = Settings.model_fields["model"].default
 N_REQUESTS = 64
 _REFUSALS = (429, 503)
 _SHARE_LEAVING = 1 / 3
@@ -57,7 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=200, help="streaming at the same time (default: 200)")
     parser.add_argument("--seconds", type=float, default=600, help="for so long (default: 600)")
-    parser.add_argument("--model", default="santacoder/nano", help="model to serve (default: santacoder/nano)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: that of the page)")
     parser.add_argument("--url", help="a server that runs already, without a limit of streams per client")
     parser.add_argument("--pid", type=int, help="its process id")
     args = parser.parse_args()
@@ -148,6 +151,8 @@ async def read(
                 ended = True
                 break
             event = json.loads(line[6:])
+            if "error" in event:
+                raise ConnectionError(event["error"]["message"])
             text += event["choices"][0]["text"]
             now = time.perf_counter()
             (seen.between if n_events else seen.first).append(now - (latest if n_events else started))

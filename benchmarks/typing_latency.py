@@ -1,6 +1,6 @@
 """How long a suggestion takes after a keystroke, with and without prefix caching, in a replayed editing session.
 
-    python -m benchmarks.typing_latency [--keystrokes 120] [--context 1500] [--model santacoder/nano]
+    python -m benchmarks.typing_latency [--keystrokes 120] [--context 1500] [--model santacoder/mini]
 
 A line is typed character by character inside code of so many tokens. Each keystroke asks /infill for one line of 16
 tokens, as llama.vim does, over loopback. Every third keystroke comes while the suggestion for the one before is under
@@ -33,6 +33,7 @@ from app.settings import Settings
 from santacoder.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_MODEL = Settings.model_fields["model"].default
 TYPED = "    remaining = [token for token in sequence.ids if token not in special_ids]\n    return len(remaining)\n"
 _SUPERSEDED_AFTER_SECONDS = 0.005
 _WAYS = ("cached", "uncached")
@@ -42,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keystrokes", type=int, default=120, help="(default: 120)")
     parser.add_argument("--context", type=int, default=1500, help="tokens around the cursor (default: 1500)")
-    parser.add_argument("--model", default="santacoder/nano", help="model to serve (default: santacoder/nano)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: that of the page)")
     parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
     args = parser.parse_args()
     with ExitStack() as stack:
@@ -67,7 +68,7 @@ def main() -> None:
                 seconds, n_read = suggest(clients[way], prefix, line, suffix)
                 times[way].append(seconds)
                 read[way].append(n_read)
-        label = servers["cached"][1].label
+        label = servers["cached"][1].runner_label
     report(label, {way: values[1:] for way, values in times.items()}, {way: values[1:] for way, values in read.items()})
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.models import Models
 from app.settings import Settings
-from app.ui.pane import MAX_RUNNING
+from app.ui.running import MAX_RUNNING
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
 from santacoder.engine.events import Finished

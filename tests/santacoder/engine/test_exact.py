@@ -18,7 +18,7 @@ from santacoder.sampling import SamplingParams
 
 @pytest.fixture(scope="module")
 def runner() -> OnnxRunner:
-    snapshot = checkpoints.resolve("santacoder/nano", "main")
+    snapshot = checkpoints.resolve("santacoder/mini", "main")
     return OnnxRunner(graphs(snapshot, "cpu")[0], checkpoints.read_config(snapshot), exact=True)
 
 
@@ -37,7 +37,7 @@ def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) 
 
 
 def test_greedy_texts_are_the_same_in_company(runner: OnnxRunner) -> None:
-    tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/nano", "main"))
+    tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini", "main"))
     engine = Engine(runner, tokenizer, drafts=False)
     requests = [
         CompletionRequest(f"def f{i}(x):\n    ", None, SamplingParams(temperature=0, max_new_tokens=30))

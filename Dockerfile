@@ -1,0 +1,12 @@
+# The playground with the embedded model, on port 7860.
+FROM python:3.12-slim
+RUN useradd --create-home --uid 1000 santacoder
+WORKDIR /home/santacoder/app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY --chown=santacoder . .
+USER santacoder
+ENV SANTACODER_HOST=0.0.0.0 SANTACODER_LOG_LEVEL=info SANTACODER_REQUESTS_PER_MINUTE=600 GRADIO_ANALYTICS_ENABLED=False
+EXPOSE 7860
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7860/health')"]
+CMD ["python", "app.py"]
