@@ -23,6 +23,8 @@ from app.metrics import Metrics
 from app.models import Models
 from app.server import create_app
 from app.settings import Settings
+from app.shares.database import Database
+from app.shares.store import ShareStore
 
 _COOKIE = "santacoder-session"
 # the server's own limits are stricter, and answer in the client's protocol
@@ -57,7 +59,8 @@ class Replica:
         metrics = Metrics()
         self._models = Models(self._settings, metrics)
         self._models.acquire(self._settings.model, self._settings.revision).release()
-        app = create_app(self._settings, self._models, Indexes(self._settings), metrics)
+        shares = ShareStore(Database(self._settings.database_url))
+        app = create_app(self._settings, self._models, Indexes(self._settings), shares, metrics)
         app.add_middleware(Sessions)
         return app
 

@@ -30,6 +30,8 @@ from app.metrics import Metrics
 from app.models import Models, ServedModel
 from app.server import create_app
 from app.settings import Settings
+from app.shares.database import Database
+from app.shares.store import ShareStore
 from santacoder.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -79,7 +81,7 @@ def served(settings: Settings) -> Iterator[tuple[str, ServedModel]]:
     models = Models(settings, metrics)
     model = models.acquire(settings.model, settings.revision)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = create_app(settings, models, Indexes(settings), metrics)
+        app = create_app(settings, models, Indexes(settings), ShareStore(Database(settings.database_url)), metrics)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
