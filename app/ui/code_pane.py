@@ -55,6 +55,8 @@ class CodePane:
     later: gr.Button
     status: gr.HTML
     origin_badge: gr.HTML
+    origin_check: gr.Button
+    origins: gr.HTML
     details: gr.Tabs
     tokens: gr.HTML
     generation: gr.State

@@ -14,6 +14,7 @@ from app.shares.limits import RateLimits
 from app.shares.reveal import reveal
 from app.shares.share import OpenedShare
 from app.shares.store import ShareStore
+from app.ui.attribution import shared_origins
 from app.ui.code_pane import CodePane, Controls
 from app.ui.parameters import control_values
 from app.ui.revision_menus import filled_menus
@@ -54,7 +55,7 @@ def connect_opening(
 ) -> None:
     """Let a share be opened once the page has ``loaded`` its menus."""
     settings = [*controls.revision, controls.candidates, *controls.parameters]
-    outputs = [banner.whole, banner.text, tabs, *settings, *(component for pane in panes for component in pane.shown)]
+    outputs = [banner.whole, banner.text, tabs, *settings, *(component for pane in panes for component in _shown(pane))]
     shown_pane = gr.State("")
 
     def open_share(request: gr.Request) -> list[Any]:
@@ -74,9 +75,9 @@ def connect_opening(
             update
             for pane in panes
             for update in (
-                pane.show(generation, opened.candidate, notices)
+                [*pane.show(generation, opened.candidate, notices), *_origins(opened, controls)]
                 if pane.name == generation.pane
-                else [gr.skip()] * len(pane.shown)
+                else [gr.skip()] * len(_shown(pane))
             )
         ]
         return [
@@ -107,6 +108,14 @@ def connect_opening(
     forked = banner.fork.click(prompts, [shown_pane, *states], [tabs, *editors], **_QUIET)
     forked.then(lambda: gr.Row(visible=False), None, banner.whole, **_QUIET)
     forked.then(None, js=_FORGET_SHARE, **_QUIET)
+
+
+def _shown(pane: CodePane) -> list[gr.blocks.Block]:
+    return [*pane.shown, pane.origin_badge, pane.origins]
+
+
+def _origins(opened: OpenedShare, controls: Controls) -> tuple[str, str]:
+    return shared_origins(opened.attribution, opened.generation, opened.candidate, controls.indexes)
 
 
 def _menus(generation: Generation, store: Path) -> list[Any]:

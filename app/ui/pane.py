@@ -10,13 +10,14 @@ import gradio as gr
 from app.generation import Generation, Pane
 from app.models import Models
 from app.settings import Settings
-from app.ui.attribution import connect_origins, origin_tab
+from app.ui.attribution import connect_origins
 from app.ui.beginning import connect_beginning
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.context import connect_context
 from app.ui.editor import code_editor
 from app.ui.history import history_tab
 from app.ui.languages import LANGUAGES, language_choice
+from app.ui.origins import NOT_CHECKED
 from app.ui.presets import presets
 from app.ui.running import connect_running
 from app.ui.snippets_tab import snippets_tab
@@ -37,11 +38,10 @@ def code_pane(
 ) -> CodePane:
     """Fill the surrounding tab."""
     pane = _layout(name, label, split)
-    origins = origin_tab(pane)
     surprise_tab(pane, models, controls)
     snippets_tab(pane, settings, controls)
     recorder = history_tab(pane)
-    connect_origins(pane, controls, origins, recorder)
+    connect_origins(pane, controls, recorder)
     connect_beginning(pane)
     connect_running(pane, models, controls, recorder)
     _connect_pager(pane)
@@ -79,8 +79,12 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
             later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
     status = gr.HTML(READY, elem_id=f"{name}-status", elem_classes="status-lines")
     origin_badge = gr.HTML(elem_id=f"{name}-origin-badge", elem_classes="origin-badge")
-    with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details, gr.Tab("Probabilities"):
-        tokens = token_map(f"{name}-tokens", NO_TOKENS)
+    with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details:
+        with gr.Tab("Probabilities"):
+            tokens = token_map(f"{name}-tokens", NO_TOKENS)
+        with gr.Tab("Origin", elem_id=f"{name}-origin-tab"):
+            origin_check = gr.Button("Where is this code from?", elem_id=f"{name}-origin", elem_classes="small")
+            origins = gr.HTML(NOT_CHECKED, elem_id=f"{name}-origins")
     return CodePane(
         name=name,
         split=split,
@@ -99,6 +103,8 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         later=later,
         status=status,
         origin_badge=origin_badge,
+        origin_check=origin_check,
+        origins=origins,
         details=details,
         tokens=tokens,
         generation=gr.State(None),

@@ -54,7 +54,7 @@ def build_playground(
         with infill:
             panes += [infill_pane(settings, models, controls)]
         for pane in panes:
-            share_controls(pane, shares, limits)
+            share_controls(pane, shares, limits, indexes)
         connect_opening(menus_filled, banner, tabs, panes, controls, shares, limits, settings.store)
         functions(models, settings)
         compared = revision_menu()

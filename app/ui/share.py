@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.attribution import Indexes
 from app.generation import Generation
 from app.shares.confidential import confidential, warning
 from app.shares.errors import ShareError, ShareRefused
@@ -14,16 +15,17 @@ from app.shares.excerpt import suggested_title
 from app.shares.limits import MAX_TITLE, RateLimits
 from app.shares.share import Receipt
 from app.shares.store import ShareStore
+from app.ui.attribution import origins_to_share
 from app.ui.code_pane import CodePane
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _EXPLANATION = (
     "Everybody who has the link or opens the Gallery sees the code, what the model wrote and how likely it was, the "
-    "parameters and the exact commit."
+    "parameters, the exact commit, and which training files it is like."
 )
 
 
-def share_controls(pane: CodePane, store: ShareStore, limits: RateLimits) -> None:
+def share_controls(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
     """A button among the actions of ``pane``, and what it opens."""
     with pane.actions:
         share = gr.Button("Share", elem_id=f"{pane.name}-share", min_width=72)
@@ -57,7 +59,7 @@ def share_controls(pane: CodePane, store: ShareStore, limits: RateLimits) -> Non
             if generation is None:
                 raise ShareRefused("There is nothing to share any more: press Run again.")
             limits.count("share", request.client.host)
-            receipt = store.add(generation, title, index)
+            receipt = store.add(generation, title, index, origins_to_share(generation, index, indexes))
         except ShareError as error:
             return [gr.skip(), _error(str(error)), *[gr.skip()] * 3]
         return [gr.skip(), _links(receipt, str(request.request.base_url)), *_no_form()]

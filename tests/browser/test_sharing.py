@@ -17,7 +17,9 @@ from app.shares.store import ShareStore
 from santacoder import checkpoints
 from tests.app.shares.generations import generation
 from tests.browser.conftest import MODERATOR_KEY, Server, open_pane
+from tests.browser.test_attribution import QUAYS
 from tests.browser.test_playground import open_infill, read, run, set_parameter, write
+from tests.santacoder.attribution.conftest import File, write_index
 
 HOSTILE = (
     '<script>window.hacked=1</script><img src="hacked" onerror="window.hacked=1"><svg onload="window.hacked=1"></svg>'
@@ -142,6 +144,24 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(visitor.locator("h1")).to_have_text("Deleted")
     visitor.goto(permalink)
     expect(visitor.locator("main")).to_contain_text("its author may have deleted it")
+
+
+def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server: Server) -> None:
+    index = server.store / "attribution--test--tiny"
+    if not index.exists():
+        write_index(index, [[File("harbour/quays.py", QUAYS, registry="pypi")]], with_text=False)
+    write(page, "complete", QUAYS)
+    run(page, "complete")
+    found = "1 stretch stands in training files of harbour"
+    expect(page.locator("#complete-origin-badge")).to_contain_text(found, timeout=60_000)
+    permalink, _ = share(page, "complete", "Copied")
+    index.rename(index.with_name("moved"))  # what was found is part of the share
+
+    open_share(visitor, permalink)
+    expect(visitor.locator("#complete-origin-badge")).to_contain_text(found)
+    visitor.get_by_role("tab", name="Origin").first.click()
+    expect(visitor.locator("#complete-origins")).to_contain_text("harbour/quays.py")
+    index.with_name("moved").rename(index)
 
 
 def _moderate(page: Page, server: Server, button: str) -> None:
