@@ -77,6 +77,7 @@ def open_pane(page: Page, name: str, of: str = "#panes") -> None:
     """Press the tab ``name``, which a narrow window may have put into a menu."""
     tabs = page.locator(of)
     tab = tabs.get_by_role("tab", name=name, exact=True)
+    page.wait_for_timeout(500)  # a pane without parameters makes room for tabs, once it has been drawn
     if not tab.is_visible():
         tabs.locator(".overflow-menu > button").first.click()
         tab = tabs.locator(".overflow-dropdown").first.get_by_text(name, exact=True)
