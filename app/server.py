@@ -14,6 +14,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 
 from app.api.limits import Limits
 from app.api.routes import add_routes
@@ -72,7 +73,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         models.close()
         shares.close()
 
-    app = FastAPI(title="SantaCoder", lifespan=lifespan)
+    app = FastAPIOffline(title="SantaCoder", lifespan=lifespan, redoc_url=None)
     app.add_middleware(SecurityHeaders, head=HEAD)
     app.add_middleware(Requests, metrics=metrics)
     if settings.origins:

@@ -1,0 +1,13 @@
+"""The description of the API, without another host."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+
+
+def test_every_endpoint_is_described(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/docs")
+    for path in ("/v1/completions", "/infill", "/generate", "/api/generate", "/v1/attribution"):
+        expect(page.locator(f'[data-path="{path}"]').first).to_be_visible(timeout=60_000)
