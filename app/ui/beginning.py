@@ -15,8 +15,11 @@ from app.ui.status import READY
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def connect_beginning(pane: CodePane) -> None:
-    """A language brings its examples, an example its code. Code the user wrote stays when the language changes."""
+def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
+    """A language brings its examples, an example its code. Code the user wrote stays when the language changes.
+
+    The two events are returned, for what has to follow them.
+    """
     cleared = [pane.status, pane.tokens, pane.pager]
 
     def choose_language(language: Language, code: str) -> list[Any]:
@@ -33,8 +36,12 @@ def connect_beginning(pane: CodePane) -> None:
         code = presets(pane.name, language).get(name or "")
         return [gr.skip()] * (1 + len(cleared)) if code is None else [code, *_cleared()]
 
-    pane.language.input(choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **_QUIET)
-    pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **_QUIET)
+    return [
+        pane.language.input(
+            choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **_QUIET
+        ),
+        pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **_QUIET),
+    ]
 
 
 def _cleared() -> list[Any]:

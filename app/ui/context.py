@@ -21,7 +21,9 @@ from santacoder.tokenizer import Tokenizer
 _LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
 
-def connect_context(pane: CodePane, settings: Settings, controls: Controls) -> None:
+def connect_context(
+    pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
+) -> None:
     """The bar follows the code, the revision and the number of new tokens."""
 
     def measure(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
@@ -36,8 +38,10 @@ def connect_context(pane: CodePane, settings: Settings, controls: Controls) -> N
 
     new_tokens = controls.parameters[0]
     inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
-    changes = [component.change for component in (*controls.revision, new_tokens, pane.status)]
+    changes = [component.change for component in (*controls.revision, new_tokens, pane.tokens)]
     gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, inputs, pane.context, **_LATEST)
+    for event in beginnings:
+        event.then(measure, inputs, pane.context, **_LATEST)
 
 
 @lru_cache(maxsize=8)

@@ -38,16 +38,16 @@ def code_pane(
 ) -> CodePane:
     """Fill the surrounding tab."""
     pane = _layout(name, label, split)
+    beginnings = connect_beginning(pane)
     surprise_tab(pane, models, controls)
-    snippets_tab(pane, settings, controls)
+    snippets_tab(pane, settings, controls, beginnings)
     recorder = history_tab(pane)
     connect_origins(pane, controls, recorder)
-    connect_beginning(pane)
     connect_running(pane, models, controls, recorder)
     _connect_pager(pane)
     _connect_copying(pane)
     _connect_keeping(pane, controls)
-    connect_context(pane, settings, controls)
+    connect_context(pane, settings, controls, beginnings)
     return pane
 
 

@@ -11,7 +11,7 @@ from app.drafts import Place
 from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
 from app.generation import MARK, Generation, Language
 from app.models import Models
-from app.ui.code_pane import CodePane, Controls
+from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.parameters import sampling_params
 from app.ui.status import READY, status_of
 from santacoder.fim import FimOrder
@@ -63,14 +63,17 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
 
     def undone(generation: Generation | None) -> list[Any]:
         if generation is None:
-            return [gr.skip(), gr.skip(), gr.skip()]
-        return [MARK.join(generation.parts), READY, gr.Row(visible=False)]
+            return [gr.skip()] * 4
+        return [MARK.join(generation.parts), READY, NO_TOKENS, gr.Row(visible=False)]
 
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
     running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
-    pane.stop.click(stopped, [pane.generation, pane.index], outputs, cancels=[running, going_on], **_QUIET)
-    pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.pager], **_QUIET)
+    # what has been written is looked at once nothing more can come
+    pane.stop.click(None, None, None, cancels=[running, going_on], api_visibility="private").then(
+        stopped, [pane.generation, pane.index], outputs, **_QUIET
+    )
+    pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.tokens, pane.pager], **_QUIET)
 
 
 def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:

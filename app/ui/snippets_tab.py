@@ -17,7 +17,9 @@ from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.fim import FimOrder
 
 
-def snippets_tab(pane: CodePane, settings: Settings, controls: Controls) -> None:
+def snippets_tab(
+    pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
+) -> None:
     """A tab of the pane's details, which follows the code and the parameters."""
     with pane.details, gr.Tab("As code", elem_id=f"{pane.name}-snippets-tab") as tab:
         kind = gr.Radio(
@@ -54,16 +56,11 @@ def snippets_tab(pane: CodePane, settings: Settings, controls: Controls) -> None
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])
 
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
-    changes = [component.change for component in (*inputs[2:], kind, pane.status)]
-    gr.on(
-        [tab.select, pane.editor.blur, *changes],
-        write,
-        [kind, *inputs],
-        shown,
-        show_progress="hidden",
-        api_visibility="private",
-        trigger_mode="always_last",
-    )
+    changes = [component.change for component in (*inputs[2:], kind, pane.tokens)]
+    latest = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+    gr.on([tab.select, pane.editor.blur, *changes], write, [kind, *inputs], shown, **latest)
+    for event in beginnings:
+        event.then(write, [kind, *inputs], shown, **latest)
 
 
 def _url(request: gr.Request) -> str:
