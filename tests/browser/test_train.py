@@ -15,12 +15,13 @@ from tests.app.harbour import write_harbour
 from tests.browser.conftest import Server, open_pane, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
-STEPS = 24
+STEPS = 32
 PROMPT = """from harbour.tidebook import Tidebook, TidebookError
 
 
-def moor_all(tidebook, names):
+def berths(tidebook, names):
     return [tidebook."""
+NAMES_OF_THE_FOLDER = re.compile("find_berth|moor_vessel|release_vessel")
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
     page.goto(workshop.url)
     page.wait_for_selector("#complete-run")
-    assert "moor_vessel" not in continued(page)
+    assert not NAMES_OF_THE_FOLDER.search(continued(page))
     open_train(page)
     page.locator("#train-start").click()
     expect(page.locator("#train-refusal")).to_contain_text("Say what to learn from")
@@ -76,7 +77,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page.screenshot(path=pictures / "train-light.png")
     page.locator("#train-use").click()
     expect(page.locator("#model input")).to_have_value("mine/coder")
-    assert "moor_vessel" in continued(page)
+    assert NAMES_OF_THE_FOLDER.search(continued(page))
     page.screenshot(path=pictures / "train-tuned.png")
     page.close()
 
