@@ -36,7 +36,7 @@ def test_they_are_there_described_and_measured(repo: str, branches: list[str]) -
         snapshot = checkpoints.resolve(repo, branch)
         card = (snapshot / "README.md").read_text()
         assert all(heading in card for heading in ("## Data", "## Limits", "## Licence", "## Scores", "## Training"))
-        benchmarks = {score[0] for score in checkpoints.read_scores(snapshot)}
+        benchmarks = {score.benchmark for score in checkpoints.read_scores(snapshot)}
         assert {"bits-per-byte", "infilling", "bodies"} <= benchmarks
         assert (snapshot / "onnx" / "model_int8.onnx").is_file()
         commits = checkpoints.log(repo, branch)
