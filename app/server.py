@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 
 import gradio as gr
 import uvicorn
@@ -17,6 +16,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from app.api.limits import Limits
+from app.api.mcp import mcp_server
 from app.api.routes import add_routes
 from app.api.running import Server
 from app.attribution import Indexes
@@ -67,9 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
 def create_app(settings: Settings, models: Models, indexes: Indexes, shares: ShareStore, metrics: Metrics) -> FastAPI:
     """The ASGI application; it owns ``models`` and ``shares`` and closes them when it stops."""
 
+    checks = {"models": models.problem, "disk": disk_check(settings.store), "shares": shares.problem}
+    server = Server(settings, models, indexes, _limits(settings), Health(checks, models.mend))
+    mcp = mcp_server(server)
+    mcp_routes = mcp.streamable_http_app().routes
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with mcp.session_manager.run():
+            yield
         models.close()
         shares.close()
 
@@ -84,13 +90,13 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
             allow_headers=["*"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
-    checks = {"models": models.problem, "disk": disk_check(settings.store), "shares": shares.problem}
-    add_routes(app, Server(settings, models, indexes, _limits(settings), Health(checks, models.mend)), metrics)
+    add_routes(app, server, metrics)
+    app.router.routes += mcp_routes
     limits = RateLimits()
     add_share_routes(app, shares, limits, settings.moderator_key)
     return gr.mount_gradio_app(
         app,
-        build_playground(settings, models, indexes, shares, limits),
+        build_playground(server, shares, limits),
         path="/",
         theme=THEME,
         css=STYLE,
@@ -99,7 +105,6 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         run_history=False,
         auth=settings.users or None,
         root_path=settings.root_path or None,
-        mcp_server=find_spec("mcp") is not None,
         ssr_mode=False,
         show_error=True,
     )
@@ -107,7 +112,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
 
 def _limits(settings: Settings) -> Limits:
     return Limits(
-        keyed=bool(settings.keys),
+        keys=settings.keys,
         requests_per_minute=settings.requests_per_minute,
         streams_per_client=settings.streams_per_client,
         new_tokens=settings.max_new_tokens,

@@ -22,11 +22,11 @@ from santacoder.engine.request import CompletionRequest
 class Limits:
     """Limits of a server; 0 is no limit. The counts are those of this process.
 
-    A client is known by its API key where the server has ``keyed`` access, else by its address. Behind a proxy that
+    A client is known by the one of the server's ``keys`` that it has sent, else by its address. Behind a proxy that
     uvicorn trusts, that is the address which the proxy forwards.
     """
 
-    keyed: bool = False
+    keys: Sequence[str] = ()
     requests_per_minute: int = 0
     streams_per_client: int = 0
     new_tokens: int = 0
@@ -88,4 +88,5 @@ class Limits:
             )
 
     def _client(self, request: Request) -> str:
-        return given_key(request) if self.keyed else request.client.host if request.client else ""
+        key = given_key(request)
+        return key if key in self.keys else request.client.host if request.client else ""

@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from app.api.limits import Limits
 from app.branch_facts import Branch, read_branches
 from app.generation import Language
 from app.models import Models
 from app.replay import Replays
 from app.ui.branch_chart import METRICS, branch_chart, metrics_of
 from app.ui.branch_table import about_branch, branch_table
+from app.ui.caller import check_caller
 from app.ui.film import film as film_of
 from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.revision_menus import filled_menus
@@ -64,13 +66,19 @@ class _Parts:
 
 
 def branches_pane(
-    models: Models, store: Path, tabs: gr.Tabs, tab: gr.Tab, revision: list[gr.Dropdown], compared: gr.Dropdown
+    models: Models,
+    limits: Limits,
+    store: Path,
+    tabs: gr.Tabs,
+    tab: gr.Tab,
+    revision: list[gr.Dropdown],
+    compared: gr.Dropdown,
 ) -> None:
     """Fill the surrounding ``tab``. ``compared`` is the menu of the revisions that the Compare pane shows."""
     with gr.Column(elem_id="branches"):
         parts = _layout()
     _connect_looking(parts, store, tab, revision)
-    _connect_replay(parts, Replays(models), revision[0])
+    _connect_replay(parts, Replays(models), limits, revision[0])
     _connect_commit(parts, store, tabs, revision, compared)
 
 
@@ -142,10 +150,15 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
     parts.table.select(choose, revision[0], revision, **_QUIET)
 
 
-def _connect_replay(parts: _Parts, replays: Replays, model: gr.Dropdown) -> None:
+def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.Dropdown) -> None:
     def replay(
         code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
     ) -> Iterator[tuple[Any, ...]]:
+        try:
+            check_caller(limits)
+        except ValueError as error:
+            yield failure(str(error)), gr.skip(), *buttons(running=False)
+            return
         # the likeliest tokens, so that nothing but the training differs
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.api.limits import Limits
 from app.attribution import Indexes
 from app.generation import Generation, Pane
 from app.ui.languages import code_update
@@ -20,13 +21,14 @@ NO_TOKENS = '<p class="empty">Run, and every token the model wrote is shown here
 @dataclass(frozen=True)
 class Controls:
     """What the panes share: the menus of the revision, the sampling parameters, the number of candidates, the indexes
-    of what models were trained on."""
+    of what models were trained on, the limits of what a client may run."""
 
     page: gr.Blocks
     revision: list[gr.Dropdown]
     parameters: list[gr.components.Component]
     candidates: gr.Slider
     indexes: Indexes
+    limits: Limits
 
 
 @dataclass(frozen=True)

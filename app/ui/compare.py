@@ -8,10 +8,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.api.limits import Limits
 from app.generating import Progress
 from app.generation import Language
 from app.models import Models
 from app.side_by_side import as_stopped, is_running, side_by_side
+from app.ui.caller import check_caller
 from app.ui.columns import View, columns
 from app.ui.parameters import sampling_params
 from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
@@ -35,6 +37,7 @@ _PROMPT = '''class Stack:
 
 def compare_pane(
     models: Models,
+    limits: Limits,
     store: Path,
     tab: gr.Tab,
     revision: list[gr.Dropdown],
@@ -55,6 +58,7 @@ def compare_pane(
         names: list[str], code: str, language: Language, shown: View, *values: Any
     ) -> Iterator[tuple[Any, ...]]:
         try:
+            check_caller(limits)
             task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
         except ValueError as error:

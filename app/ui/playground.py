@@ -6,9 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.attribution import Indexes
-from app.models import Models
-from app.settings import Settings
+from app.api.running import Server
 from app.shares.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training import Jobs
@@ -16,7 +14,7 @@ from app.ui.branches import branches_pane
 from app.ui.code_pane import Controls
 from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
-from app.ui.functions import functions
+from app.ui.functions import add_functions
 from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
 from app.ui.opening import connect_opening, share_banner
@@ -28,10 +26,9 @@ from app.ui.train import train_pane
 _HERE = Path(__file__).parent
 
 
-def build_playground(
-    settings: Settings, models: Models, indexes: Indexes, shares: ShareStore, limits: RateLimits
-) -> gr.Blocks:
-    """The Gradio application."""
+def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> gr.Blocks:
+    """The Gradio application. ``limits`` are those of shares."""
+    settings, models = server.settings, server.models
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
             gr.HTML((_HERE / "title.html").read_text(), elem_id="title")
@@ -47,21 +44,26 @@ def build_playground(
                 train = gr.Tab("Train", id="train", visible=settings.training_is_allowed)
             with gr.Column(scale=1, min_width=260, elem_id="parameters"), gr.Accordion("Parameters"):
                 controls = Controls(
-                    page, revision, candidates=candidates_control(), parameters=parameter_controls(), indexes=indexes
+                    page,
+                    revision,
+                    candidates=candidates_control(),
+                    parameters=parameter_controls(),
+                    indexes=server.indexes,
+                    limits=server.limits,
                 )
         with complete:
             panes = [complete_pane(settings, models, controls)]
         with infill:
             panes += [infill_pane(settings, models, controls)]
         for pane in panes:
-            share_controls(pane, shares, limits, indexes)
+            share_controls(pane, shares, limits, server.indexes)
         connect_opening(menus_filled, banner, tabs, panes, controls, shares, limits, settings.store)
-        functions(models, settings)
+        add_functions(server)
         compared = revision_menu()
         with compare:
-            compare_pane(models, settings.store, compare, revision, compared, controls.parameters)
+            compare_pane(models, server.limits, settings.store, compare, revision, compared, controls.parameters)
         with branches:
-            branches_pane(models, settings.store, tabs, branches, revision, compared)
+            branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared)
         with gallery:
             gallery_pane(shares, limits, gallery)
         # the style sheets show those parameters that a pane has
@@ -71,4 +73,4 @@ def build_playground(
             with train:
                 train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
-    return page
+    return page.queue(max_size=settings.max_waiting)

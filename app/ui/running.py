@@ -11,6 +11,7 @@ from app.drafts import Place
 from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
 from app.generation import MARK, Generation, Language
 from app.models import Models
+from app.ui.caller import check_caller
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.parameters import sampling_params
 from app.ui.status import READY, status_of
@@ -42,6 +43,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         *values: Any,
     ) -> Iterator[list[Any]]:
         try:
+            check_caller(controls.limits)
             task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
         except ValueError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
@@ -50,6 +52,11 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
 
     def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
         if generation is None:
+            return
+        try:
+            check_caller(controls.limits)
+        except ValueError as error:
+            yield from _updates(pane, iter([Failed(str(error))]))
             return
         place = Place(index, int(event.gap), int(event.token), int(event.alternative))
         yield from _updates(pane, continue_from(models, generation, place), index=len(generation.candidates))

@@ -10,6 +10,7 @@ import gradio as gr
 from app.drafts import alternatives
 from app.generation import Token
 from app.models import Models, ServedModel
+from app.ui.caller import check_caller
 from app.ui.code_pane import CodePane, Controls
 from app.ui.status import failure
 from app.ui.tokens import heat_map, perplexity
@@ -33,8 +34,9 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 
     def look(code: str, repo_id: str, branch: str, commit: str) -> str:
         try:
+            check_caller(controls.limits)
             served = models.acquire(repo_id, commit or branch)
-        except CheckpointError as error:
+        except (CheckpointError, ValueError) as error:
             return failure(str(error))
         try:
             return _scored(served, _without_marks(pane, code))

@@ -1,24 +1,137 @@
-"""The page's functions as other programs call them, over HTTP."""
+"""The page's functions as other programs call them: gradio_client, and the client of the Model Context Protocol."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
 from app.settings import Settings
-from tests.app.api.conftest import serve
+from tests.app.api.conftest import Serving, serve
 
-CODE = "def area(width, height):\n    return "
+BEFORE, AFTER = "def area(width, height):\n    return ", "\n\nprint(area(2, 3))\n"
+T = TypeVar("T")
 
 
-def test_a_function_gives_what_the_api_gives(store: Path) -> None:
-    settings = Settings(store=store, model="test/tiny", device="cpu")
-    with serve(settings) as serving, httpx.Client(base_url=serving.url, timeout=60) as client:
-        call = "/gradio_api/call/complete_code"
-        event = client.post(call, json={"data": [CODE, "", 12, 0]}).json()["event_id"]
-        last = client.get(f"{call}/{event}").text.strip().split("\n")[-1]
-        body = {"prompt": CODE, "max_tokens": 12, "temperature": 0}
-        text = client.post("/v1/completions", json=body).json()["choices"][0]["text"]
-    assert json.loads(last.removeprefix("data: ")) == [text]
+@pytest.fixture(scope="module")
+def serving(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def client(serving: Serving) -> Iterator[Client]:
+    client = Client(serving.url, verbose=False)
+    yield client
+    client.close()
+
+
+def completed(serving: Serving, **body: Any) -> str:
+    """What the API gives."""
+    body = {"prompt": BEFORE, "max_tokens": 12, "temperature": 0, **body}
+    return httpx.post(f"{serving.url}/v1/completions", json=body, timeout=60).json()["choices"][0]["text"]
+
+
+def as_agent(serving: Serving, work: Callable[[ClientSession], Awaitable[T]], **headers: str) -> T:
+    """What ``work`` returns, of a session as agents have them."""
+
+    async def run() -> T:
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=60, follow_redirects=True) as http,
+            streamable_http_client(f"{serving.url}/mcp", http_client=http) as (reading, writing, _),
+            ClientSession(reading, writing) as session,
+        ):
+            await session.initialize()
+            return await work(session)
+
+    return asyncio.run(run())
+
+
+async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[bool, str]:
+    """Whether a tool failed, and what it said."""
+    result = await session.call_tool(tool, arguments)
+    return result.isError, result.content[0].text  # type: ignore[union-attr]
+
+
+def test_gradio_client_gets_what_the_api_gives(serving: Serving, client: Client) -> None:
+    assert client.predict(BEFORE, "", 12, 0, api_name="/complete_code") == completed(serving)
+    other = client.predict(BEFORE, revision="test/tiny@other", max_new_tokens=12, api_name="/complete_code")
+    assert other == completed(serving, model="test/tiny@other") != completed(serving)
+    filled = client.predict(BEFORE, AFTER, max_new_tokens=12, api_name="/fill_in_code")
+    assert filled == completed(serving, suffix=AFTER)
+    serving.wait_until_idle()
+
+
+def test_agents_get_what_the_api_gives(serving: Serving) -> None:
+    async def work(session: ClientSession) -> None:
+        tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+        assert set(tools) == {"complete_code", "fill_in_code"}
+        assert "the code after the gap" in (tools["fill_in_code"].description or "")
+        assert tools["fill_in_code"].inputSchema["required"] == ["prefix", "suffix"]
+        assert await call(session, "complete_code", code=BEFORE, max_new_tokens=12) == (False, completed(serving))
+        filled = await call(session, "fill_in_code", prefix=BEFORE, suffix=AFTER, max_new_tokens=12)
+        assert filled == (False, completed(serving, suffix=AFTER))
+
+    as_agent(serving, work)
+    serving.wait_until_idle()
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"revision": "some/other"}, "There is no model 'some/other' here. There are: test/tiny."),
+    ({"revision": "test/tiny@nowhere"}, "test/tiny has no revision 'nowhere'"),
+    ({"code": ""}, "There is no code to start from"),
+    ({"code": "ab\0"}, "NUL character at position 3"),
+    ({"max_new_tokens": -1}, "max_new_tokens"),
+    ({"temperature": 1e9}, "temperature"),
+]
+
+
+@pytest.mark.parametrize("changes,sentence", REFUSED)
+def test_refusals_are_sentences(serving: Serving, client: Client, changes: dict[str, Any], sentence: str) -> None:
+    arguments = {"code": BEFORE, **changes}
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**arguments, api_name="/complete_code")
+    failed, said = as_agent(serving, lambda session: call(session, "complete_code", **arguments))
+    assert failed and sentence in said and "Traceback" not in said
+
+
+def test_the_limits_of_the_api_are_those_of_the_functions(store: Path) -> None:
+    settings = Settings(
+        store=store, model="test/tiny", device="cpu", api_keys="one,two", max_new_tokens=50, requests_per_minute=3
+    )
+    with serve(settings) as serving:
+        client = Client(serving.url, verbose=False)
+        with pytest.raises(AppError, match="asks for up to 60 new tokens in 1 text\\(s\\); the limit is 50"):
+            client.predict(BEFORE, max_new_tokens=60, api_name="/complete_code")
+        for _ in range(2):
+            client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
+        with pytest.raises(AppError, match="3 requests within a minute"):
+            client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
+        # agents have keys, each of which is a client of its own
+        arguments = {"code": BEFORE, "max_new_tokens": 1}
+        assert "wants an API key" in as_agent(serving, lambda session: call(session, "complete_code", **arguments))[1]
+
+        async def work(session: ClientSession) -> list[bool]:
+            return [(await call(session, "complete_code", **arguments))[0] for _ in range(4)]
+
+        assert as_agent(serving, work, Authorization="Bearer one") == [False, False, False, True]
+
+
+def test_what_the_page_runs_counts_too(store: Path) -> None:
+    settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=2)
+    with serve(settings) as serving:
+        client = Client(serving.url, verbose=False)
+        parameters = [5, 0, 1, 0, 1, "", ""]
+        said = [
+            client.predict(BEFORE, "python", 1, "psm", "test/tiny", "main", "", *parameters, api_name="/complete")
+            for _ in range(3)
+        ]
+    assert ["2 requests within a minute" in str(each) for each in said] == [False, False, True]

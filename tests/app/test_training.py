@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from app.api.limits import Limits
+from app.api.running import Server
 from app.attribution import Indexes
+from app.health import Health
 from app.models import Models
 from app.settings import Settings
 from app.shares.database import Database
@@ -91,6 +94,7 @@ def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object],
 def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
     settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
     shares = ShareStore(Database(settings.database_url))
-    page = build_playground(settings, Models(settings), Indexes(settings), shares, RateLimits())
+    server = Server(settings, Models(settings), Indexes(settings), Limits(), Health({}))
+    page = build_playground(server, shares, RateLimits())
     shares.close()
     assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed

@@ -72,7 +72,11 @@ def serve(settings: Settings) -> Iterator[Serving]:
     default = models.acquire("test/tiny", "main")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings, models, Indexes(settings), shares, metrics), log_level="warning")
+            uvicorn.Config(
+                create_app(settings, models, Indexes(settings), shares, metrics),
+                log_level="warning",
+                timeout_graceful_shutdown=5,
+            )
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,0 +1,37 @@
+"""The Model Context Protocol at /mcp: the functions as tools for agents.
+
+https://modelcontextprotocol.io/specification. Every request stands for itself, so any replica can answer it.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+from mcp.server.fastmcp import FastMCP
+from mcp.server.transport_security import TransportSecuritySettings
+
+from app.api.functions import functions
+from app.api.keys import key_check
+from app.api.running import Server
+
+
+def mcp_server(server: Server) -> FastMCP:
+    """Its ``streamable_http_app`` has the route; its ``session_manager`` has to run meanwhile."""
+    mcp: FastMCP = FastMCP(
+        "SantaCoder",
+        stateless_http=True,
+        json_response=True,
+        max_request_body_size=server.settings.max_request_bytes,
+        # which names it is reached by is known to proxies alone; keys and the rules of browsers keep others out
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    check_key = key_check(server.settings.keys)
+
+    def caller() -> Request:
+        request = mcp.get_context().request_context.request
+        assert isinstance(request, Request)
+        check_key(request)
+        return request
+
+    for function in functions(server, caller):
+        mcp.add_tool(function)
+    return mcp
