@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,12 +15,12 @@ from tqdm import tqdm
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS
-from export.verify import Verification, validation_texts, verify
+from export.verify import Reference, Verification, validation_texts, verify
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.model import SantaCoder
-from santacoder.tokenizer import Tokenizer
 
 _HEADING = "## ONNX graphs"
 
@@ -32,22 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
     except (CheckpointError, OSError, UnicodeDecodeError) as error:
         print(error, file=sys.stderr)
         return 2
+    refused: list[str] = []
     with tempfile.TemporaryDirectory(dir=options.store) as folder:
-        accepted, refused = [], []
+        graphs = {}
         for precision in options.precision:
-            try:
-                result = _export(model, tokenizer, precision, Path(folder), texts, options.device)
-            except (CheckpointError, OSError) as error:
-                refused.append(f"{precision}: {error}")
-                continue
-            print(_line(result))
-            if result.rise <= PRECISIONS[precision].tolerance:
-                accepted.append(result)
-            else:
-                refused.append(
-                    f"{precision}: bits per byte rise by {result.rise:.2%}, more than the "
-                    f"{PRECISIONS[precision].tolerance:.2%} that are tolerated; this graph is not published."
-                )
+            with _refusals(precision, refused):
+                graphs[precision] = _write(model, precision, Path(folder), options.device)
+        config, reference = model.config, Reference.of(model, tokenizer, texts)
+        del model  # the runtime has the weights once more
+        accepted = []
+        for precision, graph in graphs.items():
+            with _refusals(precision, refused):
+                accepted.append(_accept(graph, config, reference, options.device))
         if accepted:
             _publish(options.repo, options.revision, options.store, Path(folder), accepted)
     for sentence in refused:
@@ -55,10 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if refused else 0
 
 
-def _export(
-    model: SantaCoder, tokenizer: Tokenizer, precision: str, folder: Path, texts: list[str], device: str
-) -> Verification:
-    """Write a graph into ``folder`` and compare it with the model."""
+@contextmanager
+def _refusals(precision: str, refused: list[str]) -> Iterator[None]:
+    """Note what keeps a graph from being published, and go on."""
+    try:
+        yield
+    except (CheckpointError, OSError) as error:
+        refused.append(f"{precision}: {error}")
+
+
+def _write(model: SantaCoder, precision: str, folder: Path, device: str) -> Path:
     if precision == "bf16" and device == "cpu":
         raise CheckpointError(
             "such a graph runs on a GPU only; add --device cuda where there is one, to check it there."
@@ -73,9 +77,25 @@ def _export(
             PRECISIONS[precision],
             lambda share: bar.update(round(100 * share) - bar.n),
         )
-    runner = OnnxRunner(path, model.config, n_slots=1, device=device)
-    size = sum(file.stat().st_size for file in folder.glob(f"{path.name}*"))
-    return verify(runner, model, tokenizer, tqdm(texts, desc=f"{precision}: verifying", unit="text"), size)
+    return path
+
+
+def _accept(graph: Path, config: SantaCoderConfig, reference: Reference, device: str) -> Verification:
+    """Compare a graph with the model.
+
+    Raises:
+        CheckpointError: it cannot be run, or misses its tolerance.
+    """
+    size = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
+    result = verify(OnnxRunner(graph, config, n_slots=1, device=device), reference, size)
+    print(_line(result))
+    tolerance = PRECISIONS[result.precision].tolerance
+    if not result.rise <= tolerance:
+        raise CheckpointError(
+            f"bits per byte rise by {result.rise:.2%}, more than the {tolerance:.2%} that are tolerated; this graph is "
+            "not published."
+        )
+    return result
 
 
 def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: list[Verification]) -> None:

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from tqdm import tqdm
 
 from santacoder.engine.runner import Runner, Step
 from santacoder.model import SantaCoder
@@ -51,35 +54,53 @@ def validation_texts(files: Sequence[Path]) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in paths]
 
 
+class Reference(NamedTuple):
+    """What the model makes of the beginning of each text: ids [T], and hidden states [T, n_embd] that times the
+    ``output_weight`` are logits. The rest of the model need not stay in memory for it."""
+
+    ids: list[list[int]]
+    hidden_states: list[Tensor]
+    output_weight: Tensor
+    n_bytes: int
+
+    @classmethod
+    def of(cls, model: SantaCoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Reference:
+        ids = [tokenizer.encode(text)[: model.config.n_positions] for text in texts]
+        with torch.inference_mode():
+            hidden_states = [model.transformer(torch.tensor([of_text]))[0] for of_text in ids]
+        n_bytes = sum(len(tokenizer.decode_bytes(of_text[1:])) for of_text in ids)
+        return cls(ids, hidden_states, model.output_weight, n_bytes)
+
+    def logits(self, text: int, start: int, end: int) -> Tensor:
+        """Behind the tokens from ``start`` to ``end`` of one of the texts, [end - start, V]."""
+        return torch.nn.functional.linear(self.hidden_states[text][start:end], self.output_weight).float()
+
+
 @torch.inference_mode()
-def verify(runner: Runner, model: SantaCoder, tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Verification:
-    """Compare ``runner``, whose files take ``size`` bytes, with ``model`` on the beginning of each text."""
-    errors, agreed, count, n_bytes = [], 0, 0, 0
+def verify(runner: Runner, reference: Reference, size: int) -> Verification:
+    """Compare ``runner``, whose files take ``size`` bytes, with the model."""
+    errors, agreed = [], 0
     nats = {"runner": 0.0, "model": 0.0}
-    for text in texts:
-        ids = tokenizer.encode(text)[: model.config.n_positions]
-        hidden_states = model.transformer(torch.tensor([ids]))[0]
+    for text, ids in enumerate(tqdm(reference.ids, desc=f"{runner.precision}: verifying", unit="text")):
         for start, got in _read_and_write(runner, ids):
             end = start + len(got)
-            expected = model.logits(hidden_states[start:end]).float()
+            expected = reference.logits(text, start, end)
             errors.append(float((got - expected).abs().max()))
             agreed += int((got.argmax(dim=-1) == expected.argmax(dim=-1)).sum())
             nats["runner"] += _nats(got, ids[start + 1 : end + 1])
             nats["model"] += _nats(expected, ids[start + 1 : end + 1])
-        count += len(ids)
-        n_bytes += len(tokenizer.decode_bytes(ids[1:]))
     return Verification(
         precision=runner.precision,
         bytes=size,
         logit_error=max(errors),
-        agreement=agreed / count,
-        bits_per_byte=nats["runner"] / math.log(2) / n_bytes,
-        bits_per_byte_of_reference=nats["model"] / math.log(2) / n_bytes,
+        agreement=agreed / sum(map(len, reference.ids)),
+        bits_per_byte=nats["runner"] / math.log(2) / reference.n_bytes,
+        bits_per_byte_of_reference=nats["model"] / math.log(2) / reference.n_bytes,
         decode_tokens_per_second=_decode_speed(runner),
     )
 
 
-def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, torch.Tensor]]:
+def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, Tensor]]:
     """Where a chunk begins and the logits behind each of its tokens: a prompt, and then the last tokens one by one, as
     they are when generating. All logits at once would take as much memory as a small model."""
     written = max(1, len(ids) - _DECODED)
@@ -90,7 +111,7 @@ def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, torch
         yield position, torch.as_tensor(runner.decode([Step(0, ids[position], position)])).cpu()
 
 
-def _nats(logits: torch.Tensor, following: list[int]) -> float:
+def _nats(logits: Tensor, following: list[int]) -> float:
     """The sum of the negative log-likelihoods of the tokens that follow; behind the very last there is none."""
     if not following:
         return 0.0

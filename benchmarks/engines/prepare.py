@@ -31,7 +31,7 @@ def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[
     """What ``engines``, each a name and a variant, need."""
     folder = work / model.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
-    snapshot = _random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
+    snapshot = random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
     paths = {"snapshot": snapshot}
     for name, variant in engines:
         if variant.startswith("onnx-"):
@@ -45,7 +45,7 @@ def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[
     return Prepared({name: str(path.resolve()) for name, path in paths.items()})
 
 
-def _random_1b(store: Path) -> Path:
+def random_1b(store: Path) -> Path:
     if not checkpoints.repositories(store):
         torch.manual_seed(0)
         tokenizer = Tokenizer.train([Path(__file__).read_text()], 300)

@@ -1,0 +1,60 @@
+"""How much memory exporting the 1.1 B shape takes: the peak of a process of its own, beside the size of the weights.
+
+    python -m benchmarks.export_memory [--precision int8 fp32] [--work FOLDER]
+
+The weights are random, in single precision, and need 4.5 GB of disk in the folder (10 GB with the graph in fp32); a
+graph of random weights may well miss its tolerance, which changes nothing in how it is written and checked. The peak is
+what the kernel counts, pages of mapped files included. Prints a table and, as the last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.engines.prepare import random_1b
+from santacoder import checkpoints
+
+_REPO = "benchmark/random-1b"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.export_memory", description=__doc__.split("\n")[0])
+    parser.add_argument("--precision", nargs="+", default=["int8", "fp32"], help="one after the other (int8 fp32)")
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="where there is room (default: runs)")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="export-memory-", dir=args.work) as folder:
+        store = Path(folder)
+        maker = multiprocessing.get_context("spawn").Process(target=random_1b, args=(store,))
+        maker.start()
+        maker.join()
+        weights = sum(path.stat().st_size for path in checkpoints.resolve(_REPO, store=store).glob("*.safetensors"))
+        results = {precision: _export(precision, store, weights) for precision in args.precision}
+    print(f"weights: {weights / 1e9:.2f} GB\n\n| precision | peak, GB | of the weights | seconds |\n|---|---|---|---|")
+    for precision, one in results.items():
+        print(f"| {precision} | {one['peak_gb']:.2f} | {one['ratio']:.2f} × | {one['seconds']:.0f} |")
+    print(json.dumps({"weights_gb": weights / 1e9, "results": results}))
+
+
+def _export(precision: str, store: Path, weights: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "export", _REPO, "--store", str(store), "--precision", precision]
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):  # 1: the graph was refused
+        raise SystemExit(f"The export in {precision} ended with code {process.returncode}.")
+    peak = usage.ru_maxrss * 1024
+    return {"peak_gb": peak / 1e9, "ratio": peak / weights, "seconds": time.perf_counter() - started}
+
+
+if __name__ == "__main__":
+    main()
