@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     runner: Literal["auto", "torch", "onnx"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
-    exact: bool = False
+    exact: bool = True
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
@@ -105,8 +105,8 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--exact",
-        action="store_true",
-        help="a graph's greedy text is the same to the last byte whatever else runs; a lonely stream is slower",
+        action=argparse.BooleanOptionalAction,
+        help="a graph's text is the same to the last byte whatever else runs (default), or a stream alone is faster",
     )
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
     parser.add_argument(

@@ -2,8 +2,8 @@
 
     python -m benchmarks.load [--clients 200] [--seconds 600] [--model santacoder/mini] [--url URL --pid PID]
 
-Every request is greedy. What it gives alone is noted first; a stream that is read to its end has to be the same, as the
-server runs with --exact. Slots and memory are looked at before and after, both times behind the same load and a few
+Every request is greedy. What it gives alone is noted first; a stream that is read to its end has to be the same. Slots
+and memory are looked at before and after, both times behind the same load and a few
 seconds of rest. Prints a table and, as the last line, JSON; the exit code is 1 where a stream differed, anything but a
 documented refusal came, a slot or more than 3 % of memory was not given back. Needs requirements-test.txt.
 """
@@ -66,7 +66,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.url:
         return asyncio.run(measure(args.url, psutil.Process(args.pid), args.clients, args.seconds))
-    with served("--model", args.model, "--exact", "--streams-per-client", "0") as (url, process):
+    with served("--model", args.model, "--streams-per-client", "0") as (url, process):
         return asyncio.run(measure(url, process, args.clients, args.seconds))
 
 

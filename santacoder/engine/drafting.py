@@ -1,30 +1,32 @@
 """Prompt lookup: guess the next tokens from an earlier place in the text that ends alike, and check them in one step.
 
 Saxena, "Prompt Lookup Decoding" (2023); the check is that of speculative decoding (Leviathan et al., arXiv 2211.17192)
-with a draft that is certain: a token is chosen as ever, and the draft is followed for as long as it agrees. So the text
-is the one written without drafts.
+with a draft that is certain: a token is chosen as ever, and the draft is followed for as long as it agrees.
+
+What a check computes of a token differs in the last bits from what a step does. So it depends on the text alone where
+something is guessed, neither on the clock nor on other texts: a text is then the same in any company.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
-_LONGEST = 7
+LONGEST = 7
 _NGRAMS = (4, 3, 2)
-# how much the latest observation counts in a running mean
+# how much the latest observation counts in the running mean
 _SHARE_OF_LATEST = 0.2
-# tokens after which a draft is tried again where drafts did not pay
+# tokens of a draft that have to be right on average: a check takes as long as one to two steps of a text alone, and
+# as long as some three to eight texts in company take for a token each
+_WORTHWHILE = 3.0
+# tokens after which a draft is tried again where drafts were not worthwhile
 _PAUSE = 24
 
-T = TypeVar("T")
 
-
-def lookup(ids: Sequence[int], longest: int = _LONGEST) -> list[int]:
-    """What followed the latest earlier place in ``ids`` that ends in the same 4, 3 or 2 tokens; often nothing."""
+def lookup(ids: Sequence[int], longest: int = LONGEST) -> list[int]:
+    """What followed the latest earlier place in ``ids`` that ends in the same 4, 3 or 2 tokens; often nothing. Where
+    the text ends before the draft is long enough, the draft goes on as if it had been written."""
     tokens = np.asarray(ids)
     for size in _NGRAMS:
         if len(tokens) <= size:
@@ -34,18 +36,16 @@ def lookup(ids: Sequence[int], longest: int = _LONGEST) -> list[int]:
             matches &= tokens[offset : offset + len(matches)] == tokens[len(tokens) - size + offset]
         found = np.flatnonzero(matches)
         if len(found):
-            start = int(found[-1]) + size
-            return [int(token) for token in tokens[start : start + longest]]
+            following = [int(token) for token in tokens[int(found[-1]) + size :]]
+            return [following[index % len(following)] for index in range(longest)]
     return []
 
 
 class Drafting:
-    """Whether drafts pay, from what steps and checks took and how many tokens of a draft were right."""
+    """Whether drafts are worthwhile in one text, from how many of their tokens were right."""
 
     def __init__(self) -> None:
-        self._step_seconds: float | None = None
-        self._check_seconds: float | None = None
-        self._n_right = float(_LONGEST)
+        self._n_right = float(LONGEST)
         self._pause = 0
 
     def draft(self, ids: Sequence[int], room: int) -> list[int]:
@@ -53,30 +53,11 @@ class Drafting:
         if self._pause > 0:
             self._pause -= 1
             return []
-        if self._step_seconds is None or room < 1:
-            return []
-        return lookup(ids, min(_LONGEST, room))
-
-    def timed_step(self, step: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        result = step()
-        self._step_seconds = _mean(self._step_seconds, time.perf_counter() - started)
-        return result
-
-    def timed_check(self, check: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        result = check()
-        self._check_seconds = _mean(self._check_seconds, time.perf_counter() - started)
-        return result
+        return lookup(ids, min(LONGEST, room)) if room > 0 else []
 
     def report(self, n_right: int) -> None:
         """Take note of how many tokens of a draft were right; pause where a check costs more than it brings."""
-        self._n_right = _mean(self._n_right, n_right)
-        assert self._step_seconds is not None and self._check_seconds is not None
-        if (1 + self._n_right) * self._step_seconds < self._check_seconds:
+        self._n_right += _SHARE_OF_LATEST * (n_right - self._n_right)
+        if self._n_right < _WORTHWHILE:
             self._pause = _PAUSE
-            self._n_right = 2.0
-
-
-def _mean(before: float | None, latest: float) -> float:
-    return latest if before is None else (1 - _SHARE_OF_LATEST) * before + _SHARE_OF_LATEST * latest
+            self._n_right = _WORTHWHILE

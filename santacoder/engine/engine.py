@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 
 from santacoder.engine.choosing import choose, score
-from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
@@ -71,7 +70,7 @@ class Engine:
         self.problem: str | None = None
         """What went wrong the last time the model was run; None where that went well."""
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
-        self._drafting = Drafting() if drafts else None
+        self._drafts = drafts
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
@@ -164,12 +163,11 @@ class Engine:
         for place in turn.admitted:
             if place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
-        if len(turn.writing) == 1 and turn.reading is None:
-            self._write_alone(turn.writing[0])
-        elif turn.writing:
-            self._write(turn.writing)
-        if turn.reading:
-            self._read(turn.reading)
+        plain = [sequence for sequence in turn.writing if not (self._drafts and self._check_draft(sequence))]
+        if plain:
+            self._write(plain)
+        for sequence in turn.reading:
+            self._read(sequence)
         with self._changed:
             for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
                 self._scheduler.release(sequence)
@@ -183,18 +181,14 @@ class Engine:
             sequence.n_read += 1
         self._add_tokens(sequences, logits)
 
-    def _write_alone(self, sequence: Sequence) -> None:
-        """One token, or several where those that were guessed turn out right."""
-        if self._drafting is None:
-            self._write([sequence])
-            return
-        draft = self._drafting.draft(sequence.ids, sequence.n_left - 1)
+    def _check_draft(self, sequence: Sequence) -> bool:
+        """Add as many tokens as were guessed right, and one more; False where there is nothing to guess from."""
+        draft = sequence.drafting.draft(sequence.ids, self.runner.n_positions - len(sequence.ids))
         if not draft:
-            self._drafting.timed_step(lambda: self._write([sequence]))
-            return
+            return False
         assert sequence.slot is not None
-        slot, start, ids = sequence.slot, sequence.n_read, [sequence.ids[-1], *draft]
-        logits = self._drafting.timed_check(lambda: self.runner.read(slot, ids, start, len(ids)))
+        ids = [sequence.ids[-1], *draft]
+        logits = self.runner.read(sequence.slot, ids, sequence.n_read, len(ids))
         n_right = 0
         for row in range(len(ids)):
             sequence.n_read += 1
@@ -202,7 +196,8 @@ class Engine:
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
             n_right += 1
-        self._drafting.report(n_right)
+        sequence.drafting.report(n_right)
+        return True
 
     def _read(self, sequence: Sequence) -> None:
         """The next chunk of a prompt; once it is read to its end, a token."""

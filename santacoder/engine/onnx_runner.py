@@ -31,7 +31,7 @@ class OnnxRunner:
     Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
     so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
     With ``exact``, a row's result is the same to the last bit whatever its company: the runtime multiplies rows in
-    pairs, and an odd one in another order of sums, so their number is kept even. A lonely stream is slower by that.
+    pairs, and an odd one in another order of sums, so their number is kept even. A stream alone is slower by that.
 
     Raises:
         CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
@@ -40,11 +40,12 @@ class OnnxRunner:
     name = "onnx"
 
     def __init__(
-        self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu", exact: bool = False
+        self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu", exact: bool = True
     ) -> None:
         self._session = _open(graph, device)
-        self._exact = exact and n_slots > 1
+        self._exact = exact
         self.n_slots = n_slots
+        self._n_rows = n_slots + self._odd(n_slots)
         self.n_positions = config.n_positions
         self.device = device
         self.precision = graph.stem.removeprefix("model_") if graph.stem != "model" else "fp32"
@@ -52,9 +53,9 @@ class OnnxRunner:
         cache_type = next(value.type for value in self._session.get_inputs() if value.name == "past_k.0")
         dtype, self._element_type = _CACHE_TYPES[cache_type]
         # one place more than there are positions, for rows that only fill a gap in a batch
-        shape = (len(self._names), n_slots, config.n_kv_head, config.n_positions + 1, config.head_dim)
+        shape = (len(self._names), self._n_rows, config.n_kv_head, config.n_positions + 1, config.head_dim)
         self._cache = _allocate(shape, dtype, device)
-        self._lengths = [0] * n_slots
+        self._lengths = [0] * self._n_rows
         self._bindings: dict[tuple[int, int], onnxruntime.IOBinding] = {}
         self._vocab_size = config.vocab_size
 
@@ -109,7 +110,10 @@ class OnnxRunner:
     def _rows(self, first: int, last: int) -> tuple[int, int]:
         """The first row and the number of rows from slot ``first`` to ``last``, with one more where that is needed."""
         if self._odd(last - first + 1):
-            first, last = (first, last + 1) if last + 1 < self.n_slots else (first - 1, last)
+            # the one with less to attend to
+            beside = [row for row in (first - 1, last + 1) if 0 <= row < self._n_rows]
+            row = min(beside, key=lambda row: self._lengths[row])
+            first, last = min(first, row), max(last, row)
         return first, last - first + 1
 
     def _odd(self, count: int) -> int:

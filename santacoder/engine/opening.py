@@ -36,7 +36,7 @@ def open_engine(
     runner: RunnerChoice = "auto",
     n_slots: int = N_SLOTS,
     max_waiting: int = MAX_WAITING,
-    exact: bool = False,
+    exact: bool = True,
     on_end: Callable[[Sequence], None] = lambda sequence: None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Opened:
@@ -48,7 +48,7 @@ def open_engine(
     """
     opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
-    engine = Engine(opened, tokenizer, max_waiting=max_waiting, drafts=not exact, on_end=on_end)
+    engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end)
     return Opened(engine, tuple(notices))
 
 

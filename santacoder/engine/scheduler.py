@@ -10,14 +10,15 @@ from santacoder.engine.slots import WORTH_KEEPING, Place, Slots, common_prefix
 
 
 class Turn(NamedTuple):
-    """Sequences to advance now: all that are writing, and one of those still reading their prompt.
+    """Sequences to advance now: all that are writing, and of those still reading their prompt one, and all that have
+    but its last token to read.
 
     One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``admitted`` are
     those that got their place with this turn.
     """
 
     writing: list[Sequence]
-    reading: Sequence | None
+    reading: list[Sequence]
     admitted: list[Place]
 
 
@@ -53,20 +54,21 @@ class Scheduler:
     def turn(self) -> Turn:
         self._release_cancelled()
         admitted = self._admit()
-        writing = [sequence for sequence in self.running if sequence.n_unread == 1]
+        writing = [sequence for sequence in self.running if not sequence.n_unread]
         writing.sort(key=_slot)  # neighbours' keys and values are read where they are
-        reading = next((sequence for sequence in self.running if sequence.n_unread > 1), None)
-        if reading:
+        reading = [sequence for sequence in self.running if sequence.n_unread == 1]
+        if chunked := next((sequence for sequence in self.running if sequence.n_unread > 1), None):
             # the next turn begins with another one
-            self.running.remove(reading)
-            self.running.append(reading)
+            self.running.remove(chunked)
+            self.running.append(chunked)
+            reading.append(chunked)
         return Turn(writing, reading, admitted)
 
     def release(self, sequence: Sequence) -> None:
-        """Free the slot of a running sequence; what it has read stays there for the next that begins alike."""
+        """Free the slot of a running sequence; its prompt stays there for the next that begins alike."""
         self.running.remove(sequence)
         slot = _slot(sequence)
-        self._slots.hold(slot, sequence.ids[: sequence.n_read])
+        self._slots.hold(slot, _read_of_prompt(sequence))
         self._slots.give_back(slot)
         sequence.slot = None
 
@@ -86,7 +88,7 @@ class Scheduler:
     def _admit(self) -> list[Place]:
         places = []
         for sequence in self.running:  # what they have read by now may serve a newcomer
-            self._slots.hold(_slot(sequence), sequence.ids[: sequence.n_read])
+            self._slots.hold(_slot(sequence), _read_of_prompt(sequence))
         for sequence in list(self._waiting):
             if not self._slots.n_free:
                 break
@@ -119,3 +121,9 @@ class Scheduler:
 def _slot(sequence: Sequence) -> int:
     assert sequence.slot is not None
     return sequence.slot
+
+
+def _read_of_prompt(sequence: Sequence) -> list[int]:
+    """What others may go on from. Keys and values of tokens that were written differ in their last bits from those of
+    a prompt with the same tokens, and a text must not depend on which of them it finds."""
+    return sequence.ids[: min(sequence.n_read, sequence.n_prompt)]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
@@ -42,6 +43,7 @@ class Sequence:
         # of a document that goes on left to right, a mark of fill-in-the-middle is never a part
         never = tokenizer.fim_ids if tokenizer.fim_ids.isdisjoint(prompt.ids) else ()
         self.sampler = Sampler(request.sampling, never=never)
+        self.drafting = Drafting()
         self.cancelled = threading.Event()
         self.finished = False
         self._end = len(prompt.ids) + prompt.max_new_tokens
@@ -56,8 +58,8 @@ class Sequence:
 
     @property
     def n_unread(self) -> int:
-        """Number of ids the model has still to read."""
-        return len(self.ids) - self.n_read
+        """Number of ids of the prompt that the model has still to read."""
+        return max(0, self.n_prompt - self.n_read)
 
     @property
     def n_written(self) -> int:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.engine.drafting import Drafting, lookup
+from santacoder.engine.drafting import LONGEST, Drafting, lookup
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import Runner
+from santacoder.engine.runner import Logits, Runner
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
@@ -23,37 +23,34 @@ def test_a_draft_is_what_followed_the_latest_same_tokens(ids: list[int], longest
         for size in (4, 3, 2):
             for start in range(len(ids) - size - 1, -1, -1):
                 if ids[start : start + size] == ids[-size:]:
-                    return ids[start + size : start + size + longest]
+                    written = list(ids)
+                    for offset in range(longest):
+                        written.append(written[start + size + offset])
+                    return written[len(ids) :]
         return []
 
     assert lookup(ids, longest) == by_hand()
 
 
-class AlwaysDrafting(Drafting):
-    """Drafts whenever there is something to look up, and counts what was right."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.right: list[int] = []
-
-    def draft(self, ids: list[int], room: int) -> list[int]:  # type: ignore[override]
-        return lookup(ids, min(7, room)) if room > 0 else []
-
-    def report(self, n_right: int) -> None:
-        self.right.append(n_right)
-
-
-class NeverDrafting(Drafting):
-    def draft(self, ids: list[int], room: int) -> list[int]:  # type: ignore[override]
-        return []
+@pytest.fixture(scope="module")
+def checked() -> list[int]:
+    """How many tokens were read in each check of a draft."""
+    return []
 
 
 @pytest.fixture(scope="module")
-def engines(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> Iterator[list[Engine]]:
-    engines = []
-    for drafting in (NeverDrafting(), AlwaysDrafting()):
-        engines.append(Engine(make_runner(), tokenizer))
-        engines[-1]._drafting = drafting
+def engines(make_runner: Callable[..., Runner], tokenizer: Tokenizer, checked: list[int]) -> Iterator[list[Engine]]:
+    """One that writes token by token, and one that drafts."""
+    runner = make_runner()
+    read = runner.read
+
+    def counted(slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+        if n_logits > 1:
+            checked.append(n_logits)
+        return read(slot, token_ids, start, n_logits)
+
+    runner.read = counted  # type: ignore[method-assign]
+    engines = [Engine(make_runner(), tokenizer, drafts=False), Engine(runner, tokenizer)]
     yield engines
     for engine in engines:
         engine.close()
@@ -62,7 +59,9 @@ def engines(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> Iterato
 @pytest.mark.parametrize(
     "sampling", [{"temperature": 0}, {"temperature": 0.3, "seed": 5}, {"temperature": 1, "seed": 6}]
 )
-def test_the_text_is_the_same_with_and_without_drafts(engines: list[Engine], sampling: dict) -> None:
+def test_the_text_is_the_same_with_and_without_drafts(
+    engines: list[Engine], checked: list[int], sampling: dict
+) -> None:
     for prompt in ("def f(x):\n    return x\n" * 3, "a = 1\nb = 2\n" * 4, "x"):
         for stop in ((), ("e",)):
             params = SamplingParams(max_new_tokens=60, stop=stop, **sampling)
@@ -72,20 +71,22 @@ def test_the_text_is_the_same_with_and_without_drafts(engines: list[Engine], sam
                 for events in texts
             )
             assert plain == drafted
-    drafting = engines[1]._drafting
-    assert isinstance(drafting, AlwaysDrafting) and drafting.right
+    assert checked and max(checked) == 1 + LONGEST
 
 
-def test_drafts_pause_where_checking_costs_more_than_it_brings() -> None:
-    drafting = Drafting()
-    ids = [1, 2, 3, 4] * 5
-    assert drafting.draft(ids, 50) == [], "nothing is known of the cost of a step yet"
-    drafting._step_seconds = 1.0
-    assert len(drafting.draft(ids, 50)) == 4 or drafting.draft(ids, 50)
-    drafting._check_seconds = 4.0
-    drafts = 0
-    for _ in range(60):
-        if drafting.draft(ids, 50):
-            drafting.report(0)
-            drafts += 1
-    assert drafts < 20
+def test_drafts_pause_where_too_few_tokens_are_right() -> None:
+    def count(n_right: int) -> int:
+        drafting, ids, drafts = Drafting(), [1, 2, 3, 4] * 5, 0
+        for _ in range(60):
+            if drafting.draft(ids, 50):
+                drafting.report(n_right)
+                drafts += 1
+        return drafts
+
+    assert count(n_right=LONGEST) == 60
+    assert count(n_right=0) < 12
+
+
+def test_a_draft_keeps_to_the_room() -> None:
+    assert len(Drafting().draft([1, 2] * 5, 3)) == 3
+    assert Drafting().draft([1, 2] * 5, 0) == []

@@ -1,0 +1,122 @@
+"""Whether a text depends on what else is written at the same time, and what it costs that it does not.
+
+    python -m benchmarks.company [--model santacoder/mini] [--texts 24] [--tokens 64] [--runner onnx]
+
+Each text is written alone, one after another, and then all of them at once, in eight slots: half of them greedily, half
+drawn at temperature 0.8. The graph runs in two ways: ``exact``, as by default, and with ``--no-exact``. Texts alone and
+the steps of one and of eight streams take turns between the two ways. Prints a table and, as the last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sysconfig
+import time
+from pathlib import Path
+
+import numpy as np
+
+from santacoder import checkpoints
+from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.events import TokenEvent
+from santacoder.engine.opening import open_engine
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.runner import Runner, Step
+from santacoder.sampling import SamplingParams
+
+_MODULES = ("argparse", "configparser", "contextlib", "csv", "functools", "inspect", "textwrap")
+_STEPS = 400
+_CONTEXT = 128
+Row = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.company", description=__doc__.split("\n")[0])
+    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
+    parser.add_argument("--texts", type=int, default=24, help="(default: 24)")
+    parser.add_argument("--tokens", type=int, default=64, help="of each text (default: 64)")
+    parser.add_argument("--runner", choices=["onnx", "torch"], default="onnx", help="(default: onnx)")
+    args = parser.parse_args()
+    snapshot = checkpoints.resolve(args.model)
+    engines = {
+        name: open_engine(snapshot, device="cpu", runner=args.runner, max_waiting=args.texts, exact=exact).engine
+        for name, exact in (("exact", True), ("not exact", False))
+    }
+    requests = make_requests(args.texts, args.tokens)
+    results = write(engines, requests)
+    for name, seconds in step_seconds({name: engine.runner for name, engine in engines.items()}).items():
+        results[name] |= seconds
+    for engine in engines.values():
+        engine.close()
+    columns = list(results["exact"])
+    print("| | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    for name, row in results.items():
+        print(f"| {name} | " + " | ".join(f"{row[column]:.4g}" for column in columns) + " |")
+    print(json.dumps({"model": args.model, "runner": args.runner, "texts": args.texts, "results": results}))
+
+
+def make_requests(count: int, max_new_tokens: int) -> list[CompletionRequest]:
+    """Pieces of Python's library of many lengths."""
+    rng = random.Random(0)
+    texts = [(Path(sysconfig.get_path("stdlib")) / f"{module}.py").read_text() for module in _MODULES]
+    requests = []
+    for number in range(count):
+        text, length = rng.choice(texts), rng.randrange(100, 1500)
+        start = rng.randrange(len(text) - length)
+        sampling = SamplingParams(max_new_tokens, 0.8 * (number % 2), seed=number)
+        requests.append(CompletionRequest(text[start : start + length], None, sampling))
+    return requests
+
+
+def write(engines: dict[str, Engine], requests: list[CompletionRequest]) -> dict[str, Row]:
+    """Texts that differ, and milliseconds a token alone and in company."""
+    alone: dict[str, list[list[int]]] = {name: [] for name in engines}
+    seconds = dict.fromkeys(engines, 0.0)
+    for request in requests:
+        for name, engine in engines.items():
+            started = time.perf_counter()
+            alone[name].append(ids_of(engine.submit(request)))
+            seconds[name] += time.perf_counter() - started
+    rows = {}
+    for name, engine in engines.items():
+        started = time.perf_counter()
+        streams = [engine.submit(request) for request in requests]
+        together = [ids_of(stream) for stream in streams]
+        in_company = time.perf_counter() - started
+        n_tokens = sum(map(len, together))
+        rows[name] = {
+            "texts that differ": sum(a != b for a, b in zip(together, alone[name], strict=True)),
+            "alone, ms a token": seconds[name] / sum(map(len, alone[name])) * 1000,
+            "in company, ms a token": in_company / n_tokens * 1000,
+        }
+    return rows
+
+
+def step_seconds(runners: dict[str, Runner]) -> dict[str, Row]:
+    """Of many steps behind as many tokens, of one stream and of all slots; on a busy machine, the quick ones tell."""
+    rows: dict[str, Row] = {name: {} for name in runners}
+    for n_streams in (1, 8):
+        measured: dict[str, list[float]] = {name: [] for name in runners}
+        steps = [Step(slot, 5, _CONTEXT) for slot in range(n_streams)]
+        for runner in runners.values():
+            for slot in range(n_streams):
+                runner.read(slot, range(_CONTEXT), 0, 1)
+        for _ in range(_STEPS):
+            for name, runner in runners.items():
+                started = time.perf_counter()
+                runner.decode(steps)
+                measured[name].append(time.perf_counter() - started)
+        for name, times in measured.items():
+            low, median = np.percentile(times, [5, 50]) * 1000
+            rows[name] |= {f"step of {n_streams}, ms: 5th percentile": low, f"step of {n_streams}, ms: median": median}
+    return rows
+
+
+def ids_of(stream: Stream) -> list[int]:
+    return [event.id for event in stream if isinstance(event, TokenEvent)]
+
+
+if __name__ == "__main__":
+    main()
