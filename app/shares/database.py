@@ -12,15 +12,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.shares.addresses import for_postgresql, parse
 from app.shares.errors import DatabaseUnusable, StoreUnavailable
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5A17AC0DE  # any number that no other program locks
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5
-_SECONDS_TO_CONNECT = 5
 
 
 class Database:
@@ -31,7 +31,7 @@ class Database:
     """
 
     def __init__(self, address: str) -> None:
-        url = _parse(address)
+        url = parse(address)
         self.engine = _open(url)
         try:
             with self.writing() as connection:
@@ -39,9 +39,8 @@ class Database:
         except (StoreUnavailable, DatabaseUnusable) as error:
             self.engine.dispose()
             name = url.render_as_string(hide_password=True)
-            cause = error.__cause__.orig if isinstance(error.__cause__, DBAPIError) else ""
             raise DatabaseUnusable(
-                f"The database of shares {name} cannot be used. {error} {cause}".strip()
+                f"The database of shares {name} cannot be used. {error} {_words_of(error.__cause__)}".strip()
                 + "\nSANTACODER_DATABASE_URL names another."
             ) from error
 
@@ -68,24 +67,6 @@ class Database:
         self.engine.dispose()
 
 
-def _parse(address: str) -> URL:
-    try:
-        url = make_url(address)
-    except ArgumentError as error:
-        raise DatabaseUnusable(
-            f"SANTACODER_DATABASE_URL is no address of a database: {address!r}. "
-            "Name one as sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
-        ) from error
-    kind = url.get_backend_name()
-    if kind in ("postgresql", "postgres"):  # the second is how some hosts spell it
-        return url.set(drivername="postgresql+psycopg")
-    if kind != "sqlite" or not url.database:
-        raise DatabaseUnusable(
-            f"SANTACODER_DATABASE_URL must begin with sqlite:/// and a file, or with postgresql://, not {kind}://."
-        )
-    return url
-
-
 def _open(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         assert url.database
@@ -100,8 +81,9 @@ def _open(url: URL) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_in_sqlite)
         return engine
+    url, arguments = for_postgresql(url)
     # connections that a restart of the server has cut are noticed before they are used
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _SECONDS_TO_CONNECT})
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
@@ -133,6 +115,14 @@ def _migrate(connection: Connection) -> None:
         )
     if present != known[0]:
         command.upgrade(config, "head")
+
+
+def _words_of(error: BaseException | None) -> str:
+    """The database's own, for whoever starts the server."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return ""
+    told = error.orig.args[0] if error.orig.args else ""
+    return str(told["M"] if isinstance(told, dict) else error.orig)  # pg8000 hands on the fields of the answer
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from app.shares.database import Database
@@ -27,11 +26,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/shares.db"
-    url = request.getfixturevalue("postgres").url
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    return url
+    server: Postgres = request.getfixturevalue("postgres")
+    server.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return server.url
 
 
 @pytest.fixture

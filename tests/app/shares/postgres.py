@@ -10,6 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import pg8000.native
+import psutil
+
 _FOLDERS = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
 INITDB, POSTGRES = (shutil.which(name, path=_FOLDERS) for name in ("initdb", "postgres"))
 # PostgreSQL refuses to run as root
@@ -48,9 +51,12 @@ class Postgres:
         raise AssertionError("PostgreSQL did not start")
 
     def kill(self) -> None:
-        """End the server's process at once, as a crash does; the processes of its connections notice and end."""
+        """End the server's process at once, as a crash does; the processes of its connections notice and end, which is
+        waited for."""
+        connections = psutil.Process(self.process.pid).children()
         self.process.kill()
         self.process.wait()
+        assert not psutil.wait_procs(connections, timeout=60)[1]
         lock = self._data / "postmaster.pid"
         lock.unlink(missing_ok=True)  # its number could belong to another process by now
 
@@ -59,11 +65,22 @@ class Postgres:
         self.process.wait(timeout=60)
         shutil.rmtree(self.folder)
 
-    def _accepts(self) -> bool:
-        import psycopg
-
+    def execute(self, *statements: str) -> None:
+        """Run each by itself, as the administrator would."""
+        connection = pg8000.native.Connection("tester", database="postgres", unix_sock=self._socket, timeout=5)
         try:
-            psycopg.connect(self.url, connect_timeout=5).close()
+            for statement in statements:
+                connection.run(statement)
+        finally:
+            connection.close()
+
+    @property
+    def _socket(self) -> str:
+        return f"{self.folder}/.s.PGSQL.5432"
+
+    def _accepts(self) -> bool:
+        try:
+            self.execute("SELECT 1")
             return True
-        except psycopg.OperationalError:
+        except (pg8000.Error, OSError):
             return False

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from app.shares.database import Database
@@ -128,14 +127,16 @@ def test_a_server_that_has_gone_is_a_sentence_without_its_address(postgres: Post
     store.close()
 
 
-def test_a_database_of_a_newer_program_is_refused_and_left_alone(database_url: str) -> None:
+def test_a_database_of_a_newer_program_is_refused_and_left_alone(
+    database_url: str, request: pytest.FixtureRequest
+) -> None:
     store = ShareStore(Database(database_url))
     slug = store.add(generation("x"), "").slug
     store.close()
-    _execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    _execute(request, database_url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one knows 0001"):
         Database(database_url)
-    _execute(database_url, "UPDATE alembic_version SET version_num = '0001'")
+    _execute(request, database_url, "UPDATE alembic_version SET version_num = '0001'")
     store = ShareStore(Database(database_url))
     assert store.open(slug)
     store.close()
@@ -148,7 +149,10 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(database_url: s
         ("mysql://host/name", "must begin with sqlite:/// and a file, or with postgresql://, not mysql"),
         ("sqlite://", "must begin with sqlite:///"),
         ("sqlite:////proc/none/shares.db", "cannot be made"),
-        ("postgresql://user:secret@127.0.0.1:1/name", r"postgresql\+psycopg://user:\*\*\*@127.0.0.1:1/name cannot"),
+        ("postgresql://user:secret@127.0.0.1:1/name", r"postgresql\+pg8000://user:\*\*\*@127.0.0.1:1/name cannot"),
+        ("postgresql+pg8000://user:secret@127.0.0.1:1/name", "Can't create a connection to host 127.0.0.1"),
+        ("postgresql://user:secret@host/name?pool=3", "has pool behind its question mark"),
+        ("postgresql://user:secret@host/name?sslmode=perhaps", "has the sslmode 'perhaps'"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_a_sentence(address: str, sentence: str) -> None:
@@ -164,11 +168,10 @@ def test_a_file_that_is_no_database_is_a_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "shares.db").read_bytes() == Path(__file__).read_bytes()
 
 
-def _execute(url: str, statement: str) -> None:
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.execute(statement)
-        connection.close()
-    else:
-        with psycopg.connect(url) as connection:
-            connection.execute(statement)
+def _execute(request: pytest.FixtureRequest, url: str, statement: str) -> None:
+    if not url.startswith("sqlite"):
+        request.getfixturevalue("postgres").execute(statement)
+        return
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute(statement)
+    connection.close()

@@ -1,0 +1,75 @@
+"""The address of the database, as its drivers want to be told of it."""
+
+from __future__ import annotations
+
+import getpass
+import ssl
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.shares.errors import DatabaseUnusable
+
+_DRIVER = "postgresql+pg8000"
+_SECONDS_TO_ANSWER = 10
+_SOCKET = "{}/.s.PGSQL.{}"
+# what PostgreSQL's own programs call them; None takes what the server offers, True encrypts without asking who it is
+_SSL_MODES = {"disable": False, "allow": None, "prefer": None, "require": True}
+_VERIFYING_MODES = ("verify-ca", "verify-full")
+
+
+def parse(address: str) -> URL:
+    """
+    Raises:
+        DatabaseUnusable: this is no address of a database; the message is a sentence.
+    """
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL is no address of a database: {address!r}. "
+            "Name one as sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        ) from error
+    kind = url.get_backend_name()
+    if kind in ("postgresql", "postgres"):  # the second is how some hosts spell it
+        return url.set(drivername=_DRIVER, username=url.username or getpass.getuser())
+    if kind != "sqlite" or not url.database:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL must begin with sqlite:/// and a file, or with postgresql://, not {kind}://."
+        )
+    return url
+
+
+def for_postgresql(url: URL) -> tuple[URL, dict[str, Any]]:
+    """The address without its parameters, and these as arguments of the driver: ``host``, where it is the folder of a
+    socket, and ``sslmode``.
+
+    Raises:
+        DatabaseUnusable: there are other parameters, or values they cannot have.
+    """
+    given = dict(url.query)
+    arguments: dict[str, Any] = {"timeout": _SECONDS_TO_ANSWER}
+    folder = str(given.pop("host", ""))
+    if folder.startswith("/"):
+        arguments["unix_sock"] = _SOCKET.format(folder, url.port or 5432)
+    elif folder:
+        url = url.set(host=folder)
+    arguments["ssl_context"] = _ssl_context(str(given.pop("sslmode", "prefer")))
+    if given:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL has {', '.join(sorted(given))} behind its question mark; only host and sslmode "
+            "are understood there. Take the rest out."
+        )
+    return url.set(query={}), arguments
+
+
+def _ssl_context(mode: str) -> ssl.SSLContext | bool | None:
+    if mode in _SSL_MODES:
+        return _SSL_MODES[mode]
+    if mode not in _VERIFYING_MODES:
+        known = ", ".join([*_SSL_MODES, *_VERIFYING_MODES])
+        raise DatabaseUnusable(f"SANTACODER_DATABASE_URL has the sslmode {mode!r}; there are {known}.")
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify-full"
+    return context
