@@ -71,7 +71,8 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
         known = experiment(branch)
         return f"{branch} — {known.description}" if known else branch
     try:
-        snapshot = checkpoints.resolve(repo_id, branch, store=store)
+        # what is not on this machine is not downloaded for a line of a menu
+        snapshot = checkpoints.resolve(repo_id, branch, store=store, download=False)
         config = checkpoints.read_config(snapshot)
         scores = _headline(checkpoints.read_scores(snapshot))
     except CheckpointError:

@@ -12,6 +12,7 @@ from app.ui.revision_menus import _described
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
+from tests.santacoder.local_hub import Client, HubRepository, local_hub
 
 
 @pytest.fixture
@@ -39,3 +40,18 @@ def test_a_branch_is_listed_with_its_scores(scored: Path) -> None:
 def test_a_damaged_file_of_scores_does_not_hide_the_branch(scored: Path) -> None:
     checkpoints.add_files("test/tiny", "main", {"eval.json": b"{"}, store=scored)
     assert _described(scored, "test/tiny", "main") == "main"
+
+
+def test_branches_on_the_hub_are_listed_without_being_downloaded(tmp_path: Path) -> None:
+    with local_hub() as hub:
+        repository = hub.repositories["someone/coder"] = HubRepository()
+        for number in range(5):
+            repository.commit(f"branch-{number}", "weights", {"config.json": b"{}", "model.safetensors": b"weights"})
+        client = Client(hub, offline=False)
+        expression = (
+            "__import__('app.ui.revision_menus').ui.revision_menus._branch_menu(store, 'someone/coder', 'main')"
+        )
+        labels = client.call(tmp_path, f"[label for label, _ in {expression}.choices]")
+        client.close()
+    assert labels == ["main", *(f"branch-{number}" for number in range(5))]
+    assert len(hub.requests) == 1, hub.requests
