@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,12 +14,14 @@ from tests.browser.conftest import Server
 PARAMETERS = [5, 0, 1, 0, 1, "", ""]
 
 
-def call(server: Server, name: str, code: str, order: str = "psm") -> list[str]:
+def call(
+    server: Server, name: str, code: str, order: str = "psm", parameters: Sequence[object] = PARAMETERS
+) -> list[str]:
     """The code and the status at the end of what the function streams."""
     request = urllib.request.Request(
         f"{server.url}/gradio_api/call/{name}",
         # ASCII JSON, as half a surrogate pair has no other form
-        json.dumps({"data": [code, "python", 1, order, "test/tiny", "main", "", *PARAMETERS]}).encode("ascii"),
+        json.dumps({"data": [code, "python", 1, order, "test/tiny", "main", "", *parameters]}).encode("ascii"),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,31 @@ from app.ui.snippets import Call, snippet
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from tests.browser.conftest import Server
+from tests.browser.test_page_api import call as call_page
+
+CASES: dict[str, tuple[tuple[str, ...], FimOrder]] = {
+    "complete": (("it's = \"$(x)`\\\n",), "psm"),
+    "psm": (("a = ", "\nb'$\n"), "psm"),
+    "spm": (("a = ", "\nb\n"), "spm"),
+    "gaps": (('a = "', "\"'$x\n\nb = ", "\n\nc`d\\\n"), "psm"),
+    "gaps-spm": (("é = ", "\n\nb = ", "\n\n"), "spm"),
+}
+# several programs in one process, as importing transformers takes longest
+RUN_ALL = """
+import runpy, sys
+for path in sys.argv[1:]:
+    runpy.run_path(path)
+    print("\\0", end="")
+"""
 
 
-def call(server: Server, parts: tuple[str, ...], order: FimOrder, stop: tuple[str, ...] = ()) -> Call:
-    sampling = SamplingParams(max_new_tokens=6, temperature=0, repetition_penalty=1.2, stop=stop)
+def call(server: Server, case: str, stop: tuple[str, ...] = (), temperature: float = 0, n: int = 1) -> Call:
+    parts, order = CASES[case]
+    sampling = SamplingParams(
+        max_new_tokens=12, temperature=temperature, repetition_penalty=1.2, seed=5, stop=stop, top_p=1
+    )
     pane = "complete" if len(parts) == 1 else "infill"
-    task = Task(pane, "python", parts, sampling, order)  # type: ignore[arg-type]
+    task = Task(pane, "python", parts, sampling, order, n)  # type: ignore[arg-type]
     return Call(task, "test/tiny", "main", server.url, str(server.store))
 
 
@@ -31,30 +52,56 @@ def output(command: list[str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "parts,order",
-    [(("it's = \"$(x)`\\\n",), "psm"), (("a = ", "\nb'$\n"), "psm"), (("a = ", "\nb\n"), "spm")],
-    ids=["complete", "psm", "spm"],
-)
-def test_all_of_them_run_and_those_of_the_server_write_the_same(
-    server: Server, parts: tuple[str, ...], order: FimOrder, tmp_path: Path
-) -> None:
-    asked = call(server, parts, order)
-    by_curl = json.loads(output(["bash", "-c", snippet("curl", asked)]))["content"]
-    texts = {"curl": by_curl}
-    for kind in ("Python", "transformers"):
-        program = tmp_path / "program.py"
-        program.write_text(snippet(kind, asked), encoding="utf-8")
-        texts[kind] = output([sys.executable, str(program)])[:-1]
-    assert by_curl
-    assert texts["Python"] == by_curl
-    assert texts["transformers"]  # in other arithmetic: a model of random weights soon writes something else
+def by_curl(asked: Call) -> str:
+    """What is printed or, for one gap, answered."""
+    if asked.has_several_gaps and shutil.which("jq") is None:
+        pytest.skip("there is no jq on this machine, which the command for several gaps needs")
+    printed = output(["bash", "-c", snippet("curl", asked)])
+    return printed[:-1] if asked.has_several_gaps else json.loads(printed)["content"]
 
 
-def test_what_is_asked_for_is_in_them(server: Server) -> None:
-    asked = call(server, ("x",), "psm", stop=("\n\n", '"'))
-    body = json.loads(snippet("curl", asked).partition("-d '")[2].rpartition("'")[0])
-    assert body["stop"] == ["\n\n", '"'] and body["repeat_penalty"] == 1.2 and body["n_predict"] == 6
+@pytest.fixture(scope="module")
+def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str]:
+    """What the program of a kind prints for a case."""
+    folder = tmp_path_factory.mktemp("programs")
+    keys = [(kind, case) for kind in ("Python", "transformers") for case in CASES]
+    paths = [folder / f"{kind}-{case}.py" for kind, case in keys]
+    for path, (kind, case) in zip(paths, keys, strict=True):
+        path.write_text(snippet(kind, call(server, case)), encoding="utf-8")
+    texts = output([sys.executable, "-c", RUN_ALL, *map(str, paths)]).split("\0")
+    return lambda kind, case: texts[keys.index((kind, case))].removesuffix("\n")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_of_them_write_what_the_page_writes(server: Server, case: str, printed: Callable[[str, str], str]) -> None:
+    asked = call(server, case)
+    parts, order = CASES[case]
+    pane = "complete" if len(parts) == 1 else "infill"
+    parameters = [12, 0, 1, 0, 1.2, "5", ""]
+    by_page = call_page(server, pane, "<FILL_HERE>".join(parts), order, parameters)[0]
+    if not asked.has_several_gaps:
+        by_page = by_page.removeprefix(asked.prefix).removesuffix(asked.suffix or "")
+    assert by_page
+    assert by_curl(asked) == by_page
+    assert printed("Python", case) == by_page
+    assert printed("transformers", case) == by_page
+
+
+def test_each_candidate_has_a_seed_of_its_own(server: Server, tmp_path: Path) -> None:
+    asked = call(server, "gaps", temperature=1, n=2)
+    (tmp_path / "program.py").write_text(snippet("Python", asked))
+    texts = by_curl(asked)
+    assert output([sys.executable, str(tmp_path / "program.py")]).removesuffix("\n") == texts
+    first, second = texts[: len(texts) // 2], texts[len(texts) // 2 :]
+    assert first != second and texts.count('a = "') == 2
+
+
+@pytest.mark.parametrize("case", ["complete", "gaps"])
+def test_what_is_asked_for_is_in_them(server: Server, case: str) -> None:
+    asked = call(server, case, stop=("\n\n", '"'))
+    written = snippet("curl", asked)
+    for words in ('"repeat_penalty": 1.2', '"n_predict": 12', '"\\n\\n"', '"\\""'):
+        assert words in written
     for kind in ("Python", "transformers"):
         compile(snippet(kind, asked), kind, "exec")
-        assert "1.2" in snippet(kind, asked)
+        assert "1.2" in snippet(kind, asked) and r"['\n\n', '\"']" in snippet(kind, asked).replace("""'"'""", r"'\"'")

@@ -1,0 +1,18 @@
+"""What the page would run, as a command or a program that runs elsewhere."""
+
+from __future__ import annotations
+
+from app.ui.snippets.call import Call
+from app.ui.snippets.curl import curl
+from app.ui.snippets.openai_package import openai_package
+from app.ui.snippets.transformers_package import transformers_package
+
+__all__ = ["KINDS", "Call", "snippet"]
+
+KINDS = {"curl": "shell", "Python": "python", "transformers": "python"}
+"""The kinds of snippets, and how they are coloured."""
+
+
+def snippet(kind: str, call: Call) -> str:
+    """One of :data:`KINDS`. Several gaps are filled one after another, as in the page."""
+    return {"curl": curl, "Python": openai_package, "transformers": transformers_package}[kind](call)

@@ -1,0 +1,80 @@
+"""What a snippet is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.generating import Task
+from santacoder.sampling import MAX_SEED
+from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
+
+
+@dataclass(frozen=True)
+class Call:
+    """A task, for the model ``repo_id`` at ``revision``: of the server at ``url``, or from the folder ``store``.
+
+    Without a folder it is in the user's cache or on the Hub.
+    """
+
+    task: Task
+    repo_id: str
+    revision: str
+    url: str
+    store: str | None
+
+    @property
+    def model(self) -> str:
+        return f"{self.repo_id}@{self.revision}"
+
+    @property
+    def prefix(self) -> str:
+        return self.task.parts[0]
+
+    @property
+    def suffix(self) -> str | None:
+        """What stands behind the gap; None where the code is continued at its end."""
+        return "".join(self.task.parts[1:]) if len(self.task.parts) > 1 else None
+
+    @property
+    def has_several_gaps(self) -> bool:
+        return len(self.task.parts) > 2
+
+    @property
+    def sends_suffix(self) -> bool:
+        """Whether prefix and suffix are fields of their own, which the server reads suffix first; otherwise the prompt
+        is one text with the marks in it."""
+        return self.suffix is not None and self.task.fim_order == "spm"
+
+    @property
+    def prompt(self) -> str:
+        """The whole prompt as text, with the marks where there is a gap."""
+        if self.suffix is None:
+            return self.prefix
+        before, between, after = self.marks
+        first, second = (self.prefix, self.suffix) if self.task.fim_order == "psm" else (self.suffix, self.prefix)
+        return f"{before}{first}{between}{second}{after}"
+
+    @property
+    def marks(self) -> tuple[str, str, str]:
+        """What stands in the prompt before, between and behind prefix and suffix, in the order of the task."""
+        if self.task.fim_order == "psm":
+            return FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE
+        return FIM_PREFIX + FIM_SUFFIX, FIM_MIDDLE, ""
+
+    @property
+    def joined_prompt(self) -> str:
+        """Python that puts the prompt together, of the variables ``code`` and ``suffix``."""
+        before, between, after = self.marks
+        first, second = ("code", "suffix") if self.task.fim_order == "psm" else ("suffix", "code")
+        return f'f"{before}{{{first}}}{between}{{{second}}}{after}"'
+
+    @property
+    def seeds(self) -> list[int | None]:
+        """One for each candidate."""
+        seed = self.task.sampling.seed
+        return [None if seed is None else (seed + index) % (MAX_SEED + 1) for index in range(self.n_candidates)]
+
+    @property
+    def n_candidates(self) -> int:
+        """Without chance, all would be the same."""
+        return self.task.n if self.task.sampling.temperature else 1
