@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from santacoder.sampling import SamplingParams
 
 Pane = Literal["complete", "infill"]
 Language = Literal["python", "java", "javascript"]
+T = TypeVar("T")
 MARK = "<FILL_HERE>"
 LogProb = Annotated[float, Field(allow_inf_nan=False)]
 """In nats, the model's own: before temperature and truncation."""
@@ -128,13 +129,21 @@ class Generation:
         Raises:
             ValueError: it is no generation; the message is a sentence that names the field.
         """
-        try:
-            return _ADAPTER.validate_json(text)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "its beginning"
-            message = first["msg"].removeprefix("Value error, ").rstrip(".")
-            raise ValueError(f"This is no stored generation: at {field}, {message}.") from error
+        return parsed(_ADAPTER, text, "generation")
+
+
+def parsed(adapter: TypeAdapter[T], text: str | bytes, kind: str) -> T:
+    """
+    Raises:
+        ValueError: the JSON is no such thing; the message is a sentence that names the field.
+    """
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or "its beginning"
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ValueError(f"This is no stored {kind}: at {field}, {message}.") from error
 
 
 _ADAPTER = TypeAdapter(Generation)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from app.comparison import Comparison
 from app.generation import Generation
 from app.shares.excerpt import Piece
 
@@ -16,7 +17,10 @@ Cursor = tuple[int, int]
 
 @dataclass(frozen=True)
 class Share:
-    """A share as the gallery shows it. ``slug`` is the short id of its permalink."""
+    """A share as the gallery shows it. ``slug`` is the short id of its permalink.
+
+    Of a comparison, model and revision are those of its first column.
+    """
 
     slug: str
     title: str
@@ -37,12 +41,16 @@ class Share:
 
 @dataclass(frozen=True)
 class OpenedShare:
-    """All of a share: what was generated, which of its candidates was shown, and its attribution as JSON."""
+    """All of a share: what was generated, which of its candidates was shown, and its attribution as JSON.
+
+    Of a comparison, ``generation`` is the first and ``compared`` all of it.
+    """
 
     share: Share
     generation: Generation
     candidate: int
     attribution: str | None
+    compared: Comparison | None = None
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import secrets
 import string
 import time
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, tuple_, update
 
+from app.comparison import Comparison
 from app.generation import Generation
 from app.shares import excerpt
 from app.shares.database import Database
@@ -25,6 +26,7 @@ from app.shares.tables import LIKES, REPORTS, SHARES
 from app.shares.words import facet, words
 
 _ALPHABET = string.ascii_letters + string.digits
+_COMPARE = "compare"  # as the pane of a comparison
 _SLUG_LENGTH = 8  # 62^8: with 100,000 shares, one address in two billion is one
 _LISTED = [SHARES.c[name] for name in (
     "id", "slug", "created_at", "hidden", "likes", "title", "pane", "language", "repo_id", "revision", "sha", "excerpt"
@@ -37,8 +39,10 @@ class ShareStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, generation: Generation, title: str, candidate: int = 0, attribution: str | None = None) -> Receipt:
-        """Store a generation; it survives whatever happens once this has returned.
+    def add(
+        self, shared: Generation | Comparison, title: str, candidate: int = 0, attribution: str | None = None
+    ) -> Receipt:
+        """Store what was generated; it survives whatever happens once this has returned.
 
         Args:
             candidate: the one that is shown.
@@ -47,7 +51,7 @@ class ShareStore:
         Raises:
             ShareRefused: it is larger than a share may be, or there is nothing generated in it.
         """
-        values, receipt = share_values(generation, title, candidate, attribution)
+        values, receipt = share_values(shared, title, candidate, attribution)
         with self._database.writing() as connection:
             connection.execute(insert(SHARES).values(values))
         return receipt
@@ -64,10 +68,12 @@ class ShareStore:
         if row.hidden:
             raise ShareMissing("This share has been hidden by a moderator.")
         try:
-            generation = Generation.from_json(zlib.decompress(row.generation))
+            stored = zlib.decompress(row.generation)
+            compared = Comparison.from_json(stored) if row.pane == _COMPARE else None
+            generation = compared.first if compared else Generation.from_json(stored)
         except ValueError as error:
             raise ShareMissing(f"This share was made by another version of this program: {error}") from error
-        return OpenedShare(_share(row), generation, row.candidate, row.attribution)
+        return OpenedShare(_share(row), generation, row.candidate, row.attribution, compared)
 
     def find(self, query: Query) -> Page:
         """The shares that are not hidden and that ``query`` asks for."""
@@ -186,17 +192,19 @@ class ShareStore:
 
 
 def share_values(
-    generation: Generation, title: str, candidate: int, attribution: str | None
+    shared: Generation | Comparison, title: str, candidate: int, attribution: str | None
 ) -> tuple[dict[str, Any], Receipt]:
     """The row of a new share, and what its author gets.
 
     Raises:
         ShareRefused: it is larger than a share may be, or there is nothing generated in it.
     """
-    if not generation.candidates:
+    generations = shared.generations if isinstance(shared, Comparison) else (shared,)
+    generation = generations[0]
+    if not all(each.candidates for each in generations):
         raise ShareRefused("There is nothing to share yet: press Run first.")
     title = " ".join(title.split()) or excerpt.suggested_title(generation)
-    stored = generation.to_json().encode()
+    stored = shared.to_json().encode()
     check_size(title, generation, stored)
     receipt = Receipt(_random_slug(), secrets.token_urlsafe(24))
     return {
@@ -206,23 +214,25 @@ def share_values(
         "hidden": False,
         "likes": 0,
         "title": _storable(title),
-        "pane": generation.pane,
+        "pane": _COMPARE if isinstance(shared, Comparison) else generation.pane,
         "language": generation.language,
         "repo_id": generation.repo_id,
         "revision": generation.revision,
         "sha": generation.sha,
         "candidate": candidate,
         "excerpt": excerpt.dump(excerpt.excerpt(generation, candidate)),
-        "words": _indexed_words(generation, candidate, title),
+        "words": _indexed_words(generations, candidate, title),
         "attribution": attribution,
         "generation": zlib.compress(stored),
     }, receipt
 
 
-def _indexed_words(generation: Generation, candidate: int, title: str) -> str:
+def _indexed_words(generations: Sequence[Generation], candidate: int, title: str) -> str:
+    generation = generations[0]
     found = words("\n".join([title, *generation.parts]))
-    for completion in generation.candidates[candidate].completions:
-        found |= words(completion.text)
+    for each in generations:
+        for completion in each.candidates[candidate].completions:
+            found |= words(completion.text)
     branch = f"{generation.repo_id}@{generation.revision}"
     return " ".join(sorted(found | {facet("language", generation.language), facet("branch", branch)}))
 

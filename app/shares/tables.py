@@ -38,7 +38,8 @@ SHARES = Table(
     Column("excerpt", Text, nullable=False),  # JSON: see excerpt.py
     Column("words", Text, nullable=False),  # what it is found by: see words.py
     Column("attribution", Text),  # JSON of the spans found in the training files, where it was asked for
-    Column("generation", LargeBinary, nullable=False),  # JSON of app/generation.py, compressed by zlib
+    # JSON of app/generation.py, or of app/comparison.py where the pane is "compare"; compressed by zlib
+    Column("generation", LargeBinary, nullable=False),
     sqlite_autoincrement=True,  # ids are never used twice, so that a page of the gallery goes on where it stopped
 )
 

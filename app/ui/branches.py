@@ -99,7 +99,8 @@ def _layout() -> _Parts:
         with gr.Column(min_width=280):
             language, prompt = prompt_editor("branches", _PROMPT, "One prompt for every commit")
             length = gr.Slider(8, 256, 48, step=8, label="New tokens", elem_id="branches-length", buttons=[])
-            run, stop = run_and_stop("branches", "Replay")
+            with gr.Row(elem_classes="actions"):
+                run, stop = run_and_stop("branches", "Replay")
             film = gr.HTML(elem_id="branches-film", apply_default_css=False, js_on_load=_SHOW_COMMIT)
     return _Parts(
         table, about, training, metric, chart, slider, use, compare, language, prompt, length, run, stop, film,
@@ -175,7 +176,10 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
         concurrency_id="generate",
         **_QUIET,
     )
-    parts.stop.click(lambda: buttons(running=False), None, [parts.run, parts.stop], cancels=[running], **_QUIET)
+    # once nothing more can come
+    parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
+        lambda: buttons(running=False), None, [parts.run, parts.stop], **_QUIET
+    )
 
 
 def _connect_commit(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from app.api.limits import Limits
-from app.generating import Progress
-from app.generation import Language
+from app.comparison import Comparison
+from app.generating import Progress, Written
+from app.generation import MARK, Language
 from app.models import Models
 from app.side_by_side import as_stopped, is_running, side_by_side
 from app.ui.caller import check_caller
 from app.ui.columns import View, columns
+from app.ui.languages import code_update
 from app.ui.parameters import sampling_params
 from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.running import MAX_RUNNING
@@ -35,6 +38,45 @@ _PROMPT = '''class Stack:
     def push(self, item):'''
 
 
+@dataclass(frozen=True)
+class ComparePane:
+    """The components of the pane. ``results`` hold what each revision has come to, and the names of these.
+
+    Whoever has a comparison to show outputs ``show(…)`` to ``shown``.
+    """
+
+    chosen: gr.Dropdown
+    language: gr.Radio
+    prompt: gr.Code
+    actions: gr.Row
+    view: gr.Radio
+    written: gr.HTML
+    results: gr.State
+
+    @property
+    def shown(self) -> list[gr.blocks.Block]:
+        return [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
+
+    def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Updates of ``shown``. ``revisions`` are those to be run again; ``notices`` are told of each column."""
+        first = comparison.first
+        names = [f"{generation.repo_id}@{generation.revision}" for generation in comparison.generations]
+        kept: list[Progress] = [
+            Written(generation, said, finished=True)
+            for generation, said in zip(comparison.generations, notices, strict=True)
+        ]
+        prompt = code_update(MARK.join(first.parts), first.language)
+        view: View = "differences"
+        return [revisions, first.language, prompt, view, columns(kept, names, view), (kept, names)]
+
+
+def comparison_of(results: Sequence[Progress]) -> Comparison | None:
+    """What was written, of those revisions that wrote; None where none did."""
+    written = [one.generation for one in results if isinstance(one, Written)]
+    written = [generation for generation in written if generation.candidates[0].completions]
+    return Comparison(tuple(written)) if written else None
+
+
 def compare_pane(
     models: Models,
     limits: Limits,
@@ -43,12 +85,13 @@ def compare_pane(
     revision: list[gr.Dropdown],
     chosen: gr.Dropdown,
     parameters: list[gr.components.Component],
-) -> None:
+) -> ComparePane:
     """Fill the surrounding ``tab``. ``chosen`` is the menu of the revisions to compare."""
     with gr.Column(elem_id="compare"):
         chosen.render()
         language, prompt = prompt_editor("compare", _PROMPT, "One prompt for all")
-        run, stop = run_and_stop("compare", "Compare")
+        with gr.Row(elem_classes="actions") as actions:
+            run, stop = run_and_stop("compare", "Compare")
         view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
         written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
     results = gr.State(([], []))
@@ -80,8 +123,12 @@ def compare_pane(
         compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
         concurrency_id="generate", **_QUIET,
     )  # fmt: skip
-    stop.click(stopped, [view, results], outputs, cancels=[running], **_QUIET)
+    # what has been written is looked at once nothing more can come
+    stop.click(None, None, None, cancels=[running], api_visibility="private").then(
+        stopped, [view, results], outputs, **_QUIET
+    )
     view.input(show, [view, results], written, **_QUIET)
+    return ComparePane(chosen, language, prompt, actions, view, written, results)
 
 
 def revision_menu() -> gr.Dropdown:

@@ -16,6 +16,7 @@ from app.shares.store import ShareStore
 from app.shares.visitors import known_visitor
 
 _LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
+_KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared:", " and others")}
 _ALL_BRANCHES = ("All models and branches", "")
 _NOTHING_YET = "Nothing has been shared yet. Run something in Complete or Fill in the middle, and press Share."
 _NOTHING_FOUND = "Nothing of that kind has been shared. Fewer words or other filters may find something."
@@ -109,12 +110,12 @@ def _cards(page: Page, liked: set[str]) -> str:
 def _card(share: Share, liked: bool) -> str:
     title, branch = html.escape(reveal(share.title)), html.escape(reveal(share.branch))
     language = next((label for label, value in _LANGUAGES if value == share.language), share.language)
-    kind = "Filled in" if share.pane == "infill" else "Completed"
+    kind, others = _KINDS.get(share.pane, _KINDS["complete"])
     return (
         f'<li class="card" data-slug="{share.slug}">'
         f'<h3><a href="s/{share.slug}">{title}</a></h3>'
         f'<pre class="shared-code" tabindex="0" aria-label="Code">{highlighted(share.excerpt, share.language)}</pre>'
-        f'<p class="facts">{html.escape(language)} · {kind} by {branch} · '
+        f'<p class="facts">{html.escape(language)} · {kind} {branch}{others} · '
         f'<time datetime="{share.created_at:%Y-%m-%dT%H:%M:%SZ}">{share.created_at:%d %b %Y}</time></p>'
         f'<p class="card-actions"><button type="button" class="like" aria-pressed="{str(liked).lower()}" '
         f'aria-label="Like">♥ <span>{share.likes}</span></button>'

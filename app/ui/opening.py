@@ -16,11 +16,13 @@ from app.shares.share import OpenedShare
 from app.shares.store import ShareStore
 from app.ui.attribution import shared_origins
 from app.ui.code_pane import CodePane, Controls
+from app.ui.compare import ComparePane
 from app.ui.parameters import control_values
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 
+_SHA_LENGTH = 12  # of a commit that is named in a menu
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
 _FORGET_SHARE = "() => history.replaceState(null, '', location.pathname)"
@@ -48,6 +50,7 @@ def connect_opening(
     banner: Banner,
     tabs: gr.Tabs,
     panes: list[CodePane],
+    compare: ComparePane,
     controls: Controls,
     shares: ShareStore,
     limits: RateLimits,
@@ -55,7 +58,8 @@ def connect_opening(
 ) -> None:
     """Let a share be opened once the page has ``loaded`` its menus."""
     settings = [*controls.revision, controls.candidates, *controls.parameters]
-    outputs = [banner.whole, banner.text, tabs, *settings, *(component for pane in panes for component in _shown(pane))]
+    in_panes = [*(component for pane in panes for component in _shown(pane)), *compare.shown]
+    outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]
     shown_pane = gr.State("")
 
     def open_share(request: gr.Request) -> list[Any]:
@@ -69,26 +73,17 @@ def connect_opening(
         except ShareError as error:
             sentence = f'<p class="status error" role="alert">{html.escape(str(error))}</p>'
             return [gr.Row(visible=True), sentence, *nothing, ""]
-        generation = opened.generation
-        notices = _notices(generation, store)
-        updates = [
-            update
-            for pane in panes
-            for update in (
-                [*pane.show(generation, opened.candidate, notices), *_origins(opened, controls)]
-                if pane.name == generation.pane
-                else [gr.skip()] * len(_shown(pane))
-            )
-        ]
+        generation, pane_name = opened.generation, opened.share.pane
         return [
             gr.Row(visible=True),
             _title(opened),
-            gr.Tabs(selected=generation.pane),
-            *_menus(generation, store),
-            len(generation.candidates),
+            gr.Tabs(selected=pane_name),
+            *([gr.skip()] * 3 if opened.compared else _menus(generation, store)),
+            gr.skip() if opened.compared else len(generation.candidates),
             *control_values(generation.sampling),
-            *updates,
-            generation.pane,
+            *(update for pane in panes for update in _code_updates(pane, opened, controls, store)),
+            *_comparison_updates(compare, opened, store),
+            pane_name,
         ]
 
     loaded.then(open_share, None, [*outputs, shown_pane], **_QUIET)
@@ -114,8 +109,22 @@ def _shown(pane: CodePane) -> list[gr.blocks.Block]:
     return [*pane.shown, pane.origin_badge, pane.origins]
 
 
-def _origins(opened: OpenedShare, controls: Controls) -> tuple[str, str]:
-    return shared_origins(opened.attribution, opened.generation, opened.candidate, controls.indexes)
+def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> list[Any]:
+    if pane.name != opened.share.pane:
+        return [gr.skip()] * len(_shown(pane))
+    generation, candidate = opened.generation, opened.candidate
+    origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
+    return [*pane.show(generation, candidate, _notices(generation, store)), *origins]
+
+
+def _comparison_updates(compare: ComparePane, opened: OpenedShare, store: Path) -> list[Any]:
+    if opened.compared is None:
+        return [gr.skip()] * len(compare.shown)
+    generations = opened.compared.generations
+    revisions = [
+        f"{each.repo_id}@{each.sha[:_SHA_LENGTH] if _is_there(each, store) else each.revision}" for each in generations
+    ]
+    return compare.show(opened.compared, revisions, [_notices(each, store) for each in generations])
 
 
 def _menus(generation: Generation, store: Path) -> list[Any]:
@@ -151,8 +160,9 @@ def _notices(generation: Generation, store: Path) -> tuple[str, ...]:
 
 def _title(opened: OpenedShare) -> str:
     share = opened.share
+    generations = opened.compared.generations if opened.compared else (opened.generation,)
+    authors = ", ".join(f"{each.repo_id}@{each.revision} ({each.sha[:8]})" for each in generations)
     return (
         f'<p class="shared-title" data-slug="{share.slug}"><strong>{html.escape(reveal(share.title))}</strong> '
-        f"<span>shared {share.created_at:%d %b %Y} · written by {html.escape(reveal(share.branch))} "
-        f"({share.sha[:8]})</span></p>"
+        f"<span>shared {share.created_at:%d %b %Y} · written by {html.escape(reveal(authors))}</span></p>"
     )

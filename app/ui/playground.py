@@ -20,7 +20,7 @@ from app.ui.infill import infill_pane
 from app.ui.opening import connect_opening, share_banner
 from app.ui.parameters import candidates_control, parameter_controls
 from app.ui.revision_menus import revision_menus
-from app.ui.share import share_controls
+from app.ui.share import share_code, share_comparison
 from app.ui.train import train_pane
 
 _HERE = Path(__file__).parent
@@ -55,13 +55,16 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             panes = [complete_pane(settings, models, controls)]
         with infill:
             panes += [infill_pane(settings, models, controls)]
-        for pane in panes:
-            share_controls(pane, shares, limits, server.indexes)
-        connect_opening(menus_filled, banner, tabs, panes, controls, shares, limits, settings.store)
-        add_functions(server)
         compared = revision_menu()
         with compare:
-            compare_pane(models, server.limits, settings.store, compare, revision, compared, controls.parameters)
+            comparison = compare_pane(
+                models, server.limits, settings.store, compare, revision, compared, controls.parameters
+            )
+        for pane in panes:
+            share_code(pane, shares, limits, server.indexes)
+        share_comparison(comparison, shares, limits)
+        connect_opening(menus_filled, banner, tabs, panes, comparison, controls, shares, limits, settings.store)
+        add_functions(server)
         with branches:
             branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared)
         with gallery:

@@ -32,9 +32,9 @@ def prompt_task(code: str, language: Language, sampling: SamplingParams) -> Task
 
 
 def run_and_stop(name: str, label: str) -> tuple[gr.Button, gr.Button]:
-    with gr.Row(elem_classes="actions"):
-        run = gr.Button(label, variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+    """For a row of the class ``actions``."""
+    run = gr.Button(label, variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
+    stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
     return run, stop
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from app.attribution import Indexes
+from app.comparison import Comparison
+from app.generating import Progress
 from app.generation import Generation
 from app.shares.confidential import confidential, warning
 from app.shares.errors import ShareError, ShareRefused
@@ -17,6 +21,7 @@ from app.shares.share import Receipt
 from app.shares.store import ShareStore
 from app.ui.attribution import origins_to_share
 from app.ui.code_pane import CodePane
+from app.ui.compare import ComparePane, comparison_of
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _EXPLANATION = (
@@ -25,47 +30,90 @@ _EXPLANATION = (
 )
 
 
-def share_controls(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
-    """A button among the actions of ``pane``, and what it opens."""
-    with pane.actions:
-        share = gr.Button("Share", elem_id=f"{pane.name}-share", min_width=72)
-        with gr.Column(visible=False, elem_id=f"{pane.name}-share-panel", elem_classes="share-panel") as panel:
-            notice = gr.HTML(elem_id=f"{pane.name}-share-notice")
+@dataclass(frozen=True)
+class _Content:
+    """What a pane has to share: all code in it, a title for it, and what puts it under a title into the store."""
+
+    codes: list[str]
+    title: str
+    add: Callable[[str], Receipt]
+
+
+def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
+    """Let the generation of ``pane`` be shared."""
+
+    def content(generation: Generation | None, index: int) -> _Content | None:
+        if generation is None or not generation.candidates:
+            return None
+
+        def add(title: str) -> Receipt:
+            return store.add(generation, title, index, origins_to_share(generation, index, indexes))
+
+        return _Content([generation.code(index)], suggested_title(generation), add)
+
+    _share_controls(pane.name, pane.actions, [pane.generation, pane.index], content, limits)
+
+
+def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -> None:
+    """Let what the revisions wrote be shared together."""
+
+    def content(results: tuple[list[Progress], list[str]]) -> _Content | None:
+        comparison: Comparison | None = comparison_of(results[0])
+        if comparison is None:
+            return None
+        codes = [generation.code(0) for generation in comparison.generations]
+        return _Content(codes, suggested_title(comparison.first), lambda title: store.add(comparison, title))
+
+    _share_controls("compare", pane.actions, [pane.results], content, limits)
+
+
+def _share_controls(
+    name: str,
+    actions: gr.Row,
+    inputs: list[gr.State],
+    content: Callable[..., _Content | None],
+    limits: RateLimits,
+) -> None:
+    """A button among the ``actions`` of the pane ``name``, and what it opens. ``inputs`` hold the ``content``."""
+    with actions:
+        share = gr.Button("Share", elem_id=f"{name}-share", min_width=72)
+        with gr.Column(visible=False, elem_id=f"{name}-share-panel", elem_classes="share-panel") as panel:
+            notice = gr.HTML(elem_id=f"{name}-share-notice")
             with gr.Row(visible=False, elem_classes="share-form") as form:
                 title = gr.Textbox(
-                    label="Title", max_length=MAX_TITLE, elem_id=f"{pane.name}-share-title", min_width=200, scale=3
+                    label="Title", max_length=MAX_TITLE, elem_id=f"{name}-share-title", min_width=200, scale=3
                 )
-                publish = gr.Button(
-                    "Get the link", variant="primary", elem_id=f"{pane.name}-share-publish", min_width=120
-                )
-            close = gr.Button("Close", elem_id=f"{pane.name}-share-close", size="sm")
+                publish = gr.Button("Get the link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
+            close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
     outputs = [panel, notice, form, title, publish]
 
-    def ask(generation: Generation | None, index: int) -> list[Any]:
+    def ask(*values: Any) -> list[Any]:
         """What will be public, before it is."""
-        if generation is None or not generation.candidates:
+        found = content(*values)
+        if found is None:
             return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
-        found = confidential(generation.code(index))
+        private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
         return [
             gr.Column(visible=True),
-            _error(warning(found)) if found else f'<p class="status">{_EXPLANATION}</p>',
+            _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
             gr.Row(visible=True),
-            suggested_title(generation),
-            gr.Button("Share it anyway" if found else "Get the link"),
+            found.title,
+            gr.Button("Share it anyway" if private else "Get the link"),
         ]
 
-    def give(generation: Generation | None, index: int, title: str, request: gr.Request) -> list[Any]:
+    def give(title: str, request: gr.Request, *values: Any) -> list[Any]:
         try:
-            if generation is None:
+            found = content(*values)
+            if found is None:
                 raise ShareRefused("There is nothing to share any more: press Run again.")
             limits.count("share", request.client.host)
-            receipt = store.add(generation, title, index, origins_to_share(generation, index, indexes))
+            receipt = found.add(title)
         except ShareError as error:
             return [gr.skip(), _error(str(error)), *[gr.skip()] * 3]
         return [gr.skip(), _links(receipt, str(request.request.base_url)), *_no_form()]
 
-    share.click(ask, [pane.generation, pane.index], outputs, **_QUIET)
-    gr.on([publish.click, title.submit], give, [pane.generation, pane.index, title], outputs, **_QUIET)
+    share.click(ask, inputs, outputs, **_QUIET)
+    gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **_QUIET)
     close.click(lambda: gr.Column(visible=False), None, panel, **_QUIET)
 
 

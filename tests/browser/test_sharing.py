@@ -18,6 +18,7 @@ from santacoder import checkpoints
 from tests.app.shares.generations import generation
 from tests.browser.conftest import MODERATOR_KEY, Server, open_pane
 from tests.browser.test_attribution import QUAYS
+from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import open_infill, read, run, set_parameter, write
 from tests.santacoder.attribution.conftest import File, write_index
 
@@ -26,14 +27,6 @@ HOSTILE = (
     '${window.hacked=1}`${window.hacked=1}`{{constructor.constructor("window.hacked=1")()}}</textarea></pre>'
     '<a href="javascript:window.hacked=1">x</a>"onfocus="window.hacked=1" autofocus="'
 )
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Generous, as the machine may be busy with something else."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -162,6 +155,42 @@ def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server:
     visitor.get_by_role("tab", name="Origin").first.click()
     expect(visitor.locator("#complete-origins")).to_contain_text("harbour/quays.py")
     index.with_name("moved").rename(index)
+
+
+def test_a_comparison_is_shared_and_its_link_shows_it_and_runs_it_again(page: Page, visitor: Page) -> None:
+    open_pane(page, "Compare")
+    expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
+    page.locator("#compare-share").click()
+    expect(page.locator("#compare-share-notice")).to_contain_text("press Run first")
+    write(page, "compare", "function compared(")
+    page.locator("#compare-language").get_by_text("JavaScript").click()
+    set_parameter(page, "number input for New tokens", "9")
+    set_parameter(page, "number input for Temperature", "0.7")
+    compare(page)
+    written = page.locator(".compared").all_inner_texts()
+    permalink, _ = share(page, "compare", "Two of them")
+
+    open_share(visitor, permalink)
+    expect(visitor.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(visitor.locator(".compared")).to_have_count(2)
+    assert visitor.locator(".compared").all_inner_texts() == written
+    assert read(visitor, "compare") == "function compared("
+    expect(visitor.locator("#compare-language input:checked")).to_have_value("javascript")
+    assert {"9", "0.7"} <= set(parameters(visitor))
+    expect(visitor.locator("#shared-title")).to_contain_text("test/tiny@other")
+
+    # the exact commits write the same again
+    texts = visitor.locator(".compared pre").all_inner_texts()
+    expect(visitor.locator("#compare-revisions .token-remove")).to_have_count(2 + 1)  # and one for all
+    assert not re.search("@main|@other", visitor.locator("#compare-revisions").inner_text())
+    visitor.locator("#shared-rerun").click()
+    expect(visitor.locator(".compared h3").first).not_to_have_text("test/tiny@main")
+    expect(visitor.locator("#compare-run")).to_be_enabled(timeout=60_000)
+    assert visitor.locator(".compared pre").all_inner_texts() == texts
+
+    open_pane(visitor, "Gallery")
+    card = visitor.locator(".card", has_text="Two of them")
+    expect(card).to_contain_text("JavaScript · Compared: test/tiny@main and others")
 
 
 def _moderate(page: Page, server: Server, button: str) -> None:

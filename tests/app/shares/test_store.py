@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from app.comparison import Comparison
 from app.shares.errors import ShareMissing, ShareRefused
 from app.shares.limits import MAX_CODE, MAX_TITLE
 from app.shares.share import Page, Query
@@ -32,6 +33,20 @@ def test_a_share_is_opened_as_it_was_stored(store: ShareStore) -> None:
     )
     assert (share.sha, share.likes, share.hidden) == (shared.sha, 0, False)
     assert share.excerpt == [("a = '\u202e'\n", False), ("x\0\x1b[31m", True), ('\nb = "é𝄞"', False)]
+
+
+def test_a_comparison_is_opened_as_it_was_stored_and_found_by_what_each_wrote(store: ShareStore) -> None:
+    comparison = Comparison(
+        (generation("a = ", texts=("left",)), generation("a = ", texts=("right",), revision="other"))
+    )
+    receipt = store.add(comparison, "Both")
+    opened = store.open(receipt.slug)
+    assert opened.compared == comparison and opened.generation == comparison.first
+    assert opened.share.pane == "compare" and opened.share.excerpt == [("a = ", False), ("left", True)]
+    for word in ("left", "right"):
+        assert titles(store.find(Query(word))) == ["Both"]
+    store.add(generation("b = "), "One")
+    assert [share.pane for share in store.find(Query()).shares] == ["complete", "compare"]
 
 
 def test_a_share_without_a_title_is_called_by_its_last_definition(store: ShareStore) -> None:

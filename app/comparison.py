@@ -1,0 +1,40 @@
+"""What several revisions wrote from the same code: plain data, as a generation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from app.generation import Generation, parsed
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A generation of each revision, in the order in which they are shown."""
+
+    generations: tuple[Generation, ...]
+
+    def __post_init__(self) -> None:
+        if not self.generations:
+            raise ValueError("A comparison needs something that was generated.")
+        if any(each.parts != self.first.parts for each in self.generations):
+            raise ValueError("The generations of a comparison start from the same code.")
+
+    @property
+    def first(self) -> Generation:
+        return self.generations[0]
+
+    def to_json(self) -> str:
+        return _ADAPTER.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Comparison:
+        """
+        Raises:
+            ValueError: it is no comparison; the message is a sentence that names the field.
+        """
+        return parsed(_ADAPTER, text, "comparison")
+
+
+_ADAPTER = TypeAdapter(Comparison)
