@@ -1,0 +1,78 @@
+"""Requests nobody would write, made from the server's own description: whatever is sent, the server does not fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import APIOperation, Case, GenerationMode
+
+from tests.app.api.conftest import Serving
+
+# as JSON, since some have no other form: half a surrogate pair, numbers beyond any type
+AWKWARD = [
+    '""', r'"\u0000"', r'"\ud800"', r'"\udfff\ud800 "', r'"\u202e\u0007\u001b[31m\r\n"', r'"e\u0301\ud83d\ude00"',
+    '"<fim-prefix><|endoftext|><fim-middle>"', '"' + "x" * 20_000 + '"', "null", "true", "[]", "{}", '[[["x"]]]',
+    "-1", "0", "1e308", "-1e999", "NaN", "Infinity", "2.5", "9223372036854775808", "1" + "0" * 400, "[-1, 1e400]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_cases", [60, pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
+def test_generated_requests(serving: Serving, n_cases: int) -> None:
+    """As described, and not as described."""
+    schema = schemathesis.openapi.from_url(f"{serving.url}/openapi.json")
+    operations = [operation.ok() for operation in schema.get_all_operations()]
+    n_examples = -(-n_cases // len(operations))
+    n_sent = sum(send(operation, mode, n_examples) for operation in operations for mode in GenerationMode)
+    assert n_sent >= n_cases
+    serving.wait_until_idle()
+
+
+def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
+    """How many requests the server has answered."""
+    n_sent = 0
+
+    @given(operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=n_examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case: Case) -> None:
+        nonlocal n_sent
+        n_sent += 1
+        answer = case.call(timeout=60)
+        assert answer.status_code < 500, f"{operation.label} {case.body!r}: {answer.text}"
+
+    with suppress(Unsatisfiable):  # what has no parameters cannot be asked wrongly
+        ask()
+    return n_sent
+
+
+@pytest.mark.parametrize("one_in", [23, pytest.param(1, marks=pytest.mark.heavy)])
+def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
+    description = http.get("/openapi.json").json()
+    for path, body in islice(awkward_bodies(description), 0, None, one_in):
+        answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code < 500, f"{path} {body[:200]!r}: {answer.text}"
+
+
+def awkward_bodies(description: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """A path, and a body in which one field is awkward."""
+    for path, methods in description["paths"].items():
+        content = methods.get("post", {}).get("requestBody", {}).get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        name = schema.get("$ref", "").rpartition("/")[2]
+        for field in description["components"]["schemas"].get(name, {}).get("properties", {}):
+            for value in AWKWARD:
+                yield path, f'{{"prompt": "x", "inputs": "x", "{field}": {value}}}'.encode()
