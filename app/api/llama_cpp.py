@@ -177,8 +177,10 @@ def _enough(text: Text, body: SamplingBody) -> bool:
 
 def _within_indent(text: str, n_indent: int) -> str:
     """``text`` up to the first later line that is indented by less than ``n_indent`` characters."""
-    less = re.search(rf"\n(?![ \t]{{{n_indent}}})[ \t]*[^ \t\n]", text) if n_indent else None
-    return text[: less.start()] if less else text
+    for line in re.finditer(r"\n([ \t]*)[^ \t\n]", text):
+        if len(line[1]) < n_indent:
+            return text[: line.start()]
+    return text
 
 
 def _result(text: Text, run: Run, content: str) -> dict[str, Any]:
