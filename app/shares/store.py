@@ -182,7 +182,8 @@ class ShareStore:
         """A sentence that says why shares cannot be read or written; None where they can."""
         try:
             with self._database.writing() as connection:
-                connection.execute(update(SHARES).where(SHARES.c.id == -1).values(likes=0))
+                # the number of the schema once more: what changes nothing would not notice that the disk is full
+                connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
         except StoreUnavailable as error:
             return str(error)
         return None

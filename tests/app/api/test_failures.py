@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from app.health import Health, disk_check
 from app.settings import Settings
 from tests.app.api.conftest import Serving, serve
+from tests.app.shares.postgres import POSTGRES, Postgres
 
 BODY = {"prompt": "x", "max_tokens": 20, "temperature": 0}
 
@@ -85,3 +89,71 @@ def test_checks_that_find_something_or_fail_themselves(tmp_path: Path, monkeypat
     assert health.problems() == {"shares": "database is locked."}
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
     assert "is full: 1 MB are left" in health.problems()["disk"]
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    other = sqlite3.connect(folder / "shares.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+@contextmanager
+def full(folder: Path) -> Iterator[None]:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("a disk of a megabyte can be mounted by root alone")
+    yield
+    subprocess.run(["umount", folder], check=True)
+
+
+def shares_fail(url: str, sentence: str) -> None:
+    health = httpx.get(f"{url}/health", timeout=60)
+    assert health.status_code == 503 and sentence in health.json()["problems"]["shares"]
+    # what has nothing to do with shares goes on
+    assert httpx.post(f"{url}/v1/completions", json=BODY).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "drill,sentence", [(locked, "is busy with something else"), (full, "The disk that holds the shares is full")]
+)
+def test_shares_that_cannot_be_written(
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    drill: Callable[[Path], AbstractContextManager[None]],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr("app.shares.database._SECONDS_TO_WAIT_FOR_A_LOCK", 0.2)
+    settings = Settings(
+        store=store, model="test/tiny", device="cpu", database_url=f"sqlite:///{tmp_path / 'disk'}/shares.db"
+    )
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk"), serve(settings) as serving:
+        wait_for_health(serving.url)
+        with drill(tmp_path / "disk"):
+            shares_fail(serving.url, sentence)
+        wait_for_health(serving.url)
+
+
+@pytest.mark.skipif(POSTGRES is None, reason="there is no PostgreSQL on this machine")
+def test_a_database_that_cannot_be_reached(store: Path) -> None:
+    postgres = Postgres()
+    settings = Settings(store=store, model="test/tiny", device="cpu", database_url=postgres.url)
+    with serve(settings) as serving:
+        wait_for_health(serving.url)
+        postgres.kill()
+        shares_fail(serving.url, "does not answer")
+        postgres.start()
+        wait_for_health(serving.url)
+    postgres.stop()
