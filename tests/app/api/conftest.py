@@ -69,7 +69,7 @@ def serve(settings: Settings) -> Iterator[Serving]:
     metrics = Metrics()
     models = Models(settings, metrics)
     shares = ShareStore(Database(settings.database_url))
-    default = models.acquire("test/tiny", "main")
+    default = models.acquire(settings.model, settings.revision)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
