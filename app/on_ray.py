@@ -3,18 +3,16 @@
     RAY_SERVE_SESSION_ID_HEADER_KEY=cookie serve run app.on_ray:playground replicas=2
 
 Settings are read from the environment of that command, as SANTACODER_MODEL and so on. A page belongs to the replica
-that opened it, because Gradio's queue is in memory: a cookie says which session it is, and consistent hashing sends all
-of a session's requests to one replica. Whoever sends no cookie goes to any replica.
+that opened it, because Gradio's queue is in memory. Consistent hashing sends all requests with the same cookies to one
+replica, so every visitor has the same one from the first page on. Whoever sends none goes to any replica.
 """
 
 from __future__ import annotations
 
-import uuid
-
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from ray import serve
 from ray.serve.config import RequestRouterConfig
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.attribution import Indexes
@@ -25,8 +23,8 @@ from app.server import create_app
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.store import ShareStore
+from app.shares.visitors import visitor
 
-_COOKIE = "santacoder-session"
 # the server's own limits are stricter, and answer in the client's protocol
 _MAX_REQUESTS = 1000
 _ROUTER = RequestRouterConfig(request_router_class="ray.serve.experimental.consistent_hash_router:ConsistentHashRouter")
@@ -70,20 +68,24 @@ class Replica:
 
 
 class Sessions:
-    """ASGI middleware that gives a browser the cookie which keeps its page with one replica."""
+    """ASGI middleware that gives a browser its visitor's cookie with the page. Given later, as by the first like, it
+    would take the page to another replica.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/" or _COOKIE in Headers(scope=scope).get("cookie", ""):
+        if scope["type"] != "http" or scope["path"] != "/":
             await self._app(scope, receive, send)
             return
+        response = Response()
+        visitor(Request(scope), response)
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                cookie = f"{_COOKIE}={uuid.uuid4().hex}; Path=/; HttpOnly; SameSite=Lax"
-                MutableHeaders(scope=message).append("Set-Cookie", cookie)
+                for cookie in response.headers.getlist("set-cookie"):
+                    MutableHeaders(scope=message).append("Set-Cookie", cookie)
             await send(message)
 
         await self._app(scope, receive, send_with_cookie)

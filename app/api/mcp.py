@@ -18,6 +18,7 @@ def mcp_server(server: Server) -> FastMCP:
     """Its ``streamable_http_app`` has the route; its ``session_manager`` has to run meanwhile."""
     mcp: FastMCP = FastMCP(
         "SantaCoder",
+        log_level="WARNING",
         stateless_http=True,
         json_response=True,
         max_request_body_size=server.settings.max_request_bytes,
