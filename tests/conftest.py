@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
@@ -18,6 +19,10 @@ from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# an example that takes long on a busy machine is no failure
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -71,15 +71,14 @@ class LocalHub(ThreadingHTTPServer):
 class Client:
     """A process that calls ``santacoder.checkpoints`` with this Hub as its only one.
 
-    The client library reads its settings once, and the tests run with ``HF_HUB_OFFLINE``, hence a process of its own;
-    its cache is a folder that the test chooses.
+    The client library reads where its Hub is once, hence a process of its own; one, because each imports PyTorch. Its
+    cache is a folder that the test chooses.
     """
 
-    def __init__(self, hub: LocalHub, *, offline: bool) -> None:
+    def __init__(self, hub: LocalHub) -> None:
         environment = {
             **os.environ,
             "HF_ENDPOINT": hub.url,
-            "HF_HUB_OFFLINE": str(int(offline)),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
@@ -92,14 +91,15 @@ class Client:
             text=True,
         )
 
-    def call(self, home: Path, expression: str, *, token: str = "hf_owner") -> Any:
+    def call(self, home: Path, expression: str, *, offline: bool, token: str = "hf_owner") -> Any:
         """The value of an expression, as JSON, where ``store`` is an empty store and ``cache`` is under ``home``."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps([str(home), expression, token]) + "\n")
+        self._process.stdin.write(json.dumps([str(home), expression, offline, token]) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
+        self._process.kill()
         self._process.communicate()
 
 
@@ -111,7 +111,7 @@ from santacoder import checkpoints
 from santacoder.checkpoints.push import push
 
 for line in sys.stdin:
-    home, expression, os.environ["HF_TOKEN"] = json.loads(line)
+    home, expression, huggingface_hub.constants.HF_HUB_OFFLINE, os.environ["HF_TOKEN"] = json.loads(line)
     huggingface_hub.constants.HF_HUB_CACHE = home + "/cache"
     store, reports = Path(home, "empty"), []
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,24 +12,24 @@ import pytest
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoints.__main__ import main
 from santacoder.experiments import EXPERIMENTS, experiment
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import REPOSITORY, random_model
+from tests.conftest import random_model
 from tests.santacoder.local_hub import Client, HubRepository, LocalHub, local_hub
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[tuple[LocalHub, Client, Client]]:
-    """A Hub, a process that may ask it, and one that may not."""
+def running() -> Iterator[tuple[LocalHub, Client]]:
+    """A Hub, and a process that asks it."""
     with local_hub() as server:
-        clients = [Client(server, offline=offline) for offline in (False, True)]
-        yield server, clients[0], clients[1]
-        for client in clients:
-            client.close()
+        client = Client(server)
+        yield server, client
+        client.close()
 
 
 @pytest.fixture
-def hub(running: tuple[LocalHub, Client, Client]) -> LocalHub:
+def hub(running: tuple[LocalHub, Client]) -> LocalHub:
     server = running[0]
     server.repositories.clear()
     server.requests.clear()
@@ -39,11 +38,11 @@ def hub(running: tuple[LocalHub, Client, Client]) -> LocalHub:
 
 
 @pytest.fixture
-def ask(running: tuple[LocalHub, Client, Client], tmp_path: Path) -> Callable[..., Any]:
+def ask(running: tuple[LocalHub, Client], tmp_path: Path) -> Callable[..., Any]:
     """The value of an expression in a process with a cache of the test's own and an empty store."""
 
     def ask(expression: str, *, offline: bool = False, **settings: str) -> Any:
-        value = running[1 + offline].call(tmp_path / "home", expression, **settings)  # type: ignore[union-attr]
+        value = running[1].call(tmp_path / "home", expression, offline=offline, **settings)
         assert not (isinstance(value, dict) and "bug" in value), value
         return value
 
@@ -126,11 +125,13 @@ def test_a_push_that_cannot_be_is_a_sentence(hub: LocalHub, ask: Callable[..., A
     assert not hub.repositories
 
 
-def test_the_command_pushes_and_says_what_is_wrong(trained: Path) -> None:
-    """Offline, as all tests run: the whole way from the command line to the last line of it."""
-    command = [sys.executable, "-m", "santacoder.checkpoints", "push", "--repo", "test/tiny", "--store", str(trained)]
-    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (1, "HF_HUB_OFFLINE is set, so the Hub was not asked.\n")
+def test_the_command_pushes_and_says_what_is_wrong(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Offline, as all tests run: from the arguments to the last line that is printed."""
+    monkeypatch.setattr(sys, "argv", ["checkpoints", "push", "--repo", "test/tiny", "--store", str(trained)])
+    assert main() == 1
+    assert capsys.readouterr().err == "HF_HUB_OFFLINE is set, so the Hub was not asked.\n"
 
 
 def test_what_was_pushed_is_listed_and_loaded_from_the_hub_and_then_without_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 
@@ -30,9 +31,11 @@ def tokens(text: str, style: str) -> list[tuple[str, int, int]]:
 
 def shared_runs(one: list[str], other: list[str], at_least: int) -> set[tuple[int, int]]:
     """Maximal runs of ``one`` that stand in ``other``, as first and last + 1, of every pair of places."""
+    beginnings = set(itertools.pairwise(one))
     places: dict[tuple[str, ...], list[int]] = {}
     for place in range(len(other) - at_least + 1):
-        places.setdefault(tuple(other[place : place + at_least]), []).append(place)
+        if (other[place], other[place + 1]) in beginnings:
+            places.setdefault(tuple(other[place : place + at_least]), []).append(place)
     runs = set()
     for first in range(len(one) - at_least + 1):
         for place in places.get(tuple(one[first : first + at_least]), []):
