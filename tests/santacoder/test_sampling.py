@@ -21,7 +21,7 @@ logits_lists = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=60, u
 
 
 # the penalty makes two of them equal, of which one is among the highest
-@example(values=[1.0, 0.5], temperature=1.0, top_k=1, top_p=0.9, penalty=2.0)
+@example(values=[1.0, -5.0, 0.5], temperature=1.0, top_k=1, top_p=0.9, penalty=2.0)
 @given(
     values=logits_lists,
     temperature=st.floats(0.05, 3),
