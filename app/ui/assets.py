@@ -89,7 +89,7 @@ THEME = gr.themes.Base(
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_dark="*primary_600",
     button_primary_background_fill_hover="*primary_700",
-    button_primary_background_fill_hover_dark="*primary_500",
+    button_primary_background_fill_hover_dark="*primary_700",
     button_primary_text_color="white",
     button_primary_text_color_dark="white",
     button_secondary_background_fill="white",
@@ -98,6 +98,11 @@ THEME = gr.themes.Base(
     button_secondary_background_fill_hover_dark="*neutral_700",
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_700",
+    # light enough to be read on the dark page
+    link_text_color_dark="*primary_300",
+    link_text_color_hover_dark="*primary_200",
+    link_text_color_visited_dark="*primary_300",
+    color_accent_soft_dark="*neutral_800",
     slider_color="*primary_600",
     slider_color_dark="*primary_500",
 )

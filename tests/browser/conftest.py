@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import REPOSITORY, random_model
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
+)
 # as root in a container; and nothing Chromium would fetch by itself
 FLAGS = [
     "--no-sandbox",
@@ -52,9 +54,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
+def start_server(*options: str, port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
     """``python app.py`` with ``options``, once it answers."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "app.py", "--port", str(port), *options]
     process = subprocess.Popen(
         command,
@@ -73,11 +75,26 @@ def start_server(*options: str) -> tuple[subprocess.Popen[bytes], str]:
     raise AssertionError("the server did not answer")
 
 
+UNTIL_TABS_STAY = """
+(of) => new Promise((resolve) => {
+  const shown = () => [...document.querySelectorAll(`${of} [role=tab]`)].map((tab) => tab.offsetLeft).join();
+  let last = shown(), same = 0;
+  const look = () => {
+    same = shown() === last ? same + 1 : 0;
+    last = shown();
+    if (same > 5) resolve();
+    else setTimeout(look, 30);
+  };
+  look();
+})
+"""
+
+
 def open_pane(page: Page, name: str, of: str = "#panes") -> None:
     """Press the tab ``name``, which a narrow window may have put into a menu."""
     tabs = page.locator(of)
     tab = tabs.get_by_role("tab", name=name, exact=True)
-    page.wait_for_timeout(500)  # a pane without parameters makes room for tabs, once it has been drawn
+    page.evaluate(UNTIL_TABS_STAY, of)  # a pane without parameters makes room for them, once it has been drawn
     if not tab.is_visible():
         tabs.locator(".overflow-menu > button").first.click()
         tab = tabs.locator(".overflow-dropdown").first.get_by_text(name, exact=True)
@@ -109,16 +126,27 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Browser, server: Server) -> Iterator[Page]:
-    """The playground, freshly opened; the test fails if a script on it does, or is kept from something."""
+@pytest.fixture(scope="session")
+def desk(chromium: Browser) -> Iterator[BrowserContext]:
+    """A window whose pages share what the browser keeps, so that the page's scripts are fetched and compiled once."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """The playground, freshly opened; the test fails if a script on it does, or is kept from something."""
+    page = desk.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
     yield page
-    context.close()
+    if not page.is_closed():
+        page.evaluate("localStorage.clear()")
+        page.close()
+    desk.clear_cookies()
+    desk.clear_permissions()
     assert not failures

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from app.shares.database import Database
+from app.shares.store import ShareStore
+from tests.app.shares.generations import generation
 from tests.browser.conftest import Server, open_pane
+from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 
-PANES = ("Complete", "Fill in the middle", "Train")
+PANES = ("Complete", "Fill in the middle", "Compare", "Branches", "Gallery", "Train")
 
 
 def serious_problems(page: Page) -> list[str]:
@@ -25,8 +30,16 @@ def serious_problems(page: Page) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def shared() -> None:
+    """Something for the Gallery."""
+    store = ShareStore(Database(os.environ["SANTACODER_DATABASE_URL"]))
+    store.add(generation("def area(self):\n", texts=("    return 1.5 * self.width  # 'x'\n",)), "An area")
+    store.close()
+
+
 @pytest.mark.parametrize("scheme,width", [("light", 1440), ("dark", 360)])
-def test_axe_finds_nothing_serious(chromium: Browser, server: Server, scheme: Any, width: int) -> None:
+def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: None, scheme: Any, width: int) -> None:
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
@@ -35,6 +48,11 @@ def test_axe_finds_nothing_serious(chromium: Browser, server: Server, scheme: An
     problems = []
     for name in PANES:
         open_pane(page, name)
+        if name == "Compare":
+            expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
+            compare(page)
+        elif name == "Gallery":
+            expect(page.locator(".card").first).to_be_visible()
         problems += serious_problems(page)
     open_pane(page, "Complete")
     run(page, "complete")

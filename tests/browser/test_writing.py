@@ -126,7 +126,7 @@ def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> 
     expect(page.locator("#complete-editor .cm-content")).to_contain_text("function")
     page.locator("#complete-preset input").click()
     page.get_by_role("option").nth(1).click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("const")
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("Stack.prototype")
     write(page, "complete", "my own")
     language.get_by_text("Java", exact=True).click()
     page.wait_for_timeout(500)
