@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,27 @@ from train.presets import SIZES
 _SCRATCH, _TUNE = "A model from scratch", "The model chosen above, tuned"
 _SECONDS_BETWEEN_UPDATES = 2
 _MAX_POINTS = 400
+# a browser draws curves slowly, and on a laptop the training waits for it
+_GROWTH_WORTH_DRAWING = 1.1
 _CURVES = {
     "loss": "Loss on the training files, nats per token",
     "validation_loss": "Loss on the held-out files, nats per token",
     "learning_rate": "Learning rate",
 }
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The curves as they are on the page: of which job, and of how many records."""
+
+    job: str = ""
+    n_records: int = 0
+
+    def is_old(self, job: Job, n_records: int) -> bool:
+        if job.name != self.job:
+            return True
+        worth = self.n_records * _GROWTH_WORTH_DRAWING if job.state == "running" else self.n_records
+        return n_records > worth
 
 
 def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path) -> None:
@@ -42,35 +59,35 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
             sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
     published = gr.State("")
     timer = gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False)
-    shown = [job, status, stop, resume, use, *plots, sample]
+    drawn = gr.State(_Drawn())
+    shown = [timer, drawn, job, status, stop, resume, use, *plots, sample]
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
 
-    def look(name: str | None) -> tuple[Any, ...]:
-        return _look(jobs, name)
+    def look(name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
+        return _look(jobs, name, drawn)
 
     def begin(*values: Any) -> tuple[Any, ...]:
         try:
             name = jobs.start(_request(*values))
         except (ValueError, OSError) as error:
             return (f'<p class="status error" role="alert">{html.escape(str(error))}</p>', *[gr.skip()] * len(shown))
-        return ("", *look(name))
+        return ("", *look(name, _Drawn()))
 
-    def follow(name: str | None, seen: str, repo_id: str, branch: str) -> tuple[Any, ...]:
+    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str) -> tuple[Any, ...]:
         """All that is shown, and the menus once something new has been published."""
         newest = max((job.name for job in jobs.all() if job.commit), default="")
         menus = filled_menus(store, repo_id, branch) if newest != seen else [gr.skip()] * 3
-        return (*look(name), newest, *menus)
+        return (*look(name, drawn), newest, *menus)
 
     def use_it(name: str) -> list[gr.Dropdown]:
         chosen = jobs.job(name)
         return filled_menus(store, chosen.repo_id, chosen.branch)
 
     start.click(begin, [*form, *revision], [refusal, *shown], **quiet)
-    timer.tick(follow, [job, published, *revision[:2]], [*shown, published, *revision], **quiet)
-    tab.select(lambda name: (gr.Timer(active=True), *look(name)), job, [timer, *shown], **quiet)
-    job.input(look, job, shown, **quiet)
-    stop.click(jobs.stop, job, None, **quiet).then(look, job, shown, **quiet)
-    resume.click(jobs.resume, job, None, **quiet).then(look, job, shown, **quiet)
+    timer.tick(follow, [job, drawn, published, *revision[:2]], [*shown, published, *revision], **quiet)
+    gr.on([tab.select, job.input], look, [job, drawn], shown, **quiet)
+    stop.click(jobs.stop, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
+    resume.click(jobs.resume, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
     use.click(use_it, job, revision, **quiet)
 
 
@@ -133,20 +150,23 @@ def _plot(title: str, elem_id: str) -> gr.LinePlot:
     return gr.LinePlot(x="step", y="value", title=title, height=170, elem_id=elem_id, y_title=" ")
 
 
-def _look(jobs: Jobs, name: str | None) -> tuple[Any, ...]:
+def _look(jobs: Jobs, name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
     """The menu of jobs, and everything about the one chosen; about the newest where none is."""
     known = jobs.all()
     if not known:
-        return tuple([gr.skip()] * (6 + len(_CURVES)))
+        return tuple([gr.skip()] * (8 + len(_CURVES)))
     job = next((job for job in known if job.name == name), known[0])
     records = jobs.metrics(job.name)
+    draws = drawn.is_old(job, len(records))
     return (
+        gr.Timer(active=any(each.state == "running" for each in known)),
+        _Drawn(job.name, len(records)) if draws else drawn,
         gr.Dropdown(choices=[(_summary(each), each.name) for each in known], value=job.name),
         _status(job, records),
         gr.Button(interactive=job.state == "running"),
         gr.Button(interactive=job.can_resume),
         gr.Button(interactive=bool(job.commit)),
-        *(_curve(records, name) for name in _CURVES),
+        *(_curve(records, name) if draws else gr.skip() for name in _CURVES),
         jobs.latest_sample(job.name),
     )
 
