@@ -1,6 +1,6 @@
 # The playground with the embedded model, on port 7860.
 FROM python:3.12-slim
-RUN useradd --create-home --uid 1000 santacoder && install -d -o santacoder /home/santacoder/app
+RUN useradd --create-home --uid 1000 santacoder && install -d -o santacoder /home/santacoder/app /home/santacoder/app/shares
 WORKDIR /home/santacoder/app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt

@@ -16,6 +16,9 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]
 
 # has to be known before Ray's own processes begin
 os.environ.setdefault("RAY_SERVE_SESSION_ID_HEADER_KEY", "cookie")
+# a busy machine takes longer to start them than Ray waits
+for name in ("raylet_start_wait_time_s", "worker_register_timeout_seconds", "SERVE_PROXY_READY_CHECK_TIMEOUT_S"):
+    os.environ.setdefault(f"RAY_{name}", "300")
 N_STREAMS = 8
 
 

@@ -59,7 +59,7 @@ def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
     return n_sent
 
 
-@pytest.mark.parametrize("one_in", [23, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("one_in", [23, pytest.param(1, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
 def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
     description = http.get("/openapi.json").json()
     for path, body in islice(awkward_bodies(description), 0, None, one_in):
