@@ -6,7 +6,8 @@ section 5, and its Megatron-LM fork: SPM variant 2, context level, cuts drawn ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ import numpy as np
 from santacoder.tokenizer import Tokenizer
 
 FimOrder = Literal["psm", "spm"]
+Cuts = Callable[[str, np.random.Generator], tuple[int, int]]
 
 
 def prompt_ids(tokenizer: Tokenizer, prefix: Sequence[int], suffix: Sequence[int], order: FimOrder) -> list[int]:
@@ -29,45 +31,80 @@ class FimTransform:
     """The training transformation: rearranges documents inside a window of packed tokens, keeping its length.
 
     Each document, or piece of one, between end-of-text marks is transformed with probability ``fim_rate``; of the
-    transformed ones a share of ``spm_rate`` takes the SPM order, the others PSM.
+    transformed ones a share of ``spm_rate`` takes the SPM order, the others PSM. Of a share of ``line_rate`` every
+    part of some hundred tokens is transformed by itself, with one line as its middle: what an editor asks for, and
+    what cuts drawn over characters hardly ever give.
     """
 
     tokenizer: Tokenizer
     fim_rate: float = 0.5
     spm_rate: float = 0.5
+    line_rate: float = 0.0
 
     def __call__(self, window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """[T] token ids -> [T] token ids of the same dtype."""
-        end_of_text = self.tokenizer.end_of_text_id
-        pieces = [
-            self._transform_document(document, rng) if rng.random() < self.fim_rate else document
-            for document in split_documents(window, end_of_text)
-        ]
-        joined = [np.append(piece, end_of_text) for piece in pieces[:-1]] + pieces[-1:]
-        return np.concatenate(joined).astype(window.dtype)
+        *ended, last = split_documents(window, self.tokenizer.end_of_text_id)
+        documents = [*(np.append(document, self.tokenizer.end_of_text_id) for document in ended), last]
+        return np.concatenate([self._sample(document, rng) for document in documents]).astype(window.dtype)
 
-    def _transform_document(self, document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _sample(self, document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() >= self.fim_rate:
+            return document
+        if self.line_rate and rng.random() < self.line_rate:
+            parts = np.split(document, _part_ends(len(document), rng))
+            return np.concatenate([self._rearranged(part, line_cuts, rng) for part in parts])
+        return self._rearranged(document, character_cuts, rng)
+
+    def _rearranged(self, document: np.ndarray, cuts: Cuts, rng: np.random.Generator) -> np.ndarray:
         """The rearranged document, as long as before; the document itself where it cannot be rearranged.
 
+        Its last token is an end-of-text mark, also in a window that ends inside the document: the middle is complete.
         The suffix gives way for the marks: it is cut at its right, or padded with ``<fim-pad>``.
         """
+        end_of_text = self.tokenizer.end_of_text_id
         try:
-            text = self.tokenizer.decode_bytes(document.tolist()).decode("utf-8")
+            text = self.tokenizer.decode_bytes([id_ for id_ in document.tolist() if id_ != end_of_text]).decode("utf-8")
         except UnicodeDecodeError:  # the window starts or ends inside a character
             return document
-        low, high = np.sort(rng.integers(0, len(text) + 1, size=2)).tolist()
+        low, high = cuts(text, rng)
         spm = rng.random() < self.spm_rate
         prefix, middle, suffix = self.tokenizer.encode_batch([text[:low], text[low:high], text[high:]])
-        room = len(document) - len(prefix) - len(middle) - 3
+        room = len(document) - len(prefix) - len(middle) - 4
         if room < 0:
             return document
         if room < len(suffix):
             suffix = suffix[:room]
         else:
             suffix = suffix + [self.tokenizer.fim_pad_id] * (room - len(suffix))
-        return np.array(
-            prompt_ids(self.tokenizer, prefix, suffix, "spm" if spm else "psm") + middle, dtype=document.dtype
-        )
+        prompt = prompt_ids(self.tokenizer, prefix, suffix, "spm" if spm else "psm")
+        return np.array([*prompt, *middle, end_of_text], dtype=document.dtype)
+
+
+def character_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
+    """Where the middle of ``text`` begins and ends: anywhere."""
+    low, high = np.sort(rng.integers(0, len(text) + 1, size=2)).tolist()
+    return low, high
+
+
+def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
+    """Where the middle of ``text`` begins and ends: around a line, or around the rest of one.
+
+    The line break before and the one behind belong to the middle half of the time; editors differ in that.
+    """
+    lines = [(line.start(), line.end()) for line in re.finditer(r"[^\n]*\S[^\n]*", text)]
+    if not lines:
+        return 0, len(text)
+    start, end = lines[rng.integers(len(lines))]
+    indentation = len(text[start:end]) - len(text[start:end].lstrip())
+    anywhere = int(rng.integers(start, start + len(text[start:end].rstrip())))
+    low = [start - 1, start, start + indentation, anywhere][rng.integers(4)]
+    return max(low, 0), min(end + int(rng.integers(2)), len(text))
+
+
+def _part_ends(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Where to cut ``length`` tokens into parts of 128 to 512, but for the last."""
+    ends = np.cumsum(rng.integers(128, 513, size=length // 128))
+    return ends[ends < length]
 
 
 def split_documents(window: np.ndarray, end_of_text_id: int) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ _COUNTS = (
 )  # fmt: skip
 _NOT_NEGATIVE = ("lora_rank", "micro_batch_size", "loader_workers", "fim_questions", "weight_decay")
 _POSITIVE = ("learning_rate", "gradient_clip")
-_SHARES = ("fim_rate", "spm_rate", "warmup_fraction", "dropout", "beta1", "beta2")
+_SHARES = ("fim_rate", "spm_rate", "line_rate", "warmup_fraction", "dropout", "beta1", "beta2")
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -49,7 +49,7 @@ class TrainConfig:
     steps: int = _setting(2000, "updates of the model")
     learning_rate: float = _setting(4e-3, "the peak; adamw wants less")
     schedule: Literal["cosine", "wsd"] = _setting(
-        "cosine", "from the peak down a cosine to a tenth; or stable, then down to 0 in the last 30 % of the steps"
+        "cosine", "from the peak down a cosine to a tenth; or stable, then down to 0 in the last 30 %% of the steps"
     )
     warmup_fraction: float = _setting(0.02, "share of the steps that lead up to the peak")
     weight_decay: float = _setting(0.1, "for matrices; biases and LayerNorms have none")
@@ -59,6 +59,7 @@ class TrainConfig:
     optimizer: Literal["adamw", "muon"] = _setting("muon", "muon: for the blocks' matrices, with AdamW for the rest")
     fim_rate: float = _setting(0.5, "share of the documents rearranged for fill-in-the-middle; 0 for left to right")
     spm_rate: float = _setting(0.5, "share of those in suffix-prefix-middle order")
+    line_rate: float = _setting(0.0, "share of those cut in short parts, of each of which one line is the middle")
     seed: int = _setting(0, "of initialisation, data order, fill-in-the-middle and dropout")
     precision: Literal["fp32", "bf16", "fp16"] = _setting(
         "bf16", "of the matrix multiplies; weights are fp32, and fp16 scales its loss"

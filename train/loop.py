@@ -81,7 +81,7 @@ def train(
     run = RunFolder(output)
     if world.is_first:
         run.begin(config)
-    fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate)
+    fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate, config.line_rate)
     batches = Batches(data.train, config.sequence_length, config.batch_size, config.seed, fim)
     rows = world.rows(config.batch_size)
     model = starting_model(config, data.tokenizer, store)

@@ -11,14 +11,15 @@ from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.errors import CheckpointError
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when done, 1 where the Hub or the store said no."""
     parser = argparse.ArgumentParser(prog="python -m santacoder.checkpoints")
     upload = parser.add_subparsers(required=True).add_parser("push", help="upload a branch with its commits to the Hub")
     upload.add_argument("--repo", required=True, help="model in the store, such as santacoder/nano")
     upload.add_argument("--revision", default="main", help="branch to upload (default: main)")
     upload.add_argument("--to", help="repository on the Hub (default: the same name)")
     upload.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of published models")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     try:
         push(args.repo, args.revision, args.to or args.repo, store=args.store)
     except CheckpointError as error:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.fim import FimTransform, prompt_ids, split_documents
+from santacoder.fim import FimTransform, line_cuts, prompt_ids, split_documents
 from santacoder.tokenizer import Tokenizer
 
 documents = st.lists(
@@ -28,7 +28,7 @@ def test_prompts_are_laid_out_as_published(tokenizer: Tokenizer) -> None:
 
 def recover(document: np.ndarray, tokenizer: Tokenizer) -> bytes:
     """The original bytes of a transformed document, up to where its suffix was cut."""
-    ids = document.tolist()
+    ids = [token_id for token_id in document.tolist() if token_id != tokenizer.end_of_text_id]
     if tokenizer.fim_prefix_id not in ids:
         return tokenizer.decode_bytes(ids)
     middle_mark, suffix_mark = ids.index(tokenizer.fim_middle_id), ids.index(tokenizer.fim_suffix_id)
@@ -61,8 +61,44 @@ def test_a_document_with_room_for_the_marks_loses_only_what_they_take(tokenizer:
     original = np.array(tokenizer.encode("for i in range(10):\n    print(i)\n" * 8))
     sample = FimTransform(tokenizer, fim_rate=1.0)(original, np.random.default_rng(seed))
     lost = tokenizer.decode_bytes(original.tolist()).removeprefix(recover(sample, tokenizer))
-    # three marks, and what splitting words at the two cuts adds
-    assert len(tokenizer.encode(lost.decode())) <= 3 + 2 * 8
+    # three marks and end-of-text, and what splitting words at the two cuts adds
+    assert len(tokenizer.encode(lost.decode())) <= 4 + 2 * 8
+
+
+@given(seed=st.integers(0, 2**32), line_rate=st.sampled_from([0.0, 1.0]))
+def test_a_middle_ends_with_end_of_text_also_where_the_window_does(
+    tokenizer: Tokenizer, seed: int, line_rate: float
+) -> None:
+    original = np.array(tokenizer.encode("for i in range(10):\n    print(i)\n" * 60))
+    sample = FimTransform(tokenizer, 1.0, line_rate=line_rate)(original, np.random.default_rng(seed)).tolist()
+    assert len(sample) == len(original)
+    assert sample.count(tokenizer.end_of_text_id) == sample.count(tokenizer.fim_middle_id)
+    if not line_rate:
+        assert (sample[-1] == tokenizer.end_of_text_id) == (tokenizer.fim_middle_id in sample)
+
+
+@given(text=st.text(st.sampled_from("ab \t\n{}"), max_size=60), seed=st.integers(0, 2**32))
+def test_a_line_that_is_cut_out_is_one_line(text: str, seed: int) -> None:
+    low, high = line_cuts(text, np.random.default_rng(seed))
+    assert 0 <= low <= high <= len(text)
+    middle = text[low:high]
+    if text.strip():
+        assert middle.strip() in text.splitlines()[text[: low + len(middle) - len(middle.lstrip())].count("\n")]
+        assert text[high : high + 1] in ("", "\n") or middle.endswith("\n")
+        assert middle.strip(), "a line of white space is no middle"
+
+
+def test_lines_are_cut_out_of_parts_of_a_document(tokenizer: Tokenizer) -> None:
+    lines = [f"    value_{number} = compute({number})\n" for number in range(400)]
+    document = np.array(tokenizer.encode("".join(lines)))
+    sample = FimTransform(tokenizer, 1.0, line_rate=1.0)(document, np.random.default_rng(0))
+    parts = list(split_documents(sample, tokenizer.end_of_text_id))
+    assert len(document) // 512 <= len(parts) <= len(document) // 128 + 1
+    psm = FimTransform(tokenizer, 1.0, spm_rate=0.0, line_rate=1.0)(document, np.random.default_rng(0))
+    for part in list(split_documents(psm, tokenizer.end_of_text_id))[:-1]:
+        ids = part.tolist()
+        middle = tokenizer.decode(ids[ids.index(tokenizer.fim_middle_id) + 1 :])
+        assert any(line.strip().endswith(middle.strip()) for line in lines), middle
 
 
 def test_rates_and_cuts_are_as_asked(tokenizer: Tokenizer) -> None:

@@ -76,7 +76,7 @@ class _Recipe:
     def data(self) -> Iterator[Stage]:
         tokenizer: tuple[object, ...] = ("--vocab-size", self.preset.nano_vocab_size)
         for variant in _DATA_VARIANTS:
-            yield self._data(variant, variant, *tokenizer)
+            yield self._data(variant, variant, self.preset.nano_sample, *tokenizer)
             tokenizer = ("--tokenizer", self.out / "data" / "final" / "tokenizer.json")
 
     def mini(self) -> Iterator[Stage]:
@@ -86,7 +86,7 @@ class _Recipe:
             yield from self._python_first(self.preset.mini_first)
             start = ("--from", MINI)
             tokenizer = ("--tokenizer", self.out / "data" / "python" / "tokenizer.json")
-        yield self._data("mini", "final", *tokenizer)
+        yield self._data("mini", "final", self.preset.mini_sample, *tokenizer)
         yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final", *start)
         yield from self._measuring("mini", MINI, "main")
         yield _stage(
@@ -122,9 +122,9 @@ class _Recipe:
         )  # fmt: skip
         yield self._training("mini-python", MINI, "main", settings, "python")
 
-    def _data(self, name: str, variant: str, *tokenizer: object) -> Stage:
+    def _data(self, name: str, variant: str, sample: float, *tokenizer: object) -> Stage:
         return _stage(
-            f"data-{name}", "train.data", "--variant", variant, "--sample", self.preset.sample,
+            f"data-{name}", "train.data", "--variant", variant, "--sample", sample,
             "--downloads", self.downloads, "--hold-out", *HELD_OUT, *tokenizer,
             "--out", self.out / "data" / name, "--work", self.out / "work",
         )  # fmt: skip

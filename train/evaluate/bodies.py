@@ -39,7 +39,8 @@ class Header:
 
     @property
     def prompt(self) -> Prompt:
-        return Prompt(self.name, (self.before + self.line + "\n")[-_PROMPT_CHARACTERS:])
+        # without the line break, which is one token with the indentation behind it
+        return Prompt(self.name, (self.before + self.line)[-_PROMPT_CHARACTERS:])
 
 
 def headers(documents: Sequence[str], language: Language, count: int) -> list[Header]:
@@ -62,7 +63,7 @@ def function(header: Header, completion: str) -> str:
     """
     if header.language == "python":
         return _python_function(header.line, completion)
-    body = header.line + "\n" + _up_to_closing_brace(completion)
+    body = header.line + _up_to_closing_brace(completion)
     is_function = re.match(r"\s*(?:export |default |async )*function\b", header.line)
     if header.language == "javascript" and is_function:
         return re.sub(r"^\s*(?:export )?(?:default )?", "", body).replace("function(", "function name(", 1)
@@ -72,14 +73,14 @@ def function(header: Header, completion: str) -> str:
 def _python_function(header: str, completion: str) -> str:
     indentation = len(header) - len(header.lstrip())
     lines = completion.splitlines(keepends=True)
-    inside = []
-    for line in lines:
+    inside = lines[:1]  # what is left of the header's line
+    for line in lines[1:]:
         if line.strip() and len(line) - len(line.lstrip()) <= indentation:
             break
         inside.append(line)
     if len(inside) == len(lines) and inside and not inside[-1].endswith("\n"):
         inside.pop()
-    text = "".join([header + "\n", *inside])
+    text = "".join([header, *inside])
     return "if True:\n" + text if indentation else text
 
 

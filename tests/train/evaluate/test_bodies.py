@@ -30,15 +30,15 @@ def test_functions_are_found_and_conditions_are_not(language: Language, lines: l
     assert [header.line for header in found] == lines
     for header in found:
         assert SOURCES[language].startswith(header.before + header.line + "\n")
-        assert (header.before + header.line).endswith(header.prompt.prefix.rstrip("\n"))
+        assert (header.before + header.line).endswith(header.prompt.prefix)
 
 
 def test_a_python_body_ends_where_the_indentation_does() -> None:
     header = Header("f", "python", "", "    def f(x):")
-    written = function(header, "        if x:\n            return 1\n\n    def g(:\n")
+    written = function(header, "\n        if x:\n            return 1\n\n    def g(:\n")
     assert "g" not in written and parse("python", [written]) == [True]
-    assert parse("python", [function(header, "        return (\n"), function(header, "")]) == [False, False]
-    unfinished = function(header, "        return 1\n        x = [1, ")
+    assert parse("python", [function(header, "\n        return (\n"), function(header, "")]) == [False, False]
+    unfinished = function(header, "  # said here\n        return 1\n        x = [1, ")
     assert parse("python", [unfinished]) == [True]
 
 
@@ -49,10 +49,10 @@ def test_a_body_in_braces_ends_with_its_own(language: Language) -> None:
     line = {"java": "  int f(int x) {", "javascript": "export default function(x) {"}[language]
     header = Header("f", language, "", line)
     completions = {
-        '  if (x > 1) { g("}"); } // }\n  return 1;\n}\n} broken (': True,
-        "  return 1;\n  if (x > 1) {\n    g(": True,  # cut behind its last whole line, and closed
-        "  return (1;\n}\n": False,
-        "  if (x > 1) }\n": False,
+        '\n  if (x > 1) { g("}"); } // }\n  return 1;\n}\n} broken (': True,
+        "\n  return 1;\n  if (x > 1) {\n    g(": True,  # cut behind its last whole line, and closed
+        "\n  return (1;\n}\n": False,
+        "\n  if (x > 1) }\n": False,
     }
     sources = [function(header, completion) for completion in completions]
     assert parse(language, sources) == list(completions.values())
