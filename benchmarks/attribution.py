@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.plain_search import NOT_COMPARED, compare
 from santacoder.attribution import AttributionIndex, Shards
 from santacoder.attribution.shards import shard_folders
-from train.data.index import build_index, source_bytes
+from train.data.index import Shard, build_index, source_bytes
 from train.data.source_file import read_shard, write_shard
 
 QUESTIONS = 100
@@ -69,7 +69,7 @@ def measure(folder: Path, megabytes: float) -> dict[str, float]:
     shards = first_shards(folder, megabytes * 1e6)
     with tempfile.TemporaryDirectory() as output:
         started = time.perf_counter()
-        built = build_index(shards, Path(output))
+        built = build_index([Shard(path) for path in shards], Path(output))
         seconds = time.perf_counter() - started
         n_bytes = sum(contents.n_bytes for contents in built)
         index_bytes = sum((shard / "index.bin").stat().st_size for shard in shard_folders(Path(output)))

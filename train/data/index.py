@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -28,9 +29,9 @@ MAX_SHARD_BYTES = 2_500_000_000
 EXAMPLES = """
 examples:
   the files that a run's corpus was packed from, without those it holds out:
-    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --out runs/final/attribution
-  small enough to be shipped with a model, without the text of the files:
-    python -m train.data index runs/final/data/work/5-dedup-alt-* --data runs/final/data --compact --window 64 --out x
+    python -m train.data index runs/final/data --out runs/final/attribution
+  of a model that was trained twice, small enough to be shipped with it, without the text of the files:
+    python -m train.data index runs/first/data runs/second/data --compact --window 64 --out x
 """
 
 
@@ -39,13 +40,9 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(arguments)
     try:
-        shards = sorted(args.shards.glob("*.parquet"))
-        if not shards:
-            raise ValueError(f"{args.shards} holds no shards (*.parquet); name one of the folders in OUT/work.")
         built = build_index(
-            shards,
+            [shard for folder in args.data for shard in packed_shards(folder)],
             args.out,
-            held_out=_held_out(args.data),
             with_text=not args.compact,
             parameters=Parameters(args.window, args.renamed),
             executor=executor,
@@ -66,18 +63,41 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Files to index: those in ``path``, but for the packages ``held_out``."""
+
+    path: Path
+    held_out: frozenset[str] = frozenset()
+
+
+def packed_shards(folder: Path) -> list[Shard]:
+    """What the packed ``folder`` learns from.
+
+    Raises:
+        ValueError: it is no packed folder, or its shards are gone.
+    """
+    data = load_packed(folder)
+    held_out = frozenset(package.name for package in data.packages if package.split == "validation")
+    shards = [Shard(path, held_out) for path in sorted(data.shards.glob("*.parquet"))]
+    if not shards:
+        raise ValueError(
+            f"{folder} was packed from {data.shards.resolve()}, which holds no shards any more: pack it again."
+        )
+    return shards
+
+
 def build_index(
-    shards: Sequence[Path],
+    shards: Sequence[Shard],
     output: Path,
     *,
-    held_out: Collection[str] = (),
     with_text: bool = True,
     parameters: Parameters = USUAL,
     executor: Executor | None = None,
     max_bytes: int = MAX_SHARD_BYTES,
 ) -> list[index_file.Contents]:
-    """Write an index of the files in ``shards``, but for those of the packages ``held_out``: one into ``output``, or,
-    where they have more than ``max_bytes``, several into folders in it.
+    """Write an index of the files in ``shards``: one into ``output``, or, where they have more than ``max_bytes``,
+    several into folders in it.
 
     Raises:
         AttributionError: they are too large for one index.
@@ -86,43 +106,44 @@ def build_index(
     groups = _groups(shards, max_bytes)
     folders = [output] if len(groups) == 1 else [output / f"{number:05d}" for number in range(len(groups))]
     executor = executor or LocalExecutor()
-    options = {"held_out": frozenset(held_out), "parameters": parameters}
     return [
-        _build_one(group, folder, with_text, executor, options) for group, folder in zip(groups, folders, strict=True)
+        _build_one(group, folder, with_text, executor, parameters)
+        for group, folder in zip(groups, folders, strict=True)
     ]
 
 
-def index_shard(shard: Path, texts: Path | None, held_out: Collection[str], parameters: Parameters) -> build.Part:
-    """The part of the index that ``shard`` makes, whose text is written into the folder ``texts``."""
-    files = (file for file in read_shard(shard) if file.package not in held_out)
-    sources = _with_registries(files)
-    if texts is None:
+def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> build.Part:
+    """The part of the index that a shard makes, whose text is written to the path beside it."""
+    shard, text = task
+    sources = _with_registries(file for file in read_shard(shard.path) if file.package not in shard.held_out)
+    if text is None:
         return build.index_part(sources, None, parameters)
-    with (texts / shard.name).open("wb") as out:
+    with text.open("wb") as out:
         return build.index_part(sources, out, parameters)
 
 
 def _build_one(
-    shards: Sequence[Path], output: Path, with_text: bool, executor: Executor, options: dict
+    shards: Sequence[Shard], output: Path, with_text: bool, executor: Executor, parameters: Parameters
 ) -> index_file.Contents:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
-        task = partial(index_shard, texts=Path(folder) if with_text else None, **options)
-        contents = build.merge(executor.map(task, shards, "indexing"), options["parameters"])
+        texts = [Path(folder) / str(number) for number in range(len(shards))] if with_text else []
+        tasks = list(zip(shards, texts or [None] * len(shards), strict=True))
+        contents = build.merge(executor.map(partial(index_shard, parameters=parameters), tasks, "indexing"), parameters)
         if with_text:
-            _join([Path(folder) / shard.name for shard in shards], output / "text.bin")
+            _join(texts, output / "text.bin")
     index_file.write(output / "index.bin", contents)
     if not with_text:
         (output / "text.bin").unlink(missing_ok=True)
     return contents
 
 
-def _groups(shards: Sequence[Path], max_bytes: int) -> list[list[Path]]:
+def _groups(shards: Sequence[Shard], max_bytes: int) -> list[list[Shard]]:
     """``shards`` in their order, as many together as have no more than ``max_bytes`` of source."""
-    groups: list[list[Path]] = []
+    groups: list[list[Shard]] = []
     room = 0
     for shard in shards:
-        size = source_bytes(shard)
+        size = source_bytes(shard.path)
         if not groups or size > room:
             groups.append([])
             room = max_bytes
@@ -165,12 +186,6 @@ def _join(pieces: Sequence[Path], path: Path) -> None:
             piece.unlink()
 
 
-def _held_out(data: Path | None) -> frozenset[str]:
-    if data is None:
-        return frozenset()
-    return frozenset(package.name for package in load_packed(data).packages if package.split == "validation")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m train.data index",
@@ -178,8 +193,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shards", type=Path, help="a folder of Parquet shards, the last step of python -m train.data")
-    parser.add_argument("--data", type=Path, help="the packed folder, to leave out the packages that it holds out")
+    parser.add_argument(
+        "data",
+        nargs="+",
+        type=Path,
+        help="packed by python -m train.data: what it was packed from, but held-out packages",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for index.bin and text.bin")
     parser.add_argument(
         "--compact",

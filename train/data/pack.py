@@ -2,13 +2,14 @@
 
 A packed folder holds ``tokenizer.json``, ``train.bin`` and ``validation.bin`` (documents joined by end-of-text,
 little-endian unsigned integers), ``documents.parquet`` (split, first token, length and provenance of every document, in
-their order) and ``manifest.json`` (element type, packages with their licences).
+their order) and ``manifest.json`` (element type, folder of the shards, packages with their licences).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ class PackedData:
     train: np.ndarray
     validation: np.ndarray
     packages: Sequence[Package]
+    shards: Path
+    """Folder of the shards that it was packed from, which may be gone."""
 
 
 def pack(
@@ -85,7 +88,11 @@ def pack(
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
     _write_tokens(shards, output, tokenizer, dtype, held_out)
     tokenizer.save(output / "tokenizer.json")
-    manifest = {"dtype": dtype.str, "packages": [asdict(package) for package in packages.values()]}
+    manifest = {
+        "dtype": dtype.str,
+        "shards": os.path.relpath(shards[0].parent, output),
+        "packages": [asdict(package) for package in packages.values()],
+    }
     with replacing(output / "manifest.json") as file:
         file.write(json.dumps(manifest, indent=1).encode())
 
@@ -123,7 +130,9 @@ def load_packed(folder: Path) -> PackedData:
         np.memmap(folder / f"{split}.bin", dtype=manifest["dtype"], mode="r") for split in ("train", "validation")
     )
     packages = [Package(**package) for package in manifest["packages"]]
-    return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages)
+    return PackedData(
+        Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, folder / manifest["shards"]
+    )
 
 
 def choose_validation(packages: Collection[Package]) -> set[str]:

@@ -16,6 +16,7 @@ SEEDS = (1, 2)
 # final comes first, because the others take its tokenizer
 _DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
 _COMMITS_BEFORE_THE_LAST = 2
+_INDEX_WINDOW = 64  # half the size of the usual one; runs of 82 tokens are found for sure
 _PYTHON_PACKAGES = Path(__file__).with_name("python-packages.txt")
 
 
@@ -94,6 +95,7 @@ class _Recipe:
             "--device", self.preset.device, "--samples", 1, "--temperature", 0.2, "--max-new-tokens", 128,
             "--output", self.out / "scores" / "mini-main",
         )  # fmt: skip
+        yield self._index(MINI, *(["python"] if self.preset.mini_first else []), "mini")
 
     def nano(self) -> Iterator[Stage]:
         for run in nano_runs():
@@ -103,6 +105,8 @@ class _Recipe:
             variant = ("--variant", run.experiment.branch)
             yield self._training(f"nano-{run.branch}", NANO, run.branch, settings, run.data, *variant)
             yield from self._measuring("nano", NANO, run.branch, with_graph=run.seed == 0)
+        # fim has the base filters: what the branches learn from, before their own
+        yield self._index(NANO, "fim")
 
     def publications(self) -> Iterator[Stage]:
         yield _stage("ablation", "train.embedded.ablation", self.out)
@@ -127,6 +131,14 @@ class _Recipe:
             f"data-{name}", "train.data", "--variant", variant, "--sample", sample,
             "--downloads", self.downloads, "--hold-out", *HELD_OUT, *tokenizer,
             "--out", self.out / "data" / name, "--work", self.out / "work",
+        )  # fmt: skip
+
+    def _index(self, repo: str, *data: str) -> Stage:
+        """What finds copies of the files that the model has learned from, small enough to be shipped with it."""
+        folder = f"attribution--{repo.replace('/', '--')}"
+        return _stage(
+            f"index-{repo.split('/')[1]}", "train.data", "index", *(self.out / "data" / name for name in data),
+            "--compact", "--window", _INDEX_WINDOW, "--out", self.store / folder,
         )  # fmt: skip
 
     def _training(

@@ -1,8 +1,9 @@
-"""Copy the embedded models into the store that the playground serves, small enough for a repository."""
+"""Copy the embedded models and their indexes into the store that the playground serves."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
             if branch in checkpoints.branches(repo, store=args.store):
                 sha = copy_branch(repo, branch, args.store, args.to)
                 print(f"{repo}@{branch} is now {sha}")
+    for index in args.store.glob("attribution--*"):
+        shutil.copytree(index, args.to / index.name, dirs_exist_ok=True)
     return 0
 
 

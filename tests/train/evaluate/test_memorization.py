@@ -10,7 +10,7 @@ import torch
 from santacoder import checkpoints
 from santacoder.attribution import Shards
 from tests.conftest import random_model
-from train.data.index import build_index
+from train.data.index import build_index, packed_shards
 from train.data.pack import load_packed
 from train.evaluate.__main__ import main
 from train.evaluate.memorization import Excerpt, excerpts, look_up
@@ -22,10 +22,8 @@ N_PROMPTS = 4
 @pytest.fixture(scope="module")
 def index(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the files that ``packed`` was packed from, without those it holds out."""
-    shards = sorted((packed / "work").glob("3-*/*.parquet"))
-    held_out = {package.name for package in load_packed(packed).packages if package.split == "validation"}
     folder = tmp_path_factory.mktemp("attribution")
-    build_index(shards, folder, held_out=held_out)
+    build_index(packed_shards(packed), folder)
     return folder
 
 
