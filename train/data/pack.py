@@ -130,9 +130,8 @@ def load_packed(folder: Path) -> PackedData:
         np.memmap(folder / f"{split}.bin", dtype=manifest["dtype"], mode="r") for split in ("train", "validation")
     )
     packages = [Package(**package) for package in manifest["packages"]]
-    return PackedData(
-        Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, folder / manifest["shards"]
-    )
+    shards = folder / manifest.get("shards", "work")  # data packed before this was written down
+    return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, shards)
 
 
 def choose_validation(packages: Collection[Package]) -> set[str]:
