@@ -32,7 +32,7 @@ class FimTransform:
 
     Each document, or piece of one, between end-of-text marks is transformed with probability ``fim_rate``; of the
     transformed ones a share of ``spm_rate`` takes the SPM order, the others PSM. Of a share of ``line_rate`` every
-    part of 32 to 512 tokens is transformed by itself, with one line as its middle: what an editor asks for, and
+    part of 32 to 256 tokens is transformed by itself, with one line as its middle: what an editor asks for, and
     what cuts drawn over characters hardly ever give.
     """
 
@@ -89,7 +89,8 @@ def character_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
 def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
     """Where the middle of ``text`` begins and ends: around a line, or around the rest of one.
 
-    The line break before and the one behind belong to the middle half of the time; editors differ in that.
+    A cursor stands at the end of the line before, behind the indentation, or inside the line. The line break behind
+    belongs to the middle half of the time; editors differ in that.
     """
     lines = [(line.start(), line.end()) for line in re.finditer(r"[^\n]*\S[^\n]*", text)]
     if not lines:
@@ -97,13 +98,13 @@ def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
     start, end = lines[rng.integers(len(lines))]
     indentation = len(text[start:end]) - len(text[start:end].lstrip())
     anywhere = int(rng.integers(start, start + len(text[start:end].rstrip())))
-    low = [start - 1, start, start + indentation, anywhere][rng.integers(4)]
+    low = [start - 1, start + indentation, anywhere][rng.integers(3)]
     return max(low, 0), min(end + int(rng.integers(2)), len(text))
 
 
 def _part_ends(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Where to cut ``length`` tokens into parts of 32 to 512, but for the last; short ones are the most frequent."""
-    ends = np.cumsum(2 ** rng.uniform(5, 9, size=length // 32)).astype(np.int64)
+    """Where to cut ``length`` tokens into parts of 32 to 256, but for the last; short ones are the most frequent."""
+    ends = np.cumsum(2 ** rng.uniform(5, 8, size=length // 32)).astype(np.int64)
     return ends[ends < length]
 
 

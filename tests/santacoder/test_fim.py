@@ -93,7 +93,7 @@ def test_lines_are_cut_out_of_parts_of_a_document(tokenizer: Tokenizer) -> None:
     document = np.array(tokenizer.encode("".join(lines)))
     sample = FimTransform(tokenizer, 1.0, line_rate=1.0)(document, np.random.default_rng(0))
     parts = list(split_documents(sample, tokenizer.end_of_text_id))
-    assert len(document) // 512 <= len(parts) <= len(document) // 32 + 1
+    assert len(document) // 256 <= len(parts) <= len(document) // 32 + 1
     psm = FimTransform(tokenizer, 1.0, spm_rate=0.0, line_rate=1.0)(document, np.random.default_rng(0))
     for part in list(split_documents(psm, tokenizer.end_of_text_id))[:-1]:
         ids = part.tolist()

@@ -15,10 +15,11 @@ HELD_OUT = (
 
 @dataclass(frozen=True)
 class Preset:
-    """``nano``, ``mini`` and ``mini_first`` are settings of ``python -m train``.
+    """``nano``, ``mini_phases`` and ``mini_first`` are settings of ``python -m train``.
 
-    ``nano`` is the budget of one branch, of which ``final`` has twice. ``mini_first`` is a run on Python alone that
-    ``mini`` goes on from, if there is one. ``nano_sample`` and ``mini_sample`` are the shares of the corpus that are
+    ``nano`` is the budget of one branch, of which ``final`` has twice. ``mini_phases`` are runs on the three languages
+    by name, each of which goes on from the one before, and the first from ``mini_first``, on Python alone, if there is
+    one. ``nano_sample`` and ``mini_sample`` are the shares of the corpus that are
     read, ``nano_tasks`` and ``mini_tasks`` how many lines and function bodies of each language a branch is measured
     on, ``dollars_per_hour`` what such a machine is rented for.
     """
@@ -29,7 +30,7 @@ class Preset:
     nano: dict[str, Any]
     nano_vocab_size: int
     nano_tasks: int
-    mini: dict[str, Any]
+    mini_phases: dict[str, dict[str, Any]]
     mini_vocab_size: int
     mini_tasks: int
     held_out_megabytes: float
@@ -42,6 +43,10 @@ _FOR_EDITORS = {"fim_rate": 0.7, "line_rate": 0.8}
 _NANO = {
     "n_layer": 2, "n_embd": 128, "n_head": 2, "sequence_length": 512, "learning_rate": 8e-3, "schedule": "wsd",
     "fim_questions": 0,
+}  # fmt: skip
+_MINI_ON_CPU = {
+    "sequence_length": 1024, "optimizer": "muon", "schedule": "wsd", "validate_every": 300, "fim_questions": 64,
+    "save_every": 100,
 }  # fmt: skip
 
 PRESETS = {
@@ -57,9 +62,12 @@ PRESETS = {
             "n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 1024, "batch_size": 6, "steps": 6500,
             "optimizer": "muon", "learning_rate": 4e-3, "precision": "bf16", "validate_every": 500,
         },
-        mini={
-            "sequence_length": 1024, "batch_size": 4, "steps": 3600, "optimizer": "muon", "learning_rate": 2e-3,
-            "schedule": "wsd", **_FOR_EDITORS, "validate_every": 300, "fim_questions": 64, "save_every": 100,
+        mini_phases={
+            "main": {**_MINI_ON_CPU, "batch_size": 4, "steps": 2100, "learning_rate": 2e-3, **_FOR_EDITORS},
+            "lines": {
+                **_MINI_ON_CPU, "batch_size": 8, "steps": 1400, "learning_rate": 1.5e-3, "seed": 1,
+                "fim_rate": 0.8, "line_rate": 1.0, "spm_rate": 0.2,
+            },
         },
         mini_vocab_size=8192,
         mini_tasks=5000,
@@ -74,10 +82,12 @@ PRESETS = {
         nano={**_NANO, "batch_size": 64, "steps": 3000},
         nano_vocab_size=4096,
         nano_tasks=1000,
-        mini={
-            "n_layer": 12, "n_embd": 448, "n_head": 7, "sequence_length": 2048, "batch_size": 64, "steps": 19_000,
-            "optimizer": "muon", "learning_rate": 3e-3, "schedule": "wsd", **_FOR_EDITORS, "compile": True,
-            "validate_every": 500, "save_every": 500,
+        mini_phases={
+            "main": {
+                "n_layer": 12, "n_embd": 448, "n_head": 7, "sequence_length": 2048, "batch_size": 64, "steps": 19_000,
+                "optimizer": "muon", "learning_rate": 3e-3, "schedule": "wsd", **_FOR_EDITORS, "compile": True,
+                "validate_every": 500, "save_every": 500,
+            }
         },
         mini_vocab_size=16_384,
         mini_tasks=5000,

@@ -88,7 +88,9 @@ class _Recipe:
             start = ("--from", MINI)
             tokenizer = ("--tokenizer", self.out / "data" / "python" / "tokenizer.json")
         yield self._data("mini", "final", self.preset.mini_sample, *tokenizer)
-        yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final", *start)
+        for phase, settings in self.preset.mini_phases.items():
+            yield self._training(f"mini-{phase}", MINI, "main", settings, "mini", "--variant", "final", *start)
+            start = ("--from", MINI)
         yield from self._measuring("mini", MINI, "main")
         yield _stage(
             "humaneval-mini-main", "train.evaluate", "humaneval", MINI, "--store", self.store, "--runner", "auto",
