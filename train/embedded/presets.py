@@ -65,7 +65,7 @@ PRESETS = {
         mini_phases={
             "main": {**_MINI_ON_CPU, "batch_size": 4, "steps": 2100, "learning_rate": 2e-3, **_FOR_EDITORS},
             "lines": {
-                **_MINI_ON_CPU, "batch_size": 8, "steps": 1400, "learning_rate": 1.5e-3, "seed": 1,
+                **_MINI_ON_CPU, "batch_size": 8, "steps": 1100, "learning_rate": 1.5e-3, "seed": 1,
                 "fim_rate": 0.8, "line_rate": 1.0, "spm_rate": 0.2,
             },
         },
