@@ -63,12 +63,12 @@ def _at_the_edge(scores: torch.Tensor, top_k: int, top_p: float) -> bool:
 def test_draws_follow_the_distribution(temperature: float, top_k: int, top_p: float) -> None:
     logits = np.array([2.0, 1.5, 1.0, 0.5, 0.0, -0.2, -1.0, -30.0], dtype=np.float32)
     sampler = Sampler(SamplingParams(temperature=temperature, top_k=top_k, top_p=top_p, seed=3))
-    counts = np.bincount([sampler.choose(logits, []).id for _ in range(25_000)], minlength=len(logits))
+    counts = np.bincount([sampler.choose(logits, []).id for _ in range(100_000)], minlength=len(logits))
     warpers = LogitsProcessorList([TemperatureLogitsWarper(temperature)])
     if top_k:
         warpers += [TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)]
     scores = warpers(torch.zeros(1, 1, dtype=torch.long), torch.tensor(logits).double()[None])
-    expected = scores[0].softmax(-1).numpy() * 25_000
+    expected = scores[0].softmax(-1).numpy() * 100_000
     likely = expected > 5  # the usual condition for a cell of the test
     chi_square = ((counts - expected)[likely] ** 2 / expected[likely]).sum()
     assert (
