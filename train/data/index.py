@@ -127,8 +127,8 @@ def _build_one(
 ) -> index_file.Contents:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
-        texts = [Path(folder) / str(number) for number in range(len(shards))] if with_text else []
-        tasks = list(zip(shards, texts or [None] * len(shards), strict=True))
+        texts = [Path(folder) / str(number) for number in range(len(shards))]
+        tasks = [(shard, text if with_text else None) for shard, text in zip(shards, texts, strict=True)]
         contents = build.merge(executor.map(partial(index_shard, parameters=parameters), tasks, "indexing"), parameters)
         if with_text:
             _join(texts, output / "text.bin")
