@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = [
         ["bits-per-byte", *of_branch, *results, "--data", args.held_out, "--limit", args.megabytes],
         ["infilling", *written, *tasks],
-        ["bodies", *written, *tasks, "--held-out", args.held_out],
+        ["bodies", *written, "--held-out", args.held_out],
     ]
     commands.append(["publish", args.repo, str(args.output), "--branch", args.branch, "--store", str(args.store)])
     return next((code for command in commands if (code := evaluate(command))), 0)
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
     parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
-    parser.add_argument("--tasks", metavar="N", help="lines, and function bodies, of each language ")
+    parser.add_argument("--tasks", metavar="N", help="lines of each language to fill in (default: all)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     return parser

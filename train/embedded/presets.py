@@ -19,9 +19,9 @@ class Preset:
 
     ``nano`` is the budget of one branch, of which ``final`` has twice. ``mini_phases`` are runs on the three languages
     by name, each of which goes on from the one before, and the first from ``mini_first``, on Python alone, if there is
-    one. ``nano_sample`` and ``mini_sample`` are the shares of the corpus that are
-    read, ``nano_tasks`` and ``mini_tasks`` how many lines and function bodies of each language a branch is measured
-    on, ``dollars_per_hour`` what such a machine is rented for.
+    one. ``nano_sample`` and ``mini_sample`` are the shares of the corpus that are read, ``nano_tasks`` and
+    ``mini_tasks`` how many lines of each language a branch has to fill in, ``dollars_per_hour`` what such a machine is
+    rented for.
     """
 
     device: str
