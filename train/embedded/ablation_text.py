@@ -40,8 +40,8 @@ programs that pass tests: no model of this size writes such. These models await 
 Means over Python, Java and JavaScript, with the range over the seeds. Bits per byte are of the files of the held-out
 packages after the base filters, the same for all branches (less is better). Lines are the first {n_tasks} tasks by name
 of the paper's infilling benchmark in each language (PSM, T 0.2); bodies are written greedily for 100 held-out
-functions of each and parsed by `ast`, javac's parser and node. `no-fim` never saw the marks of infilling. The megabytes are
-those that the filters left for training, of which each model read but a part.
+functions of each and parsed by `ast`, javac's parser and node. `no-fim` never saw the marks of infilling. The
+megabytes are those that the filters left for training, of which each model read but a part.
 
 ![differences](images/ablation.svg)
 
