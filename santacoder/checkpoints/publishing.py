@@ -108,11 +108,11 @@ def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, s
         return _commit(repo, branch, folder)
 
 
-def copy_branch(repo_id: str, branch: str, source: Path, target: Path) -> str:
+def copy_branch(repo_id: str, branch: str, source: Path, target: Path, *, n_commits: int | None = None) -> str:
     """Make ``branch`` in the store ``target`` what it is in the store ``source``, and return its sha.
 
     Of the commits after the same step, which differ in graphs and scores, only the newest is copied, so that weights
-    are not there twice where files are not linked, as in a repository.
+    are not there twice where files are not linked, as in a repository. Of those, the last ``n_commits`` are, or all.
 
     Raises:
         CheckpointError: there is no such branch in ``source``.
@@ -125,7 +125,7 @@ def copy_branch(repo_id: str, branch: str, source: Path, target: Path) -> str:
     for commit in log(source, repo_id, branch, sha):
         newest_of_step.setdefault(commit.step, commit)
     repo, parent = require_branch(repo_id, branch, target), None
-    for commit in reversed(newest_of_step.values()):
+    for commit in reversed(list(newest_of_step.values())[:n_commits]):
         with _staging(repo) as folder:
             shutil.copytree(snapshot(source, repo_id, commit.sha), folder, dirs_exist_ok=True)
             (folder / COMMIT_FILE).write_text(_described(replace(commit, parent=parent)))

@@ -47,11 +47,11 @@ def test_branches_on_the_hub_are_listed_without_being_downloaded(tmp_path: Path)
         repository = hub.repositories["someone/coder"] = HubRepository()
         for number in range(5):
             repository.commit(f"branch-{number}", "weights", {"config.json": b"{}", "model.safetensors": b"weights"})
-        client = Client(hub, offline=False)
+        client = Client(hub)
         expression = (
             "__import__('app.ui.revision_menus').ui.revision_menus._branch_menu(store, 'someone/coder', 'main')"
         )
-        labels = client.call(tmp_path, f"[label for label, _ in {expression}.choices]")
+        labels = client.call(tmp_path, f"[label for label, _ in {expression}.choices]", offline=False)
         client.close()
     assert labels == ["main", *(f"branch-{number}" for number in range(5))]
     assert len(hub.requests) == 1, hub.requests

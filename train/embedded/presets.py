@@ -57,7 +57,7 @@ PRESETS = {
         mini_sample=0.25,
         nano={**_NANO, "batch_size": 8, "steps": 300, "validation_batches": 4},
         nano_vocab_size=4096,
-        nano_tasks=200,
+        nano_tasks=100,
         mini_first={
             "n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 1024, "batch_size": 6, "steps": 6500,
             "optimizer": "muon", "learning_rate": 4e-3, "precision": "bf16", "validate_every": 500,

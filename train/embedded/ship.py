@@ -11,6 +11,8 @@ from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
 from train.embedded.recipe import MINI, NANO, nano_runs
 
+_COMMITS_OF_MINI = 2  # a third would be more than the 40 MB that mini may have
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ship", description=__doc__)
@@ -19,11 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--to", type=Path, default=checkpoints.DEFAULT_STORE, help="the store they go to (default: checkpoints/)"
     )
     args = parser.parse_args(arguments)
-    for repo, branches in ((NANO, [run.branch for run in nano_runs() if run.seed == 0]), (MINI, ["main"])):
-        for branch in branches:
-            if branch in checkpoints.branches(repo, store=args.store):
-                sha = copy_branch(repo, branch, args.store, args.to)
-                print(f"{repo}@{branch} is now {sha}")
+    shipped = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0] + [(MINI, "main", _COMMITS_OF_MINI)]
+    for repo, branch, n_commits in shipped:
+        if branch in checkpoints.branches(repo, store=args.store):
+            sha = copy_branch(repo, branch, args.store, args.to, n_commits=n_commits)
+            print(f"{repo}@{branch} is now {sha}")
     for index in args.store.glob("attribution--*"):
         shutil.copytree(index, args.to / index.name, dirs_exist_ok=True)
     return 0
