@@ -1,35 +1,64 @@
-"""The pictures in docs/images, taken of the page with the embedded model.
+"""The pictures in docs/images, taken of the page with the embedded models.
 
     python -m tests.browser.screenshots
 
-They are reduced to 160 colours, so that the repository stays small.
+The server has a store, jobs and shares of its own, and the page is used before it is looked at: revisions are compared,
+code is shared, a model is tuned. The pictures are reduced to 128 colours, so that the repository stays small.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from santacoder import checkpoints
+from tests.app.harbour import write_harbour
 from tests.browser.conftest import CHROMIUM, FLAGS, open_pane, start_server
+from tests.browser.test_compare import run as compare
+from tests.browser.test_playground import run, set_parameter
+from tests.browser.test_sharing import open_share, share
 from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "images"
 DESK, PHONE = (1280, 900), (360, 780)
+WINDOWS = (("light", DESK, "light"), ("dark", DESK, "dark"), ("light", PHONE, "phone"))
 
 
 def main() -> None:
-    process, url = start_server()
+    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        pages = {suffix: _opened(browser, url, scheme, size) for scheme, size, suffix in WINDOWS}
+        for suffix, page in pages.items():
+            _take_writing(page, suffix)
+        permalink = _share(pages["light"])
+        for suffix, page in pages.items():
+            _take_revisions(page, suffix)
+            _take_shares(page, suffix, permalink)
+        _tune(pages["light"], Path(folder) / "harbour")
+        for suffix, page in pages.items():
+            _take_training(page, suffix)
+        browser.close()
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    store = folder / "store"
+    for name in ("santacoder/mini", "santacoder/nano"):
+        source = checkpoints.resolve(name).parents[1]
+        shutil.copytree(source, store / source.name, symlinks=True)
+    os.environ["SANTACODER_DATABASE_URL"] = f"sqlite:///{folder}/shares.db"
+    process, url = start_server("--store", str(store), "--runs", str(folder / "runs"))
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            for scheme, size, suffix in (("light", DESK, "light"), ("dark", DESK, "dark"), ("light", PHONE, "phone")):
-                page = _opened(browser, url, scheme, size)
-                _take_panes(page, suffix)
-                page.close()
-            browser.close()
+        yield url
     finally:
         process.terminate()
         process.wait()
@@ -39,30 +68,77 @@ def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> P
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(url)
     page.wait_for_selector("#complete-run")
-    page.get_by_label("number input for Candidates").fill("3")
-    page.get_by_label("number input for New tokens").fill("48")
-    page.get_by_label("Seed").fill("4")
-    page.keyboard.press("Tab")
+    set_parameter(page, "number input for Candidates", "3")
+    set_parameter(page, "number input for New tokens", "48")
+    set_parameter(page, "Seed", "4")
     return page
 
 
-def _take_panes(page: Page, suffix: str) -> None:
+def _take_writing(page: Page, suffix: str) -> None:
     for pane, name in (("complete", "Complete"), ("infill", "Fill in the middle")):
         open_pane(page, name)
-        page.locator(f"#{pane}-run").click()
-        expect(page.locator(f"#{pane}-status")).to_contain_text("seed", timeout=60_000)
+        run(page, pane)
         if suffix == "light":
-            token = page.locator(f"#{pane}-tokens .token").nth(3)
-            token.click()
+            page.locator(f"#{pane}-tokens .token").nth(3).click()
         _take(page, f"{pane}-{suffix}.png")
         page.keyboard.press("Escape")
+
+
+def _share(page: Page) -> str:
+    """Share what both panes have written; the permalink of the completion."""
+    permalinks = []
+    for pane, name, title in (("complete", "Complete", "A completion"), ("infill", "Fill in the middle", "A gap")):
+        open_pane(page, name)
+        permalinks.append(share(page, pane, title)[0])
+        page.locator(f"#{pane}-share-close").click()
+    return permalinks[0]
+
+
+def _take_revisions(page: Page, suffix: str) -> None:
+    """Of the model that has branches."""
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+    page.locator("#model input").fill("santacoder/nano")
+    page.locator("#model input").press("Enter")
+    open_pane(page, "Compare")
+    expect(page.locator("#compare-revisions")).to_contain_text("santacoder/nano@no-fim")
+    compare(page)
+    _take(page, f"compare-{suffix}.png")
+    open_pane(page, "Branches")
+    expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible()
+    expect(page.locator("#branches-chart svg")).to_be_visible()
+    _take(page, f"branches-{suffix}.png")
+    page.locator("#branches-chart").evaluate("(chart) => chart.scrollIntoView({block: 'center'})")
+    _take(page, f"branches-chart-{suffix}.png")
+
+
+def _take_shares(page: Page, suffix: str, permalink: str) -> None:
+    open_pane(page, "Gallery")
+    expect(page.locator(".card")).to_have_count(2)
+    _take(page, f"gallery-{suffix}.png")
+    open_share(page, permalink)
+    _take(page, f"share-{suffix}.png")
+
+
+def _tune(page: Page, code: Path) -> None:
+    write_harbour(code)
+    open_pane(page, "Train")
+    page.get_by_label("Folder").fill(str(code))
+    page.locator("#train-steps input").fill("16")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-status")).to_contain_text("Published", timeout=600_000)
+
+
+def _take_training(page: Page, suffix: str) -> None:
+    open_pane(page, "Train")
+    expect(page.locator("#train-status")).to_contain_text("Published")
+    _take(page, f"train-{suffix}.png")
 
 
 def _take(page: Page, name: str) -> None:
     page.wait_for_timeout(800)  # whatever fades in has done so
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     path: Path = FOLDER / name
-    picture.quantize(160).save(path, optimize=True)
+    picture.quantize(128).save(path, optimize=True)
     print(f"{path.relative_to(REPOSITORY)}: {path.stat().st_size / 1024:.0f} KB")
 
 
