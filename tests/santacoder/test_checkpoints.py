@@ -252,5 +252,7 @@ def test_a_branch_is_copied_with_one_commit_for_each_step(
     there = checkpoints.resolve("test/tiny", newest, store=source)
     assert files == {path.name for path in there.rglob("*") if path.is_file()} and {"graph", "eval.json"} < files
     assert copy_branch("test/tiny", "mine", source, target) == sha  # done again, it is the same
+    copy_branch("test/tiny", "mine", source, tmp_path / "short", n_commits=1)
+    assert [commit.step for commit in checkpoints.log("test/tiny", "mine", store=tmp_path / "short")] == [20]
     with pytest.raises(CheckpointError, match="There is no branch 'absent' of 'test/tiny'"):
         copy_branch("test/tiny", "absent", source, target)
