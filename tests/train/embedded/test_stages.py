@@ -45,7 +45,7 @@ def test_no_model_learns_from_what_it_is_measured_on() -> None:
     drawn_then = {"jinja2", "attrs", "gunicorn", "typer", "websockets", "peewee"}
     assert first & {name.lower() for name in HELD_OUT} <= drawn_then
     for stage in stages(PRESETS["gpu"], Path("out"), Path("corpus")):
-        if stage.command[0] == "train.data":
+        if stage.command[0] == "train.data" and stage.command[1] != "index":  # which asks the data for them
             assert all(name in stage.command for name in HELD_OUT)
 
 
