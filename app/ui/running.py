@@ -76,6 +76,9 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
     running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
+    # Gradio drops a click on a button whose last event has not quite ended
+    for event in (running, going_on):
+        event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **_QUIET)
     # what has been written is looked at once nothing more can come
     pane.stop.click(None, None, None, cancels=[running, going_on], api_visibility="private").then(
         stopped, [pane.generation, pane.index], outputs, **_QUIET
@@ -85,17 +88,14 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
 
 def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
     """Updates of what is shown, Run, Stop and the recorder; ``index`` is the candidate to look at."""
-    first = True
+    buttons = _buttons(running=True)
     for progress in progresses:
         if isinstance(progress, Written) and progress.finished:
             shown = pane.show(progress.generation, index, progress.notices)
-            yield [*shown, *_buttons(running=False), progress.generation.to_json()]
+            yield [*shown, *buttons, progress.generation.to_json()]
         else:
-            running = not isinstance(progress, Failed)
-            # Run and Stop change only with the first update and with the last
-            buttons = _buttons(running) if first or not running else [gr.skip(), gr.skip()]
             yield [*_partly(pane, progress, index), *buttons, gr.skip()]
-        first = False
+        buttons = [gr.skip(), gr.skip()]
 
 
 def _partly(pane: CodePane, progress: Progress, index: int) -> list[Any]:
