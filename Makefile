@@ -11,7 +11,7 @@ test: $(VENV)/.test  ## run the whole suite
 	bash tests/browser/install_chromium.sh $(RUN)
 	bash tests/train/evaluate/install_languages.sh
 	bash tests/app/shares/install_postgres.sh
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

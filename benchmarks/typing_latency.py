@@ -5,21 +5,25 @@
 A line is typed character by character inside code of so many tokens. Each keystroke asks /infill for one line of 16
 tokens, as llama.vim does, over loopback. Every third keystroke comes while the suggestion for the one before is under
 way, whose connection is closed. The two ways take turns at every keystroke, each on a server and an engine of its own;
-the one without caching forgets what its slots hold before each request. Prints a table and, as the last line, JSON.
-Needs requirements-test.txt.
+the one without caching forgets what its slots hold before each request. A model with too few positions for the context
+is served as a copy that has its position embeddings several times over: what it writes is worse, its speed the same.
+Prints a table and, as the last line, JSON. Needs requirements-test.txt.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import socket
 import statistics
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import numpy as np
@@ -32,11 +36,16 @@ from app.server import create_app
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.store import ShareStore
+from export.__main__ import main as export
+from santacoder import checkpoints
+from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_MODEL = Settings.model_fields["model"].default
 TYPED = "    remaining = [token for token in sequence.ids if token not in special_ids]\n    return len(remaining)\n"
+# positions for the line that is typed, the suggestion and the marks
+_ROOM = 200
 _SUPERSEDED_AFTER_SECONDS = 0.005
 _WAYS = ("cached", "uncached")
 
@@ -49,7 +58,8 @@ def main() -> None:
     parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
     args = parser.parse_args()
     with ExitStack() as stack:
-        settings = Settings(model=args.model, runner=args.runner)
+        store = Path(stack.enter_context(TemporaryDirectory()))
+        settings = roomy(args.model, args.runner, args.context + _ROOM, store)
         servers = {way: stack.enter_context(served(settings)) for way in _WAYS}
         clients = {
             way: stack.enter_context(httpx.Client(base_url=url, timeout=60)) for way, (url, _) in servers.items()
@@ -72,6 +82,22 @@ def main() -> None:
                 read[way].append(n_read)
         label = servers["cached"][1].runner_label
     report(label, {way: values[1:] for way, values in times.items()}, {way: values[1:] for way, values in read.items()})
+
+
+def roomy(name: str, runner: str, n_positions: int, store: Path) -> Settings:
+    """Settings that serve the model or, where it has fewer positions, a copy of it in ``store`` that has them."""
+    model, tokenizer = checkpoints.load(name)
+    if model.config.n_positions >= n_positions:
+        return Settings(model=name, runner=runner)
+    copies = math.ceil(n_positions / model.config.n_positions)
+    wider = SantaCoder(replace(model.config, n_positions=copies * model.config.n_positions))
+    weights = model.state_dict()
+    weights["transformer.wpe.weight"] = weights["transformer.wpe.weight"].repeat(copies, 1)
+    wider.load_state_dict(weights)
+    checkpoints.publish(wider, tokenizer, name, store=store)
+    if runner != "torch":
+        export([name, "--precision", "int8", "--store", str(store)])
+    return Settings(model=name, runner=runner, store=store)
 
 
 @contextmanager

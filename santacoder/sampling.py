@@ -12,6 +12,8 @@ import numpy as np
 MAX_SEED = 2**32 - 1
 # far below, single precision would divide by zero; the likeliest token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
+# a share of the whole that few tokens reach, and which together mostly have enough of it
+_LARGE = 3e-4
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,16 @@ def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None
 def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
     """Indices, ascending, of the fewest ``weights`` that have ``top_p`` of their sum; of equal ones, the first.
 
-    Only values are sorted, and only those that can matter: all below ``(1 - top_p) / n`` of the sum cannot together
-    have the rest of it.
+    Only values are sorted, and only those that can matter: the large ones, where they have ``top_p``; else all but those
+    below ``(1 - top_p) / n`` of the sum, which cannot together have the rest of it.
     """
     if top_p == 1:
         return np.flatnonzero(weights)
     total = weights.sum()
-    ascending = np.sort(weights[weights >= total * ((1 - top_p) / len(weights))])
-    descending = ascending[::-1]
+    large = weights[weights >= total * _LARGE]
+    if large.sum(dtype=np.float64) < top_p * total:
+        large = weights[weights >= total * ((1 - top_p) / len(weights))]
+    descending = np.sort(large)[::-1]
     before = np.cumsum(descending, dtype=np.float64) - descending
     count = max(1, int(np.searchsorted(before, top_p * total)))
     least = descending[count - 1]

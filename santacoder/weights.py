@@ -8,7 +8,9 @@ multi-head, where GPTBigCode has the three of each head together.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -63,12 +65,23 @@ def load_model(
 def _allocate(model: SantaCoder, names: list[str], dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
     shapes = model.state_dict()
     try:
+        if device.type == "cpu":
+            return {name: _empty_in_huge_pages(shapes[name].shape, dtype) for name in names}
         return {name: torch.empty_like(shapes[name], dtype=dtype, device=device) for name in names}
-    except RuntimeError as error:  # PyTorch's for too little memory, on whichever device
+    except (RuntimeError, OSError) as error:  # for too little memory: PyTorch's, on whichever device, and the system's
         size = sum(shape.numel() for shape in shapes.values()) * dtype.itemsize
         raise CheckpointError(
             f"A model of the shape in config.json takes {size / 1e9:,.1f} GB, more than there is on {device}."
         ) from error
+
+
+def _empty_in_huge_pages(shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+    """As ``torch.empty``. Claiming the pages of usual size took most of the time of loading."""
+    memory = mmap.mmap(-1, shape.numel() * dtype.itemsize)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel built without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype).view(shape)
 
 
 def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, dialect: Dialect) -> dict[str, torch.Tensor]:

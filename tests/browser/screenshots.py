@@ -107,8 +107,7 @@ def _take_revisions(page: Page, suffix: str) -> None:
     expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible()
     expect(page.locator("#branches-chart svg")).to_be_visible()
     _take(page, f"branches-{suffix}.png")
-    page.locator("#branches-chart").evaluate("(chart) => chart.scrollIntoView({block: 'center'})")
-    _take(page, f"branches-chart-{suffix}.png")
+    _take(page, f"branches-chart-{suffix}.png", around="#branches-chart")
 
 
 def _take_shares(page: Page, suffix: str, permalink: str) -> None:
@@ -134,7 +133,11 @@ def _take_training(page: Page, suffix: str) -> None:
     _take(page, f"train-{suffix}.png")
 
 
-def _take(page: Page, name: str) -> None:
+def _take(page: Page, name: str, around: str | None = None) -> None:
+    """A picture of the window: of the top of the page, or with the element ``around`` in its middle."""
+    page.evaluate("scrollTo(0, 0)")
+    if around:
+        page.locator(around).evaluate("(element) => element.scrollIntoView({block: 'center'})")
     page.wait_for_timeout(800)  # whatever fades in has done so
     picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     path: Path = FOLDER / name
