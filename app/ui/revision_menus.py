@@ -28,7 +28,14 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         allow_custom_value=True,
         min_width=160,
     )
-    commit = gr.Dropdown([("newest", _NEWEST)], value=_NEWEST, label="Commit", elem_id="commit", min_width=160)
+    commit = gr.Dropdown(
+        [("newest", _NEWEST)],
+        value=_NEWEST,
+        label="Commit",
+        elem_id="commit",
+        allow_custom_value=True,  # a shared commit may be none of the branch's
+        min_width=160,
+    )
 
     def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
         return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")

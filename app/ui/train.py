@@ -73,10 +73,10 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
             return (f'<p class="status error" role="alert">{html.escape(str(error))}</p>', *[gr.skip()] * len(shown))
         return ("", *look(name, _Drawn()))
 
-    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str) -> tuple[Any, ...]:
+    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> tuple[Any, ...]:
         """All that is shown, and the menus once something new has been published."""
         newest = max((job.name for job in jobs.all() if job.commit), default="")
-        menus = filled_menus(store, repo_id, branch) if newest != seen else [gr.skip()] * 3
+        menus = filled_menus(store, repo_id, branch, commit) if newest != seen else [gr.skip()] * 3
         return (*look(name, drawn), newest, *menus)
 
     def use_it(name: str) -> list[gr.Dropdown]:
@@ -84,7 +84,7 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
         return filled_menus(store, chosen.repo_id, chosen.branch)
 
     start.click(begin, [*form, *revision], [refusal, *shown], **quiet)
-    timer.tick(follow, [job, drawn, published, *revision[:2]], [*shown, published, *revision], **quiet)
+    timer.tick(follow, [job, drawn, published, *revision], [*shown, published, *revision], **quiet)
     gr.on([tab.select, job.input], look, [job, drawn], shown, **quiet)
     stop.click(jobs.stop, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
     resume.click(jobs.resume, job, None, **quiet).then(look, [job, drawn], shown, **quiet)

@@ -52,9 +52,7 @@ def main() -> None:
 @contextmanager
 def _server(folder: Path) -> Iterator[str]:
     store = folder / "store"
-    for name in ("santacoder/mini", "santacoder/nano"):
-        source = checkpoints.resolve(name).parents[1]
-        shutil.copytree(source, store / source.name, symlinks=True)
+    shutil.copytree(checkpoints.DEFAULT_STORE, store, symlinks=True)  # models and the indexes of what they read
     os.environ["SANTACODER_DATABASE_URL"] = f"sqlite:///{folder}/shares.db"
     process, url = start_server("--store", str(store), "--runs", str(folder / "runs"))
     try:

@@ -115,6 +115,7 @@ def test_one_prompt_is_replayed_over_the_commits_and_the_slider_shows_each(branc
     assert len(set(texts)) == 3 and all(text.startswith("def f(") for text in texts)
     assert branches.locator("#branches-film article.shown mark").count()  # what the commit before did not write
     branches.locator(".plot .commit[data-commit='1']").click()
+    expect(branches.locator("#branches-film article.shown[data-commit='1']")).to_have_count(1)
     assert "step 10 " in shown_frame(branches)
 
 
