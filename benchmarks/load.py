@@ -37,7 +37,7 @@ N_REQUESTS = 64
 _REFUSALS = (429, 503)
 _SHARE_LEAVING = 1 / 3
 _MEMORY_MARGIN = 0.03
-_WARM_UP_SECONDS = 10
+_WARM_UP_SECONDS = 60  # by then the allocator has the memory that so many requests at once leave it with
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from app.shares.database import Database
 from app.shares.store import ShareStore
 from export.__main__ import main as export
 from santacoder import checkpoints
+from santacoder.engine.opening import RunnerChoice
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
@@ -84,7 +85,7 @@ def main() -> None:
     report(label, {way: values[1:] for way, values in times.items()}, {way: values[1:] for way, values in read.items()})
 
 
-def roomy(name: str, runner: str, n_positions: int, store: Path) -> Settings:
+def roomy(name: str, runner: RunnerChoice, n_positions: int, store: Path) -> Settings:
     """Settings that serve the model or, where it has fewer positions, a copy of it in ``store`` that has them."""
     model, tokenizer = checkpoints.load(name)
     if model.config.n_positions >= n_positions:
