@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from app.settings import Settings
-from tests.app.api.conftest import Serving, serve
+from tests.app.api.conftest import Serving, run_apart, serve
 
 BEFORE, AFTER = "def area(width, height):\n    return ", "\n\nprint(area(2, 3))\n"
 T = TypeVar("T")
@@ -52,7 +51,7 @@ def as_agent(serving: Serving, work: Callable[[ClientSession], Awaitable[T]], **
             await session.initialize()
             return await work(session)
 
-    return asyncio.run(run())
+    return run_apart(run())
 
 
 async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[bool, str]:

@@ -17,10 +17,16 @@ from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 
 PANES = ("Complete", "Fill in the middle", "Compare", "Branches", "Gallery", "Train")
+UNTIL_NOTHING_FADES = """
+() => Promise.allSettled(
+  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished)
+).then(() => null)
+"""
 
 
 def serious_problems(page: Page) -> list[str]:
-    page.wait_for_timeout(500)  # what fades in has too little contrast while it does
+    page.wait_for_timeout(500)
+    page.evaluate(UNTIL_NOTHING_FADES)  # what does has too little contrast meanwhile
     found: list[dict[str, Any]] = Axe().run(page).response["violations"]
     return [
         f"{problem['id']}: {node['html'][:150]} ({node['failureSummary']})"

@@ -14,7 +14,7 @@ import torch
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
-from tests.app.api.conftest import MODEL, Serving
+from tests.app.api.conftest import MODEL, Serving, run_apart
 
 PROMPT = "def area(width, height):\n    return "
 GREEDY = {"model": MODEL, "prompt": PROMPT, "temperature": 0, "max_tokens": 12}
@@ -49,7 +49,7 @@ def test_async_clients_in_company_get_what_they_get_alone(serving: Serving, clie
         async with openai.AsyncOpenAI(base_url=f"{serving.url}/v1", api_key="none") as asynchronous:
             return await asyncio.gather(*(streamed(asynchronous) for _ in range(20)))
 
-    assert asyncio.run(many()) == [alone] * 20
+    assert run_apart(many()) == [alone] * 20
 
 
 def test_the_model_chooses_the_revision(client: openai.OpenAI) -> None:
