@@ -132,8 +132,8 @@ def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None
 def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
     """Indices, ascending, of the fewest ``weights`` that have ``top_p`` of their sum; of equal ones, the first.
 
-    Only values are sorted, and only those that can matter: the large ones, where they have ``top_p``; else all but those
-    below ``(1 - top_p) / n`` of the sum, which cannot together have the rest of it.
+    Only values are sorted, and only those that can matter: the large ones, where they have ``top_p``; else all but
+    those below ``(1 - top_p) / n`` of the sum, which cannot together have the rest of it.
     """
     if top_p == 1:
         return np.flatnonzero(weights)
