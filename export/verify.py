@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from santacoder.engine.runner import Runner, Step
+from santacoder.linear import linear
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
@@ -73,7 +74,7 @@ class Reference(NamedTuple):
 
     def logits(self, text: int, start: int, end: int) -> Tensor:
         """Behind the tokens from ``start`` to ``end`` of one of the texts, [end - start, V]."""
-        return torch.nn.functional.linear(self.hidden_states[text][start:end], self.output_weight).float()
+        return linear(self.hidden_states[text][start:end], self.output_weight).float()
 
 
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from santacoder.attention import causal_attention
 from santacoder.config import SantaCoderConfig
 from santacoder.kv_cache import KVCache, RaggedKVCache
+from santacoder.linear import Linear, linear
 
 
 class SantaCoder(nn.Module):
@@ -25,7 +26,7 @@ class SantaCoder(nn.Module):
         self.config = config
         self.transformer = Transformer(config)
         if not config.tie_word_embeddings:
-            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+            self.lm_head = Linear(config.n_embd, config.vocab_size, bias=False)
         if not self.transformer.wte.weight.is_meta:
             self._init_weights()
 
@@ -41,7 +42,7 @@ class SantaCoder(nn.Module):
 
     def logits(self, hidden_states: Tensor) -> Tensor:
         """[..., n_embd] -> [..., vocab_size]."""
-        return F.linear(hidden_states, self.output_weight)
+        return linear(hidden_states, self.output_weight)
 
     @property
     def output_weight(self) -> Tensor:
@@ -106,8 +107,8 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         self.layer = layer
-        self.c_attn = nn.Linear(config.n_embd, config.n_embd + 2 * config.n_kv_head * config.head_dim)
-        self.c_proj = nn.Linear(config.n_embd, config.n_embd)
+        self.c_attn = Linear(config.n_embd, config.n_embd + 2 * config.n_kv_head * config.head_dim)
+        self.c_proj = Linear(config.n_embd, config.n_embd)
 
     def forward(self, hidden_states: Tensor, kv_cache: KVCache | RaggedKVCache | None) -> Tensor:
         batch_size, length, n_embd = hidden_states.shape
@@ -138,8 +139,8 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     def __init__(self, config: SantaCoderConfig) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.n_embd, config.inner_dim)
-        self.c_proj = nn.Linear(config.inner_dim, config.n_embd)
+        self.c_fc = Linear(config.n_embd, config.inner_dim)
+        self.c_proj = Linear(config.inner_dim, config.n_embd)
         self.gelu_approximate = config.gelu_approximate
 
     def forward(self, hidden_states: Tensor) -> Tensor:

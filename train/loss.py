@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from santacoder.linear import linear, product, transposed_product
+
 IGNORED_TARGET = -100
 # Logits at a time: on a CPU 512 rows of 8,192 in fp32 are 16 MB, about what the last cache level holds. A GPU wants
 # matrices that fill it, and has the memory for them.
@@ -33,7 +35,7 @@ def summed_next_token_loss(hidden_states: Tensor, embedding: Tensor, targets: Te
     if not torch.is_grad_enabled():
         weight = embedding.to(hidden_states.dtype)
         chunks = zip(_chunks(hidden_states), _chunks(targets), strict=True)
-        sums = [F.cross_entropy(F.linear(h, weight).float(), t, reduction="sum") for h, t in chunks]
+        sums = [F.cross_entropy(linear(h, weight).float(), t, reduction="sum") for h, t in chunks]
         return torch.stack(sums).sum()
     return _ChunkedCrossEntropy.apply(hidden_states, embedding, targets)
 
@@ -48,15 +50,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden_states)
         weight_grad = torch.zeros(embedding.shape, dtype=torch.float32, device=embedding.device)
         for chunk, target, chunk_grad in zip(*map(_chunks, (hidden_states, targets, hidden_grad)), strict=True):
-            log_probs = F.linear(chunk, weight).float().log_softmax(dim=-1)
+            log_probs = linear(chunk, weight).float().log_softmax(dim=-1)
             counted = target != IGNORED_TARGET
             index = target.clamp(min=0).unsqueeze(1)
             total -= (log_probs.gather(1, index).squeeze(1) * counted).sum()
             # d(-log p[target]) / d(logits) = p - onehot(target)
             grad = log_probs.exp_().scatter_add_(1, index, torch.full_like(index, -1, dtype=torch.float32))
             grad = grad.mul_(counted.unsqueeze(1)).to(weight.dtype)
-            torch.mm(grad, weight, out=chunk_grad)
-            weight_grad += grad.t() @ chunk
+            chunk_grad.copy_(product(grad, weight))
+            weight_grad += transposed_product(grad, chunk)
         ctx.save_for_backward(hidden_grad, weight_grad.to(embedding.dtype))
         return total
 
