@@ -85,7 +85,10 @@ class _Graph:
         name = "transformer.wte" if self._config.tie_word_embeddings else "lm_head"
         weight = self._weights(f"{name}.weight")
         logits = table_product(self._nodes, name, self._hidden, weight, self._precision)
-        self._nodes.add("Cast", [logits], "logits", to=TensorProto.FLOAT)
+        if self._precision.dtype == np.float32:
+            self._nodes.add("Identity", [logits], "logits")
+        else:
+            self._nodes.add("Cast", [logits], "logits", to=TensorProto.FLOAT)
 
     def model(self) -> onnx.ModelProto:
         config, cache_type = self._config, self._precision.element_type
