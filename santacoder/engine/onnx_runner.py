@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import onnxruntime
 import torch
 
 from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx_session import first_line, open_session
 from santacoder.engine.runner import Logits, Step
 from santacoder.errors import CheckpointError
 
@@ -22,7 +21,6 @@ _CACHE_TYPES = {
     "tensor(float16)": (torch.float16, 10),
     "tensor(bfloat16)": (torch.bfloat16, 16),
 }
-_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
 
 
 class OnnxRunner:
@@ -42,7 +40,7 @@ class OnnxRunner:
     def __init__(
         self, graph: Path, config: SantaCoderConfig, *, n_slots: int = N_SLOTS, device: str = "cpu", exact: bool = True
     ) -> None:
-        self._session = _open(graph, device)
+        self._session = open_session(graph, device)
         self._exact = exact
         self.n_slots = n_slots
         self._n_rows = n_slots + self._odd(n_slots)
@@ -138,81 +136,10 @@ def graph_name(precision: str) -> str:
     return "model.onnx" if precision == "fp32" else f"model_{precision}.onnx"
 
 
-def _open(graph: Path, device: str) -> onnxruntime.InferenceSession:
-    if device == "cuda":
-        onnxruntime.preload_dlls()
-    # the digest is made of the same file meanwhile
-    with ThreadPoolExecutor(1) as pool:
-        digest = pool.submit(_sha256, _data_of(graph))
-        session = _session(graph, device)
-    _check_data(graph, digest.result(), session.get_modelmeta().custom_metadata_map.get("data_sha256"))
-    return session
-
-
-def _session(graph: Path, device: str) -> onnxruntime.InferenceSession:
-    try:
-        session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
-    except Exception as error:  # the runtime's exceptions have no common type of their own
-        advice = "use another device" if "memory" in str(error).lower() else "export it again"
-        raise CheckpointError(
-            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)}); {advice}."
-        ) from error
-    # where a library is missing, the runtime logs an error and serves from the CPU without another word
-    if _PROVIDERS[device][0] not in session.get_providers():
-        raise CheckpointError(
-            f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
-        )
-    return session
-
-
-def _options() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if not _integers_add_up():
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
-
-
-def _integers_add_up() -> bool:
-    """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels; on x86 they
-    saturate at 16 bits where there is no VNNI, and the runtime has slower ones for that."""
-    processor = torch.cpu.get_capabilities()
-    return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
-
-
-def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:
-    """The runtime finds out that external data is too short, but not that it is another."""
-    if expected is None or digest is None:
-        raise CheckpointError(f"{graph} is not a graph of this project's export, so its weights cannot be checked.")
-    if digest != expected:
-        raise CheckpointError(
-            f"{_data_of(graph)} is damaged: its contents are not those that {graph.name} was written with."
-        )
-
-
-def _data_of(graph: Path) -> Path:
-    return graph.with_name(f"{graph.name}_data")
-
-
-def _sha256(path: Path) -> str | None:
-    """Of a file's contents; None where there is no such file."""
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
     try:
         return torch.zeros(shape, dtype=dtype, device=device)
     except (RuntimeError, AssertionError) as error:  # too little memory; a PyTorch built without CUDA
         raise CheckpointError(
-            f"The key/value buffers cannot be had on {device} ({_first_line(error)}); use another device."
+            f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]

@@ -1,0 +1,89 @@
+"""Opens a graph with ONNX Runtime, once its data has been found to be what it was written with."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from santacoder.errors import CheckpointError
+
+_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+
+
+def open_session(graph: Path, device: str) -> onnxruntime.InferenceSession:
+    """
+    Raises:
+        CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
+    """
+    if device == "cuda":
+        onnxruntime.preload_dlls()
+    # the digest is made of the same file meanwhile
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(_sha256, _data_of(graph))
+        session = _session(graph, device)
+    _check_data(graph, digest.result(), session.get_modelmeta().custom_metadata_map.get("data_sha256"))
+    return session
+
+
+def _session(graph: Path, device: str) -> onnxruntime.InferenceSession:
+    try:
+        session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
+    except Exception as error:  # the runtime's exceptions have no common type of their own
+        advice = "use another device" if "memory" in str(error).lower() else "export it again"
+        raise CheckpointError(
+            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({first_line(error)}); {advice}."
+        ) from error
+    # where a library is missing, the runtime logs an error and serves from the CPU without another word
+    if _PROVIDERS[device][0] not in session.get_providers():
+        raise CheckpointError(
+            f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
+        )
+    return session
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not _integers_add_up():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def _integers_add_up() -> bool:
+    """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels; on x86 they
+    saturate at 16 bits where there is no VNNI, and the runtime has slower ones for that."""
+    processor = torch.cpu.get_capabilities()
+    return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
+
+
+def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:
+    """The runtime finds out that external data is too short, but not that it is another."""
+    if expected is None or digest is None:
+        raise CheckpointError(f"{graph} is not a graph of this project's export, so its weights cannot be checked.")
+    if digest != expected:
+        raise CheckpointError(
+            f"{_data_of(graph)} is damaged: its contents are not those that {graph.name} was written with."
+        )
+
+
+def _data_of(graph: Path) -> Path:
+    return graph.with_name(f"{graph.name}_data")
+
+
+def _sha256(path: Path) -> str | None:
+    """Of a file's contents; None where there is no such file."""
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]
