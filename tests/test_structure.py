@@ -17,7 +17,7 @@ FORBIDDEN = {
     "app": {"onnxruntime"},
 }
 # the only ones that may know ONNX Runtime
-ONNX_FILES = {"santacoder/engine/onnx_runner.py", "santacoder/engine/onnx_session.py"}
+ONNX_FILES = {f"santacoder/engine/onnx_{part}.py" for part in ("cache", "runner", "session", "step")}
 FILES = [path for floor in FORBIDDEN for path in sorted((REPOSITORY / floor).rglob("*.py"))]
 
 

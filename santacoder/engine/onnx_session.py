@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import torch
 
 from santacoder.errors import CheckpointError
 
-_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+log = logging.getLogger(__name__)
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
-def open_session(graph: Path, device: str) -> onnxruntime.InferenceSession:
-    """
+def open_session(graph: Path, device: str, *, captures: bool) -> tuple[onnxruntime.InferenceSession, bool]:
+    """A session, and whether its runs may be captured as CUDA graphs: where ``captures`` asks for it and, on a GPU, the
+    runtime has every operator there. Each run is to be given :func:`run_options`.
+
     Raises:
         CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
     """
@@ -24,25 +29,43 @@ def open_session(graph: Path, device: str) -> onnxruntime.InferenceSession:
     # the digest is made of the same file meanwhile
     with ThreadPoolExecutor(1) as pool:
         digest = pool.submit(_sha256, _data_of(graph))
-        session = _session(graph, device)
+        session, captures = _session(graph, device, captures)
     _check_data(graph, digest.result(), session.get_modelmeta().custom_metadata_map.get("data_sha256"))
-    return session
+    return session, captures
 
 
-def _session(graph: Path, device: str) -> onnxruntime.InferenceSession:
+def run_options(graph_id: int = -1) -> onnxruntime.RunOptions:
+    """Of runs that capture the CUDA graph ``graph_id`` or replay it; -1 for runs without one."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(graph_id))
+    return options
+
+
+def _session(graph: Path, device: str, captures: bool) -> tuple[onnxruntime.InferenceSession, bool]:
+    providers = _providers(device, captures)
     try:
-        session = onnxruntime.InferenceSession(graph, _options(), providers=_PROVIDERS[device])
+        session = onnxruntime.InferenceSession(graph, _options(), providers=providers, enable_fallback=False)
     except Exception as error:  # the runtime's exceptions have no common type of their own
+        if device == "cuda" and captures:
+            session, _ = _session(graph, device, captures=False)
+            log.warning("%s is served without CUDA graphs: %s", graph, first_line(error))
+            return session, False
         advice = "use another device" if "memory" in str(error).lower() else "export it again"
         raise CheckpointError(
             f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({first_line(error)}); {advice}."
         ) from error
     # where a library is missing, the runtime logs an error and serves from the CPU without another word
-    if _PROVIDERS[device][0] not in session.get_providers():
+    if _PROVIDERS[device] not in session.get_providers():
         raise CheckpointError(
             f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
         )
-    return session
+    return session, captures
+
+
+def _providers(device: str, captures: bool) -> list[str | tuple[str, dict[str, str]]]:
+    if device == "cpu":
+        return [_PROVIDERS["cpu"]]
+    return [(_PROVIDERS[device], {"enable_cuda_graph": str(int(captures))}), _PROVIDERS["cpu"]]
 
 
 def _options() -> onnxruntime.SessionOptions:

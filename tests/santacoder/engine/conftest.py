@@ -21,14 +21,15 @@ def model(tokenizer: Tokenizer) -> SantaCoder:
     return random_model(vocab_size=tokenizer.vocab_size + 50)
 
 
-@pytest.fixture(scope="module", params=["torch", "onnx"])
+@pytest.fixture(scope="module", params=["torch", "onnx", "onnx captured"])
 def make_runner(
     request: pytest.FixtureRequest, model: SantaCoder, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Runner]:
-    """``make_runner(n_slots=...)`` for ``model``, in fp32."""
+    """``make_runner(n_slots=...)`` for ``model``, in fp32. What is captured takes the steps that a GPU captures."""
     if request.param == "torch":
         return lambda **options: TorchRunner(model, **options)
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
     weights = model.state_dict()
     write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["fp32"])
-    return lambda **options: OnnxRunner(path, model.config, **options)
+    captures = request.param == "onnx captured"
+    return lambda **options: OnnxRunner(path, model.config, captures=captures, **options)
