@@ -30,7 +30,8 @@ def linear(
 
 
 def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
-    """``source`` [N, in] times the transpose of ``table`` [rows, in], which is in 8 bits where matrices are quantised."""
+    """``source`` [N, in] times the transpose of ``table`` [rows, in], which is in 8 bits where matrices are
+    quantised."""
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
         return _integers(nodes, name, source, table)
     size = precision.bits and block_size(table.shape[1], _TABLE_BITS)

@@ -30,9 +30,9 @@ class OnnxRunner:
 
     Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
     so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
-    With ``exact``, a row's result is the same to the last bit whatever its company: on a CPU the runtime multiplies
-    rows in pairs, and an odd one in another order of sums, so their number is kept even there. A stream alone is
-    slower by that.
+    With ``exact``, a row's result is the same to the last bit whatever its company: on a CPU most of the runtime's
+    products take rows in pairs, and an odd one in another order of sums. Where a trial finds that, the number of rows
+    is kept even, and a stream alone is slower by that; sums of integers have no order that matters.
 
     With ``captures``, which None stands for on a GPU, steps that decode are such as can be captured as CUDA graphs, one
     for each of a few ranges of rows, and are tried before any is relied on. Without a GPU they are the same steps, but
@@ -57,12 +57,12 @@ class OnnxRunner:
     ) -> None:
         on_trial = device == "cuda" if captures is None else captures
         self._session, self.captures = open_session(graph, device, captures=on_trial)
-        self._in_pairs = exact and device == "cpu"
+        self._in_pairs = False
         self.n_slots = n_slots
         self.n_positions = config.n_positions
         self.device = device
         self.precision = graph.stem.removeprefix("model_") if graph.stem != "model" else "fp32"
-        self._n_rows = n_slots + self._odd(n_slots)
+        self._n_rows = n_slots + n_slots % 2
         self._vocab_size = config.vocab_size
         self._cache = RowCache(self._session, config, self._n_rows, device)
         self._lengths = [0] * self._n_rows
@@ -71,6 +71,8 @@ class OnnxRunner:
         self._plain = run_options()
         if on_trial:
             self._try_steps(graph)
+        if exact and device == "cpu":
+            self._in_pairs = self._company_shows()
 
     def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
@@ -143,6 +145,16 @@ class OnnxRunner:
 
     def _where_computed(self, logits: Tensor) -> Logits:
         return logits.numpy() if self.device == "cpu" else logits
+
+    def _company_shows(self) -> bool:
+        """Whether the first of several rows with the same token differs from the others, or from one alone."""
+        rows = [
+            row
+            for count in (1, 2, 3)
+            for row in np.array(self.decode([Step(slot, 0, 0) for slot in range(min(count, self._n_rows))]))
+        ]
+        self._lengths = [0] * self._n_rows
+        return any(not np.array_equal(row, rows[0]) for row in rows)
 
     def _try_steps(self, graph: Path) -> None:
         """Go on without captures where steps come out wrong with them, and not at all where they do so without, which

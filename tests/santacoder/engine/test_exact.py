@@ -8,20 +8,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.graph import write_graph
+from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.engine import engine as engine_module
 from santacoder.engine.engine import Engine, Stream
-from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.engine.opening import graphs
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Step
 from santacoder.sampling import SamplingParams
+from tests.conftest import random_model
 
 
 @pytest.fixture(scope="module")
-def runner() -> OnnxRunner:
+def mini() -> OnnxRunner:
+    """Its matrices are in blocks, whose kernel takes rows in pairs."""
     snapshot = checkpoints.resolve("santacoder/mini", "main")
     return OnnxRunner(graphs(snapshot, "cpu")[0], checkpoints.read_config(snapshot))
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> OnnxRunner:
+    """Its matrices are wide enough for integers along whole rows, which need no company."""
+    model = random_model(n_embd=1024, n_head=8, n_layer=2, vocab_size=1024)
+    path, weights = tmp_path_factory.mktemp("graph") / graph_name("int8"), model.state_dict()
+    write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["int8"])
+    return OnnxRunner(path, model.config)
+
+
+@pytest.fixture(params=["mini", "wide"])
+def runner(request: pytest.FixtureRequest) -> OnnxRunner:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("slots", [[0], [7], [0, 1], [0, 1, 2], [2, 5], [3, 4, 5, 6, 7], list(range(8))])
@@ -39,9 +57,9 @@ def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) 
 
 
 @pytest.mark.parametrize("temperature", [0, 0.8])
-def test_texts_are_the_same_in_company_and_whatever_is_cached(runner: OnnxRunner, temperature: float) -> None:
+def test_texts_are_the_same_in_company_and_whatever_is_cached(mini: OnnxRunner, temperature: float) -> None:
     tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini", "main"))
-    engine = Engine(runner, tokenizer)
+    engine = Engine(mini, tokenizer)
     source = Path(engine_module.__file__).read_text()
     requests = [
         CompletionRequest(source[start : start + 300], None, SamplingParams(30, temperature, seed=start))
@@ -57,7 +75,7 @@ def test_texts_are_the_same_in_company_and_whatever_is_cached(runner: OnnxRunner
     ]
     continued = [text_of(engine.submit(request)) for request in longer]
     engine.close()
-    fresh = Engine(runner, tokenizer)
+    fresh = Engine(mini, tokenizer)
     assert [text_of(fresh.submit(request)) for request in longer] == continued
     fresh.close()
 
