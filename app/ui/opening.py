@@ -127,18 +127,10 @@ def _comparison_updates(compare: ComparePane, opened: OpenedShare, store: Path) 
     return compare.show(opened.compared, revisions, [_notices(each, store) for each in generations])
 
 
-def _menus(generation: Generation, store: Path) -> list[Any]:
+def _menus(generation: Generation, store: Path) -> list[gr.Dropdown]:
     """Model, branch and commit, with the exact commit chosen where it is still there."""
-    model, branch, commit = filled_menus(store, generation.repo_id, generation.revision)
-    if _is_there(generation, store):
-        commit = gr.Dropdown(choices=_with_commit(commit, generation.sha), value=generation.sha)
-    return [model, branch, commit]
-
-
-def _with_commit(menu: gr.Dropdown, sha: str) -> list[tuple[str, str]]:
-    choices = [(str(label), str(value)) for label, value in menu.choices]
-    known = any(value == sha for _, value in choices)
-    return choices if known else [*choices, (f"shared: {sha[:8]}", sha)]
+    commit = generation.sha if _is_there(generation, store) else ""
+    return filled_menus(store, generation.repo_id, generation.revision, commit)
 
 
 def _is_there(generation: Generation, store: Path) -> bool:

@@ -99,16 +99,18 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) -> gr.Dropdown:
-    """The commits of a branch, newest first; only ``newest`` where its history is not known."""
+    """The commits of a branch, newest first; only ``newest`` where its history is not known. A chosen one that is none
+    of these, as that of a share may be, is there as well."""
     try:
         commits = checkpoints.log(repo_id, branch, store=store)
     except CheckpointError:
         commits = []
-    if not commits:
-        return gr.Dropdown(choices=[("newest", _NEWEST)], value=_NEWEST)
-    newest, *older = commits
-    choices = [(f"newest: {_summary(newest)}", _NEWEST), *((_summary(commit), commit.sha) for commit in older)]
-    return gr.Dropdown(choices=choices, value=_NEWEST if chosen == newest.sha else chosen)
+    newest = f"newest: {_summary(commits[0])}" if commits else "newest"
+    choices = [(newest, _NEWEST), *((_summary(commit), commit.sha) for commit in commits[1:])]
+    if chosen not in [sha for _, sha in choices]:
+        label = next((_summary(commit) for commit in commits if commit.sha == chosen), f"commit {chosen[:8]}")
+        choices.append((label, chosen))
+    return gr.Dropdown(choices=choices, value=chosen)
 
 
 def _summary(commit: Commit) -> str:

@@ -1,0 +1,58 @@
+"""What the menus of branches and commits offer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.ui.revision_menus import filled_menus
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import random_model
+
+MODEL = "test/tiny"
+
+
+@pytest.fixture
+def store(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    publish(tmp_path, tokenizer, "main", 1)
+    publish(tmp_path, tokenizer, "main", 2)
+    publish(tmp_path, tokenizer, "other", 3)
+    return tmp_path
+
+
+def publish(store: Path, tokenizer: Tokenizer, branch: str, step: int) -> None:
+    checkpoints.publish(random_model(step), tokenizer, MODEL, branch, step=step, store=store)
+
+
+def commits_offered(store: Path, chosen: str) -> dict[str, str]:
+    """Labels by what choosing them means, where ``chosen`` of the branch main is."""
+    menu = filled_menus(store, MODEL, "main", chosen)[2]
+    assert menu.value == chosen
+    return {str(value): str(label) for label, value in menu.choices}
+
+
+def test_the_newest_is_offered_by_that_name_and_older_ones_by_theirs(store: Path) -> None:
+    newest, first = checkpoints.log(MODEL, "main", store=store)
+    offered = commits_offered(store, "")
+    assert list(offered) == ["", first.sha]
+    assert offered[""].startswith("newest: step 2 ") and newest.sha[:8] in offered[""]
+    assert offered[first.sha].startswith("step 1 ")
+
+
+def test_a_share_keeps_its_commit_though_others_are_published(store: Path, tokenizer: Tokenizer) -> None:
+    shared = checkpoints.log(MODEL, "main", store=store)[0].sha
+    assert commits_offered(store, shared)[shared].startswith("step 2 ")
+    publish(store, tokenizer, "main", 4)
+    offered = commits_offered(store, shared)
+    assert offered[shared].startswith("step 2 ") and offered[""].startswith("newest: step 4 ")
+
+
+def test_a_commit_of_another_branch_can_be_the_chosen_one(store: Path) -> None:
+    elsewhere = checkpoints.log(MODEL, "other", store=store)[0].sha
+    assert commits_offered(store, elsewhere)[elsewhere] == f"commit {elsewhere[:8]}"
+
+
+def test_a_model_that_is_not_there_has_a_newest_commit_all_the_same(tmp_path: Path) -> None:
+    assert commits_offered(tmp_path, "") == {"": "newest"}
