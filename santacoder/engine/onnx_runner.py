@@ -157,8 +157,8 @@ class OnnxRunner:
         return any(not np.array_equal(row, rows[0]) for row in rows)
 
     def _try_steps(self, graph: Path) -> None:
-        """Go on without captures where steps come out wrong with them, and not at all where they do so without, which
-        is what comes of an operator that the runtime runs on the CPU: it would copy bound buffers when they are bound.
+        """Go on without captures where steps come out wrong with them, and not at all where they do so without, as
+        they would where the runtime has an operator on the CPU alone, which sees a GPU's memory as it was when bound.
         """
         try:
             if self.captures and not self._steps_are_right():

@@ -18,8 +18,9 @@ from santacoder.errors import CheckpointError
 
 RunnerChoice = Literal["auto", "torch", "onnx"]
 N_SLOTS = 8
-# graphs by device, the one to be served first: 8 bits cost next to nothing in quality, 4 bits something
-_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "fp32")}
+# graphs by device, the one to be served first: 8 bits cost next to nothing in quality, 4 bits something. On a GPU the
+# runtime has attention over bound keys and values in half precision only
+_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
 
 
 class Opened(NamedTuple):

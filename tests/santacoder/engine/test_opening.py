@@ -26,7 +26,7 @@ REPO = "test/opening"
 def store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
     store = tmp_path_factory.mktemp("opening")
     checkpoints.publish(random_model(vocab_size=tokenizer.vocab_size), tokenizer, REPO, store=store)
-    assert export([REPO, "--store", str(store), "--precision", "fp32"]) == 0
+    assert export([REPO, "--store", str(store), "--precision", "fp32", "fp16"]) == 0
     return store
 
 
@@ -54,7 +54,7 @@ def label(opened: Opened) -> tuple[str, str]:
 def test_without_its_libraries_the_gpu_is_a_sentence(store: Path) -> None:
     snapshot = checkpoints.resolve(REPO, store=store)
     with pytest.raises(CheckpointError, match=r"cannot use the GPU here.*CUDA 13 or cuDNN 9 may be missing"):
-        OnnxRunner(snapshot / "onnx" / graph_name("fp32"), checkpoints.read_config(snapshot), device="cuda")
+        OnnxRunner(snapshot / "onnx" / graph_name("fp16"), checkpoints.read_config(snapshot), device="cuda")
 
 
 def test_a_gpu_that_fails_gives_way_to_the_cpu_with_notices(store: Path, full_gpu: None) -> None:
