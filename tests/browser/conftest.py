@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -143,6 +144,8 @@ def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
+    # menus are filled a moment later, over whatever is chosen until then
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
     yield page
     if not page.is_closed():
         page.evaluate("localStorage.clear()")
