@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,13 @@ import psutil
 from santacoder.atomic import replacing
 from santacoder.checkpoints import CheckpointError
 from santacoder.checkpoints.store import require_branch
+from train.corpus import pinned_packages
 from train.metrics import complete_lines
 from train.run_folder import RunFolder
 from train.saved_states import newest_state
 
 _ROOT = Path(__file__).resolve().parents[1]
+_NAME = re.compile(r"[0-9]{8}-[0-9]{6}\+*")
 State = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -51,6 +54,7 @@ class JobRequest:
             raise ValueError("Say what to learn from: a folder, an archive or packages.")
         if self.folder and not Path(self.folder).expanduser().is_dir():
             raise ValueError(f"{self.folder} is not a folder on the machine that runs this page.")
+        pinned_packages(self.packages)
         if self.steps < 1:
             raise ValueError(f"Steps must be at least 1, not {self.steps}.")
         try:
@@ -128,7 +132,7 @@ class Jobs:
     def all(self) -> list[Job]:
         """Every job there has been, newest first."""
         names = sorted((path.parent.name for path in self._runs.glob("*/job.json")), reverse=True)
-        return [self.job(name) for name in names]
+        return [self.job(name) for name in names if _NAME.fullmatch(name)]
 
     def job(self, name: str) -> Job:
         process, run = self._process(name), RunFolder(self._runs / name)
@@ -169,6 +173,8 @@ class Jobs:
             file.write(json.dumps(document, indent=1).encode())
 
     def _process(self, name: str) -> _Process:
+        if not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
+            raise ValueError(f"There is no job {name[:40]!r}.")
         return _Process(**json.loads((self._runs / name / "job.json").read_text()))
 
     def _command(self, request: JobRequest, folder: Path) -> list[str]:
@@ -183,12 +189,13 @@ class Jobs:
         if request.folder:
             command += ["--folder", str(Path(request.folder).expanduser().resolve())]
         if request.archive:
-            kept = folder / Path(request.archive).name  # what was uploaded is not kept for long
+            kept = folder / "upload" / Path(request.archive).name  # what was uploaded is not kept for long
+            kept.parent.mkdir()
             shutil.copyfile(request.archive, kept)
             command += ["--archive", str(kept.resolve())]
         if request.packages.strip():
             manifest = folder / "packages.txt"
-            manifest.write_text(request.packages)
+            manifest.write_text("\n".join(pinned_packages(request.packages)), encoding="ascii")
             command += ["--requirements", str(manifest.resolve())]
         return command
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import re
 import subprocess
 import sys
@@ -11,13 +12,22 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import IO
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES
 
 MAX_UNPACKED_BYTES = 4_000_000_000
 MAX_FILES = 200_000
+MAX_PACKAGES = 1000
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
+_NOT_FOR_PIP = {
+    *("PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_EDITABLE", "PIP_FIND_LINKS"),
+    *("PIP_NO_BINARY", "PIP_ONLY_BINARY", "PIP_TARGET"),
+}
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -57,19 +67,51 @@ def download(manifest: Path, folder: Path) -> None:
         ValueError: a line is no pinned package, or one cannot be had.
     """
     try:
-        lines = [line.split("#")[0].strip() for line in manifest.read_text().splitlines()]
+        packages = pinned_packages(manifest.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{manifest} cannot be read: {error}.") from error
-    for line in filter(None, lines):
-        if not _REQUIREMENT.fullmatch(line):
-            raise ValueError(f"{line!r} is no pinned package: write one name==version a line.")
-    # wheels only: they are read as text, where a source distribution would run code to be built
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--target", str(folder), "--requirement", str(manifest)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # pip never sees the text that was checked: it decodes a file by rules of its own, such as a line "# coding: utf-7".
+    # It runs in a folder without any other file, because it takes a requirement that names an archive there for a path.
+    with TemporaryDirectory() as empty:
+        (Path(empty) / "requirements.txt").write_text("".join(f"{package}\n" for package in packages), encoding="ascii")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+        # wheels only: they are read as text, where a source distribution would run code to be built
+        command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(folder.resolve())]
+        command += ["--requirement", "requirements.txt"]
+        result = subprocess.run(command, cwd=empty, env=_pip_environment(), capture_output=True, text=True, check=False)
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
         raise ValueError(f"The packages of {manifest.name} cannot be had: {' '.join(errors) or result.stderr.strip()}")
+
+
+def pinned_packages(text: str) -> list[str]:
+    """The packages in a list of one ``name==version`` a line, written anew from their names and versions.
+
+    Raises:
+        ValueError: a line is no pinned package, or there are too many.
+    """
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    packages = [_pinned_package(line) for line in lines if line]
+    if len(packages) > MAX_PACKAGES:
+        raise ValueError(
+            f"The list has {len(packages):,} packages; up to {MAX_PACKAGES:,} can be downloaded for a run."
+        )
+    return packages
+
+
+def _pinned_package(line: str) -> str:
+    try:
+        if not _REQUIREMENT.fullmatch(line):
+            raise ValueError
+        name, _, version = line.partition("==")
+        return f"{canonicalize_name(name, validate=True)}=={Version(version)}"
+    except ValueError as error:  # the errors of packaging are kinds of it
+        raise ValueError(f"{line[:80]!r} is no pinned package: write one name==version a line.") from error
+
+
+def _pip_environment() -> dict[str, str]:
+    """The environment without the variables that would give pip further requirements, or other places than an index."""
+    return {name: value for name, value in os.environ.items() if name.upper() not in _NOT_FOR_PIP}
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:

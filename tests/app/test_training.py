@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +78,7 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
     [
         ({"folder": ""}, "Say what to learn from"),
         ({"folder": "/no/such/folder"}, "is not a folder on the machine"),
+        ({"packages": "a==1\n# coding: utf-7\nb"}, "'b' is no pinned package"),
         ({"steps": 0}, "Steps must be at least 1"),
         ({"repo_id": "nameless"}, "is not a model name"),
         ({"branch": "a b"}, "is not a branch name"),
@@ -85,6 +88,19 @@ def test_a_request_that_cannot_be_used_is_a_sentence(changes: dict[str, object],
     request = {"repo_id": "mine/coder", "branch": "main", "steps": 5, "folder": SOURCE}
     with pytest.raises(ValueError, match=sentence):
         JobRequest(**{**request, **changes})  # type: ignore[arg-type]
+
+
+def test_a_job_lies_in_the_folder_of_jobs(store: Path, tmp_path: Path) -> None:
+    trace, hostile = tmp_path / "trace", tmp_path / "uploaded"
+    hostile.mkdir()
+    command = [sys.executable, "-c", f"open({str(trace)!r}, 'w').close()"]
+    (hostile / "job.json").write_text(json.dumps({"request": {}, "command": command}))
+    jobs = Jobs(tmp_path / "runs", store)
+    for name in (str(hostile), "../uploaded", "", "..", "20260101-000000/../../uploaded"):
+        for do in (jobs.resume, jobs.stop, jobs.job):
+            with pytest.raises(ValueError, match="There is no job"):
+                do(name)
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,13 +16,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
 from tests.train.conftest import TINY
 from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
 from train.config import TrainConfig
-from train.corpus import download, unpack
+from train.corpus import download, pinned_packages, unpack
 from train.data.pack import load_packed
 from train.loop import ALONE, TrainingFailed, train
 from train.memory import memory_needed, require_memory
@@ -182,6 +187,55 @@ def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     zipped(tmp_path / "text.zip", "a.txt", "b.md")
     other = ["--archive", str(tmp_path / "text.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "Found 0 usable source file(s)" in failing(capsys, *other)
+
+
+def _utf7(text: str) -> str:
+    """``text`` in letters, digits, ``+`` and ``-`` alone."""
+    coded = (base64.b64encode(char.encode("utf-16-be")).decode().rstrip("=") for char in text)
+    return "".join(
+        char if char.isalnum() or char == "." else f"+{code}-" for char, code in zip(text, coded, strict=True)
+    )
+
+
+def _hostile_source_distribution(path: Path, trace: Path) -> Path:
+    """A source distribution that leaves ``trace`` when it is built."""
+    build = '[build-system]\nrequires = []\nbuild-backend = "hostile"\nbackend-path = ["."]\n'
+    with tarfile.open(path, "w:gz") as pack:
+        for name, text in (("pyproject.toml", build), ("hostile.py", f"open({str(trace)!r}, 'w').close()\n")):
+            entry = tarfile.TarInfo(f"a-1/{name}")
+            entry.size = len(text)
+            pack.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("heading", ["# coding: utf-7", "# -*- coding: utf-7 -*-", "# vim: fileencoding=utf-7"])
+def test_a_list_of_packages_runs_no_code(heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = tmp_path / "trace"
+    archive = _hostile_source_distribution(tmp_path / "a.tar.gz", trace)
+    _hostile_source_distribution(tmp_path / "a==1.tar.gz", trace)
+    monkeypatch.chdir(tmp_path)
+    hostile = [f"a==1+AAo-{_utf7(str(archive))}", f"a==1+AAo--e+ACA-{_utf7(str(tmp_path))}", "a==1.tar.gz"]
+    for number, line in enumerate(hostile):
+        (tmp_path / "packages.txt").write_text(f"{heading}\n{line}\n")
+        with pytest.raises(ValueError, match="is no pinned package"):
+            download(tmp_path / "packages.txt", tmp_path / f"out-{number}")
+    assert not trace.exists()
+
+
+_PARTS = st.sampled_from([*"aZ0._-+!=#@:/\\;$ \t\r\n\x0b\x85\u2028{}[]", "a", "==", "==1.0", ".zip", ".whl", "file:"])
+
+
+@given(st.lists(_PARTS).map("".join))
+def test_what_pip_is_given_names_a_package_of_an_index(text: str) -> None:
+    try:
+        packages = pinned_packages(text)
+    except ValueError:
+        return
+    for package in packages:
+        requirement = Requirement(package)
+        assert str(requirement) == package and requirement.url is None and requirement.marker is None
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==" and not re.search(r"\.(zip|whl|gz|bz2|tar|tgz|xz)$", package)
 
 
 @pytest.mark.parametrize("line", ["--index-url x", "-e .", "requests", "requests>=2", "git+ssh://a/b", "a==1 --hash x"])
