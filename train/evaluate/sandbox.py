@@ -2,8 +2,9 @@
 
 `bubblewrap <https://github.com/containers/bubblewrap>`_ makes namespaces for each program: its own processes, its own
 (empty) network, and a file system of the language's runtime, read-only, and a scratch folder in memory. It runs as
-nobody, cannot gain privileges and cannot make namespaces of its own. When it ends, or is ended, the kernel kills all
-that is left in its process namespace, and the scratch folder is gone with it.
+nobody, cannot gain privileges and cannot make namespaces of its own. A control group limits its memory, where one can
+be made, a filter its system calls (``seccomp.py``), and its session keyring is empty. When it ends, or is ended, the
+kernel kills all that is left in its process namespace, and the scratch folder is gone with it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from train.evaluate import seccomp
+from train.evaluate.memory_group import MemoryGroup, find_parent
 from train.evaluate.supervise import Limits, Outcome, kill_tree, supervise
 
 SCRATCH = Path("/tmp")
@@ -49,6 +53,12 @@ class Sandbox:
     """
 
     def __init__(self) -> None:
+        if not seccomp.is_known_here():
+            raise SandboxUnavailable(f"Programs can be isolated on x86-64 and 64-bit Arm processors only: {_UNSAFE}.")
+        self._groups = find_parent()
+        self._filter = seccomp.filter_program(memory_is_counted=self._groups is not None)
+        # a program inherits the keyring of the thread that starts it, and is ended with that thread
+        self._starter = ThreadPoolExecutor(1, "sandbox", initializer=seccomp.join_new_session_keyring)
         self._prefix = _as_nobody()
         self._bubblewrap = _find("bwrap", f"Programs are isolated with bubblewrap, which is not here: {_INSTALL}")
         probe = self.run(Command(["/usr/bin/env", "true"], {}), Limits(seconds=10))
@@ -60,43 +70,53 @@ class Sandbox:
 
     def run(self, command: Command, limits: Limits) -> Outcome:
         """Run ``command`` to its end, or to that of its time, memory or output."""
-        with self._start(command, limits, stdin=subprocess.DEVNULL) as process:
-            return supervise(process, limits)
+        with self._start(command, limits, stdin=subprocess.DEVNULL) as (process, group):
+            return supervise(process, limits, group)
 
     @contextmanager
     def serve(self, command: Command, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
         """A process that lives as long as the block and is talked to through its standard input and output.
 
-        Only what the kernel counts is limited (processes, file sizes); time and memory are the caller's concern.
+        Only what the kernel counts is limited (processes, file sizes, memory in a control group); time is the caller's
+        concern.
         """
-        with self._start(command, limits, stdin=subprocess.PIPE) as process:
+        with self._start(command, limits, stdin=subprocess.PIPE) as (process, _):
             yield process
 
     @contextmanager
-    def _start(self, command: Command, limits: Limits, *, stdin: int) -> Iterator[subprocess.Popen[bytes]]:
+    def _start(
+        self, command: Command, limits: Limits, *, stdin: int
+    ) -> Iterator[tuple[subprocess.Popen[bytes], MemoryGroup | None]]:
         with ExitStack() as stack:
+            group = MemoryGroup(self._groups, limits.memory) if self._groups else None
+            if group:
+                stack.callback(group.close)
             descriptors = {name: _in_memory(stack, content) for name, content in command.files.items()}
-            process = subprocess.Popen(
-                [
-                    *self._prefix,
-                    *self._isolation(command, descriptors, limits),
-                    *_with_limits(command, limits, SCRATCH),
-                ],
+            system_calls = _in_memory(stack, self._filter)
+            isolation = self._isolation(command, descriptors, system_calls, limits)
+            arguments = [*self._prefix, *isolation, *_with_limits(command, limits, SCRATCH)]
+            process = self._starter.submit(
+                subprocess.Popen,
+                group.enter(arguments) if group else arguments,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=list(descriptors.values()),
+                pass_fds=[*descriptors.values(), system_calls],
                 env={},  # a process can read the environment that its namespace was started with
                 cwd="/",
                 start_new_session=True,
-            )
+            ).result()
             stack.callback(kill_tree, process)
-            yield process
+            yield process, group
 
-    def _isolation(self, command: Command, files: Mapping[str, int], limits: Limits) -> list[str]:
-        """The call of bubblewrap; see bwrap(1). Order counts: later mounts cover earlier ones."""
+    def _isolation(self, command: Command, files: Mapping[str, int], system_calls: int, limits: Limits) -> list[str]:
+        """The call of bubblewrap; see bwrap(1). Order counts: later mounts cover earlier ones.
+
+        ``files`` and ``system_calls`` are descriptors, of the program's files and of the filter.
+        """
         arguments = [self._bubblewrap, "--unshare-all", "--disable-userns", "--unshare-user", "--die-with-parent"]
         arguments += ["--new-session", "--uid", str(_NOBODY), "--gid", str(_NOBODY), "--clearenv"]
+        arguments += ["--seccomp", str(system_calls)]
         for name, value in _ENVIRONMENT.items():
             arguments += ["--setenv", name, value]
         arguments += ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from train.evaluate.memory_group import MemoryGroup
+
 _TICK = 0.02  # seconds between two looks at the memory; a bomb gets some 50 MB further in that time
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -46,8 +48,11 @@ class Outcome:
     stderr: str
 
 
-def supervise(process: subprocess.Popen[bytes], limits: Limits) -> Outcome:
-    """Read what ``process`` writes until it ends, or end it where it reaches a limit; nothing it started is left."""
+def supervise(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGroup | None = None) -> Outcome:
+    """Read what ``process`` writes until it ends, or end it where it reaches a limit; nothing it started is left.
+
+    The kernel limits the memory of a ``group``; without one, what is resident is added up here.
+    """
     deadline = time.monotonic() + limits.seconds
     assert process.stdout and process.stderr
     written = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
@@ -64,13 +69,15 @@ def supervise(process: subprocess.Popen[bytes], limits: Limits) -> Outcome:
             elif now > deadline:
                 end = "time"
             elif now > next_look:
-                end = "memory" if _memory(process.pid) > limits.memory else end
+                end = "memory" if _is_over(process, limits, group) else end
                 next_look = now + _TICK
                 if process.poll() is not None:  # a child it left may hold the pipes open
                     _read(selector, written, 0)
                     break
             if end != "exited":
                 break
+    if end == "exited" and group and group.is_over():
+        end = "memory"
     kill_tree(process)
     stdout, stderr = (bytes(text[: limits.output]).decode("utf-8", "replace") for text in written.values())
     return Outcome(end, process.returncode, stdout, stderr)
@@ -105,6 +112,10 @@ def _read(selector: selectors.BaseSelector, written: dict[int, bytearray], timeo
         written[key.fd] += block
         if not block:
             selector.unregister(key.fd)
+
+
+def _is_over(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGroup | None) -> bool:
+    return group.is_over() if group else _memory(process.pid) > limits.memory
 
 
 def _memory(pid: int) -> int:
