@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.settings import Settings
 from santacoder.attribution import Searched, Shards, Source, Span
-from santacoder.errors import AttributionError
+from santacoder.errors import AttributionError, UserError
 
 
 class Index(Protocol):
@@ -39,12 +39,12 @@ class Attribution:
     def from_json(text: str | bytes) -> Attribution:
         """
         Raises:
-            ValueError: it is none.
+            UserError: it is none.
         """
         try:
             return _ADAPTER.validate_json(text)
         except ValidationError as error:
-            raise ValueError(f"This is no stored attribution: {error.errors(include_url=False)[0]['msg']}.") from error
+            raise UserError(f"This is no stored attribution: {error.errors(include_url=False)[0]['msg']}.") from error
 
 
 _ADAPTER = TypeAdapter(Attribution)

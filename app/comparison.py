@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from app.generation import Generation, parsed
+from santacoder.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,9 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not self.generations:
-            raise ValueError("A comparison needs something that was generated.")
+            raise UserError("A comparison needs something that was generated.")
         if any(each.parts != self.first.parts for each in self.generations):
-            raise ValueError("The generations of a comparison start from the same code.")
+            raise UserError("The generations of a comparison start from the same code.")
 
     @property
     def first(self) -> Generation:
@@ -32,7 +33,7 @@ class Comparison:
     def from_json(text: str | bytes) -> Comparison:
         """
         Raises:
-            ValueError: it is no comparison; the message is a sentence that names the field.
+            UserError: it is no comparison; the message is a sentence that names the field.
         """
         return parsed(_ADAPTER, text, "comparison")
 

@@ -9,6 +9,7 @@ from app.generation import Alternative, Candidate, Completion, Generation, Token
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import StreamDecoder, Tokenizer
@@ -35,17 +36,17 @@ class Place:
         """The candidate up to this place, with the alternative chosen.
 
         Raises:
-            ValueError: there is no such place.
+            UserError: there is no such place.
         """
         if min(self.candidate, self.gap, self.token, self.alternative) < 0:
-            raise ValueError("There is no such token.")
+            raise UserError("There is no such token.")
         try:
             completions = generation.candidates[self.candidate].completions
             tokens = completions[self.gap].tokens
             replaced = tokens[self.token]
             chosen = replaced.top[self.alternative]
         except IndexError as error:
-            raise ValueError("There is no such token.") from error
+            raise UserError("There is no such token.") from error
         token = Token(chosen.text, chosen.id, chosen.logprob, replaced.top)
         return Opening(completions[: self.gap], (*tokens[: self.token], token))
 
@@ -90,7 +91,7 @@ class CandidateDraft:
 
         Raises:
             EngineBusy: too much is waiting.
-            ValueError: it cannot be served; the message is a sentence.
+            UserError: it cannot be served; the message is a sentence.
         """
         tokenizer = self._engine.tokenizer
         opening, self._opening = self._opening, ()
@@ -107,14 +108,14 @@ class CandidateDraft:
 
         Raises:
             EngineBusy: too much is waiting.
-            ValueError: the model could not be run, or not on the next gap; the message is a sentence.
+            UserError: the model could not be run, or not on the next gap; the message is a sentence.
         """
         assert self._draft is not None
         self._draft.add(event)
         if not isinstance(event, Finished):
             return
         if event.reason == "error":
-            raise ValueError(event.message)
+            raise UserError(event.message)
         self._completions.append(self._draft.completion(event.reason))
         self._draft = None
         if len(self._completions) < max(1, len(self._parts) - 1):

@@ -10,10 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from app.drafts import CandidateDraft, Opening, Place
+from app.errors import sentence_for
 from app.generation import Candidate, Generation, Language, Pane
 from app.models import Models, ServedModel
-from santacoder.checkpoints import CheckpointError
-from santacoder.engine.engine import EngineBusy
 from santacoder.engine.events import Event, TokenEvent
 from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams
@@ -79,8 +78,8 @@ def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterato
             yield from _Writing(served, task, [Opening()] * n, started).progress()
         finally:
             served.release()
-    except (CheckpointError, EngineBusy, ValueError) as error:
-        yield Failed(str(error))
+    except Exception as error:
+        yield Failed(sentence_for(error))
 
 
 def continue_from(models: Models, generation: Generation, place: Place) -> Iterator[Progress]:
@@ -100,8 +99,8 @@ def continue_from(models: Models, generation: Generation, place: Place) -> Itera
                 yield replace(progress, generation=replace(progress.generation, revision=generation.revision))
         finally:
             served.release()
-    except (CheckpointError, EngineBusy, ValueError) as error:
-        yield Failed(str(error))
+    except Exception as error:
+        yield Failed(sentence_for(error))
 
 
 class _Writing:
@@ -130,7 +129,7 @@ class _Writing:
         """
         Raises:
             EngineBusy: too much is waiting.
-            ValueError: the task cannot be served; the message is a sentence.
+            UserError: the task cannot be served; the message is a sentence.
         """
         reported = 0.0
         try:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from santacoder.engine.events import FinishReason
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 
@@ -94,10 +95,10 @@ class Generation:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise ValueError("A generation needs the code that it starts from.")
+            raise UserError("A generation needs the code that it starts from.")
         for candidate in self.candidates:
             if len(candidate.completions) > self.n_gaps:
-                raise ValueError(
+                raise UserError(
                     f"The code has {self.n_gaps} place(s) to be written, a candidate {len(candidate.completions)}."
                 )
 
@@ -127,7 +128,7 @@ class Generation:
     def from_json(text: str | bytes) -> Generation:
         """
         Raises:
-            ValueError: it is no generation; the message is a sentence that names the field.
+            UserError: it is no generation; the message is a sentence that names the field.
         """
         return parsed(_ADAPTER, text, "generation")
 
@@ -135,7 +136,7 @@ class Generation:
 def parsed(adapter: TypeAdapter[T], text: str | bytes, kind: str) -> T:
     """
     Raises:
-        ValueError: the JSON is no such thing; the message is a sentence that names the field.
+        UserError: the JSON is no such thing; the message is a sentence that names the field.
     """
     try:
         return adapter.validate_json(text)
@@ -143,7 +144,7 @@ def parsed(adapter: TypeAdapter[T], text: str | bytes, kind: str) -> T:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "its beginning"
         message = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise ValueError(f"This is no stored {kind}: at {field}, {message}.") from error
+        raise UserError(f"This is no stored {kind}: at {field}, {message}.") from error
 
 
 _ADAPTER = TypeAdapter(Generation)

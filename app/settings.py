@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
+from santacoder.errors import UserError
 
 
 class Settings(BaseSettings):
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_logins(cls, logins: str) -> str:
         if not all(0 < login.find(":") < len(login) - 1 for login in _parts(logins)):
-            raise ValueError("each login is NAME:PASSWORD, several are separated by commas")
+            raise UserError("each login is NAME:PASSWORD, several are separated by commas")
         return logins
 
     @field_validator("root_path")

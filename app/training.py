@@ -18,6 +18,7 @@ import psutil
 from santacoder.atomic import replacing
 from santacoder.checkpoints import CheckpointError
 from santacoder.checkpoints.store import require_branch
+from santacoder.errors import UserError
 from train.corpus import pinned_packages
 from train.metrics import complete_lines
 from train.run_folder import RunFolder
@@ -36,7 +37,7 @@ class JobRequest:
     is learned from.
 
     Raises:
-        ValueError: something is missing, or names nothing; the message is a sentence for the user.
+        UserError: something is missing, or names nothing; the message is a sentence for the user.
     """
 
     repo_id: str
@@ -51,16 +52,16 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         if not (self.folder or self.archive or self.packages.strip()):
-            raise ValueError("Say what to learn from: a folder, an archive or packages.")
+            raise UserError("Say what to learn from: a folder, an archive or packages.")
         if self.folder and not Path(self.folder).expanduser().is_dir():
-            raise ValueError(f"{self.folder} is not a folder on the machine that runs this page.")
+            raise UserError(f"{self.folder} is not a folder on the machine that runs this page.")
         pinned_packages(self.packages)
         if self.steps < 1:
-            raise ValueError(f"Steps must be at least 1, not {self.steps}.")
+            raise UserError(f"Steps must be at least 1, not {self.steps}.")
         try:
             require_branch(self.repo_id, self.branch, Path())
         except CheckpointError as error:
-            raise ValueError(str(error)) from error
+            raise UserError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class Jobs:
 
     def _process(self, name: str) -> _Process:
         if not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
-            raise ValueError(f"There is no job {name[:40]!r}.")
+            raise UserError(f"There is no job {name[:40]!r}.")
         return _Process(**json.loads((self._runs / name / "job.json").read_text()))
 
     def _command(self, request: JobRequest, folder: Path) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from santacoder.errors import UserError
+
 # transformers' names of the two forms of GELU (its activations.py): the approximation by tanh, and the exact one by erf
 _GELU_TANH = ("gelu_pytorch_tanh", "gelu_fast", "gelu_new")
 _GELU_EXACT = ("gelu", "gelu_python")
@@ -36,9 +38,9 @@ class SantaCoderConfig:
         for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
             value = getattr(self, key)
             if not (isinstance(value, int) and value > 0) and not (key == "n_inner" and value is None):
-                raise ValueError(f"{key} must be a positive whole number, not {value!r}.")
+                raise UserError(f"{key} must be a positive whole number, not {value!r}.")
         if self.n_embd % self.n_head:
-            raise ValueError(
+            raise UserError(
                 f"n_embd must be a multiple of n_head, but {self.n_embd} is not a multiple of {self.n_head}."
             )
 
@@ -59,7 +61,7 @@ class SantaCoderConfig:
         """Read the ``config.json`` of a GPTBigCode model, or of a GPT2LMHeadCustomModel as ``bigcode/santacoder`` is.
 
         Raises:
-            ValueError: the file describes another architecture, or a variant this model does not compute.
+            UserError: the file describes another architecture, or a variant this model does not compute.
         """
         multi_query = _multi_query(config)
         for key, value in (
@@ -68,10 +70,10 @@ class SantaCoderConfig:
             ("add_cross_attention", False),
         ):
             if config.get(key, value) != value:
-                raise ValueError(f"{key} {config[key]!r} is not supported.")
+                raise UserError(f"{key} {config[key]!r} is not supported.")
         missing = [key for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head") if key not in config]
         if missing:
-            raise ValueError(f"it lacks {', '.join(missing)}.")
+            raise UserError(f"it lacks {', '.join(missing)}.")
         return cls(
             vocab_size=config["vocab_size"],
             n_positions=config["n_positions"],
@@ -123,10 +125,10 @@ def _multi_query(config: dict[str, Any]) -> bool:
     if model_type == "gpt2" and head_type in ("multiquery", "multihead"):
         return head_type == "multiquery"
     if model_type == "gpt2":
-        raise ValueError(
+        raise UserError(
             f"attention_head_type is {head_type!r}; a SantaCoder of model_type 'gpt2' has 'multiquery' or 'multihead'."
         )
-    raise ValueError(f"model_type is {model_type!r}, but a SantaCoder has 'gpt_bigcode', or 'gpt2' with its own code.")
+    raise UserError(f"model_type is {model_type!r}, but a SantaCoder has 'gpt_bigcode', or 'gpt2' with its own code.")
 
 
 def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
@@ -134,6 +136,6 @@ def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
         return "tanh"
     if activation in _GELU_EXACT:
         return "none"
-    raise ValueError(
+    raise UserError(
         f"activation_function {activation!r} is not supported; expected {', '.join(_GELU_TANH + _GELU_EXACT)}."
     )

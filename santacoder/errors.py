@@ -1,12 +1,19 @@
-"""What goes wrong with models on disk and on the Hub, and with attribution indexes."""
+"""What goes wrong because of what somebody asked for or gave; each message is a sentence for the user."""
+
+
+class UserError(ValueError):
+    """What was asked for cannot be done, or what was given cannot be used.
+
+    A bare ``ValueError`` is a fault of ours: it is logged, and told as one.
+    """
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be found or read; the message is a sentence for the user."""
+    """A checkpoint that cannot be found or read."""
 
 
 class AttributionError(Exception):
-    """An attribution index that cannot be used; the message is a sentence for the user."""
+    """An attribution index that cannot be used."""
 
 
 class UnaskableText(AttributionError):

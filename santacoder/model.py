@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from santacoder.attention import causal_attention
 from santacoder.config import SantaCoderConfig
+from santacoder.errors import UserError
 from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.linear import Linear, linear
 
@@ -36,7 +37,7 @@ class SantaCoder(nn.Module):
         With a ``kv_cache``, ``input_ids`` continue the tokens already in it, and it grows by T.
 
         Raises:
-            ValueError: the sequence would be longer than ``n_positions``.
+            UserError: the sequence would be longer than ``n_positions``.
         """
         return self.logits(self.transformer(input_ids, kv_cache))
 
@@ -77,7 +78,7 @@ class Transformer(nn.Module):
         length = input_ids.shape[1]
         end = length + (kv_cache.length if kv_cache is not None else 0)
         if end > self.n_positions:
-            raise ValueError(f"The sequence has {end} tokens, but the model has positions for {self.n_positions}.")
+            raise UserError(f"The sequence has {end} tokens, but the model has positions for {self.n_positions}.")
         positions = self.wpe.weight[:length] if kv_cache is None else self.wpe(kv_cache.positions(length))
         hidden_states = self.wte(input_ids) + positions
         for block in self.h:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from santacoder.errors import UserError
+
 MAX_SEED = 2**32 - 1
 # far below, single precision would divide by zero; the likeliest token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
@@ -27,7 +29,7 @@ class SamplingParams:
     number, is added to the logits. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
 
     Raises:
-        ValueError: a value out of range; the message is a sentence for the user.
+        UserError: a value out of range; the message is a sentence for the user.
     """
 
     max_new_tokens: int = 64
@@ -174,4 +176,4 @@ def _likeliest(logits: np.ndarray, log_sum: float, count: int) -> tuple[tuple[in
 
 def _require(holds: bool, sentence: str, value: object) -> None:
     if not holds:
-        raise ValueError(f"{sentence}, not {value}.")
+        raise UserError(f"{sentence}, not {value}.")

@@ -10,6 +10,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from santacoder.errors import UserError
+
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX = "<fim-prefix>"
 FIM_MIDDLE = "<fim-middle>"
@@ -24,7 +26,7 @@ class Tokenizer:
     The ids of the special tokens come from the file, never from their order.
 
     Raises:
-        ValueError: a special token is missing, or a token stands for no bytes.
+        UserError: a special token is missing, or a token stands for no bytes.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
@@ -71,16 +73,16 @@ class Tokenizer:
         """Read a ``tokenizer.json``.
 
         Raises:
-            ValueError: the file is no tokenizer, or lacks one of the special tokens.
+            UserError: the file is no tokenizer, or lacks one of the special tokens.
         """
         try:
             backend = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception for every kind of bad file
-            raise ValueError(f"{path} is not a readable tokenizer.json: {error}.") from error
+            raise UserError(f"{path} is not a readable tokenizer.json: {error}.") from error
         try:
             return cls(backend)
         except ValueError as error:
-            raise ValueError(f"{path} cannot be used: {error}") from error
+            raise UserError(f"{path} cannot be used: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` whose merges are strings, as readers before tokenizers 0.20 need them."""
@@ -98,7 +100,7 @@ class Tokenizer:
         """Token ids of ``text``. A special token spelled in it stays text unless ``allow_special``.
 
         Raises:
-            ValueError: the text has half a surrogate pair, which no UTF-8 can express.
+            UserError: the text has half a surrogate pair, which no UTF-8 can express.
         """
         backend = self._with_specials if allow_special else self._plain
         return backend.encode(require_valid_unicode(text)).ids
@@ -124,7 +126,7 @@ class Tokenizer:
             token_id = self._with_specials.token_to_id(spelling)
             if token_id is not None:
                 return token_id
-        raise ValueError(f"The tokenizer lacks the special token {token}.")
+        raise UserError(f"The tokenizer lacks the special token {token}.")
 
 
 class StreamDecoder:
@@ -146,12 +148,12 @@ def require_valid_unicode(text: str) -> str:
     """``text`` itself.
 
     Raises:
-        ValueError: it has half a surrogate pair.
+        UserError: it has half a surrogate pair.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError(
+        raise UserError(
             f"The text has half a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start + 1}, "
             "which is not a valid character; remove it and try again."
         ) from error
@@ -168,7 +170,7 @@ def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:
         if token_id in added:
             table[token_id] = token.encode("utf-8")
         elif not byte_of.keys() >= set(token):
-            raise ValueError(f"The token {token!r} is not spelled in GPT-2's byte-level alphabet.")
+            raise UserError(f"The token {token!r} is not spelled in GPT-2's byte-level alphabet.")
         else:
             table[token_id] = bytes(byte_of[character] for character in token)
     return table

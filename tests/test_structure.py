@@ -37,6 +37,17 @@ def test_imports_go_down(path: Path) -> None:
     assert forbidden.isdisjoint(imported(path))
 
 
+def raised_value_errors(path: Path) -> list[str]:
+    raised = [node.exc for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
+    calls = [exc.func for exc in raised if isinstance(exc, ast.Call)]
+    return [f"{path}:{func.lineno}" for func in calls if isinstance(func, ast.Name) and func.id == "ValueError"]
+
+
+def test_what_is_told_to_users_is_no_bare_value_error() -> None:
+    """A ``ValueError`` counts as a fault of ours; ``santacoder.errors.UserError`` is for what a user can mend."""
+    assert [place for path in FILES for place in raised_value_errors(path)] == []
+
+
 def test_the_layout_is_the_documented_one() -> None:
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     undocumented = [path.name for path in FILES if path.name != "__init__.py" and path.name not in text]

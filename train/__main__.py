@@ -11,6 +11,7 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
+from santacoder.errors import UserError
 from train import distributed
 from train.arguments import build_parser, continued_config, new_config
 from train.config import TrainConfig
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         device = getattr(args, "device", run.config().device if args.resume else "cpu")
         with distributed.world(device) as world:
             return _run(args, run, world)
-    except (ValueError, checkpoints.CheckpointError) as error:
+    except (UserError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
     except OSError as error:
         return _refuse(f"Stopped, because writing failed: {error}. {_how_to_go_on(run)}", 1)

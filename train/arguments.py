@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from santacoder import checkpoints
+from santacoder.errors import UserError
 from train.config import TrainConfig
 from train.data.arguments import add_source_arguments
 from train.presets import FINE_TUNING, LORA, SIZES
@@ -65,11 +66,11 @@ def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConf
     """The settings of a run to go on with, with what the command line says of how it is computed.
 
     Raises:
-        ValueError: the command line asks for another run than the stored one.
+        UserError: the command line asks for another run than the stored one.
     """
     repo_id = stored.base.partition("@")[0]
     if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
-        raise ValueError(
+        raise UserError(
             f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot go on from {args.from_}: "
             "leave --from out, or start a new run with another --output."
         )
@@ -81,25 +82,25 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
     """The settings of a new run: of its size or base, then of its variant, then those named one by one.
 
     Raises:
-        ValueError: settings that do not go together.
+        UserError: settings that do not go together.
         CheckpointError: there is no such revision to start from.
     """
     given, variant = _given(args), _variant(args)
     if args.from_ is None:
         return TrainConfig(**{**SIZES[args.size or "nano"], **variant, **given})
     if args.size:
-        raise ValueError(f"--size is for a model from scratch, but {args.from_} has a size: leave one of them out.")
+        raise UserError(f"--size is for a model from scratch, but {args.from_} has a size: leave one of them out.")
     base, shape = resolve_base(args.from_, args.store)
     of_base = {name: getattr(shape, name) for name in _OF_THE_BASE}
     for name, value in of_base.items():
         asked = given.get(name, variant.get(name, value))
         if asked != value:
-            raise ValueError(f"{args.from_} has {name} {value}, which fine-tuning cannot make {asked}.")
+            raise UserError(f"{args.from_} has {name} {value}, which fine-tuning cannot make {asked}.")
     settings = {**FINE_TUNING, **(LORA if given.get("lora_rank") else {}), **variant, **of_base}
     settings["sequence_length"] = min(settings["sequence_length"], shape.n_positions)
     config = TrainConfig(**{**settings, **given, "base": base})
     if config.sequence_length > shape.n_positions:
-        raise ValueError(
+        raise UserError(
             f"sequence_length {config.sequence_length} is more than the {shape.n_positions} positions of {args.from_}."
         )
     return config

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from santacoder.errors import UserError
 from santacoder.fim import FimTransform
 from train.loss import IGNORED_TARGET
 
@@ -28,7 +29,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         if self.n_windows < 1:
-            raise ValueError(
+            raise UserError(
                 f"The corpus has {len(self.tokens)} tokens, fewer than one sequence of {self.sequence_length} + 1: "
                 "add files or lower the sequence length."
             )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from santacoder.config import SantaCoderConfig
+from santacoder.errors import UserError
 
 _COUNTS = (
     "n_layer", "n_embd", "n_head", "sequence_length", "batch_size", "steps", "validate_every", "validation_batches",
@@ -34,7 +35,7 @@ class TrainConfig:
     """One run. The defaults are the size ``nano``; ``train/presets.py`` has the others.
 
     Raises:
-        ValueError: a value that no run can have; the message is a sentence for the user.
+        UserError: a value that no run can have; the message is a sentence for the user.
     """
 
     base: str = _setting("", "revision that is fine-tuned, as REPO@COMMIT; empty for a model from scratch")
@@ -81,20 +82,20 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in _COUNTS:
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
+                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}.")
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
+                raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}.")
+                raise UserError(f"{name} must be more than 0, not {getattr(self, name)}.")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1, not {getattr(self, name)}.")
+                raise UserError(f"{name} is a share from 0 to 1, not {getattr(self, name)}.")
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device cuda was asked for, but PyTorch finds no GPU here; use cpu.")
+            raise UserError("device cuda was asked for, but PyTorch finds no GPU here; use cpu.")
         if self.lora_rank and not self.base:
-            raise ValueError("lora_rank trains an update to a revision: name one with --from.")
+            raise UserError("lora_rank trains an update to a revision: name one with --from.")
         if self.parallel == "fsdp":
             self._require_shardable()
 
@@ -119,13 +120,13 @@ class TrainConfig:
         With ``schedule: wsd`` these include ``steps``: the end need not be known before the learning rate falls.
 
         Raises:
-            ValueError: one of ``given`` would change what is learned.
+            UserError: one of ``given`` would change what is learned.
         """
         for setting in dataclasses.fields(self):
             before = getattr(self, setting.name)
             may_change = setting.metadata["may_change"] or (setting.name == "steps" and self.schedule == "wsd")
             if not may_change and given.get(setting.name, before) != before:
-                raise ValueError(
+                raise UserError(
                     f"The run was started with {setting.name} {before!r} and cannot go on with "
                     f"{given[setting.name]!r}: leave the option out, or start a new run with another --output."
                 )
@@ -133,8 +134,8 @@ class TrainConfig:
 
     def _require_shardable(self) -> None:
         if self.optimizer == "muon":
-            raise ValueError("muon needs whole matrices, which fsdp divides: use --optimizer adamw or --parallel ddp.")
+            raise UserError("muon needs whole matrices, which fsdp divides: use --optimizer adamw or --parallel ddp.")
         if self.precision == "fp16":
-            raise ValueError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
+            raise UserError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
         if self.lora_rank:
-            raise ValueError("What LoRA trains is small enough for every process: use --parallel ddp.")
+            raise UserError("What LoRA trains is small enough for every process: use --parallel ddp.")

@@ -18,6 +18,7 @@ from typing import IO
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from santacoder.errors import UserError
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES
 
 MAX_UNPACKED_BYTES = 4_000_000_000
@@ -34,7 +35,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Write the source files of a zip or tar archive into ``folder``; nothing else of it is written.
 
     Raises:
-        ValueError: it is no archive, is damaged, has paths that lead elsewhere, or unpacks to more than the limits.
+        UserError: it is no archive, is damaged, has paths that lead elsewhere, or unpacks to more than the limits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
@@ -42,34 +43,34 @@ def unpack(archive: Path, folder: Path) -> None:
         for number, (name, size, file) in enumerate(_members(archive), start=1):
             total += size
             if total > MAX_UNPACKED_BYTES or number > MAX_FILES:
-                raise ValueError(
+                raise UserError(
                     f"{archive.name} unpacks to more than {MAX_UNPACKED_BYTES / 1e9:.0f} GB or {MAX_FILES:,} files: "
                     "pack only the source code."
                 )
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts:
-                raise ValueError(f"{archive.name} has the path {name!r}, which leads out of it.")
+                raise UserError(f"{archive.name} has the path {name!r}, which leads out of it.")
             if path.suffix not in LANGUAGES or size > MAX_FILE_BYTES:
                 continue
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read(MAX_FILE_BYTES))  # whatever size the archive claims
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{archive.name} cannot be unpacked: {error}.") from error
+        raise UserError(f"{archive.name} cannot be unpacked: {error}.") from error
     except FileNotFoundError as error:
-        raise ValueError(f"There is no archive {archive}.") from error
+        raise UserError(f"There is no archive {archive}.") from error
 
 
 def download(manifest: Path, folder: Path) -> None:
     """Download the packages of ``manifest``, one ``name==version`` a line, into ``folder``; none of them is run.
 
     Raises:
-        ValueError: a line is no pinned package, or one cannot be had.
+        UserError: a line is no pinned package, or one cannot be had.
     """
     try:
         packages = pinned_packages(manifest.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{manifest} cannot be read: {error}.") from error
+        raise UserError(f"{manifest} cannot be read: {error}.") from error
     # pip never sees the text that was checked: it decodes a file by rules of its own, such as a line "# coding: utf-7".
     # It runs in a folder without any other file, because it takes a requirement that names an archive there for a path.
     with TemporaryDirectory() as empty:
@@ -81,21 +82,19 @@ def download(manifest: Path, folder: Path) -> None:
         result = subprocess.run(command, cwd=empty, env=_pip_environment(), capture_output=True, text=True, check=False)
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        raise ValueError(f"The packages of {manifest.name} cannot be had: {' '.join(errors) or result.stderr.strip()}")
+        raise UserError(f"The packages of {manifest.name} cannot be had: {' '.join(errors) or result.stderr.strip()}")
 
 
 def pinned_packages(text: str) -> list[str]:
     """The packages in a list of one ``name==version`` a line, written anew from their names and versions.
 
     Raises:
-        ValueError: a line is no pinned package, or there are too many.
+        UserError: a line is no pinned package, or there are too many.
     """
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     packages = [_pinned_package(line) for line in lines if line]
     if len(packages) > MAX_PACKAGES:
-        raise ValueError(
-            f"The list has {len(packages):,} packages; up to {MAX_PACKAGES:,} can be downloaded for a run."
-        )
+        raise UserError(f"The list has {len(packages):,} packages; up to {MAX_PACKAGES:,} can be downloaded for a run.")
     return packages
 
 
@@ -106,7 +105,7 @@ def _pinned_package(line: str) -> str:
         name, _, version = line.partition("==")
         return f"{canonicalize_name(name, validate=True)}=={Version(version)}"
     except ValueError as error:  # the errors of packaging are kinds of it
-        raise ValueError(f"{line[:80]!r} is no pinned package: write one name==version a line.") from error
+        raise UserError(f"{line[:80]!r} is no pinned package: write one name==version a line.") from error
 
 
 def _pip_environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from train.config import TrainConfig
 
@@ -38,10 +39,10 @@ class World:
         """This process's share of a batch.
 
         Raises:
-            ValueError: the batch cannot be divided evenly.
+            UserError: the batch cannot be divided evenly.
         """
         if batch_size % self.size:
-            raise ValueError(f"batch_size {batch_size} is not a multiple of the {self.size} processes.")
+            raise UserError(f"batch_size {batch_size} is not a multiple of the {self.size} processes.")
         share = batch_size // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 

@@ -73,7 +73,7 @@ def train(
     last.
 
     Raises:
-        ValueError: the corpus is too small, or the run does not fit into memory.
+        UserError: the corpus is too small, or the run does not fit into memory.
         Stopped: SIGINT or SIGTERM came; the state is saved.
         TrainingFailed: the loss is not a number.
         OSError: the disk is full; the last saved state is intact.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 
 _ALPHA_PER_RANK = 2.0
@@ -34,12 +35,12 @@ def add_updates(model: SantaCoder, rank: int) -> None:
     """Freeze ``model`` and put a trainable update on every matrix of its blocks.
 
     Raises:
-        ValueError: ``rank`` is not smaller than the smallest matrix.
+        UserError: ``rank`` is not smaller than the smallest matrix.
     """
     linears = [module for module in model.transformer.h.modules() if isinstance(module, nn.Linear)]
     largest = min(min(linear.weight.shape) for linear in linears) - 1
     if rank > largest:
-        raise ValueError(f"lora_rank {rank} is no low rank for this model: use at most {largest}.")
+        raise UserError(f"lora_rank {rank} is no low rank for this model: use at most {largest}.")
     model.requires_grad_(False)
     for linear in linears:
         parametrize.register_parametrization(linear, "weight", LowRankUpdate(linear.weight, rank))

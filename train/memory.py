@@ -8,6 +8,7 @@ import psutil
 import torch
 
 from santacoder.config import SantaCoderConfig
+from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from train.config import TrainConfig
 from train.distributed import World
@@ -20,12 +21,12 @@ _RESERVE = 0.5e9  # Python, PyTorch and the batches
 def require_memory(model_config: SantaCoderConfig, config: TrainConfig, world: World) -> None:
     """
     Raises:
-        ValueError: the run does not fit; the sentence says what would.
+        UserError: the run does not fit; the sentence says what would.
     """
     needed, free = memory_needed(model_config, config, world), free_memory(world)
     if needed <= free:
         return
-    raise ValueError(
+    raise UserError(
         f"The run needs about {needed / 1e9:.1f} GB on each process, but {free / 1e9:.1f} GB are free: "
         f"{_what_would_fit(model_config, config, world, free)}"
     )

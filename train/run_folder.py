@@ -24,6 +24,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from santacoder.atomic import replacing
+from santacoder.errors import UserError
 from train.config import TrainConfig
 from train.saved_states import newest_state
 
@@ -66,24 +67,24 @@ class RunFolder:
         """Keep others from training here; a kill lets go as well.
 
         Raises:
-            ValueError: another process is training here.
+            UserError: another process is training here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.path / ".lock", timeout=0):
                 yield
         except Timeout as error:
-            raise ValueError(
+            raise UserError(
                 f"Another process is training in {self.path}: wait for its end, or choose another --output."
             ) from error
 
     def require_new(self) -> None:
         """
         Raises:
-            ValueError: the folder already holds a run that has got somewhere.
+            UserError: the folder already holds a run that has got somewhere.
         """
         if newest_state(self.states) is not None:
-            raise ValueError(f"{self.path} already holds a run: go on with --resume, or choose another --output.")
+            raise UserError(f"{self.path} already holds a run: go on with --resume, or choose another --output.")
 
     def link_data(self, data: Path) -> None:
         """Let ``data/`` be a folder packed before."""
@@ -107,14 +108,14 @@ class RunFolder:
         """The settings the run was started with.
 
         Raises:
-            ValueError: there is no run in the folder.
+            UserError: there is no run in the folder.
         """
         try:
             return TrainConfig(**json.loads((self.path / "config.json").read_text()))
         except FileNotFoundError as error:
-            raise ValueError(f"There is no run to resume in {self.path}.") from error
+            raise UserError(f"There is no run to resume in {self.path}.") from error
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.path / 'config.json'} is not the configuration of a run: {error}.") from error
+            raise UserError(f"{self.path / 'config.json'} is not the configuration of a run: {error}.") from error
 
     def finish(self, outcome: Outcome) -> None:
         _write_json(self.path / "outcome.json", asdict(outcome))

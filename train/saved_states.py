@@ -21,6 +21,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 
 from santacoder.atomic import sync_folder
+from santacoder.errors import UserError
 from train.distributed import World
 from train.step import Training
 
@@ -68,7 +69,7 @@ class SavedStates:
         """Load the newest state that can be read and return the number of steps done; 0 where none has been saved yet.
 
         Raises:
-            ValueError: there are states, and none can be read.
+            UserError: there are states, and none can be read.
         """
         states = _states(self._folder)
         for state in reversed(states):
@@ -77,7 +78,7 @@ class SavedStates:
             except (CheckpointException, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
                 print(f"{state} is damaged ({_cause(error)}); the state before it is tried.", file=sys.stderr)
         if states:
-            raise ValueError(f"None of the states in {self._folder} can be read: start again with another --output.")
+            raise UserError(f"None of the states in {self._folder} can be read: start again with another --output.")
         return 0
 
     def _load(self, folder: Path, training: Training) -> int:

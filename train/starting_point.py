@@ -9,6 +9,7 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
+from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from train.config import TrainConfig
@@ -20,7 +21,7 @@ def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path) -> Sa
     """The model on the CPU, in fp32, ready to be trained: with its dropout and its low-rank updates.
 
     Raises:
-        ValueError: the data was packed with another tokenizer than the revision's.
+        UserError: the data was packed with another tokenizer than the revision's.
         CheckpointError: the revision cannot be loaded.
     """
     torch.manual_seed(config.seed)
@@ -54,7 +55,7 @@ def base_tokenizer(base: str, store: Path) -> Tokenizer:
 def _loaded(base: str, tokenizer: Tokenizer, store: Path) -> SantaCoder:
     model, own = checkpoints.load(_snapshot(base, store))
     if _fingerprint(own) != _fingerprint(tokenizer):
-        raise ValueError(
+        raise UserError(
             f"The data was packed with another tokenizer than that of {base}: name the sources instead of --data, "
             "so that they are packed with it."
         )

@@ -13,6 +13,7 @@ from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
+from santacoder.errors import UserError
 from santacoder.fim import split_documents
 from santacoder.model import SantaCoder
 from santacoder.sampling import SamplingParams
@@ -68,7 +69,7 @@ def validation_loss(training: Training, data: PackedData, config: TrainConfig, w
     Bits count for all tokens, bytes for those of the text: end-of-text has none.
 
     Raises:
-        ValueError: there are not two held-out tokens.
+        UserError: there are not two held-out tokens.
     """
     inputs, targets = _spread(data.validation, config, world)
     n_bytes = _token_bytes(data.tokenizer)[targets[targets != IGNORED_TARGET]].sum()
@@ -135,7 +136,7 @@ def _spread(tokens: np.ndarray, config: TrainConfig, world: World) -> tuple[torc
     """This process's share of the windows, inputs and targets; all have as many, by adding some that do not count."""
     length = min(config.sequence_length, len(tokens) - 1)
     if length < 1:
-        raise ValueError("The held-out package has fewer than two tokens: name a folder with larger files.")
+        raise UserError("The held-out package has fewer than two tokens: name a folder with larger files.")
     n_windows = min(config.validation_batches * config.batch_size, (len(tokens) - 1) // length)
     starts = np.linspace(0, len(tokens) - 1 - length, n_windows).astype(int)
     padded = np.resize(starts, -(-n_windows // world.size) * world.size)

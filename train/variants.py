@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS, Experiment, experiment
 
 FIM_RATE = 0.5  # arXiv 2301.03988, section 5.1
@@ -13,11 +14,11 @@ def variant(name: str) -> Experiment:
     """The experiment of a branch name.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     found = experiment(name)
     if found is None:
-        raise ValueError(f"There is no variant {name}; the eight are {', '.join(EXPERIMENTS)}.")
+        raise UserError(f"There is no variant {name}; the eight are {', '.join(EXPERIMENTS)}.")
     return found
 
 

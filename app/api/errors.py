@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from app.models import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
-from santacoder.errors import AttributionError, UnaskableText
+from santacoder.errors import AttributionError, UnaskableText, UserError
 
 ErrorBody = Callable[[int, str], dict[str, Any]]
 """An error in a protocol's own form, from a status and a sentence."""
@@ -79,7 +79,7 @@ def explain(error: Exception) -> tuple[int, str]:
             return 400, str(error)
         case AttributionError():
             return 500, str(error)
-        case ValueError():
+        case UserError():
             return 400, str(error)
     log.error("a request failed", exc_info=error)
     return 500, "The server failed at this request; its log says how, under the X-Request-Id of this answer."

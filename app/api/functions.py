@@ -10,11 +10,12 @@ from app.api.errors import explain
 from app.api.prompts import gap_request
 from app.api.running import Server
 from santacoder.engine.request import CompletionRequest
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
 
 def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..., Awaitable[str]]]:
-    """They raise a ValueError whose message is a sentence. ``caller`` tells whose request is being answered."""
+    """They raise a UserError whose message is a sentence. ``caller`` tells whose request is being answered."""
 
     async def complete_code(code: str, revision: str = "", max_new_tokens: int = 64, temperature: float = 0.0) -> str:
         """Continue source code where it ends, with the small code model SantaCoder.
@@ -57,7 +58,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
             finally:
                 run.close()
         except Exception as error:
-            raise ValueError(explain(error)[1]) from error
+            raise UserError(explain(error)[1]) from error
         return text.text
 
     return [complete_code, fill_in_code]

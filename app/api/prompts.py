@@ -26,7 +26,7 @@ def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: To
     model was trained on is one, PSM or SPM; marks anywhere else are code that speaks of them.
 
     Raises:
-        ValueError: nothing to start from, or a token the model does not have.
+        UserError: nothing to start from, or a token the model does not have.
     """
     if not isinstance(prompt, str):
         known = [token_id for token_id in prompt if 0 <= token_id < tokenizer.vocab_size]

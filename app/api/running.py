@@ -111,7 +111,7 @@ class Server:
             ApiError: the client asks for too much, or for no model that is here.
             CheckpointError: the revision does not exist or cannot be loaded.
             EngineBusy: the waiting line is full.
-            ValueError: a request cannot be served.
+            UserError: a request cannot be served.
         """
         leave = self.limits.admit(client)
         try:

@@ -24,6 +24,7 @@ from app.shares.search import gallery_queries
 from app.shares.share import OpenedShare, Page, Query, Receipt, Report, Share
 from app.shares.tables import LIKES, REPORTS, SHARES
 from app.shares.words import facet, words
+from santacoder.errors import UserError
 
 _ALPHABET = string.ascii_letters + string.digits
 _COMPARE = "compare"  # as the pane of a comparison
@@ -71,7 +72,7 @@ class ShareStore:
             stored = zlib.decompress(row.generation)
             compared = Comparison.from_json(stored) if row.pane == _COMPARE else None
             generation = compared.first if compared else Generation.from_json(stored)
-        except ValueError as error:
+        except UserError as error:
             raise ShareMissing(f"This share was made by another version of this program: {error}") from error
         return OpenedShare(_share(row), generation, row.candidate, row.attribution, compared)
 

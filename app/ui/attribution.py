@@ -10,7 +10,7 @@ from app.attribution import Attribution, Indexes
 from app.generation import Generation, Language
 from app.ui.code_pane import CodePane, Controls
 from app.ui.origins import NOT_CHECKED, badge, findings, panel, unknown
-from santacoder.errors import AttributionError
+from santacoder.errors import AttributionError, UserError
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -66,7 +66,7 @@ def shared_origins(attribution: str | None, generation: Generation, index: int, 
     code, spans = generation.code(index), generation.spans(index)
     try:
         return _told(code, spans, Attribution.from_json(attribution), generation.repo_id, indexes)
-    except (AttributionError, ValueError) as error:
+    except (AttributionError, UserError) as error:
         return unknown(str(error)), NOT_CHECKED
 
 

@@ -23,6 +23,7 @@ from app.ui.revision_menus import filled_menus
 from app.ui.running import MAX_RUNNING
 from app.ui.status import failure
 from santacoder.checkpoints import CheckpointError, Commit
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
 _CHOOSE_BRANCH = """
@@ -157,7 +158,7 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
     ) -> Iterator[tuple[Any, ...]]:
         try:
             check_caller(limits)
-        except ValueError as error:
+        except UserError as error:
             yield failure(str(error)), gr.skip(), *buttons(running=False)
             return
         # the likeliest tokens, so that nothing but the training differs
@@ -176,6 +177,8 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
         concurrency_id="generate",
         **_QUIET,
     )
+    running.then(lambda: buttons(running=False), None, [parts.run, parts.stop], **_QUIET)
+    running.failure(film_of, parts.commits, parts.film, **_QUIET)
     # once nothing more can come
     parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
         lambda: buttons(running=False), None, [parts.run, parts.stop], **_QUIET

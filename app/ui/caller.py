@@ -7,6 +7,7 @@ from gradio.context import LocalContext
 
 from app.api.errors import ApiError
 from app.api.limits import Limits
+from santacoder.errors import UserError
 
 
 def caller() -> Request:
@@ -20,9 +21,9 @@ def check_caller(limits: Limits) -> None:
     """What the page is asked to run counts as a request to the API.
 
     Raises:
-        ValueError: the client has asked too often; the message is a sentence.
+        UserError: the client has asked too often; the message is a sentence.
     """
     try:
         limits.check_rate(caller())
     except ApiError as error:
-        raise ValueError(str(error)) from error
+        raise UserError(str(error)) from error

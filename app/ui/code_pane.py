@@ -37,7 +37,7 @@ class CodePane:
 
     ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate.
     Whoever has another to show outputs ``show(generation, index)`` to ``shown``. More buttons go into ``actions``, more
-    tabs into ``details``. ``split`` cuts what is in the editor at its gaps, or raises a ValueError.
+    tabs into ``details``. ``split`` cuts what is in the editor at its gaps, or raises a UserError.
     """
 
     name: Pane

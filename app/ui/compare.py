@@ -23,6 +23,7 @@ from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.running import MAX_RUNNING
 from app.ui.status import failure
 from santacoder import checkpoints
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
 
 MOST = 4
@@ -104,7 +105,7 @@ def compare_pane(
             check_caller(limits)
             task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
-        except ValueError as error:
+        except UserError as error:
             yield failure(str(error)), ([], []), *buttons(running=False)
             return
         for latest in side_by_side(models, revisions, task):
@@ -123,6 +124,8 @@ def compare_pane(
         compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
         concurrency_id="generate", **_QUIET,
     )  # fmt: skip
+    running.then(lambda: buttons(running=False), None, [run, stop], **_QUIET)
+    running.failure(stopped, [view, results], outputs, **_QUIET)
     # what has been written is looked at once nothing more can come
     stop.click(None, None, None, cancels=[running], api_visibility="private").then(
         stopped, [view, results], outputs, **_QUIET
@@ -165,10 +168,10 @@ def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
 def _required(names: list[str]) -> list[str]:
     """
     Raises:
-        ValueError: there is nothing to compare.
+        UserError: there is nothing to compare.
     """
     if not 2 <= len(names) <= MOST:
-        raise ValueError(f"Choose two to four revisions to compare; there {_are(len(names))} chosen.")
+        raise UserError(f"Choose two to four revisions to compare; there {_are(len(names))} chosen.")
     return names
 
 

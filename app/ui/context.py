@@ -14,6 +14,7 @@ from app.ui.code_pane import CodePane, Controls
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -33,7 +34,7 @@ def connect_context(
             tokenizer, n_positions = _reader(snapshot)
             request = _request(_parts(pane, code), order, int(max_new_tokens))
             return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
-        except (CheckpointError, ValueError):
+        except (CheckpointError, UserError):
             return ""  # Run says what is wrong
 
     new_tokens = controls.parameters[0]
@@ -54,7 +55,7 @@ def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
     """The code at its gaps; as one part where it has none, as after it was filled."""
     try:
         return pane.split(code)
-    except ValueError:
+    except UserError:
         return (code,)
 
 

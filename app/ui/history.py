@@ -9,6 +9,7 @@ import gradio as gr
 from app.generation import Generation
 from app.ui.code_pane import CodePane
 from app.ui.status import failure
+from santacoder.errors import UserError
 
 # always there: a tab that was never opened has no scripts
 _RECORDER = """watch("value", () => props.value && santacoder.history.add("PANE", props.value));"""
@@ -37,9 +38,9 @@ def history_tab(pane: CodePane) -> gr.HTML:
         try:
             generation = Generation.from_json(str(event.generation))
             if generation.pane != pane.name or not generation.candidates:
-                raise ValueError("This entry belongs to another pane.")
+                raise UserError("This entry belongs to another pane.")
             return pane.show(generation)
-        except ValueError as error:
+        except UserError as error:
             return [failure(str(error)) if component is pane.status else gr.skip() for component in pane.shown]
 
     entries.select(restore, None, pane.shown, show_progress="hidden", api_visibility="private")

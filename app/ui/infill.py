@@ -7,6 +7,7 @@ from app.models import Models
 from app.settings import Settings
 from app.ui.code_pane import CodePane, Controls
 from app.ui.pane import code_pane
+from santacoder.errors import UserError
 
 MAX_GAPS = 8
 
@@ -21,11 +22,11 @@ def split_at_marks(code: str) -> tuple[str, ...]:
     """What stands before, between and after the marks.
 
     Raises:
-        ValueError: there is no mark, or there are too many.
+        UserError: there is no mark, or there are too many.
     """
     parts = tuple(code.split(MARK))
     if len(parts) == 1:
-        raise ValueError(f"Put {MARK} where something is missing; the code has no such mark.")
+        raise UserError(f"Put {MARK} where something is missing; the code has no such mark.")
     if len(parts) - 1 > MAX_GAPS:
-        raise ValueError(f"The code has {len(parts) - 1} marks {MARK}; {MAX_GAPS} can be filled at once.")
+        raise UserError(f"The code has {len(parts) - 1} marks {MARK}; {MAX_GAPS} can be filled at once.")
     return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from santacoder.errors import UserError
 from santacoder.sampling import MAX_SEED, SamplingParams
 
 MAX_CANDIDATES = 8
@@ -82,7 +83,7 @@ def sampling_params(
     """The parameters as the controls show them.
 
     Raises:
-        ValueError: a value out of range; the message is a sentence for the user.
+        UserError: a value out of range; the message is a sentence for the user.
     """
     return SamplingParams(
         max_new_tokens=int(max_new_tokens),
@@ -111,5 +112,5 @@ def control_values(sampling: SamplingParams) -> list[float | str]:
 def _seed(text: str) -> int | None:
     text = text.strip()
     if text and not text.isdecimal():
-        raise ValueError(f"The seed must be a whole number from 0 to {MAX_SEED}, or empty, not {text[:40]!r}.")
+        raise UserError(f"The seed must be a whole number from 0 to {MAX_SEED}, or empty, not {text[:40]!r}.")
     return int(text) if text else None

@@ -14,6 +14,7 @@ from app.ui.branches import branches_pane
 from app.ui.code_pane import Controls
 from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
+from app.ui.faults import explain_faults
 from app.ui.functions import add_functions
 from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
@@ -76,4 +77,5 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             with train:
                 train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
+        explain_faults(page)
     return page.queue(max_size=settings.max_waiting)

@@ -15,6 +15,7 @@ from app.ui.caller import check_caller
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.parameters import sampling_params
 from app.ui.status import READY, status_of
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 
 MAX_RUNNING = 16
@@ -45,7 +46,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         try:
             check_caller(controls.limits)
             task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
-        except ValueError as error:
+        except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
             return
         yield from _updates(pane, generate(models, repo_id, commit or branch, task))
@@ -55,7 +56,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             return
         try:
             check_caller(controls.limits)
-        except ValueError as error:
+        except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
             return
         place = Place(index, int(event.gap), int(event.token), int(event.alternative))
@@ -79,6 +80,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     # Gradio drops a click on a button whose last event has not quite ended
     for event in (running, going_on):
         event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **_QUIET)
+        event.failure(stopped, [pane.generation, pane.index], outputs, **_QUIET)
     # what has been written is looked at once nothing more can come
     pane.stop.click(None, None, None, cancels=[running, going_on], api_visibility="private").then(
         stopped, [pane.generation, pane.index], outputs, **_QUIET

@@ -14,6 +14,7 @@ from app.ui.parameters import sampling_params
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
 from santacoder.checkpoints import DEFAULT_STORE
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 
 
@@ -50,7 +51,7 @@ def snippets_tab(
     ) -> gr.Code:
         try:
             task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
-        except ValueError as error:
+        except UserError as error:
             return gr.Code(f"# {error}")
         call = Call(task, repo_id, commit or branch, _url(request), _folder(settings, repo_id))
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])

@@ -18,6 +18,7 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
 from santacoder.engine.events import Finished, PromptToken
 from santacoder.engine.request import CompletionRequest
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
 _NOTHING = (
@@ -36,11 +37,11 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
         try:
             check_caller(controls.limits)
             served = models.acquire(repo_id, commit or branch)
-        except (CheckpointError, ValueError) as error:
+        except (CheckpointError, UserError) as error:
             return failure(str(error))
         try:
             return _scored(served, _without_marks(pane, code))
-        except (EngineBusy, ValueError) as error:
+        except (EngineBusy, UserError) as error:
             return failure(str(error))
         finally:
             served.release()
@@ -58,7 +59,7 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 def _without_marks(pane: CodePane, code: str) -> str:
     try:
         return "".join(pane.split(code))
-    except ValueError:  # none of them is there
+    except UserError:  # none of them is there
         return code
 
 
@@ -66,7 +67,7 @@ def _scored(served: ServedModel, code: str) -> str:
     """
     Raises:
         EngineBusy: too much is waiting.
-        ValueError: there is nothing to score; the message is a sentence.
+        UserError: there is nothing to score; the message is a sentence.
     """
     tokenizer, n_positions = served.engine.tokenizer, served.engine.runner.n_positions
     request = CompletionRequest(code, sampling=SamplingParams(max_new_tokens=0, top_logprobs=_TOP))
@@ -78,7 +79,7 @@ def _scored(served: ServedModel, code: str) -> str:
         if isinstance(event, PromptToken):
             tokens.append(Token(event.text, event.id, event.logprob, alternatives(event.top, tokenizer)))
         elif isinstance(event, Finished) and event.reason == "error":
-            raise ValueError(event.message)
+            raise UserError(event.message)
     return _verdict(tokens, len(ids) - len(read)) + heat_map(tokens, label="Tokens of your code")
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from app.training import Job, JobRequest, Jobs
 from app.ui.revision_menus import filled_menus
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
 
@@ -69,7 +70,7 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
     def begin(*values: Any) -> tuple[Any, ...]:
         try:
             name = jobs.start(_request(*values))
-        except (ValueError, OSError) as error:
+        except (UserError, OSError) as error:
             return (f'<p class="status error" role="alert">{html.escape(str(error))}</p>', *[gr.skip()] * len(shown))
         return ("", *look(name, _Drawn()))
 
@@ -131,7 +132,7 @@ def _request(
 ) -> JobRequest:
     """
     Raises:
-        ValueError: what the controls ask for cannot be done; the message is a sentence for the user.
+        UserError: what the controls ask for cannot be done; the message is a sentence for the user.
     """
     return JobRequest(
         repo_id=repo_id.strip(),

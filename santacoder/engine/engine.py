@@ -87,7 +87,7 @@ class Engine:
 
         Raises:
             EngineBusy: the waiting line is full, or the engine is closed.
-            ValueError: the request cannot be served; the message is a sentence for the user.
+            UserError: the request cannot be served; the message is a sentence for the user.
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end)

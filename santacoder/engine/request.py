@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from santacoder import fim
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
@@ -22,7 +23,7 @@ class CompletionRequest:
     reported first, with their log-probabilities.
 
     Raises:
-        ValueError: nothing to start from, or text no source file has; the message is a sentence for the user.
+        UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
     """
 
     prefix: str
@@ -34,10 +35,10 @@ class CompletionRequest:
 
     def __post_init__(self) -> None:
         if not (self.prefix or self.prefix_ids or self.suffix):
-            raise ValueError("There is no code to start from: write some before running.")
+            raise UserError("There is no code to start from: write some before running.")
         for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
             if "\0" in text:
-                raise ValueError(
+                raise UserError(
                     f"The {name} has a NUL character at position {text.index(chr(0)) + 1}, which no source file "
                     "has; remove it and try again."
                 )
@@ -59,7 +60,7 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     New tokens may claim up to half of the context before the prompt is cut.
 
     Raises:
-        ValueError: a token id that the model does not have, or an echo of what does not fit.
+        UserError: a token id that the model does not have, or an echo of what does not fit.
     """
     _require_known(request, tokenizer.vocab_size)
     max_new_tokens = request.sampling.max_new_tokens
@@ -69,7 +70,7 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     suffix = tokenizer.encode(request.suffix or "")
     kept_prefix, kept_suffix = _cut(prefix, suffix, room)
     if request.echo and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
-        raise ValueError(
+        raise UserError(
             f"The prompt of {len(prefix) + len(suffix):,} tokens cannot be echoed: the context of {n_positions:,} "
             f"tokens has room for {room:,}. Shorten it, or ask for fewer new tokens."
         )
@@ -92,7 +93,7 @@ def _require_known(request: CompletionRequest, vocab_size: int) -> None:
     for name, ids in (("prompt", request.prefix_ids or ()), ("logit_bias", biased)):
         for token_id in ids:
             if not 0 <= token_id < vocab_size:
-                raise ValueError(f"The {name} has the token {token_id}; the model's go from 0 to {vocab_size - 1}.")
+                raise UserError(f"The {name} has the token {token_id}; the model's go from 0 to {vocab_size - 1}.")
 
 
 def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:

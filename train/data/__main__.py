@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from santacoder.errors import UserError
 from train.data import index
 from train.data.arguments import add_source_arguments, pack_sources
 from train.data.local import LocalExecutor
@@ -51,7 +52,7 @@ def _executor(name: str) -> Executor:
     try:
         from train.data.on_ray import RayExecutor
     except ImportError as error:
-        raise ValueError("The executor ray needs one more library: pip install 'ray[data]'.") from error
+        raise UserError("The executor ray needs one more library: pip install 'ray[data]'.") from error
     return RayExecutor()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from santacoder.tokenizer import Tokenizer
 from train.data import hub, sources
@@ -101,7 +102,7 @@ def pack_sources(
     ``tokenizer`` serves where ``args`` name none; without one, it is trained on them.
 
     Raises:
-        ValueError: none was named, one cannot be used, or too little is left of them.
+        UserError: none was named, one cannot be used, or too little is left of them.
         OSError: the disk is full.
     """
     if args.tokenizer:
@@ -118,12 +119,12 @@ def pack_sources(
 def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Removed]]:
     """The sources that ``args`` name, and the packages that could not be had."""
     if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):
-        raise ValueError(
+        raise UserError(
             "Name what to train on: --folder, --standard-library, --packages, --download, --dataset or --data."
         )
     for folder in [*args.folder, *args.packages]:
         if not folder.is_dir():
-            raise ValueError(f"{folder} is not a folder.")
+            raise UserError(f"{folder} is not a folder.")
     found = [source for folder in args.folder for source in sources.folder(folder)]
     if args.standard_library:
         found += sources.standard_library()
@@ -143,5 +144,5 @@ def _names(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"The opt-out list {path} cannot be read: {error}.") from error
+        raise UserError(f"The opt-out list {path} cannot be read: {error}.") from error
     return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from santacoder.errors import UserError
 from train.data.source_file import LANGUAGES, Removed, SourceFile, decode
 from train.data.sources import Source, source_name
 
@@ -20,12 +21,12 @@ def dataset(reference: str) -> list[Source]:
     Every file of the dataset is a source of its own, so that they are read side by side and one by one after a stop.
 
     Raises:
-        ValueError: the library is not installed, there is no such dataset, or it lacks a column.
+        UserError: the library is not installed, there is no such dataset, or it lacks a column.
     """
     stream = _open(reference)
     columns = set(stream.column_names or next(iter(stream), {}))
     if missing := REQUIRED_COLUMNS - columns:
-        raise ValueError(
+        raise UserError(
             f"The dataset {reference} lacks the column(s) {', '.join(sorted(missing))}; "
             f"it has {', '.join(sorted(columns)) or 'none'}."
         )
@@ -43,7 +44,7 @@ def _open(reference: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise ValueError("Reading a dataset needs one more library: pip install datasets.") from error
+        raise UserError("Reading a dataset needs one more library: pip install datasets.") from error
     path = Path(reference)
     try:
         if path.exists():
@@ -52,7 +53,7 @@ def _open(reference: str) -> Any:
         name, _, data_dir = reference.partition(":")
         return datasets.load_dataset(name, data_dir=data_dir or None, split="train", streaming=True)
     except Exception as error:  # the library raises whatever its network and file layers raise
-        raise ValueError(f"The dataset {reference} cannot be opened: {error}") from error
+        raise UserError(f"The dataset {reference} cannot be opened: {error}") from error
 
 
 def _read(reference: str, num_shards: int, index: int) -> Iterator[SourceFile | Removed]:

@@ -17,7 +17,7 @@ from santacoder.attribution import build, index_file
 from santacoder.attribution.build import SourceText
 from santacoder.attribution.index_file import USUAL, Origin, Parameters
 from santacoder.attribution.winnowing import WINDOW, guaranteed
-from santacoder.errors import AttributionError
+from santacoder.errors import AttributionError, UserError
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
 from train.data.packages import DEFAULT_MANIFEST, read_manifest
@@ -75,13 +75,13 @@ def packed_shards(folder: Path) -> list[Shard]:
     """What the packed ``folder`` learns from.
 
     Raises:
-        ValueError: it is no packed folder, or its shards are gone.
+        UserError: it is no packed folder, or its shards are gone.
     """
     data = load_packed(folder)
     held_out = frozenset(package.name for package in data.packages if package.split == "validation")
     shards = [Shard(path, held_out) for path in sorted(data.shards.glob("*.parquet"))]
     if not shards:
-        raise ValueError(
+        raise UserError(
             f"{folder} was packed from {data.shards.resolve()}, which holds no shards any more: pack it again."
         )
     return shards

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from santacoder.atomic import replacing
+from santacoder.errors import UserError
 from santacoder.tokenizer import Tokenizer
 from train.data.source_file import LANGUAGES, SourceFile, read_shard
 from train.data.steps import tally
@@ -69,13 +70,13 @@ def pack(
     a packed folder. ``held_out`` names the packages to hold out; without it, :func:`choose_validation` does.
 
     Raises:
-        ValueError: there are fewer than two usable files, so that nothing could be held out.
+        UserError: there are fewer than two usable files, so that nothing could be held out.
         OSError: the disk is full.
     """
     packages = _packages(shards)
     n_files = sum(package.files for package in packages.values())
     if n_files < 2:
-        raise ValueError(
+        raise UserError(
             f"Found {n_files} usable source file(s), but training needs at least two, one of them held out: "
             "name folders with .py, .java or .js files."
         )
@@ -118,13 +119,11 @@ def load_packed(folder: Path) -> PackedData:
     """Open a folder written by :func:`pack`.
 
     Raises:
-        ValueError: the folder holds no packed data.
+        UserError: the folder holds no packed data.
     """
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
-        raise ValueError(
-            f"{folder} holds no packed data (manifest.json is missing); make it with python -m train.data."
-        )
+        raise UserError(f"{folder} holds no packed data (manifest.json is missing); make it with python -m train.data.")
     manifest = json.loads(manifest_path.read_text())
     train, validation = (
         np.memmap(folder / f"{split}.bin", dtype=manifest["dtype"], mode="r") for split in ("train", "validation")

@@ -23,6 +23,7 @@ from urllib.parse import urljoin
 import yaml
 from tqdm import tqdm
 
+from santacoder.errors import UserError
 from train.data.source_file import Removed
 
 DEFAULT_MANIFEST = Path(__file__).with_name("packages.yaml")
@@ -46,20 +47,20 @@ def read_manifest(path: Path) -> list[Package]:
     """The packages that a manifest lists.
 
     Raises:
-        ValueError: it is no manifest; the message names the entry.
+        UserError: it is no manifest; the message names the entry.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} is not a readable manifest of packages: {error}.") from error
+        raise UserError(f"{path} is not a readable manifest of packages: {error}.") from error
     if not isinstance(entries, list):
-        raise ValueError(f"{path} is not a manifest of packages: a list is expected.")
+        raise UserError(f"{path} is not a manifest of packages: a list is expected.")
     expected = {field.name for field in fields(Package)}
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or entry.keys() != expected:
-            raise ValueError(f"Entry {number} of {path} must have exactly the fields {', '.join(sorted(expected))}.")
+            raise UserError(f"Entry {number} of {path} must have exactly the fields {', '.join(sorted(expected))}.")
         if entry["registry"] not in _ADDRESSES:
-            raise ValueError(
+            raise UserError(
                 f"Entry {number} of {path} names the registry {entry['registry']}; pypi, npm, debian are known."
             )
     return [Package(**entry) for entry in entries]
@@ -165,7 +166,7 @@ def _python_index() -> str:
     default = re.search(r"--index-url.*?\(default\s+(\S+?)\)", _output(*pip, "download", "--help"), re.DOTALL)
     found = configured or default
     if found is None:
-        raise ValueError("pip does not tell the address of its index")
+        raise UserError("pip does not tell the address of its index")
     return found[1]
 
 
@@ -179,7 +180,7 @@ def _output(*command: str) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
     except FileNotFoundError as error:
-        raise ValueError(f"{command[0]} is not installed") from error
+        raise UserError(f"{command[0]} is not installed") from error
 
 
 def _sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from santacoder.atomic import replacing
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
@@ -54,7 +55,7 @@ class Difference:
 def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
     """
     Raises:
-        ValueError: a run has not been measured.
+        UserError: a run has not been measured.
     """
     found: dict[str, Row] = {}
     for run in runs:
@@ -72,12 +73,12 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
     The deviation of a run is estimated from the rows with several seeds together, and taken to be that of all rows.
 
     Raises:
-        ValueError: no row has several seeds.
+        UserError: no row has several seeds.
     """
     by_branch = {row.branch: row.scores[metric] for row in table}
     repeated = [scores for scores in by_branch.values() if len(scores) > 1]
     if not repeated:
-        raise ValueError("No branch has been measured with two seeds, so that nothing tells what is chance.")
+        raise UserError("No branch has been measured with two seeds, so that nothing tells what is chance.")
     freedom = sum(len(scores) - 1 for scores in repeated)
     variance = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated) / freedom
     fim = by_branch["fim"]
@@ -99,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         write(args.out, args.docs)
-    except ValueError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 1
     print(args.docs / "ablation.md")
@@ -110,7 +111,7 @@ def write(out: Path, docs: Path) -> None:
     """``ablation.md`` and its pictures in ``docs``.
 
     Raises:
-        ValueError: a run has not been measured, or matplotlib is missing.
+        UserError: a run has not been measured, or matplotlib is missing.
     """
     # every branch, and as many further seeds as have been measured
     runs = [run for run in nano_runs() if run.seed == 0 or (out / "scores" / f"nano-{run.branch}").exists()]

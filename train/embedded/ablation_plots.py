@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from santacoder.errors import UserError
+
 _BRANCHES = ("mha", "no-fim", "stars", "fertility", "comments", "dedup-alt")
 
 
@@ -15,7 +17,7 @@ def draw_differences(
     """Each branch less ``fim``: a panel for each metric here, with intervals, and one for the paper's.
 
     Raises:
-        ValueError: matplotlib is not installed.
+        UserError: matplotlib is not installed.
     """
     figure = _figure((11, 3))
     panels = figure.subplots(1, len(titles) + 1, sharey=True)
@@ -41,7 +43,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -
     """Bits per byte on the held-out packages over the tokens seen, a line for each branch.
 
     Raises:
-        ValueError: matplotlib is not installed.
+        UserError: matplotlib is not installed.
     """
     figure = _figure((7, 3.5))
     axes = figure.subplots()
@@ -60,6 +62,6 @@ def _figure(size: tuple[float, float]) -> Any:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ValueError("Charts need matplotlib: pip install matplotlib.") from error
+        raise UserError("Charts need matplotlib: pip install matplotlib.") from error
     matplotlib.rcParams.update({"svg.hashsalt": "santacoder", "svg.fonttype": "none"})  # the same file every time
     return Figure(figsize=size, layout="constrained", facecolor="white")

@@ -57,7 +57,7 @@ def run_programs(
     """Complete ``tasks``, all of one language, and run the programs. Goes on where an earlier run in ``folder`` ended.
 
     Raises:
-        ValueError: ``folder`` has another run.
+        UserError: ``folder`` has another run.
         RuntimeError: the model could not be run.
         MissingProgram: the language cannot be run here.
     """
@@ -83,7 +83,7 @@ def run_texts(
     """Complete ``prompts`` once each; ``score`` makes of completions by name scores between 0 and 1 by name.
 
     Raises:
-        ValueError: ``folder`` has another run.
+        UserError: ``folder`` has another run.
         RuntimeError: the model could not be run.
     """
     settings = _settings(subject, benchmark, language, prompts, sampling, 1)

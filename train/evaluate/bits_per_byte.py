@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
+from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from train.data.pack import load_packed
@@ -40,7 +41,7 @@ def held_out_documents(folder: Path) -> dict[Language, list[bytes]]:
     """The validation files of a packed folder by language, as they were when they were packed.
 
     Raises:
-        ValueError: the folder holds no packed data.
+        UserError: the folder holds no packed data.
     """
     data = load_packed(folder)
     rows = pq.read_table(folder / "documents.parquet", columns=["split", "start", "length", "language"]).to_pylist()
@@ -68,7 +69,7 @@ def in_folder(folder: Path) -> dict[Language, list[bytes]]:
     """The Python, Java and JavaScript files anywhere in ``folder``, by language, in the order of their paths.
 
     Raises:
-        ValueError: there are none.
+        UserError: there are none.
     """
     documents = {
         language: [path.read_bytes() for path in sorted(folder.rglob(f"*{suffix}")) if path.is_file()]
@@ -78,7 +79,7 @@ def in_folder(folder: Path) -> dict[Language, list[bytes]]:
         language: [document for document in files if _is_utf8(document)] for language, files in documents.items()
     }
     if not any(readable.values()):
-        raise ValueError(f"There is no file that ends in {', '.join(_SUFFIXES.values())} in {folder}.")
+        raise UserError(f"There is no file that ends in {', '.join(_SUFFIXES.values())} in {folder}.")
     return {language: files for language, files in readable.items() if files}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from santacoder import checkpoints
 from santacoder.checkpoints import EVAL_FILE, CheckpointError
+from santacoder.errors import UserError
 from train.evaluate.estimators import confidence_interval
 from train.evaluate.result import Result, read_results
 
@@ -33,7 +34,7 @@ def results_of(what: str, store: Path = checkpoints.DEFAULT_STORE) -> list[Resul
     """The results in a folder or file, or those of a revision, given as ``org/name`` or ``org/name@revision``.
 
     Raises:
-        ValueError: there are none.
+        UserError: there are none.
         CheckpointError: there is no such revision.
     """
     if Path(what).exists():
@@ -49,7 +50,7 @@ def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Difference]:
     """The differences under every metric both have, over the tasks both did.
 
     Raises:
-        ValueError: they have no benchmark in common.
+        UserError: they have no benchmark in common.
     """
     differences = []
     of_a = {result.name: result for result in a}
@@ -65,5 +66,5 @@ def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Difference]:
             differences.append(Difference(one.name, metric, len(tasks), mean_a, mean_b, interval))
     if not differences:
         have = " and ".join(", ".join(sorted({result.name for result in side})) for side in (a, b))
-        raise ValueError(f"The two have no benchmark in common: one has {have}.")
+        raise UserError(f"The two have no benchmark in common: one has {have}.")
     return differences

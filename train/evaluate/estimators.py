@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from santacoder.errors import UserError
+
 RESAMPLES = 10_000
 
 
@@ -16,10 +18,10 @@ def pass_at_k(n: int, c: float, k: int) -> float:
     it is ``c / n``, for any ``c``: so it is also the mean of a score between 0 and 1.
 
     Raises:
-        ValueError: there are fewer samples than ``k``.
+        UserError: there are fewer samples than ``k``.
     """
     if not 1 <= k <= n:
-        raise ValueError(f"pass@{k} cannot be estimated from {n} samples.")
+        raise UserError(f"pass@{k} cannot be estimated from {n} samples.")
     if k == 1:
         return c / n
     if n - c < k:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from santacoder.errors import UserError
+
 Entry = dict[str, Any]
 
 
@@ -13,7 +15,7 @@ class Journal:
     """A file that grows entry by entry. What a killed run left of its last line is dropped when it is opened.
 
     Raises:
-        ValueError: a line before the last is damaged.
+        UserError: a line before the last is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +26,7 @@ class Journal:
             try:
                 self.entries.append(json.loads(line))
             except ValueError as error:
-                raise ValueError(f"Line {number} of {path} is damaged ({error}); remove it to go on.") from error
+                raise UserError(f"Line {number} of {path} is damaged ({error}); remove it to go on.") from error
         self._file = path.open("ab")
         self._file.truncate(len(complete) + 1 if complete else 0)
 

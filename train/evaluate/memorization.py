@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from santacoder.attribution import Shards, Span
 from santacoder.engine.engine import Engine
 from santacoder.engine.request import CompletionRequest
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from train.data.pack import PackedData, load_packed
@@ -62,14 +63,14 @@ def excerpts(folder: Path, split: Split, n: int, seed: int) -> list[Excerpt]:
     """``n`` excerpts of a packed folder, from anywhere in files drawn at random, by their size.
 
     Raises:
-        ValueError: the folder holds no packed data, or no file of that split that is long enough.
+        UserError: the folder holds no packed data, or no file of that split that is long enough.
     """
     data = load_packed(folder)
     needed = PROMPT_TOKENS + FOLLOWING_TOKENS
     table = pq.read_table(folder / "documents.parquet", filters=[("split", "=", split)]).to_pylist()
     documents = [document for document in table if document["length"] > needed]
     if not documents:
-        raise ValueError(f"{folder} has no {SPLITS[split]} of more than {needed} tokens.")
+        raise UserError(f"{folder} has no {SPLITS[split]} of more than {needed} tokens.")
     rng = random.Random(seed)
     drawn = rng.choices(documents, weights=[document["length"] - needed for document in documents], k=n)
     return [_excerpt(data, split, document, rng) for document in drawn]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from santacoder.errors import UserError
 from train.evaluate.benchmarks import Subject, Tasks
 from train.evaluate.memorization import FOLLOWING_TOKENS, PROMPT_TOKENS, SPLITS, Split, Written
 from train.evaluate.result import Result
@@ -61,12 +62,12 @@ def plot(runs: Runs, guaranteed: int, path: Path) -> None:
     """Draw how many texts have a run of at least so many tokens, into ``path``.
 
     Raises:
-        ValueError: matplotlib is not installed, or does not know the format.
+        UserError: matplotlib is not installed, or does not know the format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ValueError("Charts need matplotlib: pip install matplotlib.") from error
+        raise UserError("Charts need matplotlib: pip install matplotlib.") from error
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     temperatures = sorted({temperature for _, temperature in runs})

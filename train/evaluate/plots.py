@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from santacoder.errors import UserError
 from train.evaluate.result import Result, Score
 
 _HEIGHT_OF_A_BAR = 0.22  # inches
@@ -14,12 +15,12 @@ def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
     """Draw ``results``, by the model's label, into ``path``, whose suffix says the format (png, svg, pdf).
 
     Raises:
-        ValueError: matplotlib is not installed, or does not know the format.
+        UserError: matplotlib is not installed, or does not know the format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ValueError("Charts need matplotlib: pip install matplotlib.") from error
+        raise UserError("Charts need matplotlib: pip install matplotlib.") from error
     scores: dict[str, dict[str, Score]] = {}
     for label, of_model in results.items():
         for result in of_model:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from santacoder.atomic import replacing
+from santacoder.errors import UserError
 from train.evaluate.estimators import confidence_interval, pass_at_k
 
 _MEANS = {
@@ -84,13 +85,13 @@ class Result:
 def from_json(document: Any, place: str) -> Result:
     """
     Raises:
-        ValueError: ``document``, read from ``place``, is no result.
+        UserError: ``document``, read from ``place``, is no result.
     """
     try:
         fields = {key: document[key] for key in Result.__dataclass_fields__}
         fields["tasks"] = {name: (int(n), float(c)) for name, (n, c) in fields["tasks"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{place} is not a result of python -m train.evaluate ({error!r}).") from error
+        raise UserError(f"{place} is not a result of python -m train.evaluate ({error!r}).") from error
     return Result(**fields)
 
 
@@ -98,7 +99,7 @@ def read_results(path: Path) -> list[Result]:
     """All results in a file (``result.json``, ``eval.json``) or anywhere in a folder, ordered by name.
 
     Raises:
-        ValueError: there are none, or they are damaged.
+        UserError: there are none, or they are damaged.
     """
     files = sorted(path.rglob("result.json")) if path.is_dir() else [path]
     found = []
@@ -106,9 +107,9 @@ def read_results(path: Path) -> list[Result]:
         try:
             document = json.loads(file.read_text())
         except (OSError, ValueError) as error:
-            raise ValueError(f"{file} cannot be read: {error}.") from error
+            raise UserError(f"{file} cannot be read: {error}.") from error
         documents = document.get("results", [document]) if isinstance(document, dict) else [document]
         found += [from_json(one, str(file)) for one in documents]
     if not found:
-        raise ValueError(f"There is no finished result in {path}.")
+        raise UserError(f"There is no finished result in {path}.")
     return sorted(found, key=lambda result: result.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from santacoder.atomic import replacing
+from santacoder.errors import UserError
 from train.evaluate.journal import Journal
 
 RESULT_FILE = "result.json"
@@ -31,14 +32,14 @@ def run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
     """Open ``path`` for a run with ``settings``, or go on with the run of the same settings that was begun there.
 
     Raises:
-        ValueError: another run is writing there, or began there with other settings; it is left as it is.
+        UserError: another run is writing there, or began there with other settings; it is left as it is.
     """
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ValueError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
+            raise UserError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
         _require_same(path / _SETTINGS_FILE, settings)
         run = RunFolder(path, Journal(path / "samples.jsonl"), Journal(path / "verdicts.jsonl"))
         try:
@@ -56,9 +57,9 @@ def _require_same(path: Path, settings: dict[str, Any]) -> None:
     try:
         begun = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); name another --output.") from error
+        raise UserError(f"{path} is damaged ({error}); name another --output.") from error
     settings = json.loads(json.dumps(settings))  # as they are read again, with lists for tuples
     different = [key for key in {**begun, **settings} if begun.get(key) != settings.get(key)]
     if different:
         told = "; ".join(f"{key}: {begun.get(key)} there, {settings.get(key)} now" for key in different)
-        raise ValueError(f"{path.parent} has a run with other settings ({told}); name another --output.")
+        raise UserError(f"{path.parent} has a run with other settings ({told}); name another --output.")
