@@ -16,6 +16,8 @@ import numpy as np
 from santacoder.tokenizer import Tokenizer
 
 FimOrder = Literal["psm", "spm"]
+_PREFIX_MARK, _SUFFIX_MARK = re.compile("<fim[-_]prefix>"), re.compile("<fim[-_]suffix>")
+_MIDDLE_MARKS = ("<fim-middle>", "<fim_middle>")
 Cuts = Callable[[str, np.random.Generator], tuple[int, int]]
 
 
@@ -24,6 +26,26 @@ def prompt_ids(tokenizer: Tokenizer, prefix: Sequence[int], suffix: Sequence[int
     if order == "psm":
         return [tokenizer.fim_prefix_id, *prefix, tokenizer.fim_suffix_id, *suffix, tokenizer.fim_middle_id]
     return [tokenizer.fim_prefix_id, tokenizer.fim_suffix_id, *suffix, tokenizer.fim_middle_id, *prefix]
+
+
+def parse_prompt(prompt: str) -> tuple[str, str, FimOrder] | None:
+    """Prefix, suffix and order of a text that is a whole prompt; None where it is none.
+
+    The marks are known in SantaCoder's and in StarCoder's spelling. Only a text that has them in an order the model was
+    trained on is a prompt, PSM or SPM; marks anywhere else are code that speaks of them. It is searched three times,
+    however many marks there are.
+    """
+    opening = _PREFIX_MARK.match(prompt)
+    divider = _SUFFIX_MARK.search(prompt, opening.end()) if opening else None
+    if opening is None or divider is None:
+        return None
+    middle = max(prompt.rfind(mark, divider.end()) for mark in _MIDDLE_MARKS)
+    if middle < 0:
+        return None
+    before, after = prompt[opening.end() : divider.start()], prompt[middle + len(_MIDDLE_MARKS[0]) :]
+    if before and after:
+        return None
+    return before or after, prompt[divider.end() : middle], "spm" if after else "psm"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ MAX_SEED = 2**32 - 1
 _LOWEST_TEMPERATURE = 1e-6
 # a share of the whole that few tokens reach, and which together mostly have enough of it
 _LARGE = 3e-4
+MAX_BIASES = 1_024
+MAX_STOP_SEQUENCES = 64
+MAX_STOP_LENGTH = 256
+"""Characters of a stop sequence. Every token is compared with all of them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,13 @@ class SamplingParams:
         )
         _require(self.seed is None or 0 <= self.seed <= MAX_SEED, f"seed must be between 0 and {MAX_SEED}", self.seed)
         _require(0 <= self.top_logprobs <= 20, "top_logprobs must be between 0 and 20", self.top_logprobs)
+        _require(len(self.stop) <= MAX_STOP_SEQUENCES, f"at most {MAX_STOP_SEQUENCES} stop sequences", len(self.stop))
         _require(all(self.stop), "stop sequences must not be empty", list(self.stop))
+        longest = max(map(len, self.stop), default=0)
+        _require(longest <= MAX_STOP_LENGTH, f"a stop sequence has at most {MAX_STOP_LENGTH} characters", longest)
+        _require(
+            len(self.logit_bias) <= MAX_BIASES, f"at most {MAX_BIASES:,} tokens in logit_bias", len(self.logit_bias)
+        )
         for token_id, bias in self.logit_bias:
             _require(token_id >= 0, "logit_bias must name token ids", token_id)
             _require(-100 <= bias <= 100, "a logit_bias must be between -100 and 100", bias)

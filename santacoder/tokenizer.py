@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import tokenizers
@@ -18,6 +20,16 @@ FIM_MIDDLE = "<fim-middle>"
 FIM_SUFFIX = "<fim-suffix>"
 FIM_PAD = "<fim-pad>"
 SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
+
+# characters encoded at a time: the library takes some 200 bytes for every token while it works
+_PIECE = 65_536
+# characters below which a text is always encoded whole, so that its tokens can be counted
+_ALWAYS_WHOLE = 50_000
+# how far to look for a place to cut at
+_WINDOW = 10_000
+# GPT-2's pre-tokenizer begins a word at any white space that follows something else, so no token spans such a place;
+# ASCII alone, as libraries differ in what else is white space
+_WORD_BREAK = re.compile(r"(?<=[!-~])(?=[ \t\r\n])")
 
 
 class Tokenizer:
@@ -47,6 +59,9 @@ class Tokenizer:
         self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
         self._plain.add_special_tokens([backend.id_to_token(token_id) for token_id in sorted(self.special_ids)])
         self._plain.encode_special_tokens = True
+        self._breaks_at_spaces = _breaks_at_spaces(backend)
+        # the candidates of one request have the same prompt
+        self._encode_again = lru_cache(maxsize=4)(self.encode)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -99,15 +114,45 @@ class Tokenizer:
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids of ``text``. A special token spelled in it stays text unless ``allow_special``.
 
+        Other threads run meanwhile: of the library's functions, those for batches let go of the interpreter.
+
         Raises:
             UserError: the text has half a surrogate pair, which no UTF-8 can express.
         """
         backend = self._with_specials if allow_special else self._plain
-        return backend.encode(require_valid_unicode(text)).ids
+        pieces = self._pieces(require_valid_unicode(text))
+        return [token_id for piece in pieces for token_id in backend.encode_batch_fast([piece])[0].ids]
+
+    def encode_end(self, text: str, room: int) -> tuple[list[int], bool]:
+        """Token ids of ``text``, or of its end where it is so long that ``room`` tokens cannot hold it; and whether
+        that is so. The cut stays where it is while a text grows, and then moves by at least ``room`` tokens.
+
+        Raises:
+            ValueError: the text has half a surrogate pair.
+        """
+        unit = self._most_characters(room)
+        start = max(0, len(text) - _WINDOW - unit) // unit * unit
+        if start:
+            text = text[self._word_break(text, start) :]
+        return list(self._encode_again(text)), start > 0
+
+    def encode_beginning(self, text: str, room: int) -> tuple[list[int], bool]:
+        """Token ids of ``text``, or of its beginning where it is so long that ``room`` tokens cannot hold it; and
+        whether that is so.
+
+        Raises:
+            ValueError: the text has half a surrogate pair.
+        """
+        most = 2 * self._most_characters(room) + _WINDOW
+        is_cut = len(text) > most
+        if is_cut:
+            text = text[: self._word_break(text, most - _WINDOW)]
+        return list(self._encode_again(text)), is_cut
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """``encode`` of many texts at once, on all cores."""
-        return [encoding.ids for encoding in self._plain.encode_batch([require_valid_unicode(text) for text in texts])]
+        checked = [require_valid_unicode(text) for text in texts]
+        return [encoding.ids for encoding in self._plain.encode_batch_fast(checked)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ``ids``, special tokens spelled out. Bytes that form no character become U+FFFD."""
@@ -119,6 +164,26 @@ class Tokenizer:
     def stream_decoder(self) -> StreamDecoder:
         """A decoder that is fed one id at a time."""
         return StreamDecoder(self._bytes)
+
+    def _most_characters(self, room: int) -> int:
+        """As many characters as ``room`` tokens can have, and no fewer than are worth a cut."""
+        return max(_ALWAYS_WHOLE, room * max(map(len, self._bytes)))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        """``text`` in parts that have the same tokens one by one as together."""
+        start = 0
+        while self._breaks_at_spaces and len(text) - start > _PIECE + _WINDOW:
+            found = _WORD_BREAK.search(text, start + _PIECE)
+            if found is None:
+                break
+            yield text[start : found.start()]
+            start = found.start()
+        yield text[start:]
+
+    def _word_break(self, text: str, start: int) -> int:
+        """The first place from ``start`` on that no token spans; ``start`` where there is none nearby."""
+        found = _WORD_BREAK.search(text, start, start + _WINDOW)
+        return found.start() if found else start
 
     def _special_id(self, token: str) -> int:
         # StarCoder spells the marks with underscores
@@ -158,6 +223,25 @@ def require_valid_unicode(text: str) -> str:
             "which is not a valid character; remove it and try again."
         ) from error
     return text
+
+
+def _breaks_at_spaces(backend: tokenizers.Tokenizer) -> bool:
+    """Whether ``backend`` splits a text like GPT-2, and changes nothing in it before."""
+    document = json.loads(backend.to_str())
+    splitter = document.get("pre_tokenizer") or {}
+    steps = splitter.get("pretokenizers", [splitter])
+    last = steps[-1] if steps else {}
+    return (
+        document.get("normalizer") is None
+        and last.get("type") == "ByteLevel"
+        and last.get("use_regex", True)
+        and not last.get("add_prefix_space", True)
+        and all(step.get("type") == "Digits" for step in steps[:-1])
+        and not any(
+            token["lstrip"] or token["rstrip"] or token["single_word"] or re.search(r"\s", token["content"])
+            for token in document["added_tokens"]
+        )
+    )
 
 
 def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:

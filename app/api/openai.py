@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -124,12 +124,12 @@ def _check(body: CompletionBody) -> None:
         raise ApiError(400, "suffix needs a prompt that is text, not tokens.")
 
 
-def _requests(body: CompletionBody, tokenizer: Tokenizer) -> list[CompletionRequest]:
-    return [
+def _requests(body: CompletionBody, tokenizer: Tokenizer) -> Iterator[CompletionRequest]:
+    return (
         _request(body, prompt, _sampling(body, index), tokenizer)
         for prompt in body.prompts
         for index in range(body.n_drawn)
-    ]
+    )
 
 
 def _request(

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from santacoder import fim
 from santacoder.engine.request import CompletionRequest
-from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
-
-_MARKS = re.compile(
-    r"<fim[-_]prefix>(?P<before>.*?)<fim[-_]suffix>(?P<suffix>.*)<fim[-_]middle>(?P<after>.*)", re.DOTALL
-)
-
 
 UNLIMITED_NEW_TOKENS = 512
 """Where a client sets no limit. Half of the context would otherwise be kept free of the prompt for new tokens."""
@@ -22,20 +16,17 @@ UNLIMITED_NEW_TOKENS = 512
 def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
     """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
 
-    The marks are known in SantaCoder's and in StarCoder's spelling. Only a prompt that has them in an order the
-    model was trained on is one, PSM or SPM; marks anywhere else are code that speaks of them.
-
     Raises:
         UserError: nothing to start from, or a token the model does not have.
     """
     if not isinstance(prompt, str):
         known = [token_id for token_id in prompt if 0 <= token_id < tokenizer.vocab_size]
         return CompletionRequest(tokenizer.decode(known), None, sampling, prefix_ids=tuple(prompt))
-    match = _MARKS.fullmatch(prompt)
-    if match is None or (match["before"] and match["after"]):
+    found = fim.parse_prompt(prompt)
+    if found is None:
         return CompletionRequest(prompt, None, sampling)
-    order: FimOrder = "spm" if match["after"] else "psm"
-    return CompletionRequest(match["before"] or match["after"], match["suffix"], sampling, order)
+    prefix, suffix, order = found
+    return CompletionRequest(prefix, suffix, sampling, order)
 
 
 def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from fastapi import Request
@@ -103,9 +104,10 @@ class Server:
         return await run_in_threadpool(self.models.acquire, repo_id, revision)
 
     async def start(
-        self, client: Request, name: str | None, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]]
+        self, client: Request, name: str | None, prepare: Callable[[Tokenizer], Iterable[CompletionRequest]]
     ) -> Run:
-        """Begin the requests that ``prepare`` makes, once it has the model's tokenizer. Close the run when done.
+        """Begin the requests that ``prepare`` makes, once it has the model's tokenizer; no more of them are made than
+        are allowed. Close the run when done.
 
         Raises:
             ApiError: the client asks for too much, or for no model that is here.
@@ -128,11 +130,11 @@ class Server:
         return run
 
     def _prepared(
-        self, prepare: Callable[[Tokenizer], Sequence[CompletionRequest]], model: ServedModel
+        self, prepare: Callable[[Tokenizer], Iterable[CompletionRequest]], model: ServedModel
     ) -> Sequence[CompletionRequest]:
-        requests = prepare(model.engine.tokenizer)
+        requests = list(islice(prepare(model.engine.tokenizer), MAX_TEXTS + 1))
         if len(requests) > MAX_TEXTS:
-            raise ApiError(400, f"The request asks for {len(requests)} texts; the limit is {MAX_TEXTS}.")
+            raise ApiError(400, f"The request asks for more than {MAX_TEXTS} texts, which is the limit.")
         self.limits.check_new_tokens(requests, model.engine.runner.n_positions)
         log_completion_request(model, requests, with_prompts=self.settings.log_prompts)
         return requests

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 
 from app.api.errors import ApiError, explain, route_class
 from app.api.prompts import fitting_seed, raw_request, stop_sequences
-from app.api.running import MAX_TEXTS, Run, RunResponse, Server, Text, finish
-from santacoder.sampling import SamplingParams
+from app.api.running import Run, RunResponse, Server, Text, finish
+from santacoder.sampling import MAX_STOP_SEQUENCES, SamplingParams
 
 _REASONS = {"end": "eos_token", "word": "stop_sequence", "limit": "length"}
 _ERROR_TYPES = {404: "not_found", 503: "overloaded"}
@@ -94,7 +94,7 @@ def tgi_routes(server: Server) -> APIRouter:
             "model_pipeline_tag": "text-generation",
             "max_concurrent_requests": runner.n_slots + server.settings.max_waiting,
             "max_best_of": 1,
-            "max_stop_sequences": MAX_TEXTS,
+            "max_stop_sequences": MAX_STOP_SEQUENCES,
             "max_input_tokens": runner.n_positions - 1,
             "max_total_tokens": runner.n_positions,
             "router": "santacoder",

@@ -55,7 +55,8 @@ class Prompt:
 
 
 def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: int) -> Prompt:
-    """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right.
+    """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right. Of a text far too
+    long no more is encoded than may be kept.
 
     New tokens may claim up to half of the context before the prompt is cut.
 
@@ -66,22 +67,25 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     max_new_tokens = request.sampling.max_new_tokens
     is_fim = request.suffix is not None
     room = n_positions - min(max_new_tokens, n_positions // 2) - (_FIM_MARKS if is_fim else 0)
-    prefix = tokenizer.encode(request.prefix) if request.prefix_ids is None else list(request.prefix_ids)
-    suffix = tokenizer.encode(request.suffix or "")
+    prefix, more_prefix = (
+        tokenizer.encode_end(request.prefix, room) if request.prefix_ids is None else (list(request.prefix_ids), False)
+    )
+    suffix, more_suffix = tokenizer.encode_beginning(request.suffix or "", room)
     kept_prefix, kept_suffix = _cut(prefix, suffix, room)
     if request.echo and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
+        said = _said(len(prefix) + len(suffix), more_prefix or more_suffix)
         raise UserError(
-            f"The prompt of {len(prefix) + len(suffix):,} tokens cannot be echoed: the context of {n_positions:,} "
+            f"The prompt of {said} tokens cannot be echoed: the context of {n_positions:,} "
             f"tokens has room for {room:,}. Shorten it, or ask for fewer new tokens."
         )
     ids = fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order) if is_fim else kept_prefix
     notices = []
     if len(kept_prefix) < len(prefix):
-        notices.append(
-            f"The model reads only the last {len(kept_prefix):,} of {len(prefix):,} tokens before the cursor."
-        )
+        said = _said(len(prefix), more_prefix)
+        notices.append(f"The model reads only the last {len(kept_prefix):,} of {said} tokens before the cursor.")
     if len(kept_suffix) < len(suffix):
-        notices.append(f"The model reads only the first {len(kept_suffix):,} of {len(suffix):,} tokens after the gap.")
+        said = _said(len(suffix), more_suffix)
+        notices.append(f"The model reads only the first {len(kept_suffix):,} of {said} tokens after the gap.")
     left = n_positions - len(ids)
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
@@ -94,6 +98,11 @@ def _require_known(request: CompletionRequest, vocab_size: int) -> None:
         for token_id in ids:
             if not 0 <= token_id < vocab_size:
                 raise UserError(f"The {name} has the token {token_id}; the model's go from 0 to {vocab_size - 1}.")
+
+
+def _said(count: int, at_least: bool) -> str:
+    """A number of tokens, of which some may not have been counted."""
+    return f"more than {count:,}" if at_least else f"{count:,}"
 
 
 def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:

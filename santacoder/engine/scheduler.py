@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+import numpy as np
+
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.slots import WORTH_KEEPING, Place, Slots, common_prefix
+
+_NOTHING = np.array([], dtype=np.int32)
 
 
 class Turn(NamedTuple):
@@ -92,22 +96,34 @@ class Scheduler:
         for sequence in list(self._waiting):
             if not self._slots.n_free:
                 break
-            # an echoed prompt is read from its first token, for the logits behind each
-            ids = [] if sequence.echo else sequence.ids
-            if self._is_being_read(ids):
+            if self._should_wait(sequence):
                 continue
-            place = self._slots.take(ids)
+            # an echoed prompt is read from its first token, for the logits behind each
+            place = self._slots.take(_NOTHING if sequence.echo else sequence.prompt)
             self._waiting.remove(sequence)
+            sequence.waits_for = None
             sequence.slot = place.slot
             sequence.n_read = sequence.n_cached = place.n_cached
             self.running.append(sequence)
             places.append(place)
         return places
 
-    def _is_being_read(self, ids: list[int]) -> bool:
-        """Whether a prompt that begins like ``ids`` will soon be read further than any slot's contents are now."""
-        alike = max((common_prefix(other.ids, ids) for other in self.running if other.n_unread > 1), default=0)
-        return alike >= WORTH_KEEPING and alike > self._slots.held(ids)
+    def _should_wait(self, sequence: Sequence) -> bool:
+        """Whether a prompt that begins like that of ``sequence`` will soon be read further than any slot's contents
+        are now. It is remembered which: comparing all that wait in every turn would hold up those who write."""
+        if sequence.echo:
+            return False
+        if sequence.waits_for is not None:
+            other, alike = sequence.waits_for
+            if other.slot is not None and other.n_unread > 1 and other.n_read < alike:
+                return True
+        reading = [other for other in self.running if other.n_unread > 1]
+        likeness = [common_prefix(other.prompt, sequence.prompt) for other in reading]
+        alike = max(likeness, default=0)
+        if alike < WORTH_KEEPING or alike <= self._slots.held(sequence.prompt):
+            return False
+        sequence.waits_for = reading[likeness.index(alike)], alike
+        return True
 
     def _release_cancelled(self) -> None:
         for sequence in [sequence for sequence in self.running if sequence.cancelled.is_set()]:
@@ -123,7 +139,7 @@ def _slot(sequence: Sequence) -> int:
     return sequence.slot
 
 
-def _read_of_prompt(sequence: Sequence) -> list[int]:
+def _read_of_prompt(sequence: Sequence) -> np.ndarray:
     """What others may go on from. Keys and values of tokens that were written differ in their last bits from those of
     a prompt with the same tokens, and a text must not depend on which of them it finds."""
-    return sequence.ids[: min(sequence.n_read, sequence.n_prompt)]
+    return sequence.prompt[: sequence.n_read]

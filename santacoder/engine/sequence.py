@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
@@ -36,6 +38,9 @@ class Sequence:
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
         self.n_prompt = len(prompt.ids)
+        self.prompt = np.array(prompt.ids, dtype=np.int32)
+        # while it waits: a sequence that is reading what this one begins with, and how many tokens of it
+        self.waits_for: tuple[Sequence, int] | None = None
         self.n_cached = 0  # prompt ids that were in the cache when the sequence got its slot
         self.echo = request.echo
         self.n_read = 0  # ids whose keys and values are in the cache

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
 class StopFinder:
-    """Passes text on up to the first stop sequence, holding back what could still become one."""
+    """Passes text on up to the first stop sequence, holding back what could still become one.
+
+    Every character is looked at once (Knuth, Morris and Pratt, 1977), however much of the text is held back.
+    """
 
     def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = stop
+        self._stop = [(sequence, borders(sequence)) for sequence in stop]
+        self._matched = [0] * len(self._stop)  # of each sequence, how much of its beginning the text ends with
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """Text that is safe to show, and whether a stop sequence was reached."""
+        begins = [
+            len(self._held) + end - len(sequence)
+            for index, (sequence, _) in enumerate(self._stop)
+            if (end := self._advance(index, text)) is not None
+        ]
         self._held += text
-        found = [position for sequence in self._stop if (position := self._held.find(sequence)) >= 0]
-        if found:
-            shown, self._held = self._held[: min(found)], ""
+        if begins:
+            shown, self._held = self._held[: min(begins)], ""
             return shown, True
-        keep = max((_overlap(self._held, sequence) for sequence in self._stop), default=0)
-        shown = self._held[: len(self._held) - keep]
+        shown = self._held[: len(self._held) - max(self._matched, default=0)]
         self._held = self._held[len(shown) :]
         return shown, False
 
@@ -29,8 +37,29 @@ class StopFinder:
         held, self._held = self._held, ""
         return held
 
+    def _advance(self, index: int, text: str) -> int | None:
+        """Take note of ``text``; where in it the sequence ends for the first time, if it does."""
+        sequence, table = self._stop[index]
+        matched = self._matched[index]
+        for position, character in enumerate(text, 1):
+            while matched and sequence[matched] != character:
+                matched = table[matched - 1]
+            if sequence[matched] == character:
+                matched += 1
+                if matched == len(sequence):
+                    return position
+        self._matched[index] = matched
+        return None
 
-def _overlap(text: str, sequence: str) -> int:
-    """Length of the longest end of ``text`` that begins ``sequence``."""
-    longest = min(len(text), len(sequence) - 1)
-    return next((size for size in range(longest, 0, -1) if text.endswith(sequence[:size])), 0)
+
+@lru_cache(maxsize=1024)
+def borders(sequence: str) -> tuple[int, ...]:
+    """For each beginning of ``sequence``, the length of the longest shorter beginning that it ends with."""
+    table = [0] * len(sequence)
+    length = 0
+    for position in range(1, len(sequence)):
+        while length and sequence[position] != sequence[length]:
+            length = table[length - 1]
+        length += sequence[position] == sequence[length]
+        table[position] = length
+    return tuple(table)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.fim import FimTransform, line_cuts, prompt_ids, split_documents
+from santacoder.fim import FimTransform, line_cuts, parse_prompt, prompt_ids, split_documents
 from santacoder.tokenizer import Tokenizer
 
 documents = st.lists(
@@ -115,3 +117,26 @@ def test_rates_and_cuts_are_as_asked(tokenizer: Tokenizer) -> None:
 def test_no_transformation_at_rate_zero(tokenizer: Tokenizer) -> None:
     window = np.array([*tokenizer.encode("a b c"), tokenizer.end_of_text_id, *tokenizer.encode("d")])
     assert FimTransform(tokenizer, fim_rate=0.0)(window, np.random.default_rng(0)).tolist() == window.tolist()
+
+
+_PROMPT = re.compile(
+    r"<fim[-_]prefix>(?P<before>.*?)<fim[-_]suffix>(?P<suffix>.*)<fim[-_]middle>(?P<after>.*)", re.DOTALL
+)
+_MARKS = [f"<fim{dash}{name}>" for dash in "-_" for name in ("prefix", "suffix", "middle")]
+
+
+@given(st.lists(st.sampled_from([*_MARKS, "x", "\n", "<fim-"]), max_size=9).map("".join), st.booleans())
+def test_a_prompt_is_parsed_as_its_pattern_says(text: str, begins: bool) -> None:
+    text = f"<fim-prefix>{text}" if begins else text
+    match = _PROMPT.fullmatch(text)
+    if match is None or (match["before"] and match["after"]):
+        assert parse_prompt(text) is None
+    else:
+        order = "spm" if match["after"] else "psm"
+        assert parse_prompt(text) == (match["before"] or match["after"], match["suffix"], order)
+
+
+def test_a_million_marks_are_soon_parsed() -> None:
+    marks = "<fim-suffix>" * 300_000
+    assert parse_prompt("<fim-prefix>" + marks) is None
+    assert parse_prompt("<fim-prefix>" + marks + "<fim-middle>") == ("", marks[len("<fim-suffix>") :], "psm")

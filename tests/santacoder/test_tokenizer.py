@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,78 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(ValueError, match="tokenizer.json is not a readable tokenizer"):
         Tokenizer.load(path)
+
+
+fragments = st.lists(
+    st.sampled_from(
+        ["def f(x):", "\n", "    ", "\t", "1", "é", "🐍", "\x1c", "\u180e", "\x85", "<fim-middle>", "don't", "!"]
+    ),
+    max_size=60,
+).map("".join)
+
+
+@given(text=fragments)
+def test_pieces_have_the_tokens_of_the_whole(tokenizer: Tokenizer, text: str) -> None:
+    whole = tokenizer._plain.encode(text).ids
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("santacoder.tokenizer._PIECE", 5)
+        patch.setattr("santacoder.tokenizer._WINDOW", 3)
+        pieces = list(tokenizer._pieces(text))
+        assert tokenizer.encode(text) == whole
+        marked = tokenizer.encode(text, allow_special=True)
+    assert "".join(pieces) == text
+    assert marked == tokenizer._with_specials.encode(text).ids
+
+
+@given(text=fragments, room=st.integers(1, 12))
+def test_text_too_long_is_cut_before_it_is_encoded_and_keeps_its_tokens(
+    tokenizer: Tokenizer, text: str, room: int
+) -> None:
+    whole = tokenizer.encode(text)
+    longest = max(len(tokenizer.decode_bytes([token_id])) for token_id in range(tokenizer.vocab_size))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("santacoder.tokenizer._ALWAYS_WHOLE", 1)
+        patch.setattr("santacoder.tokenizer._WINDOW", 8)
+        end, is_cut = tokenizer.encode_end(text, room)
+        beginning, is_cut_behind = tokenizer.encode_beginning(text, room)
+    if len(text) <= room * longest or len(whole) <= room:
+        assert (end, is_cut) == (whole, False)
+        assert (beginning, is_cut_behind) == (whole, False)
+    else:
+        assert len(end) >= room and len(beginning) >= room
+    assert is_cut or end == whole
+    assert is_cut_behind or beginning == whole
+
+
+def test_what_is_kept_of_code_has_the_tokens_it_has_in_the_whole(tokenizer: Tokenizer) -> None:
+    text = "".join(f"value_{i} = compute({i}, 'ä')\n" for i in range(8_000))
+    whole = tokenizer.encode(text)
+    end, is_cut = tokenizer.encode_end(text, 1_000)
+    assert is_cut and 1_000 < len(end) < len(whole)
+    assert whole[-len(end) :] == end
+    beginning, is_cut = tokenizer.encode_beginning(text, 1_000)
+    assert is_cut and 1_000 < len(beginning) < len(whole)
+    assert whole[: len(beginning)] == beginning
+
+
+def test_the_cut_stays_while_a_text_grows(tokenizer: Tokenizer) -> None:
+    text = "".join(f"value_{i} = compute({i})\n" for i in range(8_000))
+    firsts = {tuple(tokenizer.encode_end(text + "x" * typed, 500)[0][:50]) for typed in range(0, 40)}
+    assert len(firsts) <= 2
+
+
+def test_other_threads_run_while_a_long_text_is_encoded(tokenizer: Tokenizer) -> None:
+    turns = 0
+    done = threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not done.wait(0.001):
+            turns += 1
+
+    counting = threading.Thread(target=count)
+    counting.start()
+    tokenizer.encode("é" * 600_000)  # one word, which cannot be taken apart
+    done.set()
+    counting.join()
+    assert turns > 5

@@ -12,6 +12,7 @@ from santacoder.engine.engine import Engine
 from santacoder.engine.events import Event, Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner
+from santacoder.engine.slots import common_prefix
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -108,3 +109,27 @@ def test_a_request_that_waits_for_a_prompt_holds_up_no_other(
     assert all_ended.wait(60)
     engine.close()
     assert ended == ["other", "first", "second"]
+
+
+def test_those_that_wait_for_a_prompt_are_compared_once(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many that wait alike cost nothing in the turns in which the one they wait for is read."""
+    n_compared = 0
+
+    def counted(first: np.ndarray, second: np.ndarray) -> int:
+        nonlocal n_compared
+        n_compared += 1
+        return common_prefix(first, second)
+
+    monkeypatch.setattr("santacoder.engine.scheduler.common_prefix", counted)
+    monkeypatch.setattr("santacoder.engine.slots.common_prefix", counted)
+    monkeypatch.setattr("santacoder.engine.engine.PROMPT_CHUNK", 1)  # a turn for every token
+    runner = make_runner()
+    engine = Engine(runner, tokenizer)
+    n_requests = 40
+    streams = [engine.submit(CompletionRequest(TEXT, sampling=GREEDY)) for _ in range(n_requests)]
+    assert [len(list(stream)) for stream in streams] == [5] * n_requests
+    engine.close()
+    # once with the one that is read and with every slot, and once more when it has been read
+    assert n_compared <= 4 * n_requests * (runner.n_slots + 1)

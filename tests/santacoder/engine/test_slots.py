@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,6 @@ def test_what_a_place_promises_is_there(requests: list[tuple[list[int], bool]]) 
 
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
 def test_common_prefix_is_the_longest(first: list[int], second: list[int]) -> None:
-    length = common_prefix(first, second)
+    length = common_prefix(np.array(first, dtype=np.int32), np.array(second, dtype=np.int32))
     assert first[:length] == second[:length]
     assert length in (len(first), len(second)) or first[length] != second[length]
