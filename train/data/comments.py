@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
-import warnings
 from functools import lru_cache
 
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment
 
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+from train.data.python_lexer import docstring_length, scan
 
 
 def comment_fraction(text: str, language: str) -> float:
@@ -24,31 +20,13 @@ def comment_fraction(text: str, language: str) -> float:
 
 
 def _python_comments(text: str) -> int:
-    """Comments without their leading ``#``, and docstrings as ``ast`` cleans them. A file that is not this Python's
-    counts as far as it can be read, as in the reference."""
-    return _python_docstrings(text) + _python_hashes(text)
-
-
-def _python_docstrings(text: str) -> int:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the file's own escapes
-            tree = ast.parse(text)
-        documented = [node for node in ast.walk(tree) if isinstance(node, _DOCUMENTED)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    """Comments without their leading ``#``, and docstrings as ``ast`` cleans them. A file that cannot be tokenised has
+    none, as in the reference; one of another Python has its docstrings counted too, which the reference cannot read."""
+    tokens = scan(text)
+    if tokens is None:
         return 0
-    return sum(len(ast.get_docstring(node) or "") for node in documented)
-
-
-def _python_hashes(text: str) -> int:
-    total = 0
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                total += len(token.string.lstrip("#"))
-    except (tokenize.TokenError, SyntaxError):
-        pass
-    return total
+    hashes = sum(len(text[start:end].lstrip("#")) for start, end in tokens.comments)
+    return hashes + sum(docstring_length(text, start, end) for start, end in tokens.docstrings)
 
 
 def _other_comments(text: str, language: str) -> int:

@@ -158,7 +158,7 @@ def clean(files: Sequence[SourceFile], opt_out: Collection[str]) -> Outcome:
     kept, removed = sift(files, filters)
     redacted: dict[str, int] = {}
     for index, file in enumerate(kept):
-        text, counts = redact(file.text)
+        text, counts = redact(file.text, file.language)
         kept[index] = replace(file, text=text)
         for kind, count in counts.items():
             redacted[kind] = redacted.get(kind, 0) + count
