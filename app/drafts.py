@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from app.generation import Alternative, Candidate, Completion, Generation, Token
+from santacoder.engine import accumulator
+from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine, Stream
-from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
+from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
-from santacoder.tokenizer import StreamDecoder, Tokenizer
+from santacoder.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -137,45 +139,37 @@ class CandidateDraft:
 
 
 class _CompletionDraft:
-    """The text and the tokens of one gap, as far as they have come."""
+    """The text and the tokens of one gap, as far as they have come: behind those of ``opening`` what is written."""
 
     def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int) -> None:
-        self._tokenizer = tokenizer
-        self._decoder: StreamDecoder = tokenizer.stream_decoder()
+        self._special_ids = tokenizer.special_ids
         self._seed = seed
-        self._tokens = [self._token(token.id, token.logprob, token.top) for token in opening]
-        self._text = "".join(token.text for token in self._tokens)
+        self._opening = _in_place(opening, tokenizer)
+        self._written = Accumulator(tokenizer, [token.id for token in opening])
 
     def add(self, event: Event) -> None:
-        self._text += event.text
-        if isinstance(event, TokenEvent):
-            self._tokens.append(self._token(event.id, event.logprob, alternatives(event.top, self._tokenizer)))
-        elif self._tokens and (left := self._decoder.finish()):  # of an unfinished character
-            self._tokens[-1] = replace(self._tokens[-1], text=self._tokens[-1].text + left)
+        self._written.add(event)
 
     def completion(self, reason: FinishReason) -> Completion:
-        return Completion(self._text, self._reached(), reason, self._seed)
+        text = "".join(token.text for token in self._opening) + self._written.text
+        return Completion(text, (*self._opening, *map(self._token, self._written.tokens)), reason, self._seed)
 
-    def _token(self, token_id: int, logprob: float | None, top: tuple[Alternative, ...]) -> Token:
-        is_end = token_id in self._tokenizer.special_ids
-        return Token("" if is_end else self._decoder.feed(token_id), token_id, logprob, top)
-
-    def _reached(self) -> tuple[Token, ...]:
-        """The tokens of the text; neither those of a stop sequence nor those held back because they may be one."""
-        if self._tokens and self._tokens[-1].id in self._tokenizer.special_ids:
-            return tuple(self._tokens)
-        reached, n_characters = 0, 0
-        for token in self._tokens:
-            if n_characters >= len(self._text):
-                break
-            reached += 1
-            n_characters += len(token.text)
-        return tuple(self._tokens[:reached])
+    def _token(self, token: accumulator.Token) -> Token:
+        text = "" if token.id in self._special_ids else token.text
+        return Token(text, token.id, token.logprob, alternatives(token))
 
 
-def alternatives(top: tuple[tuple[int, float], ...], tokenizer: Tokenizer) -> tuple[Alternative, ...]:
-    """The likeliest tokens as the engine reports them, with their texts."""
-    return tuple(Alternative(tokenizer.decode([token_id]), token_id, logprob) for token_id, logprob in top)
+def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer) -> tuple[Token, ...]:
+    """``opening`` with the text that each token adds there, where one that was chosen had only been an alternative."""
+    decoder = tokenizer.stream_decoder()
+    return tuple(
+        replace(token, text="" if token.id in tokenizer.special_ids else decoder.feed(token.id)) for token in opening
+    )
+
+
+def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
+    """The likeliest in the place of ``token``, to keep and show."""
+    return tuple(Alternative(text, token_id, logprob) for token_id, text, logprob in token.top)
 
 
 def _after(opening: tuple[Token, ...], request: CompletionRequest, engine: Engine) -> CompletionRequest:

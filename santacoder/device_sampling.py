@@ -10,20 +10,32 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from santacoder.sampling import Choice, Sampler
+from santacoder.sampling import Choice, Sampler, require_finite
+
+_Numbers = tuple[float, int, float, float]
+"""Temperature, top-k, top-p and a random number from 0 to 1."""
 
 
-def choose_rows(logits: Tensor, samplers: Sequence[Sampler], contexts: Sequence[Sequence[int]]) -> list[Choice]:
+def choose_rows(
+    logits: Tensor, samplers: Sequence[Sampler], contexts: Sequence[Sequence[int]]
+) -> list[Choice | Exception]:
     """The next token of each row of ``logits`` [N, V] float32, by its sampler, after its context: the one that
-    :meth:`Sampler.choose` would choose, but for rounding."""
+    :meth:`Sampler.choose` would choose, but for rounding; or what it would raise."""
     scores = logits.clone()
-    for row, sampler, context in zip(scores, samplers, contexts, strict=True):
-        _adjust(row, sampler, context)
+    drawing: dict[int, _Numbers] = {}
+    failed: dict[int, Exception] = {}
+    for row, (sampler, context) in enumerate(zip(samplers, contexts, strict=True)):
+        try:
+            _adjust(scores[row], sampler, context)
+            if sampler.params.temperature > 0:
+                drawing[row] = _numbers(sampler)
+        except Exception as error:
+            failed[row] = error
     ids = scores.argmax(dim=-1)
-    drawing = [row for row, sampler in enumerate(samplers) if sampler.params.temperature > 0]
     if drawing:
-        ids[drawing] = _draw(scores[drawing], [samplers[row] for row in drawing])
-    return score_rows(logits, ids, [sampler.params.top_logprobs for sampler in samplers])
+        ids[list(drawing)] = _draw(scores[list(drawing)], list(drawing.values()))
+    choices = score_rows(logits, ids, [sampler.params.top_logprobs for sampler in samplers])
+    return [failed.get(row) or _checked(choice) for row, choice in enumerate(choices)]
 
 
 def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list[Choice]:
@@ -54,11 +66,17 @@ def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
         scores[sampler.never] = -torch.inf
 
 
-def _draw(scores: Tensor, samplers: Sequence[Sampler]) -> Tensor:
+def _checked(choice: Choice) -> Choice | Exception:
+    try:
+        return require_finite(choice)
+    except ArithmeticError as error:
+        return error
+
+
+def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
     """An id a row, from the weights that top-k and top-p leave, in the order of ids."""
     temperature, top_k, top_p, draws = (
-        torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None]
-        for column in zip(*(_numbers(sampler) for sampler in samplers), strict=True)
+        torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None] for column in zip(*rows, strict=True)
     )
     highest = scores.amax(dim=-1, keepdim=True)
     weights = ((scores - highest).double() / temperature).exp()
@@ -74,6 +92,6 @@ def _draw(scores: Tensor, samplers: Sequence[Sampler]) -> Tensor:
     return torch.minimum(drawn, last)
 
 
-def _numbers(sampler: Sampler) -> tuple[float, int, float, float]:
+def _numbers(sampler: Sampler) -> _Numbers:
     params = sampler.params
     return params.temperature, params.top_k, params.top_p, sampler.draw()

@@ -18,3 +18,8 @@ class AttributionError(Exception):
 
 class UnaskableText(AttributionError):
     """A text that no index can be asked about."""
+
+
+def as_sentence(error: BaseException) -> str:
+    """What ``error`` says, or its name where it says nothing, with a full stop."""
+    return f"{str(error).rstrip('.') or type(error).__name__}."

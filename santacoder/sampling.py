@@ -114,9 +114,25 @@ class Sampler:
 
 
 def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
-    """``token_id`` as if it had been chosen from ``logits`` [V] float32."""
+    """``token_id`` as if it had been chosen from ``logits`` [V] float32.
+
+    Raises:
+        ArithmeticError: the logits are not finite.
+    """
     log_sum = _log_sum_exp(logits)
-    return Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, top_logprobs))
+    choice = Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, top_logprobs))
+    return require_finite(choice)
+
+
+def require_finite(choice: Choice) -> Choice:
+    """``choice`` itself.
+
+    Raises:
+        ArithmeticError: it has no log-probability, because the logits were not finite.
+    """
+    if not math.isfinite(choice.logprob):
+        raise ArithmeticError("the model's numbers are not finite; serve it in another precision")
+    return choice
 
 
 def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:

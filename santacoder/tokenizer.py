@@ -161,9 +161,12 @@ class Tokenizer:
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return b"".join(self._bytes[token_id] for token_id in ids)
 
-    def stream_decoder(self) -> StreamDecoder:
-        """A decoder that is fed one id at a time."""
-        return StreamDecoder(self._bytes)
+    def stream_decoder(self, after: Iterable[int] = ()) -> StreamDecoder:
+        """A decoder that is fed one id at a time; the bytes of ``after`` may end with the beginning of a character."""
+        decoder = StreamDecoder(self._bytes)
+        for token_id in after:
+            decoder.feed(token_id)
+        return decoder
 
     def _most_characters(self, room: int) -> int:
         """As many characters as ``room`` tokens can have, and no fewer than are worth a cut."""
@@ -203,6 +206,18 @@ class StreamDecoder:
 
     def feed(self, token_id: int) -> str:
         return self._decoder.decode(self._token_bytes[token_id])
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the first bytes of a character are held back."""
+        return bool(self._decoder.getstate()[0])
+
+    def peek(self, token_id: int) -> str:
+        """What ``feed`` would give; the state stays as it is."""
+        state = self._decoder.getstate()
+        text = self._decoder.decode(self._token_bytes[token_id])
+        self._decoder.setstate(state)
+        return text
 
     def finish(self) -> str:
         """What is left of an unfinished character, as U+FFFD."""

@@ -20,9 +20,10 @@ from pydantic import BaseModel, Field
 
 from app.api.errors import ApiError, explain, route_class
 from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences
-from app.api.running import Run, RunResponse, Server, Text, Token, finish
+from app.api.running import Run, RunResponse, Server, Text, finish
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.engine.accumulator import Token
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -181,9 +182,20 @@ def _logprobs(tokens: Sequence[Token], count: int) -> dict[str, Any]:
     return {
         "tokens": [token.text for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [dict(token.top) if token.logprob is not None else None for token in tokens] if count else None,
+        "top_logprobs": [_top_logprobs(token) for token in tokens] if count else None,
         "text_offset": [token.offset for token in tokens],
     }
+
+
+def _top_logprobs(token: Token) -> dict[str, float] | None:
+    """By text, as the protocol has it. Where several add the same, as parts of characters add none, one has the text as
+    its name: the token itself, or else the likeliest. The others are named by their ids, as vLLM does."""
+    if token.logprob is None:
+        return None
+    named: dict[str, float] = {}
+    for id_, text, logprob in sorted(token.top, key=lambda alternative: alternative.id != token.id):
+        named[f"token_id:{id_}" if text in named else text] = logprob
+    return named
 
 
 def _groups(texts: list[Text], size: int) -> list[list[Text]]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -23,8 +23,9 @@ from app.logs import log_completion_request
 from app.models import Models, ServedModel
 from app.settings import Settings
 from santacoder import checkpoints
+from santacoder.engine.accumulator import Accumulator, Token
 from santacoder.engine.engine import Stream
-from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
+from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
@@ -32,16 +33,6 @@ MAX_TEXTS = 32
 """Texts of one request: prompts times ``n`` or ``best_of``."""
 
 T = TypeVar("T")
-
-
-class Token(NamedTuple):
-    """A token of a text; ``offset`` is where it begins, in characters. A prompt's first token has no ``logprob``."""
-
-    id: int
-    text: str
-    logprob: float | None
-    top: tuple[tuple[str, float], ...]
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -146,8 +137,6 @@ class Text:
     def __init__(self, index: int, stream: Stream, tokenizer: Tokenizer) -> None:
         self.index = index
         self.stream = stream
-        self.text = ""
-        self.tokens: list[Token] = []
         self.reason: FinishReason | None = None
         self.n_written = 0
         self.total_logprob = 0.0
@@ -155,9 +144,16 @@ class Text:
         self.last_logprob = 0.0
         self._is_cut = False
         self.first_at = self.last_at = time.perf_counter()
-        self._tokenizer = tokenizer
-        self._pending: list[Token] = []
-        self._offset = 0
+        self._special_ids = tokenizer.special_ids
+        self._accumulator = Accumulator(tokenizer, stream.prompt_end)
+
+    @property
+    def text(self) -> str:
+        return self._accumulator.text
+
+    @property
+    def tokens(self) -> list[Token]:
+        return self._accumulator.tokens
 
     def add(self, event: Event, at: float) -> Piece:
         """Take note of what came at the time ``at``.
@@ -172,15 +168,9 @@ class Text:
             if event.reason == "cancelled" and not self._is_cut:
                 raise ApiError(503, "The text was ended because the server is being stopped; try again in a moment.")
             self.reason = "length" if self._is_cut else event.reason
-        else:
+        elif isinstance(event, TokenEvent):
             self._count(event)
-        self.text += event.text
-        # a token of a stop sequence belongs to no text; the model's own end mark is reported, though not shown
-        everything = self.reason is not None and self.end != "word"
-        reached = tuple(token for token in self._pending if everything or token.offset < len(self.text))
-        self._pending = self._pending[len(reached) :]
-        self.tokens += reached
-        return Piece(self.index, event.text, reached, self.reason)
+        return Piece(self.index, event.text, self._accumulator.add(event), self.reason)
 
     def cut(self) -> None:
         """End the text where it is, as a limit does."""
@@ -192,19 +182,13 @@ class Text:
         """What ended the text: the model, a stop sequence, or a limit."""
         if self.reason != "stop":
             return "limit"
-        return "end" if self.last_id in self._tokenizer.special_ids else "word"
+        return "end" if self.last_id in self._special_ids else "word"
 
-    def _count(self, event: PromptToken | TokenEvent) -> None:
-        if isinstance(event, TokenEvent):
-            self.first_at = self.first_at if self.n_written else self.last_at
-            self.n_written += 1
-            self.total_logprob += event.logprob
-            self.last_id, self.last_logprob = event.id, event.logprob
-        decode = self._tokenizer.decode
-        text = decode([event.id])
-        top = tuple((decode([token_id]), logprob) for token_id, logprob in event.top)
-        self._pending.append(Token(event.id, text, event.logprob, top, self._offset))
-        self._offset += len(text)
+    def _count(self, event: TokenEvent) -> None:
+        self.first_at = self.first_at if self.n_written else self.last_at
+        self.n_written += 1
+        self.total_logprob += event.logprob
+        self.last_id, self.last_logprob = event.id, event.logprob
 
 
 class Run:

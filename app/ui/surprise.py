@@ -15,8 +15,9 @@ from app.ui.code_pane import CodePane, Controls
 from app.ui.status import failure
 from app.ui.tokens import heat_map, perplexity
 from santacoder.checkpoints import CheckpointError
+from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import EngineBusy
-from santacoder.engine.events import Finished, PromptToken
+from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
@@ -74,12 +75,12 @@ def _scored(served: ServedModel, code: str) -> str:
     ids = tokenizer.encode(request.prefix)
     read = ids[-n_positions:]
     stream = served.engine.submit(CompletionRequest(code, None, request.sampling, prefix_ids=tuple(read), echo=True))
-    tokens = []
+    echoed = Accumulator(tokenizer)
     for event in stream:
-        if isinstance(event, PromptToken):
-            tokens.append(Token(event.text, event.id, event.logprob, alternatives(event.top, tokenizer)))
-        elif isinstance(event, Finished) and event.reason == "error":
+        echoed.add(event)
+        if isinstance(event, Finished) and event.reason == "error":
             raise UserError(event.message)
+    tokens = [Token(token.text, token.id, token.logprob, alternatives(token)) for token in echoed.tokens]
     return _verdict(tokens, len(ids) - len(read)) + heat_map(tokens, label="Tokens of your code")
 
 

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from santacoder.engine.choosing import choose, score
 from santacoder.engine.events import Event, Finished, FinishReason
@@ -13,6 +14,7 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.engine.scheduler import Scheduler, Turn
 from santacoder.engine.sequence import Sequence
+from santacoder.errors import as_sentence
 from santacoder.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class Stream:
         self.notices = sequence.notices
         self.seed = sequence.sampler.seed
         self.n_prompt = sequence.n_prompt
+        self.prompt_end = sequence.prompt_end
+        """The last tokens of a prompt that is not echoed, for an :class:`Accumulator` of what is written behind it."""
 
     @property
     def n_cached(self) -> int:
@@ -83,7 +87,7 @@ class Engine:
         """Start ``request`` as soon as a slot is free.
 
         With ``deliver``, events are given to that function, mostly by the engine's thread, and the stream is not to be
-        iterated over. It must neither block nor raise.
+        iterated over. It must not block; where it raises, the request is cancelled.
 
         Raises:
             EngineBusy: the waiting line is full, or the engine is closed.
@@ -134,7 +138,7 @@ class Engine:
                 pass
         except BaseException as error:  # the thread ends: nobody may wait for it
             log.exception("the engine has ended")
-            self.problem = f"The engine has ended: {_sentence(error)}"
+            self.problem = f"The engine has ended: {as_sentence(error)}"
             raise
         finally:
             with self._changed:
@@ -154,7 +158,7 @@ class Engine:
             self.problem = None
         except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
             log.exception("the model could not be run")
-            self.problem = f"The model could not be run: {_sentence(error)}"
+            self.problem = f"The model could not be run: {as_sentence(error)}"
             with self._changed:
                 self._abandon("error", self.problem)
         return True
@@ -207,20 +211,24 @@ class Engine:
         if sequence.echo:
             following = sequence.ids[sequence.n_read + 1 : sequence.n_read + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]
-            sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
+            with _alone(sequence):
+                sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
         sequence.n_read += len(chunk)
-        if sequence.n_unread == 0:
+        if sequence.n_unread == 0 and not sequence.finished:
             self._add_tokens([sequence], logits[-1:])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
         """The next token of each, from its row of ``logits``."""
         logits = logits[:, : self.tokenizer.vocab_size]
         samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
-        for sequence, choice in zip(sequences, choose(logits, samplers, contexts), strict=True):
-            if sequence.n_left:
-                sequence.add(choice)
-            else:
-                sequence.finish("length")
+        for sequence, outcome in zip(sequences, choose(logits, samplers, contexts), strict=True):
+            with _alone(sequence):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                if sequence.n_left:
+                    sequence.add(outcome)
+                else:
+                    sequence.finish("length")
 
     def _abandon(self, reason: FinishReason, message: str = "") -> None:
         """End every sequence that has not ended."""
@@ -233,8 +241,14 @@ class Engine:
         self._changed.notify_all()
 
 
-def _sentence(error: BaseException) -> str:
-    return f"{str(error).rstrip('.') or type(error).__name__}."
+@contextmanager
+def _alone(sequence: Sequence) -> Iterator[None]:
+    """What fails for one sequence ends it, and no other."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("a text could not go on")
+        sequence.finish("error", f"The text could not go on: {as_sentence(error)}", with_held=False)
 
 
 def _step(sequence: Sequence) -> Step:

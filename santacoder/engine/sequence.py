@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,15 +13,21 @@ from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
+from santacoder.errors import as_sentence
 from santacoder.sampling import Choice, Sampler
 from santacoder.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+# a character has four bytes at most, so the beginning of one lies in the last three tokens
+_LONGEST_BEGINNING = 3
 
 
 class Sequence:
     """Tokens read and written so far, and the way back to whoever asked.
 
     The engine's thread calls :meth:`add`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any
-    thread may set ``cancelled``.
+    thread may set ``cancelled``. Where ``deliver`` fails, nobody listens, and the sequence is cancelled.
     """
 
     def __init__(
@@ -53,13 +60,13 @@ class Sequence:
         self.finished = False
         self._end = len(prompt.ids) + prompt.max_new_tokens
         self._special_ids = tokenizer.special_ids
-        self._decoder = tokenizer.stream_decoder()
+        self.prompt_end = () if self.echo else tuple(prompt.ids[-_LONGEST_BEGINNING:])
+        self._decoder = tokenizer.stream_decoder(self.prompt_end)
         self._stop = StopFinder(request.sampling.stop)
         self._deliver = deliver
         self._on_end = on_end
         if self.echo:
-            self._prompt_decoder = tokenizer.stream_decoder()
-            deliver(PromptToken(self._prompt_decoder.feed(self.ids[0]), self.ids[0], None))
+            self._report(PromptToken(self._decoder.feed(self.ids[0]), self.ids[0], None))
 
     @property
     def n_unread(self) -> int:
@@ -82,7 +89,7 @@ class Sequence:
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
         text, stopped = ("", False) if ended else self._stop.feed(self._decoder.feed(choice.id))
-        self._deliver(TokenEvent(text, choice.id, choice.logprob, choice.top))
+        self._report(TokenEvent(text, choice.id, choice.logprob, choice.top))
         if stopped:
             self.finish("stop", with_held=False)
         elif ended or len(self.ids) == self._end:
@@ -91,16 +98,34 @@ class Sequence:
     def add_scores(self, choices: list[Choice]) -> None:
         """Report the next tokens of the prompt, as if they had been chosen."""
         for choice in choices:
-            text = self._prompt_decoder.feed(choice.id)
-            self._deliver(PromptToken(text, choice.id, choice.logprob, choice.top))
+            text = self._decoder.feed(choice.id)
+            self._report(PromptToken(text, choice.id, choice.logprob, choice.top))
 
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
         """Report the end; text held back is released unless a stop sequence follows it."""
         self.finished = True
         held = ""
-        if with_held:
-            shown, stopped = self._stop.feed(self._decoder.finish())
-            held = shown if stopped else shown + self._stop.finish()
+        try:
+            if with_held:
+                held = self._release_held()
+        except Exception as error:
+            log.exception("a text could not be ended")
+            reason, message = "error", f"The text could not be ended: {as_sentence(error)}"
         self.reason = reason
-        self._deliver(Finished(reason, held, message))
-        self._on_end(self)
+        self._report(Finished(reason, held, message))
+        try:
+            self._on_end(self)
+        except Exception:
+            log.exception("the end of a text could not be noted")
+
+    def _release_held(self) -> str:
+        begun = self.echo or self.n_written > 0  # an unfinished character of the prompt alone is no part of the text
+        shown, stopped = self._stop.feed(self._decoder.finish() if begun else "")
+        return shown if stopped else shown + self._stop.finish()
+
+    def _report(self, event: Event) -> None:
+        try:
+            self._deliver(event)
+        except Exception:
+            log.exception("an event could not be delivered; its request is cancelled")
+            self.cancelled.set()

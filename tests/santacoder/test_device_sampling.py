@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from santacoder.device_sampling import choose_rows, score_rows
-from santacoder.sampling import Sampler, SamplingParams, score
+from santacoder.sampling import Choice, Sampler, SamplingParams, score
 
 VOCABULARY = 300
 
@@ -41,6 +41,16 @@ def test_rows_choose_what_each_would_alone(seed: int) -> None:
             assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
             assert [token_id for token_id, _ in mine.top] == [token_id for token_id, _ in theirs.top]
             assert [value for _, value in mine.top] == pytest.approx([value for _, value in theirs.top], abs=1e-4)
+
+
+def test_a_row_that_fails_fails_alone() -> None:
+    params = [SamplingParams(temperature=1.0, seed=seed, repetition_penalty=1.2) for seed in range(3)]
+    logits = np.random.default_rng(0).normal(0, 3, (3, VOCABULARY)).astype(np.float32)
+    logits[2, 7] = np.nan
+    contexts = [[1], [VOCABULARY], [2]]
+    first, second, third = choose_rows(torch.from_numpy(logits), [Sampler(each) for each in params], contexts)
+    assert isinstance(first, Choice) and first.id == Sampler(params[0]).choose(logits[0], [1]).id
+    assert isinstance(second, IndexError) and isinstance(third, ArithmeticError)
 
 
 def test_draws_follow_the_distribution() -> None:

@@ -110,10 +110,12 @@ def test_the_best_has_the_highest_log_probability(client: openai.OpenAI) -> None
         assert mean(best.choices[0]) == max(map(mean, every.choices))
 
 
-def test_echo_gives_the_log_probabilities_of_pytorch(client: openai.OpenAI, store: Path, tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("text", ["def area(width, height):\n    return width * height\n", 's = "🎅👍🏽 東é" + t'])
+def test_echo_gives_the_log_probabilities_of_pytorch(
+    client: openai.OpenAI, store: Path, tokenizer: Tokenizer, text: str
+) -> None:
     """What lm-eval asks for, and sums."""
     model, _ = checkpoints.load("test/tiny", store=store)
-    text = "def area(width, height):\n    return width * height\n"
     for prompt in (text, tokenizer.encode(text)):
         answer = client.completions.create(model=MODEL, prompt=prompt, max_tokens=0, echo=True, logprobs=1)
         choice = answer.choices[0]
@@ -130,6 +132,7 @@ def test_echo_gives_the_log_probabilities_of_pytorch(client: openai.OpenAI, stor
         tokens, offsets = choice.logprobs.tokens or [], choice.logprobs.text_offset or []
         assert "".join(tokens) == text
         assert all(text[offset:].startswith(token) for token, offset in zip(tokens, offsets, strict=True))
+        assert offsets == sorted(offsets) and offsets[-1] == len(text) - len(tokens[-1])
 
 
 def test_stop_ends_before_itself_and_its_tokens_are_not_reported(client: openai.OpenAI) -> None:
@@ -139,6 +142,26 @@ def test_stop_ends_before_itself_and_its_tokens_are_not_reported(client: openai.
     assert choice.text == whole[: whole.index(stop)] and choice.finish_reason == "stop"
     assert choice.logprobs and len("".join(choice.logprobs.tokens or [])) >= len(choice.text)
     assert all(offset < len(choice.text) for offset in choice.logprobs.text_offset or [])
+
+
+def test_a_text_of_parts_of_characters_has_all_its_tokens(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("東👍")
+    stop = tokenizer.encode("z")[0]
+    for index, wanted in enumerate(ids):
+        bias = {wanted: 100, stop: 0}
+        options = {"logit_bias": bias, "max_tokens": 2, "temperature": 0, "logprobs": 2}
+        for echo in (False, True):
+            choice = client.completions.create(model=MODEL, prompt=ids[:index] or "x", echo=echo, **options).choices[0]
+            found = choice.logprobs
+            assert found and found.tokens is not None and found.text_offset is not None and found.top_logprobs
+            assert "".join(found.tokens) == choice.text
+            assert len(found.tokens) == 2 + echo * max(1, index)
+            assert all(
+                choice.text[offset:].startswith(token)
+                for offset, token in zip(found.text_offset, found.tokens, strict=True)
+            )
+            # none of two alternatives hides the other
+            assert all(len(top) == 2 for top in found.top_logprobs if top)
 
 
 def test_the_end_of_a_text_is_reported_but_not_shown(client: openai.OpenAI, tokenizer: Tokenizer) -> None:

@@ -6,18 +6,21 @@ import gc
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from santacoder.engine import sequence as sequence_module
 from santacoder.engine.engine import Engine, EngineBusy, Stream
 from santacoder.engine.events import Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import Runner
+from santacoder.engine.runner import Runner, Step
+from santacoder.engine.sequence import Sequence as EngineSequence
 from santacoder.model import SantaCoder
-from santacoder.sampling import SamplingParams
+from santacoder.sampling import Choice, Sampler, SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 N_SLOTS = 4
@@ -284,6 +287,74 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(
     assert (last.reason, last.message) == ("error", "The model could not be run: out of memory.")
     assert engine.n_free_slots == 2
     assert collect(engine.submit(CompletionRequest("x", None, sampling)))[2].reason in ("length", "stop")
+    engine.close()
+
+
+class Broken(Sampler):
+    """Fails at its third token."""
+
+    def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
+        if len(context) > 3:
+            raise IndexError("no such token")
+        return super().choose(logits, context)
+
+
+def test_what_fails_for_one_request_ends_no_other(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[object] = []
+
+    def on_end(sequence: EngineSequence) -> None:
+        ended.append(sequence.reason)
+        raise OSError("no space left")
+
+    def deaf(event: object) -> None:
+        raise RuntimeError("nobody listens")
+
+    sampling = SamplingParams(
+        temperature=1.0, seed=1, max_new_tokens=30, logit_bias=((tokenizer.end_of_text_id, -100.0),)
+    )
+    request = CompletionRequest("x", None, sampling)
+    runner = make_runner(n_slots=N_SLOTS)
+    engine = Engine(runner, tokenizer, drafts=False)
+    alone = collect(engine.submit(request))
+    engine.close()
+    engine = Engine(runner, tokenizer, on_end=on_end, drafts=False)
+    others = [engine.submit(request) for _ in range(2)]
+    engine.submit(request, deaf)
+    with monkeypatch.context() as patched:
+        patched.setattr(sequence_module, "Sampler", Broken)
+        broken = engine.submit(request)
+    last = collect(broken)[2]
+    assert (last.reason, last.message) == ("error", "The text could not go on: no such token.")
+    assert [collect(stream) for stream in others] == [alone] * 2
+    wait_for_free_slots(engine)
+    assert sorted(ended) == ["cancelled", "error", "length", "length"] and engine.problem is None
+    engine.close()
+
+
+def test_numbers_that_are_not_finite_end_their_text_alone(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer
+) -> None:
+    runner = make_runner(n_slots=N_SLOTS)
+    working = runner.decode
+
+    def overflow(steps: Sequence[Step]) -> object:
+        logits = np.array(working(steps))
+        logits[[step.token_id == 0 for step in steps]] = np.nan
+        return logits
+
+    runner.decode = overflow  # type: ignore[method-assign, assignment]
+    engine = Engine(runner, tokenizer, drafts=False)
+    for top_logprobs in (0, 3):
+        spoilt = SamplingParams(temperature=0, logit_bias=((0, 100.0),), top_logprobs=top_logprobs)
+        streams = [
+            engine.submit(CompletionRequest("x", None, SamplingParams(30))),
+            engine.submit(CompletionRequest("y", None, spoilt)),
+        ]
+        assert collect(streams[0])[2].reason in ("length", "stop")
+        last = collect(streams[1])[2]
+        assert last.reason == "error" and "not finite" in last.message
     engine.close()
 
 
