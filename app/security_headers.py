@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # the body of a script without src
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+_ANY_SITE = re.compile(rb"SameSite=None\b", re.IGNORECASE)
 # a Space is shown inside a page of the Hub
 _FRAMED_BY = "'self' https://huggingface.co https://*.hf.space" if "SPACE_ID" in os.environ else "'self'"
 _POLICY = {
@@ -85,8 +86,13 @@ def _is_page(start: Message) -> bool:
 
 
 def _with_headers(start: Message, page: bytes) -> Message:
-    headers = MutableHeaders(raw=list(start["headers"]))
+    headers = MutableHeaders(raw=[(name, _same_site(name, value)) for name, value in start["headers"]])
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", content_security_policy(page))
     return {**start, "headers": headers.raw}
+
+
+def _same_site(name: bytes, value: bytes) -> bytes:
+    """A header, but no cookie is sent with the requests of other websites, as Gradio's login would have it."""
+    return _ANY_SITE.sub(b"SameSite=lax", value) if name.lower() == b"set-cookie" else value

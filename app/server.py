@@ -20,8 +20,11 @@ from app.api.mcp import mcp_server
 from app.api.routes import add_routes
 from app.api.running import Server
 from app.attribution import Indexes
+from app.client_address import ClientAddress
 from app.draining import DrainingServer
+from app.guess_limits import GuessLimits
 from app.health import Health, disk_check
+from app.host_and_origin import HostAndOrigin
 from app.logs import set_up_logs
 from app.metrics import Metrics
 from app.models import Models
@@ -60,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"SantaCoder playground: http://{settings.host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if settings.users and not settings.keys:
         print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
+    if "FORWARDED_ALLOW_IPS" in os.environ:
+        print("FORWARDED_ALLOW_IPS is not read: --proxies says how many proxies are believed.", file=sys.stderr)
     _serve(create_app(settings, models, indexes, shares, metrics), models, settings, listener)
     return 0
 
@@ -80,16 +85,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         shares.close()
 
     app = FastAPIOffline(title="SantaCoder", lifespan=lifespan, redoc_url=None)
-    app.add_middleware(SecurityHeaders, head=HEAD)
-    app.add_middleware(Requests, metrics=metrics)
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-Id", "Retry-After"],
-        )
+    _add_middleware(app, settings, metrics)
     add_routes(app, server, metrics)
     app.router.routes += mcp_routes
     limits = RateLimits()
@@ -110,6 +106,23 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     )
 
 
+def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+    """What every request passes, from the inside out."""
+    # also where no origin is allowed: Gradio's own, which allows all of them, gives way to it
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+    )
+    app.add_middleware(GuessLimits)
+    app.add_middleware(HostAndOrigin, host=settings.host, names=settings.hosts, origins=settings.origins)
+    app.add_middleware(SecurityHeaders, head=HEAD)
+    app.add_middleware(Requests, metrics=metrics)
+    app.add_middleware(ClientAddress, proxies=settings.proxies)
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         keys=settings.keys,
@@ -123,7 +136,11 @@ def _limits(settings: Settings) -> Limits:
 def _serve(app: FastAPI, models: Models, settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; after SIGTERM, those under way may finish first."""
     config = uvicorn.Config(
-        app, log_config=None, root_path=settings.root_path, timeout_graceful_shutdown=_SECONDS_TO_FINISH
+        app,
+        log_config=None,
+        root_path=settings.root_path,
+        proxy_headers=False,  # ``--proxies`` says how many are believed
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     with suppress(KeyboardInterrupt):
         DrainingServer(config, lambda: models.drain(settings.drain_seconds)).run(sockets=[listener])

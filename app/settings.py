@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,8 @@ class Settings(BaseSettings):
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
+    training_folders: str = ""
+    allow_downloads: bool | None = None
     attribution: Path | None = None
     attribution_on_ray: bool = False
     # limits; 0 is none
@@ -41,6 +44,8 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0)] = 20
     # what is around the server
     root_path: str = ""
+    allowed_hosts: str = ""
+    proxies: Annotated[int, Field(ge=0)] = 0
     cors_origins: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     log_prompts: bool = False
@@ -78,9 +83,30 @@ class Settings(BaseSettings):
         return f"/{stripped}" if (stripped := path.strip("/")) else ""
 
     @property
+    def hosts(self) -> list[str]:
+        """Names the server is reached by, beyond its address and those of loopback; a Space tells its own."""
+        return _parts(self.allowed_hosts) + _parts(os.environ.get("SPACE_HOST", ""))
+
+    @property
+    def folders_to_train_on(self) -> list[Path]:
+        """All that the Train pane may read; where there are none, whoever is at the machine may name any folder."""
+        return [Path(part).expanduser().resolve() for part in _parts(self.training_folders)]
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether only those who sit at the machine reach the server, as far as its settings tell."""
+        is_loopback = self.host in ("localhost", "::1") or self.host.startswith("127.")
+        return is_loopback and not (self.hosts or self.proxies or self.root_path)
+
+    @property
     def training_is_allowed(self) -> bool:
         """Whoever trains can read folders and use the machine: by default only those who sit at it."""
-        return self.allow_training or self.host in ("localhost", "::1") or self.host.startswith("127.")
+        return self.allow_training or self.is_for_this_machine
+
+    @property
+    def downloads_are_allowed(self) -> bool:
+        """Whether a client may have a published model fetched from the Hub."""
+        return self.is_for_this_machine if self.allow_downloads is None else self.allow_downloads
 
 
 def parse_settings(arguments: list[str] | None = None) -> Settings:
@@ -120,7 +146,15 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
     parser.add_argument(
         "--allow-training",
         action="store_true",
-        help="show the Train pane also where others can reach it (by default only on a loopback address)",
+        help="show the Train pane also where others can reach it (by default only those at this machine can use it)",
+    )
+    parser.add_argument(
+        "--training-folders", metavar="FOLDER,…", help="the Train pane reads nothing but what is in these folders"
+    )
+    parser.add_argument(
+        "--allow-downloads",
+        action=argparse.BooleanOptionalAction,
+        help="fetch bigcode/santacoder from the Hub when somebody chooses it (default: on a loopback address only)",
     )
     parser.add_argument(
         "--attribution",
@@ -159,6 +193,17 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
 
 def _add_surroundings(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--root-path", metavar="PATH", help="where a reverse proxy shows the server, as /coder")
+    group.add_argument(
+        "--allowed-hosts",
+        metavar="NAME,…",
+        help="names others reach the server by; requests to other names are refused",
+    )
+    group.add_argument(
+        "--proxies",
+        type=int,
+        metavar="N",
+        help="reverse proxies in front, whose X-Forwarded-For is believed (default: 0)",
+    )
     group.add_argument("--cors-origins", metavar="ORIGIN,…", help="web pages that may use the API; * is all")
     group.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], help="info logs each request (default: warning)"

@@ -22,7 +22,7 @@ def mcp_server(server: Server) -> FastMCP:
         stateless_http=True,
         json_response=True,
         max_request_body_size=server.settings.max_request_bytes,
-        # which names it is reached by is known to proxies alone; keys and the rules of browsers keep others out
+        # the whole server is protected (app/host_and_origin.py)
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     check_key = key_check(server.settings.keys)

@@ -70,7 +70,8 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
 
     @router.get("/{slug}/delete/{token}")
     def ask_before_deletion(slug: str, token: str) -> HTMLResponse:
-        return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "no-referrer"})
+        # not "no-referrer": the form would be sent as if from nowhere. Either keeps the address from other servers
+        return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "same-origin"})
 
     @router.post("/{slug}/delete/{token}")
     def delete(slug: str, token: str) -> HTMLResponse:

@@ -84,6 +84,7 @@ def serve(settings: Settings) -> Iterator[Serving]:
             uvicorn.Config(
                 create_app(settings, models, Indexes(settings), shares, metrics),
                 log_level="warning",
+                proxy_headers=False,
                 timeout_graceful_shutdown=5,
             )
         )

@@ -117,7 +117,7 @@ def test_the_deletion_link_asks_before_it_deletes(client: TestClient, shares: Sh
     receipt = shares.add(generation("x"), "")
     address = f"/s/{receipt.slug}/delete/{receipt.deletion_token}"
     asked = client.get(address, headers=PAGE)
-    assert "Delete this share?" in asked.text and asked.headers["referrer-policy"] == "no-referrer"
+    assert "Delete this share?" in asked.text and asked.headers["referrer-policy"] == "same-origin"
     wrong = client.post(f"/s/{receipt.slug}/delete/guess", headers=PAGE)
     assert wrong.status_code == 403 and "nothing was deleted" in wrong.text
     assert client.get(f"/s/{receipt.slug}").status_code == 200

@@ -1,0 +1,136 @@
+"""Which names the server answers to, and which web pages may have a browser send it requests.
+
+A website can let its own name point to 127.0.0.1 (DNS rebinding): a browser then takes the server for a part of that
+website, but says its name in ``Host``. A website can also send requests to any server, with the cookies and passwords
+that the browser has for it; the browser tells where they come from in ``Origin`` and ``Sec-Fetch-Site``.
+https://developer.mozilla.org/en-US/docs/Web/Security/Attacks/CSRF
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::([0-9]{1,5}))?", re.IGNORECASE)
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class HostAndOrigin:
+    """ASGI middleware: 421 for other hosts, 403 for requests that another website has a browser send.
+
+    Args:
+        host: the address the server listens on.
+        names: further names it is reached by; ``*`` is any.
+        origins: web pages of other origins that may use the API; ``*`` is all.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, names: Sequence[str] = (), origins: Sequence[str] = ()) -> None:
+        self._app = app
+        self._names = {_plain(name) for name in [*names, host]}
+        self._any_address = host in ("", "0.0.0.0", "::")
+        self._any_name = "*" in names
+        self._origins = {origin.lower() for origin in origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if not self._is_own_host(headers):
+            response = _refusal(
+                421,
+                f"This server does not answer to the host {headers.get('host', '')[:100]!r}. "
+                "Its operator can add names with --allowed-hosts.",
+            )
+        elif _changes_something(scope) and self._is_foreign(headers, scope):
+            response = _refusal(
+                403, "Another website has sent this request. Only pages of this server and of --cors-origins may."
+            )
+        else:
+            await self._app(scope, receive, send)
+            return
+        await response(scope, receive, send)
+
+    def _is_own_host(self, headers: Headers) -> bool:
+        hosts = headers.getlist("host")
+        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if match is None:
+            return False
+        name = _plain(match[1] or match[2])
+        if self._any_name or name in self._names or name == "localhost":
+            return True
+        # no website can have an address for its name, so where all addresses are listened on, all are the server's
+        address = _address(name)
+        return address is not None and (address.is_loopback or self._any_address)
+
+    def _is_foreign(self, headers: Headers, scope: Scope) -> bool:
+        origins = headers.getlist("origin")
+        if len(origins) > 1:
+            return True
+        if origins and _may_use_the_api(scope) and not self._origins.isdisjoint((origins[0].lower(), "*")):
+            return False
+        site = headers.get("sec-fetch-site", "").lower()
+        if site not in ("", "same-origin", "none"):
+            return True
+        if not origins or (origins[0] == "null" and site == "same-origin"):  # a page that tells nobody where it is
+            return False
+        return not self._is_own_origin(origins[0], headers["host"], scope["scheme"])
+
+    def _is_own_origin(self, origin: str, host: str, scheme: str) -> bool:
+        try:
+            parts = urlsplit(origin.lower())
+            name, port = parts.hostname, parts.port
+        except ValueError:
+            return False
+        # a proxy may not tell that it was reached by https, but what was sent by https comes from no page of http
+        if name is None or parts.scheme not in _DEFAULT_PORTS or (scheme == "https" and parts.scheme != "https"):
+            return False
+        match = _HOST.fullmatch(host)
+        assert match is not None  # the host has been checked
+        default = _DEFAULT_PORTS[parts.scheme]
+        if (_plain(name), port or default) == (_plain(match[1] or match[2]), int(match[3] or default)):
+            return True
+        return port is None and _plain(name) in self._names  # a proxy may put its own name for the server in Host
+
+
+def _plain(name: str) -> str:
+    """A host in the one way it is compared in."""
+    stripped = name.strip("[]").lower().removesuffix(".")
+    address = _address(stripped)
+    return stripped if address is None else str(address)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(name)
+    except ValueError:
+        return None
+
+
+def _changes_something(scope: Scope) -> bool:
+    """Requests to Gradio begin and end work, and a logout ends a session, even with GET."""
+    path = _path(scope)
+    return scope["method"] not in _SAFE_METHODS or (
+        scope["method"] != "OPTIONS" and (path.startswith("/gradio_api/") or path.startswith("/logout"))
+    )
+
+
+def _may_use_the_api(scope: Scope) -> bool:
+    """Of another origin: the moderator's password is sent by the browser, whoever asks it to."""
+    return not _path(scope).startswith("/moderation")
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _refusal(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": {"message": sentence, "type": "invalid_request_error", "code": status}}, status)
