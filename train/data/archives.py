@@ -33,7 +33,15 @@ def read_archive(
             elif size > MAX_FILE_BYTES:
                 yield Removed(package, path, language, size, too_large())
             else:
-                yield decode(content, package=package, version=version, licence=licence, path=path, stars=stars)
+                yield decode(
+                    content,
+                    language=language,
+                    package=package,
+                    version=version,
+                    licence=licence,
+                    path=path,
+                    stars=stars,
+                )
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError) as error:
         yield Removed(package, archive.name, "", archive.stat().st_size, f"broken archive ({error})")
 

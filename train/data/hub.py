@@ -64,10 +64,9 @@ def _read(reference: str, num_shards: int, index: int) -> Iterator[SourceFile | 
         if language not in _SUFFIXES or row["content"] is None:
             yield Removed(package, path, language, 0, "another language" if row["content"] else "no content")
             continue
-        if not path.endswith(tuple(LANGUAGES)):
-            path += _SUFFIXES[language]
         yield decode(
             row["content"].encode("utf-8", "replace"),
+            language=language,
             package=package,
             version=row.get("max_stars_repo_head_hexsha") or "",
             licence=" OR ".join(row.get("max_stars_repo_licenses") or ["unstated"]),

@@ -42,6 +42,7 @@ Result = TypeVar("Result")
 # arXiv 2301.03988, sections 4.1 and 5.1: size of the token runs compared, and the similarity from which one goes
 BASE_DEDUP = (1, 0.85)
 DEDUP_ALT = (5, 0.7)
+RULES = 2  # part of the folders' names: raise it when a step comes to do something else
 FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set with the paper's tokenizer
 
 
@@ -99,7 +100,7 @@ class Pipeline:
 
     def _read(self) -> None:
         started = time.perf_counter()
-        folder = self.work / "1-read"
+        folder = self.work / f"1-read-{RULES}"
         folder.mkdir(parents=True, exist_ok=True)
         parts = self.executor.map(partial(read_source, folder=folder), self.sources, "reading")
         shards = [shard for part in parts for shard in part]

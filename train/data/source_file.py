@@ -62,11 +62,16 @@ class Removed:
     reason: str
 
 
+def language_of(path: str) -> str | None:
+    """The language that a file's name says; None for others, and for names that are nothing but an ending."""
+    return LANGUAGES.get(PurePath(path).suffix)
+
+
 def decode(
-    content: bytes, *, package: str, version: str, licence: str, path: str, stars: int = 0
+    content: bytes, *, language: str, package: str, version: str, licence: str, path: str, stars: int = 0
 ) -> SourceFile | Removed:
-    """The file in ``content``, or why it is none: too large, binary, not UTF-8."""
-    language = LANGUAGES[PurePath(path).suffix]
+    """The file in ``content``, or why it is none: too large, binary, not UTF-8. Its lines end with LF, whatever they
+    ended with."""
     if len(content) > MAX_FILE_BYTES:
         return Removed(package, path, language, len(content), too_large())
     if b"\0" in content:
@@ -75,6 +80,7 @@ def decode(
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return Removed(package, path, language, len(content), "not UTF-8")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return SourceFile(package, version, licence, path, language, text, stars)
 
 

@@ -140,7 +140,7 @@ def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -
         content = path.read_bytes()
     except OSError as error:
         return Removed(package, relative, language, 0, f"cannot be read ({error.strerror})")
-    return decode(content, package=package, version=version, licence=licence, path=relative)
+    return decode(content, language=language, package=package, version=version, licence=licence, path=relative)
 
 
 def _commit(folder_path: Path) -> str:

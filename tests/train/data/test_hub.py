@@ -42,6 +42,15 @@ def test_rows_become_files(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_whose_path_is_nothing_but_an_ending_is_a_file_like_others(tmp_path: Path) -> None:
+    """The language is the row's, whatever the path says."""
+    paths = ["src/.js", "a.js", "b.py", "Makefile", "", "."]
+    rows = [{**ROW, "lang": "JavaScript", "max_stars_repo_path": path} for path in paths]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    (source,) = hub.dataset(str(tmp_path / "data.parquet"))
+    assert [item.language for item in source.read()] == ["javascript"] * len(paths)
+
+
 def test_every_file_of_a_folder_is_a_source(tmp_path: Path) -> None:
     for number in range(3):
         rows = [{**ROW, "max_stars_repo_path": f"{number}.py"}]

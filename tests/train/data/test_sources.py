@@ -125,6 +125,16 @@ def test_odd_files_are_named_and_links_are_not_followed(tmp_path: Path) -> None:
     }
 
 
+def test_lines_end_with_lf(tmp_path: Path) -> None:
+    put(tmp_path / "pkg" / "windows.py", b"x = 1\r\ny = 2\r\n")
+    put(tmp_path / "pkg" / "old.js", b"let x\rlet y\r\rlet z\r\n")
+    files, _ = read(sources.folder(tmp_path))
+    assert {file.path: file.text for file in files} == {
+        "pkg/windows.py": "x = 1\ny = 2\n",
+        "pkg/old.js": "let x\nlet y\n\nlet z\n",
+    }
+
+
 def test_a_name_that_is_no_utf8_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"na\xefve")).mkdir()
     for name in (b"na\xefve/gar\xe7on.py", b"na\xefve/ol\xe9.py"):
