@@ -12,8 +12,8 @@ from torch import Tensor
 
 from santacoder.sampling import Choice, Sampler, require_finite
 
-_Numbers = tuple[float, int, float, float]
-"""Temperature, top-k, top-p and a random number from 0 to 1."""
+_Numbers = tuple[float, int, float, float, float]
+"""Temperature, top-k, top-p, min-p and a random number from 0 to 1."""
 
 
 def choose_rows(
@@ -62,6 +62,9 @@ def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
         seen = torch.tensor(sorted(set(context)), dtype=torch.int64, device=scores.device)
         before = scores[seen]
         scores[seen] = torch.where(before < 0, before * params.repetition_penalty, before / params.repetition_penalty)
+    penalised, penalties = sampler.penalties(context)
+    if len(penalised):
+        scores[torch.from_numpy(penalised).to(scores.device)] -= torch.from_numpy(penalties).to(scores.device)
     if sampler.never:
         scores[sampler.never] = -torch.inf
 
@@ -74,8 +77,8 @@ def _checked(choice: Choice) -> Choice | Exception:
 
 
 def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
-    """An id a row, from the weights that top-k and top-p leave, in the order of ids."""
-    temperature, top_k, top_p, draws = (
+    """An id a row, from the weights that top-k, top-p and min-p leave, in the order of ids."""
+    temperature, top_k, top_p, min_p, draws = (
         torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None] for column in zip(*rows, strict=True)
     )
     highest = scores.amax(dim=-1, keepdim=True)
@@ -85,6 +88,7 @@ def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
     descending = descending.where((top_k == 0) | (ranks < top_k), 0)
     before = descending.cumsum(dim=-1) - descending
     descending = descending.where(before < top_p * descending.sum(dim=-1, keepdim=True), 0)
+    descending = descending.where(descending >= min_p, 0)  # the likeliest has the weight 1
     cumulative = torch.zeros_like(weights).scatter(1, order, descending).cumsum(dim=-1)
     total = cumulative[:, -1:]
     drawn = (cumulative <= draws * total).sum(dim=-1)
@@ -94,4 +98,4 @@ def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
 
 def _numbers(sampler: Sampler) -> _Numbers:
     params = sampler.params
-    return params.temperature, params.top_k, params.top_p, sampler.draw()
+    return params.temperature, params.top_k, params.top_p, params.min_p, sampler.draw()

@@ -26,11 +26,15 @@ MAX_STOP_LENGTH = 256
 class SamplingParams:
     """How tokens are chosen and when to stop.
 
-    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens.
-    ``repetition_penalty`` above 1 makes tokens of the prompt and of the output less likely (Keskar et al.,
-    arXiv 1909.05858). The same ``seed`` gives the same text; without one, a seed is drawn and reported.
+    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens. ``min_p`` drops tokens
+    that are less likely than this share of the likeliest (Nguyen et al., arXiv 2407.01082). ``repetition_penalty``
+    above 1 makes tokens of the prompt and of the output less likely (Keskar et al., arXiv 1909.05858). From the logit
+    of a token that the output has n times, n times ``frequency_penalty`` and once ``presence_penalty`` are subtracted,
+    as OpenAI defines them. The same ``seed`` gives the same text; without one, a seed is drawn and reported.
     ``top_logprobs`` is the number of alternatives reported with each token. ``logit_bias``, pairs of a token id and a
-    number, is added to the logits. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
+    number, is added to the logits. With ``ignore_eos`` no token that would end the text is chosen. A token less likely
+    than ``min_logprob`` (nats, under the model) is not written, and the text ends before it. With ``max_new_tokens`` 0
+    the prompt is read and nothing is written.
 
     Raises:
         UserError: a value out of range; the message is a sentence for the user.
@@ -45,6 +49,11 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     top_logprobs: int = 0
     logit_bias: tuple[tuple[int, float], ...] = ()
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    ignore_eos: bool = False
+    min_logprob: float | None = None
 
     def __post_init__(self) -> None:
         _require(self.max_new_tokens >= 0, "max_new_tokens must not be negative", self.max_new_tokens)
@@ -56,6 +65,10 @@ class SamplingParams:
             "repetition_penalty must be between 0.1 and 10",
             self.repetition_penalty,
         )
+        _require(0 <= self.min_p <= 1, "min_p must be between 0 (off) and 1", self.min_p)
+        for name in ("frequency_penalty", "presence_penalty"):
+            _require(-2 <= getattr(self, name) <= 2, f"{name} must be between -2 and 2", getattr(self, name))
+        _require(self.min_logprob is None or self.min_logprob <= 0, "min_logprob must not be above 0", self.min_logprob)
         _require(self.seed is None or 0 <= self.seed <= MAX_SEED, f"seed must be between 0 and {MAX_SEED}", self.seed)
         _require(0 <= self.top_logprobs <= 20, "top_logprobs must be between 0 and 20", self.top_logprobs)
         _require(len(self.stop) <= MAX_STOP_SEQUENCES, f"at most {MAX_STOP_SEQUENCES} stop sequences", len(self.stop))
@@ -80,11 +93,16 @@ class Choice:
 
 
 class Sampler:
-    """Chooses the tokens of one request, none of ``never`` among them; its randomness is its own."""
+    """Chooses the tokens of one request, none of ``never`` among them; its randomness is its own.
 
-    def __init__(self, params: SamplingParams, *, never: Iterable[int] = ()) -> None:
+    The first ``n_prompt`` tokens of each context are the prompt; those behind them count for the penalties of what
+    was written.
+    """
+
+    def __init__(self, params: SamplingParams, *, never: Iterable[int] = (), n_prompt: int = 0) -> None:
         self.params = params
         self.never = list(never)
+        self.n_prompt = n_prompt
         self._biased = [token_id for token_id, _ in params.logit_bias]
         self._bias = np.array([bias for _, bias in params.logit_bias], dtype=np.float32)
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
@@ -98,15 +116,25 @@ class Sampler:
             scores[self._biased] += self._bias
         if params.repetition_penalty != 1.0:
             penalise(scores, context, params.repetition_penalty)
+        ids, penalties = self.penalties(context)
+        scores[ids] -= penalties
         scores[self.never] = -np.inf
         if params.temperature == 0:
             token_id = int(np.argmax(scores))
         else:
-            ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p)
+            ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p, params.min_p)
             cumulative = np.cumsum(weights, dtype=np.float64)
             drawn = np.searchsorted(cumulative, self.draw() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
         return score(logits, token_id, params.top_logprobs)
+
+    def penalties(self, context: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of what was written, and what to subtract from the logit of each, float32."""
+        params = self.params
+        if not (params.frequency_penalty or params.presence_penalty):
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        ids, counts = np.unique(np.asarray(context[self.n_prompt :], dtype=np.int64), return_counts=True)
+        return ids, (counts * params.frequency_penalty + params.presence_penalty).astype(np.float32)
 
     def draw(self) -> float:
         """The next random number of this request, from 0 to 1; choosing greedily takes none."""
@@ -135,19 +163,24 @@ def require_finite(choice: Choice) -> Choice:
     return choice
 
 
-def candidates(scores: np.ndarray, temperature: float, top_k: int, top_p: float) -> tuple[np.ndarray, np.ndarray]:
+def candidates(
+    scores: np.ndarray, temperature: float, top_k: int, top_p: float, min_p: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Ids that may be drawn, in ascending order, and their probabilities, not normalised.
 
     The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
-    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751). By id and not by probability, because near-equals
-    would change places by rounding, and with them the draw.
+    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751), then those that have ``min_p`` of the likeliest's
+    probability. By id and not by probability, because near-equals would change places by rounding, and with them the
+    draw.
     """
     weights = np.exp((scores - scores.max()) / max(temperature, _LOWEST_TEMPERATURE))
     if top_k:
         ids = np.sort(_highest(scores, top_k))
-        within = _nucleus(weights[ids], top_p)
-        return ids[within], weights[ids[within]]
-    ids = _nucleus(weights, top_p)
+        ids = ids[_nucleus(weights[ids], top_p)]
+    else:
+        ids = _nucleus(weights, top_p)
+    if min_p:
+        ids = ids[weights[ids] >= min_p]  # the likeliest has the weight 1
     return ids, weights[ids]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
-from santacoder.engine.request import CompletionRequest, build_prompt
+from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
 from santacoder.engine.stop import StopFinder
 from santacoder.errors import as_sentence
 from santacoder.sampling import Choice, Sampler
@@ -52,9 +52,7 @@ class Sequence:
         self.echo = request.echo
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
-        # of a document that goes on left to right, a mark of fill-in-the-middle is never a part
-        never = tokenizer.fim_ids if tokenizer.fim_ids.isdisjoint(prompt.ids) else ()
-        self.sampler = Sampler(request.sampling, never=never)
+        self.sampler = Sampler(request.sampling, never=_never(request, prompt, tokenizer), n_prompt=self.n_prompt)
         self.drafting = Drafting()
         self.cancelled = threading.Event()
         self.finished = False
@@ -83,7 +81,11 @@ class Sequence:
         return self._end - len(self.ids)
 
     def add(self, choice: Choice) -> None:
-        """Report the next token; end the sequence where it is the last one."""
+        """Report the next token; end the sequence where it is the last one, or before it where it is too unlikely."""
+        least = self.sampler.params.min_logprob
+        if least is not None and choice.logprob < least:
+            self.finish("stop")
+            return
         self.ids.append(choice.id)
         self.first_token_at = self.first_token_at or time.perf_counter()
         # end-of-text closes a document; any other mark opens or closes a part of one
@@ -129,3 +131,11 @@ class Sequence:
         except Exception:
             log.exception("an event could not be delivered; its request is cancelled")
             self.cancelled.set()
+
+
+def _never(request: CompletionRequest, prompt: Prompt, tokenizer: Tokenizer) -> frozenset[int]:
+    """Marks that are not to be chosen: of a document that goes on left to right, those of fill-in-the-middle are never
+    a part."""
+    if request.sampling.ignore_eos:
+        return tokenizer.special_ids
+    return tokenizer.fim_ids if tokenizer.fim_ids.isdisjoint(prompt.ids) else frozenset()

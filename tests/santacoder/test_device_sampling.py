@@ -19,7 +19,10 @@ def random_params(chance: random.Random, seed: int) -> SamplingParams:
         temperature=chance.choice([0, 0.2, 1.0, 3.0]),
         top_p=chance.choice([1.0, 0.95, 0.5]),
         top_k=chance.choice([0, 1, 7, 1000]),
+        min_p=chance.choice([0.0, 0.05, 0.4]),
         repetition_penalty=chance.choice([1.0, 1.3, 0.8]),
+        frequency_penalty=chance.choice([0.0, 0.7, -0.5]),
+        presence_penalty=chance.choice([0.0, 1.3]),
         top_logprobs=chance.choice([0, 3]),
         logit_bias=chance.choice([(), ((5, 3.5), (9, -100.0))]),
         seed=seed,
@@ -30,7 +33,7 @@ def random_params(chance: random.Random, seed: int) -> SamplingParams:
 def test_rows_choose_what_each_would_alone(seed: int) -> None:
     chance = random.Random(seed)
     params = [random_params(chance, number) for number in range(8)]
-    alone, together = ([Sampler(each, never=[3, 4]) for each in params] for _ in range(2))
+    alone, together = ([Sampler(each, never=[3, 4], n_prompt=5) for each in params] for _ in range(2))
     contexts = [chance.choices(range(VOCABULARY), k=chance.randint(0, 30)) for _ in params]
     for step in range(10):  # each request's random numbers go on
         logits = np.random.default_rng(1000 * seed + step).normal(0, 3, (8, VOCABULARY)).astype(np.float32)

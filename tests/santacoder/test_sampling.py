@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from transformers import (
     LogitsProcessorList,
+    MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -21,39 +22,43 @@ logits_lists = st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=60, u
 
 
 # the penalty makes two of them equal, of which one is among the highest
-@example(values=[1.0, -5.0, 0.5], temperature=1.0, top_k=1, top_p=0.9, penalty=2.0)
+@example(values=[1.0, -5.0, 0.5], temperature=1.0, top_k=1, top_p=0.9, min_p=0.0, penalty=2.0)
 @given(
     values=logits_lists,
     temperature=st.floats(0.05, 3),
     top_k=st.integers(0, 70),
     top_p=st.floats(0.05, 0.99),
+    min_p=st.just(0.0) | st.floats(0.001, 0.9),
     penalty=st.floats(0.5, 2),
 )
 def test_candidates_equal_transformers(
-    values: list[float], temperature: float, top_k: int, top_p: float, penalty: float
+    values: list[float], temperature: float, top_k: int, top_p: float, min_p: float, penalty: float
 ) -> None:
     context = [0, 1, 0]
     processors = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty), TemperatureLogitsWarper(temperature)])
     if top_k:
         processors.append(TopKLogitsWarper(top_k))
     processors.append(TopPLogitsWarper(top_p))
+    processors.append(MinPLogitsWarper(min_p))
     expected = processors(torch.tensor([context]), torch.tensor([values], dtype=torch.float64))[0].softmax(-1).numpy()
     scores = np.array(values, dtype=np.float64)
     penalise(scores, context, penalty)
-    ids, weights = candidates(scores, temperature, top_k, top_p)
+    ids, weights = candidates(scores, temperature, top_k, top_p, min_p)
     got = np.zeros(len(values))
     got[ids] = weights / weights.sum()
-    if not _at_the_edge(torch.tensor(scores) / temperature, top_k, top_p):
+    if not _at_the_edge(torch.tensor(scores) / temperature, top_k, top_p, min_p):
         # which of two equally likely tokens is kept, rounding may decide
         np.testing.assert_allclose(np.sort(got), np.sort(expected), atol=1e-6)
         assert scores[ids].min() >= np.delete(scores, ids).max(initial=-np.inf) - 1e-6
 
 
-def _at_the_edge(scores: torch.Tensor, top_k: int, top_p: float) -> bool:
-    """Whether rounding decides which tokens have ``top_p``, or which of two equal ones is among the ``top_k``, of which
-    transformers keeps both."""
+def _at_the_edge(scores: torch.Tensor, top_k: int, top_p: float, min_p: float) -> bool:
+    """Whether rounding decides which tokens have ``top_p`` or ``min_p``, or which of two equal ones is among the
+    ``top_k``, of which transformers keeps both."""
     descending = scores.sort(descending=True).values
     if 0 < top_k < len(descending) and np.isclose(descending[top_k - 1], descending[top_k], atol=1e-6):
+        return True
+    if min_p and np.isclose((descending - descending[0]).exp(), min_p, atol=1e-6).any():
         return True
     highest = descending[: top_k or None]
     return bool(np.isclose(highest.softmax(-1).cumsum(-1), top_p, atol=1e-6).any())
@@ -92,6 +97,28 @@ def test_a_flat_distribution_over_many_tokens_keeps_the_nucleus_whole() -> None:
 def test_of_equally_likely_tokens_the_first_are_kept(top_p: float, expected: list[int]) -> None:
     scores = torch.tensor([0.1, 0.3, 0.3, 0.0, 0.3]).log().numpy()
     assert candidates(scores, 1.0, 0, top_p)[0].tolist() == expected
+
+
+@given(
+    context=st.lists(st.integers(0, 9), max_size=30),
+    n_prompt=st.integers(0, 30),
+    frequency=st.floats(-2, 2),
+    presence=st.floats(-2, 2),
+)
+def test_penalties_follow_openais_formula(context: list[int], n_prompt: int, frequency: float, presence: float) -> None:
+    params = SamplingParams(temperature=0, frequency_penalty=frequency, presence_penalty=presence)
+    logits = np.linspace(0, 1, 10, dtype=np.float32)
+    written = context[n_prompt:]
+    expected = [
+        logits[token] - written.count(token) * frequency - (written.count(token) > 0) * presence for token in range(10)
+    ]
+    got = logits.copy()
+    ids, penalties = Sampler(params, n_prompt=n_prompt).penalties(context)
+    got[ids] -= penalties
+    assert got == pytest.approx(np.array(expected), abs=1e-4)
+    chosen = Sampler(params, n_prompt=n_prompt).choose(logits, context)
+    assert expected[chosen.id] == pytest.approx(max(expected), abs=1e-4)
+    assert chosen.logprob == pytest.approx(torch.tensor(logits).log_softmax(-1)[chosen.id].item(), abs=1e-5)
 
 
 def test_a_token_ruled_out_is_never_chosen() -> None:
@@ -136,6 +163,10 @@ def test_a_drawn_seed_repeats_the_draws() -> None:
         ({"top_k": -1}, "top_k must be"),
         ({"max_new_tokens": -1}, "max_new_tokens must not be negative"),
         ({"logit_bias": ((3, 101.0),)}, "a logit_bias must be between -100 and 100"),
+        ({"min_p": 1.5}, "min_p must be between 0"),
+        ({"frequency_penalty": 3}, "frequency_penalty must be between -2 and 2, not 3"),
+        ({"presence_penalty": float("nan")}, "presence_penalty must be"),
+        ({"min_logprob": 0.5}, "min_logprob must not be above 0"),
         ({"repetition_penalty": 0}, "repetition_penalty must be"),
         ({"seed": -5}, "seed must be between"),
         ({"seed": 2**40}, "seed must be between"),

@@ -126,6 +126,38 @@ def test_text_held_back_for_a_stop_sequence_is_not_lost(engine: Engine) -> None:
     assert run(engine, "def f(", temperature=0, max_new_tokens=20, stop=(whole[-2:] + "@@@",))[0] == whole
 
 
+def test_a_text_ends_before_the_first_token_that_is_too_unlikely(engine: Engine, tokenizer: Tokenizer) -> None:
+    """With nothing written before it, there is none."""
+    sampling = SamplingParams(temperature=0, max_new_tokens=30)
+    tokens = [
+        event for event in engine.submit(CompletionRequest("def f(", None, sampling)) if isinstance(event, TokenEvent)
+    ]
+    for limit in (token.logprob + 1e-4 for token in tokens if token.logprob < -1e-4):
+        n_sure = next(index for index, token in enumerate(tokens) if token.logprob < limit)
+        text, ids, last = run(engine, "def f(", temperature=0, max_new_tokens=30, min_logprob=limit)
+        assert ids == [token.id for token in tokens[:n_sure]]
+        assert (text, last.reason) == (tokenizer.decode(ids), "stop")
+    assert run(engine, "def f(", temperature=0, max_new_tokens=30, min_logprob=-1000)[1] == [
+        token.id for token in tokens
+    ]
+
+
+def test_a_text_may_be_kept_from_ending(engine: Engine, tokenizer: Tokenizer) -> None:
+    bias = tuple((token_id, 100.0) for token_id in tokenizer.special_ids)
+    for suffix in (None, "y"):
+        assert run(engine, "x", suffix, logit_bias=bias)[2].reason == "stop"
+        _, ids, last = run(engine, "x", suffix, logit_bias=bias, max_new_tokens=9, ignore_eos=True)
+        assert len(ids) == 9 and last.reason == "length" and tokenizer.special_ids.isdisjoint(ids)
+
+
+def test_penalties_count_what_was_written_alone(engine: Engine) -> None:
+    bias = ((5, 50.0), (6, 49.0))
+    plain = run(engine, "x", temperature=0, max_new_tokens=6, logit_bias=bias)[1]
+    assert (
+        run(engine, "x", temperature=0, max_new_tokens=6, logit_bias=bias, frequency_penalty=2)[1] != plain == [5] * 6
+    )
+
+
 def test_alternatives_come_with_each_token(engine: Engine) -> None:
     stream = engine.submit(CompletionRequest("x", None, SamplingParams(temperature=0, top_logprobs=3)))
     for event in stream:
