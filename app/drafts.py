@@ -10,6 +10,7 @@ from santacoder.engine import accumulator
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.events import Event, Finished, FinishReason
+from santacoder.engine.line_ends import CrlfWriter
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
@@ -97,11 +98,12 @@ class CandidateDraft:
         """
         tokenizer = self._engine.tokenizer
         opening, self._opening = self._opening, ()
-        self._draft = _CompletionDraft(tokenizer, opening, self._sampling.seed or 0)
+        request = self._request(opening)
+        self._draft = _CompletionDraft(tokenizer, opening, self._sampling.seed or 0, crlf=request.crlf)
         if opening and opening[-1].id in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
-        self._stream = self._engine.submit(self._request(opening), self._deliver)
+        self._stream = self._engine.submit(request, self._deliver)
         self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 
@@ -141,11 +143,11 @@ class CandidateDraft:
 class _CompletionDraft:
     """The text and the tokens of one gap, as far as they have come: behind those of ``opening`` what is written."""
 
-    def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int, *, crlf: bool) -> None:
         self._special_ids = tokenizer.special_ids
         self._seed = seed
-        self._opening = _in_place(opening, tokenizer)
-        self._written = Accumulator(tokenizer, [token.id for token in opening])
+        self._opening = _in_place(opening, tokenizer, crlf=crlf)
+        self._written = Accumulator(tokenizer, [token.id for token in opening], crlf=crlf)
 
     def add(self, event: Event) -> None:
         self._written.add(event)
@@ -159,12 +161,16 @@ class _CompletionDraft:
         return Token(text, token.id, token.logprob, alternatives(token))
 
 
-def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer) -> tuple[Token, ...]:
+def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, *, crlf: bool) -> tuple[Token, ...]:
     """``opening`` with the text that each token adds there, where one that was chosen had only been an alternative."""
-    decoder = tokenizer.stream_decoder()
-    return tuple(
-        replace(token, text="" if token.id in tokenizer.special_ids else decoder.feed(token.id)) for token in opening
-    )
+    decoder, line_ends = tokenizer.stream_decoder(), CrlfWriter()
+
+    def text(token_id: int) -> str:
+        if token_id in tokenizer.special_ids:
+            return ""
+        return line_ends.feed(decoder.feed(token_id)) if crlf else decoder.feed(token_id)
+
+    return tuple(replace(token, text=text(token.id)) for token in opening)
 
 
 def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
@@ -177,4 +183,6 @@ def _after(opening: tuple[Token, ...], request: CompletionRequest, engine: Engin
     prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions)
     ids = (*prompt.ids, *(token.id for token in opening))
     left = max(0, prompt.max_new_tokens - len(opening))
-    return CompletionRequest("", None, replace(request.sampling, max_new_tokens=left), prefix_ids=ids)
+    return CompletionRequest(
+        "", None, replace(request.sampling, max_new_tokens=left), prefix_ids=ids, crlf=request.crlf
+    )

@@ -47,6 +47,10 @@ class ServedModel:
     release: Callable[[], None]
 
     @property
+    def name(self) -> str:
+        return f"{self.repo_id}@{self.revision}"
+
+    @property
     def runner_label(self) -> str:
         runner = self.engine.runner
         return f"{runner.name}, {runner.precision}, {runner.device}"

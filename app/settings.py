@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.errors import UserError
+from santacoder.sampling import MAX_SEED
 
 
 class Settings(BaseSettings):
@@ -27,6 +28,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
     exact: bool = True
+    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
     model_memory: float = 8.0
     runs: Path = Path("runs")
     allow_training: bool = False
@@ -135,6 +137,7 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         action=argparse.BooleanOptionalAction,
         help="a graph's text is the same to the last byte whatever else runs (default), or a stream alone is faster",
     )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of requests that send none (default: drawn)")
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
     parser.add_argument(
         "--model-memory",

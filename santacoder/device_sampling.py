@@ -24,8 +24,12 @@ def choose_rows(
     scores = logits.clone()
     drawing: dict[int, _Numbers] = {}
     failed: dict[int, Exception] = {}
+    apart: dict[int, Choice] = {}
     for row, (sampler, context) in enumerate(zip(samplers, contexts, strict=True)):
         try:
+            if sampler.params.logprobs_of_sampling:  # asked for so seldom that the row may be brought here
+                apart[row] = sampler.choose(logits[row].cpu().numpy(), context)
+                continue
             _adjust(scores[row], sampler, context)
             if sampler.params.temperature > 0:
                 drawing[row] = _numbers(sampler)
@@ -35,7 +39,7 @@ def choose_rows(
     if drawing:
         ids[list(drawing)] = _draw(scores[list(drawing)], list(drawing.values()))
     choices = score_rows(logits, ids, [sampler.params.top_logprobs for sampler in samplers])
-    return [failed.get(row) or _checked(choice) for row, choice in enumerate(choices)]
+    return [failed.get(row) or apart.get(row) or _checked(choice) for row, choice in enumerate(choices)]
 
 
 def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list[Choice]:
@@ -59,7 +63,7 @@ def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
         ids, bias = zip(*params.logit_bias, strict=True)
         scores[list(ids)] += torch.tensor(bias, dtype=scores.dtype, device=scores.device)
     if params.repetition_penalty != 1.0:
-        seen = torch.tensor(sorted(set(context)), dtype=torch.int64, device=scores.device)
+        seen = torch.tensor(sorted(set(sampler.repeatable(context))), dtype=torch.int64, device=scores.device)
         before = scores[seen]
         scores[seen] = torch.where(before < 0, before * params.repetition_penalty, before / params.repetition_penalty)
     penalised, penalties = sampler.penalties(context)

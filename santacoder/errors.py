@@ -20,6 +20,10 @@ class UnaskableText(AttributionError):
     """A text that no index can be asked about."""
 
 
+class PromptTooLong(UserError):
+    """A prompt that does not fit the context, and is not to be cut."""
+
+
 def as_sentence(error: BaseException) -> str:
     """What ``error`` says, or its name where it says nothing, with a full stop."""
     return f"{str(error).rstrip('.') or type(error).__name__}."

@@ -30,11 +30,13 @@ class SamplingParams:
     that are less likely than this share of the likeliest (Nguyen et al., arXiv 2407.01082). ``repetition_penalty``
     above 1 makes tokens of the prompt and of the output less likely (Keskar et al., arXiv 1909.05858). From the logit
     of a token that the output has n times, n times ``frequency_penalty`` and once ``presence_penalty`` are subtracted,
-    as OpenAI defines them. The same ``seed`` gives the same text; without one, a seed is drawn and reported.
-    ``top_logprobs`` is the number of alternatives reported with each token. ``logit_bias``, pairs of a token id and a
-    number, is added to the logits. With ``ignore_eos`` no token that would end the text is chosen. A token less likely
-    than ``min_logprob`` (nats, under the model) is not written, and the text ends before it. With ``max_new_tokens`` 0
-    the prompt is read and nothing is written.
+    as OpenAI defines them. With ``penalty_last_n``, all three penalties look at that many of the last tokens, also of
+    the prompt, as in llama.cpp. The same ``seed`` gives the same text; without one, a seed is drawn and reported.
+    ``top_logprobs`` is the number of alternatives reported with each token; with ``logprobs_of_sampling``, the reported
+    log-probabilities are those after temperature and truncation, of what could have been drawn. ``logit_bias``, pairs
+    of a token id and a number, is added to the logits; minus infinity bans. With ``ignore_eos`` no token that would end
+    the text is chosen. A token less likely than ``min_logprob`` (nats, under the model) is not written, and the text
+    ends before it. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
 
     Raises:
         UserError: a value out of range; the message is a sentence for the user.
@@ -52,8 +54,10 @@ class SamplingParams:
     min_p: float = 0.0
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
+    penalty_last_n: int | None = None
     ignore_eos: bool = False
     min_logprob: float | None = None
+    logprobs_of_sampling: bool = False
 
     def __post_init__(self) -> None:
         _require(self.max_new_tokens >= 0, "max_new_tokens must not be negative", self.max_new_tokens)
@@ -80,7 +84,9 @@ class SamplingParams:
         )
         for token_id, bias in self.logit_bias:
             _require(token_id >= 0, "logit_bias must name token ids", token_id)
-            _require(-100 <= bias <= 100, "a logit_bias must be between -100 and 100", bias)
+            _require(-100 <= bias <= 100 or bias == -math.inf, "a logit_bias must be between -100 and 100", bias)
+        last_n = self.penalty_last_n
+        _require(last_n is None or last_n > 0, "penalty_last_n must be above 0", last_n)
 
 
 @dataclass(frozen=True)
@@ -115,25 +121,33 @@ class Sampler:
         if self._biased:
             scores[self._biased] += self._bias
         if params.repetition_penalty != 1.0:
-            penalise(scores, context, params.repetition_penalty)
+            penalise(scores, self.repeatable(context), params.repetition_penalty)
         ids, penalties = self.penalties(context)
         scores[ids] -= penalties
         scores[self.never] = -np.inf
         if params.temperature == 0:
-            token_id = int(np.argmax(scores))
+            ids, weights = np.array([np.argmax(scores)]), np.ones(1, dtype=np.float32)
+            token_id = int(ids[0])
         else:
             ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p, params.min_p)
             cumulative = np.cumsum(weights, dtype=np.float64)
             drawn = np.searchsorted(cumulative, self.draw() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
+        if params.logprobs_of_sampling:
+            return _score_drawn(ids, weights, token_id, params.top_logprobs)
         return score(logits, token_id, params.top_logprobs)
 
+    def repeatable(self, context: Sequence[int]) -> Sequence[int]:
+        """The tokens of ``context`` that are not to be repeated."""
+        return context if self.params.penalty_last_n is None else context[-self.params.penalty_last_n :]
+
     def penalties(self, context: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of what was written, and what to subtract from the logit of each, float32."""
+        """Ids of what was written, or of the last tokens, and what to subtract from the logit of each, float32."""
         params = self.params
         if not (params.frequency_penalty or params.presence_penalty):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        ids, counts = np.unique(np.asarray(context[self.n_prompt :], dtype=np.int64), return_counts=True)
+        counted = context[self.n_prompt :] if params.penalty_last_n is None else self.repeatable(context)
+        ids, counts = np.unique(np.asarray(counted, dtype=np.int64), return_counts=True)
         return ids, (counts * params.frequency_penalty + params.presence_penalty).astype(np.float32)
 
     def draw(self) -> float:
@@ -182,6 +196,18 @@ def candidates(
     if min_p:
         ids = ids[weights[ids] >= min_p]  # the likeliest has the weight 1
     return ids, weights[ids]
+
+
+def _score_drawn(ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
+    """``token_id`` among the ``ids`` that could have been drawn with these ``weights``."""
+    possible = weights > 0
+    ids, weights = ids[possible], weights[possible]
+    logprobs = np.log(weights / weights.sum(dtype=np.float64))
+    likeliest = _highest(logprobs, top_logprobs) if top_logprobs else ()
+    drawn = int(np.flatnonzero(ids == token_id)[0])
+    return require_finite(
+        Choice(token_id, float(logprobs[drawn]), tuple((int(ids[row]), float(logprobs[row])) for row in likeliest))
+    )
 
 
 def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,23 +15,42 @@ from starlette.exceptions import HTTPException
 from app.models import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
-from santacoder.errors import AttributionError, UnaskableText, UserError
+from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, UserError
 
-ErrorBody = Callable[[int, str], dict[str, Any]]
-"""An error in a protocol's own form, from a status and a sentence."""
+
+class Explanation(NamedTuple):
+    """What went wrong: the status of the answer, a sentence, and a code where a protocol has one for it."""
+
+    status: int
+    message: str
+    code: str | None = None
+
+
+ErrorBody = Callable[[Explanation], dict[str, Any]]
+"""An error in a protocol's own form."""
+
+MODEL_NOT_FOUND = "model_not_found"
+EXCEEDS_CONTEXT = "exceed_context_size_error"
 
 _CLIENT_CLOSED_REQUEST = 499
 _SECONDS_TO_RETRY = 1
+_MOST_COMPLAINTS = 5
 
 log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """A request that cannot be answered; the message is a sentence for the client's user, ``retry_after`` seconds."""
+    """A request that cannot be answered; the message is a sentence for the client's user, ``retry_after`` seconds.
 
-    def __init__(self, status: int, message: str, *, retry_after: int = _SECONDS_TO_RETRY) -> None:
+    ``code`` is how protocols call what is wrong, for programs.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, retry_after: int = _SECONDS_TO_RETRY
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
         self.retry_after = retry_after
 
 
@@ -48,41 +67,57 @@ def route_class(error_body: ErrorBody, max_bytes: int) -> type[APIRoute]:
 
             async def handle_or_explain(request: Request) -> Response:
                 try:
-                    return await handle(await _with_body(request, max_bytes))
+                    return await handle(_as_json(await _with_body(request, max_bytes)))
                 except ClientGone:
                     return Response(status_code=_CLIENT_CLOSED_REQUEST)
                 except Exception as error:
-                    status, message = explain(error)
-                    seconds = error.retry_after if isinstance(error, ApiError) else _SECONDS_TO_RETRY
-                    headers = {"Retry-After": str(seconds)} if status in (429, 503) else None
-                    return JSONResponse(error_body(status, message), status, headers)
+                    explanation = explain(error)
+                    headers = _headers(error, explanation.status)
+                    return JSONResponse(error_body(explanation), explanation.status, headers)
 
             return handle_or_explain
 
     return Route
 
 
-def explain(error: Exception) -> tuple[int, str]:
-    """The status and the sentence for a failure; one that nobody foresaw is logged, and told as such."""
+def explain(error: Exception) -> Explanation:
+    """What to tell of a failure; one that nobody foresaw is logged, and told as such."""
     match error:
         case ApiError():
-            return error.status, str(error)
+            return Explanation(error.status, str(error), error.code)
         case RequestValidationError():
-            return 400, " ".join(_sentence(detail) for detail in error.errors())
+            return Explanation(400, _sentences(error.errors()))
         case HTTPException():  # what cannot even be decoded
-            return error.status_code, f"{error.detail}."
+            return Explanation(error.status_code, f"{error.detail}.")
         case EngineBusy() | NoRoom():
-            return 503, str(error)
+            return Explanation(503, str(error))
         case CheckpointError():
-            return 404, str(error)
+            return Explanation(404, str(error), MODEL_NOT_FOUND)
+        case PromptTooLong():
+            return Explanation(400, str(error), EXCEEDS_CONTEXT)
         case UnaskableText():
-            return 400, str(error)
+            return Explanation(400, str(error))
         case AttributionError():
-            return 500, str(error)
+            return Explanation(500, str(error))
         case UserError():
-            return 400, str(error)
+            return Explanation(400, str(error))
     log.error("a request failed", exc_info=error)
-    return 500, "The server failed at this request; its log says how, under the X-Request-Id of this answer."
+    sentence = "The server failed at this request; its log says how, under the X-Request-Id of this answer."
+    return Explanation(500, sentence)
+
+
+def _headers(error: Exception, status: int) -> dict[str, str]:
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(error.retry_after if isinstance(error, ApiError) else _SECONDS_TO_RETRY)
+    return headers
+
+
+def _sentences(details: Sequence[dict[str, Any]]) -> str:
+    told = [_sentence(detail) for detail in details[:_MOST_COMPLAINTS]]
+    if len(details) > len(told):
+        told.append(f"There are {len(details) - len(told):,} more such errors.")
+    return " ".join(told)
 
 
 def _sentence(detail: dict[str, Any]) -> str:
@@ -104,4 +139,12 @@ async def _with_body(request: Request, max_bytes: int) -> Request:
         if len(body) > max_bytes:
             raise ApiError(413, f"The request is larger than {max_bytes:,} bytes; send less of what surrounds it.")
     request._body = bytes(body)
+    return request
+
+
+def _as_json(request: Request) -> Request:
+    """``request`` as one whose body is JSON, whatever it calls it: ``curl -d`` and some clients call it a form. A page
+    of another website, which can send a form without asking, has been refused before (``app/host_and_origin.py``)."""
+    other = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
+    request.scope["headers"] = [*other, (b"content-type", b"application/json")]
     return request

@@ -58,7 +58,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
             finally:
                 run.close()
         except Exception as error:
-            raise UserError(explain(error)[1]) from error
+            raise UserError(explain(error).message) from error
         return text.text
 
     return [complete_code, fill_in_code]

@@ -1,4 +1,4 @@
-"""GET /health: in the form of llama.cpp's server, whose clients ask for it; open to everybody."""
+"""GET /health and /v1/health: in the form of llama.cpp's server, whose clients ask for it; open to everybody."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def health_routes(health: Health) -> APIRouter:
     router = APIRouter(tags=["Health"])
 
     @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
+    @router.get("/v1/health", include_in_schema=False)
     async def report() -> JSONResponse:
         """Whether the server can do its work. Where it cannot, it says why, and tries to mend it after that."""
         problems = await run_in_threadpool(health.problems)

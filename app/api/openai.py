@@ -10,16 +10,16 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, Field
 
-from app.api.errors import ApiError, explain, route_class
-from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences
+from app.api.bodies import Body, Number, Stop, TokenIds, one_of, unsupported
+from app.api.errors import MODEL_NOT_FOUND, ApiError, Explanation, explain, route_class
+from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences, temperature_and_top_p
 from app.api.running import Run, RunResponse, Server, Text, finish
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -35,39 +35,56 @@ _TYPES = {
     429: "rate_limit_error",
     503: "overloaded_error",
 }
-TokenIds = Annotated[list[int], Field(min_length=1)]
+Prompts = Annotated[
+    str | list[str] | TokenIds | list[TokenIds],
+    one_of("Input should be text, a list of texts, a list of token ids, or a list of such lists"),
+]
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     include_usage: bool = False
 
 
-class CompletionBody(BaseModel):
+class CompletionBody(Body):
     """Fields and defaults of the protocol."""
 
     model: str | None = None
-    prompt: str | list[str] | TokenIds | list[TokenIds] = ""
-    suffix: str | None = None
-    max_tokens: int | None = Field(16, ge=0)
-    temperature: float | None = Field(1.0, ge=0, le=2)
-    top_p: float | None = Field(1.0, gt=0, le=1)
-    n: int | None = Field(1, ge=1, le=32)
+    prompt: Prompts = ""
+    suffix: str = ""
+    max_tokens: int = Field(16, ge=0, validation_alias=AliasChoices("max_tokens", "max_completion_tokens", "n_predict"))
+    temperature: Number = Field(1.0, ge=0, le=2)
+    top_p: Number = Field(1.0, ge=0, le=1)
+    n: int = Field(1, ge=1, le=32)
     best_of: int | None = Field(None, ge=1, le=32)
-    stream: bool | None = False
-    stream_options: StreamOptions | None = None
+    stream: bool = False
+    stream_options: StreamOptions = Field(default_factory=StreamOptions)
     logprobs: int | None = Field(None, ge=0, le=5)
-    echo: bool | None = False
-    stop: str | list[str] | None = None
+    echo: bool = False
+    stop: Stop = []
     seed: int | None = None
-    logit_bias: dict[int, float] | None = None
+    logit_bias: dict[int, Number] = {}
+    frequency_penalty: Number = Field(0.0, ge=-2, le=2)
+    presence_penalty: Number = Field(0.0, ge=-2, le=2)
     # not OpenAI's, but spelled as other servers of open models do
-    top_k: int = Field(0, ge=0)
-    repetition_penalty: float = Field(1.0, ge=0.1, le=10)
+    top_k: int = Field(0, ge=-1)
+    min_p: Number = Field(0.0, ge=0, le=1)
+    repetition_penalty: Number = Field(1.0, ge=0.1, le=10)
+    ignore_eos: bool = False
+    min_tokens: Annotated[int, unsupported(lambda value: value == 0)] = 0
+    stop_token_ids: Annotated[list[int], unsupported(lambda value: not value)] = []
+    response_format: Annotated[Any, unsupported(lambda value: value == {"type": "text"})] = None
+    grammar: Annotated[Any, unsupported(lambda value: value == "")] = None
+    json_schema: Annotated[Any, unsupported()] = None
+    structured_outputs: Annotated[Any, unsupported()] = None
+    guided_json: Annotated[Any, unsupported()] = None
+    guided_regex: Annotated[Any, unsupported()] = None
+    guided_grammar: Annotated[Any, unsupported()] = None
+    guided_choice: Annotated[Any, unsupported()] = None
 
     @property
     def n_drawn(self) -> int:
         """Texts made of each prompt."""
-        return max(self.n or 1, self.best_of or 1)
+        return max(self.n, self.best_of or 1)
 
     @property
     def prompts(self) -> list[str | list[int]]:
@@ -85,49 +102,52 @@ def openai_routes(server: Server) -> APIRouter:
     async def completions(body: CompletionBody, request: Request) -> Response:
         """Continue a prompt, or with a ``suffix`` fill in what belongs between the two."""
         _check(body)
-        run = await server.start(request, body.model, lambda tokenizer: _requests(body, tokenizer))
+        run = await server.start(
+            request, body.model, lambda tokenizer: _requests(body, tokenizer, server.settings.seed)
+        )
         heading = {
             "id": f"cmpl-{secrets.token_hex(12)}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": f"{run.model.repo_id}@{run.model.revision}",
-            "system_fingerprint": run.model.sha,
+            "system_fingerprint": f"bigcode-{run.model.sha}",
         }
         if body.stream:
             return RunResponse(run, _lines(body, run, heading))
         texts = await finish(run, request)
-        chosen = [text for group in _groups(texts, body.n_drawn) for text in _best(group, body.n or 1)]
+        chosen = [text for group in _groups(texts, body.n_drawn) for text in _kept(group, body.n)]
         choices = [_choice(index, body, text.text, text.tokens, text.reason) for index, text in enumerate(chosen)]
-        return JSONResponse({**heading, "choices": choices, "usage": _usage(texts, body.n_drawn)})
+        return JSONResponse({**heading, "choices": choices, "usage": usage(texts, body.n_drawn)})
 
     @router.get("/models")
     def models() -> dict[str, Any]:
         """Every branch here, as ``repo@revision``. A commit can be named in the same way."""
-        return {"object": "list", "data": [_model(server, name) for name in server.revisions()]}
+        return model_list(server)
 
     @router.get("/models/{name:path}")
     def model(name: str) -> dict[str, Any]:
-        if name not in server.revisions():
-            raise ApiError(404, f"There is no model {name!r} here. There are: {', '.join(server.revisions())}.")
-        return _model(server, name)
+        repo_id, revision = server.chosen(name)
+        if f"{repo_id}@{revision}" not in server.revisions():
+            raise CheckpointError(f"There is no model {name!r} here. There are: {', '.join(server.revisions())}.")
+        return {**_model(server, f"{repo_id}@{revision}"), "id": name}
 
     return router
 
 
 def _check(body: CompletionBody) -> None:
-    if body.best_of is not None and body.best_of < (body.n or 1):
+    if body.best_of is not None and body.best_of < body.n:
         raise ApiError(400, f"best_of ({body.best_of}) must not be less than n ({body.n}).")
-    if body.stream and body.n_drawn > (body.n or 1):
+    if body.stream and body.n_drawn > body.n:
         raise ApiError(400, "best_of cannot be streamed: which text is the best is known only at the end.")
-    if body.echo and body.suffix is not None:
+    if body.echo and body.suffix:
         raise ApiError(400, "echo cannot be used with suffix: the text would lie inside the prompt.")
-    if body.suffix is not None and not all(isinstance(prompt, str) for prompt in body.prompts):
+    if body.suffix and not all(isinstance(prompt, str) for prompt in body.prompts):
         raise ApiError(400, "suffix needs a prompt that is text, not tokens.")
 
 
-def _requests(body: CompletionBody, tokenizer: Tokenizer) -> Iterator[CompletionRequest]:
+def _requests(body: CompletionBody, tokenizer: Tokenizer, default_seed: int | None) -> Iterator[CompletionRequest]:
     return (
-        _request(body, prompt, _sampling(body, index), tokenizer)
+        _request(body, prompt, _sampling(body, index, default_seed), tokenizer)
         for prompt in body.prompts
         for index in range(body.n_drawn)
     )
@@ -136,40 +156,48 @@ def _requests(body: CompletionBody, tokenizer: Tokenizer) -> Iterator[Completion
 def _request(
     body: CompletionBody, prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer
 ) -> CompletionRequest:
-    if body.suffix is not None and isinstance(prompt, str):
+    if body.suffix and isinstance(prompt, str):
         return gap_request(prompt, body.suffix, sampling)
-    return replace(raw_request(prompt, sampling, tokenizer), echo=bool(body.echo))
+    return raw_request(prompt, sampling, tokenizer, echo=body.echo)
 
 
-def _sampling(body: CompletionBody, index: int) -> SamplingParams:
+def _sampling(body: CompletionBody, index: int, default_seed: int | None) -> SamplingParams:
+    temperature, top_p = temperature_and_top_p(body.temperature, body.top_p)
     return SamplingParams(
-        max_new_tokens=16 if body.max_tokens is None else body.max_tokens,
-        temperature=1.0 if body.temperature is None else body.temperature,
-        top_p=body.top_p or 1.0,
-        top_k=body.top_k,
+        max_new_tokens=body.max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=max(0, body.top_k),
+        min_p=body.min_p,
         repetition_penalty=body.repetition_penalty,
-        seed=fitting_seed(body.seed, index),
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
+        ignore_eos=body.ignore_eos,
+        seed=fitting_seed(body.seed, default_seed, index),
         stop=stop_sequences(body.stop),
         top_logprobs=body.logprobs or 0,
-        logit_bias=tuple((body.logit_bias or {}).items()),
+        logit_bias=tuple(body.logit_bias.items()),
     )
 
 
 async def _lines(body: CompletionBody, run: Run, heading: dict[str, Any]) -> AsyncIterator[str]:
     """Server-sent events; texts of several choices come interleaved."""
+    # where the usage comes in a chunk of its own, the others say so
+    with_usage = {"usage": None} if body.stream_options.include_usage else {}
     try:
         async for piece in run.pieces():
             choice = _choice(piece.index, body, piece.text, piece.tokens, piece.reason)
-            yield _event({**heading, "choices": [choice]})
+            yield event({**heading, "choices": [choice], **with_usage})
     except ApiError as error:
-        yield _event(error_body(*explain(error)))
+        yield event(error_body(explain(error)))
         return
-    if body.stream_options and body.stream_options.include_usage:
-        yield _event({**heading, "choices": [], "usage": _usage(run.texts, body.n_drawn)})
+    if with_usage:
+        yield event({**heading, "choices": [], "usage": usage(run.texts, body.n_drawn)})
     yield "data: [DONE]\n\n"
 
 
-def _event(data: dict[str, Any]) -> str:
+def event(data: dict[str, Any]) -> str:
+    """A server-sent event."""
     return f"data: {json.dumps(data)}\n\n"
 
 
@@ -198,19 +226,21 @@ def _top_logprobs(token: Token) -> dict[str, float] | None:
     return named
 
 
+def _kept(texts: list[Text], n: int) -> list[Text]:
+    return texts if len(texts) == n else best_first(texts)[:n]
+
+
 def _groups(texts: list[Text], size: int) -> list[list[Text]]:
     """The texts of each prompt."""
     return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
-def _best(texts: list[Text], n: int) -> list[Text]:
-    """Those with the highest log-probability a token, as the protocol defines the best."""
-    if len(texts) == n:
-        return texts
-    return sorted(texts, key=lambda text: -text.total_logprob / text.n_written if text.n_written else math.inf)[:n]
+def best_first(texts: list[Text]) -> list[Text]:
+    """By their log-probability a token, as protocols define the best."""
+    return sorted(texts, key=lambda text: -text.total_logprob / text.n_written if text.n_written else math.inf)
 
 
-def _usage(texts: list[Text], n_drawn: int) -> dict[str, Any]:
+def usage(texts: list[Text], n_drawn: int = 1) -> dict[str, Any]:
     """A prompt counts once, however many texts were made of it."""
     prompt = sum(text.stream.n_prompt for text in texts[::n_drawn])
     cached = sum(text.stream.n_cached for text in texts[::n_drawn])
@@ -223,6 +253,10 @@ def _usage(texts: list[Text], n_drawn: int) -> dict[str, Any]:
     }
 
 
+def model_list(server: Server) -> dict[str, Any]:
+    return {"object": "list", "data": [_model(server, name) for name in server.revisions()]}
+
+
 def _model(server: Server, name: str) -> dict[str, Any]:
     repo_id, _, revision = name.partition("@")
     try:
@@ -233,6 +267,8 @@ def _model(server: Server, name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": created, "owned_by": repo_id.partition("/")[0]}
 
 
-def error_body(status: int, message: str) -> dict[str, Any]:
+def error_body(explanation: Explanation) -> dict[str, Any]:
+    status, message, code = explanation
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    param = "model" if code == MODEL_NOT_FOUND else None
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

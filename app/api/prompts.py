@@ -9,24 +9,30 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
 
-UNLIMITED_NEW_TOKENS = 512
-"""Where a client sets no limit. Half of the context would otherwise be kept free of the prompt for new tokens."""
+UNLIMITED_NEW_TOKENS = 1 << 20
+"""Where a client sets no limit: more than any context has room for. Half of it is kept free of a long prompt then."""
 
 
-def raw_request(prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
+def raw_request(
+    prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer, *, echo: bool = False
+) -> CompletionRequest:
     """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
+
+    An empty prompt is the beginning of a file.
 
     Raises:
         UserError: nothing to start from, or a token the model does not have.
     """
     if not isinstance(prompt, str):
         known = [token_id for token_id in prompt if 0 <= token_id < tokenizer.vocab_size]
-        return CompletionRequest(tokenizer.decode(known), None, sampling, prefix_ids=tuple(prompt))
+        return CompletionRequest(tokenizer.decode(known), None, sampling, prefix_ids=tuple(prompt), echo=echo)
+    if not prompt:
+        return CompletionRequest("", None, sampling, prefix_ids=(tokenizer.end_of_text_id,))
     found = fim.parse_prompt(prompt)
     if found is None:
-        return CompletionRequest(prompt, None, sampling)
+        return CompletionRequest(prompt, None, sampling, echo=echo)
     prefix, suffix, order = found
-    return CompletionRequest(prefix, suffix, sampling, order)
+    return CompletionRequest(prefix, suffix, sampling, order, echo=echo)
 
 
 def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
@@ -43,6 +49,13 @@ def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     return tuple(filter(None, [stop] if isinstance(stop, str) else stop or ()))
 
 
-def fitting_seed(seed: int | None, index: int = 0) -> int | None:
-    """The seed of the text number ``index`` of a request. Negative means none; larger ones than ours are folded."""
-    return None if seed is None or seed < 0 else (seed + index) % (MAX_SEED + 1)
+def fitting_seed(seed: int | None, default: int | None, index: int = 0) -> int | None:
+    """The seed of the text number ``index`` of a request: its own, where it has one that is not negative, else the
+    server's ``default``. Larger ones than ours are folded."""
+    chosen = default if seed is None or seed < 0 else seed
+    return None if chosen is None else (chosen + index) % (MAX_SEED + 1)
+
+
+def temperature_and_top_p(temperature: float, top_p: float) -> tuple[float, float]:
+    """The two as they are, but for a ``top_p`` of 0: by it, protocols keep the likeliest token alone."""
+    return (temperature, top_p) if top_p > 0 else (0.0, 1.0)

@@ -10,11 +10,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.api.attribution import attribution_routes
 from app.api.health import health_routes
 from app.api.keys import key_check
-from app.api.llama_cpp import llama_cpp_routes
-from app.api.ollama import ollama_routes
+from app.api.llama_cpp.routes import llama_cpp_routes
+from app.api.mistral import mistral_routes
+from app.api.ollama.answers import error_body as ollama_error
+from app.api.ollama.routes import ollama_routes
+from app.api.openai import error_body as openai_error
 from app.api.openai import openai_routes
 from app.api.running import Server
-from app.api.tgi import tgi_routes
+from app.api.tgi.routes import tgi_routes
+from app.api.unknown import answer_other_methods, unknown_paths
 from app.metrics import Metrics
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -31,9 +35,11 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     """Let ``app`` answer the clients of every protocol, those that look after it, and Prometheus."""
     key = Depends(key_check(server.settings.keys))
     rate = Depends(server.limits.check_rate)
-    for routes in (openai_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
-        app.include_router(routes(server), dependencies=[key, rate], responses=_REFUSALS)
-    app.include_router(health_routes(server.health))
+    for routes in (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
+        app.include_router(answer_other_methods(routes(server)), dependencies=[key, rate], responses=_REFUSALS)
+    app.include_router(answer_other_methods(health_routes(server.health)))
+    for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
+        app.include_router(unknown_paths(prefix, error_body, server.settings.max_request_bytes))
 
     @app.get("/metrics", tags=["Metrics"], dependencies=[key])
     def report() -> Response:

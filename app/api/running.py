@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api.errors import ApiError, ClientGone
+from app.api.errors import MODEL_NOT_FOUND, ApiError, ClientGone
 from app.api.limits import Limits
 from app.attribution import Indexes
 from app.health import Health
@@ -75,13 +75,15 @@ class Server:
 
     def chosen(self, name: str | None) -> tuple[str, str]:
         """Repository and revision that ``name`` chooses, as ``repo@revision`` or ``repo:revision``; else the server's.
+        As for Ollama, ``repo:latest`` is ``repo``.
 
         Raises:
             ApiError: no model here has that name.
         """
-        repo_id, _, revision = (name or self.default_model).replace(":", "@", 1).partition("@")
+        repo_id, _, revision = (name or self.default_model).removesuffix(":latest").replace(":", "@", 1).partition("@")
         if repo_id not in self.repositories():
-            raise ApiError(404, f"There is no model {name!r} here. There are: {', '.join(self.repositories())}.")
+            held = ", ".join(self.repositories())
+            raise ApiError(404, f"There is no model {name!r} here. There are: {held}.", code=MODEL_NOT_FOUND)
         return repo_id, revision or "main"
 
     async def acquire(self, name: str | None) -> ServedModel:
@@ -138,18 +140,31 @@ class Text:
         self.index = index
         self.stream = stream
         self.reason: FinishReason | None = None
-        self.n_written = 0
+        self.ids: list[int] = []
+        """All that were written, of a stop sequence as well."""
         self.total_logprob = 0.0
-        self.last_id = -1
         self.last_logprob = 0.0
         self._is_cut = False
         self.first_at = self.last_at = time.perf_counter()
         self._special_ids = tokenizer.special_ids
-        self._accumulator = Accumulator(tokenizer, stream.prompt_end)
+        self._accumulator = Accumulator(tokenizer, stream.prompt_end, crlf=stream.crlf)
 
     @property
     def text(self) -> str:
         return self._accumulator.text
+
+    @property
+    def n_echoed(self) -> int:
+        """Tokens of the prompt at the beginning of ``tokens``."""
+        return self.stream.n_prompt if self.stream.echo else 0
+
+    @property
+    def n_written(self) -> int:
+        return len(self.ids)
+
+    @property
+    def last_id(self) -> int:
+        return self.ids[-1] if self.ids else -1
 
     @property
     def tokens(self) -> list[Token]:
@@ -170,7 +185,9 @@ class Text:
             self.reason = "length" if self._is_cut else event.reason
         elif isinstance(event, TokenEvent):
             self._count(event)
-        return Piece(self.index, event.text, self._accumulator.add(event), self.reason)
+        n_shown = len(self.text)
+        tokens = self._accumulator.add(event)
+        return Piece(self.index, self.text[n_shown:], tokens, self.reason)
 
     def cut(self) -> None:
         """End the text where it is, as a limit does."""
@@ -186,9 +203,9 @@ class Text:
 
     def _count(self, event: TokenEvent) -> None:
         self.first_at = self.first_at if self.n_written else self.last_at
-        self.n_written += 1
+        self.ids.append(event.id)
         self.total_logprob += event.logprob
-        self.last_id, self.last_logprob = event.id, event.logprob
+        self.last_logprob = event.logprob
 
 
 class Run:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from santacoder.engine.events import Event, Finished, PromptToken, TokenEvent
+from santacoder.engine.line_ends import CrlfWriter
 from santacoder.tokenizer import Tokenizer
 
 
@@ -43,19 +44,22 @@ class Accumulator:
     that is held back because it may become one. An end mark comes last.
     """
 
-    def __init__(self, tokenizer: Tokenizer, after: Iterable[int] = ()) -> None:
-        """``after`` are the last ids of the prompt, where the prompt is not echoed."""
+    def __init__(self, tokenizer: Tokenizer, after: Iterable[int] = (), *, crlf: bool = False) -> None:
+        """``after`` are the last ids of a prompt that is not echoed. With ``crlf``, lines end in CRLF."""
         self.text = ""
         self.tokens: list[Token] = []
         self._tokenizer = tokenizer
         self._decoder = tokenizer.stream_decoder(after)
+        # what is shown and what is decoded are the same characters, but come in other pieces
+        self._shown = CrlfWriter() if crlf else None
+        self._decoded = CrlfWriter() if crlf else None
         self._pending: list[Token] = []
         self._end_mark: Token | None = None
         self._offset = 0
 
     def add(self, event: Event) -> tuple[Token, ...]:
         """Take note of ``event``; the tokens that it made part of the text."""
-        self.text += event.text
+        self.text += self._shown.feed(event.text) if self._shown else event.text
         if isinstance(event, Finished):
             self._end_character()
         elif isinstance(event, TokenEvent) and event.id in self._tokenizer.special_ids:
@@ -65,6 +69,7 @@ class Accumulator:
         else:
             top = self._alternatives(event)
             text = self._decoder.feed(event.id)
+            text = self._decoded.feed(text) if self._decoded else text
             self._pending.append(Token(event.id, text, event.logprob, top, self._offset))
             self._offset += len(text)
         reached = self._reached(finished=isinstance(event, Finished))
@@ -93,6 +98,10 @@ class Accumulator:
     def _alternatives(self, event: PromptToken | TokenEvent) -> tuple[Alternative, ...]:
         special_ids, decode = self._tokenizer.special_ids, self._tokenizer.decode
         return tuple(
-            Alternative(id_, decode([id_]) if id_ in special_ids else self._decoder.peek(id_), logprob)
+            Alternative(id_, decode([id_]) if id_ in special_ids else self._peek(id_), logprob)
             for id_, logprob in event.top
         )
+
+    def _peek(self, token_id: int) -> str:
+        text = self._decoder.peek(token_id)
+        return self._decoded.peek(text) if self._decoded else text

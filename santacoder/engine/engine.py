@@ -36,6 +36,9 @@ class Stream:
         self.notices = sequence.notices
         self.seed = sequence.sampler.seed
         self.n_prompt = sequence.n_prompt
+        self.echo = sequence.echo
+        self.crlf = sequence.crlf
+        """Whether the lines of what is written are to end in CRLF."""
         self.prompt_end = sequence.prompt_end
         """The last tokens of a prompt that is not echoed, for an :class:`Accumulator` of what is written behind it."""
 
@@ -43,6 +46,16 @@ class Stream:
     def n_cached(self) -> int:
         """Number of prompt tokens that needed no reading; known from the first event on."""
         return self._sequence.n_cached
+
+    @property
+    def prompt_ids(self) -> list[int]:
+        """What the model reads."""
+        return self._sequence.ids[: self.n_prompt]
+
+    @property
+    def slot(self) -> int:
+        """Where it runs or has run; -1 while it waits."""
+        return self._sequence.last_slot
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -107,6 +120,11 @@ class Engine:
     def n_free_slots(self) -> int:
         with self._changed:
             return self._scheduler.n_free_slots
+
+    @property
+    def busy_slots(self) -> set[int]:
+        with self._changed:
+            return {sequence.last_slot for sequence in self._scheduler.running}
 
     @property
     def alive(self) -> bool:

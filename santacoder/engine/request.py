@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from santacoder import fim
-from santacoder.errors import UserError
+from santacoder.engine.line_ends import is_uniform, to_lf, uses_crlf
+from santacoder.errors import PromptTooLong, UserError
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
@@ -20,7 +21,10 @@ class CompletionRequest:
     """Continue ``prefix``; with a ``suffix``, write what belongs between the two.
 
     ``prefix_ids`` are the tokens of the prefix where the client chose them. With ``echo``, the prompt's own tokens are
-    reported first, with their log-probabilities.
+    reported first, with their log-probabilities. A prompt that does not fit is cut if it ``may_be_cut``. Without
+    ``use_cache`` all of it is read, whatever was read before.
+
+    Text with Windows line ends is kept with LF, as are stop sequences; ``crlf`` says that what is written gets CRLF.
 
     Raises:
         UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
@@ -32,8 +36,12 @@ class CompletionRequest:
     fim_order: fim.FimOrder = "psm"
     prefix_ids: tuple[int, ...] | None = None
     echo: bool = False
+    may_be_cut: bool = True
+    use_cache: bool = True
+    crlf: bool = False
 
     def __post_init__(self) -> None:
+        self._keep_with_lf()
         if not (self.prefix or self.prefix_ids or self.suffix):
             raise UserError("There is no code to start from: write some before running.")
         for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
@@ -43,6 +51,20 @@ class CompletionRequest:
                     "has; remove it and try again."
                 )
             require_valid_unicode(text)
+
+    def _keep_with_lf(self) -> None:
+        """Make every CRLF an LF, but in an echo that could not be given back as it came."""
+        if self.prefix_ids is None and not (self.echo and not is_uniform(self.prefix)):
+            suffix = self.suffix or ""
+            self._set(crlf=self.crlf or uses_crlf(self.prefix, suffix), prefix=to_lf(self.prefix))
+            self._set(suffix=None if self.suffix is None else to_lf(suffix))
+        if self.crlf or self.prefix_ids is None:
+            stop = tuple(_as_written(sequence, self.crlf) for sequence in self.sampling.stop)
+            self._set(sampling=replace(self.sampling, stop=stop))
+
+    def _set(self, **fields: object) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -62,11 +84,13 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
 
     Raises:
         UserError: a token id that the model does not have, or an echo of what does not fit.
+        PromptTooLong: the prompt does not fit, and may not be cut.
     """
     _require_known(request, tokenizer.vocab_size)
     max_new_tokens = request.sampling.max_new_tokens
     is_fim = request.suffix is not None
-    room = n_positions - min(max_new_tokens, n_positions // 2) - (_FIM_MARKS if is_fim else 0)
+    reserved = min(max_new_tokens, n_positions // 2) if request.may_be_cut else 1
+    room = n_positions - reserved - (_FIM_MARKS if is_fim else 0)
     prefix, more_prefix = (
         tokenizer.encode_end(request.prefix, room) if request.prefix_ids is None else (list(request.prefix_ids), False)
     )
@@ -77,6 +101,11 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
         raise UserError(
             f"The prompt of {said} tokens cannot be echoed: the context of {n_positions:,} "
             f"tokens has room for {room:,}. Shorten it, or ask for fewer new tokens."
+        )
+    if not request.may_be_cut and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
+        said = _said(len(prefix) + len(suffix), more_prefix or more_suffix)
+        raise PromptTooLong(
+            f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
         )
     ids = fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order) if is_fim else kept_prefix
     notices = []
@@ -90,6 +119,12 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
     return Prompt(ids, min(max_new_tokens, left), tuple(notices))
+
+
+def _as_written(sequence: str, crlf: bool) -> str:
+    """A stop sequence for text with LF. For lines that are to end in CRLF, a CR at its end begins a line end."""
+    with_lf = to_lf(sequence)
+    return f"{with_lf[:-1]}\n" if crlf and with_lf.endswith("\r") else with_lf
 
 
 def _require_known(request: CompletionRequest, vocab_size: int) -> None:

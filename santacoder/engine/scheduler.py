@@ -98,11 +98,10 @@ class Scheduler:
                 break
             if self._should_wait(sequence):
                 continue
-            # an echoed prompt is read from its first token, for the logits behind each
-            place = self._slots.take(_NOTHING if sequence.echo else sequence.prompt)
+            place = self._slots.take(sequence.prompt if sequence.use_cache else _NOTHING)
             self._waiting.remove(sequence)
             sequence.waits_for = None
-            sequence.slot = place.slot
+            sequence.slot = sequence.last_slot = place.slot
             sequence.n_read = sequence.n_cached = place.n_cached
             self.running.append(sequence)
             places.append(place)
@@ -111,7 +110,7 @@ class Scheduler:
     def _should_wait(self, sequence: Sequence) -> bool:
         """Whether a prompt that begins like that of ``sequence`` will soon be read further than any slot's contents
         are now. It is remembered which: comparing all that wait in every turn would hold up those who write."""
-        if sequence.echo:
+        if not sequence.use_cache:
             return False
         if sequence.waits_for is not None:
             other, alike = sequence.waits_for

@@ -50,8 +50,11 @@ class Sequence:
         self.waits_for: tuple[Sequence, int] | None = None
         self.n_cached = 0  # prompt ids that were in the cache when the sequence got its slot
         self.echo = request.echo
+        self.use_cache = request.use_cache and not request.echo  # an echo needs the logits behind each token
+        self.crlf = request.crlf
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
+        self.last_slot = -1  # stays when the slot is given back
         self.sampler = Sampler(request.sampling, never=_never(request, prompt, tokenizer), n_prompt=self.n_prompt)
         self.drafting = Drafting()
         self.cancelled = threading.Event()

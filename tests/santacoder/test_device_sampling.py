@@ -23,6 +23,8 @@ def random_params(chance: random.Random, seed: int) -> SamplingParams:
         repetition_penalty=chance.choice([1.0, 1.3, 0.8]),
         frequency_penalty=chance.choice([0.0, 0.7, -0.5]),
         presence_penalty=chance.choice([0.0, 1.3]),
+        penalty_last_n=chance.choice([None, 5]),
+        logprobs_of_sampling=chance.random() < 0.2,
         top_logprobs=chance.choice([0, 3]),
         logit_bias=chance.choice([(), ((5, 3.5), (9, -100.0))]),
         seed=seed,

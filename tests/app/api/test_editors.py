@@ -165,7 +165,7 @@ def test_what_the_server_says_of_itself(http: httpx.Client) -> None:
     assert http.get("/props").json()["default_generation_settings"]["n_ctx"] == 128
     assert http.get("/info").json()["max_total_tokens"] == 128
     names = [model["name"] for model in http.get("/api/tags").json()["models"]]
-    assert names == ["test/tiny@main", "test/tiny@other"]
+    assert names == ["test/tiny:latest", "test/tiny:other"]
     assert post(http, "/api/show", {"model": "test/tiny"})["capabilities"] == ["completion", "insert"]
 
 
@@ -174,7 +174,7 @@ def test_what_the_server_says_of_itself(http: httpx.Client) -> None:
     [
         ("/infill", {"input_prefix": "x", "n_predict": -5}, 400, ("error", "message")),
         ("/infill", {"input_prefix": "x", "model": "a/b"}, 404, ("error", "message")),
-        ("/completion", {"prompt": ""}, 400, ("error", "message")),
+        ("/completion", {"prompt": "x = 1\n" * 200}, 400, ("error", "message")),
         ("/detokenize", {"tokens": [10**12]}, 400, ("error", "message")),
         ("/generate", {"inputs": ""}, 400, ("error",)),
         ("/generate_stream", {"inputs": "x", "parameters": {"temperature": -1}}, 400, ("error",)),

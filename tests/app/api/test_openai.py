@@ -184,7 +184,6 @@ def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
         ({"model": "gpt-4"}, 404, "There is no model 'gpt-4' here. There are: test/tiny."),
         ({"model": "test/tiny@nope"}, 404, "has no revision 'nope'. Its branches are: main, other."),
         ({"temperature": 3}, 400, "temperature: Input should be less than or equal to 2."),
-        ({"prompt": ""}, 400, "There is no code to start from"),
         ({"prompt": "a\0b"}, 400, "NUL character"),
         ({"prompt": [10**9]}, 400, "the token 1000000000"),
         ({"prompt": ["x"] * 20, "n": 2}, 400, "asks for more than 32 texts"),

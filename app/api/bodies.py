@@ -1,0 +1,59 @@
+"""What the bodies of all protocols have in common: null is the default, and what is wrong is said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+
+class Body(BaseModel):
+    """A JSON object in which a field that is null is as good as absent. Objects inside it are bodies, too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {name: given for name, given in value.items() if given is not None} if isinstance(value, dict) else value
+
+
+def one_of(sentence: str) -> WrapValidator:
+    """Says in one ``sentence`` what a field of several types takes, where each type would have its own complaint."""
+
+    def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise PydanticCustomError("one_of", sentence) from error
+
+    return WrapValidator(check)
+
+
+def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> AfterValidator:
+    """Refuses a field that the protocol has and this server has not, unless its value would change nothing."""
+
+    def check(value: Any) -> Any:
+        if not has_no_effect(value):
+            raise PydanticCustomError("unsupported", "This server does not support it; leave it out")
+        return value
+
+    return AfterValidator(check)
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
+Stop = Annotated[str | list[str], one_of("Input should be a string or a list of strings")]
+
+# llama.cpp and Ollama move what is out of range into it
+NotNegative = Annotated[Number, AfterValidator(lambda value: max(value, 0.0))]
+NotNegativeInt = Annotated[int, AfterValidator(lambda value: max(value, 0))]
+Share = Annotated[Number, AfterValidator(lambda value: min(max(value, 0.0), 1.0))]

@@ -1,0 +1,189 @@
+"""What clients of llama.cpp's server read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from app.api.errors import EXCEEDS_CONTEXT, ApiError, Explanation, explain
+from app.api.llama_cpp.bodies import SamplingBody
+from app.api.llama_cpp.logit_bias import logit_bias
+from app.api.prompts import stop_sequences
+from app.api.running import Run, Text
+from app.api.token_pieces import by_token
+from santacoder.engine.accumulator import Alternative, Token
+from santacoder.engine.line_ends import to_lf
+from santacoder.tokenizer import Tokenizer
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    503: "unavailable_error",
+}
+_STOP_TYPES = {"end": "eos", "word": "word", "limit": "limit"}
+
+
+def result(text: Text, run: Run, body: SamplingBody, content: str) -> dict[str, Any]:
+    """The last that is told of a text, ``content`` of which has not been sent before."""
+    tokenizer, stream = run.model.engine.tokenizer, text.stream
+    answer = {
+        "index": text.index,
+        "content": content,
+        "tokens": text.ids if body.return_tokens and not body.stream else [],
+        "id_slot": stream.slot,
+        "stop": True,
+        "model": run.model.name,
+        "tokens_predicted": text.n_written,
+        "tokens_evaluated": stream.n_prompt,
+        "generation_settings": {
+            **generation_settings(body, stream.seed),
+            "stop": list(stop_sequences(body.stop)),
+            "logit_bias": _biases(body, tokenizer),
+        },
+        "prompt": tokenizer.decode(stream.prompt_ids),
+        "has_new_line": "\n" in text.text,
+        "truncated": bool(stream.notices),
+        "stop_type": _STOP_TYPES[text.end],
+        "stopping_word": _stopping_word(text, stop_sequences(body.stop), tokenizer) if text.end == "word" else "",
+        "tokens_cached": stream.n_prompt + text.n_written,
+        "timings": _timings(text, run),
+    }
+    if body.n_probs and not body.stream:
+        answer["completion_probabilities"] = _probabilities(text.tokens, body, tokenizer)
+    return answer
+
+
+def chosen(answer: dict[str, Any], fields: list[str]) -> dict[str, Any]:
+    """The ``fields`` asked for, by their whole names: ``timings/prompt_n`` moves to the root. All, where none is."""
+    if not fields:
+        return answer
+    flat = {
+        f"{outer}/{inner}": value
+        for outer, inside in answer.items()
+        if isinstance(inside, dict)
+        for inner, value in inside.items()
+    }
+    return {name: value for name, value in (answer | flat).items() if name in fields}
+
+
+async def lines(run: Run, body: SamplingBody) -> AsyncIterator[str]:
+    """Server-sent events, one for each token and one more at the end of each text."""
+    try:
+        async for piece in run.pieces():
+            text = run.texts[piece.index]
+            for token, shown in by_token(text, piece):
+                yield _event(_partial(text, token, shown, run, body))
+            if piece.reason:
+                yield _event(chosen(result(text, run, body, ""), body.response_fields))
+    except ApiError as error:
+        yield _event(error_body(explain(error)))
+
+
+def generation_settings(body: SamplingBody, seed: int) -> dict[str, Any]:
+    """Parameters as the server understands them, with the names and order of llama.cpp's."""
+    return {
+        "seed": seed,
+        "temperature": body.temperature,
+        "dynatemp_range": body.dynatemp_range,
+        "dynatemp_exponent": 1.0,
+        "top_k": body.top_k,
+        "top_p": body.top_p,
+        "min_p": body.min_p,
+        "top_n_sigma": body.top_n_sigma,
+        "xtc_probability": body.xtc_probability,
+        "xtc_threshold": 0.1,
+        "typical_p": body.typical_p,
+        "repeat_last_n": body.repeat_last_n,
+        "repeat_penalty": body.repeat_penalty,
+        "presence_penalty": body.presence_penalty,
+        "frequency_penalty": body.frequency_penalty,
+        "dry_multiplier": body.dry_multiplier,
+        "mirostat": body.mirostat,
+        "adaptive_target": body.adaptive_target,
+        "adaptive_decay": 0.9,
+        "max_tokens": body.n_predict,
+        "n_predict": body.n_predict,
+        "n_keep": 0,
+        "n_discard": 0,
+        "ignore_eos": body.ignore_eos,
+        "stream": body.stream,
+        "n_probs": body.n_probs,
+        "min_keep": body.min_keep,
+        "grammar": "",
+        "samplers": body.sampler_names,
+        "timings_per_token": body.timings_per_token,
+        "post_sampling_probs": body.post_sampling_probs,
+        "lora": [],
+    }
+
+
+def error_body(explanation: Explanation) -> dict[str, Any]:
+    status, message, code = explanation
+    kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    return {"error": {"code": status, "message": message, "type": code if code == EXCEEDS_CONTEXT else kind}}
+
+
+def _partial(text: Text, token: Token | None, shown: str, run: Run, body: SamplingBody) -> dict[str, Any]:
+    answer = {
+        "index": text.index,
+        "content": shown,
+        "tokens": [] if token is None else [token.id],
+        "stop": False,
+        "id_slot": text.stream.slot,
+        "tokens_predicted": text.n_written,
+        "tokens_evaluated": text.stream.n_prompt,
+    }
+    if body.timings_per_token:
+        answer["timings"] = _timings(text, run)
+    if body.n_probs and token is not None:
+        answer["completion_probabilities"] = _probabilities([token], body, run.model.engine.tokenizer)
+    return answer
+
+
+def _probabilities(tokens: Sequence[Token], body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    name, number = ("prob", math.exp) if body.post_sampling_probs else ("logprob", float)
+
+    def told(token: Token | Alternative) -> dict[str, Any]:
+        spelled = tokenizer.decode_bytes([token.id])
+        text = spelled.decode("utf-8", errors="ignore")
+        return {"id": token.id, "token": text, "bytes": list(spelled), name: number(token.logprob or 0.0)}
+
+    return [{**told(token), f"top_{name}s": [told(likely) for likely in token.top]} for token in tokens]
+
+
+def _biases(body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """What is never chosen has no number, as JSON has none for minus infinity."""
+    banned = sorted(tokenizer.special_ids) if body.ignore_eos else []
+    pairs = [*logit_bias(body.logit_bias, tokenizer), *((token_id, -math.inf) for token_id in banned)]
+    return [{"bias": bias if math.isfinite(bias) else None, "token": token_id} for token_id, bias in pairs]
+
+
+def _stopping_word(text: Text, stop: Sequence[str], tokenizer: Tokenizer) -> str:
+    """The stop sequence that stands behind what is shown, as the client has spelled it."""
+    written = tokenizer.decode(text.ids)
+    shown = len(to_lf(text.text))
+    return next((word for word in stop if written.startswith(to_lf(word), shown)), "")
+
+
+def _timings(text: Text, run: Run) -> dict[str, float]:
+    return {
+        "cache_n": text.stream.n_cached,
+        **_timing("prompt", text.stream.n_prompt - text.stream.n_cached, text.first_at - run.started),
+        **_timing("predicted", text.n_written, text.last_at - text.first_at),
+    }
+
+
+def _timing(phase: str, count: int, seconds: float) -> dict[str, float]:
+    return {
+        f"{phase}_n": count,
+        f"{phase}_ms": seconds * 1000,
+        f"{phase}_per_token_ms": seconds * 1000 / max(1, count),
+        f"{phase}_per_second": count / seconds if seconds else 0.0,
+    }
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data)}\n\n"

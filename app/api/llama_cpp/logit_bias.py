@@ -1,0 +1,37 @@
+"""``logit_bias`` in each of the forms that llama.cpp's server takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated
+
+from app.api.bodies import Number, one_of
+from santacoder.tokenizer import Tokenizer
+
+# beyond it a token is chosen always or never, whatever the logits
+_LARGEST = 100.0
+
+Bias = Number | bool
+LogitBias = Annotated[
+    list[tuple[int | str, Bias]] | dict[str, Bias],
+    one_of("Input should be pairs of a token id or text and a number or false, or an object of them"),
+]
+
+
+def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float], ...]:
+    """Pairs of token id and bias. Of text, every token has it; ``false`` bans."""
+    pairs = given.items() if isinstance(given, dict) else given
+    return tuple((token_id, _number(bias)) for token, bias in pairs for token_id in _ids(token, tokenizer))
+
+
+def _ids(token: int | str, tokenizer: Tokenizer) -> Iterable[int]:
+    if isinstance(token, int):
+        return [token]
+    return [int(token)] if token.isdecimal() else tokenizer.encode(token)
+
+
+def _number(bias: Bias) -> float:
+    if isinstance(bias, bool):
+        return 0.0 if bias else -math.inf
+    return max(-_LARGEST, min(_LARGEST, bias))

@@ -1,0 +1,176 @@
+"""llama.cpp's server as llama.vim, llama.vscode and Continue use it: /infill, /completion and what is around them.
+
+https://github.com/ggml-org/llama.cpp/tree/master/tools/server
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.api.errors import ApiError, route_class
+from app.api.llama_cpp.answers import chosen, error_body, generation_settings, lines, result
+from app.api.llama_cpp.bodies import (
+    CompletionBody,
+    DetokenizeBody,
+    InfillBody,
+    SamplingBody,
+    TokenizeBody,
+)
+from app.api.llama_cpp.prompts import infill_request, prompt_request
+from app.api.openai import model_list
+from app.api.running import RunResponse, Server, Text, finish
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+# llama.cpp's number for a seed that is drawn
+_ANY_SEED = 2**32 - 1
+
+
+def llama_cpp_routes(server: Server) -> APIRouter:
+    router = APIRouter(tags=["llama.cpp"], route_class=route_class(error_body, server.settings.max_request_bytes))
+
+    async def answer(
+        body: SamplingBody,
+        request: Request,
+        prepare: Callable[[Tokenizer], list[Callable[[SamplingParams], CompletionRequest]]],
+    ) -> Response:
+        """``prepare`` has a function for each prompt, from how it is to be continued."""
+
+        def requests(tokenizer: Tokenizer) -> Iterator[CompletionRequest]:
+            samplings = [body.sampling(index, tokenizer, server.settings.seed) for index in range(body.n_cmpl)]
+            for make in prepare(tokenizer):
+                for sampling in samplings:
+                    yield replace(make(sampling), use_cache=body.cache_prompt)
+
+        run = await server.start(request, body.model, requests)
+        if body.stream:
+            return RunResponse(run, lines(run, body))
+        texts = await finish(run, request, lambda piece: _enough(run.texts[piece.index], body))
+        results = [
+            chosen(result(text, run, body, _within_indent(text.text, body.n_indent)), body.response_fields)
+            for text in texts
+        ]
+        return JSONResponse(results if len(results) > 1 else results[0])
+
+    @router.post("/infill")
+    async def infill(body: InfillBody, request: Request) -> Response:
+        """What belongs between ``input_prefix`` + ``prompt`` and ``input_suffix``."""
+        if not (body.input_extra or body.input_prefix or body.prompt or body.input_suffix):
+            return JSONResponse({} if body.response_fields else {"content": "", "stop": True})
+        return await answer(body, request, lambda _: [partial(infill_request, body)])
+
+    @router.post("/completion")
+    @router.post("/completions", include_in_schema=False)
+    async def completion(body: CompletionBody, request: Request) -> Response:
+        """Continue ``prompt``, which may be a whole fill-in-the-middle prompt; or each of several."""
+        return await answer(
+            body,
+            request,
+            lambda tokenizer: [partial(prompt_request, prompt, tokenizer=tokenizer) for prompt in body.prompts],
+        )
+
+    @router.get("/props")
+    async def props() -> dict[str, Any]:
+        """What the server's own model is, and the parameters of those who name none."""
+        model = await server.acquire(None)
+        model.release()
+        runner, tokenizer = model.engine.runner, model.engine.tokenizer
+        seed = _ANY_SEED if server.settings.seed is None else server.settings.seed
+        end_of_text = tokenizer.decode([tokenizer.end_of_text_id])
+        return {
+            "default_generation_settings": {
+                "params": generation_settings(SamplingBody.model_validate({}), seed),
+                "n_ctx": runner.n_positions,
+            },
+            "total_slots": runner.n_slots,
+            "model_alias": model.name,
+            "model_path": server.default_model,
+            "modalities": {"vision": False, "video": False, "audio": False},
+            "endpoint_slots": True,
+            "endpoint_props": False,
+            "endpoint_metrics": True,
+            "chat_template": "",
+            "bos_token": end_of_text,
+            "eos_token": end_of_text,
+            "build_info": f"santacoder-{model.sha[:8]}",
+            "is_sleeping": False,
+        }
+
+    @router.get("/slots")
+    async def slots() -> list[dict[str, Any]]:
+        """The places for texts under way on the server's own model, and which of them are in use."""
+        model = await server.acquire(None)
+        model.release()
+        busy = model.engine.busy_slots
+        n_positions = model.engine.runner.n_positions
+        return [
+            {"id": slot, "n_ctx": n_positions, "speculative": True, "is_processing": slot in busy}
+            for slot in range(model.engine.runner.n_slots)
+        ]
+
+    @router.get("/models", include_in_schema=False)
+    def models() -> dict[str, Any]:
+        return model_list(server)
+
+    @router.post("/tokenize")
+    async def tokenize(body: TokenizeBody) -> Response:
+        """The tokens of ``content``, with ``add_special`` as without: the model has no mark for the beginning."""
+        model = await server.acquire(body.model)
+        model.release()
+        return await run_in_threadpool(_tokenized, body, model.engine.tokenizer)
+
+    @router.post("/detokenize")
+    async def detokenize(body: DetokenizeBody) -> Response:
+        model = await server.acquire(body.model)
+        model.release()
+        return await run_in_threadpool(_detokenized, body, model.engine.tokenizer)
+
+    return router
+
+
+def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
+    ids = tokenizer.encode(body.content, allow_special=body.parse_special)
+    if not body.with_pieces:
+        return JSONResponse({"tokens": ids})
+    pieces = [{"id": token_id, "piece": _piece(tokenizer.decode_bytes([token_id]))} for token_id in ids]
+    return JSONResponse({"tokens": pieces})
+
+
+def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
+    if any(token_id >= tokenizer.vocab_size for token_id in body.tokens):
+        raise ApiError(400, f"tokens: the model's go from 0 to {tokenizer.vocab_size - 1}.")
+    return JSONResponse({"content": tokenizer.decode(body.tokens)})
+
+
+def _enough(text: Text, body: SamplingBody) -> bool:
+    """Whether what more may come would be cut, or the client's time is over after the first line."""
+    if body.n_indent and len(_within_indent(text.text, body.n_indent)) < len(text.text):
+        return True
+    spent = (time.perf_counter() - text.first_at) * 1000
+    return 0 < body.t_max_predict_ms < spent and "\n" in text.text
+
+
+def _within_indent(text: str, n_indent: int) -> str:
+    """``text`` up to the first later line that is indented by less than ``n_indent`` characters."""
+    for line in re.finditer(r"\r?\n([ \t]*)[^ \t\r\n]", text):
+        if len(line[1]) < n_indent:
+            return text[: line.start()]
+    return text
+
+
+def _piece(token: bytes) -> str | list[int]:
+    """Text, or the bytes of what is only part of a character."""
+    try:
+        return token.decode("utf-8")
+    except UnicodeDecodeError:
+        return list(token)

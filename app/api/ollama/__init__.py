@@ -1,0 +1,1 @@
+"""Ollama: the fields of its requests, the form of its answers, its endpoints."""

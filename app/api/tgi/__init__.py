@@ -1,0 +1,1 @@
+"""Text Generation Inference: the fields of its requests, the form of its answers, its endpoints."""

@@ -1,0 +1,56 @@
+"""Answers to what no endpoint has: another method than a path knows, and unknown paths below those of a protocol.
+
+Behind the API stands the page, which would answer either with its own 404.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NoReturn
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from app.api.errors import ApiError, ErrorBody, route_class
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_OF_THE_PAGE = "/"
+
+
+def answer_other_methods(router: APIRouter) -> APIRouter:
+    """``router`` itself, whose paths now answer HEAD like GET, and 405 to the methods that they do not know."""
+    by_path: dict[str, dict[str, APIRoute]] = defaultdict(dict)
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.path != _OF_THE_PAGE:
+            by_path[route.path].update(dict.fromkeys(route.methods or (), route))
+    for path, by_method in by_path.items():
+        place = path.removeprefix(router.prefix)
+        known = set(by_method)
+        if "GET" in by_method:
+            known.add("HEAD")
+            router.add_api_route(place, by_method["GET"].endpoint, methods=["HEAD"], include_in_schema=False)
+        router.add_api_route(
+            place, _refuse(path, known), methods=sorted(_METHODS - known), response_model=None, include_in_schema=False
+        )
+    return router
+
+
+def unknown_paths(prefix: str, error_body: ErrorBody, max_bytes: int) -> APIRouter:
+    """Answers all paths below ``prefix`` that come to it; include it after those that are known."""
+    router = APIRouter(prefix=prefix, route_class=route_class(error_body, max_bytes), include_in_schema=False)
+
+    @router.api_route("/{path:path}", methods=sorted(_METHODS), response_model=None)
+    def unknown(path: str) -> NoReturn:
+        raise ApiError(404, f"There is no {prefix}/{path} here. /docs lists what there is.")
+
+    return router
+
+
+def _refuse(path: str, known: set[str]) -> Callable[[], NoReturn]:
+    def refuse() -> NoReturn:
+        allowed = ", ".join(sorted(known))
+        raise HTTPException(405, f"{path} answers {allowed} alone", {"Allow": allowed})
+
+    return refuse

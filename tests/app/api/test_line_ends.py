@@ -1,0 +1,105 @@
+"""Windows line ends in every protocol: the text that LF gets, with CRLF."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+CODE = "def area(w, h):\n    return w * h\n\n\ndef perimeter(w, h):\n"
+SUFFIX = "\n\nprint(area(2, 3))\n"
+
+Ask = Callable[[httpx.Client, Callable[[str], str], int], str]
+
+
+def openai(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body = {"prompt": ends(CODE), "suffix": ends(SUFFIX), "max_tokens": 60, "seed": seed}
+    return http.post("/v1/completions", json=body).json()["choices"][0]["text"]
+
+
+def openai_streamed(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body = {"prompt": ends(CODE), "max_tokens": 60, "seed": seed, "stream": True}
+    lines = http.post("/v1/completions", json=body).text.split("\n\n")
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line and "[DONE]" not in line]
+    return "".join(event["choices"][0]["text"] for event in events)
+
+
+def mistral(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body = {"prompt": ends(CODE), "suffix": ends(SUFFIX), "max_tokens": 60, "random_seed": seed, "temperature": 1}
+    return http.post("/v1/fim/completions", json=body).json()["choices"][0]["message"]["content"]
+
+
+def llama_cpp(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    return http.post("/completion", json={"prompt": ends(CODE), "n_predict": 60, "seed": seed}).json()["content"]
+
+
+def infill(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body: dict[str, Any] = {"input_prefix": ends(CODE), "input_suffix": ends(SUFFIX), "prompt": "    "}
+    body |= {"input_extra": [{"filename": "a.py", "text": ends("x = 1\n")}, {"text": "y = 2\r\n"}]}
+    return http.post("/infill", json={**body, "n_predict": 60, "seed": seed, "n_indent": 4}).json()["content"]
+
+
+def tgi(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body = {"inputs": ends(CODE), "parameters": {"max_new_tokens": 60, "seed": seed, "do_sample": True}}
+    return http.post("/generate", json=body).json()["generated_text"]
+
+
+def tgi_streamed(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    body = {"inputs": ends(CODE), "parameters": {"max_new_tokens": 60, "seed": seed, "do_sample": True}}
+    lines = http.post("/generate_stream", json=body).text.split("\n\n")
+    events = [json.loads(line.removeprefix("data:")) for line in lines if line]
+    text = "".join(event["token"]["text"] for event in events)
+    assert text == events[-1]["generated_text"]
+    return text
+
+
+def ollama(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+    options = {"num_predict": 60, "seed": seed, "temperature": 2, "top_k": 0}
+    body = {"prompt": ends(CODE), "suffix": ends(SUFFIX), "options": options, "stream": False}
+    return http.post("/api/generate", json=body).json()["response"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [openai, openai_streamed, mistral, llama_cpp, infill, tgi, tgi_streamed, ollama],
+    ids=lambda ask: ask.__name__,
+)
+def test_crlf_gets_the_same_text_with_crlf(http: httpx.Client, ask: Ask) -> None:
+    seeds = range(4)
+    texts = [ask(http, str, seed) for seed in seeds]
+    assert "\n" in "".join(texts) and "\r" not in "".join(texts)
+    assert [ask(http, crlf, seed) for seed in seeds] == [crlf(text) for text in texts]
+
+
+def crlf(text: str) -> str:
+    return text.replace("\n", "\r\n")
+
+
+def test_a_stop_sequence_of_either_kind_ends_a_text(http: httpx.Client) -> None:
+    body = {"max_tokens": 100, "seed": 1}
+    ends = [("\n", CODE), ("\r\n", CODE), ("\n", crlf(CODE)), ("\r\n", crlf(CODE))]
+    answers = [
+        http.post("/v1/completions", json={**body, "prompt": prompt, "stop": [stop]}).json()["choices"][0]
+        for stop, prompt in ends
+    ]
+    assert {answer["finish_reason"] for answer in answers} == {"stop"}
+    assert len({answer["text"] for answer in answers}) == 1 and "\r" not in answers[0]["text"]
+
+
+def test_offsets_and_tokens_are_those_of_the_text(http: httpx.Client) -> None:
+    body = {"prompt": crlf(CODE), "max_tokens": 40, "seed": 1, "logprobs": 1, "echo": True}
+    choice = http.post("/v1/completions", json=body).json()["choices"][0]
+    assert choice["text"].startswith(crlf(CODE))
+    tokens, offsets = choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"]
+    shown = [pair for pair in zip(tokens, offsets, strict=True) if pair[0] != "<|endoftext|>"]
+    assert "".join(token for token, _ in shown) == choice["text"]
+    assert all(choice["text"][offset:].startswith(token) for token, offset in shown)
+
+
+def test_the_stopping_word_is_told_as_it_was_sent(http: httpx.Client) -> None:
+    body = {"prompt": crlf(CODE), "n_predict": 100, "seed": 1, "stop": ["\r\n"]}
+    answer = http.post("/completion", json=body).json()
+    assert (answer["stop_type"], answer["stopping_word"]) == ("word", "\r\n")

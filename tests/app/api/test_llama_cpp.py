@@ -1,0 +1,216 @@
+"""What clients of llama.cpp's server rely on, beside what the editors' tests show."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from santacoder.tokenizer import Tokenizer
+from tests.app.api.conftest import Serving
+
+PROMPT = "def area(width, height):\n    return "
+
+
+def completion(http: httpx.Client, **fields: Any) -> Any:
+    answer = http.post("/completion", json={"prompt": PROMPT, "n_predict": 12, "seed": 1, **fields})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def streamed(http: httpx.Client, **fields: Any) -> list[Any]:
+    body = {"prompt": PROMPT, "n_predict": 12, "seed": 1, "stream": True, **fields}
+    lines = http.post("/completion", json=body).text.split("\n\n")
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line]
+
+
+def test_a_result_has_all_that_it_has_in_llama_cpp(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    answer = completion(http, return_tokens=True, ignore_eos=True, temperature=0.5)
+    assert tokenizer.decode(answer["tokens"]) == answer["content"] and len(answer["tokens"]) == 12
+    assert answer["prompt"] == PROMPT and answer["stop_type"] == "limit" and answer["stopping_word"] == ""
+    assert answer["has_new_line"] is ("\n" in answer["content"]) and answer["truncated"] is False
+    assert 0 <= answer["id_slot"] < 8 and answer["tokens_evaluated"] == len(tokenizer.encode(PROMPT))
+    settings = answer["generation_settings"]
+    assert (settings["seed"], settings["n_predict"], settings["temperature"]) == (1, 12, 0.5)
+    assert (settings["min_p"], settings["top_k"], settings["ignore_eos"]) == (0.05, 40, True)
+    banned = {bias["token"] for bias in settings["logit_bias"] if bias["bias"] is None}
+    assert banned == set(tokenizer.special_ids)
+    assert completion(http)["tokens"] == [] and completion(http)["generation_settings"]["logit_bias"] == []
+
+
+def test_a_stream_has_a_token_an_event(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    whole = completion(http, return_tokens=True, n_probs=2)
+    *events, last = streamed(http, n_probs=2)
+    assert [event["stop"] for event in events] == [False] * len(events) and last["stop"] is True
+    assert [token for event in events for token in event["tokens"]] == whole["tokens"]
+    assert "".join(event["content"] for event in events) == whole["content"] and last["content"] == ""
+    assert all(len(event["completion_probabilities"]) == 1 for event in events)
+    assert last["timings"]["predicted_n"] == len(whole["tokens"]) and last["tokens"] == []
+    assert "timings" in streamed(http, timings_per_token=True)[0] and "timings" not in events[0]
+
+
+def test_probabilities_before_and_after_sampling(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    answer = completion(http, n_probs=5, return_tokens=True, ignore_eos=True)
+    told = answer["completion_probabilities"]
+    assert [token["id"] for token in told] == answer["tokens"]
+    for token in told:
+        assert token["bytes"] == list(tokenizer.decode_bytes([token["id"]])) and token["logprob"] <= 0
+        best = [likely["logprob"] for likely in token["top_logprobs"]]
+        assert len(best) == 5 and best == sorted(best, reverse=True)
+    after = completion(http, n_probs=5, ignore_eos=True, post_sampling_probs=True, top_k=3, top_p=1, min_p=0)
+    for token in after["completion_probabilities"]:
+        shares = [likely["prob"] for likely in token["top_probs"]]
+        assert len(shares) == 3 and sum(shares) == pytest.approx(1) and token["prob"] in shares
+    greedy = completion(http, n_probs=5, post_sampling_probs=True, temperature=0)["completion_probabilities"]
+    assert all(token["prob"] == 1 and len(token["top_probs"]) == 1 for token in greedy)
+
+
+def test_a_bias_in_each_of_its_forms(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    (wanted,) = tokenizer.encode("x")
+    for bias in ([[wanted, 100]], [["x", 100]], {str(wanted): 100}, {"x": 1000}):
+        assert completion(http, logit_bias=bias)["content"] == "x" * 12
+    likely = completion(http, temperature=0, n_predict=1, return_tokens=True)["tokens"][0]
+    for bias in ([[likely, False]], {str(likely): False}, [[likely, -math.inf]][:0] or {str(likely): -100}):
+        answer = completion(http, temperature=0, n_predict=1, logit_bias=bias, return_tokens=True)
+        assert answer["tokens"] != [likely]
+
+
+def test_prompts_in_each_of_their_forms(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode(PROMPT)
+    alone = completion(http)["content"]
+    assert completion(http, prompt=ids)["content"] == alone
+    assert completion(http, prompt={"prompt_string": PROMPT})["content"] == alone
+    several = completion(http, prompt=[PROMPT, ids, {"prompt_string": PROMPT}, [*ids[:3], tokenizer.decode(ids[3:])]])
+    assert [answer["index"] for answer in several] == [0, 1, 2, 3]
+    assert [answer["content"] for answer in several[:3]] == [alone] * 3
+    mixed = completion(http, prompt=[*ids[:2], " + 1", ids[0]])
+    assert mixed["tokens_evaluated"] == 3 + len(tokenizer.encode(" + 1"))
+    twice = completion(http, prompt=[PROMPT, "x = "], n_cmpl=2)
+    assert len(twice) == 4 and twice[0]["content"] == alone != twice[1]["content"]
+    assert completion(http, prompt="")["tokens_evaluated"] == 1  # the beginning of a file
+
+
+def test_a_prompt_that_does_not_fit_is_refused_as_by_llama_cpp(http: httpx.Client) -> None:
+    """Its clients shorten what they send then; around a gap, as in an editor, it is cut."""
+    refused = http.post("/completion", json={"prompt": "x = 1\n" * 100})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["type"] == "exceed_context_size_error"
+    assert "exceeds the available context size (128 tokens)" in refused.json()["error"]["message"]
+    gap = completion(http, prompt=f"<fim_prefix>{'x = 1' * 100}<fim_suffix>\n<fim_middle>")
+    assert gap["truncated"] is True
+
+
+def test_no_limit_is_that_of_the_context(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    for n_predict in (-1, -2):
+        answer = completion(http, n_predict=n_predict, ignore_eos=True)
+        assert answer["tokens_predicted"] == 128 - len(tokenizer.encode(PROMPT)) and answer["truncated"]
+
+
+def test_values_out_of_range_are_moved_into_it(http: httpx.Client) -> None:
+    greedy = completion(http, temperature=0)["content"]
+    assert completion(http, temperature=-1)["content"] == greedy
+    assert completion(http, top_p=0)["content"] == completion(http, top_p=-3)["content"] == greedy
+    everything = completion(http, top_k=0, top_p=1, min_p=0, temperature=2)["content"]
+    assert completion(http, top_k=-1, top_p=7, min_p=-1, temperature=2)["content"] == everything
+
+
+def test_only_named_samplers_are_applied(http: httpx.Client) -> None:
+    plain = completion(http, temperature=1, top_k=0, top_p=1, min_p=0)["content"]
+    assert completion(http, temperature=0, top_k=1, samplers=[])["content"] == plain
+    assert completion(http, temperature=0, top_k=1, samplers="k")["content"] == completion(http, top_k=1)["content"]
+
+
+def test_without_the_cache_all_is_read(http: httpx.Client) -> None:
+    prompt = "shelf = 1\n" * 8
+    completion(http, prompt=prompt)
+    assert completion(http, prompt=prompt)["timings"]["prompt_n"] == 1
+    answer = completion(http, prompt=prompt, cache_prompt=False)
+    assert answer["timings"]["cache_n"] == 0 and answer["timings"]["prompt_n"] == answer["tokens_evaluated"] > 8
+
+
+def test_the_stopping_word(http: httpx.Client) -> None:
+    word = completion(http, temperature=0)["content"][3:5]
+    answer = completion(http, temperature=0, stop=["never so", word])
+    assert (answer["stop_type"], answer["stopping_word"]) == ("word", word)
+
+
+def test_response_fields(http: httpx.Client) -> None:
+    assert set(completion(http, response_fields=[])) >= {"content", "generation_settings", "timings"}
+    fields = ["content", "generation_settings/n_predict", "prompt", "nothing"]
+    assert set(completion(http, response_fields=fields)) == set(fields[:3])
+
+
+@pytest.mark.parametrize("fields", [{"max_tokens": 3}, {"max_completion_tokens": 3}, {"n_predict": 3, "max_tokens": 9}])
+def test_limits_by_their_other_names(http: httpx.Client, fields: dict[str, int]) -> None:
+    body = {"prompt": PROMPT, "ignore_eos": True, **fields}
+    assert http.post("/completion", json=body).json()["tokens_predicted"] == 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"grammar": 'root ::= "x"'},
+        {"json_schema": {}},
+        {"mirostat": 2},
+        {"typical_p": 0.5},
+        {"dry_multiplier": 0.8},
+        {"xtc_probability": 0.5},
+        {"lora": [{"id": 0, "scale": 1}]},
+        {"prompt": {"prompt_string": "x", "multimodal_data": ["iVBO"]}},
+    ],
+)
+@pytest.mark.parametrize("path", ["/completion", "/completions"])
+def test_what_is_not_supported_is_refused(http: httpx.Client, path: str, field: dict[str, Any]) -> None:
+    answer = http.post(path, json={"prompt": PROMPT, **field})
+    assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_what_changes_nothing_is_not_refused(http: httpx.Client) -> None:
+    harmless = {"grammar": "", "json_schema": None, "mirostat": 0, "typical_p": 1.0, "dry_multiplier": 0, "lora": []}
+    assert completion(http, **harmless)["content"] == completion(http)["content"]
+
+
+def test_penalties_reach_back_as_far_as_asked(http: httpx.Client) -> None:
+    body = {"prompt": "a = a + a + a + ", "ignore_eos": True, "n_predict": 40, "temperature": 0}
+    plain = completion(http, **body)["content"]
+    for penalty in ({"frequency_penalty": 2}, {"presence_penalty": 2}, {"repeat_penalty": 2}):
+        assert completion(http, **body, **penalty)["content"] != plain
+        assert completion(http, **body, **penalty, repeat_last_n=0)["content"] == plain
+
+
+def test_slots_and_props(serving: Serving, http: httpx.Client) -> None:
+    assert [slot["id"] for slot in http.get("/slots").json()] == list(range(8))
+    assert not any(slot["is_processing"] for slot in http.get("/slots").json())
+    body = {"prompt": "x", "stream": True, "ignore_eos": True}
+    with serving.failing(seconds=0.2), http.stream("POST", "/completion", json=body) as answer:
+        event = json.loads(next(answer.iter_lines()).removeprefix("data: "))
+        busy = [slot["id"] for slot in http.get("/slots").json() if slot["is_processing"]]
+    assert busy == [event["id_slot"]]
+    props = http.get("/props").json()
+    assert props["total_slots"] == 8 and props["default_generation_settings"]["params"]["seed"] == 2**32 - 1
+
+
+def test_errors_of_a_stream_are_events(serving: Serving, http: httpx.Client) -> None:
+    with serving.failing(RuntimeError("out of memory")):
+        lines = http.post("/completion", json={"prompt": "x", "stream": True}).text.strip().split("\n")
+    assert lines[-1].startswith("data: ") and "out of memory" in json.loads(lines[-1][6:])["error"]["message"]
+    while http.get("/health").status_code != 200:
+        pass
+
+
+def test_frequency_and_presence_by_hand() -> None:
+    """Against their definition: a token's logit loses the one for each time it was written, and the other once."""
+    from santacoder.sampling import Sampler, SamplingParams
+
+    rng = np.random.default_rng(0)
+    for n_prompt, last_n in ((3, None), (0, None), (3, 4)):
+        logits = rng.normal(size=9).astype(np.float32)
+        context = rng.integers(0, 9, size=12).tolist()
+        params = SamplingParams(temperature=0, frequency_penalty=0.7, presence_penalty=0.4, penalty_last_n=last_n)
+        counted = context[-last_n:] if last_n else context[n_prompt:]
+        expected = [logits[i] - 0.7 * counted.count(i) - 0.4 * (i in counted) for i in range(9)]
+        assert Sampler(params, n_prompt=n_prompt).choose(logits, context).id == int(np.argmax(expected))
