@@ -19,6 +19,10 @@ FimOrder = Literal["psm", "spm"]
 _PREFIX_MARK, _SUFFIX_MARK = re.compile("<fim[-_]prefix>"), re.compile("<fim[-_]suffix>")
 _MIDDLE_MARKS = ("<fim-middle>", "<fim_middle>")
 Cuts = Callable[[str, np.random.Generator], tuple[int, int]]
+NodeCuts = Callable[[str, str, np.random.Generator], tuple[int, int]]
+
+# how many tokens the parts of a document have
+_LINE_PARTS, _NODE_PARTS = (32, 256), (64, 512)
 
 
 def prompt_ids(tokenizer: Tokenizer, prefix: Sequence[int], suffix: Sequence[int], order: FimOrder) -> list[int]:
@@ -55,27 +59,42 @@ class FimTransform:
     Each document, or piece of one, between end-of-text marks is transformed with probability ``fim_rate``; of the
     transformed ones a share of ``spm_rate`` takes the SPM order, the others PSM. Of a share of ``line_rate`` every
     part of 32 to 256 tokens is transformed by itself, with one line as its middle: what an editor asks for, and
-    what cuts drawn over characters hardly ever give.
+    what cuts drawn over characters hardly ever give. Of a share of ``node_rate`` every part of 64 to 512 tokens is,
+    with a syntax node as its middle, which ``node_cuts`` finds in the part's text and language.
     """
 
     tokenizer: Tokenizer
     fim_rate: float = 0.5
     spm_rate: float = 0.5
     line_rate: float = 0.0
+    node_rate: float = 0.0
+    node_cuts: NodeCuts | None = None
 
-    def __call__(self, window: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """[T] token ids -> [T] token ids of the same dtype."""
+    def __call__(self, window: np.ndarray, rng: np.random.Generator, languages: Sequence[str] = ()) -> np.ndarray:
+        """[T] token ids -> [T] token ids of the same dtype. ``languages`` are those of the window's documents, and of
+        use for syntax nodes alone."""
         *ended, last = split_documents(window, self.tokenizer.end_of_text_id)
         documents = [*(np.append(document, self.tokenizer.end_of_text_id) for document in ended), last]
-        return np.concatenate([self._sample(document, rng) for document in documents]).astype(window.dtype)
+        known = [*languages[: len(documents)], *[""] * (len(documents) - len(languages))]
+        samples = [self._sample(*pair, rng) for pair in zip(documents, known, strict=True)]
+        return np.concatenate(samples).astype(window.dtype)
 
-    def _sample(self, document: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _sample(self, document: np.ndarray, language: str, rng: np.random.Generator) -> np.ndarray:
         if rng.random() >= self.fim_rate:
             return document
-        if self.line_rate and rng.random() < self.line_rate:
-            parts = np.split(document, _part_ends(len(document), rng))
-            return np.concatenate([self._rearranged(part, line_cuts, rng) for part in parts])
+        kind = rng.random() if self.line_rate or self.node_rate else 1.0
+        if kind < self.line_rate:
+            return self._in_parts(document, _LINE_PARTS, line_cuts, rng)
+        if kind < self.line_rate + self.node_rate and self.node_cuts is not None:
+            node_cuts = self.node_cuts
+            return self._in_parts(document, _NODE_PARTS, lambda text, rng: node_cuts(text, language, rng), rng)
         return self._rearranged(document, character_cuts, rng)
+
+    def _in_parts(
+        self, document: np.ndarray, sizes: tuple[int, int], cuts: Cuts, rng: np.random.Generator
+    ) -> np.ndarray:
+        parts = np.split(document, _part_ends(len(document), sizes, rng))
+        return np.concatenate([self._rearranged(part, cuts, rng) for part in parts])
 
     def _rearranged(self, document: np.ndarray, cuts: Cuts, rng: np.random.Generator) -> np.ndarray:
         """The rearranged document, as long as before; the document itself where it cannot be rearranged.
@@ -124,9 +143,10 @@ def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
     return max(low, 0), min(end + int(rng.integers(2)), len(text))
 
 
-def _part_ends(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Where to cut ``length`` tokens into parts of 32 to 256, but for the last; short ones are the most frequent."""
-    ends = np.cumsum(2 ** rng.uniform(5, 8, size=length // 32)).astype(np.int64)
+def _part_ends(length: int, sizes: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Where to cut ``length`` tokens into parts of such sizes, but for the last; short ones are the most frequent."""
+    smallest, largest = np.log2(sizes)
+    ends = np.cumsum(2 ** rng.uniform(smallest, largest, size=length // sizes[0])).astype(np.int64)
     return ends[ends < length]
 
 

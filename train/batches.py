@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -14,18 +14,25 @@ from torch.utils.data import DataLoader, Dataset
 
 from santacoder.errors import UserError
 from santacoder.fim import FimTransform
+from train.data.pack import Documents
 from train.loss import IGNORED_TARGET
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Windows of ``sequence_length`` + 1 tokens, each seen once an epoch in an order of that epoch's own."""
+    """Windows of ``sequence_length`` + 1 tokens, each seen once an epoch in an order of that epoch's own.
+
+    ``documents`` tell the transformation each document's language. With ``balanced``, the windows take turns by the
+    language in which they begin, so that a language with fewer windows has more epochs.
+    """
 
     tokens: np.ndarray
     sequence_length: int
     batch_size: int
     seed: int
     fim: FimTransform
+    documents: Documents | None = None
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         if self.n_windows < 1:
@@ -58,11 +65,24 @@ class Batches:
         """The ``index``-th window of the run, [sequence_length + 1], after the FIM transformation."""
         start = self._position(index) * self.sequence_length
         window = np.array(self.tokens[start : start + self.sequence_length + 1])
-        return self.fim(window, np.random.default_rng((self.seed, index)))
+        languages = self.documents.languages_from(start, len(window)) if self.documents else ()
+        return self.fim(window, np.random.default_rng((self.seed, index)), languages)
 
     def _position(self, index: int) -> int:
-        epoch, position = divmod(index, self.n_windows)
-        return int(_epoch_order(self.seed, epoch, self.n_windows)[position])
+        if not self.balanced:
+            epoch, position = divmod(index, self.n_windows)
+            return int(_epoch_order((self.seed, epoch), self.n_windows)[position])
+        turn, group = divmod(index, len(self._by_language))
+        windows = self._by_language[group]
+        epoch, position = divmod(turn, len(windows))
+        return int(windows[_epoch_order((self.seed, epoch, group), len(windows))[position]])
+
+    @cached_property
+    def _by_language(self) -> list[np.ndarray]:
+        """The numbers of the windows that begin in each language."""
+        assert self.documents is not None
+        codes = self.documents.codes[self.documents.at(np.arange(self.n_windows) * self.sequence_length)]
+        return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
 def prefetched(batches: Batches, steps: range, rows: range, *, workers: int, pin_memory: bool) -> DataLoader:
@@ -93,6 +113,6 @@ def _be_a_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the main process ends its workers
 
 
-@lru_cache(maxsize=2)
-def _epoch_order(seed: int, epoch: int, n_windows: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(n_windows)
+@lru_cache(maxsize=8)
+def _epoch_order(seed: tuple[int, ...], n_windows: int) -> np.ndarray:
+    return np.random.default_rng(seed).permutation(n_windows)

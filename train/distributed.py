@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from train.config import TrainConfig
+from train.precision import multiplied_in
 
 # the other processes wait while the first one packs, generates or publishes
 _PATIENCE = timedelta(hours=2)
@@ -100,7 +101,7 @@ def divide(module: nn.Module, model: SantaCoder, config: TrainConfig, world: Wor
         return module
     if config.parallel == "ddp":
         return DistributedDataParallel(module, gradient_as_bucket_view=True)
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    dtype = multiplied_in(config.precision, world.device)
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     mesh = init_device_mesh(world.device.type, (world.size,))
     for block in model.transformer.h:

@@ -26,6 +26,7 @@ from train.saved_states import SavedStates, newest_state, steps_done
 from train.starting_point import starting_model
 from train.step import NotFinite, Training, prepare, training_step
 from train.stopping import stop_requests
+from train.syntax import node_cuts
 from train.validation import Watch
 
 ALONE = World(0, 1, torch.device("cpu"))
@@ -69,8 +70,8 @@ def train(
     """Run ``config`` on ``data``, from the last saved state in ``output`` if there is one.
 
     Killed at any moment and resumed, it goes on from the last saved state and computes what it would have computed:
-    batches depend on seed and step alone, and so does dropout. ``on_save`` gets every model that is saved before the
-    last.
+    batches depend on seed and step alone, and so does dropout. ``on_save`` gets the models that are saved before the
+    last, those after a multiple of ``publish_every`` steps.
 
     Raises:
         UserError: the corpus is too small, or the run does not fit into memory.
@@ -81,8 +82,7 @@ def train(
     run = RunFolder(output)
     if world.is_first:
         run.begin(config)
-    fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate, config.line_rate)
-    batches = Batches(data.train, config.sequence_length, config.batch_size, config.seed, fim)
+    batches = _batches(config, data)
     rows = world.rows(config.batch_size)
     model = starting_model(config, data.tokenizer, store)
     require_memory(model.config, config, world)
@@ -105,19 +105,29 @@ def train(
                 raise TrainingFailed(_diagnosis(error, step, batches, config, run)) from error
             log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
             saving = (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.is_set()
-            if (step + 1) % config.validate_every == 0 or (saving and on_save):
+            # every state that is saved, or fewer
+            publishing = saving and on_save and (step + 1) % (config.publish_every or 1) == 0
+            if (step + 1) % config.validate_every == 0 or publishing:
                 log.validation(step, *watch.validate())
             if saving:
                 states.save(step + 1, training)
             if stop.is_set() and step + 1 < config.steps:
                 states.finish()
                 raise Stopped(f"Stopped after {step + 1:,} of {config.steps:,} steps.")
-            if saving and on_save and step + 1 < config.steps:
+            if publishing and on_save and step + 1 < config.steps:
                 on_save(_trained(training, step + 1, config, world, log.latest_validation))
         states.finish()
         if log.last_validated != config.steps - 1:
             log.validation(config.steps - 1, *watch.validate())
     return _trained(training, config.steps, config, world, log.latest_validation)
+
+
+def _batches(config: TrainConfig, data: PackedData) -> Batches:
+    documents = data.documents() if config.balance_languages or config.node_rate else None
+    fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate, config.line_rate, config.node_rate, node_cuts)
+    return Batches(
+        data.train, config.sequence_length, config.batch_size, config.seed, fim, documents, config.balance_languages
+    )
 
 
 def _trained(training: Training, step: int, config: TrainConfig, world: World, metrics: dict[str, float]) -> Trained:

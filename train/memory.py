@@ -13,6 +13,7 @@ from santacoder.model import SantaCoder
 from train.config import TrainConfig
 from train.distributed import World
 from train.loss import CHUNK_ROWS
+from train.precision import multiplied_in
 from train.presets import SIZES
 
 _RESERVE = 0.5e9  # Python, PyTorch and the batches
@@ -60,8 +61,9 @@ def _activations(model_config: SantaCoderConfig, config: TrainConfig, world: Wor
     """
     micro_batch = config.micro_batch_size or config.batch_size // world.size
     tokens = micro_batch * config.sequence_length
-    layer = tokens * model_config.n_embd * (68 if config.precision == "fp32" else 34)
-    if world.device.type == "cpu" and config.precision == "bf16":
+    dtype = multiplied_in(config.precision, world.device)
+    layer = tokens * model_config.n_embd * (68 if dtype == torch.float32 else 34)
+    if world.device.type == "cpu" and dtype == torch.bfloat16:
         # attention in blocks keeps its weights, half of them being masked away
         layer += micro_batch * model_config.n_head * config.sequence_length**2 * 2
     # logits, probabilities and their gradient, for as many rows as the loss takes at a time

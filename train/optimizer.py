@@ -3,56 +3,67 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from train.config import TrainConfig
-
-WSD_DECAY = 0.3  # share of the steps
+from train.muon import Muon
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
     """AdamW over everything; with ``optimizer: muon``, Muon over the blocks' matrices and AdamW over the rest.
 
-    Weight decay holds for matrices only, not for biases and LayerNorms. Muon (Jordan et al. 2024) orthogonalises
-    each update; its step is scaled to AdamW's root mean square (Liu et al., arXiv 2502.16982), so that one learning
-    rate serves both. Parameters that are frozen have no optimiser.
+    Weight decay holds for matrices only, not for biases and LayerNorms. Each group has as its ``peak`` the learning
+    rate at the top of the schedule: matrices, embeddings and vectors may have their own. Parameters that are frozen
+    have no optimiser.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     matrices = [parameter for name, parameter in trained.items() if parameter.dim() == 2 and ".h." in name]
     embeddings = [parameter for name, parameter in trained.items() if parameter.dim() == 2 and ".h." not in name]
     vectors = [parameter for parameter in trained.values() if parameter.dim() == 1]
-    for_adamw = embeddings if config.optimizer == "muon" else matrices + embeddings
+    peak, decay = config.learning_rate, config.weight_decay
+    for_matrices = {"params": matrices, "weight_decay": decay, "peak": peak}
     groups = [
-        {"params": for_adamw, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": embeddings, "weight_decay": decay, "peak": config.embedding_learning_rate or peak},
+        {"params": vectors, "weight_decay": 0.0, "peak": config.vector_learning_rate or peak},
     ]
+    if config.optimizer == "adamw":
+        groups = [for_matrices, *groups]
     optimizers: list[torch.optim.Optimizer] = []
     if groups := [group for group in groups if group["params"]]:
-        betas = (config.beta1, config.beta2)
-        optimizers.append(torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8, fused=True))
+        betas = (config.beta1, config.second_moment_decay)
+        optimizers.append(torch.optim.AdamW(groups, lr=peak, betas=betas, eps=1e-8, fused=True))
     if config.optimizer == "muon":
-        optimizers.append(
-            torch.optim.Muon(
-                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
-        )
+        optimizers.append(Muon([for_matrices], lr=peak))
     return optimizers
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to the peak, then by ``config.schedule``.
+    """That of the matrices."""
+    return config.learning_rate * share_of_peak(step, config)
 
-    ``cosine``: down to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then down to 0 with one
-    minus the root of the share of the decay that is done (Hägele et al., arXiv 2405.18392).
+
+def share_of_peak(step: int, config: TrainConfig) -> float:
+    """Linear warm-up to 1, then by ``config.schedule``.
+
+    ``cosine``: down to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then down to 0 in the
+    cooldown, by default with one minus the root of the share of it that is done (Hägele et al., arXiv 2405.18392).
     """
     warmup = max(1, round(config.steps * config.warmup_fraction))
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return (step + 1) / warmup
     if config.schedule == "wsd":
-        decay = max(1, round(config.steps * WSD_DECAY))
-        progress = max(0.0, (step - (config.steps - decay)) / decay)
-        return config.learning_rate * (1 - math.sqrt(progress))
+        cooldown = round(config.steps * config.cooldown_fraction)
+        progress = max(0.0, (step - (config.steps - cooldown)) / max(1, cooldown))
+        return _COOLDOWN[config.cooldown_shape](progress)
     progress = (step - warmup) / max(1, config.steps - warmup)
-    return config.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * progress)))
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+_COOLDOWN: dict[str, Callable[[float], float]] = {
+    "sqrt": lambda progress: 1 - math.sqrt(progress),
+    "linear": lambda progress: 1 - progress,
+    "square": lambda progress: (1 - progress) ** 2,
+}

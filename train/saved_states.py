@@ -82,10 +82,14 @@ class SavedStates:
         return 0
 
     def _load(self, folder: Path, training: Training) -> int:
-        _make_room_for_moments(training, dcp.FileSystemReader(folder).read_metadata().state_dict_metadata)
+        saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
+        _make_room_for_moments(training, saved)
         state = {"step": torch.tensor(0), **tensors(training)}
+        # a run that has not been in fp16 so far begins with a fresh scale
+        scaled_before = "scaler.scale" in saved
+        state = {name: tensor for name, tensor in state.items() if scaled_before or not name.startswith("scaler.")}
         dcp.load(state, checkpoint_id=folder, no_dist=self._world.size == 1)
-        if training.scaler.is_enabled():
+        if training.scaler.is_enabled() and scaled_before:
             growth = int(state["scaler.growth_tracker"])
             scaled = {"scale": state["scaler.scale"].item(), "_growth_tracker": growth}
             training.scaler.load_state_dict({**training.scaler.state_dict(), **scaled})
@@ -100,11 +104,20 @@ class SavedStates:
                 shutil.rmtree(complete, ignore_errors=True)
                 incomplete.replace(complete)
                 sync_folder(self._folder)
-                for older in _states(self._folder)[: -self._keep]:
-                    shutil.rmtree(older)
+                for other in self._superfluous(step):
+                    shutil.rmtree(other)
         except (CheckpointException, RuntimeError) as error:  # how torch reports that a write failed
             shutil.rmtree(incomplete, ignore_errors=True)
             raise OSError(f"the state after {step:,} steps could not be written: {_cause(error)}") from error
+
+    def _superfluous(self, step: int) -> list[Path]:
+        """The states that are not kept once the one after ``step`` steps is there.
+
+        Those after more steps were damaged, or the run would have gone on from them: they count for nothing.
+        """
+        states = _states(self._folder)
+        readable = [state for state in states if steps_done(state) <= step]
+        return [*readable[: -self._keep], *states[len(readable) :]]
 
 
 def newest_state(folder: Path) -> Path | None:

@@ -15,9 +15,8 @@ from santacoder.model import SantaCoder
 from train.config import TrainConfig
 from train.distributed import World, divide, gradients_synchronised
 from train.loss import IGNORED_TARGET, summed_next_token_loss
-from train.optimizer import learning_rate, make_optimizers
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from train.optimizer import make_optimizers, share_of_peak
+from train.precision import multiplied_in
 
 
 class NotFinite(Exception):
@@ -27,10 +26,10 @@ class NotFinite(Exception):
 class SummedLoss(nn.Module):
     """The model and its loss as one module, so that whoever divides the work sees all of it."""
 
-    def __init__(self, model: SantaCoder, precision: str) -> None:
+    def __init__(self, model: SantaCoder, dtype: torch.dtype) -> None:
         super().__init__()
         self.model = model
-        self._dtype = _DTYPES[precision]
+        self._dtype = dtype
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy in nats, summed over the targets that count; both arguments [B, T] int64."""
@@ -58,7 +57,8 @@ def prepare(model: SantaCoder, config: TrainConfig, world: World) -> Training:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         if config.compile:
             block.compile()
-    summed_loss = divide(SummedLoss(model, config.precision), model, config, world)
+    dtype = multiplied_in(config.precision, world.device)
+    summed_loss = divide(SummedLoss(model, dtype), model, config, world)
     scaler = torch.amp.GradScaler(world.device.type, enabled=config.precision == "fp16")
     return Training(model, summed_loss, make_optimizers(model, config), scaler)
 
@@ -81,16 +81,23 @@ def training_step(
     for optimizer in training.optimizers:
         training.scaler.unscale_(optimizer)
     norm = _clip(training.model, config.gradient_clip)
-    # a scaled gradient may overflow: the scaler leaves that step out and lowers the scale
-    if not math.isfinite(loss) or (config.precision != "fp16" and not math.isfinite(norm)):
+    overflow = not math.isfinite(norm)
+    if not math.isfinite(loss) or (overflow and not training.scaler.is_enabled()):
         raise NotFinite(f"The {'gradient' if math.isfinite(loss) else 'loss'} is not a number")
     for optimizer in training.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
-        training.scaler.step(optimizer)
+        # The scaler would leave out the step of the optimiser whose gradient overflowed. They update one model, so
+        # that none of them steps then; the scale goes down all the same.
+        if not overflow:
+            _step(training, optimizer, share_of_peak(step, config))
         optimizer.zero_grad()
     training.scaler.update()
     return loss, norm
+
+
+def _step(training: Training, optimizer: torch.optim.Optimizer, share: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+    training.scaler.step(optimizer)
 
 
 def micro_batches(batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Tensor, Tensor]]:

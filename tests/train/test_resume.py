@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import random
 import shutil
 import signal
@@ -18,6 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.train.conftest import TINY
 from train.data.pack import load_packed
 from train.loop import train
+from train.run_folder import RunFolder
 from train.saved_states import newest_state
 
 FLAGS = (
@@ -121,6 +124,31 @@ def test_a_damaged_state_is_passed_over(packed: Path, tmp_path: Path, capsys: py
         (state / ".metadata").write_bytes(b"")
     with pytest.raises(ValueError, match="None of the states"):
         train(TINY, load_packed(packed), tmp_path / "run")
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_the_state_written_after_a_damaged_one_is_kept(packed: Path, tmp_path: Path, keep: int) -> None:
+    run = tmp_path / "run"
+    train(dataclasses.replace(TINY, keep=2), load_packed(packed), run)
+    (weights,) = (run / "states" / "step-00000012").glob("*.distcp")
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    # goes on from 9 and is asked to save every step
+    settings = dataclasses.replace(TINY, keep=keep, save_every=1, steps=11)
+    train(settings, load_packed(packed), run)
+    left = sorted(state.name for state in (run / "states").iterdir())
+    assert left == ["step-00000010", "step-00000011"][-keep:]
+    assert saved(run)["step"] == 11
+
+
+def test_a_run_goes_on_in_another_precision(packed: Path, tmp_path: Path) -> None:
+    """How it is computed, not what: on a processor that multiplies faster in half precision."""
+    run = tmp_path / "run"
+    train(dataclasses.replace(TINY, schedule="wsd", steps=6, precision="fp32"), load_packed(packed), run)
+    for steps, precision in ((9, "bf16"), (12, "fp16"), (15, "fp16"), (18, "fp32")):
+        continued = RunFolder(run).config().continued_with({"steps": steps, "precision": precision})
+        train(continued, load_packed(packed), run)
+        assert saved(run)["step"] == steps
+    assert all(math.isfinite(loss or 0) for _, loss in losses(run)) and len(losses(run)) >= 18
 
 
 def test_fp16_goes_on_with_its_scale(packed: Path, tmp_path: Path) -> None:

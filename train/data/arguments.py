@@ -59,6 +59,11 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         "--sample", type=share, default=1.0, metavar="SHARE", help="work with this share of the files (default: all)"
     )
     group.add_argument(
+        "--simple",
+        action="store_true",
+        help="leave what suits a small model: short functions, common words, few literals, no tables of data",
+    )
+    group.add_argument(
         "--variant",
         choices=["main", *EXPERIMENTS],
         help="a published branch: its filters and, in training, its attention and objective (default: base filters)",
@@ -109,7 +114,8 @@ def pack_sources(
         tokenizer = Tokenizer.load(args.tokenizer)
     opt_out = _names(args.opt_out) if args.opt_out else frozenset()
     found, missing = _sources(args)
-    pipeline = Pipeline(found, work or output / "work", executor or LocalExecutor(), opt_out, args.sample)
+    work = work or output / "work"
+    pipeline = Pipeline(found, work, executor or LocalExecutor(), opt_out, args.sample, args.simple)
     name = args.variant or "fim"
     steps = pipeline.run(variant(name))
     pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)

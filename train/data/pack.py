@@ -47,6 +47,25 @@ class Package:
 
 
 @dataclass(frozen=True)
+class Documents:
+    """The documents of a split: the first token of each, ascending, [N] int64, and its language, [N] numbers of
+    ``languages``."""
+
+    starts: np.ndarray
+    codes: np.ndarray
+    languages: tuple[str, ...]
+
+    def at(self, token: int | np.ndarray) -> np.ndarray:
+        """The document that ``token`` lies in."""
+        return np.searchsorted(self.starts, token, side="right") - 1
+
+    def languages_from(self, token: int, count: int) -> list[str]:
+        """The languages of the document that ``token`` lies in and of those behind it, ``count`` at most."""
+        first = int(self.at(token))
+        return [self.languages[code] for code in self.codes[first : first + count]]
+
+
+@dataclass(frozen=True)
 class PackedData:
     """A packed folder, opened: one-dimensional token arrays on disk."""
 
@@ -56,6 +75,21 @@ class PackedData:
     packages: Sequence[Package]
     shards: Path
     """Folder of the shards that it was packed from, which may be gone."""
+    folder: Path
+
+    def documents(self) -> Documents:
+        """Those of the training side.
+
+        Raises:
+            UserError: it was packed before their table was written down.
+        """
+        path = self.folder / "documents.parquet"
+        if not path.is_file():
+            raise UserError(f"{self.folder} does not tell the documents' languages; pack the data again.")
+        table = pq.read_table(path, columns=["start", "language"], filters=[("split", "=", "train")])
+        languages = tuple(sorted(set(table["language"].to_pylist())))
+        codes = np.array([languages.index(name) for name in table["language"].to_pylist()], dtype=np.int8)
+        return Documents(table["start"].to_numpy(), codes, languages)
 
 
 def pack(
@@ -130,7 +164,7 @@ def load_packed(folder: Path) -> PackedData:
     )
     packages = [Package(**package) for package in manifest["packages"]]
     shards = folder / manifest.get("shards", "work")  # data packed before this was written down
-    return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, shards)
+    return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, shards, folder)
 
 
 def choose_validation(packages: Collection[Package]) -> set[str]:

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from santacoder.atomic import replacing
 from santacoder.experiments import Experiment, FilterName
 from santacoder.tokenizer import Tokenizer
 from train.data.decontaminate import contaminated
@@ -32,7 +33,8 @@ from train.data.filters import (
 )
 from train.data.pack import train_tokenizer
 from train.data.redact import redact
-from train.data.source_file import SourceFile
+from train.data.simple import common_words, not_simple
+from train.data.source_file import SourceFile, read_shard
 from train.data.sources import Source
 from train.data.steps import Outcome, Stage, Tally, read_source, run_stage, tally
 
@@ -69,7 +71,7 @@ class Pipeline:
     """The steps of one run, in order.
 
     ``opt_out`` holds names of packages or repositories in lower case; ``sample`` is the share of the files
-    to work with.
+    to work with; ``simple`` leaves what suits a small model, as the last step.
     """
 
     sources: Sequence[Source]
@@ -77,6 +79,7 @@ class Pipeline:
     executor: Executor
     opt_out: Collection[str] = ()
     sample: float = 1.0
+    simple: bool = False
     steps: list[Step] = field(default_factory=list)
 
     def run(self, experiment: Experiment) -> list[Step]:
@@ -96,6 +99,8 @@ class Pipeline:
                 self._deduplicate(name, *DEDUP_ALT)
             else:
                 self._apply(name, partial(keep_passing, filter_=self._filter(name)))
+        if self.simple:
+            self._apply("simple", partial(keep_passing, filter_=partial(not_simple_by, self._common_words())))
         return self.steps
 
     def _read(self) -> None:
@@ -128,6 +133,15 @@ class Pipeline:
             self.executor.duplicates(shards, ngram_size, threshold).save(found)
         self._apply(name, partial(drop, duplicates=found), identity)
         self.steps[-1] = replace(self.steps[-1], seconds=time.perf_counter() - started)
+
+    def _common_words(self) -> Path:
+        """The words that many of the packages there are use, one a line."""
+        path = self.work / f"words-{self.steps[-1].shards[0].parent.name}.txt"
+        if not path.exists():
+            words = common_words(file for shard in self.steps[-1].shards for file in read_shard(shard))
+            with replacing(path) as out:
+                out.write("\n".join(words).encode())
+        return path
 
     def _filter(self, name: FilterName) -> Filter:
         if name == "stars":
@@ -173,6 +187,16 @@ def keep_passing(files: Sequence[SourceFile], filter_: Filter) -> Outcome:
 def infertile_by(tokenizer_path: Path, files: Sequence[SourceFile]) -> list[str | None]:
     """The fertility filter with a tokenizer from a file, loaded once a process."""
     return infertile(files, _load_tokenizer(tokenizer_path))
+
+
+def not_simple_by(words_path: Path, files: Sequence[SourceFile]) -> list[str | None]:
+    """The filter for small models with common words from a file, read once a process."""
+    return not_simple(files, _load_words(words_path))
+
+
+@lru_cache
+def _load_words(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text().split("\n"))
 
 
 @lru_cache

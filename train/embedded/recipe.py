@@ -18,7 +18,6 @@ _DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
 _COMMITS_BEFORE_THE_LAST = 2
 # wider than usual, so that both indexes together stay below 20 MB: runs of 114 and 178 tokens are found for sure
 _INDEX_WINDOWS = {NANO: 96, MINI: 160}
-_PYTHON_PACKAGES = Path(__file__).with_name("python-packages.txt")
 
 
 @dataclass(frozen=True)
@@ -82,23 +81,20 @@ class _Recipe:
             tokenizer = ("--tokenizer", self.out / "data" / "final" / "tokenizer.json")
 
     def mini(self) -> Iterator[Stage]:
-        start: tuple[object, ...] = ()
-        tokenizer: tuple[object, ...] = ("--vocab-size", self.preset.mini_vocab_size)
-        if self.preset.mini_first:
-            yield from self._python_first(self.preset.mini_first)
-            start = ("--from", MINI)
-            tokenizer = ("--tokenizer", self.out / "data" / "python" / "tokenizer.json")
-        yield self._data("mini", "final", self.preset.mini_sample, *tokenizer)
-        for phase, settings in self.preset.mini_phases.items():
-            yield self._training(f"mini-{phase}", MINI, "main", settings, "mini", "--variant", "final", *start)
-            start = ("--from", MINI)
-        yield from self._measuring("mini", MINI, "main")
+        size, tokenizer = self.preset.mini_vocab_size, self.out / "data" / "mini" / "tokenizer.json"
+        sample = self.preset.mini_sample
+        yield self._data("mini", "final", sample, "--vocab-size", size)
+        yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final")
+        yield self._data("mini-simple", "final", sample, "--tokenizer", tokenizer, "--simple")
+        start = ("--variant", "final", "--from", MINI)
+        yield self._training("mini-simple", MINI, "main", self.preset.mini_simple, "mini-simple", *start)
+        yield from self._measuring("mini", MINI, "main", "mini")
         yield _stage(
             "humaneval-mini-main", "train.evaluate", "humaneval", MINI, "--store", self.store, "--runner", "auto",
             "--device", self.preset.device, "--samples", 1, "--temperature", 0.2, "--max-new-tokens", 128,
             "--output", self.out / "scores" / "mini-main",
         )  # fmt: skip
-        yield self._index(MINI, *(["python"] if self.preset.mini_first else []), "mini")
+        yield self._index(MINI, "mini")
 
     def nano(self) -> Iterator[Stage]:
         for run in nano_runs():
@@ -107,27 +103,14 @@ class _Recipe:
             settings = {**self.preset.nano, "steps": steps, "seed": run.seed, "save_every": saves}
             variant = ("--variant", run.experiment.branch)
             yield self._training(f"nano-{run.branch}", NANO, run.branch, settings, run.data, *variant)
-            yield from self._measuring("nano", NANO, run.branch, with_graph=run.seed == 0)
+            # fim has the base filters: what is held out for all branches
+            yield from self._measuring("nano", NANO, run.branch, "fim", with_graph=run.seed == 0)
         # fim has the base filters: what the branches learn from, before their own
         yield self._index(NANO, "fim")
 
     def publications(self) -> Iterator[Stage]:
         yield _stage("ablation", "train.embedded.ablation", self.out)
         yield _stage("ship", "train.embedded.ship", self.store)
-
-    def _python_first(self, settings: dict[str, Any]) -> Iterator[Stage]:
-        """Python alone, before the three languages."""
-        packages = self.out / "python-packages"
-        # --no-deps and --only-binary: the packages are read as text, nothing of them is run
-        yield _stage(
-            "packages-python", "pip", "install", "--no-deps", "--only-binary=:all:", "--target", packages,
-            "-r", _PYTHON_PACKAGES,
-        )  # fmt: skip
-        yield _stage(
-            "data-python", "train.data", "--standard-library", "--packages", packages,
-            "--vocab-size", self.preset.mini_vocab_size, "--out", self.out / "data" / "python",
-        )  # fmt: skip
-        yield self._training("mini-python", MINI, "main", settings, "python")
 
     def _data(self, name: str, variant: str, sample: float, *tokenizer: object) -> Stage:
         return _stage(
@@ -148,22 +131,23 @@ class _Recipe:
         self, name: str, repo: str, branch: str, settings: dict[str, Any], data: str, *start: object
     ) -> Stage:
         run = self.out / "runs" / name
-        common = ("--output", run, "--publish", repo, "--branch", branch, "--store", self.store)
-        saves = ("--publish-saves",) if repo == NANO else ()
+        common = (
+            "--output", run, "--publish", repo, "--branch", branch, "--store", self.store, "--publish-saves",
+        )  # fmt: skip
         flags = _flags({"device": self.preset.device, **settings})
-        command = _stage(f"train-{name}", "train", "--data", self.out / "data" / data, *start, *flags, *common, *saves)
-        return Stage(
-            command.name, command.command, run / "states", _stage("", "train", *common, *saves, "--resume").command
-        )
+        command = _stage(f"train-{name}", "train", "--data", self.out / "data" / data, *start, *flags, *common)
+        return Stage(command.name, command.command, run / "states", _stage("", "train", *common, "--resume").command)
 
-    def _measuring(self, model: str, repo: str, branch: str, *, with_graph: bool = True) -> Iterator[Stage]:
+    def _measuring(
+        self, model: str, repo: str, branch: str, held_out: str, *, with_graph: bool = True
+    ) -> Iterator[Stage]:
         """The graph in 8 bits and the scores, both as a part of the branch."""
         name = f"{model}-{branch}"
         if with_graph:
             yield _stage(f"export-{name}", "export", repo, "--revision", branch, "--store", self.store)
         yield _stage(
             f"measure-{name}", "train.embedded.measure", repo, branch, "--store", self.store,
-            "--device", self.preset.device, "--held-out", self.out / "data" / "fim",
+            "--device", self.preset.device, "--held-out", self.out / "data" / held_out,
             "--megabytes", self.preset.held_out_megabytes, "--output", self.out / "scores" / name,
             "--tasks", self.preset.mini_tasks if repo == MINI else self.preset.nano_tasks,
         )  # fmt: skip

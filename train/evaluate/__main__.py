@@ -55,9 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     human_eval = add("humaneval", _measure(measure.human_eval), "HumanEval in Python: pass@k")
     multipl_e = add("multipl-e", _measure(measure.multipl_e), "HumanEval and MBPP in several languages: pass@k")
     infilling = add("infilling", _measure(measure.single_line_infilling), "one missing line: exact match")
+    repeated = add(
+        "repetition", _measure(measure.repeated_continuations), "of HumanEval's headers: how many go round in circles"
+    )
     docstrings = add("docstrings", _measure(measure.docstring_generation), "Python docstrings: smoothed BLEU-4")
-    for command in (human_eval, multipl_e, infilling, docstrings):
+    for command in (human_eval, multipl_e, infilling, repeated, docstrings):
         measure.add_subject_arguments(command)
+    measure.add_order_argument(infilling)
     for command in (human_eval, multipl_e):
         measure.add_program_arguments(command)
     measure.add_suite_arguments(multipl_e)
@@ -93,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
     measure.add_program_arguments(paper)
     measure.add_suite_arguments(paper)
+    paper.set_defaults(order=["psm"])  # the paper's
 
     of_two = add("compare", _compare, "two models on the same tasks, with confidence intervals")
     of_two.add_argument("a", help="a folder of results, or a revision with scores: org/name@revision")

@@ -6,7 +6,7 @@ import queue
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import Event, Finished
 from santacoder.engine.request import CompletionRequest
+from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from train.evaluate.journal import Journal
 
@@ -28,6 +29,8 @@ class Prompt:
     prefix: str
     suffix: str | None = None
     stop: tuple[str, ...] = ()
+    # not in the digest of the tasks, which are the same in either order
+    order: FimOrder = field(default="psm", repr=False)
 
 
 def generate(
@@ -52,7 +55,7 @@ def generate(
         for prompt, number in missing:
             seed = zlib.crc32(f"{sampling.seed}/{prompt.name}/{number}".encode())
             params = replace(sampling, seed=seed, stop=prompt.stop)
-            yield (prompt.name, number), CompletionRequest(prompt.prefix, prompt.suffix, params)
+            yield (prompt.name, number), CompletionRequest(prompt.prefix, prompt.suffix, params, prompt.order)
 
     with tqdm(total=len(prompts) * n_samples, initial=len(completions), desc="generating", unit=" samples") as bar:
         for (name, number), text in complete(engine, requests()):

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from train.evaluate.data import rows
 from train.evaluate.generate import Prompt
 from train.evaluate.verdicts import Language
 
 SAMPLING = SamplingParams(max_new_tokens=25, temperature=0.2, top_p=0.95, seed=0)
+BENCHMARKS: dict[FimOrder, str] = {"psm": "infilling", "spm": "infilling-spm"}
+WITHOUT_BRACKETS = "-without-brackets"
 _LANGUAGES: dict[str, Language] = {"py": "python", "java": "java", "js": "javascript"}
 
 
@@ -29,8 +32,12 @@ class Gap:
     middle: str
 
     @property
-    def prompt(self) -> Prompt:
-        return Prompt(self.name, self.prefix, self.suffix)
+    def has_words(self) -> bool:
+        """Whether the line is more than brackets and the like, which are easy to get right."""
+        return any(map(str.isalnum, self.middle))
+
+    def prompt(self, order: FimOrder) -> Prompt:
+        return Prompt(self.name, self.prefix, self.suffix, order=order)
 
 
 def gaps(folder: Path | None = None) -> list[Gap]:

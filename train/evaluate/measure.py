@@ -13,14 +13,16 @@ from pathlib import Path
 from santacoder import checkpoints
 from santacoder.engine.opening import choose_device, open_engine
 from santacoder.sampling import SamplingParams
-from train.evaluate import bodies, docstrings, infilling, tasks
+from train.evaluate import bodies, docstrings, infilling, repetition, tasks
 from train.evaluate.benchmarks import Subject, run_programs, run_texts
 from train.evaluate.bits_per_byte import held_out_documents
 from train.evaluate.bodies import Header
 from train.evaluate.data import default_folder
+from train.evaluate.generate import Prompt
 from train.evaluate.infilling import Gap
 from train.evaluate.programs.parse import parse
 from train.evaluate.result import Result
+from train.evaluate.run_folder import RESULT_FILE
 from train.evaluate.sandbox import NoSandbox, Sandbox
 from train.evaluate.tasks import Task
 from train.evaluate.verdicts import LANGUAGES, WORKERS, Language, judge
@@ -84,6 +86,17 @@ def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200
     parser.add_argument("--unsafe", action="store_true", help="run programs as you, without a sandbox")
 
 
+def add_order_argument(parser: argparse.ArgumentParser) -> None:
+    """In which order prefix and suffix come."""
+    parser.add_argument(
+        "--order",
+        choices=list(infilling.BENCHMARKS),
+        nargs="+",
+        default=list(infilling.BENCHMARKS),
+        help="prefix first, suffix first (default: both, one after the other)",
+    )
+
+
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
     """Which parts of MultiPL-E."""
     parser.add_argument("--suite", choices=["humaneval", "mbpp"], nargs="+", default=["humaneval", "mbpp"])
@@ -108,25 +121,51 @@ def multipl_e(args: argparse.Namespace) -> list[Result]:
 
 
 def single_line_infilling(args: argparse.Namespace) -> list[Result]:
-    """Exact match, by language."""
+    """Exact match, by order and language; beside each the same without lines that are only brackets."""
     gaps = infilling.gaps(args.data)
     results = []
     with open_subject(args) as subject:
-        for language in LANGUAGES:
-            chosen = {gap.name: gap for gap in gaps if gap.language == language}
-            prompts = [gap.prompt for gap in sorted(chosen.values(), key=lambda gap: gap.name)][: args.tasks]
-            results.append(
-                run_texts(
+        for order in args.order:
+            benchmark = infilling.BENCHMARKS[order]
+            for language in LANGUAGES:
+                of_language = sorted((gap for gap in gaps if gap.language == language), key=lambda gap: gap.name)
+                chosen = {gap.name: gap for gap in of_language[: args.tasks]}
+                folder = _output(args, subject) / f"{benchmark}-{language}"
+                result = run_texts(
                     subject,
-                    "infilling",
+                    benchmark,
                     language,
-                    prompts,
+                    [gap.prompt(order) for gap in chosen.values()],
                     partial(_lines_matched, chosen),
                     replace(infilling.SAMPLING, seed=args.seed),
-                    _output(args, subject) / f"infilling-{language}",
+                    folder,
                 )
-            )
+                with_words = {name: score for name, score in result.tasks.items() if chosen[name].has_words}
+                without = replace(result, benchmark=f"{benchmark}{infilling.WITHOUT_BRACKETS}", tasks=with_words)
+                results.append(result)
+                if with_words:
+                    without.write(folder / "without-brackets" / RESULT_FILE)
+                    results.append(without)
     return results
+
+
+def repeated_continuations(args: argparse.Namespace) -> list[Result]:
+    """The shares of continuations of HumanEval's headers that repeat themselves, and that are empty."""
+    prompts = [Prompt(task.name, task.prompt) for task in tasks.first(tasks.human_eval(args.data), args.tasks)]
+    texts: dict[str, str] = {}
+
+    def score(written: dict[str, str]) -> dict[str, float]:
+        texts.update(written)
+        return {name: float(repetition.repeats_itself(text)) for name, text in written.items()}
+
+    with open_subject(args) as subject:
+        folder = _output(args, subject) / "repetition-python"
+        sampling = replace(repetition.SAMPLING, seed=args.seed)
+        repeated = run_texts(subject, "repetition", "python", prompts, score, sampling, folder)
+    of_empty = {name: (1, float(repetition.is_empty(text))) for name, text in texts.items()}
+    empty = replace(repeated, benchmark="empty", tasks=dict(sorted(of_empty.items())))
+    empty.write(folder / "empty" / RESULT_FILE)
+    return [repeated, empty]
 
 
 def docstring_generation(args: argparse.Namespace) -> list[Result]:

@@ -13,6 +13,11 @@ from train.evaluate.estimators import confidence_interval, pass_at_k
 
 _MEANS = {
     "infilling": "exact match",
+    "infilling-without-brackets": "exact match",
+    "infilling-spm": "exact match",
+    "infilling-spm-without-brackets": "exact match",
+    "repetition": "repeat themselves",
+    "empty": "empty",
     "docstrings": "BLEU",
     "bits-per-byte": "bits per byte",
     "bodies": "parse",

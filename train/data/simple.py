@@ -1,0 +1,102 @@
+"""Which files suit a model of a few million parameters: short functions, common words, few literals, no tables of data.
+
+Small models write connected text where what they have read is narrow (Eldan and Li, TinyStories, arXiv 2305.07759). The
+thresholds are ours; each is a constant below, and the report shows what it has removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+
+from tree_sitter import Node, Query, QueryCursor
+
+from train.data.source_file import SourceFile
+from train.syntax import grammar, parse
+
+LONGEST_FUNCTION = 60  # lines
+MEAN_FUNCTION = 25  # lines
+LITERALS = 0.2  # share of the characters
+TABLE = 24  # literals in one list or mapping
+COMMON_WORDS = 6000
+UNCOMMON = 0.15  # share of the words
+
+_WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
+_QUERIES = {
+    "python": """
+        (function_definition) @function
+        [(string) (integer) (float)] @literal
+        [(list) (tuple) (dictionary) (set)] @table
+    """,
+    "java": """
+        [(method_declaration) (constructor_declaration)] @function
+        [(string_literal) (character_literal) (decimal_integer_literal) (hex_integer_literal)
+         (decimal_floating_point_literal)] @literal
+        (array_initializer) @table
+    """,
+    "javascript": """
+        [(function_declaration) (method_definition) (function_expression) (arrow_function)
+         (generator_function_declaration)] @function
+        [(string) (number) (template_string) (regex)] @literal
+        [(array) (object)] @table
+    """,
+}
+_LITERALS = {
+    "string", "integer", "float", "string_literal", "character_literal", "decimal_integer_literal", "number",
+    "hex_integer_literal", "decimal_floating_point_literal", "pair", "unary_operator", "unary_expression", "array",
+    "list", "tuple",
+}  # fmt: skip
+
+
+def not_simple(files: Sequence[SourceFile], words: Collection[str]) -> list[str | None]:
+    """Against what is long, rare in its words or mostly data; ``words`` are the common ones, in lower case."""
+    return [_problem(file, words) for file in files]
+
+
+def common_words(files: Iterable[SourceFile], count: int = COMMON_WORDS) -> list[str]:
+    """The words that most packages use, in lower case, the most common first: names are taken apart where they change
+    case, and one large package cannot make its own words common."""
+    packages: dict[str, set[str]] = {}
+    for file in files:
+        packages.setdefault(file.package, set()).update(_words(file.text))
+    used = Counter(word for words in packages.values() for word in words)
+    return [word for word, _ in sorted(used.items(), key=lambda item: (-item[1], item[0]))[:count]]
+
+
+def _problem(file: SourceFile, words: Collection[str]) -> str | None:
+    found = QueryCursor(_query(file.language)).captures(parse(file.text, file.language))
+    lengths = [node.end_point.row - node.start_point.row + 1 for node in found.get("function", [])]
+    if not lengths:
+        return "no function"
+    if max(lengths) > LONGEST_FUNCTION or sum(lengths) > MEAN_FUNCTION * len(lengths):
+        return "long functions"
+    if any(_is_table(node) for node in found.get("table", [])):
+        return "a table of data"
+    literals = [node for node in found.get("literal", []) if not _is_docstring(node)]
+    size = len(file.text.encode("utf-8"))
+    if sum(node.end_byte - node.start_byte for node in literals) > LITERALS * size:
+        return "mostly literals"
+    used = _words(file.text)
+    if sum(word not in words for word in used) > UNCOMMON * len(used):
+        return "uncommon words"
+    return None
+
+
+def _is_table(node: Node) -> bool:
+    return sum(child.type in _LITERALS for child in node.named_children) >= TABLE
+
+
+def _is_docstring(node: Node) -> bool:
+    """Whether a string is a statement of its own."""
+    return node.parent is not None and node.parent.type == "expression_statement"
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+@lru_cache
+def _query(language: str) -> Query:
+    return Query(grammar(language), _QUERIES[language])
