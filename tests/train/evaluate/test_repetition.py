@@ -51,7 +51,7 @@ def test_circles_are_seen(text: str) -> None:
 def test_one_run_of_words_may_be_a_fifteenth(n: int) -> None:
     others = [f"w{number}" for number in range(n)]
     text = " ".join(["a b c", *others, "a b c"])
-    assert repeats_itself(text) is (2 > (n + 4) / 15)
+    assert repeats_itself(text) is ((n + 4) / 15 < 2)
 
 
 def test_empty_is_nothing_but_white_space() -> None:
