@@ -6,11 +6,14 @@ import math
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from santacoder.errors import UserError
 
+StopAt = Literal["none", "line", "block", "function"]
+STOP_AT: tuple[StopAt, ...] = get_args(StopAt)
 MAX_SEED = 2**32 - 1
 # far below, single precision would divide by zero; the likeliest token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
@@ -37,6 +40,8 @@ class SamplingParams:
     of a token id and a number, is added to the logits; minus infinity bans. With ``ignore_eos`` no token that would end
     the text is chosen. A token less likely than ``min_logprob`` (nats, under the model) is not written, and the text
     ends before it. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
+    ``stop_at`` ends it with the line, block or function of code that it belongs to, ``stop_repetition`` where it begins
+    to repeat itself.
 
     Raises:
         UserError: a value out of range; the message is a sentence for the user.
@@ -58,6 +63,8 @@ class SamplingParams:
     ignore_eos: bool = False
     min_logprob: float | None = None
     logprobs_of_sampling: bool = False
+    stop_at: StopAt = "none"
+    stop_repetition: bool = False
 
     def __post_init__(self) -> None:
         _require(self.max_new_tokens >= 0, "max_new_tokens must not be negative", self.max_new_tokens)
@@ -87,6 +94,7 @@ class SamplingParams:
             _require(-100 <= bias <= 100 or bias == -math.inf, "a logit_bias must be between -100 and 100", bias)
         last_n = self.penalty_last_n
         _require(last_n is None or last_n > 0, "penalty_last_n must be above 0", last_n)
+        _require(self.stop_at in STOP_AT, f"stop_at must be one of {', '.join(STOP_AT)}", self.stop_at)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
+EndedBy = Literal["end_of_text", "stop_sequence", "stop_at", "repetition", "suffix"]
+"""What ended a text whose reason is ``stop``."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,15 @@ class TokenEvent:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last event. ``text`` is what had been held back; ``message`` says what went wrong if ``reason`` is error."""
+    """The last event. ``text`` is what had been held back; ``message`` says what went wrong if ``reason`` is error.
+    ``cut`` was written and belongs to no text, as it repeats what stands before or behind it.
+    """
 
     reason: FinishReason
     text: str = ""
     message: str = ""
+    ended_by: EndedBy | None = None
+    cut: str = ""
 
 
 Event = PromptToken | TokenEvent | Finished

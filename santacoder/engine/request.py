@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from santacoder import fim
 from santacoder.engine.line_ends import is_uniform, to_lf, uses_crlf
 from santacoder.errors import PromptTooLong, UserError
+from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
@@ -26,6 +27,10 @@ class CompletionRequest:
 
     Text with Windows line ends is kept with LF, as are stop sequences; ``crlf`` says that what is written gets CRLF.
 
+    ``language`` is that of the code; without one, it is guessed where it matters. With ``fit_gap``, a middle that goes
+    on with what stands behind the gap is cut there, and does not begin with a line break inside a line unless the model
+    is sure. ``written`` is what has been written of the answer before, whose tokens are the last of ``prefix_ids``.
+
     Raises:
         UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
     """
@@ -39,6 +44,9 @@ class CompletionRequest:
     may_be_cut: bool = True
     use_cache: bool = True
     crlf: bool = False
+    language: Language | None = None
+    fit_gap: bool = False
+    written: str = ""
 
     def __post_init__(self) -> None:
         self._keep_with_lf()

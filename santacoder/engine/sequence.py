@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from santacoder.engine.drafting import Drafting
-from santacoder.engine.events import Event, Finished, FinishReason, PromptToken, TokenEvent
+from santacoder.engine.ends.text_end import TextEnd
+from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
-from santacoder.engine.stop import StopFinder
 from santacoder.errors import as_sentence
 from santacoder.sampling import Choice, Sampler
 from santacoder.tokenizer import Tokenizer
@@ -41,6 +41,7 @@ class Sequence:
         self.submitted_at = time.perf_counter()
         self.first_token_at: float | None = None
         self.reason: FinishReason | None = None
+        self.ended_by: EndedBy | None = None
         prompt = build_prompt(request, tokenizer, n_positions)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
@@ -63,7 +64,7 @@ class Sequence:
         self._special_ids = tokenizer.special_ids
         self.prompt_end = () if self.echo else tuple(prompt.ids[-_LONGEST_BEGINNING:])
         self._decoder = tokenizer.stream_decoder(self.prompt_end)
-        self._stop = StopFinder(request.sampling.stop)
+        self._text_end = TextEnd(request)
         self._deliver = deliver
         self._on_end = on_end
         if self.echo:
@@ -93,11 +94,12 @@ class Sequence:
         self.first_token_at = self.first_token_at or time.perf_counter()
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
-        text, stopped = ("", False) if ended else self._stop.feed(self._decoder.feed(choice.id))
+        text, stopped = ("", False) if ended else self._text_end.feed(choice.id, self._decoder.feed(choice.id))
         self._report(TokenEvent(text, choice.id, choice.logprob, choice.top))
         if stopped:
             self.finish("stop", with_held=False)
         elif ended or len(self.ids) == self._end:
+            self.ended_by = "end_of_text" if ended else None
             self.finish("stop" if ended else "length")
 
     def add_scores(self, choices: list[Choice]) -> None:
@@ -107,7 +109,7 @@ class Sequence:
             self._report(PromptToken(text, choice.id, choice.logprob, choice.top))
 
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
-        """Report the end; text held back is released unless a stop sequence follows it."""
+        """Report the end; text held back is released as far as it belongs to the text."""
         self.finished = True
         held = ""
         try:
@@ -116,8 +118,9 @@ class Sequence:
         except Exception as error:
             log.exception("a text could not be ended")
             reason, message = "error", f"The text could not be ended: {as_sentence(error)}"
-        self.reason = reason
-        self._report(Finished(reason, held, message))
+        self.ended_by = self._text_end.ended_by or self.ended_by
+        self.reason = "stop" if self.ended_by and reason == "length" else reason
+        self._report(Finished(self.reason, held, message, self.ended_by, self._text_end.cut))
         try:
             self._on_end(self)
         except Exception:
@@ -125,8 +128,7 @@ class Sequence:
 
     def _release_held(self) -> str:
         begun = self.echo or self.n_written > 0  # an unfinished character of the prompt alone is no part of the text
-        shown, stopped = self._stop.feed(self._decoder.finish() if begun else "")
-        return shown if stopped else shown + self._stop.finish()
+        return self._text_end.finish(self._decoder.finish() if begun else "")
 
     def _report(self, event: Event) -> None:
         try:

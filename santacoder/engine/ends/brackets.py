@@ -1,0 +1,249 @@
+"""Where a block, a statement or a function of Java or JavaScript ends: with the brace that closes it, or a semicolon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from santacoder.engine.ends.lexer import Token
+from santacoder.languages import Language
+
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_CONTROLS = frozenset("if for while switch catch with synchronized try await".split())
+_CLASSES = frozenset("class interface enum record".split())
+_CLAUSES = frozenset("else catch finally".split())
+_MODIFIERS = frozenset("public private protected static abstract final synchronized async export default @".split())
+_STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
+_GROUP = "{}"  # stands for a brace and all that is in it
+
+
+@dataclass
+class _Open:
+    """An open bracket. ``before`` are the tokens of the statement in front of it."""
+
+    bracket: str
+    kind: Literal["function", "class", "block", ""] = ""
+    before: list[str] = field(default_factory=list)
+
+
+class BracketEnd:
+    """Takes the tokens of the prompt, then those of the text. ``held_from`` is where the end would be if nothing that
+    comes belonged to it, and ``ended_at`` where it is; both count from the beginning of the prompt.
+    """
+
+    def __init__(self, stop_at: Literal["block", "function"], language: Language) -> None:
+        self._stop_at = stop_at
+        self._language = language
+        self.held_from: int | None = None
+        self.ended_at: int | None = None
+        self._open: list[_Open] = []
+        self._statement: list[str] = []  # its tokens, as far as they have come
+        self._last: Token | None = None
+        # set once the text begins: it ends with the brackets or the statement at this depth
+        self._depth: int | None = None
+        self._is_statement = False
+        self._is_headed = False  # a statement that has braces of its own
+        self._waits_for_function = False
+        self._is_closed = False
+        self._is_on_new_line = False
+        self._has_written = False
+
+    def begin(self, *, has_written: bool) -> None:
+        """The text goes on with the next token; with ``has_written``, part of the last one was of the text already."""
+        self._has_written = has_written
+        (self._aim_at_block if self._stop_at == "block" else self._aim_at_function)()
+
+    def add(self, token: Token) -> None:
+        if token.kind == "indent":
+            return
+        if token.kind == "newline":
+            self._break_line(token)
+            return
+        if self._is_closed and not self._goes_on(token):
+            self.ended_at = self.held_from
+            return
+        if self._is_on_new_line and self.held_from is not None and not self._is_closed:
+            if token.kind in ("word", "string"):  # a semicolon was left out
+                self.ended_at = self.held_from
+                return
+            self.held_from = None
+        self._is_on_new_line = False
+        if token.kind == "comment":
+            return
+        self._take(token)
+        if self._depth is not None:
+            self._has_written = True
+        self._last = token
+
+    def _break_line(self, token: Token) -> None:
+        self._is_on_new_line = True
+        if self._is_closed or self.held_from is not None or not self._has_written:
+            return
+        if self._is_statement and not self._is_headed and self._language == "javascript" and self._is_complete():
+            self.held_from = token.start
+
+    def _is_complete(self) -> bool:
+        """Whether the statement could end here, had it no semicolon."""
+        last = self._last
+        return len(self._open) == self._depth and last is not None and (last.kind != "mark" or last.text in ")]}")
+
+    def _goes_on(self, token: Token) -> bool:
+        """Whether what was closed is followed by more of the same statement."""
+        if token.text in _CLAUSES and token.kind == "word":
+            self._is_closed, self.held_from = False, None
+            self._is_statement, self._is_headed = True, True
+            return True
+        if self._is_on_new_line or token.kind != "mark":
+            return False
+        if token.text == ";":
+            self.ended_at = token.end
+            return True
+        if token.text in ")]" and self._open and self._open[-1].bracket == _CLOSES[token.text]:
+            self.held_from = token.end
+            return True
+        return False
+
+    def _take(self, token: Token) -> None:
+        text = token.text if token.kind != "string" else '"'
+        if token.kind != "mark" or text not in "([{)]};":
+            self._statement.append(text)
+        elif text in "([":
+            self._open.append(_Open(text, before=self._statement))
+            self._statement = [*self._statement, text]
+        elif text == "{":
+            self._open_brace()
+        elif text == "}":
+            self._close_brace(token)
+        elif text == ";":
+            self._end_statement(token)
+        elif self._open and self._open[-1].bracket == _CLOSES[text]:
+            self._open.pop()
+            self._statement.append(text)
+
+    def _open_brace(self) -> None:
+        kind = _kind_of_brace(self._statement, self._language)
+        if self._waits_for_function and kind == "function":
+            self._waits_for_function = False
+            self._depth, self._is_statement = len(self._open), False
+        self._open.append(_Open("{", kind, before=self._statement))
+        self._statement = []
+
+    def _close_brace(self, token: Token) -> None:
+        index = next((index for index in reversed(range(len(self._open))) if self._open[index].bracket == "{"), None)
+        if index is None:  # of a block whose beginning is not in the prompt
+            self._statement = []
+            if self._depth is not None:
+                self._close(token)
+            return
+        before = self._open[index].before
+        is_argument = index > 0 and self._open[index - 1].bracket != "{"
+        del self._open[index:]
+        self._statement = [*before, _GROUP] if is_argument else []
+        if self._depth is None:
+            return
+        if self._is_statement and index < self._depth:  # around the statement, which has no end of its own
+            self.ended_at = token.start
+        elif index <= self._depth:
+            self._close(token)
+
+    def _end_statement(self, token: Token) -> None:
+        if self._open and self._open[-1].bracket != "{":  # as in the head of a loop
+            self._statement.append(";")
+            return
+        self._statement = []
+        if self._is_statement and self._depth is not None and len(self._open) == self._depth:
+            self._close(token)
+
+    def _close(self, token: Token) -> None:
+        self._is_closed = True
+        self._is_on_new_line = False
+        self.held_from = token.end
+
+    def _innermost_brace(self) -> int | None:
+        return next((index for index in reversed(range(len(self._open))) if self._open[index].bracket == "{"), None)
+
+    def _aim_at_block(self) -> None:
+        brace = self._innermost_brace()
+        if self._head() and self._head()[0] in _STARTERS:
+            self._aim_at_statement(is_headed=True)
+        elif brace is None:
+            self._aim_at_statement(is_headed=False)
+        else:
+            self._depth = brace
+
+    def _aim_at_function(self) -> None:
+        functions = [index for index, each in enumerate(self._open) if each.kind == "function"]
+        classes = [index for index, each in enumerate(self._open) if each.kind == "class"]
+        if self._has_begun_function():
+            self._aim_at_statement(is_headed=True)
+        elif functions and (not classes or functions[-1] > classes[-1]):
+            self._depth = functions[-1]
+        else:
+            blocks = [index for index, each in enumerate(self._open) if each.kind == "block"]
+            inside = [index for index in blocks if not classes or index > classes[-1]]
+            if inside:
+                self._depth = inside[0]
+            else:
+                self._depth = classes[-1] if classes else -1
+                self._waits_for_function = True
+
+    def _aim_at_statement(self, *, is_headed: bool) -> None:
+        brace = self._innermost_brace()
+        self._depth = 0 if brace is None else brace + 1
+        self._is_statement, self._is_headed = True, is_headed
+
+    def _head(self) -> list[str]:
+        """The statement that the prompt ends in, from its beginning on."""
+        brace = self._innermost_brace()
+        inner = self._open[brace + 1 :] if brace is not None else self._open
+        return inner[0].before if inner and not self._statement else self._statement
+
+    def _has_begun_function(self) -> bool:
+        head = self._statement
+        if "function" in head and _GROUP not in head[head.index("function") :]:
+            return True
+        if head[-2:] in (["=", ">"], ["-", ">"]):
+            return True
+        if "(" not in head or "=" in head or head[0] in _CONTROLS:
+            return False
+        brace = self._innermost_brace()
+        return head[0] in _MODIFIERS if brace is None else self._open[brace].kind == "class"
+
+
+def _kind_of_brace(statement: list[str], language: Language) -> Literal["function", "class", "block"]:
+    """What a brace opens behind ``statement``."""
+    if not statement:
+        return "block"
+    if statement[-2:] in (["=", ">"], ["-", ">"]):
+        return "block" if statement[0] in ("case", "default") else "function"
+    if "throws" in statement:
+        statement = statement[: len(statement) - 1 - statement[::-1].index("throws")]
+    if statement and statement[-1] == ")":
+        begins = _matching(statement)
+        name = statement[begins - 1] if begins > 0 else ""
+        if "record" in statement[: max(0, begins - 1)]:
+            return "class"
+        if language == "java" and _is_made_new(statement[:begins]):
+            return "class"
+        return "block" if name in _CONTROLS else "function"
+    return "class" if _CLASSES.intersection(statement) else "block"
+
+
+def _matching(statement: list[str]) -> int:
+    """Where the bracket opens that the last of ``statement`` closes."""
+    depth = 0
+    for index in range(len(statement) - 1, -1, -1):
+        depth += (statement[index] == ")") - (statement[index] == "(")
+        if depth == 0:
+            return index
+    return 0
+
+
+def _is_made_new(before: list[str]) -> bool:
+    """Whether a class without a name begins, as in ``new Comparator<String>() {``."""
+    for word in reversed(before):
+        if word == "new":
+            return True
+        if word in ("(", ",", "=", "return", ";", _GROUP):
+            return False
+    return False

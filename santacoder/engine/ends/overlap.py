@@ -1,0 +1,120 @@
+"""Cuts the end of a middle that repeats the beginning of what stands behind the gap."""
+
+from __future__ import annotations
+
+from santacoder.engine.stop import borders
+
+_CHARACTERS = 2000
+"""Of the suffix, at the most, is compared."""
+_LINES = 2
+"""Lines that a middle repeats before it is ended at once; of fewer, more of it could still follow."""
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_QUOTES = "\"'`"
+
+
+class SuffixOverlap:
+    """Holds back what is the beginning of ``suffix``, and drops it where the middle ends so: at least the rest of the
+    line that the gap is in, or else a line that is not blank. ``cut`` is what was dropped.
+
+    What closes a bracket or a quote of the middle is no repetition: ``f(x)`` keeps its bracket in front of another,
+    ``x)`` does not.
+    """
+
+    def __init__(self, suffix: str) -> None:
+        self.cut = ""
+        self._suffix = suffix[:_CHARACTERS]
+        self._borders = borders(self._suffix)
+        self._n_same = 0  # characters that the text ends with, and the suffix begins with
+        self._least = _least(self._suffix, n_lines=1)
+        self._enough = _least(self._suffix, n_lines=_LINES)
+        self._middle = _Balance()
+        self._held = ""
+
+    def feed(self, text: str) -> tuple[str, bool]:
+        """Text that is safe to show, and whether enough of the suffix has been repeated."""
+        for index, character in enumerate(text):
+            self._advance(character)
+            if self._enough and self._n_same >= self._enough:
+                self._held += text[: index + 1]
+                return self._release(), self._drop()
+        self._held += text
+        return self._release(), False
+
+    def finish(self) -> str:
+        """What was held back and is no repetition."""
+        if self._least and self._n_same >= self._least and self._drop():
+            return ""
+        held, self._held = self._held, ""
+        return held
+
+    def _advance(self, character: str) -> None:
+        """The automaton of Knuth, Morris and Pratt (1977)."""
+        n_same = self._n_same
+        while n_same and (n_same == len(self._suffix) or self._suffix[n_same] != character):
+            n_same = self._borders[n_same - 1]
+        self._n_same = n_same + 1 if self._suffix and self._suffix[n_same] == character else 0
+
+    def _release(self) -> str:
+        count = len(self._held) - self._n_same
+        shown, self._held = self._held[:count], self._held[count:]
+        self._middle.add(shown)
+        return shown
+
+    def _drop(self) -> bool:
+        """Cut what is held, unless it closes what the middle has opened."""
+        if self._middle.is_closed_by(self._held):
+            return False
+        self.cut, self._held = self._held, ""
+        return True
+
+
+class _Balance:
+    """Brackets and quotes of a text that are open."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+
+    def add(self, text: str) -> None:
+        for character in text:
+            self._take(character)
+
+    def is_closed_by(self, text: str) -> bool:
+        """Whether ``text`` begins with what closes something that is open."""
+        n_open = len(self._open)
+        after = _Balance()
+        after._open = list(self._open)
+        for character in text:
+            after._take(character)
+            if len(after._open) < n_open:
+                return True
+        return False
+
+    def _take(self, character: str) -> None:
+        top = self._open[-1] if self._open else ""
+        if top in _QUOTES and top:
+            if character == top:
+                self._open.pop()
+        elif character in _QUOTES or character in "([{":
+            self._open.append(character)
+        elif character in _PAIRS and top == _PAIRS[character]:
+            self._open.pop()
+
+
+def repeats_line_before(prefix: str, middle: str) -> bool:
+    """Whether ``middle`` is the last line of ``prefix`` over again."""
+    lines = prefix.split("\n")
+    before = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return bool(before) and middle.strip() == before
+
+
+def _least(suffix: str, n_lines: int) -> int:
+    """Characters of ``suffix`` up to the end of so many lines that are not blank; 0 where there are fewer."""
+    end = 0
+    while end < len(suffix):
+        line_end = suffix.find("\n", end)
+        line_end = len(suffix) if line_end < 0 else line_end
+        n_lines -= bool(suffix[end:line_end].strip())
+        if not n_lines:
+            return line_end
+        end = line_end + 1
+    return 0

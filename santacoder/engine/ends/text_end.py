@@ -1,0 +1,79 @@
+"""Everything that can end a text before the model ends it, one behind another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from santacoder.engine.ends.overlap import SuffixOverlap
+from santacoder.engine.ends.repetition import RepetitionEnd
+from santacoder.engine.ends.stop_at import end_finder
+from santacoder.engine.events import EndedBy
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.stop import StopFinder
+
+
+class _Stage(Protocol):
+    """Passes text on, and holds back what may not belong to it."""
+
+    def feed(self, text: str) -> tuple[str, bool]:
+        """Text that is safe to show, and whether it has ended."""
+        ...
+
+    def finish(self) -> str:
+        """What was held back, and belongs to the text."""
+        ...
+
+
+class TextEnd:
+    """Shows the text of ``request`` up to its end. ``ended_by`` says what ended it, once something has, and ``cut`` is
+    what was cut off because it repeated what stands before or behind it."""
+
+    def __init__(self, request: CompletionRequest) -> None:
+        sampling = request.sampling
+        self.ended_by: EndedBy | None = None
+        self._repetition = RepetitionEnd() if sampling.stop_repetition else None
+        self._stages: list[tuple[EndedBy, _Stage]] = [("stop_sequence", StopFinder(sampling.stop))]
+        if (finder := end_finder(request.prefix, sampling.stop_at, request.language)) is not None:
+            self._stages.append(("stop_at", finder))
+        self._overlap = SuffixOverlap(request.suffix) if request.fit_gap and request.suffix else None
+        if self._overlap is not None:
+            self._stages.append(("suffix", self._overlap))
+        # of what was written before, all has been shown
+        self._n_shown_before = len(request.written) - len(self._pass(request.written))
+
+    @property
+    def cut(self) -> str:
+        return next((stage.cut for stage in (self._repetition, self._overlap) if stage and stage.cut), "")
+
+    def feed(self, token_id: int, text: str) -> tuple[str, bool]:
+        """What may be shown once ``token_id`` has added ``text``, and whether the text has ended."""
+        repeats = False
+        if self._repetition is not None:
+            text, repeats = self._repetition.feed(token_id, text)
+        shown = self._shown(text, repeats)
+        return shown, self.ended_by is not None
+
+    def finish(self, text: str) -> str:
+        """What was held back and ``text``, as far as they belong to it, where nothing more comes."""
+        repeats = False
+        if self._repetition is not None:
+            text, repeats = self._repetition.finish(text)
+        return self._shown(text, repeats, final=True)
+
+    def _shown(self, text: str, repeats: bool, *, final: bool = False) -> str:
+        shown = self._pass(text, final=final or repeats)
+        if repeats:
+            self.ended_by = self.ended_by or "repetition"
+        n_before = min(self._n_shown_before, len(shown))
+        self._n_shown_before -= n_before
+        return shown[n_before:]
+
+    def _pass(self, text: str, *, final: bool = False) -> str:
+        for name, stage in self._stages:
+            text, has_ended = stage.feed(text)
+            if has_ended:
+                self.ended_by = self.ended_by or name
+            elif final:
+                text += stage.finish()
+            final = final or has_ended
+        return text

@@ -1,0 +1,49 @@
+"""The languages of the model, and which of them a text or a file is in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import Literal, get_args
+
+Language = Literal["python", "java", "javascript"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+_SUFFIXES: dict[str, Language] = {
+    ".py": "python",
+    ".pyi": "python",
+    ".java": "java",
+    **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx"), "javascript"),
+}
+# the end of a text tells as much as all of it
+_CHARACTERS = 4000
+_SIGNS: dict[Language, re.Pattern[str]] = {
+    "python": re.compile(
+        r"^[ \t]*(?:(?:async )?def \w+|class \w+[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$|elif\b|except\b"
+        r"|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
+        re.MULTILINE,
+    ),
+    "java": re.compile(
+        r"^[ \t]*(?:package [\w.]+;|import (?:static )?[\w.*]+;|@Override)"
+        r"|\b(?:public|private|protected)\b|\bfinal [A-Z]|\b(?:int|boolean|double|long|void|String)\b(?:\[\])? \w"
+        r"|\bnew [A-Z]\w*<|\bSystem\.out\b|\bthrows\b",
+        re.MULTILINE,
+    ),
+    "javascript": re.compile(
+        r"\b(?:function|const|let|var|typeof|undefined|require)\b|\basync (?:function|\()|=>|===|!==|\bmodule\.exports\b|\bconsole\.log\b"
+        r"|`|\bexport (?:default|const)\b",
+    ),
+}
+
+
+def language_of_file(name: str) -> Language | None:
+    """By how the name of a file ends; None where that says nothing."""
+    return _SUFFIXES.get(PurePath(name).suffix.lower())
+
+
+def guess_language(text: str, otherwise: Language = "python") -> Language:
+    """The language that most of the signs in the end of ``text`` speak for; ``otherwise`` where none do."""
+    end = text[-_CHARACTERS:]
+    counts = {language: len(sign.findall(end)) for language, sign in _SIGNS.items()}
+    best = max(counts, key=lambda language: (counts[language], language == otherwise))
+    return best if counts[best] else otherwise

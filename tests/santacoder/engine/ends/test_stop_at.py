@@ -1,0 +1,129 @@
+"""Where lines, blocks and functions end, against what Python's own parser says, and by hand for the others."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from santacoder.engine.ends.stop_at import end_finder
+from santacoder.languages import LANGUAGES, Language
+from santacoder.sampling import STOP_AT, StopAt
+from tests.conftest import REPOSITORY
+
+PYTHON = sorted((REPOSITORY / "santacoder").rglob("*.py"))
+PIECES = ["\n", "    ", "def f():", "if x:", "else:", "return 1", "class A", "{", "}", "(", ")", ";", "'", "x => ", "#"]
+
+
+def end_of(prompt: str, text: str, stop_at: StopAt, language: Language | None, size: int = 5) -> str:
+    """``text`` up to its end, fed in pieces."""
+    finder = end_finder(prompt, stop_at, language)
+    assert finder is not None
+    shown = ""
+    for at in range(0, len(text), size):
+        more, has_ended = finder.feed(text[at : at + size])
+        shown += more
+        assert text.startswith(shown)
+        if has_ended:
+            return shown
+    return shown + finder.finish()
+
+
+def heads(path: Path, kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, str, str]]:
+    """Every statement of these kinds: the file up to its body, its body, what follows."""
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, kinds) and node.body[0].lineno > node.lineno:  # type: ignore[attr-defined]
+            first = node.body[0]  # type: ignore[attr-defined]
+            line = min([first.lineno, *(each.lineno for each in getattr(first, "decorator_list", []))])
+            while lines[line - 2].strip().startswith("#") or not lines[line - 2].strip():
+                line -= 1
+            end = node.end_lineno or 0
+            while end < len(lines) and lines[end].strip().startswith("#"):
+                indent = len(lines[end]) - len(lines[end].lstrip())
+                if indent <= node.col_offset:
+                    break
+                end += 1  # a comment at the end of the block
+            head = "".join(lines[: line - 1])
+            yield head, "".join(lines[line - 1 : end]), "".join(lines[end:])
+
+
+@pytest.mark.parametrize("with_break", [True, False])
+def test_functions_of_python_end_where_its_parser_says(with_break: bool) -> None:
+    count = 0
+    for path in PYTHON:
+        for head, body, rest in heads(path, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            prompt, text = (head, body + rest) if with_break else (head[:-1], "\n" + body + rest)
+            expected = body.rstrip() if with_break else "\n" + body.rstrip()
+            assert end_of(prompt, text, "function", "python").rstrip() == expected, (path, head[-100:])
+            count += 1
+    assert count > 200
+
+
+def test_statements_of_python_end_where_its_parser_says() -> None:
+    kinds = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
+    for path in PYTHON:
+        for head, body, rest in heads(path, kinds):
+            if head.rstrip().endswith(":"):
+                text = "\n" + body + rest
+                assert end_of(head[:-1], text, "block", "python").rstrip() == "\n" + body.rstrip(), (path, head[-99:])
+
+
+CASES: list[tuple[StopAt, Language | None, str, str, str]] = [
+    ("line", None, "x = ", "1", "\ny = 2\n"),
+    ("line", None, "def f():", "\n    return 1", "\n    x"),
+    ("block", None, "def f(x):\n    if x:\n        y = ", "1", "\n    else:\n        y = 2\n"),
+    ("block", None, "def f(x):\n    if x:", "\n        y = 1\n    else:\n        y = 2", "\n    return y\n"),
+    ("block", None, "import ", "os", "\nimport sys\n"),
+    ("block", None, "total = sum(", "\n    values\n)", "\nprint(total)\n"),
+    ("function", None, "def f(x):\n    if x:\n        return ", "1\n    return 2", "\n\n\ndef g():\n    pass\n"),
+    ("function", None, "class P:\n    def x(self):\n        return 1\n\n", "    def y(self):\n        return 2", "\n\n    x"),
+    ("function", None, "import os\n", "import re\n\n\ndef f():\n    return 1", "\n\n\nx = 1\n"),
+    ("function", None, "    total = 0\n    for x in ", "values:\n        total += x\n    return total", "\n\ndef g(): pass"),
+    ("function", None, "def f():\n    return (1,", " 2", "\n\ndef g():\n    pass\n"),
+    ("function", None, 'def f():\n    """Has', '\n\ndef: no\n"""\n    return 1', "\n\nx = 1\n"),
+    ("function", None, "async def f():\n", "    await g()", "\nasync def g():\n    pass\n"),
+    ("function", "java", "class P {\n    int x() {", "\n        return x;\n    }", "\n\n    int y() {\n"),
+    ("function", "java", "class P {\n    int x()", " {\n        return '}';\n    }", "\n\n    int y() {\n"),
+    ("function", "java", "class P {\n    int x;\n", "    int x() throws E {\n        if (x) { y(); }\n    }", "\n    int"),
+    ("function", "java", "int f(int x) {\n    return x", ";\n}", "\n\nint g() {"),
+    ("block", "java", "void f() {\n    if (x) {", "\n        a();\n    } else {\n        b();\n    }", "\n    c();\n}"),
+    ("block", "java", "void f() {\n    for (int i = 0; i < 3; i++)", "\n        a();", "\n    c();\n}"),
+    ("block", "java", "void f() {\n    a();\n", "    b();\n}", "\n\nvoid g() {"),
+    ("function", "javascript", "f('a', function (x) {\n  if (x) {", "\n    y();\n  }\n});", "\n\nf('b'"),
+    ("function", "javascript", "A.prototype.f = function () {", "\n  return `}${{}}`; // }\n};", "\n\nA.prototype"),
+    ("function", "javascript", "const f = (x) => {", "\n  return x.replace(/[}/]/g, '');\n};", "\nconst g"),
+    ("function", "javascript", "class A {\n", "  f(x) {\n    while (x) { x = g(x); }\n  }", "\n\n  g(x) {"),
+    ("block", "javascript", "const x = ", "f(1)", "\nconst y = 2\n"),
+    ("block", "javascript", "const x = ", "{\n  a: 1,\n};", "\nconst y = 2\n"),
+    ("block", "javascript", "try {", "\n  f();\n} catch (e) {\n  g();\n}", "\nh();\n"),
+]
+
+
+@pytest.mark.parametrize("stop_at,language,prompt,text,rest", CASES)
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_text_ends_with_its_line_block_or_function(
+    stop_at: StopAt, language: Language | None, prompt: str, text: str, rest: str, size: int
+) -> None:
+    assert end_of(prompt, text + rest, stop_at, language, size) == text
+
+
+@given(
+    prompt=st.lists(st.sampled_from(PIECES), max_size=15),
+    text=st.lists(st.sampled_from(PIECES), max_size=25),
+    stop_at=st.sampled_from([stop_at for stop_at in STOP_AT if stop_at != "none"]),
+    language=st.sampled_from(LANGUAGES),
+)
+def test_pieces_of_any_size_end_at_the_same_place(
+    prompt: list[str], text: list[str], stop_at: StopAt, language: Language
+) -> None:
+    given_text = "".join(text)
+    ends = {end_of("".join(prompt), given_text, stop_at, language, size) for size in (1, 2, 7, 1000)}
+    assert len(ends) == 1
+    # whatever can be written has a beginning
+    assert not given_text.strip() or ends.pop().strip() or language != "python"

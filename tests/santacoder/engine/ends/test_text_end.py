@@ -1,0 +1,96 @@
+"""What can end a text, all together, and through the engine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from santacoder.engine.ends.text_end import TextEnd
+from santacoder.engine.engine import Engine
+from santacoder.engine.events import EndedBy, Finished, TokenEvent
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.fim import prompt_ids
+from santacoder.sampling import STOP_AT, SamplingParams, StopAt
+from santacoder.tokenizer import Tokenizer
+from tests.santacoder.engine.test_infilling import model_that_writes
+
+PREFIX, SUFFIX = "def f(x):\n    ", "\n    return x\n"
+
+
+def written(
+    ids: list[int], tokenizer: Tokenizer, suffix: str | None = None, fit_gap: bool = False, **sampling: object
+) -> tuple[str, Finished, int]:
+    """What is shown of a model that writes ``ids``, how it ended, and after how many tokens."""
+    prompt = tokenizer.encode(PREFIX)
+    if suffix is not None:
+        prompt = prompt_ids(tokenizer, prompt, tokenizer.encode(suffix), "psm")
+    engine = Engine(TorchRunner(model_that_writes(ids, len(prompt) - 1, tokenizer)), tokenizer)
+    params = SamplingParams(temperature=0, max_new_tokens=len(ids), **sampling)  # type: ignore[arg-type]
+    events = list(engine.submit(CompletionRequest(PREFIX, suffix, params, fit_gap=fit_gap)))
+    engine.close()
+    assert isinstance(events[-1], Finished)
+    count = sum(isinstance(event, TokenEvent) for event in events)
+    return "".join(event.text for event in events), events[-1], count
+
+
+@pytest.mark.parametrize(
+    "text,suffix,sampling,kept,ended_by",
+    [
+        ("return x\n\ndef g():\n    pass", None, {"stop_at": "function"}, "return x", "stop_at"),
+        ("y = 1\n    return x\n\ndef g(): pass", None, {"stop_at": "line"}, "y = 1", "stop_at"),
+        ("y = 1\n    y = 1\n    y = 1\n    y = 1\n", None, {"stop_repetition": True}, "y = 1\n", "repetition"),
+        ("y = 1\n    return x", SUFFIX, {}, "y = 1", "end_of_text"),
+        ("y = 1\n\nz", None, {"stop_at": "function", "stop": ("\n\n",)}, "y = 1", "stop_sequence"),
+        ("y = 1", None, {"stop_at": "function", "stop_repetition": True}, "y = 1", "end_of_text"),
+    ],
+)
+def test_a_text_ends_in_time_and_says_why(
+    tokenizer: Tokenizer,
+    text: str,
+    suffix: str | None,
+    sampling: dict[str, object],
+    kept: str,
+    ended_by: EndedBy,
+) -> None:
+    ids = [*tokenizer.encode(text), tokenizer.end_of_text_id]
+    shown, last, count = written(ids, tokenizer, suffix, fit_gap=True, **sampling)
+    # the fourth line has its indentation in front, the first has none
+    assert shown.strip() == kept.strip()
+    assert (last.reason, last.ended_by) == ("stop", ended_by)
+    if ended_by in ("stop_at", "repetition"):
+        assert count < len(ids)
+    if ended_by == "repetition" or suffix:
+        assert (shown + last.cut) in text
+
+
+def test_without_being_asked_for_nothing_is_cut(tokenizer: Tokenizer) -> None:
+    for text in ("y = 1\n    return x", "a = 1\n" * 5, "return x\n\ndef g():\n    pass"):
+        ids = [*tokenizer.encode(text), tokenizer.end_of_text_id]
+        assert written(ids, tokenizer, SUFFIX)[0] == text
+
+
+@given(
+    pieces=st.lists(st.sampled_from(["a", " b", "\n", "\n    ", "}", "return", "0"]), max_size=30),
+    already=st.text(alphabet="a\n ", max_size=6),
+    stop_at=st.sampled_from(STOP_AT),
+    repetition=st.booleans(),
+    suffix=st.sampled_from(["", "\nreturn\n", "}\n"]),
+)
+def test_what_is_shown_is_the_beginning_of_what_was_written(
+    pieces: list[str], already: str, stop_at: StopAt, repetition: bool, suffix: str
+) -> None:
+    sampling = SamplingParams(stop_at=stop_at, stop_repetition=repetition, stop=("b\n",))
+    request = CompletionRequest("def f():", suffix, sampling, fit_gap=True, written=already)
+    end = TextEnd(request)
+    shown, has_ended = "", False
+    for piece in pieces:
+        more, has_ended = end.feed(ord(piece[-1]), piece)
+        shown += more
+        assert "".join(pieces).startswith(shown)
+        if has_ended:
+            break
+    if not has_ended:
+        shown += end.finish("")
+        assert "".join(pieces).startswith(shown)
