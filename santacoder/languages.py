@@ -19,8 +19,8 @@ _SUFFIXES: dict[str, Language] = {
 _CHARACTERS = 4000
 _SIGNS: dict[Language, re.Pattern[str]] = {
     "python": re.compile(
-        r"^[ \t]*(?:(?:async )?def \w+|class \w+[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$|elif\b|except\b"
-        r"|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
+        r"^[ \t]*(?:(?:async )?def \w+|class \w+[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$"
+        r"|elif\b|except\b|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
         re.MULTILINE,
     ),
     "java": re.compile(
@@ -30,8 +30,8 @@ _SIGNS: dict[Language, re.Pattern[str]] = {
         re.MULTILINE,
     ),
     "javascript": re.compile(
-        r"\b(?:function|const|let|var|typeof|undefined|require)\b|\basync (?:function|\()|=>|===|!==|\bmodule\.exports\b|\bconsole\.log\b"
-        r"|`|\bexport (?:default|const)\b",
+        r"\b(?:function|const|let|var|typeof|undefined|require)\b|\basync (?:function|\()|=>|===|!=="
+        r"|\bmodule\.exports\b|\bconsole\.log\b|`|\bexport (?:default|const)\b",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Where a block, a statement or a function of Java or JavaScript ends: with the brace that closes it, or a semicolon."""
+"""Where a block, a statement or a function of Java or JavaScript ends: with its closing brace, or with a semicolon."""
 
 from __future__ import annotations
 

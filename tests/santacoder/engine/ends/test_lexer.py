@@ -15,7 +15,28 @@ from santacoder.engine.ends.lexer import Lexer, Token
 from santacoder.languages import LANGUAGES, Language
 from tests.conftest import REPOSITORY
 
-PIECES = ["'", '"', '"""', "\\", "\n", "#", "//", "/*", "*/", "`", "${", "}", "{", "(", ")", "/", " ", "a1", "return", "="]
+PIECES = [
+    "'",
+    '"',
+    '"""',
+    "\\",
+    "\n",
+    "#",
+    "//",
+    "/*",
+    "*/",
+    "`",
+    "${",
+    "}",
+    "{",
+    "(",
+    ")",
+    "/",
+    " ",
+    "a1",
+    "return",
+    "=",
+]
 
 
 def tokens(text: str, language: Language, sizes: list[int] | None = None) -> list[Token]:
