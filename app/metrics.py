@@ -43,6 +43,12 @@ class Metrics:
             "santacoder_model_loads", "Revisions loaded into memory.", ["model", "result"], registry=self.registry
         )
         self._texts = Counter("santacoder_texts", "Texts by what ended them.", ["reason"], registry=self.registry)
+        self._stopped = Counter(
+            "santacoder_texts_stopped",
+            "Texts that ended before their limit, by what ended them; repetition: they repeated themselves.",
+            ["by"],
+            registry=self.registry,
+        )
         self._tokens = Counter(
             "santacoder_tokens",
             "Tokens of ended texts: read, taken from the prefix cache, written.",
@@ -69,6 +75,8 @@ class Metrics:
     def count_text(self, sequence: Sequence, ended_at: float) -> None:
         """Take note of a text that has ended at the time ``ended_at``, of ``time.perf_counter``."""
         self._texts.labels(sequence.reason).inc()
+        if sequence.ended_by is not None:
+            self._stopped.labels(sequence.ended_by).inc()
         self._tokens.labels("read").inc(max(0, min(sequence.n_read, sequence.n_prompt) - sequence.n_cached))
         self._tokens.labels("cached").inc(sequence.n_cached)
         self._tokens.labels("written").inc(sequence.n_written)

@@ -20,7 +20,8 @@ _CHARACTERS = 4000
 _SIGNS: dict[Language, re.Pattern[str]] = {
     "python": re.compile(
         r"^[ \t]*(?:(?:async )?def \w+|class \w+[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$"
-        r"|elif\b|except\b|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
+        r"|elif\b|except\b|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))"
+        r"|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
         re.MULTILINE,
     ),
     "java": re.compile(

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from app.api.bodies import Body, Number, Stop, unsupported
+from app.api.ends import EndFields
 from app.api.errors import ApiError, explain, route_class
 from app.api.openai import error_body, event, usage
 from app.api.prompts import (
@@ -31,7 +32,7 @@ from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 
-class FimBody(Body):
+class FimBody(EndFields):
     """Fields of the protocol; its defaults depend on the model, ours are those of its code models."""
 
     model: str | None = None
@@ -55,8 +56,8 @@ class FimBody(Body):
             stop=stop_sequences(self.stop),
         )
         if self.suffix:
-            return gap_request(self.prompt, self.suffix, sampling)
-        return raw_request(self.prompt, sampling, tokenizer)
+            return self.with_ends(gap_request(self.prompt, self.suffix, sampling))
+        return self.with_ends(raw_request(self.prompt, sampling, tokenizer))
 
 
 def mistral_routes(server: Server) -> APIRouter:

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, Field
 
 from app.api.bodies import Body, Number, Stop, TokenIds, one_of, unsupported
+from app.api.ends import EndFields
 from app.api.errors import MODEL_NOT_FOUND, ApiError, Explanation, explain, route_class
 from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences, temperature_and_top_p
 from app.api.running import Run, RunResponse, Server, Text, finish
@@ -45,7 +46,7 @@ class StreamOptions(Body):
     include_usage: bool = False
 
 
-class CompletionBody(Body):
+class CompletionBody(EndFields):
     """Fields and defaults of the protocol."""
 
     model: str | None = None
@@ -157,8 +158,8 @@ def _request(
     body: CompletionBody, prompt: str | list[int], sampling: SamplingParams, tokenizer: Tokenizer
 ) -> CompletionRequest:
     if body.suffix and isinstance(prompt, str):
-        return gap_request(prompt, body.suffix, sampling)
-    return raw_request(prompt, sampling, tokenizer, echo=body.echo)
+        return body.with_ends(gap_request(prompt, body.suffix, sampling))
+    return body.with_ends(raw_request(prompt, sampling, tokenizer, echo=body.echo))
 
 
 def _sampling(body: CompletionBody, index: int, default_seed: int | None) -> SamplingParams:

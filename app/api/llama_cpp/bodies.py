@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field
 
 from app.api.bodies import Body, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
+from app.api.ends import EndFields
 from app.api.llama_cpp.logit_bias import LogitBias, logit_bias
 from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, stop_sequences, temperature_and_top_p
 from santacoder.sampling import SamplingParams
@@ -19,7 +20,7 @@ from santacoder.tokenizer import Tokenizer
 _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
 
 
-class SamplingBody(Body):
+class SamplingBody(EndFields):
     """Fields and defaults that /infill and /completion share."""
 
     model: str | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from app.api.bodies import Body, NotNegative, NotNegativeInt, Number, Share, Stop, unsupported
+from app.api.ends import EndFields
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
     fitting_seed,
@@ -23,7 +24,7 @@ from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 
-class Options(Body):
+class Options(EndFields):
     """Fields and defaults of the protocol; what belongs to the hardware or to loading has no effect on a text."""
 
     num_predict: int = Field(-1, ge=-2)
@@ -60,8 +61,8 @@ class GenerateBody(Body):
     def request(self, tokenizer: Tokenizer, default_seed: int | None) -> CompletionRequest:
         sampling = self._sampling(default_seed)
         if self.suffix:
-            return gap_request(self.prompt, self.suffix, sampling)
-        return raw_request(self.prompt, sampling, tokenizer)
+            return self.options.with_ends(gap_request(self.prompt, self.suffix, sampling))
+        return self.options.with_ends(raw_request(self.prompt, sampling, tokenizer))
 
     def _sampling(self, default_seed: int | None) -> SamplingParams:
         options = self.options

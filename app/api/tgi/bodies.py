@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from app.api.bodies import Body, Number, unsupported
+from app.api.ends import EndFields
 from app.api.errors import ApiError
 from app.api.prompts import fitting_seed, raw_request, stop_sequences
 from santacoder.engine.request import CompletionRequest
@@ -18,7 +19,7 @@ from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 
-class Parameters(Body):
+class Parameters(EndFields):
     """Fields and defaults of the protocol; asking for any kind of sampling turns it on."""
 
     max_new_tokens: int = Field(100, ge=1)
@@ -90,7 +91,7 @@ class GenerateBody(Body):
 
     def _request(self, sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
         echo = self.parameters.details and self.parameters.decoder_input_details
-        request = raw_request(self.inputs, sampling, tokenizer, echo=echo)
+        request = self.parameters.with_ends(raw_request(self.inputs, sampling, tokenizer, echo=echo))
         if self.parameters.truncate is None:
             return request
         # TGI keeps the last tokens of its input

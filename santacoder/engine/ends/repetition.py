@@ -18,14 +18,15 @@ _LONGEST = 64
 
 
 class RepetitionEnd:
-    """Passes text on as long as it does not repeat itself. ``cut`` is what was cut off."""
+    """Passes text on as long as it does not repeat itself. ``cut`` is what was cut off. The first line of the text is
+    the one that the ``prompt`` ends in."""
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: str = "") -> None:
         self.cut = ""
         self._text = ""
         self._shown = 0  # characters
         self._runs = _Runs()
-        self._lines = _Lines()
+        self._lines = _Lines(prompt.rpartition("\n")[2])
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
         """What may be shown once ``token_id`` has added ``text``, and whether the text has ended."""
@@ -92,9 +93,9 @@ _LENGTHS = np.arange(1, _LONGEST + 1)
 class _Lines:
     """Lines that are the same as the one before."""
 
-    def __init__(self) -> None:
-        self._line = ""  # as far as it has come
-        self._begin = 0
+    def __init__(self, line: str) -> None:
+        self._line = line  # as far as it has come
+        self._begin = -len(line)
         self._last = ""
         self._n_same = 0
         self._second = 0  # where the second of the same lines begins

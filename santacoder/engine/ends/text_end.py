@@ -31,7 +31,7 @@ class TextEnd:
     def __init__(self, request: CompletionRequest) -> None:
         sampling = request.sampling
         self.ended_by: EndedBy | None = None
-        self._repetition = RepetitionEnd() if sampling.stop_repetition else None
+        self._repetition = RepetitionEnd(request.prefix) if sampling.stop_repetition else None
         self._stages: list[tuple[EndedBy, _Stage]] = [("stop_sequence", StopFinder(sampling.stop))]
         if (finder := end_finder(request.prefix, sampling.stop_at, request.language)) is not None:
             self._stages.append(("stop_at", finder))
