@@ -238,6 +238,8 @@ class Engine:
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
         """The next token of each, from its row of ``logits``."""
         logits = logits[:, : self.tokenizer.vocab_size]
+        for sequence, row in zip(sequences, logits, strict=True):
+            sequence.look_at(row)
         samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
         for sequence, outcome in zip(sequences, choose(logits, samplers, contexts), strict=True):
             with _alone(sequence):

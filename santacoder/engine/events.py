@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
-EndedBy = Literal["end_of_text", "stop_sequence", "stop_at", "repetition", "suffix"]
+EndedBy = Literal["end_of_text", "stop_sequence", "stop_at", "repetition", "suffix", "min_logprob"]
 """What ended a text whose reason is ``stop``."""
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
+from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
+from santacoder.engine.runner import Logits
 from santacoder.errors import as_sentence
 from santacoder.sampling import Choice, Sampler
 from santacoder.tokenizer import Tokenizer
@@ -56,7 +58,11 @@ class Sequence:
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
         self.last_slot = -1  # stays when the slot is given back
-        self.sampler = Sampler(request.sampling, never=_never(request, prompt, tokenizer), n_prompt=self.n_prompt)
+        self._never = list(_never(request, prompt, tokenizer))
+        self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
+        self._gap_start: GapStart | None = None
+        if request.fit_gap and request.suffix is not None and is_inside_line(request.prefix, request.suffix):
+            self._gap_start = GapStart(request.prefix, tokenizer)
         self.drafting = Drafting()
         self.cancelled = threading.Event()
         self.finished = False
@@ -84,17 +90,26 @@ class Sequence:
         """Number of tokens that may still be written."""
         return self._end - len(self.ids)
 
+    def look_at(self, logits: Logits) -> None:
+        """Before a token is chosen from ``logits`` [V]: some may not be the first."""
+        if self._gap_start is not None:
+            self.sampler.never = self._never + self._gap_start.avoided(logits)
+
     def add(self, choice: Choice) -> None:
         """Report the next token; end the sequence where it is the last one, or before it where it is too unlikely."""
         least = self.sampler.params.min_logprob
         if least is not None and choice.logprob < least:
+            self.ended_by = "min_logprob"
             self.finish("stop")
             return
         self.ids.append(choice.id)
         self.first_token_at = self.first_token_at or time.perf_counter()
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
-        text, stopped = ("", False) if ended else self._text_end.feed(choice.id, self._decoder.feed(choice.id))
+        decoded = "" if ended else self._decoder.feed(choice.id)
+        if self._gap_start is not None and decoded.strip():  # the line goes on
+            self._gap_start, self.sampler.never = None, self._never
+        text, stopped = ("", False) if ended else self._text_end.feed(choice.id, decoded)
         self._report(TokenEvent(text, choice.id, choice.logprob, choice.top))
         if stopped:
             self.finish("stop", with_held=False)

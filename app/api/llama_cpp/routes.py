@@ -50,7 +50,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
             samplings = [body.sampling(index, tokenizer, server.settings.seed) for index in range(body.n_cmpl)]
             for make in prepare(tokenizer):
                 for sampling in samplings:
-                    yield replace(make(sampling), use_cache=body.cache_prompt)
+                    yield body.with_ends(replace(make(sampling), use_cache=body.cache_prompt))
 
         run = await server.start(request, body.model, requests)
         if body.stream:

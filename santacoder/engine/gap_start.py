@@ -1,0 +1,56 @@
+"""The first token of a gap inside a line: no line break, unless the model is sure of one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from santacoder.engine.runner import Logits
+from santacoder.tokenizer import Tokenizer
+
+_SURE = 0.9
+"""The probability of all that breaks the line, from which on the model is sure."""
+# behind these a statement goes on; all but the brackets and the comma need something on the same line
+_GOES_ON = tuple("=([,.+-*/%&|<>!~^?")
+_NEEDS_MORE = tuple("=.+-*/%&|<>!~^?")
+# behind these a line may well be over, whatever blanks follow
+_ENDS_LINE = tuple(":{};)]")
+
+
+class GapStart:
+    """Which tokens may not come before anything that is no white space."""
+
+    def __init__(self, prefix: str, tokenizer: Tokenizer) -> None:
+        # an empty middle would leave the line as it is
+        ends = tokenizer.special_ids if prefix.rstrip().endswith(_NEEDS_MORE) else frozenset[int]()
+        self._breaks = np.array(sorted(_line_breaks(tokenizer) | ends), dtype=np.int64)
+
+    def avoided(self, logits: Logits) -> list[int]:
+        """Ids that are not to be chosen from ``logits`` [V]."""
+        scores = logits.cpu().numpy() if isinstance(logits, torch.Tensor) else logits
+        weights = np.exp(scores - scores.max())
+        is_sure = weights[self._breaks].sum() >= _SURE * weights.sum()
+        return [] if is_sure else self._breaks.tolist()
+
+
+def is_inside_line(prefix: str, suffix: str) -> bool:
+    """Whether the line before the gap goes on in it."""
+    line = prefix.rpartition("\n")[2]
+    written = line.rstrip()
+    if not written:
+        return False
+    if suffix.partition("\n")[0].strip() or written.endswith(_GOES_ON):
+        return True
+    return line != written and not written.endswith(_ENDS_LINE)
+
+
+@lru_cache(maxsize=8)
+def _line_breaks(tokenizer: Tokenizer) -> frozenset[int]:
+    """Tokens that begin a new line, behind blanks or at once."""
+    return frozenset(
+        token_id
+        for token_id in range(tokenizer.vocab_size)
+        if tokenizer.decode_bytes([token_id]).lstrip(b" \t\r").startswith(b"\n")
+    )
