@@ -47,6 +47,8 @@ class TextEnd:
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
         """What may be shown once ``token_id`` has added ``text``, and whether the text has ended."""
+        if self.ended_by is not None:  # with what was written before
+            return "", True
         repeats = False
         if self._repetition is not None:
             text, repeats = self._repetition.feed(token_id, text)
@@ -55,6 +57,8 @@ class TextEnd:
 
     def finish(self, text: str) -> str:
         """What was held back and ``text``, as far as they belong to it, where nothing more comes."""
+        if self.ended_by is not None:
+            return ""
         repeats = False
         if self._repetition is not None:
             text, repeats = self._repetition.finish(text)

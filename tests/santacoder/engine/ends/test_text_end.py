@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import EndedBy, Finished, TokenEvent
+from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.fim import prompt_ids
@@ -94,3 +97,49 @@ def test_what_is_shown_is_the_beginning_of_what_was_written(
     if not has_ended:
         shown += end.finish("")
         assert "".join(pieces).startswith(shown)
+
+
+def test_a_gap_is_inside_a_line_where_the_line_goes_on() -> None:
+    for prefix, suffix, inside in [
+        ("    x = ", "\ny", True),
+        ("    x =", "\n", True),
+        ("f(a", ")\n", True),
+        ("return ", "\n", True),
+        ("def f():", "\n    return 1\n", False),
+        ("if (x) {", "\n}\n", False),
+        ("x = 1", "\ny", False),
+        ("x = 1\n    ", "\ny", False),
+        ("", "y", False),
+    ]:
+        assert is_inside_line(prefix, suffix) == inside, prefix
+
+
+def test_what_breaks_the_line_is_avoided_unless_the_model_is_sure(tokenizer: Tokenizer) -> None:
+    start = GapStart("    x = ", tokenizer)
+    (line_break,) = tokenizer.encode("\n")
+    logits = np.zeros(tokenizer.vocab_size, dtype=np.float32)
+    logits[line_break] = 5  # likely, not sure
+    avoided = start.avoided(logits)
+    assert line_break in avoided and tokenizer.end_of_text_id in avoided
+    assert not any(token_id in avoided for token_id in tokenizer.encode("name"))
+    assert start.avoided(torch.from_numpy(logits)) == avoided
+    logits[line_break] = 50
+    assert start.avoided(logits) == []
+
+
+@pytest.mark.parametrize("fit_gap,shown", [(True, "x"), (False, "\nreturn")])
+def test_through_the_engine_the_line_goes_on(tokenizer: Tokenizer, fit_gap: bool, shown: str) -> None:
+    """The model would write a line break, and is not sure of it."""
+    prefix, suffix = "y = ", "\nz = y\n"
+    ids = tokenizer.encode("\nreturn") if not fit_gap else tokenizer.encode("x")
+    likelier = tokenizer.encode("\n")[0]
+    prompt = prompt_ids(tokenizer, tokenizer.encode(prefix), tokenizer.encode(suffix), "psm")
+    model = model_that_writes([*ids, tokenizer.end_of_text_id], len(prompt) - 1, tokenizer)
+    with torch.no_grad():  # the logits of a position are a row of this matrix, times a number
+        model.lm_head.weight[likelier, len(prompt) - 1] = 1.01
+    engine = Engine(TorchRunner(model), tokenizer)
+    sampling = SamplingParams(temperature=0, max_new_tokens=len(ids) + 1)
+    events = list(engine.submit(CompletionRequest(prefix, suffix, sampling, fit_gap=fit_gap)))
+    engine.close()
+    text = "".join(event.text for event in events)
+    assert text == shown if fit_gap else text.startswith("\n")
