@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from app.api.bodies import Body, Number, Stop, unsupported
+from app.api.bodies import Number, Stop, unsupported
 from app.api.ends import EndFields
 from app.api.errors import ApiError, explain, route_class
 from app.api.openai import error_body, event, usage
