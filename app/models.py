@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from app.metrics import Metrics
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
-from santacoder.engine.engine import Engine
+from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import Finished
 from santacoder.engine.opening import choose_device, open_engine, torch_dtype
 from santacoder.engine.request import CompletionRequest
@@ -130,15 +131,25 @@ class Models:
         return " ".join(sentences) or self._mending_problem
 
     def mend(self) -> None:
-        """Load the server's own model again if its engine has died, and try those again that could not be run."""
+        """Load the server's own model again if its engine has died, and try those again that could not be run.
+
+        Of these, one that still cannot be is dropped where nobody holds it: whoever asks for it again is told, and the
+        server is well without it.
+        """
+        own = None
         try:
-            self.acquire(self._settings.model, self._settings.revision).release()
+            served = self.acquire(self._settings.model, self._settings.revision)
+            own = served.engine
+            served.release()
             self._mending_problem = None
         except CheckpointError as error:
             self._mending_problem = str(error)
         for _, engine in self.engines():
             if engine.problem and engine.alive:
-                any(isinstance(event, Finished) for event in engine.submit(_PROBE))
+                with suppress(EngineBusy):  # whatever is waiting for it tries it as well
+                    any(isinstance(event, Finished) for event in engine.submit(_PROBE))
+            if engine.problem and engine is not own:
+                self._drop(engine)
 
     def drain(self, seconds: float) -> None:
         """Take no more requests, and wait until those under way have ended, or until ``seconds`` have passed."""
@@ -180,6 +191,14 @@ class Models:
         resident = self._residents.get(snapshot)
         if resident and resident.engine and not resident.engine.alive:
             del self._residents[snapshot]  # those who hold it have been told that it has ended
+
+    def _drop(self, engine: Engine) -> None:
+        with self._changed:
+            unused = [key for key, one in self._residents.items() if one.engine is engine and not one.users]
+            for snapshot in unused:
+                del self._residents[snapshot]
+        if unused:
+            engine.close()
 
     def _release(self, resident: _Resident) -> None:
         with self._changed:

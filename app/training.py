@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,12 +88,35 @@ class _Process:
     pid: int = 0
     began: float = 0.0
 
+    @classmethod
+    def read(cls, path: Path) -> _Process:
+        """
+        Raises:
+            UserError: the file is damaged.
+        """
+        try:
+            process = cls(**json.loads(path.read_text()))
+            where = [process.request[key] for key in ("repo_id", "branch", "steps")]
+            if not (
+                all(map(isinstance, where, (str, str, int)))
+                and all(isinstance(word, str) for word in process.command)
+                and isinstance(process.pid, int)
+                and isinstance(process.began, (int, float))
+            ):
+                raise TypeError("a value is of another type")
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise UserError(
+                f"The job {path.parent.name} cannot be read, because its {path.name} is damaged; remove its folder "
+                "from the folder of runs to be rid of it."
+            ) from error
+        return process
+
     @property
     def running(self) -> psutil.Process | None:
         try:
             process = psutil.Process(self.pid)
             alive = process.create_time() == self.began and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+        except (psutil.Error, ValueError, OverflowError):  # not there, not ours, or no id at all
             return None
         return process if alive else None
 
@@ -131,11 +155,15 @@ class Jobs:
             running.terminate()
 
     def all(self) -> list[Job]:
-        """Every job there has been, newest first."""
+        """Every job there has been, newest first. One that cannot be read is there as failed, and says so."""
         names = sorted((path.parent.name for path in self._runs.glob("*/job.json")), reverse=True)
-        return [self.job(name) for name in names if _NAME.fullmatch(name)]
+        return [self._job_or_damage(name) for name in names if _NAME.fullmatch(name)]
 
     def job(self, name: str) -> Job:
+        """
+        Raises:
+            UserError: there is no such job, or it cannot be read.
+        """
         process, run = self._process(name), RunFolder(self._runs / name)
         request, outcome = process.request, run.outcome()
         where = (request["repo_id"], request["branch"], request["steps"])
@@ -147,16 +175,26 @@ class Jobs:
         return Job(name, outcome.state, outcome.message, *where, commit=outcome.commit, can_resume=can_resume)
 
     def metrics(self, name: str) -> list[dict[str, float]]:
-        """The records of a job's ``metrics.jsonl``."""
-        return [json.loads(line) for line in complete_lines(RunFolder(self._runs / name).metrics)]
+        """The records of a job's ``metrics.jsonl``; lines that are none are passed over."""
+        return [
+            record
+            for record in _records(RunFolder(self._runs / name).metrics)
+            if "step" in record and all(isinstance(value, (int, float)) for value in record.values())
+        ]
 
     def latest_sample(self, name: str) -> str:
         """The last text the model wrote while it was trained, behind its prompt."""
-        lines = complete_lines(RunFolder(self._runs / name).samples)
-        if not lines:
-            return ""
-        record = json.loads(lines[-1])
-        return f"# step {record['step'] + 1}\n{record['prompt']}{record['text']}"
+        for record in reversed(_records(RunFolder(self._runs / name).samples)):
+            match record:
+                case {"step": int(step), "prompt": str(prompt), "text": str(text)}:
+                    return f"# step {step + 1}\n{prompt}{text}"
+        return ""
+
+    def _job_or_damage(self, name: str) -> Job:
+        try:
+            return self.job(name)
+        except UserError as error:
+            return Job(name, "failed", str(error), "?", "?", 0)
 
     def _run(self, name: str, process: _Process) -> None:
         folder = self._runs / name
@@ -176,7 +214,7 @@ class Jobs:
     def _process(self, name: str) -> _Process:
         if not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
             raise UserError(f"There is no job {name[:40]!r}.")
-        return _Process(**json.loads((self._runs / name / "job.json").read_text()))
+        return _Process.read(self._runs / name / "job.json")
 
     def _command(self, request: JobRequest, folder: Path) -> list[str]:
         command = [sys.executable, "-m", "train", "--output", str(folder.resolve()), "--steps", str(request.steps)]
@@ -199,6 +237,16 @@ class Jobs:
             manifest.write_text("\n".join(pinned_packages(request.packages)), encoding="ascii")
             command += ["--requirements", str(manifest.resolve())]
         return command
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; what a full disk or an editor made of other lines is passed over."""
+    found = []
+    with suppress(OSError, UnicodeDecodeError):
+        for line in complete_lines(path):
+            with suppress(ValueError, RecursionError):
+                found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict)]
 
 
 def _last_line(log: Path) -> str:

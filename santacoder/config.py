@@ -10,6 +10,15 @@ from santacoder.errors import UserError
 # transformers' names of the two forms of GELU (its activations.py): the approximation by tanh, and the exact one by erf
 _GELU_TANH = ("gelu_pytorch_tanh", "gelu_fast", "gelu_new")
 _GELU_EXACT = ("gelu", "gelu_python")
+# far beyond every published model of this architecture, and small enough that to look at a shape costs nothing
+_LARGEST = {
+    "vocab_size": 1 << 20,
+    "n_positions": 1 << 20,
+    "n_embd": 1 << 16,
+    "n_layer": 1 << 10,
+    "n_head": 1 << 10,
+    "n_inner": 1 << 18,
+}
 
 
 @dataclass(frozen=True)
@@ -35,10 +44,21 @@ class SantaCoderConfig:
     tie_word_embeddings: bool = True
 
     def __post_init__(self) -> None:
-        for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"):
+        for key, largest in _LARGEST.items():
             value = getattr(self, key)
-            if not (isinstance(value, int) and value > 0) and not (key == "n_inner" and value is None):
-                raise UserError(f"{key} must be a positive whole number, not {value!r}.")
+            if key == "n_inner" and value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+                raise UserError(f"{key} must be a positive whole number, not {_short(value)}.")
+            if value > largest:
+                raise UserError(f"{key} is {_short(value)}; up to {largest:,} are supported.")
+        for key in ("layer_norm_epsilon", "initializer_range"):
+            value = getattr(self, key)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
+                raise UserError(f"{key} must be a number from 0 to 1, not {_short(value)}.")
+        for key in ("multi_query", "tie_word_embeddings"):
+            if not isinstance(getattr(self, key), bool):
+                raise UserError(f"{key} must be true or false, not {_short(getattr(self, key))}.")
         if self.n_embd % self.n_head:
             raise UserError(
                 f"n_embd must be a multiple of n_head, but {self.n_embd} is not a multiple of {self.n_head}."
@@ -56,6 +76,16 @@ class SantaCoderConfig:
     def inner_dim(self) -> int:
         return self.n_inner if self.n_inner is not None else 4 * self.n_embd
 
+    @property
+    def n_parameters(self) -> int:
+        """Of all weights and biases; an output layer that is the embedding counts once."""
+        n_fused = self.n_embd + 2 * self.n_kv_head * self.head_dim
+        attention = (self.n_embd + 1) * n_fused + (self.n_embd + 1) * self.n_embd
+        mlp = (self.n_embd + 1) * self.inner_dim + (self.inner_dim + 1) * self.n_embd
+        layer_norm = 2 * self.n_embd
+        n_embeddings = self.vocab_size * (1 if self.tie_word_embeddings else 2) + self.n_positions
+        return n_embeddings * self.n_embd + self.n_layer * (attention + mlp + 2 * layer_norm) + layer_norm
+
     @classmethod
     def from_transformers(cls, config: dict[str, Any]) -> SantaCoderConfig:
         """Read the ``config.json`` of a GPTBigCode model, or of a GPT2LMHeadCustomModel as ``bigcode/santacoder`` is.
@@ -70,7 +100,7 @@ class SantaCoderConfig:
             ("add_cross_attention", False),
         ):
             if config.get(key, value) != value:
-                raise UserError(f"{key} {config[key]!r} is not supported.")
+                raise UserError(f"{key} {_short(config[key])} is not supported.")
         missing = [key for key in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head") if key not in config]
         if missing:
             raise UserError(f"it lacks {', '.join(missing)}.")
@@ -126,9 +156,12 @@ def _multi_query(config: dict[str, Any]) -> bool:
         return head_type == "multiquery"
     if model_type == "gpt2":
         raise UserError(
-            f"attention_head_type is {head_type!r}; a SantaCoder of model_type 'gpt2' has 'multiquery' or 'multihead'."
+            f"attention_head_type is {_short(head_type)}; a SantaCoder of model_type 'gpt2' has 'multiquery' or "
+            "'multihead'."
         )
-    raise UserError(f"model_type is {model_type!r}, but a SantaCoder has 'gpt_bigcode', or 'gpt2' with its own code.")
+    raise UserError(
+        f"model_type is {_short(model_type)}, but a SantaCoder has 'gpt_bigcode', or 'gpt2' with its own code."
+    )
 
 
 def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
@@ -137,5 +170,13 @@ def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
     if activation in _GELU_EXACT:
         return "none"
     raise UserError(
-        f"activation_function {activation!r} is not supported; expected {', '.join(_GELU_TANH + _GELU_EXACT)}."
+        f"activation_function {_short(activation)} is not supported; expected {', '.join(_GELU_TANH + _GELU_EXACT)}."
     )
+
+
+def _short(value: Any) -> str:
+    """What stands in the file, which may be of any type and length."""
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a number of more than twenty digits"
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]} …"

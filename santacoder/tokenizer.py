@@ -12,7 +12,9 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from santacoder.checkpoint_files import shown
 from santacoder.errors import UserError
+from santacoder.tokenizer_file import read_tokenizer_file
 
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX = "<fim-prefix>"
@@ -88,16 +90,20 @@ class Tokenizer:
         """Read a ``tokenizer.json``.
 
         Raises:
-            UserError: the file is no tokenizer, or lacks one of the special tokens.
+            CheckpointError: the file is missing or cannot be read.
+            UserError: the file is no tokenizer like SantaCoder's, or lacks one of the special tokens.
         """
+        place, document = shown(Path(path)), read_tokenizer_file(Path(path))
         try:
-            backend = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises bare Exception for every kind of bad file
-            raise UserError(f"{path} is not a readable tokenizer.json: {error}.") from error
+            backend = tokenizers.Tokenizer.from_str(document)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # bare Exception for every kind of bad file, and panics, which are none
+            raise UserError(f"{place} is not a readable tokenizer.json: {error}.") from error
         try:
             return cls(backend)
-        except ValueError as error:
-            raise UserError(f"{path} cannot be used: {error}") from error
+        except UserError as error:
+            raise UserError(f"{place} cannot be used: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write a ``tokenizer.json`` whose merges are strings, as readers before tokenizers 0.20 need them."""

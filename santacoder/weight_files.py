@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import pickle
-from collections.abc import Callable, Collection
+import pickletools
+import re
+import zipfile
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
+from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
 
 SAFETENSORS = "model.safetensors"
@@ -19,6 +22,16 @@ PICKLE = "pytorch_model.bin"
 NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
 # how much of a file may be read before it is mapped anew
 _MAPPED_BYTES = 128 << 20
+# what wraps a model while it is trained: torch.compile, DataParallel and DDP, FSDP, activation checkpointing
+_WRAPPERS = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+# where the model without its output layer was saved, as transformers' GPTBigCodeModel
+_WITHOUT_PREFIX = re.compile(r"(h\.\d+|wte|wpe|ln_f)\.")
+# what a pickle of tensors by name is made of. PyTorch lets more through, such as arrays of bytes of any length
+_IN_PICKLES = re.compile(
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)"
+    r"|torch (BFloat16|Half|Float|Double|Byte|Bool|Char|Short|Int|Long)Storage"
+)
+_MAX_PICKLE_BYTES = 4 << 20
 
 
 def are_complete(folder: Path) -> bool:
@@ -33,7 +46,7 @@ def are_complete(folder: Path) -> bool:
 
 
 class WeightFiles:
-    """The tensors of a checkpoint folder.
+    """The tensors of a checkpoint folder, by the names that they have in a model which nothing wraps.
 
     Files are mapped into memory, where the pages that were read count as the process's own until the mapping ends.
     A pickle may hold nothing but tensors; no code in it is run.
@@ -45,14 +58,15 @@ class WeightFiles:
     def __init__(self, folder: Path) -> None:
         source = _source(folder)
         if source is None:
-            raise CheckpointError(f"{folder / SAFETENSORS} is missing, and so is every other file of weights.")
+            raise CheckpointError(f"{shown(folder / SAFETENSORS)} is missing, and so is every other file of weights.")
         self._source = source
         self._open: _MappedFile | None = None
         self._read_bytes = 0
         if self._source.suffix == ".json":
-            self._files = _read_index(self._source)
+            files = _read_index(self._source)
         else:
-            self._files = dict.fromkeys(_MappedFile.open(self._source).names, self._source)
+            files = dict.fromkeys(_MappedFile.open(self._source).names, self._source)
+        self._files = _by_plain_name(self._source, files)
         self.names = self._files.keys()
 
     def file_of(self, name: str) -> Path:
@@ -62,8 +76,20 @@ class WeightFiles:
             CheckpointError: nowhere.
         """
         if name not in self._files:
-            raise CheckpointError(f"{self._source} lacks the tensor {name}.")
-        return self._files[name]
+            raise CheckpointError(f"{shown(self._source)} lacks the tensor {name}.")
+        return self._files[name][0]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a tensor, of which nothing is read.
+
+        Raises:
+            CheckpointError: the tensor is missing or its file is damaged.
+        """
+        file, stored_name = self._file(name)
+        try:
+            return file.shape(stored_name)
+        except SafetensorError as error:
+            raise _damaged(file.path, error) from error
 
     def tensor(self, name: str) -> torch.Tensor:
         """A view of the file's own memory; copy what is to be kept.
@@ -71,21 +97,31 @@ class WeightFiles:
         Raises:
             CheckpointError: the tensor is missing or its file is damaged.
         """
+        file, stored_name = self._file(name)
+        try:
+            tensor = file.read(stored_name)
+        except SafetensorError as error:
+            raise _damaged(file.path, error) from error
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            raise CheckpointError(f"{shown(file.path)}: {name} is not a tensor of floating-point numbers.")
+        if tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise CheckpointError(f"{shown(file.path)}: {name} repeats its numbers; save it with contiguous().")
+        self._read_bytes += tensor.nbytes
+        return tensor
+
+    def _file(self, name: str) -> tuple[_MappedFile, str]:
+        """The file with a tensor, mapped anew after much was read of it, and the tensor's name in it."""
         path = self.file_of(name)
+        stored_name = self._files[name][1]
         if self._open is None or self._open.path != path or self._read_bytes >= _MAPPED_BYTES:
             self._open = None
             self._open = _MappedFile.open(path)
             self._read_bytes = 0
-        if name not in self._open.names:
-            raise CheckpointError(f"{path} lacks the tensor {name}, which {self._source.name} says it has.")
-        try:
-            tensor = self._open.read(name)
-        except SafetensorError as error:
-            raise _damaged(path, error) from error
-        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            raise CheckpointError(f"{path}: {name} is not a tensor of floating-point numbers.")
-        self._read_bytes += tensor.nbytes
-        return tensor
+        if stored_name not in self._open.names:
+            raise CheckpointError(
+                f"{shown(path)} lacks the tensor {stored_name}, which {self._source.name} says it has."
+            )
+        return self._open, stored_name
 
 
 @dataclass(frozen=True)
@@ -93,24 +129,74 @@ class _MappedFile:
     path: Path
     names: Collection[str]
     read: Callable[[str], torch.Tensor]
+    shape: Callable[[str], tuple[int, ...]]
 
     @classmethod
     def open(cls, path: Path) -> _MappedFile:
         try:
             if path.suffix == ".safetensors":
                 file = safe_open(path, framework="pt", device="cpu")
-                return cls(path, frozenset(file.keys()), file.get_tensor)
+                names = frozenset(file.keys())
+                return cls(path, names, file.get_tensor, lambda name: tuple(file.get_slice(name).get_shape()))
+            if not _holds_tensors_alone(path):
+                raise _other_than_tensors(path)
             tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         except pickle.UnpicklingError as error:
-            raise CheckpointError(
-                f"{path} holds something other than tensors. It was not read, because a pickle can run any program; "
-                "ask for its weights as safetensors."
-            ) from error
-        except (SafetensorError, RuntimeError, OSError, ValueError, EOFError) as error:
+            raise _other_than_tensors(path) from error
+        except (SafetensorError, zipfile.BadZipFile, RuntimeError, OSError, ValueError, EOFError) as error:
             raise _damaged(path, error) from error
-        if not isinstance(tensors, dict):
-            raise CheckpointError(f"{path} holds a {type(tensors).__name__} where tensors by name are expected.")
-        return cls(path, tensors.keys(), tensors.__getitem__)
+        if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+            raise CheckpointError(f"{shown(path)} does not hold tensors by name, as state_dict() gives them.")
+        return cls(path, tensors.keys(), tensors.__getitem__, lambda name: tuple(tensors[name].shape))
+
+
+def _holds_tensors_alone(path: Path) -> bool:
+    """Whether a file of ``torch.save`` would make nothing but tensors by name when it is read.
+
+    Raises:
+        BadZipFile, OSError, ValueError: it is damaged, or in the format before PyTorch 1.6, which cannot be mapped.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        # PyTorch looks names up regardless of case; of two alike it might read the other one
+        names = [member.filename.lower() for member in members]
+        if len(set(names)) < len(names) or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            return False
+        pickles = [member for member, name in zip(members, names, strict=True) if name.endswith(".pkl")]
+        if any(member.file_size > _MAX_PICKLE_BYTES for member in pickles):
+            return False
+        return all(_IN_PICKLES.fullmatch(name) for member in pickles for name in _called(archive.read(member)))
+
+
+def _called(content: bytes) -> Iterator[str]:
+    """What a pickle calls when it is read, as ``module name``; the stack's own way to name it is not told apart."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if "GLOBAL" in opcode.name or opcode.name == "INST":
+            yield str(argument)
+
+
+def _by_plain_name(source: Path, files: dict[str, Path]) -> dict[str, tuple[Path, str]]:
+    """File and stored name of each tensor, by its name in a model that nothing wraps.
+
+    Raises:
+        CheckpointError: two would have one name, or the tensors are updates to another model's.
+    """
+    plain: dict[str, tuple[Path, str]] = {}
+    for stored_name, path in files.items():
+        if ".lora_" in stored_name:
+            raise CheckpointError(
+                f"{shown(path)} holds updates of LoRA ({stored_name}) beside the weights. Merge them, with "
+                "merge_and_unload and save_pretrained of peft, and load that."
+            )
+        name = ".".join(part for part in stored_name.split(".") if part not in _WRAPPERS)
+        if _WITHOUT_PREFIX.match(name):
+            name = f"transformer.{name}"
+        if name in plain:
+            raise CheckpointError(
+                f"{shown(source)} has both {stored_name} and {plain[name][1]}, which are the same tensor of the model."
+            )
+        plain[name] = path, stored_name
+    return plain
 
 
 def _source(folder: Path) -> Path | None:
@@ -120,14 +206,23 @@ def _source(folder: Path) -> Path | None:
 
 def _read_index(path: Path) -> dict[str, Path]:
     try:
-        files = {name: path.with_name(file) for name, file in json.loads(path.read_text())["weight_map"].items()}
+        files = {name: path.with_name(file) for name, file in read_object(path)["weight_map"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is not an index of weights ({error!r}).") from error
+        raise CheckpointError(f"{shown(path)} is not an index of weights ({error!r}).") from error
     for file in sorted(set(files.values())):
         if not file.is_file():
-            raise CheckpointError(f"{path} names {file.name}, which is missing.")
+            raise CheckpointError(f"{shown(path)} names {file.name}, which is missing.")
     return files
 
 
+def _other_than_tensors(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{shown(path)} holds something other than tensors. It was not read, because a pickle can run any program; "
+        "ask for its weights as safetensors."
+    )
+
+
 def _damaged(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged or cut short ({str(error).split(chr(10))[0]}); get or publish it again.")
+    return CheckpointError(
+        f"{shown(path)} is damaged or cut short ({str(error).split(chr(10))[0]}); get or publish it again."
+    )

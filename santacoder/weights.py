@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 
+from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
@@ -50,10 +51,11 @@ def load_model(
         config = replace(config, tie_word_embeddings=_output_is_embedding(files))
     with torch.device("meta"):
         model = SantaCoder(config)
+    shapes = model.state_dict()
+    _check(files, {key: view for name in shapes for key, view in _sources(name, shapes[name], config, dialect).items()})
     # the largest first: a mapped original and its copy weigh least while the rest is still to come
-    names = sorted(model.state_dict(), key=lambda name: name.startswith("transformer.h."))
-    weights = _allocate(model, names, dtype, device)
-    _check_names(files, {source for name in names for source in _sources(name, weights[name], config, dialect)})
+    names = sorted(shapes, key=lambda name: name.startswith("transformer.h."))
+    weights = _allocate(shapes, names, dtype, device)
     for number, name in enumerate(names, start=1):
         for source, place in _sources(name, weights[name], config, dialect).items():
             _copy(files, source, place)
@@ -62,8 +64,9 @@ def load_model(
     return model.requires_grad_(False)
 
 
-def _allocate(model: SantaCoder, names: list[str], dtype: torch.dtype, device: torch.device) -> dict[str, torch.Tensor]:
-    shapes = model.state_dict()
+def _allocate(
+    shapes: dict[str, torch.Tensor], names: list[str], dtype: torch.dtype, device: torch.device
+) -> dict[str, torch.Tensor]:
     try:
         if device.type == "cpu":
             return {name: _empty_in_huge_pages(shapes[name].shape, dtype) for name in names}
@@ -102,19 +105,13 @@ def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, diale
 
 
 def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
-    """Fill ``place`` with a stored tensor, after checking its shape, and check the values it then has."""
-    stored = files.tensor(source)
-    shape = place.shape if place.dim() <= 2 else (*place.shape[:-3], place.shape[-3:].numel())
-    if tuple(stored.shape) != tuple(shape):
-        raise CheckpointError(
-            f"{files.file_of(source)}: {source} has shape {list(stored.shape)}, but config.json asks for {list(shape)}."
-        )
-    stored = stored.to(place.dtype)  # PyTorch transposes in blocks only between tensors of one type
+    """Fill ``place`` with a stored tensor, and check the values it then has."""
+    stored = files.tensor(source).to(place.dtype)  # PyTorch transposes in blocks only between tensors of one type
     # one pass over contiguous memory, without a temporary; NaN wins over every number in both results
     lowest, highest = (extreme.item() for extreme in torch.aminmax(stored))
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise CheckpointError(
-            f"{files.file_of(source)}: {source} has values that are not finite in "
+            f"{shown(files.file_of(source))}: {source} has values that are not finite in "
             f"{str(place.dtype).removeprefix('torch.')}."
         )
     if place.dim() == 2 and not place.is_contiguous():
@@ -128,11 +125,25 @@ def _output_is_embedding(files: WeightFiles) -> bool:
     return torch.equal(files.tensor(OUTPUT_WEIGHT), files.tensor("transformer.wte.weight"))
 
 
-def _check_names(files: WeightFiles, expected: set[str]) -> None:
+def _check(files: WeightFiles, expected: dict[str, torch.Tensor]) -> None:
+    """Refuse files that do not have the tensors of the shapes in ``expected``, before there is room for any: what is
+    allocated is then no more than a file stands for, whatever ``config.json`` says.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over or misshapen.
+    """
     for name in sorted(expected):
         files.file_of(name)
-    for name in sorted(files.names - expected - {OUTPUT_WEIGHT}):
+    for name in sorted(files.names - expected.keys() - {OUTPUT_WEIGHT}):
         if not name.endswith(_MASKS):
             raise CheckpointError(
-                f"{files.file_of(name)} has the tensor {name}, which a model of the shape in config.json has not."
+                f"{shown(files.file_of(name))} has the tensor {name}, which a model of the shape in config.json "
+                "has not."
             )
+    for name in sorted(expected, key=lambda name: (files.file_of(name), name)):
+        view = expected[name]
+        shape = tuple(view.shape) if view.dim() <= 2 else (*view.shape[:-3], view.shape[-3:].numel())
+        stored = files.shape(name)
+        if stored != shape:
+            place = shown(files.file_of(name))
+            raise CheckpointError(f"{place}: {name} has shape {list(stored)}, but config.json asks for {list(shape)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import re
@@ -19,11 +20,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from santacoder.errors import UserError
+from train.data.archives import tar_files
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES
 
 MAX_UNPACKED_BYTES = 4_000_000_000
 MAX_FILES = 200_000
 MAX_PACKAGES = 1000
+_UNUSABLE_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.!+_-]+")
 _NOT_FOR_PIP = {
     *("PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_EDITABLE", "PIP_FIND_LINKS"),
@@ -52,13 +55,34 @@ def unpack(archive: Path, folder: Path) -> None:
                 raise UserError(f"{archive.name} has the path {name!r}, which leads out of it.")
             if path.suffix not in LANGUAGES or size > MAX_FILE_BYTES:
                 continue
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read(MAX_FILE_BYTES))  # whatever size the archive claims
+            _write(folder / path, file.read(MAX_FILE_BYTES), archive, name)  # whatever size the archive claims
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise UserError(f"{archive.name} cannot be unpacked: {error}.") from error
     except FileNotFoundError as error:
         raise UserError(f"There is no archive {archive}.") from error
+
+
+def _write(target: Path, content: bytes, archive: Path, name: str) -> None:
+    """
+    Raises:
+        UserError: there can be no file of that name: it is too long, or another file is where its folder should be.
+        OSError: the disk is full.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _UNUSABLE_NAME:
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{archive.name} has the path {_shortened(name)}, which cannot be written ({reason}): its name is too "
+            "long, or clashes with another one. Pack it without."
+        ) from error
+
+
+def _shortened(name: str) -> str:
+    return repr(name) if len(name) <= 80 else f"{name[:60]!r} … ({len(name):,} characters)"
 
 
 def download(manifest: Path, folder: Path) -> None:
@@ -122,8 +146,4 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                     with pack.open(entry) as file:
                         yield entry.filename, entry.file_size, file
         return
-    with tarfile.open(archive, "r|*") as pack:  # as a stream: the size of a member is known before it is unpacked
-        for member in pack:
-            content = pack.extractfile(member) if member.isfile() else None
-            if content is not None:
-                yield member.name, member.size, content
+    yield from ((info.name, info.size, file) for info, file in tar_files(archive))

@@ -121,11 +121,18 @@ class RunFolder:
         _write_json(self.path / "outcome.json", asdict(outcome))
 
     def outcome(self) -> Outcome | None:
-        """How the run ended; None where it has not, or was killed."""
+        """How the run ended; None where it has not, was killed, or left a damaged file."""
         try:
-            return Outcome(**json.loads((self.path / "outcome.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+            match json.loads((self.path / "outcome.json").read_text()):
+                case {
+                    "state": "finished" | "stopped" | "failed" as state,
+                    "message": str(message),
+                    "commit": str(commit),
+                }:
+                    return Outcome(state, message, commit)
+        except (OSError, ValueError, RecursionError):
+            pass
+        return None
 
 
 def environment() -> dict[str, Any]:

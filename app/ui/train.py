@@ -181,7 +181,7 @@ def _status(job: Job, records: list[dict[str, float]]) -> str:
     if job.state != "running":
         style = "status error" if job.state == "failed" else "status"
         return f'<p class="{style}">{html.escape(job.message)}</p>'
-    steps = [record for record in records if "loss" in record]
+    steps = [record for record in records if {"loss", "seconds", "tokens_per_second"} <= record.keys()]
     if not steps:
         return '<p class="status">Reading and packing the source files …</p>'
     latest, recent = steps[-1], steps[-20:]

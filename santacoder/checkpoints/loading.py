@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from santacoder.checkpoint_files import read_object, shown
 from santacoder.checkpoints.revisions import resolve
 from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.config import SantaCoderConfig
-from santacoder.errors import CheckpointError
+from santacoder.errors import CheckpointError, UserError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from santacoder.weights import Dialect, load_model
@@ -34,7 +33,7 @@ def load(
     Raises:
         CheckpointError: nothing there, or a file is damaged; the message names the file and what is wrong with it.
     """
-    folder = Path(repo_id_or_folder)
+    folder = Path(repo_id_or_folder).expanduser()
     if not repo_id_or_folder or not folder.is_dir():
         folder = resolve(str(repo_id_or_folder), revision, store=store)
     config, model_type = _read(folder)
@@ -57,34 +56,35 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     Raises:
         CheckpointError: it is missing, damaged, or has more tokens than the model beside it.
     """
+    if not (folder / "tokenizer.json").exists():
+        raise CheckpointError(
+            f"{shown(folder)} has no tokenizer.json. Copy that of the model it was made from beside its weights, or "
+            "have transformers write it: AutoTokenizer.from_pretrained(THAT MODEL).save_pretrained(THIS FOLDER)."
+        )
     try:
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    except ValueError as error:
+    except UserError as error:
         raise CheckpointError(str(error)) from error
     vocab_size = read_config(folder).vocab_size
     if tokenizer.vocab_size > vocab_size:
         raise CheckpointError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.vocab_size} tokens, more than the {vocab_size} of the model "
-            "beside it."
+            f"{shown(folder / 'tokenizer.json')} has {tokenizer.vocab_size} tokens, more than the {vocab_size} of the "
+            "model beside it."
         )
     return tokenizer
 
 
 def _read(folder: Path) -> tuple[SantaCoderConfig, Dialect]:
-    document = _read_document(folder / "config.json")
+    path = folder / "config.json"
+    if (folder / "adapter_config.json").exists():
+        raise CheckpointError(
+            f"{shown(folder)} holds an adapter of LoRA (adapter_config.json), not a whole model. Merge it into the "
+            "model it was made for, with merge_and_unload and save_pretrained of peft, and load that."
+        )
+    if not path.exists():
+        raise CheckpointError(f"{shown(path)} is missing, so {shown(folder)} is not a checkpoint.")
+    document = read_object(path)
     try:
         return SantaCoderConfig.from_transformers(document), document["model_type"]
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} cannot be used: {error}") from error
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing, so {path.parent} is not a checkpoint.") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} cannot be used: {error}") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{path} cannot be used: it holds no settings by name.")
-    return document
+    except UserError as error:
+        raise CheckpointError(f"{shown(path)} cannot be used: {error}") from error

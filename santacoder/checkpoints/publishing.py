@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -34,6 +35,9 @@ from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from santacoder.weight_files import SAFETENSORS
 
+_STAGING = ".incomplete-"
+_SECONDS_TO_WAIT = 600
+
 
 def publish(
     model: SantaCoder,
@@ -53,23 +57,25 @@ def publish(
 
     ``metrics`` are scores by name, for ``commit.json``; ``files`` further texts by name, such as ``README.md``.
 
-    The branch points to the new commit once that is complete; a kill before leaves the branch as it was.
+    The branch points to the new commit once that is complete; a kill before leaves the branch as it was. Only one
+    process at a time adds to a repository; others wait.
 
     Raises:
-        CheckpointError: a repository or branch name with characters the store does not take.
+        CheckpointError: a repository or branch name with characters the store does not take, or another process has
+            not finished adding to the repository for a long time.
         OSError: the disk is full; the branch is as it was.
     """
     repo = require_branch(repo_id, branch, store)
-    commit = Commit(
-        branch=branch,
-        parent=read_ref(repo, branch),
-        step=step,
-        tokens=tokens,
-        validation_loss=validation_loss,
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        metrics=dict(metrics or {}),
-    )
-    with _staging(repo) as folder:
+    with _locked(repo), _staging(repo) as folder:
+        commit = Commit(
+            branch=branch,
+            parent=read_ref(repo, branch),
+            step=step,
+            tokens=tokens,
+            validation_loss=validation_loss,
+            date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            metrics=dict(metrics or {}),
+        )
         _write_snapshot(folder, model, tokenizer, commit, dtype, files or {})
         return _commit(repo, branch, folder)
 
@@ -86,13 +92,11 @@ def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, s
         OSError: the disk is full; the branch is as it was.
     """
     repo = repo_folder(repo_id, store)
-    parent = read_ref(repo, branch)
-    if parent is None or not (repo / "snapshots" / parent).is_dir():
-        raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {store} to add files to.")
-    newest = repo / "snapshots" / parent
-    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    commit = replace(read_commit(newest, branch), branch=branch, parent=parent, date=date)
-    with _staging(repo) as folder:
+    _newest(repo_id, branch, store)
+    with _locked(repo), _staging(repo) as folder:
+        newest = _newest(repo_id, branch, store)
+        date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        commit = replace(read_commit(newest, branch), branch=branch, parent=newest.name, date=date)
         for path in newest.rglob("*"):
             name = path.relative_to(newest).as_posix()
             if path.is_file() and name not in (COMMIT_FILE, *files):
@@ -125,20 +129,65 @@ def copy_branch(repo_id: str, branch: str, source: Path, target: Path, *, n_comm
     for commit in log(source, repo_id, branch, sha):
         newest_of_step.setdefault(commit.step, commit)
     repo, parent = require_branch(repo_id, branch, target), None
-    for commit in reversed(list(newest_of_step.values())[:n_commits]):
-        with _staging(repo) as folder:
-            shutil.copytree(snapshot(source, repo_id, commit.sha), folder, dirs_exist_ok=True)
-            (folder / COMMIT_FILE).write_text(_described(replace(commit, parent=parent)))
-            parent = _commit(repo, branch, folder)
+    with _locked(repo):
+        for commit in reversed(list(newest_of_step.values())[:n_commits]):
+            with _staging(repo) as folder:
+                shutil.copytree(snapshot(source, repo_id, commit.sha), folder, dirs_exist_ok=True)
+                (folder / COMMIT_FILE).write_text(_described(replace(commit, parent=parent)))
+                parent = _commit(repo, branch, folder)
     assert parent is not None
     return parent
+
+
+def _newest(repo_id: str, branch: str, store: Path) -> Path:
+    """The newest snapshot of a branch.
+
+    Raises:
+        CheckpointError: there is no such branch in the store.
+    """
+    sha = read_ref(repo_folder(repo_id, store), branch)
+    folder = snapshot(store, repo_id, sha) if sha else None
+    if folder is None or not folder.is_dir():
+        raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {store} to add files to.")
+    return folder
+
+
+@contextmanager
+def _locked(repo: Path) -> Iterator[None]:
+    """Nobody else adds to ``repo`` meanwhile, so that no commit gets lost between reading a branch and moving it.
+
+    Raises:
+        CheckpointError: somebody else does not come to an end.
+    """
+    locks = repo.parent / ".locks"  # where huggingface_hub has those of a cache
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{repo.name}.lock", timeout=_SECONDS_TO_WAIT)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise CheckpointError(
+            f"Another process has been adding to {repo.name} for {_SECONDS_TO_WAIT / 60:.0f} minutes; try again later."
+        ) from error
+    try:
+        _sweep(repo)
+        yield
+    finally:
+        lock.release()
+
+
+def _sweep(repo: Path) -> None:
+    """Remove what publications that were killed have left. Whoever holds the lock writes nothing yet."""
+    for folder in repo.glob(f"{_STAGING}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (repo / "refs").glob(".*.incomplete"):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
 def _staging(repo: Path) -> Iterator[Path]:
     """A folder for the files of a commit; what is still there at the end goes."""
     (repo / "snapshots").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=repo))
+    folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=repo))
     try:
         yield folder
     finally:

@@ -84,7 +84,7 @@ def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -
         raise CheckpointError(f"{repo_id} has no revision {revision!r}. Its branches are: {', '.join(known)}.")
     folder = local.snapshot(store, repo_id, sha)
     if not folder.is_dir():
-        raise CheckpointError(f"The files of {repo_id} at {revision} ({sha}) are missing: {folder} does not exist.")
+        raise CheckpointError(f"The files of {repo_id} at {revision} ({sha}) are missing from the store.")
     return folder
 
 
@@ -99,7 +99,7 @@ def _absence(repo_id: str, store: Path, revision: str | None = None) -> str:
         return f"The Hugging Face cache has {repo_id} at {', '.join(complete)}, but not at {revision!r}."
     held = ", ".join(local.repositories(store)) or "nothing yet"
     at = f" at {revision!r}" if revision else ""
-    return f"There is no model {repo_id!r}{at} in {store} (it holds: {held}) or in the Hugging Face cache."
+    return f"There is no model {repo_id!r}{at} in the store (it holds: {held}) or in the Hugging Face cache."
 
 
 def _remedy(repo_id: str, revision: str) -> str:

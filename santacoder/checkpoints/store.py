@@ -8,12 +8,13 @@ of commits.
 
 from __future__ import annotations
 
-import json
+import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
 
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -24,6 +25,15 @@ CURVES_FILE = "curves.json"
 _SAME_BRANCH = {"main": "final", "final": "main"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA = re.compile(r"[0-9a-f]{4,40}")
+_COMMIT_TYPES: dict[str, tuple[type, ...]] = {
+    "branch": (str,),
+    "parent": (str, type(None)),
+    "step": (int, type(None)),
+    "tokens": (int, type(None)),
+    "validation_loss": (int, float, type(None)),
+    "date": (str,),
+    "metrics": (dict,),
+}
 
 
 @dataclass(frozen=True)
@@ -94,14 +104,17 @@ def snapshot(store: Path, repo_id: str, sha: str) -> Path:
 
 
 def log(store: Path, repo_id: str, branch: str, sha: str) -> list[Commit]:
-    """The commits from ``sha`` back to the first whose files are here, newest first."""
-    commits = []
-    while snapshot(store, repo_id, sha).is_dir():
-        commits.append(read_commit(snapshot(store, repo_id, sha), branch))
-        if commits[-1].parent is None:
+    """The commits from ``sha`` back to the first whose files are here, newest first; each once, should one of them name
+    a later one as its parent.
+    """
+    commits: dict[str, Commit] = {}
+    while sha not in commits and snapshot(store, repo_id, sha).is_dir():
+        commits[sha] = read_commit(snapshot(store, repo_id, sha), branch)
+        parent = commits[sha].parent
+        if parent is None:
             break
-        sha = commits[-1].parent
-    return commits
+        sha = parent
+    return list(commits.values())
 
 
 def read_commit(folder: Path, branch: str) -> Commit:
@@ -113,10 +126,21 @@ def read_commit(folder: Path, branch: str) -> Commit:
     path = folder / COMMIT_FILE
     if not path.exists():
         return Commit(branch, None, None, None, None, "", sha=folder.name)
+    document = read_object(path)
     try:
-        return Commit(**json.loads(path.read_text()), sha=folder.name)
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        commit = Commit(**{**document, "sha": folder.name, "title": ""})
+        for name, types in _COMMIT_TYPES.items():
+            if not isinstance(getattr(commit, name), types) or isinstance(getattr(commit, name), bool):
+                raise TypeError(f"its {name} is {getattr(commit, name)!r}"[:80])
+        if commit.parent is not None and not _SHA.fullmatch(commit.parent):
+            raise TypeError(f"its parent {commit.parent[:40]!r} is no commit")
+        loss = None if commit.validation_loss is None else _finite(commit.validation_loss)
+        metrics = {name: number for name, value in commit.metrics.items() if (number := _finite(value)) is not None}
+        for count in (commit.step or 0, commit.tokens or 0):
+            float(count)
+        return replace(commit, validation_loss=loss, metrics=metrics)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CheckpointError(f"{shown(path)} cannot be read: {error}.") from error
 
 
 def read_scores(folder: Path) -> list[RevisionScore]:
@@ -127,38 +151,56 @@ def read_scores(folder: Path) -> list[RevisionScore]:
     """
     path = folder / EVAL_FILE
     try:
-        results = json.loads(path.read_text())["results"] if path.exists() else []
+        results = read_object(path)["results"] if path.exists() else []
         return [_score(result, metric, document) for result in results for metric, document in result["scores"].items()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise CheckpointError(f"{shown(path)} cannot be read: {error!r}.") from error
 
 
 def _score(result: dict[str, Any], metric: str, document: dict[str, Any]) -> RevisionScore:
-    interval = document.get("interval")
+    interval, temperature = document.get("interval"), result.get("settings", {}).get("temperature")
+    value = _finite(document["value"])
+    if value is None or not isinstance(result["benchmark"], str) or not isinstance(result["language"], str):
+        raise TypeError("a score has no value, or a name that is no text")
     return RevisionScore(
         result["benchmark"],
         result["language"],
         metric,
-        float(document["value"]),
+        value,
         (float(interval[0]), float(interval[1])) if interval else None,
-        result.get("settings", {}).get("temperature"),
+        None if temperature is None else float(temperature),
     )
 
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """How the training of a snapshot went: by the name of a metric, its values after so many steps, in order.
 
-    Nothing for a snapshot without a ``curves.json``.
+    Nothing for a snapshot without a ``curves.json``. What is no finite number is left out.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     path = folder / CURVES_FILE
     try:
-        document = json.loads(path.read_text()) if path.exists() else {}
-        return {name: [(int(step), float(value)) for step, value in points] for name, points in document.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        document = read_object(path) if path.exists() else {}
+        return {
+            name: [(int(step), number) for step, value in points if (number := _finite(value)) is not None]
+            for name, points in document.items()
+        }
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise CheckpointError(f"{shown(path)} cannot be read: {error}.") from error
+
+
+def _finite(value: object) -> float | None:
+    """``value`` as a number; None for an infinity or NaN, which a training that diverged leaves.
+
+    Raises:
+        TypeError: it is no number.
+        OverflowError: it is larger than any that can be counted with.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is no number"[:80])
+    return float(value) if math.isfinite(value) else None
 
 
 def same_branch(branch: str) -> list[str]:

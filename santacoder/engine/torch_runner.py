@@ -16,10 +16,8 @@ N_SLOTS = 8
 
 def memory_needed(config: SantaCoderConfig, dtype: torch.dtype) -> int:
     """Bytes that a runner of a model takes: its weights and the slots."""
-    with torch.device("meta"):
-        n_parameters = sum(parameter.numel() for parameter in SantaCoder(config).parameters())
-        kv_cache = KVCache.allocate(config, N_SLOTS, device="meta")
-    return (n_parameters + kv_cache.keys.numel() + kv_cache.values.numel()) * dtype.itemsize
+    kv_cache = KVCache.allocate(config, N_SLOTS, device="meta")
+    return (config.n_parameters + kv_cache.keys.numel() + kv_cache.values.numel()) * dtype.itemsize
 
 
 class TorchRunner:

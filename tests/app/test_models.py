@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,3 +115,38 @@ def test_loading_reports_how_far_it_is(models: Models) -> None:
     again: list[float] = []
     models.acquire("test/tiny", "a", again.append).release()
     assert again == []
+
+
+def test_a_config_of_wrong_types_is_a_sentence_and_health_stays_as_it_is(
+    branch_store: Path, tmp_path: Path, models: Models
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(branch_store, store)
+    config = checkpoints.resolve("test/tiny", "b", store=store) / "config.json"
+    config.write_text(config.read_text().replace('"layer_norm_epsilon": 1e-05', '"layer_norm_epsilon": "small"'))
+    models = Models(Settings(store=store, model="test/tiny", revision="a", device="cpu"))
+    visit(models, "a")
+    with pytest.raises(CheckpointError, match="layer_norm_epsilon must be a number") as raised:
+        visit(models, "b")
+    assert str(store) not in str(raised.value)
+    assert models.problem() is None
+    models.close()
+
+
+def test_a_model_that_cannot_be_run_is_dropped_where_it_is_not_the_servers_own(branch_store: Path) -> None:
+    models = Models(Settings(store=branch_store, model="test/tiny", revision="a", device="cpu"))
+    own, other = visit(models, "a"), models.acquire("test/tiny", "b")
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    for engine in (own.engine, other.engine):
+        engine.runner.read = broken  # type: ignore[method-assign, assignment]
+        list(engine.submit(CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1))))
+    models.mend()
+    assert len(models.engines()) == 2  # one is the server's own, and somebody holds the other
+    other.release()
+    models.mend()
+    assert [engine for _, engine in models.engines()] == [own.engine]
+    assert (models.problem() or "").count("no such kernel") == 1
+    models.close()

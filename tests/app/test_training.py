@@ -22,7 +22,9 @@ from app.shares.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training import Job, JobRequest, Jobs
 from app.ui.playground import build_playground
+from app.ui.train import _Drawn, _look
 from santacoder import checkpoints
+from santacoder.errors import UserError
 from tests.conftest import REPOSITORY
 
 SOURCE = str(REPOSITORY / "santacoder")
@@ -101,6 +103,46 @@ def test_a_job_lies_in_the_folder_of_jobs(store: Path, tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="There is no job"):
                 do(name)
     assert not trace.exists()
+
+
+DAMAGED = [
+    "",
+    "{",
+    "[1]",
+    "null",
+    "[" * 100_000,
+    '{"request": {}, "command": []}',
+    '{"request": 5, "command": "x", "a": 1}',
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_job_leaves_the_others_as_they_are(store: Path, tmp_path: Path, content: str) -> None:
+    runs = tmp_path / "runs"
+    request = {"repo_id": "mine/coder", "branch": "main", "steps": 5}
+    for name, document in [
+        ("20260101-000000", json.dumps({"request": request, "command": ["true"]})),
+        ("20260102-000000", content),
+    ]:
+        (runs / name).mkdir(parents=True)
+        (runs / name / "job.json").write_text(document)
+    good = runs / "20260101-000000"
+    (good / "metrics.jsonl").write_text(
+        '{"step": 0, "loss": 1.0}\nnonsense\n[1]\n{"step": "x"}\n{"step": 1, "loss": 0.5}\n'
+    )
+    (good / "samples.jsonl").write_text('{"step": 0, "prompt": "a", "text": "b"}\n{"step": null}\n')
+    (good / "outcome.json").write_text('{"state": ["finished"], "message": 5}')
+    jobs = Jobs(runs, store)
+    damaged, whole = jobs.all()
+    assert damaged.state == "failed" and "its job.json is damaged; remove its folder" in damaged.message
+    assert (whole.state, whole.repo_id, whole.steps) == ("failed", "mine/coder", 5)
+    assert [record["step"] for record in jobs.metrics(whole.name)] == [0, 1]
+    assert jobs.latest_sample(whole.name) == "# step 1\nab"
+    for name in (damaged.name, whole.name):
+        assert _look(jobs, name, _Drawn())
+    with pytest.raises(UserError, match="is damaged"):
+        jobs.resume(damaged.name)
+    assert str(tmp_path) not in damaged.message
 
 
 @pytest.mark.parametrize(

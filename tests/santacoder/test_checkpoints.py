@@ -137,7 +137,7 @@ def test_missing_and_misshapen_tensors_are_named(published: Path) -> None:
 @pytest.mark.parametrize(
     "file,content,sentence",
     [
-        ("config.json", "{", "config.json cannot be used"),
+        ("config.json", "{", "config.json cannot be read"),
         ("config.json", '{"model_type": "llama"}', "model_type is 'llama'"),
         ("config.json", "[]", "config.json cannot be used"),
         ("config.json", None, "config.json is missing"),
@@ -184,6 +184,59 @@ def test_a_kill_while_publishing_leaves_the_old_state_or_the_new_one(published: 
         assert commits[-1].parent is None
         expected = random_model(commits[0].step).transformer.wte.weight.detach()
         torch.testing.assert_close(model.transformer.wte.weight, expected, atol=1e-2, rtol=1e-2)
+
+
+SEVERAL = """
+import sys
+from pathlib import Path
+from santacoder import checkpoints
+from tests.conftest import random_model
+store, number = Path(sys.argv[1]), int(sys.argv[2])
+_, tokenizer = checkpoints.load("test/tiny", store=store)
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(4):
+    if number % 2:
+        checkpoints.add_files("test/tiny", "main", {f"{number}-{turn}.txt": b"found out later"}, store=store)
+    else:
+        checkpoints.publish(random_model(number), tokenizer, "test/tiny", step=10 * number + turn, store=store)
+"""
+
+
+def test_processes_that_publish_at_once_lose_no_commit(published: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SEVERAL, str(published), str(number)],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert [process.wait() for process in processes] == [0] * 4
+    commits = checkpoints.log("test/tiny", store=published)
+    assert len(commits) == 1 + 4 * 4 and commits[-1].parent is None
+    assert {commit.sha for commit in commits} == {
+        path.name for path in (published / "models--test--tiny/snapshots").iterdir()
+    }
+
+
+def test_what_a_kill_left_is_swept_by_the_next_publication(published: Path, tokenizer: Tokenizer) -> None:
+    repo = published / "models--test--tiny"
+    left = repo / ".incomplete-abcdef12"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(bytes(1000))
+    (repo / "refs" / ".main.12345.incomplete").write_text("0" * 40)
+    (repo / "refs" / ".notes").write_text("not ours")
+    checkpoints.add_files("test/tiny", "main", {"a.txt": b"a"}, store=published)
+    assert not left.exists() and not list(repo.glob(".incomplete-*"))
+    assert sorted(path.name for path in (repo / "refs").iterdir()) == [".notes", "main"]
 
 
 def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokenizer: Tokenizer) -> None:

@@ -227,7 +227,7 @@ def test_a_shard_without_what_the_index_promises_is_named(sharded: Path) -> None
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": 3}}', "\x00"])
 def test_a_damaged_index_is_named(sharded: Path, content: str) -> None:
     next(sharded.glob("*.index.json")).write_text(content)
-    with pytest.raises(CheckpointError, match=r"index\.json is not an index of weights"):
+    with pytest.raises(CheckpointError, match=r"index\.json (is not an index of weights|cannot be)"):
         checkpoints.load(sharded)
 
 
@@ -247,7 +247,7 @@ def test_an_index_reads_no_file_outside_its_folder(sharded: Path, file: str) -> 
         ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx True is not supported"),
         ({"n_layer": 0}, "n_layer must be a positive whole number, not 0"),
         ({"n_head": "4"}, "n_head must be a positive whole number, not '4'"),
-        ({"n_positions": 10**12}, "takes 256,000.0 GB, more than there is on cpu"),
+        ({"n_positions": 10**12}, "n_positions is 1000000000000; up to 1,048,576 are supported"),
         ({"vocab_size": 10}, "has .* tokens, more than the 10 of the model"),
     ],
 )

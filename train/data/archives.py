@@ -11,9 +11,17 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
+# of names and attributes; a path has 4,096 bytes at most
+_MAX_HEADER_BYTES = 1 << 16
+_MAX_GLOBAL_HEADERS = 100
+_LONG_HEADERS = {
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+}
 # made by programs or shipped by others: never what the package's authors wrote
 SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist", "build", "_vendor", "vendor", "umd", "bundles"}
@@ -75,8 +83,42 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, int, bytes]]:
-    with tarfile.open(archive, "r|*") as opened:
+    for info, file in tar_files(archive):
+        if wanted(info.name):
+            yield printable(info.name), info.size, file.read() if info.size <= MAX_FILE_BYTES else b""
+
+
+def tar_files(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """The regular files of a tar archive, in its order, each open until the next is asked for.
+
+    It is read as a stream, so that the size of a member is known before it is unpacked, and nothing is kept of members
+    that have gone by.
+
+    Raises:
+        tarfile.TarError: it is damaged, or one of its headers is larger than any header has to be.
+    """
+    with tarfile.open(archive, "r|*", tarinfo=_Header) as opened:
         for info in opened:
-            if info.isfile() and wanted(info.name):
-                member = opened.extractfile(info) if info.size <= MAX_FILE_BYTES else None
-                yield printable(info.name), info.size, member.read() if member else b""
+            if info.isfile() and (file := opened.extractfile(info)):
+                yield info, file
+            opened.members.clear()  # type: ignore[attr-defined]
+
+
+class _Header(tarfile.TarInfo):
+    """A header that the library may read whole, as it does whatever length is claimed.
+
+    Sparse files are refused: their maps may be as long as the archive unpacks to, and source code is none.
+    """
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Where the library lets kinds of members be told apart."""
+        if self.type in _LONG_HEADERS and self.size > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("a sparse file")
+        if len(archive.pax_headers) > _MAX_GLOBAL_HEADERS:
+            raise tarfile.ReadError(f"more than {_MAX_GLOBAL_HEADERS} global headers")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+    def _proc_gnusparse_10(self, *_: object) -> None:
+        raise tarfile.ReadError("a sparse file")

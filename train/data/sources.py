@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -134,9 +135,11 @@ def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -
     try:
         if path.is_symlink():
             return Removed(package, relative, language, 0, "symbolic link")
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            return Removed(package, relative, language, size, too_large())
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for whoever writes into it
+            return Removed(package, relative, language, 0, "no regular file")
+        if status.st_size > MAX_FILE_BYTES:
+            return Removed(package, relative, language, status.st_size, too_large())
         content = path.read_bytes()
     except OSError as error:
         return Removed(package, relative, language, 0, f"cannot be read ({error.strerror})")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import io
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
-from train.data.archives import read_archive
+import pytest
+
+from santacoder.errors import UserError
+from train.corpus import unpack
+from train.data.archives import read_archive, tar_files
 from train.data.source_file import MAX_FILE_BYTES, Removed, SourceFile
 
 FILES = {
@@ -69,3 +76,86 @@ def test_broken_archives_are_named(tmp_path: Path) -> None:
     lost = tmp_path / "wheel.whl"
     lost.write_bytes(wheel(tmp_path / "b.whl").read_bytes()[:200])
     assert read(lost)[1]["wheel.whl"].startswith("broken archive")
+
+
+def header(name: bytes, size: int, kind: bytes) -> bytes:
+    """A tar header of our own, which claims whatever it is told to."""
+    info = tarfile.TarInfo(name.decode())
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def hostile_tar(path: Path, kind: bytes, size: int) -> Path:
+    """An archive with a header of ``size`` bytes, which is a thousandth of that on disk."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header(b"x.py", size, kind))
+        for _ in range(size >> 20):
+            file.write(bytes(1 << 20))
+        file.write(bytes(1024))
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK],
+)
+def test_a_header_that_claims_megabytes_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    archive = hostile_tar(tmp_path / "a.tgz", kind, 64 << 20)
+    tracemalloc.start()
+    kept, removed = read(archive)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kept == {} and removed == {"a.tgz": "broken archive (a header of 67,108,864 bytes)"}
+    assert peak < 4 << 20
+    with pytest.raises(UserError, match=r"a\.tgz cannot be unpacked: a header of 67,108,864 bytes"):
+        unpack(archive, tmp_path / "unpacked")
+
+
+def test_sparse_files_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(header(b"x.py", 512, tarfile.GNUTYPE_SPARSE) + bytes(2048))
+    assert read(tmp_path / "a.tar") == ({}, {"a.tar": "broken archive (a sparse file)"})
+    with tarfile.open(tmp_path / "b.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("x.py")
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "512"}
+        info.size = 1024
+        archive.addfile(info, io.BytesIO(b"1000000000\n" * 90 + bytes(34)))
+    assert read(tmp_path / "b.tar") == ({}, {"b.tar": "broken archive (a sparse file)"})
+
+
+def test_members_that_have_gone_by_are_not_kept(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for number in range(2000):
+            archive.addfile(tarfile.TarInfo(f"{number}.py"))
+    del archive
+    for count, (info, file) in enumerate(tar_files(tmp_path / "a.tar"), start=1):
+        assert info.name == f"{count - 1}.py" and file.read() == b""
+    assert count == 2000
+    assert sum(isinstance(one, tarfile.TarInfo) for one in gc.get_objects()) < 100
+
+
+def test_pipes_and_devices_in_archives_are_passed_over(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, kind in [("a.py", tarfile.FIFOTYPE), ("b.py", tarfile.CHRTYPE), ("c.py", tarfile.REGTYPE)]:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            archive.addfile(info)
+    assert read(tmp_path / "a.tar") == ({"c.py": "python"}, {})
+    unpack(tmp_path / "a.tar", tmp_path / "unpacked")
+    assert [path.name for path in (tmp_path / "unpacked").iterdir()] == ["c.py"]
+
+
+@pytest.mark.parametrize(
+    "names,shown",
+    [
+        (["a" * 300 + ".py"], "aaa"),
+        (["a.py", "a.py/b.py"], "'a.py/b.py'"),
+        (["a.py/b.py", "a.py"], "'a.py'"),
+    ],
+)
+def test_names_that_cannot_be_files_are_named(tmp_path: Path, names: list[str], shown: str) -> None:
+    with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "x = 1\n")
+    with pytest.raises(UserError, match=r"^code\.zip has the path .*which cannot be written") as raised:
+        unpack(tmp_path / "code.zip", tmp_path / "unpacked")
+    assert shown in str(raised.value) and len(str(raised.value)) < 300

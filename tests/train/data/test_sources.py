@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -24,6 +26,16 @@ def read(found: list[sources.Source]) -> tuple[list[SourceFile], dict[str, str]]
 def put(path: Path, text: str | bytes = "x = 1\n") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    put(tmp_path / "a.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    with suppress(PermissionError):  # for root alone
+        os.mknod(tmp_path / "device.py", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    files, refused = read(sources.folder(tmp_path))
+    assert [file.path for file in files] == ["a.py"]
+    assert refused.pop("pipe.py") == "no regular file" and refused in ({}, {"device.py": "no regular file"})
 
 
 def test_a_folder_gives_its_code_with_a_package_for_each_sub_folder(tmp_path: Path) -> None:
