@@ -9,14 +9,21 @@ from types import FrameType
 
 import uvicorn
 
+from app.connections import Places
+
 
 class DrainingServer(uvicorn.Server):
     """After the first SIGTERM, ``drain`` is called and the server stops when it returns; any other signal stops it."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, places: Places, drain: Callable[[], None]) -> None:
         super().__init__(config)
+        self._places = places
         self._drain = drain
         self._is_draining = False
+
+    async def on_tick(self, counter: int) -> bool:
+        self._places.give_up_late()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig != signal.SIGTERM or self._is_draining:

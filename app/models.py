@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from app.metrics import Metrics
+from app.repositories import Repositories
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -79,13 +80,14 @@ class Models:
         self._settings = settings
         self._metrics = metrics or Metrics()
         self._metrics.watch(self)
-        self._store = settings.store
+        self.repositories = Repositories(settings)
         self._runner = settings.runner
         self._device = choose_device(settings.device)
         self._mending_problem: str | None = None
         self._budget = int(settings.model_memory * 1e9)
         self._residents: OrderedDict[Path, _Resident] = OrderedDict()
         self._changed = threading.Condition()
+        self._is_draining = False
 
     def acquire(self, repo_id: str, revision: str, report: Report = lambda share: None) -> ServedModel:
         """The engine of a revision, loaded if needed. Call ``release`` of what is returned when done with it.
@@ -93,7 +95,9 @@ class Models:
         Raises:
             CheckpointError: there is no such revision, its files are damaged, or it does not fit.
         """
-        snapshot = checkpoints.resolve(repo_id, revision, store=self._store)
+        if self._is_draining:
+            raise NoRoom("The server is being stopped; try again in a moment.")
+        snapshot = self.repositories.snapshot(repo_id, revision)
         resident = self._hold(snapshot, f"{repo_id}@{snapshot.name[:8]}")
         try:
             if resident.engine is None:
@@ -152,13 +156,16 @@ class Models:
                 self._drop(engine)
 
     def drain(self, seconds: float) -> None:
-        """Take no more requests, and wait until those under way have ended, or until ``seconds`` have passed."""
+        """Take no more requests, and wait until those under way have ended; after ``seconds`` they are ended."""
+        self._is_draining = True
         deadline = time.monotonic() + seconds
         engines = [engine for _, engine in self.engines()]
         for engine in engines:
             engine.drain(0)
         for engine in engines:
             engine.drain(max(0, deadline - time.monotonic()))
+        for engine in engines:
+            engine.close()  # so that whoever still waits is told, while there are connections
 
     def close(self) -> None:
         """End all engines."""

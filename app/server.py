@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import gradio as gr
 import uvicorn
@@ -20,7 +21,9 @@ from app.api.mcp import mcp_server
 from app.api.routes import add_routes
 from app.api.running import Server
 from app.attribution import Indexes
+from app.body_timeout import BodyTimeout
 from app.client_address import ClientAddress
+from app.connections import BACKLOG, BoundedConnection, Places, most_connections
 from app.draining import DrainingServer
 from app.guess_limits import GuessLimits
 from app.health import Health, disk_check
@@ -119,6 +122,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(GuessLimits)
     app.add_middleware(HostAndOrigin, host=settings.host, names=settings.hosts, origins=settings.origins)
     app.add_middleware(SecurityHeaders, head=HEAD)
+    app.add_middleware(BodyTimeout)
     app.add_middleware(Requests, metrics=metrics)
     app.add_middleware(ClientAddress, proxies=settings.proxies)
 
@@ -135,15 +139,19 @@ def _limits(settings: Settings) -> Limits:
 
 def _serve(app: FastAPI, models: Models, settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; after SIGTERM, those under way may finish first."""
+    places = Places(most_connections())
     config = uvicorn.Config(
         app,
         log_config=None,
         root_path=settings.root_path,
         proxy_headers=False,  # ``--proxies`` says how many are believed
+        http=partial(BoundedConnection, places),  # type: ignore[arg-type]
+        ws="none",
+        backlog=BACKLOG,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     with suppress(KeyboardInterrupt):
-        DrainingServer(config, lambda: models.drain(settings.drain_seconds)).run(sockets=[listener])
+        DrainingServer(config, places, lambda: models.drain(settings.drain_seconds)).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -261,7 +261,7 @@ def model_list(server: Server) -> dict[str, Any]:
 def _model(server: Server, name: str) -> dict[str, Any]:
     repo_id, _, revision = name.partition("@")
     try:
-        date = checkpoints.log(repo_id, revision, store=server.settings.store)[0].date
+        date = checkpoints.log(repo_id, revision, store=server.settings.store, ask_hub=False)[0].date
         created = int(datetime.fromisoformat(date.replace("Z", "+00:00")).timestamp())
     except (CheckpointError, ValueError, IndexError):
         created = 0

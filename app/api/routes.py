@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.attribution import attribution_routes
+from app.api.errors import ApiError, explain
 from app.api.health import health_routes
 from app.api.keys import key_check
 from app.api.llama_cpp.routes import llama_cpp_routes
@@ -41,7 +43,16 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
         app.include_router(unknown_paths(prefix, error_body, server.settings.max_request_bytes))
 
+    # routes that speak no protocol of their own
+    app.add_exception_handler(ApiError, _refusal)
+
     @app.get("/metrics", tags=["Metrics"], dependencies=[key])
     def report() -> Response:
         """Figures for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _refusal(_: Request, error: Exception) -> JSONResponse:
+    status, sentence = explain(error)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": {"message": sentence, "code": status}}, status, headers)

@@ -60,8 +60,8 @@ class Server:
         return f"{self.settings.model}@{self.settings.revision}"
 
     def repositories(self) -> list[str]:
-        """Those a client may name. Others would be looked for on the Hub, and downloaded."""
-        return list(dict.fromkeys([self.settings.model, *checkpoints.repositories(self.settings.store)]))
+        """Those a client may name."""
+        return self.models.repositories.names()
 
     def revisions(self) -> list[str]:
         """All branches of the store as ``repo@revision``, the server's own first."""
@@ -69,7 +69,7 @@ class Server:
         stored = [
             f"{repo_id}@{branch}"
             for repo_id in checkpoints.repositories(store)
-            for branch in checkpoints.branches(repo_id, store=store)
+            for branch in checkpoints.branches(repo_id, store=store, ask_hub=False)
         ]
         return list(dict.fromkeys([self.default_model, *stored]))
 

@@ -14,6 +14,7 @@ from app.branch_facts import Branch, read_branches
 from app.generation import Language
 from app.models import Models
 from app.replay import Replays
+from app.repositories import Repositories
 from app.ui.branch_chart import METRICS, branch_chart, metrics_of
 from app.ui.branch_table import about_branch, branch_table
 from app.ui.caller import check_caller
@@ -78,7 +79,7 @@ def branches_pane(
     """Fill the surrounding ``tab``. ``compared`` is the menu of the revisions that the Compare pane shows."""
     with gr.Column(elem_id="branches"):
         parts = _layout()
-    _connect_looking(parts, store, tab, revision)
+    _connect_looking(parts, models.repositories, store, tab, revision)
     _connect_replay(parts, Replays(models), limits, revision[0])
     _connect_commit(parts, store, tabs, revision, compared)
 
@@ -109,7 +110,9 @@ def _layout() -> _Parts:
     )  # fmt: skip
 
 
-def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]) -> None:
+def _connect_looking(
+    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]
+) -> None:
     """The model and the branch that are shown are those of the menus; a press in the table sets the menus."""
     outputs = [
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
@@ -117,6 +120,7 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
 
     def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> tuple[Any, ...]:
         try:
+            repositories.require(repo_id)
             branches = read_branches(repo_id, store)
         except CheckpointError as error:
             return (failure(str(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
@@ -140,10 +144,12 @@ def _connect_looking(parts: _Parts, store: Path, tab: gr.Tab, revision: list[gr.
         )
 
     def draw(repo_id: str, name: str, metric: str) -> str:
+        repositories.require(repo_id)
         branches = read_branches(repo_id, store)
         return branch_chart(branches, _chosen(branches, name), metric)
 
     def choose(repo_id: str, event: gr.EventData) -> list[gr.Dropdown]:
+        repositories.require(repo_id)
         return filled_menus(store, repo_id, str(event.branch))
 
     inputs = [*revision[:2], parts.metric]

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane import CodePane, Controls
 from santacoder import checkpoints
@@ -27,9 +28,12 @@ def connect_context(
 ) -> None:
     """The bar follows the code, the revision and the number of new tokens."""
 
+    repositories = Repositories(settings)
+
     def measure(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
         try:
             # what is not on this machine is not downloaded for a bar
+            repositories.require(repo_id)
             snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions = _reader(snapshot)
             request = _request(_parts(pane, code), order, int(max_new_tokens))

@@ -135,7 +135,7 @@ def _menus(generation: Generation, store: Path) -> list[gr.Dropdown]:
 
 def _is_there(generation: Generation, store: Path) -> bool:
     try:
-        checkpoints.resolve(generation.repo_id, generation.sha, store=store)
+        checkpoints.resolve(generation.repo_id, generation.sha, store=store, download=False)
         return True
     except CheckpointError:
         return False

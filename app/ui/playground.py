@@ -10,7 +10,9 @@ from app.api.running import Server
 from app.shares.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training import Jobs
+from app.training_permission import TrainingPermission
 from app.ui.branches import branches_pane
+from app.ui.caller import caller
 from app.ui.code_pane import Controls
 from app.ui.compare import compare_pane, revision_menu
 from app.ui.complete import complete_pane
@@ -75,7 +77,16 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             tab.select(None, js=f"() => {{ document.body.dataset.pane = '{tab.id}'; }}", api_visibility="private")
         if settings.training_is_allowed:
             with train:
-                train_pane(Jobs(settings.runs, settings.store), train, revision, settings.store)
+                permission = TrainingPermission(settings)
+                jobs = Jobs(settings.runs, settings.store)
+                train_pane(jobs, permission, models.repositories, train, revision, settings.store)
+            page.load(
+                lambda: gr.Tab(visible=permission.is_given(caller())),
+                None,
+                train,
+                show_progress="hidden",
+                api_visibility="private",
+            )
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
         explain_faults(page)
     return page.queue(max_size=settings.max_waiting)

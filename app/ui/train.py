@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,13 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
+from app.repositories import Repositories
 from app.training import Job, JobRequest, Jobs
+from app.training_permission import TrainingPermission
+from app.ui.caller import caller
 from app.ui.revision_menus import filled_menus
+from app.ui.status import failure
+from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
@@ -42,7 +48,14 @@ class _Drawn:
         return n_records > worth
 
 
-def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path) -> None:
+def train_pane(
+    jobs: Jobs,
+    permission: TrainingPermission,
+    repositories: Repositories,
+    tab: gr.Tab,
+    revision: list[gr.Dropdown],
+    store: Path,
+) -> None:
     """Fill the surrounding ``tab``."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
@@ -65,30 +78,47 @@ def train_pane(jobs: Jobs, tab: gr.Tab, revision: list[gr.Dropdown], store: Path
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
 
     def look(name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
+        permission.require(caller())
         return _look(jobs, name, drawn)
 
     def begin(*values: Any) -> tuple[Any, ...]:
         try:
-            name = jobs.start(_request(*values))
-        except (UserError, OSError) as error:
-            return (f'<p class="status error" role="alert">{html.escape(str(error))}</p>', *[gr.skip()] * len(shown))
+            permission.require(caller())
+            request = _request(*values, may_read=lambda folder: permission.folder(folder, caller()))
+            if request.base:  # the job would look for any name on the Hub, or take it for a folder
+                base, _, at = request.base.partition("@")
+                repositories.snapshot(base, at)
+            name = jobs.start(request)
+        except (UserError, CheckpointError, OSError) as error:
+            return (failure(str(error)), *[gr.skip()] * len(shown))
         return ("", *look(name, _Drawn()))
 
     def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> tuple[Any, ...]:
         """All that is shown, and the menus once something new has been published."""
+        permission.require(caller())
+        repositories.require(repo_id)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
         menus = filled_menus(store, repo_id, branch, commit) if newest != seen else [gr.skip()] * 3
         return (*look(name, drawn), newest, *menus)
 
+    def stop_it(name: str) -> None:
+        permission.require(caller())
+        jobs.stop(name)
+
+    def resume_it(name: str) -> None:
+        permission.require(caller())
+        jobs.resume(name)
+
     def use_it(name: str) -> list[gr.Dropdown]:
+        permission.require(caller())
         chosen = jobs.job(name)
         return filled_menus(store, chosen.repo_id, chosen.branch)
 
     start.click(begin, [*form, *revision], [refusal, *shown], **quiet)
     timer.tick(follow, [job, drawn, published, *revision], [*shown, published, *revision], **quiet)
     gr.on([tab.select, job.input], look, [job, drawn], shown, **quiet)
-    stop.click(jobs.stop, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
-    resume.click(jobs.resume, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
+    stop.click(stop_it, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
+    resume.click(resume_it, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
     use.click(use_it, job, revision, **quiet)
 
 
@@ -129,8 +159,11 @@ def _request(
     base_repo: str,
     base_branch: str,
     base_commit: str,
+    *,
+    may_read: Callable[[str], str],
 ) -> JobRequest:
-    """
+    """What the controls ask for; ``may_read`` gives the folder that a name stands for, or refuses it.
+
     Raises:
         UserError: what the controls ask for cannot be done; the message is a sentence for the user.
     """
@@ -141,7 +174,7 @@ def _request(
         base=f"{base_repo}@{base_commit or base_branch}" if start == _TUNE else "",
         size=size,
         variant=variant,
-        folder=folder.strip(),
+        folder=may_read(folder.strip()),
         archive=archive or "",
         packages=packages,
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -20,8 +20,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 
 from santacoder import weight_files
+from santacoder.checkpoints.download_limits import require_fitting_weights, require_small_descriptions
 from santacoder.checkpoints.store import (
     COMMIT_FILE,
     CURVES_FILE,
@@ -31,11 +33,12 @@ from santacoder.checkpoints.store import (
     read_commit,
     same_branch,
 )
+from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
 
-_SMALL_FILES = (
+_DESCRIPTIONS = (
     *("config.json", "tokenizer.json", "*_config.json", "special_tokens_map.json"),
-    *(COMMIT_FILE, CURVES_FILE, EVAL_FILE, "onnx/*"),
+    *(COMMIT_FILE, CURVES_FILE, EVAL_FILE),
 )
 
 
@@ -90,14 +93,35 @@ def log(repo_id: str, branch: str) -> list[Commit]:
 def download(repo_id: str, revision: str) -> Path:
     """Fetch what a model needs of a revision into the cache, and return the snapshot folder.
 
+    Its architecture, its tokenizer and all sizes are checked before weights are fetched.
+
     Raises:
-        CheckpointError: there is no such revision, or the Hub cannot be asked (``HubUnreachable``).
+        CheckpointError: there is no such revision, it cannot be used, or the Hub cannot be asked (``HubUnreachable``).
     """
     heads = branches(repo_id)
     target = _branch(revision, heads) or _commit(repo_id, revision, heads)
     with hub_answers(repo_id, revision, heads):
-        names = huggingface_hub.HfApi().list_repo_files(repo_id, revision=target)
-        return Path(huggingface_hub.snapshot_download(repo_id, revision=target, allow_patterns=list(_wanted(names))))
+        entries = huggingface_hub.HfApi().list_repo_tree(repo_id, recursive=True, revision=target)
+        sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+    descriptions = {name: size for name, size in sizes.items() if _is_any_of(name, _DESCRIPTIONS)}
+    weights = {name: sizes[name] for name in _with_weights(sizes)}
+    require_small_descriptions(repo_id, descriptions)
+    folder = _fetched(repo_id, target, heads, descriptions)
+    require_fitting_weights(repo_id, _checked_config(folder), weights)
+    return _fetched(repo_id, target, heads, weights) if weights else folder
+
+
+def _checked_config(folder: Path) -> SantaCoderConfig:
+    # loading finds revisions by name, and with that imports this module
+    from santacoder.checkpoints.loading import read_config, read_tokenizer
+
+    read_tokenizer(folder)
+    return read_config(folder)
+
+
+def _fetched(repo_id: str, target: str, heads: dict[str, str], names: Iterable[str]) -> Path:
+    with hub_answers(repo_id, target, heads):
+        return Path(huggingface_hub.snapshot_download(repo_id, revision=target, allow_patterns=list(names)))
 
 
 def _branch(revision: str, heads: dict[str, str]) -> str | None:
@@ -123,16 +147,20 @@ def _described(repo_id: str, branch: str, sha: str) -> Commit | None:
     return read_commit(path.parent, branch)
 
 
-def _wanted(names: Iterable[str]) -> Iterator[str]:
-    """The files of a repository that a model needs, with one kind of weights."""
-    present = list(names)
-    weights = next((name for name in weight_files.NAMES if name in present), None)
+def _with_weights(names: Collection[str]) -> Iterator[str]:
+    """The files of a repository that hold one kind of weights, and its graphs."""
+    weights = next((name for name in weight_files.NAMES if name in names), None)
+    patterns = ["onnx/*"]
     if weights is not None:
-        stem, _, suffix = weights.removesuffix(".index.json").rpartition(".")
         yield weights
         if weights.endswith(".index.json"):
-            yield f"{stem}-*.{suffix}"
-    yield from (name for name in present if any(fnmatch(name, pattern) for pattern in _SMALL_FILES))
+            stem, _, suffix = weights.removesuffix(".index.json").rpartition(".")
+            patterns.append(f"{stem}-*.{suffix}")
+    yield from (name for name in names if _is_any_of(name, patterns))
+
+
+def _is_any_of(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 @contextmanager

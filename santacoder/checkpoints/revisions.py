@@ -11,7 +11,7 @@ from santacoder.checkpoints.store import DEFAULT_STORE, Commit
 from santacoder.errors import CheckpointError
 
 
-def branches(repo_id: str, *, store: Path = DEFAULT_STORE) -> dict[str, str]:
+def branches(repo_id: str, *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> dict[str, str]:
     """The branches of a repository and the commits they point to, ``main`` first.
 
     The Hub's list goes before the cache's, which has only what was once downloaded.
@@ -22,6 +22,8 @@ def branches(repo_id: str, *, store: Path = DEFAULT_STORE) -> dict[str, str]:
     if found := local.branches(store, repo_id):
         return found
     try:
+        if not ask_hub:
+            raise HubUnreachable("The Hub was not asked.")
         return hub.branches(repo_id)
     except HubUnreachable as error:
         if cached := local.branches(hub.cache(), repo_id):
@@ -29,7 +31,7 @@ def branches(repo_id: str, *, store: Path = DEFAULT_STORE) -> dict[str, str]:
         raise CheckpointError(f"{_absence(repo_id, store)} {error}") from error
 
 
-def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE) -> list[Commit]:
+def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> list[Commit]:
     """The commits of ``branch``, newest first; from the cache, only those that were downloaded.
 
     Raises:
@@ -39,6 +41,8 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE) -> l
         return local.log(store, repo_id, branch, resolve(repo_id, branch, store=store).name)
     local.require_revision(repo_id, branch)
     try:
+        if not ask_hub:
+            raise HubUnreachable("The Hub was not asked.")
         return hub.log(repo_id, branch)
     except HubUnreachable as error:
         if sha := local.find(hub.cache(), repo_id, branch):

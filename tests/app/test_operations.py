@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,8 +16,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings, parse_settings
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
 from tests.app.api.conftest import serve
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, random_model
 
 BODY = {"prompt": "def secret_name():", "max_tokens": 5, "temperature": 0}
 
@@ -108,12 +110,40 @@ def test_a_stop_waits_no_longer_than_it_was_told(store: Path) -> None:
             lines = answer.iter_lines()
             next(lines)
             process.send_signal(signal.SIGTERM)
-            with suppress(httpx.RemoteProtocolError):
-                rest = [line for line in lines if line]
-                assert "being stopped" in rest[-1] or rest[-1] == "data: [DONE]"
+            rest = [line for line in lines if line]  # a connection that is cut would raise
+            assert rest[-1] == "data: [DONE]" or "being stopped" in json.loads(rest[-1][6:])["error"]["message"]
         _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "the API is open" in log
+
+
+@pytest.fixture(scope="module")
+def long_winded(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    """A store whose model writes for many seconds before it is at its end."""
+    store = tmp_path_factory.mktemp("long-winded")
+    checkpoints.publish(random_model(3, n_positions=16_384), tokenizer, "test/tiny", store=store)
+    return store
+
+
+@pytest.mark.parametrize(
+    "path,body",
+    [
+        ("/v1/completions", {"prompt": "def a():", "stream": True, "max_tokens": 16_000, "temperature": 0}),
+        ("/completion", {"prompt": "def a():", "stream": True, "n_predict": 16_000, "temperature": 0}),
+        ("/generate_stream", {"inputs": "def a():", "parameters": {"max_new_tokens": 16_000}}),
+        ("/api/generate", {"prompt": "def a():", "options": {"num_predict": 16_000, "temperature": 0}}),
+    ],
+)
+def test_streams_that_a_stop_ends_say_so(path: str, body: dict[str, object], long_winded: Path) -> None:
+    with running(long_winded, "--drain-seconds", "0.3") as (url, process):
+        with httpx.stream("POST", f"{url}{path}", json={"model": "test/tiny", **body}, timeout=60) as answer:
+            lines = answer.iter_lines()
+            assert next(lines)
+            process.send_signal(signal.SIGTERM)
+            rest = [line for line in lines if line]  # raises where the connection is cut
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "being stopped" in json.dumps(json.loads(rest[-1][rest[-1].index("{") :])["error"])
 
 
 def test_a_login_opens_the_page(store: Path) -> None:

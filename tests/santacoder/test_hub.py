@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,12 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.checkpoints.__main__ import main
+from santacoder.checkpoints.download_limits import (
+    n_parameters,
+    require_fitting_weights,
+    require_small_descriptions,
+)
+from santacoder.config import SantaCoderConfig
 from santacoder.experiments import EXPERIMENTS, experiment
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -169,6 +176,56 @@ def test_only_one_kind_of_weights_is_downloaded(hub: LocalHub, ask: Callable[...
     repository.commit("main", "add", {**files, "pytorch_model.bin": b"x" * 999, "modeling_gpt2_mq.py": b"1/0"})
     names = {path.name for path in Path(ask("checkpoints.resolve('org/both', store=store)")).iterdir()}
     assert "model.safetensors" in names and not names & {"pytorch_model.bin", "modeling_gpt2_mq.py"}
+
+
+def changed_config(files: dict[str, bytes], **changes: Any) -> bytes:
+    return json.dumps({**json.loads(files["config.json"]), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "make,sentence",
+    [
+        (lambda files: {"config.json": changed_config(files, model_type="llama")}, "cannot be used"),
+        (lambda files: {"config.json": b" " * 5_000_000}, "config.json of org/bad has 5 MiB, more than the 4 MiB"),
+        (lambda files: {"config.json": b"{"}, "cannot be used"),
+        (lambda files: {"commit.json": b" " * 5_000_000}, "commit.json of org/bad has 5 MiB"),
+        (lambda files: {"tokenizer.json": b"{}"}, "tokenizer.json"),
+        (lambda files: {"config.json": changed_config(files, vocab_size=7)}, "more than the 7 of the model"),
+    ],
+)
+def test_what_cannot_be_used_is_known_before_weights_are_fetched(
+    make: Callable[..., dict[str, bytes]], sentence: str, hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    files = files_of(checkpoints.resolve("test/tiny", store=trained))
+    repository = hub.repositories["org/bad"] = HubRepository()
+    repository.commit("main", "add", {**files, **make(files)})
+    assert sentence in ask("checkpoints.resolve('org/bad', store=store)")["sentence"]
+    fetched = [request for request in hub.requests if "/resolve/" in request]
+    assert not [request for request in fetched if "model." in request or "onnx" in request]
+
+
+@pytest.mark.parametrize(
+    "sizes,sentence",
+    [
+        ({"tokenizer.json": 70_000_000}, "tokenizer.json of org/bad has 67 MiB, more than the 64 MiB"),
+        ({"model.safetensors": 70_000_000}, "The weights of org/bad have 0.1 GB; a model of its config.json"),
+        ({"a-1.bin": 40_000_000, "a-2.bin": 40_000_000}, "The weights of org/bad have 0.1 GB"),
+        ({"onnx/model.onnx": 600_000_000}, "The graphs of org/bad have 0.6 GB"),
+    ],
+)
+def test_files_larger_than_such_a_model_has_are_not_fetched(sizes: dict[str, int], sentence: str) -> None:
+    config = random_model().config
+    published = SantaCoderConfig()
+    with pytest.raises(checkpoints.CheckpointError, match=sentence):
+        require_small_descriptions("org/bad", {name: n for name, n in sizes.items() if name == "tokenizer.json"})
+        require_fitting_weights("org/bad", config, sizes)
+    require_fitting_weights("bigcode/santacoder", published, {"pytorch_model.bin": 4_600_000_000})
+
+
+@pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_inner": 40}, {"tie_word_embeddings": False}])
+def test_the_size_of_a_model_is_known_from_its_shape(shape: dict[str, Any]) -> None:
+    model = random_model(**shape)
+    assert n_parameters(model.config) == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_a_download_that_was_broken_off_is_taken_up_again(

@@ -51,9 +51,9 @@ def details(precision: str) -> dict[str, Any]:
 def _tag(server: Server, name: str) -> dict[str, Any]:
     repo_id, _, revision = name.partition("@")
     try:
-        snapshot = checkpoints.resolve(repo_id, revision, store=server.settings.store)
+        snapshot = checkpoints.resolve(repo_id, revision, store=server.settings.store, download=False)
         digest, size = snapshot.name, sum(path.stat().st_size for path in snapshot.glob("*") if path.is_file())
-        date = checkpoints.log(repo_id, revision, store=server.settings.store)[0].date
+        date = checkpoints.log(repo_id, revision, store=server.settings.store, ask_hub=False)[0].date
     except checkpoints.CheckpointError:
         digest, size, date = "", 0, ""
     tag = f"{repo_id}:{'latest' if revision == 'main' else revision}"

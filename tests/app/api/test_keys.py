@@ -24,6 +24,7 @@ def test_each_key_opens(guarded: Serving, key: str) -> None:
     client = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key=key)
     assert client.completions.create(model="test/tiny", prompt="x", max_tokens=2).choices
     client.close()
+    assert "santacoder_texts_total" in httpx.get(f"{guarded.url}/metrics", headers={"X-Api-Key": key}).text
 
 
 @pytest.mark.parametrize("key", ["third", "firs", "first,", "é"])
@@ -31,7 +32,9 @@ def test_no_other_does(guarded: Serving, key: str) -> None:
     for headers in ({"Authorization": f"Bearer {key}".encode()}, {"X-Api-Key": key.encode()}, {}):
         answer = httpx.post(f"{guarded.url}/v1/completions", json={"prompt": "x"}, headers=headers)
         assert answer.status_code == 401 and "API key" in answer.json()["error"]["message"]
-        assert httpx.get(f"{guarded.url}/api/tags", headers=headers).status_code == 401
+        for path in ("/api/tags", "/metrics"):
+            refused = httpx.get(f"{guarded.url}{path}", headers=headers)
+            assert refused.status_code == 401 and "API key" in refused.text
 
 
 def test_health_and_the_page_are_open(guarded: Serving) -> None:

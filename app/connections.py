@@ -1,0 +1,106 @@
+"""Connections that hold a place and send nothing: given up in time, and the first to go when places become few."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import OrderedDict
+from typing import Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+BACKLOG = 512
+"""Connections that the system keeps until they are accepted; as many may be accepted at once."""
+MAX_HEADER_BYTES = 64 * 1024
+SECONDS_FOR_HEADERS = 20.0
+_MOST = 8192
+_FILES_FOR_OTHERS = 256  # descriptors that models, databases and pipes need
+
+
+class Places:
+    """The connections of a server, of which there are ``most``.
+
+    Where one more comes, that which has waited longest for a request is closed; those being answered keep their place.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: set[BoundedConnection] = set()
+        self._waiting: OrderedDict[BoundedConnection, float] = OrderedDict()
+
+    def enter(self, connection: BoundedConnection) -> None:
+        self._open.add(connection)
+        self.wait(connection)
+        while len(self._open) > self._most and self._waiting:
+            self._give_up(next(iter(self._waiting)))
+
+    def wait(self, connection: BoundedConnection) -> None:
+        """It has no request that is being answered, from now on."""
+        if connection in self._open:
+            self._waiting[connection] = time.monotonic()
+            self._waiting.move_to_end(connection)
+
+    def work(self, connection: BoundedConnection) -> None:
+        self._waiting.pop(connection, None)
+
+    def leave(self, connection: BoundedConnection) -> None:
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+
+    def give_up_late(self) -> None:
+        """Close those whose headers have not come in time."""
+        late = time.monotonic() - SECONDS_FOR_HEADERS
+        while self._waiting and next(iter(self._waiting.values())) < late:
+            self._give_up(next(iter(self._waiting)))
+
+    def _give_up(self, connection: BoundedConnection) -> None:
+        self.leave(connection)
+        if not connection.transport.is_closing():
+            connection.transport.close()
+
+
+class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's connection, with a place among others, and headers of no more than ``MAX_HEADER_BYTES``."""
+
+    def __init__(self, places: Places, **of_uvicorn: Any) -> None:
+        super().__init__(**of_uvicorn)
+        self._places = places
+        self._n_header_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._places.enter(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._places.leave(self)
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        # uvicorn knows no limit: its parser would keep whatever comes
+        begun = self.cycle is not None and (self.cycle.more_body or not self.cycle.response_complete)
+        self._n_header_bytes = 0 if begun else self._n_header_bytes + len(data)
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._n_header_bytes = 0
+            self._places.work(self)
+        elif self._n_header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle is None or self.cycle.response_complete:
+            self._places.wait(self)
+
+
+def most_connections() -> int:
+    """As many as there are file descriptors for; the limit of the process is raised as far as it can be."""
+    if sys.platform == "win32":  # which has no such limit
+        return _MOST
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reserved = BACKLOG + _FILES_FOR_OTHERS
+    if soft != resource.RLIM_INFINITY and soft < _MOST + reserved:
+        soft = _MOST + reserved if hard == resource.RLIM_INFINITY else min(_MOST + reserved, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _MOST if soft == resource.RLIM_INFINITY else max(16, min(_MOST, soft - reserved))

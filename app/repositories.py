@@ -1,0 +1,47 @@
+"""Which repositories may be named, by the page and by the API, and what of them is fetched from the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.settings import Settings
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.experiments import PUBLISHED
+
+
+class Repositories:
+    """Those in the store, the server's own model, and the published one where downloads are allowed.
+
+    Any other name would have the server look for it on the Hub, download it, and open what strangers have put there.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def names(self) -> list[str]:
+        published = [PUBLISHED] if self._settings.downloads_are_allowed else []
+        return list(dict.fromkeys([self._settings.model, *checkpoints.repositories(self._settings.store), *published]))
+
+    def require(self, repo_id: str) -> None:
+        """
+        Raises:
+            CheckpointError: nobody may name ``repo_id`` here.
+        """
+        known = self.names()
+        if repo_id in known:
+            return
+        if repo_id == PUBLISHED:
+            raise CheckpointError(f"{PUBLISHED} is not served here; the operator can allow it with --allow-downloads.")
+        raise CheckpointError(f"There is no model {repo_id[:100]!r} here. There are: {', '.join(known)}.")
+
+    def snapshot(self, repo_id: str, revision: str) -> Path:
+        """The folder of a revision, fetched where that is allowed. What the server is started with always is.
+
+        Raises:
+            CheckpointError: nobody may name it, or it is not there.
+        """
+        self.require(repo_id)
+        is_own = (repo_id, revision) == (self._settings.model, self._settings.revision)
+        download = is_own or self._settings.downloads_are_allowed
+        return checkpoints.resolve(repo_id, revision, store=self._settings.store, download=download)

@@ -1,0 +1,27 @@
+"""Events of the page as an attacker sends them: without a browser, to functions that have no name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+
+def fire(url: str, elem_id: str, event: str, data: list[Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """What the page is told when the function of a component's ``event`` is given ``data``.
+
+    A message of Gradio's queue: ``success`` says whether the function returned, ``output`` what it returned.
+    """
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        config = client.get("/config").json()
+        (component,) = [each["id"] for each in config["components"] if each["props"].get("elem_id") == elem_id]
+        number = next(each["id"] for each in config["dependencies"] if [component, event] in each["targets"])
+        session = {"session_hash": "attacker"}
+        client.post("/gradio_api/queue/join", json={"data": data, "fn_index": number, **session}).raise_for_status()
+        with client.stream("GET", "/gradio_api/queue/data", params=session) as stream:
+            for line in stream.iter_lines():
+                message: dict[str, Any] = json.loads(line.removeprefix("data: ") or "{}") if line else {}
+                if message.get("msg") == "process_completed":
+                    return message
+    raise AssertionError("the event was never answered")

@@ -1,0 +1,169 @@
+"""Connections that hold a place and send nothing, or next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse
+
+from app import connections
+from app.body_timeout import BodyTimeout
+from app.connections import BACKLOG, MAX_HEADER_BYTES, BoundedConnection, Places, most_connections
+from app.draining import DrainingServer
+from tests.app.raw import send
+
+MOST = 20
+ANSWERS: list[str] = []
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        try:
+            body = await Request(scope, receive).body()
+        except ClientDisconnect:
+            ANSWERS.append("gone")
+            raise
+        await PlainTextResponse(f"hello {len(body)}")(scope, receive, send)
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server of few places, which waits a second."""
+    monkeypatch.setattr(connections, "SECONDS_FOR_HEADERS", 1.0)
+    places = Places(MOST)
+    config = uvicorn.Config(
+        BodyTimeout(hello, seconds=1.0),
+        http=partial(BoundedConnection, places),  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        backlog=BACKLOG,
+    )
+    server = DrainingServer(config, places, lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def connected(url: str, sent: bytes = b"") -> Iterator[socket.socket]:
+    with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=20) as connection:
+        connection.sendall(sent)
+        yield connection
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    found = b""
+    try:
+        while chunk := connection.recv(65536):
+            found += chunk
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def test_many_idle_connections_leave_the_server_its_ears(url: str) -> None:
+    for sent in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+        with ExitStack() as stack:
+            idle = [stack.enter_context(connected(url, sent)) for _ in range(5 * MOST)]
+            for _ in range(3):
+                assert send(url, "GET", "/").body == b"hello 0"
+            assert sum(received(each) == b"" for each in idle[: 3 * MOST]) == 3 * MOST
+
+
+def test_headers_that_do_not_come_are_given_up(url: str) -> None:
+    answered = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost"
+    for sent, answer in ((b"", b""), (b"GET / HT", b""), (answered, b"hello 0")):
+        with connected(url, sent) as connection:
+            assert received(connection).endswith(answer)
+
+
+def test_headers_that_trickle_are_given_up(url: str) -> None:
+    with connected(url, b"GET / HTTP/1.1\r\n") as connection:
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            while True:
+                connection.sendall(b"X-A: b\r\n")
+                time.sleep(0.05)
+        assert time.monotonic() - began < 15
+
+
+def test_headers_without_end_are_refused(url: str) -> None:
+    with connected(url, b"GET / HTTP/1.1\r\nHost: x\r\n") as connection:
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                connection.sendall(b"X: " + b"y" * MAX_HEADER_BYTES + b"\r\n")
+        assert send(url, "GET", "/").status == 200
+    with connected(url, b"GET /" + b"a" * 2 * MAX_HEADER_BYTES) as connection:
+        assert b"400 Bad Request" in received(connection)
+
+
+def test_a_body_that_does_not_come_is_given_up(url: str) -> None:
+    for head in (b"Content-Length: 1000", b"Transfer-Encoding: chunked"):
+        ANSWERS.clear()
+        with connected(url, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n") as connection:
+            answer = received(connection)
+        assert b"408 Request Timeout" in answer and b"did not come within 1 s" in answer
+        assert b"connection: close" in answer.lower() and ANSWERS == ["gone"]
+
+
+def test_a_long_body_has_the_time_it_takes(url: str) -> None:
+    with connected(url, b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n") as slow:
+        for _ in range(4):
+            slow.sendall(b"x" * 25_000)
+            time.sleep(0.5)
+        assert received(slow).endswith(b"hello 100000")
+
+
+def test_an_ordinary_connection_is_kept(url: str) -> None:
+    with connected(url) as connection:
+        for number in range(3 * MOST):
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000)
+            answer = b""
+            while not answer.endswith(b"hello 70000"):
+                answer += connection.recv(65536)
+            assert answer.count(b"HTTP/1.1 200") == 1, number
+
+
+def test_there_are_descriptors_for_all_places() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1024), hard))
+        most = most_connections()
+        now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert 16 <= most <= 8192 and (now == resource.RLIM_INFINITY or most + BACKLOG < now)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_has_been_answered_is_not_answered_again() -> None:
+    sent: list[Any] = []
+
+    async def early(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("early")(scope, receive, send)
+        await receive()
+
+    async def never() -> Any:
+        await asyncio.sleep(60)
+
+    async def note(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(BodyTimeout(early, seconds=0.05)({"type": "http", "method": "POST", "headers": []}, never, note))
+    assert [message.get("status") for message in sent] == [200, None]

@@ -1,0 +1,81 @@
+"""Which repositories a visitor may name, and that nothing is asked of the Hub for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.models import Models
+from app.repositories import Repositories
+from app.settings import Settings
+from santacoder.checkpoints import CheckpointError
+from santacoder.experiments import PUBLISHED
+from tests.app.api.conftest import Serving, serve
+from tests.app.page_events import fire
+from tests.santacoder.local_hub import Client, LocalHub, local_hub
+
+NAMES = ["evil/model", "evil/../../etc", "/etc/passwd", "..", "checkpoints", "", "test/tiny ", "a/b/c", "x" * 300]
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[tuple[LocalHub, Client]]:
+    with local_hub() as server:
+        client = Client(server)
+        yield server, client
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def serving(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_names_no_other(name: str, serving: Serving, store: Path) -> None:
+    with pytest.raises(CheckpointError, match="There is no model"):
+        Models(Settings(store=store, model="test/tiny", device="cpu")).acquire(name, "main")
+    chosen = fire(serving.url, "model", "input", [name])
+    assert not chosen["success"] and "There is no model" in chosen["output"]["error"]
+
+
+@pytest.mark.parametrize(
+    "settings,allowed",
+    [
+        ({}, True),
+        ({"allow_downloads": False}, False),
+        ({"host": "0.0.0.0"}, False),
+        ({"proxies": 1}, False),
+        ({"host": "0.0.0.0", "allow_downloads": True}, True),
+    ],
+)
+def test_the_published_model_is_named_where_it_may_be_fetched(
+    settings: dict[str, object], allowed: bool, store: Path
+) -> None:
+    repositories = Repositories(Settings(store=store, model="test/tiny", **settings))  # type: ignore[arg-type]
+    assert (PUBLISHED in repositories.names()) == allowed
+    assert {"test/tiny"} <= set(repositories.names()) <= {"test/tiny", PUBLISHED}
+    if not allowed:
+        with pytest.raises(CheckpointError, match="--allow-downloads"):
+            repositories.require(PUBLISHED)
+
+
+@pytest.mark.parametrize("arguments", ["", ", allow_downloads=True", ", allow_downloads=False"])
+def test_the_hub_is_not_asked_for_others(
+    arguments: str, hub: tuple[LocalHub, Client], tmp_path: Path, store: Path
+) -> None:
+    server, client = hub
+    server.requests.clear()
+    made = f"Repositories(Settings(store=Path({str(store)!r}), model='own/model', revision='main'{arguments}))"
+    code = "__import__('app.settings', fromlist=['x']).Settings, __import__('app.repositories', fromlist=['x'])"
+    expression = f"(lambda Settings, found: (lambda Repositories: {made})(found.Repositories))({code}).snapshot"
+    for repo_id, revision in (("evil/model", "main"), ("test/tiny", "absent")):
+        client.call(tmp_path, f"{expression}({repo_id!r}, {revision!r})", offline=False)
+    assert server.requests == []
+    told = client.call(tmp_path, f"{expression}('own/model', 'other')", offline=False)
+    assert isinstance(told, dict) and "sentence" in told
+    assert bool(server.requests) == (arguments != ", allow_downloads=False")
+    client.call(tmp_path, f"{expression}('own/model', 'main')", offline=False)  # what the server is started with
+    assert server.requests

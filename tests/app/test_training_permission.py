@@ -1,0 +1,101 @@
+"""Who may train, and on what: those at the machine, and nobody who comes through a proxy unless that was allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from app.client_address import ClientAddress
+from app.settings import Settings
+from app.training_permission import TrainingPermission
+from santacoder.errors import UserError
+from tests.app.api.conftest import Serving, run_apart, serve
+from tests.app.page_events import fire
+
+TUNE = "The model chosen above, tuned"
+FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
+
+
+def request(client: str = "127.0.0.1", **headers: str) -> Request:
+    """As the server hands it to the page."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(Request(scope))
+
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    run_apart(ClientAddress(app, 0)({"type": "http", "client": (client, 1), "headers": pairs}, None, None))  # type: ignore[arg-type]
+    (found,) = seen
+    return found
+
+
+@pytest.fixture(scope="module")
+def serving(store: Path) -> Iterator[Serving]:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        yield serving
+
+
+def begin(url: str, headers: dict[str, str] | None, folder: str, **changed: str) -> str:
+    """What the page says when training is started; no job begins where the name to publish to is none."""
+    model, publish_to = changed.get("model", "test/tiny"), changed.get("publish_to", "nameless")
+    form = [TUNE, "nano", "final", folder, None, "", 1, publish_to, "main", model, "main", ""]
+    return str(fire(url, "train-start", "click", form, headers)["output"])
+
+
+def test_whoever_comes_through_a_proxy_cannot_train(serving: Serving, tmp_path: Path) -> None:
+    assert "is not a model name" in begin(serving.url, None, str(tmp_path))
+    for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host", "Via", "CF-Connecting-IP"):
+        assert "--allow-training" in begin(serving.url, {name: "127.0.0.1"}, str(tmp_path))
+    assert "is not a folder" in begin(serving.url, None, str(tmp_path / "none"))
+    for elem_id in ("train-stop", "train-resume", "train-use"):
+        assert not fire(serving.url, elem_id, "click", [None], FORWARDED)["success"]
+
+
+@pytest.mark.parametrize("model", ["evil/model", "../checkpoints", "checkpoints", "/etc", "-x/y", ""])
+def test_only_models_that_may_be_named_are_tuned(model: str, serving: Serving, tmp_path: Path) -> None:
+    assert "There is no model" in begin(serving.url, None, str(tmp_path), model=model, publish_to="mine/coder")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"host": "0.0.0.0"},
+        {"host": "192.0.2.1"},
+        {"allowed_hosts": "coder.example"},
+        {"proxies": 1},
+        {"root_path": "/coder"},
+    ],
+)
+def test_a_server_for_others_wants_it_said(settings: dict[str, Any]) -> None:
+    permission = TrainingPermission(Settings(**settings))
+    assert not permission.is_given(request()) and not Settings(**settings).training_is_allowed
+    allowed = TrainingPermission(Settings(**settings, allow_training=True))
+    assert allowed.is_given(request()) and allowed.is_given(request("192.0.2.2"))
+    with pytest.raises(UserError, match="--training-folders"):
+        allowed.folder("/etc", request())
+
+
+def test_only_a_request_from_this_machine_is_local() -> None:
+    permission = TrainingPermission(Settings())
+    assert permission.is_given(request()) and permission.is_given(request("::1"))
+    assert not permission.is_given(request("192.0.2.1")) and not permission.is_given(request(forwarded="for=1"))
+
+
+def test_nothing_but_the_named_folders_is_read(tmp_path: Path) -> None:
+    code, secret = tmp_path / "code", tmp_path / "code-secret"
+    for folder in (code / "mine", secret):
+        folder.mkdir(parents=True)
+    (code / "link").symlink_to(secret)
+    (code / "loop").symlink_to(code / "loop")
+    permission = TrainingPermission(Settings(training_folders=f" {code} ,{tmp_path / 'more'}", allow_training=True))
+    for allowed in (str(code), f"{code}/mine", f"{code}/mine/../mine/", str(tmp_path / "more")):
+        assert Path(permission.folder(allowed, request("192.0.2.1"))).is_relative_to(tmp_path)
+    assert permission.folder("", request()) == ""
+    for refused in (str(secret), f"{code}/../code-secret", f"{code}/link", "/", "~", "~nobody-of-this-name", "a\0b"):
+        for origin in (request(), request("192.0.2.1")):
+            with pytest.raises(UserError, match="in none of the folders|is not the name"):
+                permission.folder(refused, origin)
