@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.errors import sentence_for
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.checkpoints import store as local
@@ -82,7 +83,7 @@ def _branch(repo_id: str, name: str, folder: Path | None, repeated: Experiment |
         scores = checkpoints.read_scores(snapshot) or published
         return Branch(name, repeated, checkpoints.read_config(snapshot), scores, _curves(snapshot, commits), commits)
     except CheckpointError as error:
-        return Branch(name, repeated, scores=published, problem=str(error))
+        return Branch(name, repeated, scores=published, problem=sentence_for(error))
 
 
 def _curves(snapshot: Path, commits: list[Commit]) -> dict[str, Curve]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from app.errors import without_paths
 from app.metrics import Metrics
 from app.repositories import Repositories
 from app.settings import Settings
@@ -120,7 +121,12 @@ class Models:
             with self._changed:
                 self._changed.notify_all()
         return ServedModel(
-            repo_id, revision, snapshot.name, resident.engine, resident.notices, partial(self._release, resident)
+            repo_id,
+            revision,
+            snapshot.name,
+            resident.engine,
+            tuple(map(without_paths, resident.notices)),
+            partial(self._release, resident),
         )
 
     def engines(self) -> list[tuple[str, Engine]]:

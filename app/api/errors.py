@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.errors import without_paths
 from app.models import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
@@ -84,21 +85,21 @@ def explain(error: Exception) -> Explanation:
     """What to tell of a failure; one that nobody foresaw is logged, and told as such."""
     match error:
         case ApiError():
-            return Explanation(error.status, str(error), error.code)
+            return Explanation(error.status, without_paths(str(error)), error.code)
         case RequestValidationError():
             return Explanation(400, _sentences(error.errors()))
         case HTTPException():  # what cannot even be decoded
             return Explanation(error.status_code, f"{error.detail}.")
         case EngineBusy() | NoRoom():
-            return Explanation(503, str(error))
+            return Explanation(503, without_paths(str(error)))
         case CheckpointError():
-            return Explanation(404, str(error), MODEL_NOT_FOUND)
+            return Explanation(404, without_paths(str(error)), MODEL_NOT_FOUND)
         case PromptTooLong():
             return Explanation(400, str(error), EXCEEDS_CONTEXT)
         case UnaskableText():
             return Explanation(400, str(error))
         case AttributionError():
-            return Explanation(500, str(error))
+            return Explanation(500, without_paths(str(error)))
         case UserError():
             return Explanation(400, str(error))
     log.error("a request failed", exc_info=error)

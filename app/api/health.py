@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
+from app.errors import without_paths
 from app.health import Health
 
 
@@ -20,6 +21,7 @@ def health_routes(health: Health) -> APIRouter:
         problems = await run_in_threadpool(health.problems)
         if not problems:
             return JSONResponse({"status": "ok"})
+        problems = {name: without_paths(sentence) for name, sentence in problems.items()}
         error = {"code": 503, "message": " ".join(problems.values()), "type": "unavailable_error"}
         return JSONResponse(
             {"status": "error", "error": error, "problems": problems}, 503, background=BackgroundTask(health.mend)

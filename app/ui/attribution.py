@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from app.attribution import Attribution, Indexes
+from app.errors import sentence_for
 from app.generation import Generation, Language
 from app.ui.code_pane import CodePane, Controls
 from app.ui.origins import NOT_CHECKED, badge, findings, panel, unknown
@@ -25,7 +26,7 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
                 return unknown(f"There is no index of what {repo_id} was trained on."), NOT_CHECKED
             return _told(code, written, attribution, repo_id, controls.indexes)
         except AttributionError as error:
-            return unknown(str(error)), NOT_CHECKED
+            return unknown(sentence_for(error)), NOT_CHECKED
 
     def check_generation(generation: Generation | None, index: int) -> tuple[str, str]:
         if generation is None:
@@ -67,7 +68,7 @@ def shared_origins(attribution: str | None, generation: Generation, index: int, 
     try:
         return _told(code, spans, Attribution.from_json(attribution), generation.repo_id, indexes)
     except (AttributionError, UserError) as error:
-        return unknown(str(error)), NOT_CHECKED
+        return unknown(sentence_for(error)), NOT_CHECKED
 
 
 def _told(

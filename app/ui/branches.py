@@ -11,6 +11,7 @@ import gradio as gr
 
 from app.api.limits import Limits
 from app.branch_facts import Branch, read_branches
+from app.errors import sentence_for
 from app.generation import Language
 from app.models import Models
 from app.replay import Replays
@@ -123,7 +124,7 @@ def _connect_looking(
             repositories.require(repo_id)
             branches = read_branches(repo_id, store)
         except CheckpointError as error:
-            return (failure(str(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
+            return (failure(sentence_for(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
         branch = _chosen(branches, name)
         metrics = metrics_of(branch)
         metric = metric if metric in metrics else next(iter(metrics), None)

@@ -8,6 +8,7 @@ import math
 import gradio as gr
 
 from app.drafts import alternatives
+from app.errors import sentence_for
 from app.generation import Token
 from app.models import Models, ServedModel
 from app.ui.caller import check_caller
@@ -39,11 +40,11 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
             check_caller(controls.limits)
             served = models.acquire(repo_id, commit or branch)
         except (CheckpointError, UserError) as error:
-            return failure(str(error))
+            return failure(sentence_for(error))
         try:
             return _scored(served, _without_marks(pane, code))
         except (EngineBusy, UserError) as error:
-            return failure(str(error))
+            return failure(sentence_for(error))
         finally:
             served.release()
 
