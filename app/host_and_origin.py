@@ -42,11 +42,14 @@ class HostAndOrigin:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Gradio would believe it, for a server of its own that is not used here
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"x-gradio-server"]
         headers = Headers(scope=scope)
-        if not self._is_own_host(headers):
+        foreign = self._foreign_host(headers)
+        if foreign is not None:
             response = _refusal(
                 421,
-                f"This server does not answer to the host {headers.get('host', '')[:100]!r}. "
+                f"This server does not answer to the host {foreign[:100]!r}. "
                 "Its operator can add names with --allowed-hosts.",
             )
         elif _changes_something(scope) and self._is_foreign(headers, scope):
@@ -58,9 +61,20 @@ class HostAndOrigin:
             return
         await response(scope, receive, send)
 
-    def _is_own_host(self, headers: Headers) -> bool:
+    def _foreign_host(self, headers: Headers) -> str | None:
+        """The host that a request names and that is not the server, if there is one.
+
+        Gradio takes the address of the page from ``X-Forwarded-Host``, so that has to be the server, too.
+        """
         hosts = headers.getlist("host")
-        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if len(hosts) != 1:
+            return ", ".join(hosts)
+        forwarded = ",".join(headers.getlist("x-forwarded-host"))
+        named = [*hosts, *(host.strip() for host in forwarded.split(",") if forwarded)]
+        return next((host for host in named if not self._is_own_host(host)), None)
+
+    def _is_own_host(self, host: str) -> bool:
+        match = _HOST.fullmatch(host)
         if match is None:
             return False
         name = _plain(match[1] or match[2])

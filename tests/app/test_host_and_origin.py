@@ -90,6 +90,16 @@ def test_a_name_that_was_rebound_is_refused_everywhere(host: str, guarded: Servi
         assert b"--allowed-hosts" in answer.body and len(answer.body) < 400
 
 
+@pytest.mark.parametrize("forwarded", ["evil.example", "coder.example, evil.example", "evil.example, localhost", ""])
+def test_a_forwarded_host_is_a_name_of_the_server(forwarded: str, guarded: Serving) -> None:
+    answer = send(guarded.url, "GET", "/", {"X-Forwarded-Host": forwarded})
+    assert answer.status == (421 if forwarded else 200) and b"evil.example/" not in answer.body
+    named = send(
+        guarded.url, "GET", "/", {"X-Forwarded-Host": "coder.example", "X-Gradio-Server": "http://evil.example"}
+    )
+    assert named.status == 200 and b"evil.example" not in named.body and b"//coder.example" in named.body
+
+
 def test_one_host_is_named(guarded: Serving) -> None:
     assert send(guarded.url, "GET", "/health", [("Host", "localhost"), ("Host", "evil.example")]).status in (400, 421)
 
