@@ -53,6 +53,6 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
 
 
 def _refusal(_: Request, error: Exception) -> JSONResponse:
-    status, sentence = explain(error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": {"message": sentence, "code": status}}, status, headers)
+    told = explain(error)
+    headers = {"WWW-Authenticate": "Bearer"} if told.status == 401 else None
+    return JSONResponse({"error": {"message": told.message, "code": told.status}}, told.status, headers)
