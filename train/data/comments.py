@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment
-
 from train.data.python_lexer import docstring_length, scan
+from train.data.slash_comments import comment_length
 
 
 def comment_fraction(text: str, language: str) -> float:
     """Characters of comments (in Python, docstrings too) by characters of the file."""
     if not text:
         return 0.0
-    count = _python_comments(text) if language == "python" else _other_comments(text, language)
+    count = _python_comments(text) if language == "python" else comment_length(text, language)
     return count / len(text)
 
 
@@ -27,13 +22,3 @@ def _python_comments(text: str) -> int:
         return 0
     hashes = sum(len(text[start:end].lstrip("#")) for start, end in tokens.comments)
     return hashes + sum(docstring_length(text, start, end) for start, end in tokens.docstrings)
-
-
-def _other_comments(text: str, language: str) -> int:
-    tokens = _lexer(language).get_tokens_unprocessed(text)
-    return sum(len(value) for _, kind, value in tokens if kind in (Comment.Multiline, Comment.Single))
-
-
-@lru_cache
-def _lexer(language: str) -> Lexer:
-    return get_lexer_by_name(language)

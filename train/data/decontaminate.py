@@ -1,82 +1,129 @@
-"""Files that contain a benchmark's prompt or solution are found by runs of words they share with it.
+"""Files that contain a benchmark's prompt or solution: by runs of words they share with it, and by whole texts.
 
-The runs are kept as hashes in ``benchmarks.npy``, so that every corpus is checked, also where the benchmarks are not at
-hand. ``python -m train.data.decontaminate`` makes that file anew, from a folder or from the Hub.
+Both are kept as hashes, so that every corpus is checked, also where the benchmarks are not at hand.
+``python -m train.data.decontaminate`` makes the files of hashes anew, from a folder or from the Hub.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
-from huggingface_hub import hf_hub_download
 from rensa import RMinHash
 
+from santacoder.attribution.tokens import powers
+from train.data.benchmark_texts import benchmark_texts
 from train.data.source_file import SourceFile
 
 # between the 8 and 13 words of arXiv 2005.14165, appendix C: the shortest prompts have ten or a few more
 RUN = 10
 MIN_DIFFERENT_WORDS = 8  # in a run and not counting numbers, lest a table or a plain double loop makes one
-FINGERPRINTS = Path(__file__).with_name("benchmarks.npy")
-_WORD = re.compile(r"\w+")
+# of a whole text, signs counted: shorter ones, such as ``return len(string)``, are anybody's (docs/data.md has figures)
+MIN_TOKENS = 8
+RUNS = Path(__file__).with_name("benchmarks.npy")
+WHOLE_TEXTS = Path(__file__).with_name("benchmark_texts.npy")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-_TEXTS = ("prompt", "canonical_solution", "code")
-# file in a folder, and where the Hub has the same rows
-_BENCHMARKS = {
-    "HumanEval.jsonl.gz": ("openai/openai_humaneval", "openai_humaneval/test-00000-of-00001.parquet"),
-    "sanitized-mbpp.json": ("google-research-datasets/mbpp", "sanitized/test-00000-of-00001.parquet"),
-    "santacoder-fim-task.parquet": ("bigcode/santacoder-fim-task", "data/train-00000-of-00001.parquet"),
-} | {
-    f"multipl-e/{suite}-{language}-reworded.json": (
-        "nuprl/MultiPL-E",
-        f"{suite}-{language}/test-00000-of-00001.parquet",
-    )
-    for suite in ("humaneval", "mbpp")
-    for language in ("py", "java", "js")
-}
+
+
+class Fingerprints(NamedTuple):
+    """``runs`` are hashes of runs of words, [n] uint64, ascending. ``whole`` has a row for each whole text, [m, 4]
+    uint64, ascending: the hash of MIN_TOKENS tokens of it, how many stand before these, how many it has, its hash."""
+
+    runs: np.ndarray
+    whole: np.ndarray
 
 
 def contaminated(files: Sequence[SourceFile]) -> list[str | None]:
-    """A filter (``filters.py``): against files with a run of ten words of a benchmark's prompt or solution."""
-    found = [_runs(file.text) for file in files]
-    hits = np.isin(np.concatenate(found), _fingerprints()) if found else np.empty(0, bool)
-    ends = np.cumsum([len(runs) for runs in found])
-    return [
-        "part of a benchmark" if hits[end - len(runs) : end].any() else None
-        for runs, end in zip(found, ends, strict=True)
-    ]
+    """A filter (``filters.py``): against files with a run of ten words of a benchmark's prompt or solution, or with all
+    of one. Letters' case and white space make no difference."""
+    known = _fingerprints()
+    return ["part of a benchmark" if is_contaminated(file.text, known) else None for file in files]
 
 
-def fingerprint(texts: Iterable[str]) -> np.ndarray:
-    """The runs that give ``texts`` away, [n] uint64, ascending. Texts of fewer than ten words have none: they cannot be
-    told from ordinary code."""
-    return np.unique(np.concatenate([_telling_runs(text) for text in texts]))
+def is_contaminated(text: str, known: Fingerprints) -> bool:
+    tokens = _Tokens(text)
+    return bool(_among(tokens.runs(), known.runs).any()) or tokens.hold_one_of(known.whole)
 
 
-def benchmark_texts(folder: Path | None) -> list[str]:
-    """Prompts and solutions of HumanEval, MBPP, MultiPL-E and the single-line infilling benchmark.
+def fingerprints(texts: Iterable[str]) -> Fingerprints:
+    """What gives ``texts`` away. Those of few tokens and few words have nothing: they cannot be told from ordinary
+    code."""
+    tokenised = [_Tokens(text) for text in dict.fromkeys(texts)]
+    runs = np.concatenate([tokens.telling_runs() for tokens in tokenised])
+    long = [tokens for tokens in tokenised if len(tokens.hashes) >= MIN_TOKENS and len(set(tokens.words)) > 2]
+    frequency = Counter(window for tokens in long for window in set(tokens.windows().tolist()))
+    rows = [tokens.whole(frequency) for tokens in long]
+    whole = np.unique(np.array(rows, np.uint64).reshape(-1, 4), axis=0)
+    return Fingerprints(np.unique(runs), whole)
 
-    Raises:
-        OSError: one of them is not in ``folder``, or cannot be had from the Hub where no folder is given.
-    """
-    texts = []
-    for name, (repo, file) in _BENCHMARKS.items():
-        path = folder / name if folder else Path(hf_hub_download(repo, file, repo_type="dataset"))
-        for row in _rows(path):
-            if "suffix" in row:  # the three parts of one program
-                texts.append(row["prompt"] + row["canonical_solution"] + row["suffix"])
-            else:
-                texts += [row[key] for key in _TEXTS if key in row]
-    return texts
+
+class _Tokens:
+    """Words and other signs of a text in lower case, and what is computed of their hashes."""
+
+    def __init__(self, text: str) -> None:
+        tokens = _TOKEN.findall(text.lower())
+        is_word = [token.isalnum() or "_" in token or token[0].isalnum() for token in tokens]
+        self.hashes = _hashes(tokens)
+        self.words = [token for token, word in zip(tokens, is_word, strict=True) if word]
+        self._word_hashes = self.hashes[np.array(is_word, bool)]
+
+    def runs(self) -> np.ndarray:
+        """Hashes of the runs of ten words, [words - 9] uint64."""
+        combined = np.zeros(max(0, len(self.words) - RUN + 1), np.uint64)
+        for offset in range(RUN):
+            combined = combined * _ODD + self._word_hashes[offset : offset + len(combined)]
+        return combined
+
+    def telling_runs(self) -> np.ndarray:
+        """Those of the runs that have enough different words, numbers not counted."""
+        telling = [
+            len({word for word in self.words[start : start + RUN] if not word[0].isdigit()}) >= MIN_DIFFERENT_WORDS
+            for start in range(len(self.words) - RUN + 1)
+        ]
+        return self.runs()[np.array(telling, bool)]
+
+    def windows(self) -> np.ndarray:
+        """Hashes of all stretches of MIN_TOKENS tokens, [tokens - MIN_TOKENS + 1] uint64."""
+        starts = np.arange(max(0, len(self.hashes) - MIN_TOKENS + 1))
+        return self._stretches(starts, np.full(len(starts), MIN_TOKENS))
+
+    def whole(self, frequency: Counter[int]) -> tuple[int, int, int, int]:
+        """The row of :class:`Fingerprints`. The stretch to look it up by is the one that the fewest texts have."""
+        windows = self.windows().tolist()
+        offset = min(range(len(windows)), key=lambda start: frequency[windows[start]])
+        length = len(self.hashes)
+        return windows[offset], offset, length, int(self._stretches(np.array([0]), np.array([length]))[0])
+
+    def hold_one_of(self, whole: np.ndarray) -> bool:
+        """Whether all tokens of one of the texts stand here, one after the other."""
+        windows = self.windows()
+        places = np.flatnonzero(_among(windows, whole[:, 0]))
+        if not len(places):
+            return False
+        first = np.searchsorted(whole[:, 0], windows[places], "left")
+        counts = np.searchsorted(whole[:, 0], windows[places], "right") - first
+        # a row for each place and each text that may be there
+        rows = whole[np.repeat(first - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())]
+        starts = np.repeat(places, counts) - rows[:, 1].astype(np.int64)
+        lengths = rows[:, 2].astype(np.int64)
+        inside = (starts >= 0) & (starts + lengths <= len(self.hashes))
+        return bool((self._stretches(starts[inside], lengths[inside]) == rows[inside, 3]).any())
+
+    def _stretches(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Hashes of ``lengths`` tokens from each of ``starts`` on, [n] uint64: sums of the tokens' hashes, each times a
+        power of an odd number that tells its place (Karp and Rabin 1987)."""
+        n = len(self.hashes)
+        sums = np.zeros(n + 1, np.uint64)
+        np.cumsum(self.hashes * powers(n), out=sums[1:])
+        return (sums[starts + lengths] - sums[starts]) * powers(n + 1, inverse=True)[starts]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,48 +132,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where the benchmarks' files are (default: from the Hub)")
     args = parser.parse_args(arguments)
     try:
-        found = fingerprint(benchmark_texts(args.folder))
+        found = fingerprints(text for texts in benchmark_texts(args.folder).values() for text in texts)
     except OSError as error:
         parser.exit(1, f"The benchmarks cannot be read: {error}\n")
-    np.save(FINGERPRINTS, found)
-    print(f"Wrote {len(found):,} runs to {FINGERPRINTS}.")
+    np.save(RUNS, found.runs)
+    np.save(WHOLE_TEXTS, found.whole)
+    print(f"Wrote {len(found.runs):,} runs to {RUNS} and {len(found.whole):,} whole texts to {WHOLE_TEXTS}.")
     return 0
 
 
-def _runs(text: str) -> np.ndarray:
-    """Hashes of the runs of ten words of ``text`` in lower case, [n] uint64."""
-    words = _WORD.findall(text.lower())
-    if len(words) < RUN:
-        return np.empty(0, np.uint64)
-    hashes = np.array(RMinHash.hash_token_sets([words])[0], np.uint64)
-    combined = np.zeros(len(words) - RUN + 1, np.uint64)
-    for offset in range(RUN):
-        combined = combined * _ODD + hashes[offset : offset + len(combined)]
-    return combined
+def _among(values: np.ndarray, ascending: np.ndarray) -> np.ndarray:
+    """Which of ``values`` are in ``ascending``, [n] bool."""
+    found = np.searchsorted(ascending, values)
+    found[found == len(ascending)] = 0
+    return ascending[found] == values if len(ascending) else np.zeros(len(values), bool)
 
 
-def _telling_runs(text: str) -> np.ndarray:
-    """Those of the runs that have enough different words, numbers not counted."""
-    words = _WORD.findall(text.lower())
-    runs = _runs(text)
-    telling = [
-        len({w for w in words[i : i + RUN] if not w[0].isdigit()}) >= MIN_DIFFERENT_WORDS for i in range(len(runs))
-    ]
-    return runs[np.array(telling, bool)]
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
-    return json.loads(path.read_text(encoding="utf-8"))
+def _hashes(tokens: Sequence[str]) -> np.ndarray:
+    return np.array(RMinHash.hash_token_sets([tokens])[0], np.uint64)
 
 
 @lru_cache
-def _fingerprints() -> np.ndarray:
-    return np.load(FINGERPRINTS)
+def _fingerprints() -> Fingerprints:
+    return Fingerprints(np.load(RUNS), np.load(WHOLE_TEXTS))
 
 
 if __name__ == "__main__":
