@@ -18,8 +18,10 @@ from fastapi_offline import FastAPIOffline
 
 from app.api.limits import Limits
 from app.api.mcp import mcp_server
+from app.api.openai import error_body as openai_error
 from app.api.routes import add_routes
 from app.api.running import Server
+from app.api.unknown import unknown_paths
 from app.attribution import Indexes
 from app.body_timeout import BodyTimeout
 from app.client_address import ClientAddress
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     # SIGTERM is how services are stopped, so it is no failure; uvicorn raises it once more after its own clean stop
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        listener = _listen(settings.host, settings.port)
+        listeners = _listen(settings.addresses, settings.port)
         shares = ShareStore(Database(settings.database_url))
         metrics = Metrics()
         models = Models(settings, metrics)
@@ -63,12 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ShareError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"SantaCoder playground: http://{settings.host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
+    for address, listener in zip(settings.addresses, listeners, strict=True):
+        host = f"[{address}]" if ":" in address else address
+        print(f"SantaCoder playground: http://{host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
     if settings.users and not settings.keys:
         print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
     if "FORWARDED_ALLOW_IPS" in os.environ:
         print("FORWARDED_ALLOW_IPS is not read: --proxies says how many proxies are believed.", file=sys.stderr)
-    _serve(create_app(settings, models, indexes, shares, metrics), models, settings, listener)
+    _serve(create_app(settings, models, indexes, shares, metrics), models, settings, listeners)
     return 0
 
 
@@ -91,6 +95,9 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     _add_middleware(app, settings, metrics)
     add_routes(app, server, metrics)
     app.router.routes += mcp_routes
+    if not settings.page:
+        app.include_router(unknown_paths("", openai_error, settings.max_request_bytes))
+        return app
     limits = RateLimits()
     add_share_routes(app, shares, limits, settings.moderator_key)
     return gr.mount_gradio_app(
@@ -120,7 +127,9 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
         expose_headers=["X-Request-Id", "Retry-After"],
     )
     app.add_middleware(GuessLimits)
-    app.add_middleware(HostAndOrigin, host=settings.host, names=settings.hosts, origins=settings.origins)
+    widest = min(settings.addresses, key=lambda address: address not in ("0.0.0.0", "::"))
+    names = [*settings.hosts, *settings.addresses]
+    app.add_middleware(HostAndOrigin, host=widest, names=names, origins=settings.origins)
     app.add_middleware(SecurityHeaders, head=HEAD)
     app.add_middleware(BodyTimeout)
     app.add_middleware(Requests, metrics=metrics)
@@ -137,7 +146,7 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _serve(app: FastAPI, models: Models, settings: Settings, listener: socket.socket) -> None:
+def _serve(app: FastAPI, models: Models, settings: Settings, listeners: list[socket.socket]) -> None:
     """Answer requests until SIGINT or SIGTERM; after SIGTERM, those under way may finish first."""
     places = Places(most_connections())
     config = uvicorn.Config(
@@ -151,10 +160,20 @@ def _serve(app: FastAPI, models: Models, settings: Settings, listener: socket.so
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     with suppress(KeyboardInterrupt):
-        DrainingServer(config, places, lambda: models.drain(settings.drain_seconds)).run(sockets=[listener])
+        DrainingServer(config, places, lambda: models.drain(settings.drain_seconds)).run(sockets=listeners)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(addresses: list[str], port: int) -> list[socket.socket]:
+    """A socket for each of ``addresses``, all on the same port.
+
+    Raises:
+        OSError: one of them cannot be used; the message is a sentence for the user.
+    """
+    first = _listen_at(addresses[0], port)
+    return [first, *(_listen_at(address, first.getsockname()[1]) for address in addresses[1:])]
+
+
+def _listen_at(host: str, port: int) -> socket.socket:
     """A bound socket, so that a port in use shows before a model is loaded.
 
     Raises:

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     runner: Literal["auto", "torch", "onnx"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
+    page: bool = True
     exact: bool = True
     seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
     model_memory: float = 8.0
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     logins: str = ""
     database_url: str = "sqlite:///shares/shares.db"
     moderator_key: str = ""
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the server listens; as ``127.0.0.1,::1`` for what is called localhost."""
+        return _parts(self.host) or [self.host]
 
     @property
     def keys(self) -> list[str]:
@@ -97,8 +103,8 @@ class Settings(BaseSettings):
     @property
     def is_for_this_machine(self) -> bool:
         """Whether only those who sit at the machine reach the server, as far as its settings tell."""
-        is_loopback = self.host in ("localhost", "::1") or self.host.startswith("127.")
-        return is_loopback and not (self.hosts or self.proxies or self.root_path)
+        are_loopback = all(host in ("localhost", "::1") or host.startswith("127.") for host in self.addresses)
+        return are_loopback and not (self.hosts or self.proxies or self.root_path)
 
     @property
     def training_is_allowed(self) -> bool:
@@ -120,7 +126,7 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         argument_default=argparse.SUPPRESS,
     )
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    parser.add_argument("--host", help=f"address to listen on (default: {defaults['host']})")
+    parser.add_argument("--host", help=f"address to listen on, or several by commas (default: {defaults['host']})")
     parser.add_argument("--port", type=int, help=f"port to listen on (default: {defaults['port']})")
     parser.add_argument("--model", help=f"model shown first (default: {defaults['model']})")
     parser.add_argument("--revision", help=f"branch or commit shown first (default: {defaults['revision']})")
@@ -136,6 +142,9 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         "--exact",
         action=argparse.BooleanOptionalAction,
         help="a graph's text is the same to the last byte whatever else runs (default), or a stream alone is faster",
+    )
+    parser.add_argument(
+        "--page", action=argparse.BooleanOptionalAction, help="show the page (default), or serve the API alone"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of requests that send none (default: drawn)")
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")

@@ -37,7 +37,13 @@ def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder = "psm"
 
 @pytest.mark.parametrize(
     "parts,order",
-    [(("def f(",), "psm"), (("a = ", "\nb"), "psm"), (("a = ", "\nb"), "spm"), (("a", "b", "c"), "psm")],
+    [
+        (("def f(",), "psm"),
+        (("a = ", "\nb"), "psm"),
+        (("a = ", "\nb"), "spm"),
+        (("a", "b", "c"), "psm"),
+        (("a\r\n", "\r\nb"), "psm"),
+    ],
 )
 def test_to_continue_from_the_token_that_was_taken_changes_nothing(
     models: Models, parts: tuple[str, ...], order: FimOrder
@@ -53,6 +59,19 @@ def test_to_continue_from_the_token_that_was_taken_changes_nothing(
             assert [[token.id for token in text.tokens] for text in new] == [
                 [token.id for token in text.tokens] for text in old
             ]
+
+
+def test_windows_line_ends_change_nothing_but_themselves(models: Models) -> None:
+    sampling = SamplingParams(max_new_tokens=40, temperature=2, top_p=1, seed=1)
+    for parts in (("def f():\n    ",), ("a = 1\n", "\nb", "\n")):
+        unix = last(generate(models, "test/tiny", "main", task(*parts, sampling=sampling, n=4)))
+        crlf = [part.replace("\n", "\r\n") for part in parts]
+        windows = last(generate(models, "test/tiny", "main", task(*crlf, sampling=sampling, n=4)))
+        texts = [[each.text for each in candidate.completions] for candidate in unix.candidates]
+        assert any("\n" in text for candidate in texts for text in candidate)
+        assert [[each.text for each in candidate.completions] for candidate in windows.candidates] == [
+            [text.replace("\n", "\r\n") for text in candidate] for candidate in texts
+        ]
 
 
 def test_another_token_stands_where_it_was_chosen(models: Models) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.settings import parse_settings
@@ -65,6 +67,29 @@ def test_a_stop_is_clean(store: Path) -> None:
     assert "http://127.0.0.1:" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
+
+
+def test_the_api_alone_on_two_addresses_with_a_seed(store: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--host", "127.0.0.1,::1", "--port", "0", "--store", str(store)]
+        + ["--model", "test/tiny", "--no-page", "--seed", "5"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    urls = [re.findall(r"http://\S+:\d+", process.stdout.readline())[0] for _ in range(2)]
+    assert urls[0].startswith("http://127.0.0.1:") and urls[1].startswith("http://[::1]:")
+    texts = []
+    for url in urls:
+        with httpx.Client(base_url=url, timeout=60) as http:
+            assert http.get("/").status_code == 404 and "There is no / here." in http.get("/").text
+            assert http.get("/v1/models").status_code == 200
+            answer = http.post("/v1/completions", json={"prompt": "x = ", "n": 2}).json()
+            texts.append([choice["text"] for choice in answer["choices"]])
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert texts[0] == texts[1] and texts[0][0] != texts[0][1]
 
 
 def test_options_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, stop_sequences, 
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
+# llama.cpp's number for a seed that is drawn
+ANY_SEED = 2**32 - 1
 # by its letter, where "samplers" is one string
 _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
 
@@ -78,7 +80,7 @@ class SamplingBody(EndFields):
             presence_penalty=self.presence_penalty if penalise else 0.0,
             penalty_last_n=self.repeat_last_n if self.repeat_last_n > 0 else None,
             ignore_eos=self.ignore_eos,
-            seed=fitting_seed(self.seed, default_seed, index),
+            seed=fitting_seed(-1 if self.seed == ANY_SEED else self.seed, default_seed, index),
             stop=stop_sequences(self.stop),
             top_logprobs=self.n_probs,
             logprobs_of_sampling=self.post_sampling_probs,
@@ -114,12 +116,12 @@ class PromptObject(Body):
     multimodal_data: Annotated[list[Any], unsupported(lambda value: not value)] = []
 
 
-Prompt = str | list[int | str] | PromptObject
+Prompt = str | Annotated[list[int | str], Field(min_length=1)] | PromptObject
 
 
 class CompletionBody(SamplingBody):
     prompt: Annotated[
-        Prompt | list[Prompt],
+        Prompt | Annotated[list[Prompt], Field(min_length=1)],
         one_of(
             "Input should be text, token ids, a list of both in any order, an object with a prompt_string and nothing "
             "else, or a list of such prompts"

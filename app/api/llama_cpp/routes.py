@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.errors import ApiError, route_class
 from app.api.llama_cpp.answers import chosen, error_body, generation_settings, lines, result
 from app.api.llama_cpp.bodies import (
+    ANY_SEED,
     CompletionBody,
     DetokenizeBody,
     InfillBody,
@@ -31,9 +32,6 @@ from app.api.running import RunResponse, Server, Text, finish
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
-
-# llama.cpp's number for a seed that is drawn
-_ANY_SEED = 2**32 - 1
 
 
 def llama_cpp_routes(server: Server) -> APIRouter:
@@ -85,7 +83,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         model = await server.acquire(None)
         model.release()
         runner, tokenizer = model.engine.runner, model.engine.tokenizer
-        seed = _ANY_SEED if server.settings.seed is None else server.settings.seed
+        seed = ANY_SEED if server.settings.seed is None else server.settings.seed
         end_of_text = tokenizer.decode([tokenizer.end_of_text_id])
         return {
             "default_generation_settings": {

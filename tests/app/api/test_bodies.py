@@ -82,6 +82,7 @@ def test_json_is_read_whatever_it_is_called(http: httpx.Client, header: dict[str
         ("/v1/completions", {"prompt": []}, "prompt: Input should be text"),
         ("/v1/completions", {"prompt": "x", "stop": 5}, "stop: Input should be a string or a list of strings."),
         ("/completion", {"prompt": 5}, "prompt: Input should be text, token ids, a list of both"),
+        ("/completion", {"prompt": []}, "prompt: Input should be text, token ids, a list of both"),
         ("/completion", {"prompt": "x", "logit_bias": [1]}, "logit_bias: Input should be pairs of a token id or text"),
         ("/api/generate", {"prompt": "x", "options": {"stop": 5}}, "options.stop: Input should be a string"),
         ("/generate", {"inputs": "x", "parameters": {"stop": [1] * 90}}, "There are 85 more such errors."),
