@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     store: Path = DEFAULT_STORE
     page: bool = True
+    slots: bool = True
     exact: bool = True
     seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
     model_memory: float = 8.0
@@ -145,6 +146,9 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
     )
     parser.add_argument(
         "--page", action=argparse.BooleanOptionalAction, help="show the page (default), or serve the API alone"
+    )
+    parser.add_argument(
+        "--slots", action=argparse.BooleanOptionalAction, help="tell at /slots how busy the server is (default), or not"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of requests that send none (default: drawn)")
     parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")

@@ -72,7 +72,7 @@ def test_a_stop_is_clean(store: Path) -> None:
 def test_the_api_alone_on_two_addresses_with_a_seed(store: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "app.py", "--host", "127.0.0.1,::1", "--port", "0", "--store", str(store)]
-        + ["--model", "test/tiny", "--no-page", "--seed", "5"],
+        + ["--model", "test/tiny", "--no-page", "--no-slots", "--seed", "5"],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,
@@ -85,6 +85,7 @@ def test_the_api_alone_on_two_addresses_with_a_seed(store: Path) -> None:
         with httpx.Client(base_url=url, timeout=60) as http:
             assert http.get("/").status_code == 404 and "There is no / here." in http.get("/").text
             assert http.get("/v1/models").status_code == 200
+            assert http.get("/slots").json()["error"]["type"] == "not_supported_error"
             answer = http.post("/v1/completions", json={"prompt": "x = ", "n": 2}).json()
             texts.append([choice["text"] for choice in answer["choices"]])
     process.send_signal(signal.SIGTERM)

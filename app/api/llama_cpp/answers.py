@@ -21,6 +21,7 @@ _ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     404: "not_found_error",
+    501: "not_supported_error",
     503: "unavailable_error",
 }
 _STOP_TYPES = {"end": "eos", "word": "word", "limit": "limit"}

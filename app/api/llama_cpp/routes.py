@@ -94,7 +94,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
             "model_alias": model.name,
             "model_path": server.default_model,
             "modalities": {"vision": False, "video": False, "audio": False},
-            "endpoint_slots": True,
+            "endpoint_slots": server.settings.slots,
             "endpoint_props": False,
             "endpoint_metrics": True,
             "chat_template": "",
@@ -107,6 +107,8 @@ def llama_cpp_routes(server: Server) -> APIRouter:
     @router.get("/slots")
     async def slots() -> list[dict[str, Any]]:
         """The places for texts under way on the server's own model, and which of them are in use."""
+        if not server.settings.slots:
+            raise ApiError(501, "This server does not tell how busy it is; start it without --no-slots.")
         model = await server.acquire(None)
         model.release()
         busy = model.engine.busy_slots
