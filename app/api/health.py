@@ -7,12 +7,14 @@ from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
+from app.api.errors import route_class
+from app.api.llama_cpp.answers import error_body
 from app.errors import without_paths
 from app.health import Health
 
 
-def health_routes(health: Health) -> APIRouter:
-    router = APIRouter(tags=["Health"])
+def health_routes(health: Health, max_request_bytes: int) -> APIRouter:
+    router = APIRouter(tags=["Health"], route_class=route_class(error_body, max_request_bytes))
 
     @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
     @router.get("/v1/health", include_in_schema=False)

@@ -37,7 +37,7 @@ _TYPES = {
     503: "overloaded_error",
 }
 Prompts = Annotated[
-    str | list[str] | TokenIds | list[TokenIds],
+    str | Annotated[list[str], Field(min_length=1)] | TokenIds | Annotated[list[TokenIds], Field(min_length=1)],
     one_of("Input should be text, a list of texts, a list of token ids, or a list of such lists"),
 ]
 
