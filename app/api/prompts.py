@@ -36,12 +36,12 @@ def raw_request(
 
 
 def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
-    """What belongs between the two, whatever marks they contain, and fits there.
+    """What belongs between the two, whatever marks they contain, and fits there, in the order that the model fills best.
 
-    Suffix first (SPM): what is typed stands at the end of the prompt then, so that a keystroke costs the reading of a
-    few tokens. The other way round all that is behind the cursor would be read again.
+    One that does not say so is asked suffix first (SPM): what is typed stands at the end of the prompt then, so that a
+    keystroke costs the reading of a few tokens. The other way round all that is behind the cursor would be read again.
     """
-    return CompletionRequest(prefix, suffix, sampling, "spm", fit_gap=True)
+    return CompletionRequest(prefix, suffix, sampling, None, fit_gap=True)
 
 
 def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from santacoder.atomic import replacing, sync_folder
 from santacoder.checkpoints.store import (
     COMMIT_FILE,
     DEFAULT_STORE,
+    GENERATION_FILE,
     Commit,
     log,
     read_commit,
@@ -235,7 +236,7 @@ def _write_snapshot(
     marks = (tokenizer.fim_prefix_id, tokenizer.fim_middle_id, tokenizer.fim_suffix_id, tokenizer.fim_pad_id)
     documents = {
         "config.json": model.config.to_transformers(eos_token_id=end_of_text, dtype=str(dtype).removeprefix("torch.")),
-        "generation_config.json": {"bos_token_id": end_of_text, "eos_token_id": end_of_text},
+        GENERATION_FILE: {"bos_token_id": end_of_text, "eos_token_id": end_of_text},
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": tokenizer.decode([end_of_text]),

@@ -12,15 +12,17 @@ import math
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
+from santacoder.fim import FimOrder
 
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
 COMMIT_FILE = "commit.json"
 EVAL_FILE = "eval.json"
 CURVES_FILE = "curves.json"
+GENERATION_FILE = "generation_config.json"
 # the published name of the branch that became the model, and the one it has everywhere else
 _SAME_BRANCH = {"main": "final", "final": "main"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -66,6 +68,15 @@ class RevisionScore:
     value: float
     interval: tuple[float, float] | None = None
     temperature: float | None = None
+
+
+def read_fim_order(folder: Path) -> FimOrder | None:
+    """In which order the revision in ``folder`` fills gaps best, where its ``generation_config.json`` says so."""
+    try:
+        order = json.loads((folder / GENERATION_FILE).read_text()).get("fim_order")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return order if order in get_args(FimOrder) else None
 
 
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:

@@ -7,14 +7,16 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from santacoder.engine.choosing import choose, score
 from santacoder.engine.events import Event, Finished, FinishReason
-from santacoder.engine.request import CompletionRequest
+from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.engine.scheduler import Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.errors import as_sentence
+from santacoder.fim import FimOrder
 from santacoder.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -80,8 +82,11 @@ class Engine:
         max_waiting: int = MAX_WAITING,
         drafts: bool = True,
         on_end: Callable[[Sequence], None] = lambda sequence: None,
+        fim_order: FimOrder = DEFAULT_ORDER,
     ) -> None:
-        """``on_end`` is called by the engine's thread with every sequence that has ended; it must not raise."""
+        """``on_end`` is called by the engine's thread with every sequence that has ended; it must not raise.
+        ``fim_order`` is for requests that leave it open."""
+        self.fim_order = fim_order
         self.runner = runner
         self.tokenizer = tokenizer
         self.problem: str | None = None
@@ -107,6 +112,8 @@ class Engine:
             UserError: the request cannot be served; the message is a sentence for the user.
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        if request.fim_order is None:
+            request = replace(request, fim_order=self.fim_order)
         sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end)
         with self._changed:
             if self._refusal is not None:

@@ -11,6 +11,7 @@ import torch
 from santacoder import checkpoints
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
+from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.engine.runner import Runner
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
@@ -49,7 +50,8 @@ def open_engine(
     """
     opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
-    engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end)
+    order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
+    engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end, fim_order=order)
     return Opened(engine, tuple(notices))
 
 

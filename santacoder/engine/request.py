@@ -11,6 +11,8 @@ from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
+# of requests that leave it open, for a model that does not say which it fills best: editors' caches like it
+DEFAULT_ORDER: fim.FimOrder = "spm"
 _FIM_MARKS = 3
 # prefix : suffix = 3 : 1 where both are too long, as llama.cpp's /infill splits its budget
 _SUFFIX_SHARE = 0.25
@@ -31,6 +33,8 @@ class CompletionRequest:
     on with what stands behind the gap is cut there, and does not begin with a line break inside a line unless the model
     is sure. ``written`` is what has been written of the answer before, whose tokens are the last of ``prefix_ids``.
 
+    A ``fim_order`` of None leaves the order to the model.
+
     Raises:
         UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
     """
@@ -38,7 +42,7 @@ class CompletionRequest:
     prefix: str
     suffix: str | None = None
     sampling: SamplingParams = field(default_factory=SamplingParams)
-    fim_order: fim.FimOrder = "psm"
+    fim_order: fim.FimOrder | None = "psm"
     prefix_ids: tuple[int, ...] | None = None
     echo: bool = False
     may_be_cut: bool = True
@@ -115,7 +119,11 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
         raise PromptTooLong(
             f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
         )
-    ids = fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order) if is_fim else kept_prefix
+    ids = (
+        fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order or DEFAULT_ORDER)
+        if is_fim
+        else kept_prefix
+    )
     notices = []
     if len(kept_prefix) < len(prefix):
         said = _said(len(prefix), more_prefix)

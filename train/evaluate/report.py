@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from santacoder import checkpoints, weight_files
-from santacoder.checkpoints import EVAL_FILE, CheckpointError
+from santacoder.checkpoints import EVAL_FILE, GENERATION_FILE, CheckpointError
+from santacoder.fim import FimOrder
 from train.evaluate.compare import Difference
+from train.evaluate.infilling import BENCHMARKS
 from train.evaluate.result import Result, Score, read_results
 
 _HEADING = "## Scores"
@@ -50,7 +52,8 @@ def difference_table(differences: Iterable[Difference]) -> str:
 def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, store: Path) -> str:
     """Add a commit with ``results`` in ``eval.json`` and in the model card to ``branch``; its sha.
 
-    Scores that were there stay unless they were measured again.
+    Scores that were there stay unless they were measured again. Where lines were filled in in both orders, the better
+    one is noted in ``generation_config.json``, for requests that leave it open.
 
     Raises:
         CheckpointError: there is no such branch, or the results are of other weights than its newest commit has.
@@ -68,10 +71,24 @@ def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, stor
     known.update({result.name: result for result in results})
     merged = [known[name] for name in sorted(known)]
     files = {EVAL_FILE: (json.dumps({"results": [result.to_json() for result in merged]}) + "\n").encode()}
+    if order := best_order(merged):
+        generation = json.loads((newest / GENERATION_FILE).read_text()) if (newest / GENERATION_FILE).exists() else {}
+        files[GENERATION_FILE] = (json.dumps({**generation, "fim_order": order}, indent=2) + "\n").encode()
     card = newest / "README.md"
     if card.exists():
         files[card.name] = with_scores(card.read_text(), merged).encode()
     return checkpoints.add_files(repo_id, branch, files, store=store)
+
+
+def best_order(results: Sequence[Result]) -> FimOrder | None:
+    """The order in which more lines are filled in, the mean of the languages; None where one was not measured."""
+    means: dict[FimOrder, float] = {}
+    for order, benchmark in BENCHMARKS.items():
+        scores = [result.scores()["exact match"].value for result in results if result.benchmark == benchmark]
+        if not scores:
+            return None
+        means[order] = sum(scores) / len(scores)
+    return max(means, key=lambda order: means[order])
 
 
 def with_scores(card: str, results: Sequence[Result]) -> str:

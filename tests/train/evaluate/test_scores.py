@@ -10,6 +10,11 @@ import pytest
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoints import GENERATION_FILE
+from santacoder.engine.opening import open_engine
+from santacoder.engine.request import CompletionRequest
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
 from train.evaluate import published
@@ -86,6 +91,39 @@ def test_scores_become_part_of_the_branch(own_store: Path, capsys: pytest.Captur
     newest_results = read_results(checkpoints.resolve("test/tiny", store=own_store) / "eval.json")
     assert [one.benchmark for one in newest_results] == ["humaneval", "infilling"]
     assert newest_results[0].tasks == result(0.4).tasks
+
+
+def test_the_better_order_is_noted_and_used_for_requests_that_leave_it_open(own_store: Path) -> None:
+    def scores(psm: float, spm: float) -> None:
+        sha = checkpoints.resolve("test/tiny", store=own_store).name
+        for benchmark, value in (("infilling", psm), ("infilling-spm", spm)):
+            result(value, benchmark=benchmark, sha=sha).write(own_store / "runs" / benchmark / "result.json")
+        assert main(["publish", "test/tiny", str(own_store / "runs"), "--store", str(own_store)]) == 0
+
+    def prompt(order: FimOrder | None) -> list[int]:
+        snapshot = checkpoints.resolve("test/tiny", store=own_store)
+        engine, _ = open_engine(snapshot, device="cpu", runner="torch")
+        try:
+            stream = engine.submit(CompletionRequest("a = ", "b", SamplingParams(max_new_tokens=1), order))
+            list(stream)
+            return stream.prompt_ids
+        finally:
+            engine.close()
+
+    before = json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text())
+    assert prompt(None) == prompt("spm") != prompt("psm")
+    scores(0.6, 0.4)
+    assert prompt(None) == prompt("psm")
+    noted = json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text())
+    assert noted == {**before, "fim_order": "psm"}
+    scores(0.2, 0.4)
+    assert prompt(None) == prompt("spm")
+    # what is no order is none
+    folder = checkpoints.resolve("test/tiny", store=own_store)
+    for text in ("{", "[]", '{"fim_order": "pms"}', '{"fim_order": ["psm"]}'):
+        (folder / GENERATION_FILE).unlink()
+        (folder / GENERATION_FILE).write_text(text)
+        assert checkpoints.read_fim_order(folder) is None
 
 
 def test_scores_of_other_weights_are_refused(
