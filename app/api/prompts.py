@@ -36,10 +36,11 @@ def raw_request(
 
 
 def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
-    """What belongs between the two, whatever marks they contain, and fits there, in the order that the model fills best.
+    """What belongs between the two, whatever marks they contain, and fits there.
 
-    One that does not say so is asked suffix first (SPM): what is typed stands at the end of the prompt then, so that a
-    keystroke costs the reading of a few tokens. The other way round all that is behind the cursor would be read again.
+    The order is the one that the model fills best. Where it does not say which, the suffix comes first (SPM): what is
+    typed stands at the end of the prompt then, so that a keystroke costs the reading of a few tokens. The other way
+    round all that is behind the cursor would be read again.
     """
     return CompletionRequest(prefix, suffix, sampling, None, fit_gap=True)
 

@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from santacoder.engine.choosing import choose, score
 from santacoder.engine.events import Event, Finished, FinishReason
@@ -112,9 +111,9 @@ class Engine:
             UserError: the request cannot be served; the message is a sentence for the user.
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        if request.fim_order is None:
-            request = replace(request, fim_order=self.fim_order)
-        sequence = Sequence(request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end)
+        sequence = Sequence(
+            request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end, self.fim_order
+        )
         with self._changed:
             if self._refusal is not None:
                 raise EngineBusy(self._refusal)

@@ -88,9 +88,11 @@ class Prompt:
     notices: tuple[str, ...]
 
 
-def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: int) -> Prompt:
+def build_prompt(
+    request: CompletionRequest, tokenizer: Tokenizer, n_positions: int, open_order: fim.FimOrder = DEFAULT_ORDER
+) -> Prompt:
     """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right. Of a text far too
-    long no more is encoded than may be kept.
+    long no more is encoded than may be kept. ``open_order`` is that of a request that leaves it open.
 
     New tokens may claim up to half of the context before the prompt is cut.
 
@@ -120,9 +122,7 @@ def build_prompt(request: CompletionRequest, tokenizer: Tokenizer, n_positions: 
             f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
         )
     ids = (
-        fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order or DEFAULT_ORDER)
-        if is_fim
-        else kept_prefix
+        fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order or open_order) if is_fim else kept_prefix
     )
     notices = []
     if len(kept_prefix) < len(prefix):

@@ -13,9 +13,10 @@ from santacoder.engine.drafting import Drafting
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.gap_start import GapStart, is_inside_line
-from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
+from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest, Prompt, build_prompt
 from santacoder.engine.runner import Logits
 from santacoder.errors import as_sentence
+from santacoder.fim import FimOrder
 from santacoder.sampling import Choice, Sampler
 from santacoder.tokenizer import Tokenizer
 
@@ -39,12 +40,13 @@ class Sequence:
         n_positions: int,
         deliver: Callable[[Event], None],
         on_end: Callable[[Sequence], None] = lambda sequence: None,
+        fim_order: FimOrder = DEFAULT_ORDER,
     ) -> None:
         self.submitted_at = time.perf_counter()
         self.first_token_at: float | None = None
         self.reason: FinishReason | None = None
         self.ended_by: EndedBy | None = None
-        prompt = build_prompt(request, tokenizer, n_positions)
+        prompt = build_prompt(request, tokenizer, n_positions, fim_order)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
         self.n_prompt = len(prompt.ids)
