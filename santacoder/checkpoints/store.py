@@ -73,8 +73,8 @@ class RevisionScore:
 def read_fim_order(folder: Path) -> FimOrder | None:
     """In which order the revision in ``folder`` fills gaps best, where its ``generation_config.json`` says so."""
     try:
-        order = json.loads((folder / GENERATION_FILE).read_text()).get("fim_order")
-    except (OSError, ValueError, AttributeError):
+        order = read_object(folder / GENERATION_FILE).get("fim_order")
+    except CheckpointError:  # older revisions and those of others need not have it
         return None
     return order if order in get_args(FimOrder) else None
 

@@ -148,7 +148,7 @@ def test_a_run_goes_on_in_another_precision(packed: Path, tmp_path: Path) -> Non
         continued = RunFolder(run).config().continued_with({"steps": steps, "precision": precision})
         train(continued, load_packed(packed), run)
         assert saved(run)["step"] == steps
-    assert all(math.isfinite(loss or 0) for _, loss in losses(run)) and len(losses(run)) >= 18
+    assert all(math.isfinite(loss or 0) for _, loss, _ in losses(run)) and len(losses(run)) >= 18
 
 
 def test_fp16_goes_on_with_its_scale(packed: Path, tmp_path: Path) -> None:
