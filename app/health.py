@@ -34,7 +34,7 @@ def disk_check(folder: Path) -> Check:
         free = shutil.disk_usage(existing).free
         if free >= _LEAST_FREE_BYTES:
             return None
-        return f"The disk under {folder} is full: {free / 1e6:.0f} MB are left. Make room on it."
+        return f"The disk with the models is full: {free / 1e6:.0f} MB are left. Make room on it."
 
     return check
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.errors import UserError
+from santacoder.paths import user_path
 from santacoder.sampling import MAX_SEED
 
 
@@ -86,6 +87,17 @@ class Settings(BaseSettings):
             raise UserError("each login is NAME:PASSWORD, several are separated by commas")
         return logins
 
+    @field_validator("store", "runs", "attribution")
+    @classmethod
+    def _expand_home(cls, path: Path | None) -> Path | None:
+        return None if path is None else user_path(path)
+
+    @field_validator("database_url")
+    @classmethod
+    def _expand_home_in_url(cls, url: str) -> str:
+        kind, separator, path = url.partition(":///")
+        return f"{kind}{separator}{user_path(path)}" if separator and path.startswith("~") else url
+
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
@@ -99,7 +111,7 @@ class Settings(BaseSettings):
     @property
     def folders_to_train_on(self) -> list[Path]:
         """All that the Train pane may read; where there are none, whoever is at the machine may name any folder."""
-        return [Path(part).expanduser().resolve() for part in _parts(self.training_folders)]
+        return [user_path(part).resolve() for part in _parts(self.training_folders)]
 
     @property
     def is_for_this_machine(self) -> bool:

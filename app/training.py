@@ -20,6 +20,7 @@ from santacoder.atomic import replacing
 from santacoder.checkpoints import CheckpointError
 from santacoder.checkpoints.store import require_branch
 from santacoder.errors import UserError
+from santacoder.paths import user_path
 from train.corpus import pinned_packages
 from train.metrics import complete_lines
 from train.run_folder import RunFolder
@@ -54,7 +55,7 @@ class JobRequest:
     def __post_init__(self) -> None:
         if not (self.folder or self.archive or self.packages.strip()):
             raise UserError("Say what to learn from: a folder, an archive or packages.")
-        if self.folder and not Path(self.folder).expanduser().is_dir():
+        if self.folder and not user_path(self.folder).is_dir():
             raise UserError(f"{self.folder} is not a folder on the machine that runs this page.")
         pinned_packages(self.packages)
         if self.steps < 1:
@@ -226,7 +227,7 @@ class Jobs:
         often = str(min(request.steps, max(10, request.steps // 20)))
         command += ["--validate-every", often, "--save-every", often]
         if request.folder:
-            command += ["--folder", str(Path(request.folder).expanduser().resolve())]
+            command += ["--folder", str(user_path(request.folder).resolve())]
         if request.archive:
             kept = folder / "upload" / Path(request.archive).name  # what was uploaded is not kept for long
             kept.parent.mkdir()

@@ -21,6 +21,7 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.model import SantaCoder
+from santacoder.paths import user_path
 
 _HEADING = "## ONNX graphs"
 
@@ -161,14 +162,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--validation",
         nargs="+",
-        type=Path,
+        type=user_path,
         default=[],
         metavar="FILE",
         help="source files to check on (default: modules of Python's library)",
     )
     parser.add_argument(
         "--store",
-        type=Path,
+        type=user_path,
         default=checkpoints.DEFAULT_STORE,
         help="folder of published models (default: checkpoints/)",
     )

@@ -152,7 +152,9 @@ def revision_menu() -> gr.Dropdown:
 def menu(store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdown:
     """Every branch there is. Where nothing is chosen: the page's branch, and one beside it."""
     known = [
-        f"{name}@{each}" for name in checkpoints.repositories(store) for each in checkpoints.branches(name, store=store)
+        f"{name}@{each}"
+        for name in checkpoints.repositories(store)
+        for each in checkpoints.branches(name, store=store, ask_hub=False)
     ]
     known += [f"{PUBLISHED}@{each}" for each in EXPERIMENTS]
     return gr.Dropdown(choices=known, value=names or _suggested(repo_id, branch, known))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from app.repositories import Repositories
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
@@ -38,25 +37,18 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         min_width=160,
     )
 
-    repositories = Repositories(settings)
-
     def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
-        repositories.require(repo_id)
         return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     model.input(fill_branches, model, [branch, commit], **quiet)
-
-    def fill_commits(repo_id: str, name: str) -> gr.Dropdown:
-        repositories.require(repo_id)
-        return _commit_menu(settings.store, repo_id, name)
-
-    def fill_all(repo_id: str, name: str) -> list[gr.Dropdown]:
-        repositories.require(repo_id)
-        return filled_menus(settings.store, repo_id, name)
-
-    branch.input(fill_commits, [model, branch], commit, **quiet)
-    filled = page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
+    branch.input(lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet)
+    filled = page.load(
+        lambda repo_id, name: filled_menus(settings.store, repo_id, name),
+        [model, branch],
+        [model, branch, commit],
+        **quiet,
+    )
     return [model, branch, commit], filled
 
 
@@ -71,11 +63,12 @@ def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> li
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:
-    """Branches with what is known of them; where a repository cannot be asked, the published ones."""
+    """The branches on this machine with what is known of them, and the published ones; no menu waits for the Hub."""
+    published = ["main", *EXPERIMENTS] if repo_id == PUBLISHED else []
     try:
-        names = list(checkpoints.branches(repo_id, store=store, ask_hub=False))
-    except CheckpointError:
-        names = ["main", *EXPERIMENTS] if repo_id == PUBLISHED else []
+        names = [*checkpoints.branches(repo_id, store=store, ask_hub=False), *published]
+    except CheckpointError:  # what was typed is no name of a model
+        names = published
     choices = [(_described(store, repo_id, name), name) for name in dict.fromkeys([*names, chosen])]
     return gr.Dropdown(choices=choices, value=chosen)
 
@@ -107,8 +100,8 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) -> gr.Dropdown:
-    """The commits of a branch, newest first; only ``newest`` where its history is not known. A chosen one that is none
-    of these, as that of a share may be, is there as well."""
+    """The commits of a branch, newest first; only ``newest`` where its history is not on this machine. A
+    chosen one that is none of these, as that of a share may be, is there as well."""
     try:
         commits = checkpoints.log(repo_id, branch, store=store, ask_hub=False)
     except CheckpointError:

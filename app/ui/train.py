@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
+from app.errors import without_paths
 from app.repositories import Repositories
 from app.training import Job, JobRequest, Jobs
 from app.training_permission import TrainingPermission
@@ -90,7 +91,7 @@ def train_pane(
                 repositories.snapshot(base, at)
             name = jobs.start(request)
         except (UserError, CheckpointError, OSError) as error:
-            return (failure(str(error)), *[gr.skip()] * len(shown))
+            return (failure(without_paths(str(error))), *[gr.skip()] * len(shown))
         return ("", *look(name, _Drawn()))
 
     def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> tuple[Any, ...]:
@@ -213,7 +214,7 @@ def _status(job: Job, records: list[dict[str, float]]) -> str:
     """How far the job is and when it will be done, or how it ended."""
     if job.state != "running":
         style = "status error" if job.state == "failed" else "status"
-        return f'<p class="{style}">{html.escape(job.message)}</p>'
+        return f'<p class="{style}">{html.escape(without_paths(job.message))}</p>'
     steps = [record for record in records if {"loss", "seconds", "tokens_per_second"} <= record.keys()]
     if not steps:
         return '<p class="status">Reading and packing the source files …</p>'

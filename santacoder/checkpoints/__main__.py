@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from santacoder.checkpoints.push import push
 from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.errors import CheckpointError
+from santacoder.paths import user_path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     upload.add_argument("--repo", required=True, help="model in the store, such as santacoder/nano")
     upload.add_argument("--revision", default="main", help="branch to upload (default: main)")
     upload.add_argument("--to", help="repository on the Hub (default: the same name)")
-    upload.add_argument("--store", type=Path, default=DEFAULT_STORE, help="folder of published models")
+    upload.add_argument("--store", type=user_path, default=DEFAULT_STORE, help="folder of published models")
     args = parser.parse_args(arguments)
     try:
         push(args.repo, args.revision, args.to or args.repo, store=args.store)

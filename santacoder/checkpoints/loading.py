@@ -13,6 +13,7 @@ from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError, UserError
 from santacoder.model import SantaCoder
+from santacoder.paths import user_path
 from santacoder.tokenizer import Tokenizer
 from santacoder.weights import Dialect, load_model
 
@@ -33,7 +34,7 @@ def load(
     Raises:
         CheckpointError: nothing there, or a file is damaged; the message names the file and what is wrong with it.
     """
-    folder = Path(repo_id_or_folder).expanduser()
+    folder = user_path(repo_id_or_folder)
     if not repo_id_or_folder or not folder.is_dir():
         folder = resolve(str(repo_id_or_folder), revision, store=store)
     config, model_type = _read(folder)

@@ -14,7 +14,8 @@ from santacoder.errors import CheckpointError
 def branches(repo_id: str, *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> dict[str, str]:
     """The branches of a repository and the commits they point to, ``main`` first.
 
-    The Hub's list goes before the cache's, which has only what was once downloaded.
+    The Hub's list goes before the cache's, which has only what was once downloaded. Without ``ask_hub``, nothing waits
+    for a network.
 
     Raises:
         CheckpointError: there is no such repository.
@@ -32,7 +33,8 @@ def branches(repo_id: str, *, store: Path = DEFAULT_STORE, ask_hub: bool = True)
 
 
 def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> list[Commit]:
-    """The commits of ``branch``, newest first; from the cache, only those that were downloaded.
+    """The commits of ``branch``, newest first; from the cache, only those that were downloaded. Without ``ask_hub``,
+    nothing waits for a network.
 
     Raises:
         CheckpointError: there is no such repository or branch.

@@ -82,7 +82,8 @@ def read_fim_order(folder: Path) -> FimOrder | None:
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:
     """Names of the repositories that have at least one branch, such as ``santacoder/nano``."""
     folders = sorted(store.glob("models--*--*/refs"))
-    return [refs.parent.name.removeprefix("models--").replace("--", "/", 1) for refs in folders if any(refs.iterdir())]
+    names = [refs.parent.name.removeprefix("models--").replace("--", "/", 1) for refs in folders]
+    return [name for name in names if all(map(_is_name, name.split("/"))) and branches(store, name)]
 
 
 def branches(store: Path, repo_id: str) -> dict[str, str]:

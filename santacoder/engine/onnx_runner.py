@@ -11,6 +11,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx_cache import RowCache
 from santacoder.engine.onnx_session import first_line, open_session, run_options
@@ -165,9 +166,9 @@ class OnnxRunner:
                 self._do_without_captures("captured steps come out wrong")
             right = self.captures or self._steps_are_right()
         except Exception as error:  # the runtime's exceptions have no common type of their own
-            raise CheckpointError(f"{graph} cannot be run on {self.device} ({first_line(error)}).") from error
+            raise CheckpointError(f"{shown(graph)} cannot be run on {self.device} ({first_line(error)}).") from error
         if not right:
-            raise CheckpointError(f"{graph} cannot be run on {self.device}: ONNX Runtime gives wrong results.")
+            raise CheckpointError(f"{shown(graph)} cannot be run on {self.device}: ONNX Runtime gives wrong results.")
         self._lengths = [0] * self._n_rows
 
     def _steps_are_right(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnxruntime
 import torch
 
+from santacoder.checkpoint_files import shown
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def _session(graph: Path, device: str, captures: bool) -> tuple[onnxruntime.Infe
             return session, False
         advice = "use another device" if "memory" in str(error).lower() else "export it again"
         raise CheckpointError(
-            f"{graph} cannot be used by ONNX Runtime {onnxruntime.__version__} ({first_line(error)}); {advice}."
+            f"{shown(graph)} cannot be used by ONNX Runtime {onnxruntime.__version__} ({first_line(error)}); {advice}."
         ) from error
     # where a library is missing, the runtime logs an error and serves from the CPU without another word
     if _PROVIDERS[device] not in session.get_providers():
@@ -86,10 +87,12 @@ def _integers_add_up() -> bool:
 def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:
     """The runtime finds out that external data is too short, but not that it is another."""
     if expected is None or digest is None:
-        raise CheckpointError(f"{graph} is not a graph of this project's export, so its weights cannot be checked.")
+        raise CheckpointError(
+            f"{shown(graph)} is not a graph of this project's export, so its weights cannot be checked."
+        )
     if digest != expected:
         raise CheckpointError(
-            f"{_data_of(graph)} is damaged: its contents are not those that {graph.name} was written with."
+            f"{shown(_data_of(graph))} is damaged: its contents are not those that {graph.name} was written with."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoint_files import shown
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
@@ -70,13 +71,13 @@ def _open_runner(
                 notices.append(str(error))
         if choice == "onnx":
             if not found:
-                notices.append(f"{snapshot} has no ONNX graph for {place}; write one with python -m export.")
+                notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
             continue
         try:
             model, _ = checkpoints.load(snapshot, dtype=torch_dtype(place), device=place, report=report)
             return TorchRunner(model, n_slots=n_slots), notices
         except torch.OutOfMemoryError:
-            notices.append(f"The GPU has too little memory for {snapshot}; it is served from the CPU.")
+            notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
 
 

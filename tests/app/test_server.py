@@ -49,6 +49,41 @@ def test_what_cannot_be_served_is_one_sentence(store: Path, options: list[str], 
     assert sentence in result.stderr and result.stderr.count("\n") == 1
 
 
+def test_a_proxy_that_cannot_be_used_is_one_sentence(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:9")
+    result = start("--port", "0", "--store", str(store), "--model", "test/absent")
+    assert result.returncode == 1
+    assert "names a proxy that cannot be used" in result.stderr and result.stderr.count("\n") == 1
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    result = start("--port", "0", "--store", str(store), "--model", "test/absent")
+    assert "There is no model 'test/absent'" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_a_home_is_expanded_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SANTACODER_DATABASE_URL", "sqlite:///~/shares.db")
+    settings = parse_settings(["--store=~/models", "--runs=~/runs", "--attribution=~/index"])
+    assert settings.store == tmp_path / "models" and settings.runs == tmp_path / "runs"
+    assert settings.attribution == tmp_path / "index"
+    assert settings.database_url == f"sqlite:///{tmp_path}/shares.db"
+    assert parse_settings(["--store", "~nobody-of-that-name/x"]).store == Path("~nobody-of-that-name/x")
+
+
+def test_the_address_that_is_printed_works(store: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", "0", "--host", "::1", "--store", str(store), "--model", "test/tiny"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[2]
+    assert url.startswith("http://[::1]:")
+    assert httpx.get(f"{url}/health", timeout=60, trust_env=False).status_code == 200
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+
+
 def test_help_names_the_options() -> None:
     result = start("--help")
     assert result.returncode == 0

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from app.ui import compare
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
+from santacoder.checkpoints import hub
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
 
@@ -56,3 +58,19 @@ def test_a_commit_of_another_branch_can_be_the_chosen_one(store: Path) -> None:
 
 def test_a_model_that_is_not_there_has_a_newest_commit_all_the_same(tmp_path: Path) -> None:
     assert commits_offered(tmp_path, "") == {"": "newest"}
+
+
+def test_no_menu_waits_for_the_hub(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Hub that does not answer is not asked, whatever the menus are to show."""
+
+    def ask(*arguments: object, **options: object) -> None:
+        pytest.fail("the Hub was asked")
+
+    for name in ("branches", "log", "download"):
+        monkeypatch.setattr(hub, name, ask)
+    for repo_id in ("bigcode/santacoder", "somebody/else", "no name at all", MODEL):
+        for branch in ("main", "mha", "no such branch", "../x"):
+            assert len(filled_menus(store, repo_id, branch)) == 3
+    offered = [value for _, value in filled_menus(store, "bigcode/santacoder", "main")[1].choices]
+    assert offered[0] == "main" and "mha" in offered
+    assert compare.menu(store, "bigcode/santacoder", "main", []).choices

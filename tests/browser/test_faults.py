@@ -1,0 +1,50 @@
+"""What nobody foresaw, on the page: it says so, and the pane can be used again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+import app.ui.branches
+import app.ui.compare
+import app.ui.running
+from app.settings import Settings
+from tests.app.api.conftest import serve
+from tests.browser.conftest import open_pane
+
+
+def test_a_pane_that_fails_can_be_used_again(
+    desk: BrowserContext, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **options: Any) -> Any:
+        raise RuntimeError("/srv/secret/place is broken")
+
+    monkeypatch.setattr(app.ui.compare, "side_by_side", broken)
+    monkeypatch.setattr(app.ui.branches.Replays, "replay", broken)
+    monkeypatch.setattr(app.ui.running, "generate", broken)
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        page = desk.new_page()
+        page.goto(serving.url)
+        page.wait_for_selector("#complete-run")
+        expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+        for pane, button in [
+            ("Complete", "complete-run"),
+            ("Compare", "compare-run"),
+            ("Branches", "branches-run"),
+        ]:
+            open_pane(page, pane)
+            if pane == "Compare":
+                expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
+            page.locator(f"#{button}").click()
+            message = page.locator(".toast-body").last
+            expect(message).to_contain_text("The server failed at this; its log says how.")
+            message.locator(".toast-close").click()
+            expect(page.locator(".toast-body")).to_have_count(0)
+            expect(page.locator(f"#{button}")).to_be_enabled()
+            expect(page.locator(f"#{button.replace('run', 'stop')}")).to_be_disabled()
+        assert "/srv/secret" not in page.content()
+        page.close()
