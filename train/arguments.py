@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from santacoder import checkpoints
 from santacoder.errors import UserError
+from santacoder.paths import user_path
 from train.config import TrainConfig
 from train.data.arguments import add_source_arguments
 from train.presets import FINE_TUNING, LORA, SIZES
@@ -40,21 +40,25 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     )
     source = parser.add_argument_group("what to train on (may be combined)")
     add_source_arguments(source)
-    source.add_argument("--archive", type=Path, help="a zip or tar archive of source code")
-    source.add_argument("--requirements", type=Path, help="a file of Python packages to download, name==version a line")
-    source.add_argument("--data", type=Path, help="a folder packed by an earlier run (its OUTPUT/data)")
+    source.add_argument("--archive", type=user_path, help="a zip or tar archive of source code")
+    source.add_argument(
+        "--requirements", type=user_path, help="a file of Python packages to download, name==version a line"
+    )
+    source.add_argument("--data", type=user_path, help="a folder packed by an earlier run (its OUTPUT/data)")
     start = parser.add_argument_group("what to train")
     start.add_argument("--size", choices=list(SIZES), help="a model from scratch, with what suits it (default: nano)")
     start.add_argument("--from", dest="from_", metavar="REPO[@REVISION]", help="fine-tune a published model instead")
     result = parser.add_argument_group("where the results go")
-    result.add_argument("--output", type=Path, required=True, help="folder of the run: states, metrics, packed data")
+    result.add_argument(
+        "--output", type=user_path, required=True, help="folder of the run: states, metrics, packed data"
+    )
     result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")
     result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
     result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
     result.add_argument("--publish-saves", action="store_true", help="publish every saved state, not only the last")
     result.add_argument(
         "--store",
-        type=Path,
+        type=user_path,
         default=checkpoints.DEFAULT_STORE,
         help="folder of published models (default: %(default)s)",
     )

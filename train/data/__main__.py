@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from santacoder.errors import UserError
+from santacoder.paths import user_path
 from train.data import index
 from train.data.arguments import add_source_arguments, pack_sources
 from train.data.local import LocalExecutor
@@ -64,9 +64,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_source_arguments(parser.add_argument_group("what to read (may be combined; default: --download)"))
-    parser.add_argument("--out", type=Path, required=True, help="folder for tokenizer, tokens, manifest and report")
     parser.add_argument(
-        "--work", type=Path, help="folder of the steps between, which variants may share (default: OUT/work)"
+        "--out", type=user_path, required=True, help="folder for tokenizer, tokens, manifest and report"
+    )
+    parser.add_argument(
+        "--work", type=user_path, help="folder of the steps between, which variants may share (default: OUT/work)"
     )
     parser.add_argument(
         "--executor", choices=["local", "ray"], default="local", help="this machine's cores, or Ray (default: local)"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
+from santacoder.paths import user_path
 from santacoder.tokenizer import Tokenizer
 from train.data import hub, sources
 from train.data.local import LocalExecutor
@@ -20,11 +21,11 @@ from train.variants import variant
 
 def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     """Options for :func:`pack_sources`."""
-    group.add_argument("--folder", type=Path, action="append", default=[], help="a folder with source code")
+    group.add_argument("--folder", type=user_path, action="append", default=[], help="a folder with source code")
     group.add_argument("--standard-library", action="store_true", help="the standard library of this Python")
     group.add_argument(
         "--packages",
-        type=Path,
+        type=user_path,
         action="append",
         default=[],
         nargs="?",
@@ -34,7 +35,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--download",
-        type=Path,
+        type=user_path,
         action="append",
         default=[],
         nargs="?",
@@ -43,7 +44,10 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="packages of a manifest, downloaded from PyPI, npm and Debian (default: %(const)s)",
     )
     group.add_argument(
-        "--downloads", type=Path, default=Path("corpus"), help="folder for downloaded packages (default: %(default)s)"
+        "--downloads",
+        type=user_path,
+        default=Path("corpus"),
+        help="folder for downloaded packages (default: %(default)s)",
     )
     group.add_argument(
         "--dataset",
@@ -53,7 +57,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="a Hugging Face dataset with The Stack's columns, or a local Parquet file or folder",
     )
     group.add_argument(
-        "--opt-out", type=Path, help="a file with names of packages or repositories to leave out, one a line"
+        "--opt-out", type=user_path, help="a file with names of packages or repositories to leave out, one a line"
     )
     group.add_argument(
         "--sample", type=share, default=1.0, metavar="SHARE", help="work with this share of the files (default: all)"
@@ -71,7 +75,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: %(default)s)"
     )
-    group.add_argument("--tokenizer", type=Path, help="a tokenizer.json to use instead of training one")
+    group.add_argument("--tokenizer", type=user_path, help="a tokenizer.json to use instead of training one")
     group.add_argument(
         "--hold-out",
         nargs="+",

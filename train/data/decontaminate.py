@@ -19,6 +19,7 @@ import numpy as np
 from rensa import RMinHash
 
 from santacoder.attribution.tokens import powers
+from santacoder.paths import user_path
 from train.data.benchmark_texts import benchmark_texts
 from train.data.source_file import SourceFile
 
@@ -129,7 +130,7 @@ class _Tokens:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where the benchmarks cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m train.data.decontaminate", description=__doc__)
-    parser.add_argument("--folder", type=Path, help="where the benchmarks' files are (default: from the Hub)")
+    parser.add_argument("--folder", type=user_path, help="where the benchmarks' files are (default: from the Hub)")
     args = parser.parse_args(arguments)
     try:
         found = fingerprints(text for texts in benchmark_texts(args.folder).values() for text in texts)

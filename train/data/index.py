@@ -18,6 +18,7 @@ from santacoder.attribution.build import SourceText
 from santacoder.attribution.index_file import USUAL, Origin, Parameters
 from santacoder.attribution.winnowing import WINDOW, guaranteed
 from santacoder.errors import AttributionError, UserError
+from santacoder.paths import user_path
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
 from train.data.packages import DEFAULT_MANIFEST, read_manifest
@@ -196,10 +197,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "data",
         nargs="+",
-        type=Path,
+        type=user_path,
         help="packed by python -m train.data: what it was packed from, but held-out packages",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for index.bin and text.bin")
+    parser.add_argument("--out", type=user_path, required=True, help="folder for index.bin and text.bin")
     parser.add_argument(
         "--compact",
         action="store_true",

@@ -11,6 +11,7 @@ import fnmatch
 import sys
 from pathlib import Path
 
+from santacoder.paths import user_path
 from train.embedded.presets import PRESETS
 from train.embedded.recipe import Stage, stages
 from train.embedded.running import StageFailed, is_done, run, write_table
@@ -71,8 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--preset", choices=list(PRESETS), default="cpu", help="how large (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("runs/embedded"), help="folder of everything (%(default)s)")
-    parser.add_argument("--downloads", type=Path, default=Path("corpus"), help="folder of the packages (%(default)s)")
+    parser.add_argument(
+        "--out", type=user_path, default=Path("runs/embedded"), help="folder of everything (%(default)s)"
+    )
+    parser.add_argument(
+        "--downloads", type=user_path, default=Path("corpus"), help="folder of the packages (%(default)s)"
+    )
     parser.add_argument(
         "--only", nargs="+", default=["*"], metavar="PATTERN", help="stages by name, with * for any letters"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
+from santacoder.paths import user_path
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
 from train.embedded.recipe import Run, nano_runs
@@ -95,8 +96,8 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where results are missing."""
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ablation", description=__doc__)
-    parser.add_argument("out", type=Path, help="folder of python -m train.embedded")
-    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where ablation.md goes (default: docs)")
+    parser.add_argument("out", type=user_path, help="folder of python -m train.embedded")
+    parser.add_argument("--docs", type=user_path, default=Path("docs"), help="where ablation.md goes (default: docs)")
     args = parser.parse_args(arguments)
     try:
         write(args.out, args.docs)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
+from santacoder.paths import user_path
 from train.evaluate.__main__ import main as evaluate
 
 
@@ -32,12 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.measure", description=__doc__)
     parser.add_argument("repo", help="model in the store, such as santacoder/mini")
     parser.add_argument("branch")
-    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--store", type=user_path, required=True)
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
     parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
     parser.add_argument("--tasks", metavar="N", help="lines of each language to fill in (default: all)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--output", type=user_path, required=True, help="folder of the results")
     return parser
 
 

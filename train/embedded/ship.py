@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from pathlib import Path
 
 from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
+from santacoder.paths import user_path
 from train.embedded.recipe import MINI, NANO, nano_runs
 
 _COMMITS_OF_MINI = 2  # a third would be more than the 40 MB that mini may have
@@ -16,9 +16,9 @@ _COMMITS_OF_MINI = 2  # a third would be more than the 40 MB that mini may have
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ship", description=__doc__)
-    parser.add_argument("store", type=Path, help="where the models have been trained (runs/embedded/store)")
+    parser.add_argument("store", type=user_path, help="where the models have been trained (runs/embedded/store)")
     parser.add_argument(
-        "--to", type=Path, default=checkpoints.DEFAULT_STORE, help="the store they go to (default: checkpoints/)"
+        "--to", type=user_path, default=checkpoints.DEFAULT_STORE, help="the store they go to (default: checkpoints/)"
     )
     args = parser.parse_args(arguments)
     shipped = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0] + [(MINI, "main", _COMMITS_OF_MINI)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from santacoder import checkpoints
 from santacoder.attribution import Shards
 from santacoder.errors import AttributionError
+from santacoder.paths import user_path
 from santacoder.sampling import SamplingParams
 from train.evaluate import measure, memorization, memorization_report, plots, published, report
 from train.evaluate.benchmarks import environment
@@ -69,29 +70,33 @@ def _parser() -> argparse.ArgumentParser:
     functions = add("bodies", _measure(measure.function_bodies), "bodies of held-out functions: how many parse")
     measure.add_subject_arguments(functions)
     functions.add_argument(
-        "--held-out", type=Path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
+        "--held-out", type=user_path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
     )
 
     bits = add("bits-per-byte", _bits_per_byte, "on held-out files, against xz -9 on the same files")
     bits.add_argument("repo", help="model in the store, or a folder with its files")
     bits.add_argument("--revision", default="main", help="branch or commit (default: main)")
-    bits.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    bits.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
     files = bits.add_mutually_exclusive_group(required=True)
-    files.add_argument("--data", type=Path, help="packed data of the training run (its OUTPUT/data)")
-    files.add_argument("--folder", type=Path, help="source files, each language by itself")
+    files.add_argument("--data", type=user_path, help="packed data of the training run (its OUTPUT/data)")
+    files.add_argument("--folder", type=user_path, help="source files, each language by itself")
     bits.add_argument("--limit", type=float, metavar="MB", help="of each language, files drawn until they have so much")
-    bits.add_argument("--output", type=Path, help="folder for results that can be published and compared")
+    bits.add_argument("--output", type=user_path, help="folder for results that can be published and compared")
 
     copies = add("memorization", _memorization, "what a model copies from its training files, and knows by heart")
     measure.add_revision_arguments(copies)
-    copies.add_argument("--data", type=Path, required=True, help="packed data of the training run (its OUTPUT/data)")
-    copies.add_argument("--index", type=Path, required=True, help="attribution index of the training files, with text")
+    copies.add_argument(
+        "--data", type=user_path, required=True, help="packed data of the training run (its OUTPUT/data)"
+    )
+    copies.add_argument(
+        "--index", type=user_path, required=True, help="attribution index of the training files, with text"
+    )
     copies.add_argument("--prompts", type=measure.positive, default=200, help="from either side (default: 200)")
     copies.add_argument("--temperature", type=float, nargs="+", default=[0, 0.2, 0.8], help="default: 0 0.2 0.8")
     copies.add_argument("--max-new-tokens", type=measure.positive, default=256, help="of each text (default: 256)")
     copies.add_argument("--seed", type=int, default=0, help="of prompts and sampling (default: 0)")
-    copies.add_argument("--plot", type=Path, help="a chart of the lengths of runs: .png, .svg or .pdf")
-    copies.add_argument("--output", type=Path, help="folder for results that can be published and compared")
+    copies.add_argument("--plot", type=user_path, help="a chart of the lengths of runs: .png, .svg or .pdf")
+    copies.add_argument("--output", type=user_path, help="folder for results that can be published and compared")
 
     paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
@@ -102,18 +107,20 @@ def _parser() -> argparse.ArgumentParser:
     of_two = add("compare", _compare, "two models on the same tasks, with confidence intervals")
     of_two.add_argument("a", help="a folder of results, or a revision with scores: org/name@revision")
     of_two.add_argument("b", help="the same of the other model")
-    of_two.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    of_two.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
 
     chart = add("plot", _plot, "scores of one or more models as a chart")
     chart.add_argument("models", nargs="+", help="folders of results, or revisions with scores")
-    chart.add_argument("--output", type=Path, required=True, help="the picture: .png, .svg or .pdf")
-    chart.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    chart.add_argument("--output", type=user_path, required=True, help="the picture: .png, .svg or .pdf")
+    chart.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
 
     publish = add("publish", _publish, "make results a part of the branch they were measured on")
     publish.add_argument("repo", help="model in the store")
-    publish.add_argument("results", type=Path, nargs="+", help="folders of results")
+    publish.add_argument("results", type=user_path, nargs="+", help="folders of results")
     publish.add_argument("--branch", default="main", help="default: main")
-    publish.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    publish.add_argument(
+        "--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models"
+    )
     return parser
 
 

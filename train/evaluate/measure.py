@@ -12,6 +12,7 @@ from pathlib import Path
 
 from santacoder import checkpoints
 from santacoder.engine.opening import choose_device, open_engine
+from santacoder.paths import user_path
 from santacoder.sampling import SamplingParams
 from train.evaluate import bodies, docstrings, infilling, repetition, tasks
 from train.evaluate.benchmarks import Subject, run_programs, run_texts
@@ -45,7 +46,7 @@ def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None 
         + (f" (default: {repo})" if repo else ""),
     )
     parser.add_argument("--revision", default="main", help="branch or commit (default: main)")
-    parser.add_argument("--store", type=Path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
+    parser.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if there is one"
     )
@@ -62,11 +63,11 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
     add_revision_arguments(parser, repo=repo)
     parser.add_argument(
         "--data",
-        type=Path,
+        type=user_path,
         default=default_folder(),
         help="folder with the benchmarks' files (default: SANTACODER_EVAL_DATA; what it lacks comes from the Hub)",
     )
-    parser.add_argument("--output", type=Path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
+    parser.add_argument("--output", type=user_path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
     parser.add_argument("--tasks", type=positive, metavar="N", help="only the first N tasks of each benchmark")
     parser.add_argument("--seed", type=int, default=0, help="of all sampling (default: 0)")
 
