@@ -100,12 +100,14 @@ class FimTransform:
         """The rearranged document, as long as before; the document itself where it cannot be rearranged.
 
         Its last token is an end-of-text mark, also in a window that ends inside the document: the middle is complete.
-        The suffix gives way for the marks: it is cut at its right, or padded with ``<fim-pad>``.
+        The suffix gives way for the marks: it is cut at its right, or padded with ``<fim-pad>``. A character in which
+        the window starts or ends is left out.
         """
         end_of_text = self.tokenizer.end_of_text_id
+        content = self.tokenizer.decode_bytes([id_ for id_ in document.tolist() if id_ != end_of_text])
         try:
-            text = self.tokenizer.decode_bytes([id_ for id_ in document.tolist() if id_ != end_of_text]).decode("utf-8")
-        except UnicodeDecodeError:  # the window starts or ends inside a character
+            text = whole_characters(content).decode("utf-8")
+        except UnicodeDecodeError:  # no text that was packed
             return document
         low, high = cuts(text, rng)
         spm = rng.random() < self.spm_rate
@@ -119,6 +121,16 @@ class FimTransform:
             suffix = suffix + [self.tokenizer.fim_pad_id] * (room - len(suffix))
         prompt = prompt_ids(self.tokenizer, prefix, suffix, "spm" if spm else "psm")
         return np.array([*prompt, *middle, end_of_text], dtype=document.dtype)
+
+
+def whole_characters(content: bytes) -> bytes:
+    """A piece of UTF-8 without the bytes at its edges that belong to a character cut in two."""
+    start = next((place for place, byte in enumerate(content[:4]) if byte & 0xC0 != 0x80), 0)
+    for behind, byte in enumerate(content[:-4:-1], 1):
+        if byte >= 0xC0:  # the first of two, three or four bytes
+            complete = behind >= 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return content[start:] if complete else content[start:-behind]
+    return content[start:]
 
 
 def character_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from santacoder.fim import FimTransform, line_cuts, parse_prompt, prompt_ids, split_documents
+from santacoder.fim import FimTransform, line_cuts, parse_prompt, prompt_ids, split_documents, whole_characters
 from santacoder.tokenizer import Tokenizer
 
 documents = st.lists(
@@ -65,6 +65,38 @@ def test_a_document_with_room_for_the_marks_loses_only_what_they_take(tokenizer:
     lost = tokenizer.decode_bytes(original.tolist()).removeprefix(recover(sample, tokenizer))
     # three marks and end-of-text, and what splitting words at the two cuts adds
     assert len(tokenizer.encode(lost.decode())) <= 4 + 2 * 8
+
+
+@given(
+    text=st.text(st.sampled_from("漢字假名é🎉ab\n"), min_size=60, max_size=90),
+    seed=st.integers(0, 2**32),
+    data=st.data(),
+)
+def test_a_window_whose_edges_lie_inside_characters_is_transformed(
+    tokenizer: Tokenizer, text: str, seed: int, data: st.DataObject
+) -> None:
+    ids = tokenizer.encode(text)
+    low, high = data.draw(st.integers(0, 8)), len(ids) - data.draw(st.integers(0, 8))
+    window = np.array(ids[low:high])
+    content = whole_characters(tokenizer.decode_bytes(ids[low:high]))
+    assert content.decode() in text
+    assert len(tokenizer.decode_bytes(ids[low:high])) - len(content) <= 6
+    # a cut in the middle of the window: one that leaves no room for the marks is refused
+    transform = FimTransform(tokenizer, fim_rate=1.0, spm_rate=0.0)
+    sample = transform(window, np.random.default_rng(seed))
+    assert sample.shape == window.shape
+    if tokenizer.fim_prefix_id in sample:
+        recovered = recover(sample, tokenizer)
+        assert recovered == content if tokenizer.fim_pad_id in sample else content.startswith(recovered)
+
+
+def test_most_windows_of_chinese_text_are_transformed(tokenizer: Tokenizer) -> None:
+    """Where the edges were looked at as they are, a third of them were."""
+    ids = tokenizer.encode("函數返回兩個參數的和。" * 400)
+    transform, rng = FimTransform(tokenizer, fim_rate=1.0), np.random.default_rng(0)
+    windows = np.array(ids[: len(ids) // 128 * 128]).reshape(-1, 128)
+    transformed = [tokenizer.fim_prefix_id in transform(window, rng) for window in windows]
+    assert len(transformed) > 40 and np.mean(transformed) > 0.9
 
 
 @given(seed=st.integers(0, 2**32), line_rate=st.sampled_from([0.0, 1.0]))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from santacoder.errors import UserError
+from santacoder.errors import CheckpointError, UserError
 from santacoder.paths import user_path
 from train.data import index
 from train.data.arguments import add_source_arguments, pack_sources
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         args.download = [DEFAULT_MANIFEST]
     try:
         pack_sources(args, args.out, work=args.work, executor=_executor(args.executor))
-    except ValueError as error:
+    except (UserError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
         parser.exit(1, f"Stopped, because writing failed: {error}. The same command goes on where it stopped.\n")

@@ -68,6 +68,11 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="leave what suits a small model: short functions, common words, few literals, no tables of data",
     )
     group.add_argument(
+        "--count-layout",
+        action="store_true",
+        help="in dedup-alt, compare runs of tokens with the empty ones between separators, as the original does",
+    )
+    group.add_argument(
         "--variant",
         choices=["main", *EXPERIMENTS],
         help="a published branch: its filters and, in training, its attention and objective (default: base filters)",
@@ -119,7 +124,7 @@ def pack_sources(
     opt_out = _names(args.opt_out) if args.opt_out else frozenset()
     found, missing = _sources(args)
     work = work or output / "work"
-    pipeline = Pipeline(found, work, executor or LocalExecutor(), opt_out, args.sample, args.simple)
+    pipeline = Pipeline(found, work, executor or LocalExecutor(), opt_out, args.sample, args.simple, args.count_layout)
     name = args.variant or "fim"
     steps = pipeline.run(variant(name))
     pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)

@@ -40,9 +40,9 @@ class Duplicates:
             return cls(arrays["exact"], arrays["near"])
 
 
-def hash_shard(shard: Path, ngram_size: int, threshold: float) -> HashedShard:
+def hash_shard(shard: Path, ngram_size: int, threshold: float, layout: bool) -> HashedShard:
     files = read_shard(shard)
-    documents = [shingles(file.text, ngram_size) for file in files]
+    documents = [shingles(file.text, ngram_size, layout) for file in files]
     return HashedShard(
         ids=np.array([file.id for file in files], np.int64),
         digests=np.array([file.digest for file in files], np.int64),
@@ -50,11 +50,11 @@ def hash_shard(shard: Path, ngram_size: int, threshold: float) -> HashedShard:
     )
 
 
-def shingle_shard(shard: Path, ngram_size: int, wanted: np.ndarray) -> dict[int, np.ndarray]:
+def shingle_shard(shard: Path, ngram_size: int, wanted: np.ndarray, layout: bool) -> dict[int, np.ndarray]:
     """The shingles of those files whose ids are in ``wanted``, by id."""
     found = {file.id: file.text for file in read_shard(shard)}
     chosen = np.intersect1d(np.fromiter(found, np.int64, len(found)), wanted)
-    return {int(id_): shingles(found[int(id_)], ngram_size) for id_ in chosen}
+    return {int(id_): shingles(found[int(id_)], ngram_size, layout) for id_ in chosen}
 
 
 def drop(files: Sequence[SourceFile], duplicates: Path) -> Outcome:

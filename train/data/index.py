@@ -17,7 +17,7 @@ from santacoder.attribution import build, index_file
 from santacoder.attribution.build import SourceText
 from santacoder.attribution.index_file import USUAL, Origin, Parameters
 from santacoder.attribution.winnowing import WINDOW, guaranteed
-from santacoder.errors import AttributionError, UserError
+from santacoder.errors import AttributionError, CheckpointError, UserError
 from santacoder.paths import user_path
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
@@ -48,7 +48,7 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
             parameters=Parameters(args.window, args.renamed),
             executor=executor,
         )
-    except (ValueError, AttributionError) as error:
+    except (UserError, AttributionError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
         parser.exit(1, f"Stopped, because writing failed: {error}. Make room and run the same command again.\n")

@@ -37,9 +37,11 @@ class LocalExecutor:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates:
+    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float, layout: bool = False) -> Duplicates:
         """Files of ``shards`` to drop. In memory: eight bytes a file and band, and the candidates' shingles."""
-        hashed = self.map(partial(hash_shard, ngram_size=ngram_size, threshold=threshold), shards, "hashing")
+        hashed = self.map(
+            partial(hash_shard, ngram_size=ngram_size, threshold=threshold, layout=layout), shards, "hashing"
+        )
         ids = np.concatenate([part.ids for part in hashed])
         digests = np.concatenate([part.digests for part in hashed])
         keys = np.concatenate([part.keys for part in hashed])
@@ -47,7 +49,8 @@ class LocalExecutor:
         unique = ~np.isin(ids, exact)
         per_band = [candidate_pairs(band[unique], ids[unique]) for band in keys.T]
         pairs = np.unique(np.concatenate(per_band), axis=0)
-        shingled = self.map(partial(shingle_shard, ngram_size=ngram_size, wanted=np.unique(pairs)), shards, "comparing")
+        shingling = partial(shingle_shard, ngram_size=ngram_size, wanted=np.unique(pairs), layout=layout)
+        shingled = self.map(shingling, shards, "comparing")
         documents = {id_: document for part in shingled for id_, document in part.items()}
         roots = components(
             map(tuple, pairs.tolist()), lambda one, other: are_similar(documents[one], documents[other], threshold)

@@ -27,9 +27,15 @@ def tokens(text: str) -> list[bytes]:
     return text.encode("utf-8").translate(_SEPARATED).split()
 
 
-def shingles(text: str, ngram_size: int) -> np.ndarray:
+def tokens_and_layout(text: str) -> list[bytes]:
+    """The same with an empty token between each two characters that separate tokens: what the original splits a file
+    into (bigcode-dataset, ``minhash_deduplication.py``), so that its layout counts."""
+    return text.encode("ascii", "replace").translate(_SEPARATED).split(b" ")
+
+
+def shingles(text: str, ngram_size: int, layout: bool = False) -> np.ndarray:
     """Hashes of the different runs of ``ngram_size`` tokens, [n] uint64; empty below five tokens."""
-    found = tokens(text)
+    found = tokens_and_layout(text) if layout else tokens(text)
     if len(found) < max(MIN_TOKENS, ngram_size):
         return np.empty(0, np.uint64)
     if ngram_size == 1:

@@ -51,21 +51,23 @@ class RayExecutor:
         results = {row["number"]: pickle.loads(row["result"]) for row in dataset.take_all()}
         return [results[number] for number in range(len(items))]
 
-    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates:
+    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float, layout: bool = False) -> Duplicates:
         """Files of ``shards`` to drop. The driver holds the ids of what is dropped and of what has a candidate."""
-        hashed = _of_shards(shards, partial(_hashes, ngram_size=ngram_size, threshold=threshold))
+        hashed = _of_shards(shards, partial(_hashes, ngram_size=ngram_size, threshold=threshold, layout=layout))
         exact = _column(self._shuffled(hashed, "digest", _exact), "id")
         keys = hashed.map_batches(partial(_bands, exact=exact))
         pairs = self._shuffled(self._shuffled(keys, "key", _candidates), "one", _distinct).materialize()
         if not pairs.count():
             return Duplicates(exact, np.empty(0, np.int64))
-        edges = self._verified(shards, pairs, ngram_size, threshold)
+        edges = self._verified(shards, pairs, ngram_size, threshold, layout)
         return Duplicates(exact, self._leaves(edges))
 
-    def _verified(self, shards: Sequence[Path], pairs: Dataset, ngram_size: int, threshold: float) -> Dataset:
+    def _verified(
+        self, shards: Sequence[Path], pairs: Dataset, ngram_size: int, threshold: float, layout: bool
+    ) -> Dataset:
         """Those of ``pairs`` that are as similar as they must be: columns ``one``, ``other``, smaller first."""
         wanted = np.union1d(_column(pairs, "one"), _column(pairs, "other"))
-        documents = _of_shards(shards, partial(_documents, ngram_size=ngram_size, wanted=wanted))
+        documents = _of_shards(shards, partial(_documents, ngram_size=ngram_size, wanted=wanted, layout=layout))
         pairs = pairs.map_batches(_without_shingles)
         for side in ("one", "other"):
             rows = pairs.union(documents.map_batches(partial(_as_pair, side=side)))
@@ -154,13 +156,13 @@ def _of_shards(shards: Sequence[Path], function: Callable[[Path], Batch]) -> Dat
     return names.map_batches(lambda batch: function(Path(batch["shard"][0])), batch_size=1).materialize()
 
 
-def _hashes(shard: Path, ngram_size: int, threshold: float) -> Batch:
-    hashed = hash_shard(shard, ngram_size, threshold)
+def _hashes(shard: Path, ngram_size: int, threshold: float, layout: bool) -> Batch:
+    hashed = hash_shard(shard, ngram_size, threshold, layout)
     return {"id": hashed.ids, "digest": hashed.digests, "keys": hashed.keys}
 
 
-def _documents(shard: Path, ngram_size: int, wanted: np.ndarray) -> Batch:
-    found = shingle_shard(shard, ngram_size, wanted)
+def _documents(shard: Path, ngram_size: int, wanted: np.ndarray, layout: bool) -> Batch:
+    found = shingle_shard(shard, ngram_size, wanted, layout)
     shingles = np.empty(len(found), object)
     shingles[:] = [document.tobytes() for document in found.values()]
     return {"id": np.fromiter(found, np.int64, len(found)), "shingles": shingles}

@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 # arXiv 2301.03988, sections 4.1 and 5.1: size of the token runs compared, and the similarity from which one goes
 BASE_DEDUP = (1, 0.85)
 DEDUP_ALT = (5, 0.7)
-RULES = 2  # part of the folders' names: raise it when a step comes to do something else
+RULES = 3  # part of the folders' names: raise it when a step comes to do something else
 FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set with the paper's tokenizer
 
 
@@ -53,7 +53,9 @@ class Executor(Protocol):
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]: ...
 
-    def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float) -> Duplicates: ...
+    def duplicates(
+        self, shards: Sequence[Path], ngram_size: int, threshold: float, layout: bool = False
+    ) -> Duplicates: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Pipeline:
     """The steps of one run, in order.
 
     ``opt_out`` holds names of packages or repositories in lower case; ``sample`` is the share of the files
-    to work with; ``simple`` leaves what suits a small model, as the last step.
+    to work with; ``simple`` leaves what suits a small model, as the last step. With ``layout``, the step dedup-alt
+    counts it as the original does.
     """
 
     sources: Sequence[Source]
@@ -80,6 +83,7 @@ class Pipeline:
     opt_out: Collection[str] = ()
     sample: float = 1.0
     simple: bool = False
+    layout: bool = False
     steps: list[Step] = field(default_factory=list)
 
     def run(self, experiment: Experiment) -> list[Step]:
@@ -96,7 +100,7 @@ class Pipeline:
         self._deduplicate("near-dedup", *BASE_DEDUP)
         for name in experiment.filters:
             if name == "dedup-alt":
-                self._deduplicate(name, *DEDUP_ALT)
+                self._deduplicate(name, *DEDUP_ALT, self.layout)
             else:
                 self._apply(name, partial(keep_passing, filter_=self._filter(name)))
         if self.simple:
@@ -122,15 +126,15 @@ class Pipeline:
         shards = self.executor.map(partial(run_stage, stage, folder=folder), last.shards, name)
         self.steps.append(Step(name, shards, tally(shards), time.perf_counter() - started))
 
-    def _deduplicate(self, name: str, ngram_size: int, threshold: float) -> None:
+    def _deduplicate(self, name: str, ngram_size: int, threshold: float, layout: bool = False) -> None:
         started = time.perf_counter()
         shards = self.steps[-1].shards
         # whether a file is a duplicate depends on all the others
         everything = hashlib.sha256("\n".join(str(shard.relative_to(self.work)) for shard in shards).encode())
-        identity = everything.hexdigest()[:8]
+        identity = everything.hexdigest()[:8] + ("-layout" if layout else "")
         found = self.work / f"{name}-{identity}.npz"
         if shards and not found.exists():
-            self.executor.duplicates(shards, ngram_size, threshold).save(found)
+            self.executor.duplicates(shards, ngram_size, threshold, layout).save(found)
         self._apply(name, partial(drop, duplicates=found), identity)
         self.steps[-1] = replace(self.steps[-1], seconds=time.perf_counter() - started)
 

@@ -103,6 +103,19 @@ def test_shingles_are_the_different_runs(words: list[str], ngram_size: int) -> N
 edges = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)).filter(lambda edge: edge[0] != edge[1]))
 
 
+@given(st.text("ab_1 \n\t(é漢🎉.", max_size=60), st.integers(1, 5))
+def test_with_layout_runs_are_those_of_the_original(text: str, ngram_size: int) -> None:
+    pieces = re.split("[^A-Za-z_0-9]", text)
+    runs = {tuple(pieces[start : start + ngram_size]) for start in range(len(pieces) - ngram_size + 1)}
+    assert len(shingles(text, ngram_size, layout=True)) == (len(runs) if len(pieces) >= 5 else 0)
+
+
+def test_only_with_layout_does_it_count() -> None:
+    one, other = "f(a, b) + c / d", "f ( a ,\n\tb )+c/d"
+    assert set(shingles(one, 5)) == set(shingles(other, 5))
+    assert set(shingles(one, 5, layout=True)) != set(shingles(other, 5, layout=True))
+
+
 @given(edges, st.integers(0, 5))
 def test_components_are_those_of_the_similar_pairs(pairs: list[tuple[int, int]], odd: int) -> None:
     def similar(one: int, other: int) -> bool:

@@ -117,7 +117,7 @@ def test_the_command_packs_and_reports(folder: Path, tmp_path: Path, capsys: pyt
         (["--download", "absent.yaml"], "absent.yaml is not a readable manifest"),
         (["--dataset", "absent.parquet"], "absent.parquet cannot be opened"),
         (["--folder", str(REPOSITORY / "docs"), "--opt-out", "absent"], "opt-out list absent cannot be read"),
-        (["--folder", str(REPOSITORY / "docs"), "--tokenizer", "absent"], "absent is not a readable tokenizer"),
+        (["--folder", str(REPOSITORY / "docs"), "--tokenizer", "absent"], "absent is missing"),
         (["--folder", str(REPOSITORY / "docs")], "Found 0 usable source file"),
         (["--folder", str(REPOSITORY / "santacoder"), "--variant", "stars"], "Found 0 usable source file"),
     ],
