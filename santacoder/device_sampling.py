@@ -5,6 +5,7 @@ From a GPU, nothing but the chosen ids and the log-probabilities that are report
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -49,11 +50,16 @@ def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list
     top = logits.topk(max(top_logprobs), dim=-1)
     top_ids, top_values = top.indices.tolist(), (top.values - log_sums).tolist()
     return [
-        Choice(token_id, logprob, tuple(zip(top_ids[row][:count], top_values[row][:count], strict=True)))
+        Choice(token_id, logprob, _possible(top_ids[row][:count], top_values[row][:count]))
         for row, (token_id, (logprob,), count) in enumerate(
             zip(ids.tolist(), logprobs.tolist(), top_logprobs, strict=True)
         )
     ]
+
+
+def _possible(ids: Sequence[int], logprobs: Sequence[float]) -> tuple[tuple[int, float], ...]:
+    """Pairs of both, without tokens that are ruled out."""
+    return tuple((id_, logprob) for id_, logprob in zip(ids, logprobs, strict=True) if logprob > -math.inf)
 
 
 def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:

@@ -264,7 +264,8 @@ def _log_sum_exp(logits: np.ndarray) -> float:
 
 def _likeliest(logits: np.ndarray, log_sum: float, count: int) -> tuple[tuple[int, float], ...]:
     ids = _highest(logits, count) if count else ()
-    return tuple((int(token_id), float(logits[token_id]) - log_sum) for token_id in ids)
+    # tokens that are ruled out have minus infinity
+    return tuple((int(token_id), float(logits[token_id]) - log_sum) for token_id in ids if logits[token_id] > -np.inf)
 
 
 def _require(holds: bool, sentence: str, value: object) -> None:

@@ -160,6 +160,12 @@ class Tokenizer:
         checked = [require_valid_unicode(text) for text in texts]
         return [encoding.ids for encoding in self._plain.encode_batch_fast(checked)]
 
+    def word_starts(self, text: str) -> list[int]:
+        """Where the pre-tokenizer cuts ``text``, in characters, the beginning included; no token spans such a place."""
+        if self._plain.pre_tokenizer is None:
+            return [0] if text else []
+        return [start for _, (start, _) in self._plain.pre_tokenizer.pre_tokenize_str(text)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ``ids``, special tokens spelled out. Bytes that form no character become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
@@ -210,18 +216,19 @@ class StreamDecoder:
         self._token_bytes = token_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    def feed(self, token_id: int) -> str:
-        return self._decoder.decode(self._token_bytes[token_id])
+    def feed(self, token_id: int, skip: int = 0) -> str:
+        """The text that the token adds; without its first ``skip`` bytes."""
+        return self._decoder.decode(self._token_bytes[token_id][skip:])
 
     @property
     def unfinished(self) -> bool:
         """Whether the first bytes of a character are held back."""
         return bool(self._decoder.getstate()[0])
 
-    def peek(self, token_id: int) -> str:
+    def peek(self, token_id: int, skip: int = 0) -> str:
         """What ``feed`` would give; the state stays as it is."""
         state = self._decoder.getstate()
-        text = self._decoder.decode(self._token_bytes[token_id])
+        text = self.feed(token_id, skip)
         self._decoder.setstate(state)
         return text
 

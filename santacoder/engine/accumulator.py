@@ -41,11 +41,15 @@ class Accumulator:
     """The ``text`` of one request as far as it has come, and its ``tokens``.
 
     A token is among them once its first character has been shown, so that neither a token of a stop sequence is nor one
-    that is held back because it may become one. An end mark comes last.
+    that is held back because it may become one. An end mark comes last. Tokens that only spell the end of the prompt
+    again are among them ``with_typed``, and have no text.
     """
 
-    def __init__(self, tokenizer: Tokenizer, after: Iterable[int] = (), *, crlf: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, after: Iterable[int] = (), *, crlf: bool = False, with_typed: bool = False
+    ) -> None:
         """``after`` are the last ids of a prompt that is not echoed. With ``crlf``, lines end in CRLF."""
+        self._with_typed = with_typed
         self.text = ""
         self.tokens: list[Token] = []
         self._tokenizer = tokenizer
@@ -66,15 +70,23 @@ class Accumulator:
             self._end_character()
             name = self._tokenizer.decode([event.id])
             self._end_mark = Token(event.id, name, event.logprob, self._alternatives(event), self._offset)
+        elif self.is_typed(event):
+            typed = Token(event.id, "", event.logprob, self._alternatives(event), 0)
+            self.tokens += [typed] * self._with_typed
+            return (typed,) * self._with_typed
         else:
             top = self._alternatives(event)
-            text = self._decoder.feed(event.id)
+            text = self._decoder.feed(event.id, _n_typed(event))
             text = self._decoded.feed(text) if self._decoded else text
             self._pending.append(Token(event.id, text, event.logprob, top, self._offset))
             self._offset += len(text)
         reached = self._reached(finished=isinstance(event, Finished))
         self.tokens += reached
         return reached
+
+    def is_typed(self, event: PromptToken | TokenEvent) -> bool:
+        """Whether the token only spells the end of the prompt again."""
+        return 0 < len(self._tokenizer.decode_bytes([event.id])) <= _n_typed(event)
 
     def _reached(self, *, finished: bool) -> tuple[Token, ...]:
         # what is left of an unfinished character is added to the last token
@@ -98,10 +110,14 @@ class Accumulator:
     def _alternatives(self, event: PromptToken | TokenEvent) -> tuple[Alternative, ...]:
         special_ids, decode = self._tokenizer.special_ids, self._tokenizer.decode
         return tuple(
-            Alternative(id_, decode([id_]) if id_ in special_ids else self._peek(id_), logprob)
+            Alternative(id_, decode([id_]) if id_ in special_ids else self._peek(id_, _n_typed(event)), logprob)
             for id_, logprob in event.top
         )
 
-    def _peek(self, token_id: int) -> str:
-        text = self._decoder.peek(token_id)
+    def _peek(self, token_id: int, skip: int) -> str:
+        text = self._decoder.peek(token_id, skip)
         return self._decoded.peek(text) if self._decoded else text
+
+
+def _n_typed(event: PromptToken | TokenEvent) -> int:
+    return event.n_typed if isinstance(event, TokenEvent) else 0

@@ -12,13 +12,48 @@ from santacoder.engine.runner import Logits
 from santacoder.sampling import Choice, Sampler
 
 
-def choose(logits: Logits, samplers: Sequence[Sampler], contexts: Sequence[Sequence[int]]) -> list[Choice | Exception]:
-    """The next token of each row of ``logits`` [N, V], by its sampler, after its context; what went wrong in a row
-    stands in its place."""
+def choose(
+    logits: Logits,
+    samplers: Sequence[Sampler],
+    contexts: Sequence[Sequence[int]],
+    agreeing: Sequence[np.ndarray | None],
+) -> list[Choice | Exception]:
+    """The next token of each row of ``logits`` [N, V], by its sampler, after its context; among those ``agreeing`` with
+    what was typed, where that is given. What went wrong in a row stands in its place."""
+    logits = _limited(logits, agreeing)
     if isinstance(logits, torch.Tensor):
         return device_sampling.choose_rows(logits, samplers, contexts)
     rows = zip(logits, samplers, contexts, strict=True)
     return [_choice(sampler, row, context) for row, sampler, context in rows]
+
+
+def _limited(logits: Logits, agreeing: Sequence[np.ndarray | None]) -> Logits:
+    """A copy of ``logits`` in which those of tokens that do not agree are minus infinity."""
+    rows = [(row, ids) for row, ids in enumerate(agreeing) if ids is not None]
+    if not rows:
+        return logits
+    if isinstance(logits, torch.Tensor):
+        limited = logits.clone()
+        for row, ids in rows:
+            on_device = torch.from_numpy(ids).to(logits.device)
+            limited[row] = -torch.inf
+            limited[row, on_device] = logits[row, on_device]
+        return limited
+    copied = logits.copy()
+    for row, ids in rows:
+        copied[row] = -np.inf
+        copied[row, ids] = logits[row, ids]
+    return copied
+
+
+def foresee(row: Logits, token_id: int, behind: Logits, agreeing: np.ndarray) -> Logits:
+    """``row`` [1, V] with the logit of a token lowered by how unlikely it is, under the logits ``behind`` that token
+    [V], that one of ``agreeing`` follows it."""
+    on_device = torch.as_tensor(behind).double()
+    share = on_device[torch.from_numpy(agreeing).to(on_device.device)].logsumexp(0) - on_device.logsumexp(0)
+    lowered = row.clone() if isinstance(row, torch.Tensor) else row.copy()
+    lowered[0, token_id] += float(share)
+    return lowered
 
 
 def score(logits: Logits, token_ids: Sequence[int], top_logprobs: int) -> list[Choice]:

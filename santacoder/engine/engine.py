@@ -6,14 +6,16 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from collections.abc import Sequence as SequenceType
 from contextlib import contextmanager
 
-from santacoder.engine.choosing import choose, score
+from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.engine.scheduler import Scheduler, Turn
 from santacoder.engine.sequence import Sequence
+from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import as_sentence
 from santacoder.fim import FimOrder
 from santacoder.tokenizer import Tokenizer
@@ -36,7 +38,7 @@ class Stream:
         self._events = events
         self.notices = sequence.notices
         self.seed = sequence.sampler.seed
-        self.n_prompt = sequence.n_prompt
+        self.n_prompt = sequence.n_prompt + len(sequence.taken_back)
         self.echo = sequence.echo
         self.crlf = sequence.crlf
         """Whether the lines of what is written are to end in CRLF."""
@@ -90,6 +92,7 @@ class Engine:
         self.tokenizer = tokenizer
         self.problem: str | None = None
         """What went wrong the last time the model was run; None where that went well."""
+        self._healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         self._drafts = drafts
         self._on_end = on_end
@@ -112,7 +115,13 @@ class Engine:
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         sequence = Sequence(
-            request, self.tokenizer, self.runner.n_positions, deliver or events.put, self._on_end, self.fim_order
+            request,
+            self.tokenizer,
+            self.runner.n_positions,
+            deliver or events.put,
+            self._on_end,
+            self.fim_order,
+            self._healing,
         )
         with self._changed:
             if self._refusal is not None:
@@ -211,27 +220,39 @@ class Engine:
 
     def _check_draft(self, sequence: Sequence) -> bool:
         """Add as many tokens as were guessed right, and one more; False where there is nothing to guess from."""
+        if sequence.agreeing is not None:
+            return False
         draft = sequence.drafting.draft(sequence.ids, self.runner.n_positions - len(sequence.ids))
         if not draft:
             return False
         assert sequence.slot is not None
         ids = [sequence.ids[-1], *draft]
         logits = self.runner.read(sequence.slot, ids, sequence.n_read, len(ids))
-        n_right = 0
-        for row in range(len(ids)):
-            sequence.n_read += 1
-            self._add_tokens([sequence], logits[row : row + 1])
+        sequence.n_read += 1
+        sequence.drafting.report(self._follow(sequence, draft, logits))
+        return True
+
+    def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> int:
+        """Add a token from each row of ``logits``, for as long as the draft that was read is right; how much was."""
+        logits = logits[:, : self.tokenizer.vocab_size]
+        for n_right in range(len(draft) + 1):
+            row = logits[n_right : n_right + 1]
+            if n_right < len(draft) and (ids := sequence.agreeing_behind(draft[n_right])) is not None:
+                row = foresee(row, draft[n_right], logits[n_right + 1], ids)
+            self._add_tokens([sequence], row)
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
-            n_right += 1
-        sequence.drafting.report(n_right)
-        return True
+            sequence.n_read += 1
+        return n_right
 
     def _read(self, sequence: Sequence) -> None:
         """The next chunk of a prompt; once it is read to its end, a token."""
         assert sequence.slot is not None
         chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
-        logits = self.runner.read(sequence.slot, chunk, sequence.n_read, len(chunk) if sequence.echo else 1)
+        n_logits = len(chunk) if sequence.echo else 1
+        # what was taken back is read as a draft: where the tokens stay as they were, it costs no step
+        draft = sequence.taken_back if sequence.n_unread == len(chunk) else ()
+        logits = self.runner.read(sequence.slot, [*chunk, *draft], sequence.n_read, n_logits + len(draft))
         if sequence.echo:
             following = sequence.ids[sequence.n_read + 1 : sequence.n_read + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]
@@ -239,7 +260,7 @@ class Engine:
                 sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
         sequence.n_read += len(chunk)
         if sequence.n_unread == 0 and not sequence.finished:
-            self._add_tokens([sequence], logits[-1:])
+            self._follow(sequence, draft, logits[n_logits - 1 :])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
         """The next token of each, from its row of ``logits``."""
@@ -247,7 +268,8 @@ class Engine:
         for sequence, row in zip(sequences, logits, strict=True):
             sequence.look_at(row)
         samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
-        for sequence, outcome in zip(sequences, choose(logits, samplers, contexts), strict=True):
+        outcomes = choose(logits, samplers, contexts, [sequence.agreeing for sequence in sequences])
+        for sequence, outcome in zip(sequences, outcomes, strict=True):
             with _alone(sequence):
                 if isinstance(outcome, Exception):
                     raise outcome

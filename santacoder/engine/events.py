@@ -29,12 +29,16 @@ class TokenEvent:
     ``text`` is what may now be shown: it lags behind the token while it could be the beginning of a stop sequence or
     of an unfinished character. ``logprob`` and ``top`` (id, logprob) are the model's own, before temperature and
     truncation, in nats.
+
+    With token healing, the first tokens spell the end of the prompt again, of which ``n_typed`` bytes were left before
+    this one. Log-probabilities are then those among the tokens that agree with it.
     """
 
     text: str
     id: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
+    n_typed: int = 0
 
 
 @dataclass(frozen=True)

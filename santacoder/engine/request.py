@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from santacoder import fim
 from santacoder.engine.line_ends import is_uniform, to_lf, uses_crlf
+from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import PromptTooLong, UserError
 from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
@@ -35,6 +36,10 @@ class CompletionRequest:
 
     A ``fim_order`` of None leaves the order to the model.
 
+    With ``token_healing``, the end of a prefix that is text may be taken back and spelled out again
+    (``token_healing.py``); it has no effect on tokens, an echo or where nothing is written. ``typed``, behind
+    ``prefix_ids``, is what the first tokens have to spell.
+
     Raises:
         UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
     """
@@ -51,6 +56,8 @@ class CompletionRequest:
     language: Language | None = None
     fit_gap: bool = False
     written: str = ""
+    token_healing: bool = False
+    typed: bytes = b""
 
     def __post_init__(self) -> None:
         self._keep_with_lf()
@@ -81,15 +88,24 @@ class CompletionRequest:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Prompt tokens that fit the context, the number of tokens there is room for, and what the user should know."""
+    """Prompt tokens that fit the context, the number of tokens there is room for, and what the user should know.
+
+    ``taken_back`` are tokens that stood at the end of the prefix; the first that are written have to spell ``typed``.
+    """
 
     ids: list[int]
     max_new_tokens: int
     notices: tuple[str, ...]
+    taken_back: tuple[int, ...] = ()
+    typed: bytes = b""
 
 
 def build_prompt(
-    request: CompletionRequest, tokenizer: Tokenizer, n_positions: int, open_order: fim.FimOrder = DEFAULT_ORDER
+    request: CompletionRequest,
+    tokenizer: Tokenizer,
+    n_positions: int,
+    open_order: fim.FimOrder = DEFAULT_ORDER,
+    healing: TokenHealing | None = None,
 ) -> Prompt:
     """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right. Of a text far too
     long no more is encoded than may be kept. ``open_order`` is that of a request that leaves it open.
@@ -121,9 +137,13 @@ def build_prompt(
         raise PromptTooLong(
             f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
         )
-    ids = (
-        fim.prompt_ids(tokenizer, kept_prefix, kept_suffix, request.fim_order or open_order) if is_fim else kept_prefix
-    )
+    read, taken_back = _split(kept_prefix, 0)
+    if healing and request.token_healing and not request.echo and request.prefix_ids is None and max_new_tokens:
+        read, taken_back = _split(kept_prefix, healing.n_open(kept_prefix))
+    if is_fim:
+        ids = fim.prompt_ids(tokenizer, read, kept_suffix, request.fim_order or open_order)
+    else:
+        ids = read or [tokenizer.end_of_text_id]  # a document begins behind the end of another
     notices = []
     if len(kept_prefix) < len(prefix):
         said = _said(len(prefix), more_prefix)
@@ -131,10 +151,15 @@ def build_prompt(
     if len(kept_suffix) < len(suffix):
         said = _said(len(suffix), more_suffix)
         notices.append(f"The model reads only the first {len(kept_suffix):,} of {said} tokens after the gap.")
-    left = n_positions - len(ids)
+    left = n_positions - len(ids) - len(taken_back)
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
-    return Prompt(ids, min(max_new_tokens, left), tuple(notices))
+    typed = tokenizer.decode_bytes(taken_back) or request.typed
+    return Prompt(ids, min(max_new_tokens, left), tuple(notices), tuple(taken_back), typed)
+
+
+def _split(ids: list[int], n_last: int) -> tuple[list[int], list[int]]:
+    return ids[: len(ids) - n_last], ids[len(ids) - n_last :]
 
 
 def _as_written(sequence: str, crlf: bool) -> str:

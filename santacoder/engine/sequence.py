@@ -15,6 +15,7 @@ from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, Pro
 from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest, Prompt, build_prompt
 from santacoder.engine.runner import Logits
+from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import as_sentence
 from santacoder.fim import FimOrder
 from santacoder.sampling import Choice, Sampler
@@ -41,12 +42,13 @@ class Sequence:
         deliver: Callable[[Event], None],
         on_end: Callable[[Sequence], None] = lambda sequence: None,
         fim_order: FimOrder = DEFAULT_ORDER,
+        healing: TokenHealing | None = None,
     ) -> None:
         self.submitted_at = time.perf_counter()
         self.first_token_at: float | None = None
         self.reason: FinishReason | None = None
         self.ended_by: EndedBy | None = None
-        prompt = build_prompt(request, tokenizer, n_positions, fim_order)
+        prompt = build_prompt(request, tokenizer, n_positions, fim_order, healing)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
         self.n_prompt = len(prompt.ids)
@@ -68,9 +70,18 @@ class Sequence:
         self.drafting = Drafting()
         self.cancelled = threading.Event()
         self.finished = False
-        self._end = len(prompt.ids) + prompt.max_new_tokens
+        self.taken_back = prompt.taken_back
+        self._typed = prompt.typed  # of the end of the prompt, what is still to be spelled out again
+        self._healing = healing
+        # ids of the tokens that may come next, where some of it is
+        self.agreeing = healing.agreeing(self._typed) if healing and self._typed else None
+        self._token_bytes = tokenizer.decode_bytes
+        self._n_positions = n_positions
+        self._max_new_tokens = prompt.max_new_tokens
+        self._n_typed_tokens = 0
+        self._end = n_positions if self._typed else len(prompt.ids) + prompt.max_new_tokens
         self._special_ids = tokenizer.special_ids
-        self.prompt_end = () if self.echo else tuple(prompt.ids[-_LONGEST_BEGINNING:])
+        self.prompt_end = () if self.echo or self._typed else tuple(prompt.ids[-_LONGEST_BEGINNING:])
         self._decoder = tokenizer.stream_decoder(self.prompt_end)
         self._text_end = TextEnd(request)
         self._deliver = deliver
@@ -85,7 +96,7 @@ class Sequence:
 
     @property
     def n_written(self) -> int:
-        return len(self.ids) - self.n_prompt
+        return len(self.ids) - self.n_prompt - self._n_typed_tokens
 
     @property
     def n_left(self) -> int:
@@ -94,30 +105,51 @@ class Sequence:
 
     def look_at(self, logits: Logits) -> None:
         """Before a token is chosen from ``logits`` [V]: some may not be the first."""
-        if self._gap_start is not None:
+        if self._gap_start is not None and self.agreeing is None:
             self.sampler.never = self._never + self._gap_start.avoided(logits)
 
     def add(self, choice: Choice) -> None:
         """Report the next token; end the sequence where it is the last one, or before it where it is too unlikely."""
+        n_typed = len(self._typed)
+        is_typed = bool(n_typed) and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
-        if least is not None and choice.logprob < least:
+        if least is not None and choice.logprob < least and not is_typed:
             self.ended_by = "min_logprob"
             self.finish("stop")
             return
         self.ids.append(choice.id)
         self.first_token_at = self.first_token_at or time.perf_counter()
+        if n_typed:
+            self._spell(choice.id, is_typed=is_typed)
         # end-of-text closes a document; any other mark opens or closes a part of one
         ended = choice.id in self._special_ids
-        decoded = "" if ended else self._decoder.feed(choice.id)
+        decoded = "" if ended else self._decoder.feed(choice.id, n_typed)
         if self._gap_start is not None and decoded.strip():  # the line goes on
             self._gap_start, self.sampler.never = None, self._never
-        text, stopped = ("", False) if ended else self._text_end.feed(choice.id, decoded)
-        self._report(TokenEvent(text, choice.id, choice.logprob, choice.top))
+        text, stopped = ("", False) if ended or is_typed else self._text_end.feed(choice.id, decoded)
+        self._report(TokenEvent(text, choice.id, choice.logprob, choice.top, n_typed))
         if stopped:
             self.finish("stop", with_held=False)
         elif ended or len(self.ids) == self._end:
             self.ended_by = "end_of_text" if ended else None
             self.finish("stop" if ended else "length")
+
+    def agreeing_behind(self, token_id: int) -> np.ndarray | None:
+        """Ids of the tokens that may follow ``token_id``, where it would leave some of the prompt's end to spell."""
+        left = self._typed[len(self._token_bytes([token_id])) :]
+        return self._healing.agreeing(left) if left and self._healing else None
+
+    def _spell(self, token_id: int, *, is_typed: bool) -> None:
+        """Take note of a token that spells the end of the prompt again, or of its last and more."""
+        self._typed = self._typed[len(self._token_bytes([token_id])) :]
+        self._n_typed_tokens += is_typed
+        if is_typed:
+            self.sampler.n_prompt = len(self.ids)
+        if self._typed and self._healing:
+            self.agreeing = self._healing.agreeing(self._typed)
+        else:
+            self.agreeing = None
+            self._end = min(self._n_positions, len(self.ids) - (not is_typed) + self._max_new_tokens)
 
     def add_scores(self, choices: list[Choice]) -> None:
         """Report the next tokens of the prompt, as if they had been chosen."""

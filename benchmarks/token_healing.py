@@ -1,0 +1,169 @@
+"""Whether a text goes on in the same way wherever in it somebody stops typing, with and without token healing.
+
+    python -m benchmarks.token_healing [--model santacoder/mini] [--revision main] [--prompts 60] [--tails 4]
+
+The prompts are beginnings of functions in three languages, written for this, and the project's own files up to the end
+of some line; no model of the project was trained on either. Each is continued greedily; then the same prompt with the
+first characters of its continuation typed, so many that the typing stops in white space or inside a word. The two are
+the same where neither text says anything else than the other up to the end of the shorter. Besides, requests of 16
+tokens are timed, in turns with and without. Prints tables and, as the last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import statistics
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from santacoder import checkpoints
+from santacoder.engine.engine import Engine
+from santacoder.engine.opening import open_engine
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+N_TOKENS = 40
+_LONGEST_TAIL = 60
+_SHORT = 16
+HEADERS = {
+    "py": (
+        "def area(w, h):",
+        "def mean(values):",
+        "class Stack:\n    def __init__(self):",
+        "    def push(self, item):",
+        "def is_even(n):",
+        "for index, line in enumerate(lines):",
+        "if __name__ == '__main__':",
+        "with open(path) as file:",
+        "def read_json(path):",
+        "async def fetch(url):",
+    ),
+    "java": (
+        "public class Stack {\n    public void push(int item) {",
+        "    public int size() {",
+        "public static int max(int a, int b) {",
+        "for (int i = 0; i < n; i++) {",
+        "    @Override\n    public String toString() {",
+    ),
+    "js": (
+        "function area(w, h) {",
+        "const mean = (values) => {",
+        "class Stack {\n  push(item) {",
+        "for (const line of lines) {",
+        "module.exports = {",
+    ),
+}
+_FOREIGN = {
+    "py": re.compile(r"^\s*(\*|/\*|//|\}|<p>|public |function |var |const )|[;{]\s*$", re.MULTILINE),
+    "java": re.compile(r"^\s*(def |elif |import \w+$|self\.|print\()|:\s*$", re.MULTILINE),
+    "js": re.compile(r"^\s*(def |elif |self\.|print\(|public )", re.MULTILINE),
+}
+
+
+class Case(NamedTuple):
+    language: str
+    prompt: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
+    parser.add_argument("--revision", default="main", help="(default: main)")
+    parser.add_argument("--prompts", type=int, default=60, help="(default: 60)")
+    parser.add_argument("--tails", type=int, default=4, help="of each prompt's continuation (default: 4)")
+    parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
+    args = parser.parse_args()
+    snapshot = checkpoints.resolve(args.model, args.revision)
+    engine = open_engine(snapshot, device="cpu", runner=args.runner).engine
+    cases = prompts(args.prompts)
+    ways = {"without": False, "with": True}
+    results = {name: agreement(engine, cases, args.tails, healing) for name, healing in ways.items()}
+    print("| token healing | cases | the same | empty | another language |\n|---|---|---|---|---|")
+    for name, found in results.items():
+        shares = " | ".join(f"{found[key] / found['cases']:.1%}" for key in ("same", "empty", "foreign"))
+        print(f"| {name} | {found['cases']} | {shares} |")
+    engine.close()
+    times = durations(Engine(engine.runner, engine.tokenizer, drafts=False), cases)
+    both = f"{times['without']:.1f} without, {times['with']:.1f} with: {times['ratio']:.3f} ×"
+    print(f"\n{_SHORT} tokens, ms (median): {both}")
+    print(json.dumps({"model": args.model, "revision": args.revision, **results, "times": times}))
+
+
+def prompts(count: int) -> list[Case]:
+    """The headers, and files up to the end of some line."""
+    cases = [Case(language, header) for language, headers in HEADERS.items() for header in headers]
+    chance = random.Random(0)
+    files = sorted([*REPOSITORY.glob("tests/**/*.py"), *REPOSITORY.glob("app/**/*.js"), *REPOSITORY.glob("**/*.java")])
+    while len(cases) < count:
+        path = chance.choice(files)
+        lines = path.read_text().splitlines()
+        end = chance.randrange(len(lines))
+        if lines[end].strip():
+            cases.append(Case(path.suffix[1:], "\n".join(lines[max(0, end - 30) : end + 1])))
+    return cases[:count]
+
+
+def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) -> dict[str, int]:
+    """How many of the prompts with something typed go on to the same text, to none, or to another language's."""
+    chance = random.Random(0)
+    typed: list[tuple[Case, str, str]] = []
+    for case, text in zip(cases, texts(engine, [case.prompt for case in cases], healing), strict=True):
+        places = [size for size in range(1, min(len(text), _LONGEST_TAIL)) if _inside(text, size)]
+        for size in sorted(chance.sample(places, min(n_tails, len(places)))):
+            typed.append((case, text[:size], text[size:]))
+    found = {"cases": len(typed), "same": 0, "empty": 0, "foreign": 0}
+    continued = texts(engine, [case.prompt + tail for case, tail, _ in typed], healing)
+    for (case, _, expected), text in zip(typed, continued, strict=True):
+        length = min(len(text), len(expected))
+        found["same"] += text[:length] == expected[:length] and length > 0
+        found["empty"] += not text.strip() and bool(expected.strip())
+        found["foreign"] += bool(_FOREIGN[case.language].search(text)) > bool(_FOREIGN[case.language].search(expected))
+    return found
+
+
+def texts(engine: Engine, prompts: list[str], healing: bool, n_tokens: int = N_TOKENS) -> list[str]:
+    sampling = SamplingParams(max_new_tokens=n_tokens, temperature=0)
+    found = []
+    for start in range(0, len(prompts), engine.runner.n_slots):
+        streams = [
+            engine.submit(CompletionRequest(prompt, None, sampling, token_healing=healing))
+            for prompt in prompts[start : start + engine.runner.n_slots]
+        ]
+        found += ["".join(event.text for event in stream) for stream in streams]
+    return found
+
+
+def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
+    """Medians over the prompts, each the second time, so that what is cached is; in milliseconds. The engine must not
+    draft: how much is guessed right depends on the text, which token healing makes another."""
+    ratios: list[float] = []
+    seconds: dict[str, list[float]] = {"without": [], "with": []}
+    for number, case in enumerate(cases):
+        found = {}
+        for name in sorted(seconds, reverse=number % 2 == 0):
+            for _ in range(2):
+                started = time.perf_counter()
+                # none may end early
+                sampling = SamplingParams(max_new_tokens=_SHORT, temperature=0, ignore_eos=True)
+                request = CompletionRequest(case.prompt + "\n", None, sampling, token_healing=name == "with")
+                list(engine.submit(request))
+                found[name] = time.perf_counter() - started
+            seconds[name].append(found[name] * 1000)
+        ratios.append(found["with"] / found["without"])
+    engine.close()
+    return {**{name: statistics.median(values) for name, values in seconds.items()}, "ratio": statistics.median(ratios)}
+
+
+def _inside(text: str, size: int) -> bool:
+    """Whether the first ``size`` characters end in white space or inside a word."""
+    last, following = text[size - 1], text[size]
+    return last.isspace() or ((last.isalpha() or last == "_") and (following.isalpha() or following == "_"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Token healing: a prompt that ends inside a token goes on as if it did not.
+
+A text is cut into tokens from the left, so what somebody has typed so far ends in other tokens than the same text would
+have further on: a line break, for instance, is mostly one token with the indentation behind it. So the end of the
+prompt is taken back, as far as tokens could change there, and what is written begins with tokens that agree with it.
+
+Lundberg, "The Art of Prompt Design: Prompt Boundaries and Token Healing" (2023) takes back one token. Here it is all
+that the pre-tokenizer may still cut otherwise. A token that spells only a part of it is as likely as all the words that
+begin so; where the logits behind it are known, it counts by how likely the rest of what was typed is there, too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from santacoder.tokenizer import Tokenizer
+
+# what may follow: letters, the ends of English contractions, white space, a digit, punctuation
+_PROBES = ("a", "s", "e", "l", " ", " a", "\n", "0", ".")
+# tokens in which the place is looked for
+_WINDOW = 24
+# tokens that are taken back at most: a run of white space, signs or letters without spaces may be longer
+_MOST = 8
+
+
+class TokenHealing:
+    """What the tokens of one tokenizer can begin with."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._settled = lru_cache(maxsize=64)(self._find_settled)
+        self._beginning = lru_cache(maxsize=4096)(self._find_beginning)
+
+    @cached_property
+    def _sorted(self) -> tuple[list[bytes], np.ndarray]:
+        """All tokens but the special ones in the order of their bytes: those, and the ids."""
+        texts = {id_: self._tokenizer.decode_bytes([id_]) for id_ in range(self._tokenizer.vocab_size)}
+        ids = [id_ for id_, text in texts.items() if text and id_ not in self._tokenizer.special_ids]
+        ids.sort(key=lambda id_: texts[id_])
+        return [texts[id_] for id_ in ids], np.array(ids, dtype=np.int64)
+
+    def n_open(self, ids: Sequence[int]) -> int:
+        """How many tokens at the end of ``ids`` could be others once more text follows."""
+        text = self._tokenizer.decode(ids[-_WINDOW:])
+        left = len(text[self._settled(text) :].encode("utf-8"))
+        count = 0
+        while left > 0 and count < min(_MOST, len(ids)):
+            count += 1
+            left -= len(self._tokenizer.decode_bytes([ids[-count]]))
+        return count
+
+    def agreeing(self, text: bytes) -> np.ndarray:
+        """Ids of the tokens that begin with ``text``, and of those that ``text`` begins with and that may stand there.
+        There is at least one of them; ``text`` must not be empty."""
+        return np.concatenate([self._covering(text), np.array(self._beginning(text), dtype=np.int64)])
+
+    def _find_settled(self, text: str) -> int:
+        """From where on ``text`` may be cut into other tokens, in characters."""
+        starts = self._tokenizer.word_starts(text)
+        begin = starts[-3] if len(starts) >= 3 else 0
+        end = text[begin:]
+        settled = {*self._tokenizer.word_starts(end), len(end)}
+        for probe in _PROBES:
+            settled.intersection_update(self._tokenizer.word_starts(end + probe))
+        return begin + max(settled, default=0)
+
+    def _covering(self, text: bytes) -> np.ndarray:
+        texts, ids = self._sorted
+        first = bisect_left(texts, text)
+        return ids[first : bisect_left(texts, _after_all_that_begin_with(text), lo=first)]
+
+    def _find_beginning(self, text: bytes) -> tuple[int, ...]:
+        """Tokens that spell a part of ``text``: the first of it as it is, and those behind which the pre-tokenizer cuts
+        it once more follows, as it does before the last space where a word follows. Other parts of a word stand for
+        other words, and are likely for their sake."""
+        found = set()
+        for probe in ("", "a", "0", "("):
+            try:
+                spelled = text.decode("utf-8") + probe
+            except UnicodeDecodeError:  # the first bytes of a character are spelled out already
+                continue
+            first = self._tokenizer.encode(spelled)[0]
+            size = len(self._tokenizer.decode_bytes([first]))
+            if size < len(text) and (not probe or self._cuts(spelled, size)):
+                found.add(first)
+        if not found and not len(self._covering(text)):
+            found.add(self._longest(text))
+        return tuple(sorted(found))
+
+    def _cuts(self, text: str, size: int) -> bool:
+        """Whether the pre-tokenizer cuts ``text`` behind ``size`` bytes."""
+        return size in {len(text[:start].encode("utf-8")) for start in self._tokenizer.word_starts(text)}
+
+    def _longest(self, text: bytes) -> int:
+        """The longest token that spells a part of ``text``; single bytes are tokens, too."""
+        texts, ids = self._sorted
+        for size in range(len(text) - 1, 0, -1):
+            index = bisect_left(texts, text[:size])
+            if texts[index : index + 1] == [text[:size]]:
+                return int(ids[index])
+        raise ValueError(f"No token begins {text!r}.")
+
+
+def _after_all_that_begin_with(text: bytes) -> bytes:
+    """The first byte string, in order, behind all that begin with ``text``; none is behind that of 0xFF alone."""
+    kept = text.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\xff" * (len(text) + 64)
