@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from santacoder.errors import UserError
@@ -13,15 +15,22 @@ from train.data import hub, sources
 from train.data.local import LocalExecutor
 from train.data.pack import pack
 from train.data.packages import DEFAULT_MANIFEST, download, read_manifest
-from train.data.pipeline import Executor, Pipeline
+from train.data.pipeline import Executor, Pipeline, Step
 from train.data.report import write_report
-from train.data.source_file import Removed
+from train.data.source_file import LANGUAGES, Removed
+from train.data.tables import ENDINGS, table_files
 from train.variants import variant
 
 
 def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     """Options for :func:`pack_sources`."""
-    group.add_argument("--folder", type=user_path, action="append", default=[], help="a folder with source code")
+    group.add_argument(
+        "--folder",
+        type=user_path,
+        action="append",
+        default=[],
+        help="a folder with source code, or a table as for --dataset",
+    )
     group.add_argument("--standard-library", action="store_true", help="the standard library of this Python")
     group.add_argument(
         "--packages",
@@ -54,7 +63,13 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="NAME[:DIR]",
-        help="a Hugging Face dataset with The Stack's columns, or a local Parquet file or folder",
+        help="a Hugging Face dataset with The Stack's columns, or a file of your own (or a folder of such), Parquet or "
+        "JSON lines, with the column content",
+    )
+    group.add_argument(
+        "--language",
+        choices=sorted(set(LANGUAGES.values())),
+        help="language of the rows of your own files that have neither lang nor a path with an ending",
     )
     group.add_argument(
         "--opt-out", type=user_path, help="a file with names of packages or repositories to leave out, one a line"
@@ -127,6 +142,7 @@ def pack_sources(
     pipeline = Pipeline(found, work, executor or LocalExecutor(), opt_out, args.sample, args.simple, args.count_layout)
     name = args.variant or "fim"
     steps = pipeline.run(variant(name))
+    _require_enough(steps)
     pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)
     write_report(output, name, steps, missing)
 
@@ -137,10 +153,12 @@ def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Remov
         raise UserError(
             "Name what to train on: --folder, --standard-library, --packages, --download, --dataset or --data."
         )
-    for folder in [*args.folder, *args.packages]:
+    tables = [path for path in args.folder if path.is_file() and path.name.endswith(ENDINGS)]
+    folders = [path for path in args.folder if path not in tables]
+    for folder in [*folders, *args.packages]:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder.")
-    found = [source for folder in args.folder for source in sources.folder(folder)]
+    found = [source for folder in folders for source in sources.folder(folder)]
     if args.standard_library:
         found += sources.standard_library()
     for folder in args.packages:
@@ -151,8 +169,37 @@ def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Remov
         found += sources.downloaded_packages(present, args.downloads)
         missing += absent
     for reference in args.dataset:
-        found += hub.dataset(reference)
+        path = user_path(reference)
+        if path.exists():
+            tables.append(path)
+        elif reference.endswith(ENDINGS):
+            raise UserError(f"{reference} cannot be opened: there is no such file.")
+        else:
+            found += hub.dataset(reference)
+    found += [source for path in tables for source in table_files(path, args.language)]
     return list({source.name: source for source in found}.values()), missing
+
+
+def _require_enough(steps: Sequence[Step]) -> None:
+    """
+    Raises:
+        UserError: too little is left to train and to validate on; it says what went, and why.
+    """
+    left = sum(files for files, _ in steps[-1].tally.kept.values())
+    if left >= 2:
+        return
+    removed: Counter[str] = Counter()
+    for step in steps:
+        removed.update({reason: files for reason, (files, _) in step.tally.removed.items()})
+    reasons = ", ".join(f"{reason} ({files:,})" for reason, files in removed.most_common())
+    raise UserError(
+        f"Found {left} usable source file(s), but training needs at least two, one of them held out. "
+        + (
+            f"What was left out, and how many of each: {reasons}."
+            if reasons
+            else "Name folders with .py, .java or .js files, or a table of files."
+        )
+    )
 
 
 def _names(path: Path) -> frozenset[str]:

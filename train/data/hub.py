@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from santacoder.errors import UserError
-from train.data.source_file import LANGUAGES, Removed, SourceFile, decode
+from train.data.source_file import Removed, SourceFile
 from train.data.sources import Source, source_name
+from train.data.tables import file_of_row
 
 REQUIRED_COLUMNS = {"content", "lang"}
-_SUFFIXES = {language: suffix for suffix, language in reversed(LANGUAGES.items())}
 
 
 def dataset(reference: str) -> list[Source]:
-    """A dataset's training split: ``OWNER/NAME``, ``OWNER/NAME:DATA_DIR``, or a local Parquet file or folder of such.
+    """A dataset's training split: ``OWNER/NAME`` or ``OWNER/NAME:DATA_DIR``.
 
     Every file of the dataset is a source of its own, so that they are read side by side and one by one after a stop.
 
@@ -30,10 +29,9 @@ def dataset(reference: str) -> list[Source]:
             f"The dataset {reference} lacks the column(s) {', '.join(sorted(missing))}; "
             f"it has {', '.join(sorted(columns)) or 'none'}."
         )
-    state = f"{Path(reference).stat().st_mtime_ns}" if Path(reference).exists() else ""
     return [
         Source(
-            source_name(f"{reference}-{index:05d}", str(stream.num_shards), state),
+            source_name(f"{reference}-{index:05d}", str(stream.num_shards)),
             partial(_read, reference, stream.num_shards, index),
         )
         for index in range(stream.num_shards)
@@ -45,11 +43,7 @@ def _open(reference: str) -> Any:
         import datasets
     except ImportError as error:
         raise UserError("Reading a dataset needs one more library: pip install datasets.") from error
-    path = Path(reference)
     try:
-        if path.exists():
-            files = [str(path)] if path.is_file() else sorted(map(str, path.rglob("*.parquet")))
-            return datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
         name, _, data_dir = reference.partition(":")
         return datasets.load_dataset(name, data_dir=data_dir or None, split="train", streaming=True)
     except Exception as error:  # the library raises whatever its network and file layers raise
@@ -58,18 +52,4 @@ def _open(reference: str) -> Any:
 
 def _read(reference: str, num_shards: int, index: int) -> Iterator[SourceFile | Removed]:
     for number, row in enumerate(_open(reference).shard(num_shards=num_shards, index=index)):
-        language = (row["lang"] or "").lower()
-        package = row.get("max_stars_repo_name") or f"{reference}/{index}/{number}"
-        path = row.get("max_stars_repo_path") or f"{number}{_SUFFIXES.get(language, '')}"
-        if language not in _SUFFIXES or row["content"] is None:
-            yield Removed(package, path, language, 0, "another language" if row["content"] else "no content")
-            continue
-        yield decode(
-            row["content"].encode("utf-8", "replace"),
-            language=language,
-            package=package,
-            version=row.get("max_stars_repo_head_hexsha") or "",
-            licence=" OR ".join(row.get("max_stars_repo_licenses") or ["unstated"]),
-            path=path,
-            stars=int(row.get("max_stars_count") or 0),
-        )
+        yield file_of_row(row, package=f"{reference}/{index}", number=number)
