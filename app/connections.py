@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -13,6 +13,7 @@ BACKLOG = 512
 """Connections that the system keeps until they are accepted; as many may be accepted at once."""
 MAX_HEADER_BYTES = 64 * 1024
 SECONDS_FOR_HEADERS = 20.0
+_SECONDS_TO_BEGIN = 0.5  # what has just been accepted may not have been read yet
 _MOST = 8192
 _FILES_FOR_OTHERS = 256  # descriptors that models, databases and pipes need
 
@@ -20,19 +21,24 @@ _FILES_FOR_OTHERS = 256  # descriptors that models, databases and pipes need
 class Places:
     """The connections of a server, of which there are ``most``.
 
-    Where one more comes, that which has waited longest for a request is closed; those being answered keep their place.
+    Where one more comes, that which has waited longest for a request is closed. Where none has waited for long, it is
+    the oldest of the address with the most of them, so that one client cannot take all places with answers that never
+    end.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: set[BoundedConnection] = set()
+        self._open: OrderedDict[BoundedConnection, str] = OrderedDict()  # the address of each, the oldest first
+        self._of_address: Counter[str] = Counter()
         self._waiting: OrderedDict[BoundedConnection, float] = OrderedDict()
 
     def enter(self, connection: BoundedConnection) -> None:
-        self._open.add(connection)
+        address = connection.client[0] if connection.client else ""
+        self._open[connection] = address
+        self._of_address[address] += 1
+        if len(self._open) > self._most:
+            self._give_up(self._first_to_go())
         self.wait(connection)
-        while len(self._open) > self._most and self._waiting:
-            self._give_up(next(iter(self._waiting)))
 
     def wait(self, connection: BoundedConnection) -> None:
         """It has no request that is being answered, from now on."""
@@ -44,14 +50,25 @@ class Places:
         self._waiting.pop(connection, None)
 
     def leave(self, connection: BoundedConnection) -> None:
-        self._open.discard(connection)
+        address = self._open.pop(connection, None)
         self._waiting.pop(connection, None)
+        if address is not None:
+            self._of_address[address] -= 1
+            if not self._of_address[address]:
+                del self._of_address[address]
 
     def give_up_late(self) -> None:
         """Close those whose headers have not come in time."""
         late = time.monotonic() - SECONDS_FOR_HEADERS
         while self._waiting and next(iter(self._waiting.values())) < late:
             self._give_up(next(iter(self._waiting)))
+
+    def _first_to_go(self) -> BoundedConnection:
+        connection, since = next(iter(self._waiting.items()), (None, 0.0))
+        if connection is not None and time.monotonic() - since > _SECONDS_TO_BEGIN:
+            return connection
+        busiest = max(self._of_address, key=self._of_address.__getitem__)
+        return next(connection for connection, address in self._open.items() if address == busiest)
 
     def _give_up(self, connection: BoundedConnection) -> None:
         self.leave(connection)

@@ -29,7 +29,11 @@ ANSWERS: list[str] = []
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "http":
+    if scope["type"] == "http" and scope["path"] == "/endless":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    elif scope["type"] == "http":
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
@@ -85,6 +89,17 @@ def test_many_idle_connections_leave_the_server_its_ears(url: str) -> None:
             for _ in range(3):
                 assert send(url, "GET", "/").body == b"hello 0"
             assert sum(received(each) == b"" for each in idle[: 3 * MOST]) == 3 * MOST
+
+
+def test_answers_without_end_leave_the_server_its_ears(url: str) -> None:
+    with ExitStack() as stack:
+        endless = [
+            stack.enter_context(connected(url, b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")) for _ in range(2 * MOST)
+        ]
+        for each in endless[MOST:]:
+            assert each.recv(9) == b"HTTP/1.1 "
+        assert send(url, "GET", "/").body == b"hello 0"
+        assert b"hello" not in received(endless[0])
 
 
 def test_headers_that_do_not_come_are_given_up(url: str) -> None:
