@@ -28,12 +28,11 @@ class Repositories:
         Raises:
             CheckpointError: nobody may name ``repo_id`` here.
         """
-        known = self.names()
-        if repo_id in known:
+        if repo_id in self.names():
             return
         if repo_id == PUBLISHED:
             raise CheckpointError(f"{PUBLISHED} is not served here; the operator can allow it with --allow-downloads.")
-        raise CheckpointError(f"There is no model {repo_id[:100]!r} here. There are: {', '.join(known)}.")
+        raise CheckpointError(f"There is no model {repo_id[:100]!r} here. There are: {', '.join(self.here())}.")
 
     def snapshot(self, repo_id: str, revision: str) -> Path:
         """The folder of a revision, fetched where that is allowed. What the server is started with always is.

@@ -82,7 +82,7 @@ class Server:
         """
         repo_id, _, revision = (name or self.default_model).removesuffix(":latest").replace(":", "@", 1).partition("@")
         if repo_id not in self.repositories():
-            held = ", ".join(self.repositories())
+            held = ", ".join(self.models.repositories.here())
             raise ApiError(404, f"There is no model {name!r} here. There are: {held}.", code=MODEL_NOT_FOUND)
         return repo_id, revision or "main"
 

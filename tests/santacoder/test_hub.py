@@ -187,7 +187,7 @@ def changed_config(files: dict[str, bytes], **changes: Any) -> bytes:
     [
         (lambda files: {"config.json": changed_config(files, model_type="llama")}, "cannot be used"),
         (lambda files: {"config.json": b" " * 5_000_000}, "config.json of org/bad has 5 MiB, more than the 4 MiB"),
-        (lambda files: {"config.json": b"{"}, "cannot be used"),
+        (lambda files: {"config.json": b"{"}, "config.json cannot be read"),
         (lambda files: {"commit.json": b" " * 5_000_000}, "commit.json of org/bad has 5 MiB"),
         (lambda files: {"tokenizer.json": b"{}"}, "tokenizer.json"),
         (lambda files: {"config.json": changed_config(files, vocab_size=7)}, "more than the 7 of the model"),
