@@ -19,9 +19,14 @@ class Repositories:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    def here(self) -> list[str]:
+        """The server's own model and those in the store."""
+        return list(dict.fromkeys([self._settings.model, *checkpoints.repositories(self._settings.store)]))
+
     def names(self) -> list[str]:
+        """All that may be named."""
         published = [PUBLISHED] if self._settings.downloads_are_allowed else []
-        return list(dict.fromkeys([self._settings.model, *checkpoints.repositories(self._settings.store), *published]))
+        return list(dict.fromkeys([*self.here(), *published]))
 
     def require(self, repo_id: str) -> None:
         """
