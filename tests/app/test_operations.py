@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -125,25 +125,25 @@ def long_winded(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) 
     return store
 
 
-@pytest.mark.parametrize(
-    "path,body",
-    [
-        ("/v1/completions", {"prompt": "def a():", "stream": True, "max_tokens": 16_000, "temperature": 0}),
-        ("/completion", {"prompt": "def a():", "stream": True, "n_predict": 16_000, "temperature": 0}),
-        ("/generate_stream", {"inputs": "def a():", "parameters": {"max_new_tokens": 16_000}}),
-        ("/api/generate", {"prompt": "def a():", "options": {"num_predict": 16_000, "temperature": 0}}),
-    ],
-)
-def test_streams_that_a_stop_ends_say_so(path: str, body: dict[str, object], long_winded: Path) -> None:
-    with running(long_winded, "--drain-seconds", "0.3") as (url, process):
-        with httpx.stream("POST", f"{url}{path}", json={"model": "test/tiny", **body}, timeout=60) as answer:
-            lines = answer.iter_lines()
-            assert next(lines)
-            process.send_signal(signal.SIGTERM)
-            rest = [line for line in lines if line]  # raises where the connection is cut
+def test_streams_that_a_stop_ends_say_so(long_winded: Path) -> None:
+    asked = {
+        "/v1/completions": {"prompt": "def a():", "stream": True, "max_tokens": 16_000, "temperature": 0},
+        "/completion": {"prompt": "def a():", "stream": True, "n_predict": 16_000, "temperature": 0},
+        "/generate_stream": {"inputs": "def a():", "parameters": {"max_new_tokens": 16_000}},
+        "/api/generate": {"prompt": "def a():", "options": {"num_predict": 16_000, "temperature": 0}},
+    }
+    with running(long_winded, "--drain-seconds", "0.3") as (url, process), ExitStack() as stack:
+        streams = {}
+        for path, body in asked.items():
+            asking = httpx.stream("POST", f"{url}{path}", json={"model": "test/tiny", **body}, timeout=60)
+            streams[path] = stack.enter_context(asking).iter_lines()
+            assert next(streams[path])
+        process.send_signal(signal.SIGTERM)
+        for path, lines in streams.items():
+            last = [line for line in lines if line][-1]  # raises where the connection is cut
+            assert "being stopped" in json.dumps(json.loads(last[last.index("{") :])["error"]), path
         process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "being stopped" in json.dumps(json.loads(rest[-1][rest[-1].index("{") :])["error"])
 
 
 def test_a_login_opens_the_page(store: Path) -> None:
