@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.generation import Alternative, Candidate, Completion, Generation, Token
+from app.generation import Alternative, Candidate, Completion, Generation, Language, Token
 from santacoder.engine import accumulator
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.events import Event, Finished, FinishReason
-from santacoder.engine.line_ends import CrlfWriter
+from santacoder.engine.line_ends import CrlfWriter, to_lf
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
@@ -63,6 +63,7 @@ class CandidateDraft:
         parts: tuple[str, ...],
         sampling: SamplingParams,
         fim_order: FimOrder,
+        language: Language,
         opening: Opening,
         deliver: Callable[[Event], None],
     ) -> None:
@@ -70,6 +71,7 @@ class CandidateDraft:
         self._parts = parts
         self._sampling = sampling
         self._fim_order = fim_order
+        self._language = language
         self._deliver = deliver
         self._opening = opening.tokens
         self._completions = list(opening.completions)
@@ -120,7 +122,7 @@ class CandidateDraft:
             return
         if event.reason == "error":
             raise UserError(event.message)
-        self._completions.append(self._draft.completion(event.reason))
+        self._completions.append(replace(self._draft.completion(event.reason), ended_by=event.ended_by, cut=event.cut))
         self._draft = None
         if len(self._completions) < max(1, len(self._parts) - 1):
             self.begin()
@@ -136,7 +138,11 @@ class CandidateDraft:
         ]
         prefix = "".join([*before, self._parts[gap]])
         suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
-        request = CompletionRequest(prefix, suffix, self._sampling, self._fim_order)
+        # what stands behind a gap ends it
+        sampling = self._sampling if suffix is None else replace(self._sampling, stop_at="none")
+        request = CompletionRequest(
+            prefix, suffix, sampling, self._fim_order, language=self._language, fit_gap=suffix is not None
+        )
         return _after(opening, request, self._engine) if opening else request
 
 
@@ -184,5 +190,11 @@ def _after(opening: tuple[Token, ...], request: CompletionRequest, engine: Engin
     ids = (*prompt.ids, *(token.id for token in opening))
     left = max(0, prompt.max_new_tokens - len(opening))
     return CompletionRequest(
-        "", None, replace(request.sampling, max_new_tokens=left), prefix_ids=ids, crlf=request.crlf
+        request.prefix,
+        None,
+        replace(request.sampling, max_new_tokens=left),
+        prefix_ids=ids,
+        crlf=request.crlf,
+        language=request.language,
+        written=to_lf("".join(token.text for token in opening)),
     )

@@ -13,6 +13,7 @@ from app.drafts import CandidateDraft, Opening, Place
 from app.errors import sentence_for
 from app.generation import Candidate, Generation, Language, Pane
 from app.models import Models, ServedModel
+from app.ranking import ranked
 from santacoder.engine.events import Event, TokenEvent
 from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams
@@ -155,6 +156,7 @@ class _Writing:
             task.parts,
             replace(task.sampling, seed=seed),
             task.fim_order,
+            task.language,
             opening,
             lambda event: self._events.put((index, event, time.perf_counter())),
         )
@@ -166,6 +168,10 @@ class _Writing:
             self._n_tokens += 1
 
     def _written(self, *, finished: bool) -> Written:
+        candidates = tuple(draft.candidate for draft in self._drafts)
+        n_written = len(candidates)
+        if finished and not self._before:
+            candidates = ranked(candidates, self._task.parts)
         first_at = self._first_at or self._last_at
         span = self._last_at - first_at
         generation = Generation(
@@ -178,7 +184,7 @@ class _Writing:
             revision=self._served.revision,
             sha=self._served.sha,
             runner=self._served.runner_label,
-            candidates=(*self._before, *(draft.candidate for draft in self._drafts)),
+            candidates=(*self._before, *candidates),
             n_prompt=self._drafts[0].n_prompt,
             seconds_to_first_token=first_at - self._started,
             tokens_per_second=(self._n_tokens - 1) / span if span > 0 else 0.0,
@@ -186,6 +192,8 @@ class _Writing:
         said = [*self._served.notices, *self._drafts[0].notices]
         if self._task.n > len(self._drafts):
             said.append("At temperature 0 every candidate is the same, so there is one.")
+        if len(candidates) < n_written:
+            said.append(f"Of {n_written} candidates {len(candidates)} differ; the likeliest is first.")
         return Written(generation, tuple(said), finished)
 
 

@@ -8,13 +8,13 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from santacoder.engine.events import FinishReason
+from santacoder.engine.events import EndedBy, FinishReason
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
+from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 
 Pane = Literal["complete", "infill"]
-Language = Literal["python", "java", "javascript"]
 T = TypeVar("T")
 MARK = "<FILL_HERE>"
 LogProb = Annotated[float, Field(allow_inf_nan=False)]
@@ -48,20 +48,25 @@ class Token:
 class Completion:
     """What was written at one place. ``seed`` is the one that was used, also where none was given.
 
-    An end mark is the last of ``tokens``; tokens of a stop sequence are not among them.
+    An end mark is the last of ``tokens``; tokens of a stop sequence are not among them. ``cut`` was written behind the
+    text, and cut off because it repeats what stands before or behind it.
     """
 
     text: str
     tokens: tuple[Token, ...]
     reason: FinishReason
     seed: int
+    ended_by: EndedBy | None = None
+    cut: str = ""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to write what is missing: a completion for each gap, in order, as far as it has come."""
+    """One way to write what is missing: a completion for each gap, in order, as far as it has come. ``n_alike`` were
+    written with these texts."""
 
     completions: tuple[Completion, ...]
+    n_alike: int = 1
 
     @property
     def tokens(self) -> tuple[Token, ...]:

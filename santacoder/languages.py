@@ -35,6 +35,7 @@ _SIGNS: dict[Language, re.Pattern[str]] = {
         r"|\bmodule\.exports\b|\bconsole\.log\b|`|\bexport (?:default|const)\b",
     ),
 }
+_BRACED = re.compile(r"[{;][ \t]*$", re.MULTILINE)
 
 
 def language_of_file(name: str) -> Language | None:
@@ -42,9 +43,23 @@ def language_of_file(name: str) -> Language | None:
     return _SUFFIXES.get(PurePath(name).suffix.lower())
 
 
+def plain_language(text: str, otherwise: Language) -> Language:
+    """Another language than ``otherwise`` only where nothing in the end of ``text`` speaks for that."""
+    counts = _counts(text)
+    # a line that ends so is of either, not of Python
+    of_both = len(_BRACED.findall(text[-_CHARACTERS:]))
+    first, second, *_ = sorted(counts, key=counts.__getitem__, reverse=True)
+    is_plain = counts[first] > counts[second] and counts[first] + of_both * (first != "python") > 1
+    return first if is_plain and not counts[otherwise] else otherwise
+
+
 def guess_language(text: str, otherwise: Language = "python") -> Language:
     """The language that most of the signs in the end of ``text`` speak for; ``otherwise`` where none do."""
-    end = text[-_CHARACTERS:]
-    counts = {language: len(sign.findall(end)) for language, sign in _SIGNS.items()}
+    counts = _counts(text)
     best = max(counts, key=lambda language: (counts[language], language == otherwise))
     return best if counts[best] else otherwise
+
+
+def _counts(text: str) -> dict[Language, int]:
+    end = text[-_CHARACTERS:]
+    return {language: len(sign.findall(end)) for language, sign in _SIGNS.items()}

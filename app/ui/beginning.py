@@ -11,6 +11,7 @@ from app.ui.code_pane import NO_TOKENS, CodePane
 from app.ui.languages import code_update
 from app.ui.presets import PRESETS, presets
 from app.ui.status import READY
+from santacoder.languages import plain_language
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -36,6 +37,22 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
         code = presets(pane.name, language).get(name or "")
         return [gr.skip()] * (1 + len(cleared)) if code is None else [code, *_cleared()]
 
+    def follow(language: Language, code: str) -> list[Any]:
+        """The menus, as they fit what is in the editor."""
+        seen = plain_language(code, language)
+        examples = presets(pane.name, seen)
+        name = next((name for name, example in examples.items() if example == code), None)
+        if seen == language:
+            return [gr.skip(), gr.skip(), gr.Dropdown(choices=list(examples), value=name)]
+        return [code_update(None, seen), seen, gr.Dropdown(choices=list(examples), value=name)]
+
+    pane.editor.input(
+        follow,
+        [pane.language, pane.editor],
+        [pane.editor, pane.language, pane.preset],
+        trigger_mode="always_last",
+        **_QUIET,
+    )
     return [
         pane.language.input(
             choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **_QUIET

@@ -50,6 +50,7 @@ class CodePane:
     actions: gr.Row
     run: gr.Button
     stop: gr.Button
+    retry: gr.Button
     undo: gr.Button
     pager: gr.Row
     earlier: gr.Button
@@ -84,7 +85,7 @@ class CodePane:
             code_update(generation.code(index), generation.language),
             summary(generation, index, notices),
             _heat_maps(generation, index),
-            gr.Row(visible=len(generation.candidates) > 1),
+            gr.Row(visible=len(generation.candidates) > 1 or generation.candidates[0].n_alike > 1),
             _page_number(generation, index),
             generation.language,
             generation.fim_order,
@@ -104,4 +105,6 @@ def _heat_maps(generation: Generation, index: int) -> str:
 
 
 def _page_number(generation: Generation, index: int) -> str:
-    return f'<p class="page-number">Candidate <b>{index + 1}</b> of {len(generation.candidates)}</p>'
+    alike = generation.candidates[index].n_alike
+    said = f" · {alike} alike" if alike > 1 else ""
+    return f'<p class="page-number">Candidate <b>{index + 1}</b> of {len(generation.candidates)}{said}</p>'

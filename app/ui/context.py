@@ -12,6 +12,7 @@ import gradio as gr
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane import CodePane, Controls
+from app.ui.order import OrderChoice, chosen_order
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
@@ -30,13 +31,14 @@ def connect_context(
 
     repositories = Repositories(settings)
 
-    def measure(code: str, order: FimOrder, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
+    def measure(code: str, order: OrderChoice, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
         try:
             # what is not on this machine is not downloaded for a bar
             repositories.require(repo_id)
             snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions = _reader(snapshot)
-            request = _request(_parts(pane, code), order, int(max_new_tokens))
+            parts = _parts(pane, code)
+            request = _request(parts, chosen_order(order, parts), int(max_new_tokens))
             return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
         except (CheckpointError, UserError):
             return ""  # Run says what is wrong

@@ -17,6 +17,7 @@ from app.ui.context import connect_context
 from app.ui.editor import code_editor
 from app.ui.history import history_tab
 from app.ui.languages import LANGUAGES, language_choice
+from app.ui.order import order_choice
 from app.ui.origins import NOT_CHECKED
 from app.ui.presets import presets
 from app.ui.running import connect_running
@@ -57,21 +58,14 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
     with gr.Row(elem_classes="toolbar"):
         language = language_choice(name)
         preset = gr.Dropdown(list(examples), value=first, label="Example", elem_id=f"{name}-preset", min_width=160)
-        order = gr.Radio(
-            [("Prefix first", "psm"), ("Suffix first", "spm")],
-            value="psm",
-            label="Prompt order",
-            elem_id=f"{name}-order",
-            elem_classes="segmented",
-            min_width=200,
-            visible=name == "infill",
-        )
+        order = order_choice(name)
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
     with gr.Row(elem_classes="actions") as actions:
         run = gr.Button("Run", variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
         stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+        retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)
         undo = gr.Button("Undo", elem_id=f"{name}-undo", elem_classes="undo", min_width=72)
         with gr.Row(visible=False, elem_classes="pager") as pager:
             earlier = gr.Button("‹", elem_id=f"{name}-earlier", elem_classes="earlier", min_width=40)
@@ -96,6 +90,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         actions=actions,
         run=run,
         stop=stop,
+        retry=retry,
         undo=undo,
         pager=pager,
         earlier=earlier,
@@ -128,8 +123,11 @@ def _connect_pager(pane: CodePane) -> None:
 
 
 def _connect_copying(pane: CodePane) -> None:
-    """Copy and Download need no server."""
+    """Copy, Download and Insert gap need no server."""
     with pane.actions:
+        if pane.name == "infill":
+            gap = gr.Button("Insert gap", elem_id="infill-gap", elem_classes="gap", min_width=96)
+            gap.click(None, None, None, js="() => santacoder.insertGap('infill')", **_QUIET)
         copy = gr.Button("Copy", elem_id=f"{pane.name}-copy", elem_classes="copy", min_width=72)
         download = gr.Button("Download", elem_id=f"{pane.name}-download", elem_classes="download", min_width=96)
     copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **_QUIET)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import gradio as gr
 
 from santacoder.errors import UserError
-from santacoder.sampling import MAX_SEED, SamplingParams
+from santacoder.sampling import MAX_SEED, SamplingParams, StopAt
 
 MAX_CANDIDATES = 8
+_STOP_AT: dict[StopAt, str] = {
+    "function": "the function",
+    "block": "the block",
+    "line": "the line",
+    "none": "nothing in particular",
+}
 
 
 def candidates_control() -> gr.Slider:
@@ -68,6 +74,18 @@ def parameter_controls() -> list[gr.components.Component]:
             info="Where one of these would be written, it stops. One a line; \\n stands for a line break.",
             lines=2,
         ),
+        gr.Dropdown(
+            [(label, stop_at) for stop_at, label in _STOP_AT.items()],
+            value="function",
+            label="Stop at the end of",
+            info="A text at the end of the code goes no further than this. A gap ends by itself.",
+            elem_id="stop-at",
+        ),
+        gr.Checkbox(
+            True,
+            label="Stop repetitions",
+            info="Ends a text that begins to repeat itself, and cuts off what was repeated.",
+        ),
     ]
 
 
@@ -79,6 +97,8 @@ def sampling_params(
     repetition_penalty: float,
     seed: str,
     stop: str,
+    stop_at: StopAt,
+    stop_repetition: bool,
 ) -> SamplingParams:
     """The parameters as the controls show them.
 
@@ -93,6 +113,8 @@ def sampling_params(
         repetition_penalty=repetition_penalty,
         seed=_seed(seed),
         stop=tuple(line.replace("\\n", "\n") for line in stop.splitlines() if line),
+        stop_at=stop_at,
+        stop_repetition=stop_repetition,
     )
 
 
@@ -106,6 +128,8 @@ def control_values(sampling: SamplingParams) -> list[float | str]:
         sampling.repetition_penalty,
         "" if sampling.seed is None else str(sampling.seed),
         "\n".join(text.replace("\n", "\\n") for text in sampling.stop),
+        sampling.stop_at,
+        sampling.stop_repetition,
     ]
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from app.drafts import Place
+from app.gaps import unfilled
 from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
 from app.generation import MARK, Generation, Language
 from app.models import Models
 from app.ui.caller import check_caller
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
+from app.ui.order import OrderChoice, chosen_order
 from app.ui.parameters import sampling_params
 from app.ui.status import READY, status_of
 from santacoder.errors import UserError
-from santacoder.fim import FimOrder
+from santacoder.sampling import MAX_SEED
 
 MAX_RUNNING = 16
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -37,19 +40,28 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         code: str,
         language: Language,
         n: int,
-        order: FimOrder,
+        order: OrderChoice,
         repo_id: str,
         branch: str,
         commit: str,
         *values: Any,
+        again: bool = False,
     ) -> Iterator[list[Any]]:
+        *parameters, generation, index = values
         try:
             check_caller(controls.limits)
-            task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
+            sampling = sampling_params(*parameters)
+            parts = _prompt(pane, code, generation, index, again=again)
+            if again and sampling.seed is not None:
+                sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
+            task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
         except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
             return
         yield from _updates(pane, generate(models, repo_id, commit or branch, task))
+
+    def retry(*values: Any) -> Iterator[list[Any]]:
+        yield from run(*values, again=True)
 
     def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
         if generation is None:
@@ -75,17 +87,41 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         return [MARK.join(generation.parts), READY, NO_TOKENS, gr.Row(visible=False)]
 
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
+    inputs += [pane.generation, pane.index]
     running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
+    retrying = pane.retry.click(retry, inputs, outputs, api_visibility="private", **_RUNNING)
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
     # Gradio drops a click on a button whose last event has not quite ended
-    for event in (running, going_on):
+    for event in (running, retrying, going_on):
         event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **_QUIET)
         event.failure(stopped, [pane.generation, pane.index], outputs, **_QUIET)
     # what has been written is looked at once nothing more can come
-    pane.stop.click(None, None, None, cancels=[running, going_on], api_visibility="private").then(
+    pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
         stopped, [pane.generation, pane.index], outputs, **_QUIET
     )
     pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.tokens, pane.pager], **_QUIET)
+
+
+def _prompt(pane: CodePane, code: str, generation: Generation | None, index: int, *, again: bool) -> tuple[str, ...]:
+    """What is to be run: the code as it stands, or as it was before it was filled, where it has no gap any more or is
+    to be run ``again``.
+
+    Raises:
+        UserError: the code has no gap and never had one, or too many.
+    """
+    if generation is not None and MARK not in code and (again or len(generation.parts) > 1):
+        parts = unfilled(generation, index, code)
+        # of other code, hardly anything is left
+        if 2 * sum(map(len, parts)) >= sum(map(len, generation.parts)):
+            return parts
+    return pane.split(code)
+
+
+def _another_seed(seed: int, generation: Generation | None) -> int:
+    """Behind those that the candidates of ``generation`` had, so that a second retry gives yet other texts."""
+    candidates = generation.candidates if generation else ()
+    used = [completion.seed for candidate in candidates for completion in candidate.completions]
+    return (max([seed, *used]) + 1) % (MAX_SEED + 1)
 
 
 def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
@@ -94,6 +130,7 @@ def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> 
     for progress in progresses:
         if isinstance(progress, Written) and progress.finished:
             shown = pane.show(progress.generation, index, progress.notices)
+            shown[pane.shown.index(pane.order)] = gr.skip()  # it may have been chosen for this prompt alone
             yield [*shown, *buttons, progress.generation.to_json()]
         else:
             yield [*_partly(pane, progress, index), *buttons, gr.skip()]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from app.generating import Task
-from app.generation import Language
+from app.generation import Generation, Language
 from app.settings import Settings
 from app.ui.code_pane import CodePane, Controls
+from app.ui.order import OrderChoice, chosen_order
 from app.ui.parameters import sampling_params
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.errors import UserError
-from santacoder.fim import FimOrder
 
 
 def snippets_tab(
@@ -42,26 +43,43 @@ def snippets_tab(
         code: str,
         language: Language,
         n: int,
-        order: FimOrder,
+        order: OrderChoice,
         repo_id: str,
         branch: str,
         commit: str,
         request: gr.Request,
         *values: Any,
     ) -> gr.Code:
+        *parameters, generation, index = values
+        revision, runner = commit or branch, ""
         try:
-            task = Task(pane.name, language, pane.split(code), sampling_params(*values), order, int(n))
+            if generation is not None and code == generation.code(index):  # what is on the screen was made by this
+                task, revision, runner = _task_of(generation, index), generation.revision, generation.runner
+                repo_id = generation.repo_id
+            else:
+                parts = pane.split(code)
+                sampling = sampling_params(*parameters)
+                task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
         except UserError as error:
             return gr.Code(f"# {error}")
-        call = Call(task, repo_id, commit or branch, _url(request), _folder(settings, repo_id))
+        call = Call(task, repo_id, revision, _url(request), _folder(settings, repo_id), runner)
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])
 
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
-    changes = [component.change for component in (*inputs[2:], kind, pane.tokens)]
+    changes = [component.change for component in (*inputs[2:], kind, pane.tokens, pane.index)]
+    inputs += [pane.generation, pane.index]
     latest = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     gr.on([tab.select, pane.editor.blur, *changes], write, [kind, *inputs], shown, **latest)
     for event in beginnings:
         event.then(write, [kind, *inputs], shown, **latest)
+
+
+def _task_of(generation: Generation, index: int) -> Task:
+    """What gives the candidate number ``index`` alone."""
+    completions = generation.candidates[index].completions
+    seed = completions[0].seed if completions else generation.sampling.seed
+    sampling = replace(generation.sampling, seed=seed)
+    return Task(generation.pane, generation.language, generation.parts, sampling, generation.fim_order)
 
 
 def _url(request: gr.Request) -> str:

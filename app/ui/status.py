@@ -42,16 +42,36 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
     said = [*_speed(generation, completions)]
     if not running and completions:
         said += [
-            _REASONS[completions[-1].reason],
+            _reason(generation, completions[-1]),
             f"seed {completions[0].seed}",
             f"{generation.repo_id}@{generation.revision} ({generation.runner})",
         ]
     lines = "".join(f'<p class="status">{html.escape(line)}</p>' for line in [" · ".join(said), *notices])
+    cut = "" if running else "".join(map(_cut, completions))
     announcement = "" if running else html.escape(" · ".join(said[2:4]))
     return (
-        f'<div data-written="{_written(generation, index)}" data-running="{str(running).lower()}">{lines}'
+        f'<div data-written="{_written(generation, index)}" data-running="{str(running).lower()}">{lines}{cut}'
         f'<p class="only-read" aria-live="polite">{announcement}</p></div>'
     )
+
+
+def _reason(generation: Generation, completion: Completion) -> str:
+    """What ended the text."""
+    ends = {
+        "stop_sequence": "reached a stop sequence",
+        "stop_at": f"ended with the {generation.sampling.stop_at}",
+        "repetition": "stopped: it was repeating itself",
+        "suffix": "ended where the code behind the gap begins",
+    }
+    return ends.get(completion.ended_by or "", _REASONS[completion.reason])
+
+
+def _cut(completion: Completion) -> str:
+    """What was cut off, to be looked at."""
+    if not completion.cut:
+        return ""
+    text = html.escape(completion.cut)
+    return f'<details class="cut"><summary>show what was cut off</summary><pre>{text}</pre></details>'
 
 
 def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:

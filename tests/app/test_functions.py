@@ -128,7 +128,7 @@ def test_what_the_page_runs_counts_too(store: Path) -> None:
     settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=2)
     with serve(settings) as serving:
         client = Client(serving.url, verbose=False)
-        parameters = [5, 0, 1, 0, 1, "", ""]
+        parameters = [5, 0, 1, 0, 1, "", "", "none", False]
         said = [
             client.predict(BEFORE, "python", 1, "psm", "test/tiny", "main", "", *parameters, api_name="/complete")
             for _ in range(3)

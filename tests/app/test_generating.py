@@ -94,11 +94,12 @@ def test_texts_are_their_tokens_and_stop_sequences_belong_to_neither(models: Mod
     sampling = SamplingParams(max_new_tokens=40, temperature=1.5, seed=3)
     generation = last(generate(models, "test/tiny", "main", task("x", sampling=sampling, n=4)))
     assert len({candidate.completions[0].text for candidate in generation.candidates}) == 4
-    for number, candidate in enumerate(generation.candidates):
+    by_seed = sorted(generation.candidates, key=lambda candidate: candidate.completions[0].seed)
+    for number, candidate in enumerate(by_seed):
         (completion,) = candidate.completions
         assert completion.seed == 3 + number
         assert "".join(token.text for token in completion.tokens) == completion.text
-    whole = generation.candidates[0].completions[0].text
+    whole = by_seed[0].completions[0].text
     stopped = SamplingParams(max_new_tokens=40, temperature=1.5, seed=3, stop=(whole[10:12],))
     (completion,) = last(generate(models, "test/tiny", "main", task("x", sampling=stopped))).candidates[0].completions
     assert completion.reason == "stop"

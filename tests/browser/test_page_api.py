@@ -11,7 +11,7 @@ import pytest
 from app.generation import MARK
 from tests.browser.conftest import Server
 
-PARAMETERS = [5, 0, 1, 0, 1, "", ""]
+PARAMETERS = [5, 0, 1, 0, 1, "", "", "none", False]
 
 
 def call(

@@ -77,7 +77,7 @@ def test_all_of_them_write_what_the_page_writes(server: Server, case: str, print
     asked = call(server, case)
     parts, order = CASES[case]
     pane = "complete" if len(parts) == 1 else "infill"
-    parameters = [12, 0, 1, 0, 1.2, "5", ""]
+    parameters = [12, 0, 1, 0, 1.2, "5", "", "none", False]
     by_page = call_page(server, pane, "<FILL_HERE>".join(parts), order, parameters)[0]
     if not asked.has_several_gaps:
         by_page = by_page.removeprefix(asked.prefix).removesuffix(asked.suffix or "")

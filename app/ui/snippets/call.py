@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from app.generating import Task
 from santacoder.sampling import MAX_SEED
@@ -21,6 +22,8 @@ class Call:
     revision: str
     url: str
     store: str | None
+    runner: str = ""
+    """What computed the text that is shown, as the page names it; nothing where none is."""
 
     @property
     def model(self) -> str:
@@ -67,6 +70,17 @@ class Call:
         before, between, after = self.marks
         first, second = ("code", "suffix") if self.task.fim_order == "psm" else ("suffix", "code")
         return f'f"{before}{{{first}}}{between}{{{second}}}{after}"'
+
+    @property
+    def ends(self) -> dict[str, Any]:
+        """Fields of the server's own that say where the text ends; those that have their defaults are left out."""
+        sampling = self.task.sampling
+        fields: dict[str, Any] = {}
+        if self.suffix is not None:
+            fields["fit_gap"] = True
+        elif sampling.stop_at != "none":
+            fields |= {"stop_at": sampling.stop_at, "language": self.task.language}
+        return fields | ({"stop_repetition": True} if sampling.stop_repetition else {})
 
     @property
     def seeds(self) -> list[int | None]:

@@ -17,12 +17,24 @@ _IDS = 'ids = tokenizer(prompt, return_tensors="pt").input_ids\n'
 
 def transformers_package(call: Call) -> str:
     files = f"{call.repo_id!r}, revision={call.revision!r}" + (f", cache_dir={call.store!r}" if call.store else "")
+    seeding = ", set_seed" if _is_seeded(call) else ""
     return (
-        f"from transformers import AutoModelForCausalLM, AutoTokenizer{', set_seed' if _is_seeded(call) else ''}\n\n"
+        f"{_differences(call)}"
+        f"from transformers import AutoModelForCausalLM, AutoTokenizer{seeding}\n\n"
         f"tokenizer = AutoTokenizer.from_pretrained({files})\n"
         f'model = AutoModelForCausalLM.from_pretrained({files}, dtype="float32")\n'
         f"{_one_for_each_gap(call) if call.has_several_gaps else _single(call)}"
     )
+
+
+def _differences(call: Call) -> str:
+    """Comments on why the text may be another one than the page's."""
+    said = []
+    if call.runner and "fp32" not in call.runner:
+        said.append(f"# The page shows what was computed as ({call.runner}); in float32, another token may win.\n")
+    if call.ends:
+        said.append(f"# transformers goes on where the server ends a text ({', '.join(call.ends)}).\n")
+    return "".join(said)
 
 
 def _single(call: Call) -> str:

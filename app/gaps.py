@@ -1,0 +1,38 @@
+"""The prompt behind code that has been filled, and perhaps been edited since."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from app.generation import Generation
+
+
+def unfilled(generation: Generation, index: int, code: str) -> tuple[str, ...]:
+    """``code``, which showed the candidate number ``index`` of ``generation``, cut at what the model wrote. Where the
+    user has edited it since, what was written moves along; text of the user's inside it counts as written, too.
+    """
+    shown = generation.code(index)
+    if code == shown:
+        return generation.parts
+    same_before = _n_same(shown, code)
+    same_behind = min(_n_same(shown[::-1], code[::-1]), min(len(shown), len(code)) - same_before)
+    edited, added = len(shown) - same_behind, len(code) - len(shown)
+    spans = [
+        (
+            begin + added if begin >= edited else min(begin, same_before),
+            end if end <= same_before else max(end, edited) + added,
+        )
+        for begin, end in generation.spans(index)
+    ]
+    if len(generation.parts) == 1:
+        goes_on = not spans or code[spans[0][1] :].strip()  # behind what was written stands the user's own
+        return (code if goes_on else code[: spans[0][0]],)
+    ends = [0, *(place for span in spans for place in span), len(code)]
+    ends = [max(ends[: position + 1]) for position in range(len(ends))]  # in order, also where spans were edited as one
+    return tuple(code[begin:end] for begin, end in list(pairwise(ends))[::2])
+
+
+def _n_same(first: str, second: str) -> int:
+    """How many characters both begin with."""
+    length = min(len(first), len(second))
+    return next((index for index in range(length) if first[index] != second[index]), length)

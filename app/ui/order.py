@@ -1,0 +1,34 @@
+"""The order of a prompt with a gap: chosen by the user, or by where the gap is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import gradio as gr
+
+from app.generation import Pane
+from santacoder.engine.gap_start import is_inside_line
+from santacoder.fim import FimOrder
+
+OrderChoice = Literal["auto", "psm", "spm"]
+
+
+def order_choice(name: Pane) -> gr.Radio:
+    """Shown where there can be gaps."""
+    return gr.Radio(
+        [("Automatic", "auto"), ("Prefix first", "psm"), ("Suffix first", "spm")],
+        value="auto",
+        label="Prompt order",
+        elem_id=f"{name}-order",
+        elem_classes="segmented",
+        min_width=260,
+        visible=name == "infill",
+    )
+
+
+def chosen_order(choice: OrderChoice, parts: tuple[str, ...]) -> FimOrder:
+    """Of its own accord: suffix first for a gap inside a line, where the text in front is then continued as any other
+    is, and prefix first for whole lines, as most of what the model has seen."""
+    if choice != "auto":
+        return choice
+    return "spm" if len(parts) > 1 and is_inside_line(parts[0], parts[1]) else "psm"

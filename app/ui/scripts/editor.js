@@ -1,0 +1,91 @@
+// What the editors do beyond Gradio's own: they indent as their code does, take the mark of a gap where the cursor is,
+// and give a continuation back word by word or line by line.
+(() => {
+  const MARK = "<FILL_HERE>";
+  const viewOf = (editor) => editor?.querySelector(".cm-content")?.cmTile?.root?.view;
+  const paneOf = (editor) => editor.id.replace(/-editor$/, "");
+
+  // A step of indentation: the one most lines of the code take, else that of its language.
+  function unitOf(editor) {
+    const lines = viewOf(editor).state.doc.toString().slice(0, 20000).split("\n").filter((line) => line.trim());
+    const steps = new Map();
+    let last = 0;
+    for (const line of lines) {
+      const space = line.match(/^[ \t]*/)[0];
+      if (space.includes("\t")) return "\t";
+      // a line of a block comment or of an aligned list says nothing
+      const step = space.length - last;
+      if (step > 1 && step <= 8) steps.set(step, (steps.get(step) ?? 0) + 1);
+      last = space.length;
+    }
+    const [usual] = [...steps].sort((first, second) => second[1] - first[1]);
+    if (usual) return " ".repeat(usual[0]);
+    const language = document.querySelector(`#${paneOf(editor)}-language input:checked`)?.value;
+    return " ".repeat(language === "javascript" ? 2 : 4);
+  }
+
+  // The editor asks its state for a facet whose default is two spaces. Gradio has no setting for it.
+  let unit = null;
+  const states = new WeakSet();
+  function teach(view) {
+    const kind = Object.getPrototypeOf(view.state);
+    if (states.has(kind)) return;
+    states.add(kind);
+    const facet = kind.facet;
+    kind.facet = function (asked) {
+      return unit && asked.default === "  " ? unit : facet.call(this, asked);
+    };
+  }
+
+  addEventListener(
+    "keydown",
+    (event) => {
+      const editor = event.target.closest?.(".cm-content")?.closest(".code-editor");
+      const view = viewOf(editor);
+      if (!view) return;
+      teach(view);
+      if (event.key === "Enter" || event.key === "Tab" || event.key.length === 1) unit = unitOf(editor);
+      const parts = { ArrowRight: word, ArrowDown: line };
+      if (event.altKey && !event.ctrlKey && !event.metaKey && parts[event.key] && accept(editor, view, parts[event.key])) {
+        event.preventDefault();
+        event.stopPropagation();
+      }
+    },
+    true,
+  );
+
+  // Up to the end of the next word, or of the next line that is not blank.
+  const word = (text) => text.match(/^\s*(?:[\p{L}\p{N}_$]+|[^\s\p{L}\p{N}_$]+|$)/u)[0].length;
+  const line = (text) => text.match(/^\s*[^\n]*/)[0].length;
+
+  // The continuation that is being accepted: the editor, where it begins, all of its text, how much of it stands there.
+  let pending = null;
+
+  function accept(editor, view, part) {
+    const doc = view.state.doc;
+    const isSame = pending?.editor === editor && doc.eq(pending.doc);
+    if (!isSame) {
+      const status = document.querySelector(`#${paneOf(editor)}-status [data-written]`);
+      const places = status?.dataset.running === "false" ? status.dataset.written.split(" ") : [];
+      if (places.length !== 1 || !places[0]) return false;
+      const [first, from, last, to] = places[0].split(/[:-]/).map(Number);
+      const [begin, end] = [doc.line(first + 1).from + from, doc.line(last + 1).from + to];
+      if (begin === end) return false;
+      pending = { editor, begin, text: doc.sliceString(begin, end), shown: end - begin, accepted: 0 };
+      status.removeAttribute("data-written");
+    }
+    const { begin, text, shown, accepted } = pending;
+    const length = accepted + part(text.slice(accepted));
+    const insert = text.slice(0, length);
+    view.dispatch({ changes: { from: begin, to: begin + shown, insert }, selection: { anchor: begin + length } });
+    Object.assign(pending, { shown: length, accepted: length, doc: view.state.doc });
+    return true;
+  }
+
+  santacoder.insertGap = (pane) => {
+    const view = viewOf(document.querySelector(`#${pane}-editor`));
+    if (!view) return;
+    view.dispatch({ ...view.state.replaceSelection(MARK), userEvent: "input" });
+    view.focus();
+  };
+})();
