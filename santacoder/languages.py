@@ -35,7 +35,8 @@ _SIGNS: dict[Language, re.Pattern[str]] = {
         r"|\bmodule\.exports\b|\bconsole\.log\b|`|\bexport (?:default|const)\b",
     ),
 }
-_BRACED = re.compile(r"[{;][ \t]*$", re.MULTILINE)
+_PYTHON_ENDS = re.compile(r":[ \t]*$", re.MULTILINE)
+_BRACED_ENDS = re.compile(r"[{;][ \t]*$", re.MULTILINE)
 
 
 def language_of_file(name: str) -> Language | None:
@@ -46,10 +47,9 @@ def language_of_file(name: str) -> Language | None:
 def plain_language(text: str, otherwise: Language) -> Language:
     """Another language than ``otherwise`` only where nothing in the end of ``text`` speaks for that."""
     counts = _counts(text)
-    # a line that ends so is of either, not of Python
-    of_both = len(_BRACED.findall(text[-_CHARACTERS:]))
     first, second, *_ = sorted(counts, key=counts.__getitem__, reverse=True)
-    is_plain = counts[first] > counts[second] and counts[first] + of_both * (first != "python") > 1
+    ends = _PYTHON_ENDS if first == "python" else _BRACED_ENDS
+    is_plain = counts[first] > counts[second] and counts[first] + len(ends.findall(text[-_CHARACTERS:])) > 1
     return first if is_plain and not counts[otherwise] else otherwise
 
 

@@ -10,7 +10,8 @@ import gradio as gr
 
 from app.api.limits import Limits
 from app.attribution import Indexes
-from app.generation import Generation, Pane
+from app.gaps import unfilled
+from app.generation import MARK, Generation, Pane
 from app.ui.languages import code_update
 from app.ui.status import summary
 from app.ui.tokens import heat_map
@@ -78,6 +79,20 @@ class CodePane:
             self.generation,
             self.index,
         ]
+
+    def prompt(self, code: str, generation: Generation | None, index: int, *, again: bool = False) -> tuple[str, ...]:
+        """What is to be run: the code as it stands, or, where it has no gap any more or is to be run ``again``, as it
+        was before the candidate number ``index`` of ``generation`` was written into it.
+
+        Raises:
+            UserError: the code has no gap and never had one, or too many.
+        """
+        if generation is not None and MARK not in code and (again or len(generation.parts) > 1):
+            parts = unfilled(generation, index, code)
+            # of other code, hardly anything is left
+            if 2 * sum(map(len, parts)) >= sum(map(len, generation.parts)):
+                return parts
+        return self.split(code)
 
     def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> list[Any]:
         """Updates of ``shown``, with the candidate number ``index`` in the editor."""

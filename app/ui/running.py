@@ -9,7 +9,6 @@ from typing import Any
 import gradio as gr
 
 from app.drafts import Place
-from app.gaps import unfilled
 from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
 from app.generation import MARK, Generation, Language
 from app.models import Models
@@ -51,7 +50,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         try:
             check_caller(controls.limits)
             sampling = sampling_params(*parameters)
-            parts = _prompt(pane, code, generation, index, again=again)
+            parts = pane.prompt(code, generation, index, again=again)
             if again and sampling.seed is not None:
                 sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
             task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
@@ -100,21 +99,6 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         stopped, [pane.generation, pane.index], outputs, **_QUIET
     )
     pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.tokens, pane.pager], **_QUIET)
-
-
-def _prompt(pane: CodePane, code: str, generation: Generation | None, index: int, *, again: bool) -> tuple[str, ...]:
-    """What is to be run: the code as it stands, or as it was before it was filled, where it has no gap any more or is
-    to be run ``again``.
-
-    Raises:
-        UserError: the code has no gap and never had one, or too many.
-    """
-    if generation is not None and MARK not in code and (again or len(generation.parts) > 1):
-        parts = unfilled(generation, index, code)
-        # of other code, hardly anything is left
-        if 2 * sum(map(len, parts)) >= sum(map(len, generation.parts)):
-            return parts
-    return pane.split(code)
 
 
 def _another_seed(seed: int, generation: Generation | None) -> int:

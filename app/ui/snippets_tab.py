@@ -57,7 +57,7 @@ def snippets_tab(
                 task, revision, runner = _task_of(generation, index), generation.revision, generation.runner
                 repo_id = generation.repo_id
             else:
-                parts = pane.split(code)
+                parts = pane.prompt(code, generation, index)
                 sampling = sampling_params(*parameters)
                 task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
         except UserError as error:

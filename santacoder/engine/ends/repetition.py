@@ -98,7 +98,12 @@ class _Lines:
         self._begin = -len(line)
         self._last = ""
         self._n_same = 0
-        self._second = 0  # where the second of the same lines begins
+        self._second = 0  # where the second of the same lines begins, with the line break before it
+
+    @property
+    def _break(self) -> int:
+        """Where the line break before the line is."""
+        return max(0, self._begin - 1)
 
     def add(self, text: str, begin: int) -> tuple[int, bool]:
         """Where the text begins to be as before, in characters, and whether it has been that for too long."""
@@ -113,8 +118,8 @@ class _Lines:
             begins_alike = not self._line.strip() or self._last.startswith(self._line)
             if begins_alike:
                 return self._second, False
-        if self._last and self._line and self._last.startswith(self._line):
-            return self._begin, False
+        if self._last and self._last.startswith(self._line):
+            return self._break, False
         return self._begin + len(self._line), False
 
     def _is_over(self) -> bool:
@@ -127,5 +132,5 @@ class _Lines:
             return False
         self._n_same += 1
         if self._n_same == 2:
-            self._second = self._begin
+            self._second = self._break
         return self._n_same >= _LINES

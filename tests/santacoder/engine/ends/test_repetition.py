@@ -26,9 +26,9 @@ def shown_of(pieces: list[str]) -> tuple[str, bool, str]:
 @pytest.mark.parametrize(
     "text,kept",
     [
-        ("return y\nreturn y\nreturn y\nreturn", "return y\n"),
-        ("a = 1\n\nb = 2\n\nb = 2\n\nb = 2\n", "a = 1\n\nb = 2\n\n"),
-        ("x = 1\nx = 1\nx = 1", "x = 1\n"),
+        ("return y\nreturn y\nreturn y\nreturn", "return y"),
+        ("a = 1\n\nb = 2\n\nb = 2\n\nb = 2\n", "a = 1\n\nb = 2\n"),
+        ("x = 1\nx = 1\nx = 1", "x = 1"),
         ("foo bar foo bar foo bar foo bar foo", "foo bar "),
         ("1 = a\nb\na\nb\na\nb\na\nb\na\nb\n", "1 = a\nb\n"),
     ],
