@@ -16,12 +16,12 @@ OrderChoice = Literal["auto", "psm", "spm"]
 def order_choice(name: Pane) -> gr.Radio:
     """Shown where there can be gaps."""
     return gr.Radio(
-        [("Automatic", "auto"), ("Prefix first", "psm"), ("Suffix first", "spm")],
+        [("Auto", "auto"), ("Prefix first", "psm"), ("Suffix first", "spm")],
         value="auto",
         label="Prompt order",
         elem_id=f"{name}-order",
         elem_classes="segmented",
-        min_width=260,
+        min_width=280,
         visible=name == "infill",
     )
 
