@@ -135,6 +135,13 @@ def desk(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+def let_texts_go_on(page: Page) -> None:
+    """Up to the limit of new tokens: what a random model writes ends anywhere else."""
+    page.locator("#stop-at input").click()
+    page.get_by_role("option", name="nothing in particular").click()
+    page.get_by_label("Stop repetitions").uncheck()
+
+
 @pytest.fixture
 def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     """The playground, freshly opened; the test fails if a script on it does, or is kept from something."""
@@ -146,6 +153,7 @@ def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     page.wait_for_selector("#complete-run")
     # menus are filled a moment later, over whatever is chosen until then
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+    let_texts_go_on(page)
     yield page
     if not page.is_closed():
         page.evaluate("localStorage.clear()")

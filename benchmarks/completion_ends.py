@@ -1,0 +1,138 @@
+"""What the ends of texts change: stop_at, stop_repetition and fit_gap, by held-out lines.
+
+    python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano] [--per-language 50] [--data FOLDER]
+
+The lines are those of the single-line infilling benchmark (``python -m train.evaluate``), which no training set has.
+Left to right, the model goes on where the line begins, for at most 64 tokens; in the gap, for 25 as in the paper. All
+is chosen greedily. ``line`` is the share of texts whose first line that is not blank is the missing one; ``repeats``
+and ``empty`` are the shares that go round in circles or have nothing in them, as ``train.evaluate`` defines them.
+``inside`` are gaps inside the line: behind its first ``=``, ``(`` or ``return``, if it has one. Prints a table in
+Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder import checkpoints
+from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.gap_start import is_inside_line
+from santacoder.engine.opening import open_engine
+from santacoder.engine.request import CompletionRequest
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from train.evaluate.infilling import Gap, gaps
+from train.evaluate.repetition import is_empty, repeats_itself
+
+_LEFT_TO_RIGHT = SamplingParams(max_new_tokens=64, temperature=0)
+_IN_A_GAP = SamplingParams(max_new_tokens=25, temperature=0)
+_INSIDE = re.compile(r"^[^=(]*?(?:= ?|\(|\breturn )")
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of the table: how a gap is asked for."""
+
+    name: str
+    request: Callable[[Gap], CompletionRequest]
+
+
+def left_to_right(name: str, **fields: object) -> Setting:
+    sampling = SamplingParams(**{**vars(_LEFT_TO_RIGHT), **fields})
+    return Setting(name, lambda gap: CompletionRequest(gap.prefix, None, sampling, language=gap.language))
+
+
+def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -> Setting:
+    """``order`` None is the page's choice: suffix first inside a line."""
+    sampling = SamplingParams(**{**vars(_IN_A_GAP), **fields})
+
+    def request(gap: Gap) -> CompletionRequest:
+        chosen = order or ("spm" if is_inside_line(gap.prefix, gap.suffix) else "psm")
+        return CompletionRequest(gap.prefix, gap.suffix, sampling, chosen, language=gap.language, fit_gap=fit_gap)
+
+    return Setting(name, request)
+
+
+LINES = [
+    left_to_right("left to right"),
+    left_to_right("stop_repetition", stop_repetition=True),
+    left_to_right("stop_at line", stop_at="line"),
+    left_to_right("stop_at block", stop_at="block"),
+    left_to_right("stop_at function", stop_at="function"),
+    left_to_right("function and repetition", stop_at="function", stop_repetition=True),
+]
+GAPS = [
+    in_gap("psm", "psm", False),
+    in_gap("psm, fit_gap", "psm", True),
+    in_gap("spm", "spm", False),
+    in_gap("spm, fit_gap", "spm", True),
+    in_gap("spm, fit_gap, repetition", "spm", True, stop_repetition=True),
+    in_gap("page: auto, fit_gap, repetition", None, True, stop_repetition=True),
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["santacoder/mini", "santacoder/nano"])
+    parser.add_argument("--per-language", type=int, default=50)
+    parser.add_argument("--data", type=Path)
+    chosen = parser.parse_args(arguments)
+    tasks = _spread(gaps(chosen.data), chosen.per_language)
+    inside = [cut for task in tasks if (cut := _cut_inside(task)) is not None]
+    print(f"{len(tasks)} lines, {len(inside)} of them cut inside\n")
+    print("| model | asked for | lines | line | repeats | empty | characters |\n|---|---|---|---|---|---|---|")
+    for name in chosen.models:
+        engine = open_engine(checkpoints.resolve(name, "main"), device="cpu").engine
+        for kind, settings, asked in (("", LINES, tasks), ("gap: ", GAPS, tasks), ("inside: ", GAPS, inside)):
+            for setting in settings:
+                print(f"| {name} | {kind}{setting.name} | {_row(engine, setting, asked)} |", flush=True)
+        engine.close()
+
+
+def _spread(tasks: list[Gap], per_language: int) -> list[Gap]:
+    """As many of each language, from all over the benchmark, with a word in the missing line."""
+    chosen: list[Gap] = []
+    for language in ("python", "java", "javascript"):
+        of_language = [task for task in tasks if task.language == language and task.has_words]
+        chosen += of_language[:: max(1, len(of_language) // per_language)][:per_language]
+    return chosen
+
+
+def _cut_inside(gap: Gap) -> Gap | None:
+    """The gap behind the beginning of its line; None where the line has no place for that."""
+    found = _INSIDE.match(gap.middle.rstrip("\n"))
+    if found is None or found.end() >= len(gap.middle.rstrip()):
+        return None
+    end = found.end() - (found[0].endswith("= "))  # the blank belongs to the next token
+    return Gap(gap.name, gap.language, gap.prefix + gap.middle[:end], gap.suffix, gap.middle[end:])
+
+
+def _row(engine: Engine, setting: Setting, tasks: list[Gap]) -> str:
+    texts: list[str] = []
+    for at in range(0, len(tasks), _AT_ONCE):
+        streams = [engine.submit(setting.request(task)) for task in tasks[at : at + _AT_ONCE]]
+        texts += map(_text, streams)
+    shares = [
+        sum(_first_line(text) == _first_line(task.middle) for text, task in zip(texts, tasks, strict=True)),
+        sum(map(repeats_itself, texts)),
+        sum(map(is_empty, texts)),
+    ]
+    written = [f"{share / len(tasks):.0%}" for share in shares]
+    return " | ".join([str(len(tasks)), *written, f"{sum(map(len, texts)) / len(tasks):.0f}"])
+
+
+def _text(stream: Stream) -> str:
+    return "".join(event.text for event in stream)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.split("\n") if line.strip()), "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What the page knows of a prompt after it was run, and how its editors help to write one."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from app.generation import MARK
+from tests.browser.test_playground import open_infill, run, set_parameter, write
+
+
+def code(page: Page, pane: str) -> str:
+    """All that is in the editor."""
+    return page.evaluate(
+        "(pane) => document.querySelector(`#${pane}-editor .cm-content`).cmTile.root.view.state.doc.toString()", pane
+    )
+
+
+def rerun(page: Page, pane: str, button: str) -> str:
+    """Press a button that runs, and wait until the seed is another one."""
+    status = page.locator(f"#{pane}-status .status").first
+    before = re.search(r"seed \d+", status.inner_text())
+    assert before
+    page.locator(f"#{pane}-{button}").click()
+    expect(status).not_to_contain_text(before[0])
+    expect(status).to_have_text(re.compile(r"seed \d+"))
+    return status.inner_text()
+
+
+def test_the_prompt_is_known_when_it_is_run_again(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "Temperature", "1")
+    open_infill(page)
+    write(page, "infill", f"a = {MARK}\nb = 2")
+    run(page, "infill")
+    first = code(page, "infill")
+    assert MARK not in first
+    for button in ("run", "retry"):
+        rerun(page, "infill", button)
+        again = code(page, "infill")
+        assert again != first and again.startswith("a = ") and again.endswith("\nb = 2") and MARK not in again
+    page.locator("#infill-editor .cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.insert_text("0\nc = 3")
+    rerun(page, "infill", "run")
+    assert code(page, "infill").endswith("\nb = 20\nc = 3")
+
+
+def test_retry_goes_on_from_the_same_code_with_another_seed(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "Temperature", "1")
+    set_parameter(page, "Seed", "5")
+    write(page, "complete", "x = 1")
+    assert "seed 5 " in run(page, "complete")
+    assert "seed 6 " in rerun(page, "complete", "retry")
+    assert "seed 7 " in rerun(page, "complete", "retry")
+    assert code(page, "complete").startswith("x = 1")
+    page.locator("#complete-undo").click()
+    page.wait_for_function(
+        "document.querySelector('#complete-editor .cm-content').cmTile.root.view.state.doc.toString() === 'x = 1'"
+    )
+
+
+def test_a_mark_is_put_where_the_cursor_is(page: Page) -> None:
+    open_infill(page)
+    write(page, "infill", "a = \nb")
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    page.locator("#infill-gap").click()
+    page.wait_for_function("(mark) => document.querySelector('#infill-editor').innerText.includes(mark)", arg=MARK)
+    assert code(page, "infill") == f"a = {MARK}\nb"
+
+
+def test_the_editor_indents_as_its_code_does(page: Page) -> None:
+    for before, expected in (
+        ("def f(x):", "def f(x):\n    "),
+        ("class A:\n  def f(self):", "class A:\n  def f(self):\n    "),
+        ("class A:\n    def f(self):", "class A:\n    def f(self):\n        "),
+    ):
+        write(page, "complete", before)
+        page.keyboard.press("Enter")
+        assert code(page, "complete") == expected
+
+
+def test_the_menus_follow_what_is_in_the_editor(page: Page) -> None:
+    chosen = page.locator("#complete-language input:checked")
+    write(page, "complete", "function f(x) {\n  return x;\n}\n")
+    expect(chosen).to_have_value("javascript")
+    expect(page.locator("#complete-preset input")).to_have_value("")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text("if (x) {")
+    page.keyboard.press("Enter")
+    assert code(page, "complete").endswith("if (x) {\n  ")
+    write(page, "complete", "public class A {\n    private int x;\n}\n")
+    expect(chosen).to_have_value("java")
+
+
+def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
+    set_parameter(page, "number input for New tokens", "24")
+    set_parameter(page, "Seed", "5")
+    write(page, "complete", "x = 1")
+    run(page, "complete")
+    whole = code(page, "complete")
+    page.locator("#complete-editor .cm-content").click()
+    seen = "x = 1"
+    for keys in ("Alt+ArrowRight", "Alt+ArrowRight", "Alt+ArrowDown"):
+        page.keyboard.press(keys)
+        part = code(page, "complete")
+        assert whole.startswith(part) and len(part) > len(seen) and part.startswith(seen)
+        seen = part
+    page.keyboard.type("#")
+    assert code(page, "complete") == f"{seen}#"
