@@ -1,0 +1,30 @@
+"""Published protocols ask for whole texts: nothing of what ends them in the page is in their requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from santacoder.engine.ends.text_end import TextEnd
+from santacoder.engine.request import CompletionRequest
+from santacoder.sampling import SamplingParams
+from train.evaluate import bodies, docstrings, infilling, published, repetition
+
+ALL = [
+    value
+    for module in (bodies, docstrings, infilling, published, repetition)
+    for value in vars(module).values()
+    if isinstance(value, SamplingParams)
+]
+
+
+@pytest.mark.parametrize("sampling", ALL)
+@pytest.mark.parametrize("suffix", [None, "\nreturn x\n"])
+def test_a_protocol_has_its_texts_whole(sampling: SamplingParams, suffix: str | None) -> None:
+    assert (sampling.stop_at, sampling.stop_repetition) == ("none", False)
+    end = TextEnd(CompletionRequest("def f(x):", suffix, sampling))
+    text = "x = 1\n" * 5 + "\n\ndef g():\n    pass\nreturn x\n"
+    assert "".join(end.feed(ord(character), character)[0] for character in text) + end.finish("") == text
+
+
+def test_there_are_protocols() -> None:
+    assert len(ALL) >= 4
