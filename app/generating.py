@@ -23,6 +23,7 @@ TOP_LOGPROBS = 5
 # more often than this a browser spends its time on redrawing the editor
 _SECONDS_BETWEEN_UPDATES = 0.04
 _SECONDS_BETWEEN_LOADING_UPDATES = 0.1
+_SECONDS_BETWEEN_SIGNS_OF_LIFE = 0.25
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Task:
     sampling: SamplingParams
     fim_order: FimOrder = "psm"
     n: int = 1
+
+    @property
+    def n_texts(self) -> int:
+        """How often the model writes: in every gap of every candidate."""
+        return self.n * max(1, len(self.parts) - 1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,16 @@ class Failed:
 
 
 Progress = Loading | Written | Failed
+
+
+def as_ended(progress: Progress, sentence: str) -> Progress:
+    """What is kept of one that was given up, and why it was."""
+    match progress:
+        case Written(generation, notices, finished):
+            return progress if finished else Written(generation, (*notices, sentence), finished=True)
+        case Loading():
+            return Failed(sentence)
+    return progress
 
 
 def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterator[Progress]:
@@ -137,7 +153,11 @@ class _Writing:
             for index, opening in enumerate(self._openings):
                 self._drafts.append(self._draft(index, opening))
             while not all(draft.finished for draft in self._drafts):
-                index, event, at = self._events.get()
+                try:
+                    index, event, at = self._events.get(timeout=_SECONDS_BETWEEN_SIGNS_OF_LIFE)
+                except queue.Empty:
+                    yield self._written(finished=False)  # whoever stops it need not wait for a token
+                    continue
                 self._count(event, at)
                 self._drafts[index].add(event)
                 if self._n_tokens and at - reported >= _SECONDS_BETWEEN_UPDATES:

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
 from pathlib import Path
 
 Check = Callable[[], str | None]
 """A sentence that says what is wrong, or None."""
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
+_SECONDS_TO_ANSWER = 2.0
+_NO_ANSWER = f"There is no answer after {_SECONDS_TO_ANSWER:.0f} s."
 
 
-@dataclass(frozen=True)
 class Health:
-    """Named checks, each of which takes no longer than an answer may take, and how to mend what they find."""
+    """Named checks, and how to mend what they find.
 
-    checks: dict[str, Check]
-    mend: Callable[[], None] = lambda: None
+    Each of them runs in a thread of its own, and once at a time however many ask, so that one that waits for a database
+    takes no thread from those who do not need it.
+    """
 
-    def problems(self) -> dict[str, str]:
-        """What is wrong, by the name of the check that found it."""
-        found = {name: _sentence(check) for name, check in self.checks.items()}
+    def __init__(self, checks: dict[str, Check], mend: Check = lambda: None) -> None:
+        self._checks = checks
+        self._mend = mend
+        self._running: dict[str, Future[str | None]] = {}
+        self._lock = threading.Lock()
+
+    async def problems(self) -> dict[str, str]:
+        """What is wrong, by the name of the check that found it, after two seconds at the latest."""
+        asked = {name: asyncio.wrap_future(self._once(name, check)) for name, check in self._checks.items()}
+        if asked:
+            # a check that goes on is not cancelled: the next who asks waits for it
+            await asyncio.wait(asked.values(), timeout=_SECONDS_TO_ANSWER)
+        found = {name: answer.result() if answer.done() else _NO_ANSWER for name, answer in asked.items()}
         return {name: sentence for name, sentence in found.items() if sentence}
+
+    def start_mending(self) -> None:
+        """Mend what is wrong, unless that is under way."""
+        self._once("", self._mend)
+
+    def _once(self, name: str, work: Check) -> Future[str | None]:
+        with self._lock:
+            running = self._running.get(name)
+            if running is None or running.done():
+                running = self._running[name] = Future()
+                thread = threading.Thread(target=_settle, args=(running, work), name=f"health {name}", daemon=True)
+                thread.start()
+            return running
 
 
 def disk_check(folder: Path) -> Check:
@@ -39,8 +66,8 @@ def disk_check(folder: Path) -> Check:
     return check
 
 
-def _sentence(check: Check) -> str | None:
+def _settle(future: Future[str | None], check: Check) -> None:
     try:
-        return check()
+        future.set_result(check())
     except Exception as error:  # a check that fails has found something, too
-        return f"{str(error).rstrip('.') or type(error).__name__}."
+        future.set_result(f"{str(error).rstrip('.') or type(error).__name__}.")

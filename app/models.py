@@ -175,17 +175,18 @@ class Models:
 
     def close(self) -> None:
         """End all engines."""
+        engines = [engine for _, engine in self.engines()]
         with self._changed:
-            for resident in self._residents.values():
-                if resident.engine is not None:
-                    resident.engine.close()
             self._residents.clear()
+        for engine in engines:
+            engine.close()
 
     def _count_text(self, sequence: Sequence) -> None:
         self._metrics.count_text(sequence, time.perf_counter())
 
     def _hold(self, snapshot: Path, name: str) -> _Resident:
         """The model's place in memory, with one user more; whoever finds it without an engine has to load it."""
+        dropped: list[Engine] = []
         with self._changed:
             # somebody else may be loading it; if that fails, it is gone again
             self._changed.wait_for(
@@ -194,11 +195,15 @@ class Models:
             self._forget_dead(snapshot)
             if snapshot not in self._residents:
                 n_bytes = self._memory_needed(snapshot)
-                self._make_room(n_bytes)
+                dropped = self._make_room(n_bytes)
                 self._residents[snapshot] = _Resident(name, n_bytes)
             self._residents.move_to_end(snapshot)
             self._residents[snapshot].users += 1
-            return self._residents[snapshot]
+            held = self._residents[snapshot]
+        # the end of an engine takes as long as what it does now, and the event loop may want the lock meanwhile
+        for engine in dropped:
+            engine.close()
+        return held
 
     def _forget_dead(self, snapshot: Path) -> None:
         resident = self._residents.get(snapshot)
@@ -217,8 +222,9 @@ class Models:
         with self._changed:
             resident.users -= 1
 
-    def _make_room(self, n_bytes: int) -> None:
-        """Drop unused models until ``n_bytes`` more fit into the budget."""
+    def _make_room(self, n_bytes: int) -> list[Engine]:
+        """Drop unused models until ``n_bytes`` more fit into the budget; their engines are to be closed."""
+        dropped: list[Engine] = []
         in_use = sum(resident.n_bytes for resident in self._residents.values() if resident.users)
         if in_use + n_bytes > self._budget:
             raise NoRoom(
@@ -228,11 +234,12 @@ class Models:
         for snapshot, resident in list(self._residents.items()):
             held = sum(other.n_bytes for other in self._residents.values())
             if held + n_bytes <= self._budget:
-                return
+                break
             if not resident.users:
                 del self._residents[snapshot]
                 assert resident.engine is not None
-                resident.engine.close()
+                dropped.append(resident.engine)
+        return dropped
 
     def _memory_needed(self, snapshot: Path) -> int:
         return memory_needed(checkpoints.read_config(snapshot), torch_dtype(self._device))

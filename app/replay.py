@@ -11,7 +11,8 @@ from app.generating import Failed, Loading, Task, Written, generate
 from app.generation import Generation
 from app.models import Models
 
-_REMEMBERED = 1000
+_BYTES_REMEMBERED = 16 * 1024 * 1024
+"""Of all that is remembered, as JSON; as objects it takes four times as much."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Replays:
 
     def __init__(self, models: Models) -> None:
         self._models = models
-        self._known: OrderedDict[tuple[str, str, Task], Generation] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, Task], tuple[Generation, int]] = OrderedDict()
+        self._n_bytes = 0
         self._lock = threading.Lock()
 
     def replay(self, repo_id: str, shas: Sequence[str], task: Task) -> Iterator[Replay]:
@@ -50,8 +52,10 @@ class Replays:
         key = (repo_id, sha, task)
         with self._lock:
             known = self._known.get(key)
+            if known is not None:
+                self._known.move_to_end(key)
         if known is not None:
-            yield "", known
+            yield "", known[0]
             return
         for progress in generate(self._models, repo_id, sha, task):
             match progress:
@@ -65,7 +69,12 @@ class Replays:
                         self._remember(key, generation)
 
     def _remember(self, key: tuple[str, str, Task], generation: Generation) -> None:
+        n_bytes = len(generation.to_json())
         with self._lock:
-            self._known[key] = generation
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+            if key in self._known:
+                return
+            self._known[key] = generation, n_bytes
+            self._n_bytes += n_bytes
+            while self._n_bytes > _BYTES_REMEMBERED:
+                _, (_, dropped) = self._known.popitem(last=False)
+                self._n_bytes -= dropped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -33,6 +34,7 @@ from app.host_and_origin import HostAndOrigin
 from app.logs import set_up_logs
 from app.metrics import Metrics
 from app.models import Models
+from app.request_bodies import RequestBodies
 from app.requests import Requests
 from app.security_headers import SecurityHeaders
 from app.settings import Settings, parse_settings
@@ -43,6 +45,9 @@ from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.playground import build_playground
+from app.ui_routes import UiRoutes
+from app.ui_sessions import Sessions
+from app.uploads import UploadLimits, Uploads, is_upload
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
@@ -84,25 +89,39 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     mcp = mcp_server(server)
     mcp_routes = mcp.streamable_http_app().routes
 
+    uploads = Uploads(settings.max_upload_bytes if settings.page and settings.training_is_allowed else 0)
+    rates = RateLimits()
+    page = build_playground(server, shares, rates) if settings.page else None
+    sessions = Sessions(page)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        freeing = asyncio.create_task(sessions.free_regularly())
         async with mcp.session_manager.run():
             yield
+        freeing.cancel()
         models.close()
         shares.close()
+        uploads.close()
 
     app = FastAPIOffline(title="SantaCoder", lifespan=lifespan, redoc_url=None)
+    if page is not None:
+        app.add_middleware(UiRoutes, page=page, sessions=sessions, limits=server.limits)
+    app.add_middleware(UploadLimits, uploads=uploads)
+    app.add_middleware(
+        RequestBodies,
+        most_bytes=lambda scope: settings.max_upload_bytes if is_upload(scope) else settings.max_request_bytes,
+    )
     _add_middleware(app, settings, metrics)
     add_routes(app, server, metrics)
     app.router.routes += mcp_routes
-    if not settings.page:
-        app.include_router(unknown_paths("", openai_error, settings.max_request_bytes))
+    if page is None:
+        app.include_router(unknown_paths("", openai_error))
         return app
-    limits = RateLimits()
-    add_share_routes(app, shares, limits, settings.moderator_key)
-    return gr.mount_gradio_app(
+    add_share_routes(app, shares, rates, settings.moderator_key)
+    gr.mount_gradio_app(
         app,
-        build_playground(server, shares, limits),
+        page,
         path="/",
         theme=THEME,
         css=STYLE,
@@ -114,6 +133,8 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         ssr_mode=False,
         show_error=True,
     )
+    page.app.state_holder = sessions
+    return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:

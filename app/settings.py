@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     # limits; 0 is none
     max_waiting: Annotated[int, Field(ge=1)] = 256
     max_request_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     max_new_tokens: Annotated[int, Field(ge=0)] = 16_384
     max_seconds: Annotated[float, Field(ge=0)] = 300
     streams_per_client: Annotated[int, Field(ge=0)] = 64
@@ -209,6 +210,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     for name, kind, metavar, text in [
         ("max-waiting", int, "N", "requests that wait for a model"),
         ("max-request-bytes", int, "N", "size of a request"),
+        ("max-upload-bytes", int, "N", "size of an archive that is uploaded to the Train pane"),
         ("max-new-tokens", int, "N", "new tokens of a request, in all its texts"),
         ("max-seconds", float, "S", "time a request may take"),
         ("streams-per-client", int, "N", "requests of a client under way, by API key or by address"),

@@ -34,7 +34,7 @@ class OverlapBody(BaseModel):
 
 
 def attribution_routes(server: Server) -> APIRouter:
-    router = APIRouter(tags=["Attribution"], route_class=route_class(error_body, server.settings.max_request_bytes))
+    router = APIRouter(tags=["Attribution"], route_class=route_class(error_body))
 
     def index_of(model: str | None) -> tuple[str, Index]:
         repo_id, _ = server.chosen(model)

@@ -10,10 +10,14 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.errors import without_paths
+from app.json_values import has_more_values
 from app.models import NoRoom
+from app.request_bodies import BodyTooLarge
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
 from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, UserError
@@ -36,6 +40,7 @@ EXCEEDS_CONTEXT = "exceed_context_size_error"
 _CLIENT_CLOSED_REQUEST = 499
 _SECONDS_TO_RETRY = 1
 _MOST_COMPLAINTS = 5
+_MOST_VALUES = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +64,8 @@ class ClientGone(Exception):
     """The client has closed its connection."""
 
 
-def route_class(error_body: ErrorBody, max_bytes: int) -> type[APIRoute]:
-    """Routes that read no more than ``max_bytes`` of a request and answer failures in the form of ``error_body``."""
+def route_class(error_body: ErrorBody) -> type[APIRoute]:
+    """Routes that answer failures in the form of ``error_body``."""
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Any]:
@@ -68,7 +73,7 @@ def route_class(error_body: ErrorBody, max_bytes: int) -> type[APIRoute]:
 
             async def handle_or_explain(request: Request) -> Response:
                 try:
-                    return await handle(_as_json(await _with_body(request, max_bytes)))
+                    return await handle(_as_json(await _with_body(request)))
                 except ClientGone:
                     return Response(status_code=_CLIENT_CLOSED_REQUEST)
                 except Exception as error:
@@ -128,18 +133,21 @@ def _sentence(detail: dict[str, Any]) -> str:
     return f"{place or 'The request'}: {detail['msg']}."
 
 
-async def _with_body(request: Request, max_bytes: int) -> Request:
+async def _with_body(request: Request) -> Request:
     """``request`` with its body read.
 
     Raises:
-        ApiError: the body is too large.
+        ApiError: the body is too large, or has too many values.
+        ClientGone: nobody sends the rest of it.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise ApiError(413, f"The request is larger than {max_bytes:,} bytes; send less of what surrounds it.")
-    request._body = bytes(body)
+    try:
+        body = await request.body()
+    except BodyTooLarge as error:
+        raise ApiError(413, str(error)) from error
+    except ClientDisconnect as error:
+        raise ClientGone from error
+    if len(body) > _MOST_VALUES and await run_in_threadpool(has_more_values, body, _MOST_VALUES):
+        raise ApiError(413, f"The request has more than {_MOST_VALUES:,} values; send fewer tokens or texts.")
     return request
 
 

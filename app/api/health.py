@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 
 from app.api.errors import route_class
 from app.api.llama_cpp.answers import error_body
@@ -19,14 +17,13 @@ def health_routes(health: Health, max_request_bytes: int) -> APIRouter:
     @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
     @router.get("/v1/health", include_in_schema=False)
     async def report() -> JSONResponse:
-        """Whether the server can do its work. Where it cannot, it says why, and tries to mend it after that."""
-        problems = await run_in_threadpool(health.problems)
+        """Whether the server can do its work. Where it cannot, it says why, and begins to mend it."""
+        problems = await health.problems()
         if not problems:
             return JSONResponse({"status": "ok"})
+        health.start_mending()
         problems = {name: without_paths(sentence) for name, sentence in problems.items()}
         error = {"code": 503, "message": " ".join(problems.values()), "type": "unavailable_error"}
-        return JSONResponse(
-            {"status": "error", "error": error, "problems": problems}, 503, background=BackgroundTask(health.mend)
-        )
+        return JSONResponse({"status": "error", "error": error, "problems": problems}, 503)
 
     return router

@@ -1,7 +1,8 @@
-"""What one client may ask for: requests a minute, streams at a time, new tokens a request."""
+"""What one client may ask of the API and the page: requests a minute, streams at a time, new tokens a request."""
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class Limits:
     seconds: float = 0
     _rates: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
     _streams: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def time_is_over(self) -> str:
+        """What is said where a request has taken as long as it may."""
+        return f"It was ended after {self.seconds:g} s, which is the limit."
 
     def check_rate(self, request: Request) -> None:
         """Count ``request``.
@@ -42,7 +49,7 @@ class Limits:
         """
         if not self.requests_per_minute:
             return
-        rate, client = RateLimitItemPerMinute(self.requests_per_minute), self._client(request)
+        rate, client = RateLimitItemPerMinute(self.requests_per_minute), self.client(request)
         if not self._rates.hit(rate, client):
             wait = ceil(self._rates.get_window_stats(rate, client).reset_time - time())
             raise ApiError(
@@ -57,20 +64,22 @@ class Limits:
         Raises:
             ApiError: the client has too many under way.
         """
-        client = self._client(request)
-        if self.streams_per_client and self._streams[client] >= self.streams_per_client:
-            raise ApiError(
-                429,
-                f"You have {self.streams_per_client} requests under way, which is the limit; "
-                "wait for one to end, or close its connection.",
-                retry_after=1,
-            )
-        self._streams[client] += 1
+        client = self.client(request)
+        with self._lock:  # the page's functions run in threads
+            if self.streams_per_client and self._streams[client] >= self.streams_per_client:
+                raise ApiError(
+                    429,
+                    f"You have {self.streams_per_client} requests under way, which is the limit; "
+                    "wait for one to end, or close its connection.",
+                    retry_after=1,
+                )
+            self._streams[client] += 1
 
         def leave() -> None:
-            self._streams[client] -= 1
-            if not self._streams[client]:
-                del self._streams[client]
+            with self._lock:
+                self._streams[client] -= 1
+                if not self._streams[client]:
+                    del self._streams[client]
 
         return leave
 
@@ -79,14 +88,24 @@ class Limits:
         Raises:
             ApiError: the texts of one request may become too long together.
         """
-        wanted = sum(min(request.sampling.max_new_tokens, n_positions) for request in requests)
+        self._check(sum(min(request.sampling.max_new_tokens, n_positions) for request in requests), len(requests))
+
+    def check_tokens(self, n_texts: int, n_tokens: int) -> None:
+        """
+        Raises:
+            ApiError: ``n_texts`` of ``n_tokens`` new tokens each are too much.
+        """
+        self._check(n_texts * n_tokens, n_texts)
+
+    def _check(self, wanted: int, n_texts: int) -> None:
         if self.new_tokens and wanted > self.new_tokens:
             raise ApiError(
                 413,
-                f"The request asks for up to {wanted:,} new tokens in {len(requests)} text(s); "
+                f"The request asks for up to {wanted:,} new tokens in {n_texts} text(s); "
                 f"the limit is {self.new_tokens:,}. Ask for fewer or shorter texts.",
             )
 
-    def _client(self, request: Request) -> str:
+    def client(self, request: Request) -> str:
+        """What ``request`` is counted by."""
         key = given_key(request)
         return key if key in self.keys else request.client.host if request.client else ""

@@ -61,9 +61,7 @@ class FimBody(EndFields):
 
 
 def mistral_routes(server: Server) -> APIRouter:
-    router = APIRouter(
-        prefix="/v1/fim", tags=["Mistral"], route_class=route_class(error_body, server.settings.max_request_bytes)
-    )
+    router = APIRouter(prefix="/v1/fim", tags=["Mistral"], route_class=route_class(error_body))
 
     @router.post("/completions")
     async def completions(body: FimBody, request: Request) -> Response:

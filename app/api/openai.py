@@ -95,9 +95,7 @@ class CompletionBody(EndFields):
 
 
 def openai_routes(server: Server) -> APIRouter:
-    router = APIRouter(
-        prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body, server.settings.max_request_bytes)
-    )
+    router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body))
 
     @router.post("/completions")
     async def completions(body: CompletionBody, request: Request) -> Response:

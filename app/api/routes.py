@@ -41,7 +41,7 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
         app.include_router(answer_other_methods(routes(server)), dependencies=[key, rate], responses=_REFUSALS)
     app.include_router(answer_other_methods(health_routes(server.health, server.settings.max_request_bytes)))
     for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
-        app.include_router(unknown_paths(prefix, error_body, server.settings.max_request_bytes))
+        app.include_router(unknown_paths(prefix, error_body))
 
     # routes that speak no protocol of their own
     app.add_exception_handler(ApiError, _refusal)

@@ -37,9 +37,9 @@ def answer_other_methods(router: APIRouter) -> APIRouter:
     return router
 
 
-def unknown_paths(prefix: str, error_body: ErrorBody, max_bytes: int) -> APIRouter:
+def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
     """Answers all paths below ``prefix`` that come to it; include it after those that are known."""
-    router = APIRouter(prefix=prefix, route_class=route_class(error_body, max_bytes), include_in_schema=False)
+    router = APIRouter(prefix=prefix, route_class=route_class(error_body), include_in_schema=False)
 
     @router.api_route("/{path:path}", methods=sorted(_METHODS), response_model=None)
     def unknown(path: str) -> NoReturn:

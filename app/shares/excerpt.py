@@ -14,7 +14,7 @@ _LINES_BEFORE = 6
 _LINES = 14
 _CHARACTERS = 1_200
 _TITLE_LENGTH = 80
-_HEADING = re.compile(r"^\s*(?:def|class|async def|function|export|public|private|protected|const)\b.*$", re.MULTILINE)
+_HEADING = re.compile(r"\s*(?:def|class|async def|function|export|public|private|protected|const)\b")
 
 
 def excerpt(generation: Generation, candidate: int) -> list[Piece]:
@@ -40,10 +40,9 @@ def excerpt(generation: Generation, candidate: int) -> list[Piece]:
 
 def suggested_title(generation: Generation) -> str:
     """The definition that stands last before the first place that was written, or the first line of the code."""
-    code = generation.parts[0]
-    headings = _HEADING.findall(code)
-    lines = [line for line in (headings[-1:] or code.splitlines()) if line.strip()] or ["Untitled"]
-    return lines[0].strip().rstrip("{:").rstrip()[:_TITLE_LENGTH]
+    lines = [line for line in generation.parts[0].splitlines() if line.strip()] or ["Untitled"]
+    heading = next((line for line in reversed(lines) if _HEADING.match(line)), lines[0])
+    return heading.strip().rstrip("{:").rstrip()[:_TITLE_LENGTH]
 
 
 def dump(pieces: list[Piece]) -> str:

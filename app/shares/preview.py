@@ -62,7 +62,7 @@ def _draw_code(draw: ImageDraw.ImageDraw, code: list[Run]) -> None:
 def _font_size(n_lines: int, n_columns: int) -> int:
     """As large as lets everything be seen, within what is still readable and not clumsy."""
     by_height = (_CODE_BOTTOM - _CODE_TOP) / n_lines / _LINE_HEIGHT
-    by_width = (SIZE[0] - 2 * _MARGIN) / n_columns / _CHARACTER_WIDTH
+    by_width = (SIZE[0] - 2 * _MARGIN) / max(1, n_columns) / _CHARACTER_WIDTH
     return int(min(32, max(20, min(by_height, by_width))))
 
 

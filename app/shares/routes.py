@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, partial, wraps
+from typing import Annotated, Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
@@ -24,7 +26,9 @@ _HEADINGS = {
     ShareMissing: "No such share",
     StoreUnavailable: "The shares cannot be reached",
 }
+T = TypeVar("T")
 _PREVIEWS = 256  # of some 40 KB each
+_THREADS = 8
 _PREVIEW_CACHED = "public, max-age=3600"
 
 
@@ -37,17 +41,29 @@ def add_share_routes(app: FastAPI, store: ShareStore, limits: RateLimits, modera
 
 def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
     router = APIRouter(prefix="/s", include_in_schema=False)
+    threads = CapacityLimiter(_THREADS)
+
+    def aside(endpoint: Callable[..., T]) -> Callable[..., Awaitable[T]]:
+        """``endpoint`` in threads for shares alone: whoever waits for a locked database holds nobody else up."""
+
+        @wraps(endpoint)
+        async def answer(**values: Any) -> T:
+            return await to_thread.run_sync(partial(endpoint, **values), limiter=threads)
+
+        return answer
 
     @lru_cache(_PREVIEWS)
     def image(slug: str) -> bytes:
         return preview(store.open(slug).share)
 
     @router.get("/{slug}")
+    @aside
     def permalink(slug: str, request: Request) -> HTMLResponse:
         limits.count("open", address(request))
         return HTMLResponse(share_page(store.open(slug).share, str(request.url.replace(query=""))))
 
     @router.get("/{slug}/preview.png")
+    @aside
     def preview_image(slug: str, request: Request) -> Response:
         limits.count("preview", address(request))
         store.open(slug)  # it may have been deleted or hidden since the image was made
@@ -55,12 +71,14 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
 
     @router.put("/{slug}/like")
     @router.delete("/{slug}/like")
+    @aside
     def like(slug: str, request: Request, response: Response) -> dict[str, Any]:
         limits.count("like", address(request))
         liked = request.method == "PUT"
         return {"likes": store.like(slug, visitor(request, response), liked), "liked": liked}
 
     @router.post("/{slug}/report")
+    @aside
     def report(
         slug: str, reason: Annotated[str, Body(embed=True)], request: Request, response: Response
     ) -> dict[str, str]:
@@ -74,6 +92,7 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
         return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "same-origin"})
 
     @router.post("/{slug}/delete/{token}")
+    @aside
     def delete(slug: str, token: str) -> HTMLResponse:
         store.delete(slug, token)
         return HTMLResponse(message_page("Deleted", "The share and its permalink are gone.", home="../../../"))

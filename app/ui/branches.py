@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from app.replay import Replays
 from app.repositories import Repositories
 from app.ui.branch_chart import METRICS, branch_chart, metrics_of
 from app.ui.branch_table import about_branch, branch_table
-from app.ui.caller import check_caller
+from app.ui.caller import admitted, in_time
 from app.ui.film import film as film_of
 from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.revision_menus import filled_menus
@@ -163,18 +163,18 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
     def replay(
         code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
     ) -> Iterator[tuple[Any, ...]]:
-        try:
-            check_caller(limits)
-        except UserError as error:
-            yield failure(str(error)), gr.skip(), *buttons(running=False)
-            return
         # the likeliest tokens, so that nothing but the training differs
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None
-        for state in replays.replay(repo_id, [commit.sha for commit in commits], task):
-            moved = gr.skip() if state.current == number else state.current + 1
-            number = state.current
-            yield film_of(commits, state), moved, *buttons(running=not state.finished)
+        try:
+            with admitted(limits, 1, task.sampling.max_new_tokens):  # one commit after another
+                states = replays.replay(repo_id, [commit.sha for commit in commits], task)
+                for state in in_time(limits, states, lambda state: replace(state, finished=True)):
+                    moved = gr.skip() if state.current == number else state.current + 1
+                    number = state.current
+                    yield film_of(commits, state), moved, *buttons(running=not state.finished)
+        except UserError as error:
+            yield failure(str(error)), gr.skip(), *buttons(running=False)
 
     running = parts.run.click(
         replay,

@@ -1,6 +1,11 @@
-"""Who pressed the button: the request behind the event that a function of the page answers."""
+"""Who pressed the button, and what they may ask for: the request behind an event of the page."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from fastapi import Request
 from gradio.context import LocalContext
@@ -8,6 +13,8 @@ from gradio.context import LocalContext
 from app.api.errors import ApiError
 from app.api.limits import Limits
 from santacoder.errors import UserError
+
+T = TypeVar("T")
 
 
 def caller() -> Request:
@@ -17,13 +24,33 @@ def caller() -> Request:
     return request.request
 
 
-def check_caller(limits: Limits) -> None:
-    """What the page is asked to run counts as a request to the API.
+@contextmanager
+def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[None]:
+    """What the page is asked to run counts as a request to the API that is under way, with ``n_tokens`` for each of
+    ``n_texts``.
 
     Raises:
-        UserError: the client has asked too often; the message is a sentence.
+        UserError: the client asks too often or for too much; the message is a sentence.
     """
+    request = caller()
     try:
-        limits.check_rate(caller())
+        limits.check_rate(request)
+        limits.check_tokens(n_texts, n_tokens)
+        leave = limits.admit(request)
     except ApiError as error:
         raise UserError(str(error)) from error
+    try:
+        yield
+    finally:
+        leave()
+
+
+def in_time(limits: Limits, steps: Iterator[T], ended: Callable[[T], T]) -> Iterator[T]:
+    """``steps`` for as long as a request may take; the last one is ``ended`` then, and the rest is given up."""
+    started = time.monotonic()
+    for step in steps:
+        if not limits.seconds or time.monotonic() - started < limits.seconds:
+            yield step
+            continue
+        yield ended(step)
+        return

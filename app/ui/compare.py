@@ -11,11 +11,11 @@ import gradio as gr
 
 from app.api.limits import Limits
 from app.comparison import Comparison
-from app.generating import Progress, Written
+from app.generating import Progress, Written, as_ended
 from app.generation import MARK, Language
 from app.models import Models
 from app.side_by_side import as_stopped, is_running, side_by_side
-from app.ui.caller import check_caller
+from app.ui.caller import admitted, in_time
 from app.ui.columns import View, columns
 from app.ui.languages import code_update
 from app.ui.parameters import sampling_params
@@ -102,15 +102,17 @@ def compare_pane(
         names: list[str], code: str, language: Language, shown: View, *values: Any
     ) -> Iterator[tuple[Any, ...]]:
         try:
-            check_caller(limits)
             task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
+            with admitted(limits, len(revisions), task.sampling.max_new_tokens):
+                for latest in in_time(limits, side_by_side(models, revisions, task), late):
+                    running = any(map(is_running, latest))
+                    yield columns(latest, names, shown), (latest, names), *buttons(running=running)
         except UserError as error:
             yield failure(str(error)), ([], []), *buttons(running=False)
-            return
-        for latest in side_by_side(models, revisions, task):
-            running = any(map(is_running, latest))
-            yield columns(latest, names, shown), (latest, names), *buttons(running=running)
+
+    def late(latest: list[Progress]) -> list[Progress]:
+        return [as_ended(progress, limits.time_is_over) for progress in latest]
 
     def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> tuple[Any, ...]:
         kept = list(map(as_stopped, kept[0])), kept[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import gradio as gr
@@ -89,4 +90,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             )
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
         explain_faults(page)
-    return page.queue(max_size=settings.max_waiting)
+    page.queue(max_size=settings.max_waiting)
+    # Gradio would make a table of the last 10,000 events after each of them, for a page that nobody sees
+    page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    return page

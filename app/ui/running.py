@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from app.drafts import Place
-from app.generating import Failed, Loading, Progress, Task, Written, continue_from, generate
+from app.generating import Failed, Loading, Progress, Task, Written, as_ended, continue_from, generate
 from app.generation import MARK, Generation, Language
 from app.models import Models
-from app.ui.caller import check_caller
+from app.ui.caller import admitted, in_time
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
 from app.ui.order import OrderChoice, chosen_order
 from app.ui.parameters import sampling_params
@@ -34,6 +34,10 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     """Buttons that stream what the model writes into the editor. Stop keeps what has been written; every generation
     that has ended is given to ``recorder``, as JSON."""
     outputs = [*pane.shown, pane.run, pane.stop, recorder]
+    limits = controls.limits
+
+    def late(progress: Progress) -> Progress:
+        return as_ended(progress, limits.time_is_over)
 
     def run(
         code: str,
@@ -48,16 +52,15 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     ) -> Iterator[list[Any]]:
         *parameters, generation, index = values
         try:
-            check_caller(controls.limits)
             sampling = sampling_params(*parameters)
             parts = pane.prompt(code, generation, index, again=again)
             if again and sampling.seed is not None:
                 sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
             task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
+            with admitted(limits, task.n_texts, task.sampling.max_new_tokens):
+                yield from _updates(pane, in_time(limits, generate(models, repo_id, commit or branch, task), late))
         except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
-            return
-        yield from _updates(pane, generate(models, repo_id, commit or branch, task))
 
     def retry(*values: Any) -> Iterator[list[Any]]:
         yield from run(*values, again=True)
@@ -65,13 +68,13 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
         if generation is None:
             return
+        place = Place(index, int(event.gap), int(event.token), int(event.alternative))
         try:
-            check_caller(controls.limits)
+            with admitted(limits, max(1, len(generation.parts) - 1), generation.sampling.max_new_tokens):
+                steps = in_time(limits, continue_from(models, generation, place), late)
+                yield from _updates(pane, steps, index=len(generation.candidates))
         except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
-            return
-        place = Place(index, int(event.gap), int(event.token), int(event.alternative))
-        yield from _updates(pane, continue_from(models, generation, place), index=len(generation.candidates))
 
     def stopped(generation: Generation | None, index: int) -> list[Any]:
         if generation is None:

@@ -16,7 +16,7 @@ from app.generation import Generation
 from app.shares.confidential import confidential, warning
 from app.shares.errors import ShareError, ShareRefused
 from app.shares.excerpt import suggested_title
-from app.shares.limits import MAX_TITLE, RateLimits
+from app.shares.limits import MAX_CODE, MAX_TITLE, RateLimits
 from app.shares.share import Receipt
 from app.shares.store import ShareStore
 from app.ui.attribution import origins_to_share
@@ -92,6 +92,10 @@ def _share_controls(
         found = content(*values)
         if found is None:
             return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
+        longest = max(map(len, found.codes))
+        if longest > MAX_CODE:
+            sentence = f"The code has {longest:,} characters; up to {MAX_CODE:,} can be shared."
+            return [gr.Column(visible=True), _error(sentence), *_no_form()]
         private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
         return [
             gr.Column(visible=True),

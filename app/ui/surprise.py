@@ -11,7 +11,7 @@ from app.drafts import alternatives
 from app.errors import sentence_for
 from app.generation import Token
 from app.models import Models, ServedModel
-from app.ui.caller import check_caller
+from app.ui.caller import admitted
 from app.ui.code_pane import CodePane, Controls
 from app.ui.status import failure
 from app.ui.tokens import heat_map, perplexity
@@ -37,16 +37,14 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 
     def look(code: str, repo_id: str, branch: str, commit: str) -> str:
         try:
-            check_caller(controls.limits)
-            served = models.acquire(repo_id, commit or branch)
-        except (CheckpointError, UserError) as error:
+            with admitted(controls.limits):
+                served = models.acquire(repo_id, commit or branch)
+                try:
+                    return _scored(served, _without_marks(pane, code))
+                finally:
+                    served.release()
+        except (CheckpointError, EngineBusy, UserError) as error:
             return failure(sentence_for(error))
-        try:
-            return _scored(served, _without_marks(pane, code))
-        except (EngineBusy, UserError) as error:
-            return failure(sentence_for(error))
-        finally:
-            served.release()
 
     button.click(
         look,
@@ -73,7 +71,7 @@ def _scored(served: ServedModel, code: str) -> str:
     """
     tokenizer, n_positions = served.engine.tokenizer, served.engine.runner.n_positions
     request = CompletionRequest(code, sampling=SamplingParams(max_new_tokens=0, top_logprobs=_TOP))
-    ids = tokenizer.encode(request.prefix)
+    ids, is_cut = tokenizer.encode_end(request.prefix, n_positions)
     read = ids[-n_positions:]
     stream = served.engine.submit(CompletionRequest(code, None, request.sampling, prefix_ids=tuple(read), echo=True))
     echoed = Accumulator(tokenizer)
@@ -82,15 +80,16 @@ def _scored(served: ServedModel, code: str) -> str:
         if isinstance(event, Finished) and event.reason == "error":
             raise UserError(event.message)
     tokens = [Token(token.text, token.id, token.logprob, alternatives(token)) for token in echoed.tokens]
-    return _verdict(tokens, len(ids) - len(read)) + heat_map(tokens, label="Tokens of your code")
+    return _verdict(tokens, len(ids) - len(read), is_cut) + heat_map(tokens, label="Tokens of your code")
 
 
-def _verdict(tokens: list[Token], n_left_out: int) -> str:
+def _verdict(tokens: list[Token], n_left_out: int, is_cut: bool) -> str:
     value = perplexity(tokens)
     if value is None:
         return '<p class="verdict">One token alone has nothing before it that it could be expected from.</p>'
     bits = math.log2(value) * (len(tokens) - 1) / max(1, len("".join(token.text for token in tokens[1:])))
-    left_out = f" Only the last {len(tokens):,} of {len(tokens) + n_left_out:,} tokens fit." if n_left_out else ""
+    count = f"{'more than ' if is_cut else ''}{len(tokens) + n_left_out:,}"
+    left_out = f" Only the last {len(tokens):,} of {count} tokens fit." if n_left_out else ""
     return (
         f'<p class="verdict"><b>Perplexity {value:.3g}</b> · {bits:.2f} bits a character. '
         f"On the average, the next token was as hard to guess as one of {value:.3g} that are equally likely."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from app.branch_facts import distinct_weights
-from app.generating import Failed, Task, Written
+from app.generating import Failed, Task, Written, generate
 from app.generation import Generation
 from app.models import Models
 from app.replay import Replay, Replays
@@ -117,3 +121,37 @@ def test_names_and_texts_are_never_markup(models: Models, commits: list[Commit])
     pages = [film(commits[:1], replay), *(columns(last, ["a", hostile], view) for view in ("differences",))]
     for page in pages:
         assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_what_is_remembered_has_a_size(models: Models, commits: list[Commit], monkeypatch: pytest.MonkeyPatch) -> None:
+    replays, shas = Replays(models), [commit.sha for commit in commits]
+    tuple(replays.replay("test/tiny", shas[:1], TASK))
+    n_bytes = replays._n_bytes
+    assert n_bytes == len(next(iter(replays._known.values()))[0].to_json())
+    monkeypatch.setattr("app.replay._BYTES_REMEMBERED", 2 * n_bytes)
+    for length in range(20, 60):
+        task = replace(TASK, parts=("def f(" + "x" * length,))
+        tuple(replays.replay("test/tiny", shas[:1], task))
+        assert replays._n_bytes == sum(size for _, size in replays._known.values()) <= 2 * n_bytes
+    assert 1 <= len(replays._known) <= 2
+
+
+def test_a_stop_needs_no_token(models: Models, commits: list[Commit]) -> None:
+    """Somebody who waits in line can leave it."""
+    served = models.acquire("test/tiny", commits[0].sha)
+    engine = served.engine
+    free, read = threading.Event(), engine.runner.read
+
+    def held(*arguments: Any) -> Any:
+        free.wait()
+        return read(*arguments)
+
+    engine.runner.read = held  # type: ignore[method-assign]
+    progress = generate(models, "test/tiny", commits[0].sha, TASK)
+    first = next(step for step in progress if isinstance(step, Written))
+    assert not first.finished and first.generation.code(0) == "def f("
+    progress.close()  # type: ignore[attr-defined]
+    free.set()
+    while engine.n_free_slots < engine.runner.n_slots:
+        time.sleep(0.01)
+    served.release()

@@ -35,7 +35,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 def llama_cpp_routes(server: Server) -> APIRouter:
-    router = APIRouter(tags=["llama.cpp"], route_class=route_class(error_body, server.settings.max_request_bytes))
+    router = APIRouter(tags=["llama.cpp"], route_class=route_class(error_body))
 
     async def answer(
         body: SamplingBody,
@@ -141,7 +141,10 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
     ids = tokenizer.encode(body.content, allow_special=body.parse_special)
     if not body.with_pieces:
-        return JSONResponse({"tokens": ids})
+        # by the interpreter, which lets others have their turn: of a large text there are millions
+        return Response(
+            f'{{"tokens":[{",".join([str(token_id) for token_id in ids])}]}}', media_type="application/json"
+        )
     pieces = [{"id": token_id, "piece": _piece(tokenizer.decode_bytes([token_id]))} for token_id in ids]
     return JSONResponse({"tokens": pieces})
 

@@ -21,9 +21,7 @@ _VERSION = "0.12.0"
 
 
 def ollama_routes(server: Server) -> APIRouter:
-    router = APIRouter(
-        prefix="/api", tags=["Ollama"], route_class=route_class(error_body, server.settings.max_request_bytes)
-    )
+    router = APIRouter(prefix="/api", tags=["Ollama"], route_class=route_class(error_body))
 
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:

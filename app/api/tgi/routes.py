@@ -18,9 +18,7 @@ from santacoder.sampling import MAX_STOP_SEQUENCES
 
 
 def tgi_routes(server: Server) -> APIRouter:
-    router = APIRouter(
-        tags=["Text Generation Inference"], route_class=route_class(error_body, server.settings.max_request_bytes)
-    )
+    router = APIRouter(tags=["Text Generation Inference"], route_class=route_class(error_body))
 
     async def whole(body: GenerateBody, request: Request) -> dict[str, Any]:
         run = await server.start(request, body.model, lambda tokenizer: body.requests(tokenizer, server.settings.seed))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,7 +18,7 @@ import pytest
 
 from app.health import Health, disk_check
 from app.settings import Settings
-from tests.app.api.conftest import Serving, serve
+from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.shares.postgres import POSTGRES, Postgres
 
 BODY = {"prompt": "x", "max_tokens": 20, "temperature": 0}
@@ -86,9 +88,32 @@ def test_checks_that_find_something_or_fail_themselves(tmp_path: Path, monkeypat
         raise OSError("database is locked")
 
     health = Health({"shares": broken, "models": lambda: None, "disk": disk_check(tmp_path / "not" / "there")})
-    assert health.problems() == {"shares": "database is locked."}
+    assert run_apart(health.problems()) == {"shares": "database is locked."}
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1_000_000}))
-    assert "is full: 1 MB are left" in health.problems()["disk"]
+    assert "is full: 1 MB are left" in run_apart(health.problems())["disk"]
+
+
+def test_a_check_that_hangs_runs_once_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.health._SECONDS_TO_ANSWER", 0.1)
+    free, n_started = threading.Event(), 0
+
+    def hanging() -> str | None:
+        nonlocal n_started
+        n_started += 1
+        free.wait()
+        return "database is locked."
+
+    health = Health({"shares": hanging, "models": lambda: None}, hanging)
+
+    async def ask() -> list[dict[str, str]]:
+        return await asyncio.gather(*(health.problems() for _ in range(50)))
+
+    assert all("no answer" in problems["shares"] for problems in run_apart(ask()))
+    assert n_started == 1
+    for _ in range(5):
+        health.start_mending()
+    assert n_started == 2  # the check and one repair
+    free.set()
 
 
 @contextmanager

@@ -178,3 +178,11 @@ def test_every_answer_has_the_headers(client: TestClient, shares: ShareStore) ->
         assert policy["default-src"] == "'self'" and policy["object-src"] == "'none'"
         assert "unsafe-inline" not in policy["script-src"]
         assert policy["script-src"].count("sha256-") == (path == f"/s/{slug}")
+
+
+def test_a_share_of_white_space_has_a_preview(client: TestClient, shares: ShareStore) -> None:
+    for code, written in (("\n \t\n", " "), ("\n", "\n"), (" ", ""), ("\u3000\r\n", "\t")):
+        slug = shares.add(generation(code, texts=(written,)), "").slug
+        assert client.get(f"/s/{slug}", headers=PAGE).status_code == 200
+        image = client.get(f"/s/{slug}/preview.png")
+        assert image.status_code == 200 and Image.open(io.BytesIO(image.content)).size == SIZE

@@ -8,6 +8,7 @@ import pytest
 
 from app.comparison import Comparison
 from app.shares.errors import ShareMissing, ShareRefused
+from app.shares.excerpt import suggested_title
 from app.shares.limits import MAX_CODE, MAX_TITLE
 from app.shares.share import Page, Query
 from app.shares.store import ShareStore
@@ -54,6 +55,11 @@ def test_a_share_without_a_title_is_called_by_its_last_definition(store: ShareSt
     assert store.open(receipt.slug).share.title == "def second(a)"
     assert store.open(store.add(generation("\n  x = 1"), "").slug).share.title == "x = 1"
     assert store.open(store.add(generation("\n"), " ").slug).share.title == "Untitled"
+
+
+def test_a_title_is_soon_found_in_a_million_blank_lines() -> None:
+    assert suggested_title(generation("\n" * 1_000_000)) == "Untitled"
+    assert suggested_title(generation("def first():" + "\n " * 1_000_000)) == "def first()"
 
 
 def test_excerpts_show_the_lines_around_what_was_written(store: ShareStore) -> None:

@@ -1,0 +1,99 @@
+"""What the server keeps for each page that is open, and for how long after it was closed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+from gradio.blocks import Blocks
+from gradio.state_holder import SessionState, StateHolder
+
+_SECONDS_KEPT = 300
+"""After a page was closed, or its connection lost: a browser that comes back finds what it had."""
+_SECONDS_BETWEEN_ROUNDS = 30
+_MOST_KEPT = 32
+"""Sessions that no page holds; the one used longest ago goes first."""
+
+
+class Sessions(StateHolder):
+    """Gradio's sessions, made and kept at less expense.
+
+    Gradio describes every component anew for each session (0.4 s on two busy cores, while nobody else is answered),
+    for links to a state of the page, which this page has in its shares. And it forgets none before there are 10,000.
+    """
+
+    def __init__(self, blocks: Blocks | None) -> None:
+        """``blocks`` is the page; None where there is none, and so no session."""
+        super().__init__()
+        if blocks is not None:
+            self.set_blocks(blocks)
+        self._connections: Counter[str] = Counter()
+        self._last_used: dict[str, float] = {}
+        self._making = threading.Lock()
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        with self._making:
+            if session_id not in self.session_data:
+                self.session_data[session_id] = _Session(self.blocks)
+            self._last_used[session_id] = time.monotonic()
+        return super().__getitem__(session_id)
+
+    def connect(self, session_id: str) -> None:
+        """Note that a page holds the session, until :meth:`disconnect`."""
+        self._connections[session_id] += 1
+
+    def disconnect(self, session_id: str) -> None:
+        self._connections[session_id] -= 1
+        if not self._connections[session_id]:
+            del self._connections[session_id]
+            if session_id in self._last_used:
+                self._last_used[session_id] = time.monotonic()
+
+    async def free_regularly(self) -> None:
+        while True:
+            self.free()
+            await asyncio.sleep(_SECONDS_BETWEEN_ROUNDS)
+
+    def free(self) -> None:
+        """Let go of sessions that no page holds and nothing runs in. To be called on the event loop, now and then."""
+        if not self.session_data:
+            return
+        queue = self.blocks._queue
+        busy = {event.session_hash for event in queue.event_ids_to_events.values()}
+        left = [name for name in self.session_data if name not in self._connections and name not in busy]
+        left.sort(key=lambda name: self._last_used.get(name, 0.0))
+        now = time.monotonic()
+        for number, name in enumerate(left):
+            is_old = now - self._last_used.get(name, 0.0) > _SECONDS_KEPT
+            if is_old or len(left) - number > _MOST_KEPT:
+                self._forget(name)
+        # where nobody ever came for the answer
+        for name in [name for name in queue.pending_event_ids_session if name not in self.session_data]:
+            if name not in self._connections and name not in busy:
+                self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        queue = self.blocks._queue
+        with self._making, self.lock:
+            self.session_data.pop(name, None)
+            self.time_last_used.pop(name, None)
+            self._last_used.pop(name, None)
+        queue.pending_event_ids_session.pop(name, None)
+        if name in queue.pending_messages_per_session:
+            del queue.pending_messages_per_session[name]
+
+
+class _Session(SessionState):
+    """A session without descriptions of its components."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        # Gradio describes those in ``blocks``
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))
+
+    def _update_config(self, key: int) -> None: ...
+
+    def _update_value_in_config(self, key: int, value: Any) -> None: ...

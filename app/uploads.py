@@ -1,0 +1,104 @@
+"""Files that visitors upload for the Train pane: a folder of their own, how much may lie in it, and for how long."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import psutil
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.ui_routes import route_of
+
+MOST_AT_A_TIME = 4
+_SECONDS_KEPT = 3600
+"""A job copies its archive when it starts; what was uploaded is not needed after that."""
+_QUOTA = 4
+"""In uploads of the largest size."""
+
+
+class Uploads:
+    """What is broken off leaves nothing behind; with the server all of it goes.
+
+    Gradio writes an upload under a temporary name into the folder itself, and moves it into a folder below when it is
+    complete.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        """``most_bytes`` of one upload; 0 where nothing may be uploaded."""
+        self.most_bytes = most_bytes
+        self.folder = _own_folder()
+        self.n_under_way = 0
+
+    def refusal(self) -> tuple[int, str] | None:
+        """A status and a sentence where there is no place for another upload."""
+        if not self.most_bytes:
+            return 404, "Nothing can be uploaded to this server: it trains nothing for its visitors."
+        if self.n_under_way >= MOST_AT_A_TIME:
+            return 429, f"{MOST_AT_A_TIME} uploads are under way, which is the limit; try again when one has ended."
+        self.folder.mkdir(exist_ok=True)
+        self.sweep()
+        held = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        if held + self.most_bytes > _QUOTA * self.most_bytes:
+            return 507, "There is no more place for uploads at the moment; try again in an hour."
+        return None
+
+    def sweep(self) -> None:
+        """Delete what was broken off, and what has been there for an hour."""
+        for path in self.folder.glob("*"):
+            is_broken = path.is_file() and not self.n_under_way
+            if is_broken or time.time() - path.stat().st_mtime > _SECONDS_KEPT:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class UploadLimits:
+    """ASGI middleware: uploads as far as there is place for them."""
+
+    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
+        self._app = app
+        self._uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_upload(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal = self._uploads.refusal()
+        if refusal is not None:
+            status, sentence = refusal
+            await JSONResponse({"error": sentence}, status)(scope, receive, send)
+            return
+        self._uploads.n_under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._uploads.n_under_way -= 1
+            self._uploads.sweep()
+
+
+_PREFIX = "santacoder-uploads-"
+
+
+@cache
+def _own_folder() -> Path:
+    """A folder of this process, which Gradio uses from now on. Those that killed servers have left are deleted."""
+    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{_PREFIX}*"):
+        process_id = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if process_id.isdigit() and not psutil.pid_exists(int(process_id)):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)
+    os.environ["GRADIO_TEMP_DIR"] = folder
+    return Path(folder)
+
+
+def is_upload(scope: Scope) -> bool:
+    return route_of(scope).rstrip("/") == "/gradio_api/upload"

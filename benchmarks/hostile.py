@@ -1,0 +1,309 @@
+"""What others notice of hostile requests: the longest answer of /health, and the longest gap of a stream.
+
+    python -m benchmarks.hostile
+    python -m benchmarks.hostile --only tokenize --json hostile.json
+
+A server of its own on loopback; each request is as large as the server lets it be. The usual is what quiet periods
+between the cases have, on the same machine. Exit code 1 where one case delays the others by more than ``--most``
+seconds beyond that. Memory and disk are those of the server, at first and when all is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+MOST = 4 * 1024 * 1024
+_ROOM = 200_000  # for what stands around a text in JSON
+_QUIET_SECONDS = 4.0
+_HEALTH_EVERY = 0.05
+
+
+@dataclass
+class Client:
+    """Requests to a server, each on a connection of its own."""
+
+    url: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def post(self, path: str, body: Any, *, timeout: float = 120) -> int:
+        """The status, or 0 where the server closed the connection."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send("POST", path, content, timeout=timeout)[0]
+
+    def send(self, method: str, path: str, content: Any = None, *, timeout: float = 120) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
+        try:
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except OSError:
+            return 0, b""
+        finally:
+            connection.close()
+
+    def event(self, output: str, data: list[Any], session: str = "hostile") -> int:
+        """Trigger the page's event that changes ``output``, and wait for its end."""
+        self.config = self.config or json.loads(self.send("GET", "/config")[1])
+        ids = {each["props"].get("elem_id"): each["id"] for each in self.config["components"]}
+        event = next(
+            each for each in self.config["dependencies"]
+            if each["backend_fn"] and ids[output] in each["outputs"] and len(each["inputs"]) == len(data)
+        )  # fmt: skip
+        body = {"data": data, "fn_index": event["id"], "session_hash": session, "trigger_id": None}
+        status = self.post("/gradio_api/queue/join", body)
+        if status == 200:
+            self.send("GET", f"/gradio_api/queue/data?session_hash={session}")
+        return status
+
+
+@dataclass
+class Watch:
+    """What a visitor notices: how long /health takes, and how long nothing comes of a stream."""
+
+    client: Client
+    health: float = 0.0
+    gap: float = 0.0
+    _is_over: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        threads = [threading.Thread(target=work, daemon=True) for work in (self._ask_health, self._read_streams)]
+        for thread in threads:
+            thread.start()
+        yield
+        self._is_over.set()
+        for thread in threads:
+            thread.join()
+
+    def reset(self) -> None:
+        self.health = self.gap = 0.0
+
+    def _ask_health(self) -> None:
+        while not self._is_over.wait(_HEALTH_EVERY):
+            started = time.perf_counter()
+            self.client.send("GET", "/health")
+            self.health = max(self.health, time.perf_counter() - started)
+
+    def _read_streams(self) -> None:
+        body = json.dumps({"prompt": "def add(a, b):\n", "max_tokens": 512, "stream": True, "logit_bias": {"0": -100}})
+        while not self._is_over.is_set():
+            connection = http.client.HTTPConnection(urlsplit(self.client.url).netloc, timeout=120)
+            connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            latest = None
+            while (line := answer.readline()) and not self._is_over.is_set():
+                now = time.perf_counter()
+                if latest is not None and line != b"\n":
+                    self.gap = max(self.gap, now - latest)
+                latest = now
+            connection.close()
+
+
+def text(piece: str) -> str:
+    return piece * ((MOST - _ROOM) // len(json.dumps(piece).encode()))
+
+
+def cases(client: Client) -> dict[str, Callable[[], object]]:
+    """What is asked, by name; each returns the status of the answer, or all of them."""
+    return {**prompts(client), **other_endpoints(client), **the_page(client), **crowds(client)}
+
+
+def prompts(client: Client) -> dict[str, Callable[[], object]]:
+    def complete(prompt: Any, **body: Any) -> Callable[[], object]:
+        return lambda: client.post("/v1/completions", {"prompt": prompt, "max_tokens": 1, **body})
+
+    long = text("x = 1\n")
+    return {
+        "fill-in-the-middle marks": complete("<fim-prefix>" + text("<fim-suffix>")),
+        "a long prompt": complete(long),
+        "a long prompt, 32 texts": complete(long, n=32),
+        "a long word": complete(text("é")),
+        "echo of a long prompt": complete(long, echo=True, logprobs=5),
+        "10,000 prompts": complete(["a"] * 10_000, n=16),
+        "800,000 prompts": complete(["a"] * 800_000),
+        "a prompt of 1,300,000 tokens": complete([5] * 1_300_000),
+        "a prompt of 90,000 tokens": complete([5] * 90_000),
+        "90,000 prompts of mixed types": complete(["a", 1] * 45_000),
+        "20,000 stop sequences": complete("x", stop=[f"never{i}" for i in range(20_000)]),
+        "90,000 stops that are numbers": complete("x", stop=[1] * 90_000),
+        "long stop sequences": complete("x = ", max_tokens=200, stop=["\n" * 200 + str(i) for i in range(64)]),
+        "90,000 biases": complete("x", logit_bias={str(i): 1 for i in range(90_000)}),
+        "deep JSON": lambda: client.post("/v1/completions", b'{"prompt": ' + b"[" * (MOST - 1_000)),
+        "no JSON": lambda: client.post("/v1/completions", b"x" * (MOST - 1_000)),
+        "90,000 unknown fields": complete("x", **{f"field{i}": i for i in range(90_000)}),
+    }
+
+
+def other_endpoints(client: Client) -> dict[str, Callable[[], object]]:
+    def post(path: str, **body: Any) -> Callable[[], object]:
+        return lambda: client.post(path, body)
+
+    long, few = text("x = 1\n"), {"num_predict": 1}
+    half, third = long[: MOST // 2], text("y = 2\n")[: MOST // 3]
+    tool = {"name": "complete_code", "arguments": {"code": long, "max_new_tokens": 1}}
+    return {
+        "tokenize": post("/tokenize", content=long),
+        "tokenize with pieces": post("/tokenize", content=long, with_pieces=True),
+        "detokenize": post("/detokenize", tokens=[5] * 90_000),
+        "infill": post("/infill", input_prefix=half, input_suffix=third, n_predict=1),
+        "infill with 30,000 other files": post("/infill", input_prefix="x", input_extra=[{"text": "a"}] * 30_000),
+        "Ollama": post("/api/generate", prompt=long, stream=False, options=few),
+        "TGI": post("/generate", inputs=long, parameters={"max_new_tokens": 1}),
+        "attribution": post("/v1/attribution", text=text("def add(a, b): return a + b\n"), language="python"),
+        "attribution of white space": post("/v1/attribution", text=text(" "), language="python"),
+        "overlap": post("/overlap", document=text("x1 ")),
+        "MCP": post("/mcp", jsonrpc="2.0", id=1, method="tools/call", params=tool),
+        "a report of 150 MB": lambda: client.post("/s/abcdefgh/report", bytes(150_000_000)),
+    }
+
+
+def the_page(client: Client) -> dict[str, Callable[[], object]]:
+    long, own = text("x = 1\n"), ["santacoder/mini", "main", ""]
+    few_values = {"data": [[]] * 1_000_000, "fn_index": 1, "session_hash": "x"}
+    return {
+        "context bar": lambda: client.event("complete-context", [long, "psm", *own, 64]),
+        "surprise": lambda: client.event("complete-surprise-tokens", [long, *own]),
+        "where code is from": lambda: client.event("complete-origins", [text("def f(x):\n"), "python", own[0]]),
+        "a function": lambda: client.post("/gradio_api/call/complete_code", {"data": [long, "", 1, 0]}),
+        "a million values": lambda: client.post("/gradio_api/queue/join", few_values),
+        "an upload that is broken off": lambda: broken_upload(client, 50_000_000),
+    }
+
+
+def crowds(client: Client) -> dict[str, Callable[[], object]]:
+    own = ["santacoder/mini", "main", ""]
+    event = {"data": ["def f(", "", 16, 0]}
+    alike = {"prompt": "x = 1\n" * 300, "max_tokens": 1, "n": 4}
+    return {
+        "280 events": lambda: many(280, lambda _: client.post("/gradio_api/call/complete_code", event)),
+        "200 pages": lambda: many(200, lambda i: client.event("complete-context", ["x", "psm", *own, 64], f"page{i}")),
+        "252 texts that wait alike": lambda: many(63, lambda _: client.post("/v1/completions", alike)),
+        "1,000 broken requests": lambda: many(1_000, lambda _: broken_request(client)),
+    }
+
+
+def many(count: int, work: Callable[[int], object]) -> list[object]:
+    with ThreadPoolExecutor(64) as pool:
+        return sorted(set(pool.map(work, range(count))), key=str)
+
+
+def broken_upload(client: Client, n_bytes: int) -> str:
+    address = urlsplit(client.url)
+    head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: {2 * n_bytes}\r\n"
+    head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    head += '--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+    with socket.create_connection((address.hostname, address.port)) as connection, suppress(OSError):
+        connection.sendall(head.encode() + bytes(n_bytes))
+    return "broken"
+
+
+def broken_request(client: Client) -> str:
+    address = urlsplit(client.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 100\r\n\r\nx"
+        connection.sendall(head.encode())
+    return "broken"
+
+
+@dataclass
+class Result:
+    """Seconds; memory and disk in MB beyond what they were before."""
+
+    name: str
+    answer: str
+    seconds: float
+    health: float
+    gap: float
+    memory: float
+
+
+def measure(name: str, work: Callable[[], object], watch: Watch, memory: Callable[[], float]) -> Result:
+    before = memory()
+    watch.reset()
+    started = time.perf_counter()
+    answer = work()
+    seconds = time.perf_counter() - started
+    time.sleep(0.2)
+    return Result(name, str(answer), seconds, watch.health, watch.gap, memory() - before)
+
+
+@contextmanager
+def server(port: int) -> Iterator[tuple[Client, psutil.Process, Path]]:
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "SANTACODER_DATABASE_URL": f"sqlite:///{folder}/shares.db",
+            "GRADIO_TEMP_DIR": f"{folder}/uploads",
+        }
+        command = [sys.executable, "app.py", "--port", str(port), "--runs", f"{folder}/runs"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        client = Client(process.stdout.readline().split()[2])
+        yield client, psutil.Process(process.pid), Path(folder)
+        process.terminate()
+        process.wait()
+
+
+def disk(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--only", default="", help="cases whose names contain this")
+    parser.add_argument("--most", type=float, default=0.2, help="seconds beyond the usual")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    options = parser.parse_args()
+    results = []
+    with server(options.port) as (client, process, folder):
+        watch = Watch(client)
+        chosen = {name: work for name, work in cases(client).items() if options.only in name}
+        with watch.running():
+            usual = [measure("usual", lambda: time.sleep(_QUIET_SECONDS), watch, lambda: 0.0)]
+            memory = lambda: process.memory_info().rss / 1e6  # noqa: E731
+            at_first = memory(), disk(folder)
+            print(f"{'':34} {'answer':>10} {'seconds':>8} {'health':>8} {'gap':>8} {'MB':>7}")
+            for name, work in chosen.items():
+                results.append(measure(name, work, watch, memory))
+                show(results[-1])
+                usual.append(measure("usual", lambda: time.sleep(_QUIET_SECONDS / 4), watch, lambda: 0.0))
+        health, gap = (max(getattr(each, name) for each in usual) for name in ("health", "gap"))
+        print(f"usual: /health {health:.3f} s, gap {gap:.3f} s")
+        print(f"memory: {at_first[0]:.0f} MB, then {memory():.0f} MB")
+        print(f"disk: {at_first[1]:.1f} MB, then {disk(folder):.1f} MB")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(each) for each in [*usual, *results]], indent=1))
+    late = [each.name for each in results if each.health > health + options.most or each.gap > gap + options.most]
+    print(f"beyond the usual by more than {options.most} s: {', '.join(late) or 'none'}")
+    return bool(late)
+
+
+def show(result: Result) -> None:
+    print(
+        f"{result.name:34} {result.answer[:10]:>10} {result.seconds:8.2f} {result.health:8.3f} {result.gap:8.3f} "
+        f"{result.memory:7.0f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

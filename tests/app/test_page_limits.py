@@ -1,0 +1,204 @@
+"""What one visitor of the page can take from the others: bytes, places in the queue, memory, disk."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import gradio as gr
+import httpx
+import pytest
+
+from app.settings import Settings
+from app.ui_sessions import _MOST_KEPT, Sessions
+from tests.app.api.conftest import Serving, serve
+
+MOST = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def small(store: Path) -> Iterator[Serving]:
+    settings = Settings(
+        store=store,
+        model="test/tiny",
+        device="cpu",
+        max_request_bytes=MOST,
+        max_upload_bytes=2 * MOST,
+        streams_per_client=3,
+        max_new_tokens=200,
+        moderator_key="key",
+    )
+    with serve(settings) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def public(store: Path) -> Iterator[Serving]:
+    """A server that trains nothing for its visitors."""
+    with serve(Settings(store=store, model="test/tiny", device="cpu", host="0.0.0.0")) as serving:
+        yield serving
+
+
+def post_paths(serving: Serving) -> list[str]:
+    """Every address that takes a request's body: our own, and Gradio's."""
+    own = httpx.get(f"{serving.url}/openapi.json").json()["paths"]
+    paths = [path for path, methods in own.items() if "post" in methods]
+    return [*paths, "/s/abcdefgh/report", "/mcp", "/gradio_api/queue/join", "/gradio_api/call/complete_code",
+            "/gradio_api/call/v2/complete_code", "/gradio_api/cancel", "/gradio_api/reset"]  # fmt: skip
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_no_request_is_larger_than_allowed(small: Serving, announced: bool) -> None:
+    body = json.dumps({"prompt": "x" * MOST}).encode()
+    for path in post_paths(small):
+        content: Any = body if announced else iter([body[:100], body[100:]])
+        answer = httpx.post(f"{small.url}{path}", content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 413, f"{path}: {answer.status_code} {answer.text}"
+    within = httpx.post(f"{small.url}/tokenize", json={"content": "x" * (MOST - 100)})
+    assert within.status_code == 200
+
+
+def test_a_client_that_goes_while_it_sends_is_no_failure(small: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = urlsplit(small.url).hostname, urlsplit(small.url).port
+    for path in ["/v1/completions", "/s/abcdefgh/report", "/gradio_api/queue/join", "/gradio_api/upload"]:
+        with socket.create_connection((host, port)) as connection:
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000\r\n"
+            head += (
+                "Content-Type: multipart/form-data; boundary=b\r\n"
+                if "upload" in path
+                else ("Content-Type: application/json\r\n")
+            )
+            connection.sendall(f"{head}\r\n--b\r\n".encode())
+            time.sleep(0.1)
+    time.sleep(0.2)
+    assert httpx.get(f"{small.url}/health").status_code == 200
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def join(serving: Serving, session: str, **body: Any) -> httpx.Response:
+    config = httpx.get(f"{serving.url}/config").json()
+    number = next(each["id"] for each in config["dependencies"] if each["api_name"] == "complete_code")
+    data = {"data": ["def f(", "", 100, 1.5], "fn_index": number, "session_hash": session, **body}
+    return httpx.post(f"{serving.url}/gradio_api/queue/join", json=data, timeout=30)
+
+
+def test_one_client_has_few_events_in_the_queue(small: Serving) -> None:
+    with small.failing(seconds=0.1):
+        answers = [join(small, f"session{number}") for number in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 3
+        assert "3 events of this page under way" in answers[-1].json()["detail"]
+    small.wait_until_idle()
+    deadline = time.monotonic() + 30
+    while join(small, "later").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    small.wait_until_idle()
+
+
+def test_too_many_values_are_refused_before_anything_is_made_of_them(small: Serving) -> None:
+    answer = httpx.post(f"{small.url}/gradio_api/queue/join", json={"data": [0.5] * 15_000})
+    assert answer.status_code == 413 and "more than 10,000 values" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "method,path",
+    [
+        ("POST", "/gradio_api/run/complete_code"), ("POST", "/gradio_api/api/complete_code"),
+        ("GET", "/gradio_api/deep_link?session_hash=x"), ("GET", "/gradio_api/proxy=https://example.org/"),
+        ("POST", "/gradio_api/component_server"), ("POST", "/gradio_api/process_recording"),
+        ("POST", "/gradio_api/stream/x"), ("GET", "/monitoring/summary"), ("GET", "/pwa_icon/20000"),
+    ],
+)  # fmt: skip
+def test_what_the_page_has_no_use_for_is_not_there(small: Serving, method: str, path: str) -> None:
+    assert httpx.request(method, f"{small.url}{path}").status_code == 404
+
+
+def test_an_upload_that_is_broken_off_leaves_nothing(small: Serving) -> None:
+    (kept,) = httpx.post(f"{small.url}/gradio_api/upload", files={"files": b"y"}).json() or [""]
+    folder = Path(kept).parents[1]
+    address = urlsplit(small.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port)
+    connection.putrequest("POST", "/gradio_api/upload")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=b")
+    connection.putheader("Content-Length", "60000")
+    connection.endheaders()
+    connection.send(b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n' + bytes(20_000))
+    deadline = time.monotonic() + 30
+    while not [path for path in folder.iterdir() if path.is_file()]:
+        assert time.monotonic() < deadline, "nothing was written"
+        time.sleep(0.02)
+    connection.close()
+    while [path for path in folder.iterdir() if path.is_file()]:
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.02)
+
+
+def test_uploads_are_only_where_something_is_trained(public: Serving, small: Serving) -> None:
+    refused = httpx.post(f"{public.url}/gradio_api/upload", files={"files": b"x"})
+    assert refused.status_code == 404 and "Nothing can be uploaded" in refused.json()["error"]
+    (kept,) = httpx.post(f"{small.url}/gradio_api/upload", files={"files": b"x"}).json()
+    assert Path(kept).read_bytes() == b"x"
+    folder = Path(kept).parents[1]
+    assert httpx.post(f"{small.url}/gradio_api/upload", files={"files": bytes(3 * MOST)}).status_code == 413
+    statuses = [
+        httpx.post(f"{small.url}/gradio_api/upload", files={"files": bytes([number]) * MOST}).status_code
+        for number in range(9)
+    ]
+    assert statuses[:3] == [200] * 3 and statuses[-1] == 507
+    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert held <= 8 * MOST
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    with gr.Blocks() as page:
+        state = gr.State([])
+        gr.Button().click(lambda kept: kept, state, state)
+    return Sessions(page.queue())
+
+
+def test_sessions_that_no_page_holds_are_freed(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions.connect("held")
+    for number in range(100):
+        assert sessions[f"left{number}"].state_data == {}
+    assert sessions["held"] is sessions["held"]
+    sessions.free()
+    assert len(sessions.session_data) == _MOST_KEPT + 1 and "left99" in sessions and "left0" not in sessions
+    monkeypatch.setattr("app.ui_sessions._SECONDS_KEPT", 0)
+    sessions.free()
+    assert list(sessions.session_data) == ["held"]
+    sessions.disconnect("held")
+    sessions.free()
+    assert not sessions.session_data and not sessions.time_last_used and not sessions._last_used
+
+
+def test_a_session_where_something_runs_is_kept(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ui_sessions._SECONDS_KEPT", 0)
+    queue = sessions.blocks._queue
+    assert sessions["runs"]
+    queue.event_ids_to_events["event"] = SimpleNamespace(session_hash="runs")  # type: ignore[assignment]
+    sessions.free()
+    assert "runs" in sessions
+    del queue.event_ids_to_events["event"]
+    queue.pending_event_ids_session["runs"] = {"event"}
+    sessions.free()
+    assert "runs" not in sessions and not queue.pending_event_ids_session
+
+
+def test_a_session_is_soon_made_and_keeps_what_is_put_into_it(sessions: Sessions) -> None:
+    """It holds no descriptions of components, and changed components and states as ever."""
+    (state,) = [key for key, block in sessions.blocks.blocks.items() if isinstance(block, gr.State)]
+    (button,) = [key for key, block in sessions.blocks.blocks.items() if isinstance(block, gr.Button)]
+    first, second = sessions["first"], sessions["second"]
+    assert not first.config_values
+    first[state] = [1]
+    first[button] = gr.Button("other", render=False)
+    assert first[state] == [1] and second[state] == []
+    assert first[button].value == "other" and second[button].value != "other"
