@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from gradio.blocks import Blocks
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,6 +14,7 @@ from app.api.limits import Limits
 from app.json_values import has_more_values
 from app.ui_sessions import Sessions
 
+_log = logging.getLogger(__name__)
 # links to a state of the page write to the disk; direct calls pass the queue by; the rest belongs to other components
 _UNUSED = (
     "api", "run", "deep_link", "component_server", "custom_component", "process_recording", "proxy=", "stream",
@@ -89,7 +92,28 @@ class UiRoutes:
             sentence = f"The request has more than {_MOST_VALUES:,} values; the page sends a few."
             await JSONResponse({"error": sentence, "detail": sentence}, 413)(scope, receive, send)
             return
-        await self._app(scope, _again(body, receive), send)
+        await self._explained(scope, _again(body, receive), send)
+
+    async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What Gradio answers. It fails where a request names a function that is not there, or has half a surrogate
+        pair; what its functions do, and how that fails, is told elsewhere."""
+        has_failed = False
+
+        async def send_unless_failed(message: Message) -> None:
+            nonlocal has_failed
+            has_failed = has_failed or message.get("status") == 500
+            if not has_failed:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_unless_failed)
+        except Exception:
+            if not has_failed:
+                raise
+            _log.info("a request to the page fits nothing there", exc_info=True)
+        if has_failed:
+            sentence = "The request fits no function of this page."
+            await JSONResponse({"error": sentence, "detail": sentence}, 400)(scope, receive, send)
 
     def _crowding(self, request: Request) -> str:
         """A sentence where the client has as many events in the queue as it may."""

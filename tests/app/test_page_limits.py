@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from app.ui_sessions import _MOST_KEPT, Sessions
 from tests.app.api.conftest import Serving, serve
 
 MOST = 64 * 1024
+get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def public(store: Path) -> Iterator[Serving]:
 
 def post_paths(serving: Serving) -> list[str]:
     """Every address that takes a request's body: our own, and Gradio's."""
-    own = httpx.get(f"{serving.url}/openapi.json").json()["paths"]
+    own = get(f"{serving.url}/openapi.json").json()["paths"]
     paths = [path for path, methods in own.items() if "post" in methods]
     return [*paths, "/s/abcdefgh/report", "/mcp", "/gradio_api/queue/join", "/gradio_api/call/complete_code",
             "/gradio_api/call/v2/complete_code", "/gradio_api/cancel", "/gradio_api/reset"]  # fmt: skip
@@ -59,9 +61,9 @@ def test_no_request_is_larger_than_allowed(small: Serving, announced: bool) -> N
     body = json.dumps({"prompt": "x" * MOST}).encode()
     for path in post_paths(small):
         content: Any = body if announced else iter([body[:100], body[100:]])
-        answer = httpx.post(f"{small.url}{path}", content=content, headers={"Content-Type": "application/json"})
+        answer = post(f"{small.url}{path}", content=content, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413, f"{path}: {answer.status_code} {answer.text}"
-    within = httpx.post(f"{small.url}/tokenize", json={"content": "x" * (MOST - 100)})
+    within = post(f"{small.url}/tokenize", json={"content": "x" * (MOST - 100)})
     assert within.status_code == 200
 
 
@@ -78,15 +80,15 @@ def test_a_client_that_goes_while_it_sends_is_no_failure(small: Serving, caplog:
             connection.sendall(f"{head}\r\n--b\r\n".encode())
             time.sleep(0.1)
     time.sleep(0.2)
-    assert httpx.get(f"{small.url}/health").status_code == 200
+    assert get(f"{small.url}/health").status_code == 200
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 def join(serving: Serving, session: str, **body: Any) -> httpx.Response:
-    config = httpx.get(f"{serving.url}/config").json()
+    config = get(f"{serving.url}/config").json()
     number = next(each["id"] for each in config["dependencies"] if each["api_name"] == "complete_code")
     data = {"data": ["def f(", "", 100, 1.5], "fn_index": number, "session_hash": session, **body}
-    return httpx.post(f"{serving.url}/gradio_api/queue/join", json=data, timeout=30)
+    return post(f"{serving.url}/gradio_api/queue/join", json=data)
 
 
 def test_one_client_has_few_events_in_the_queue(small: Serving) -> None:
@@ -103,8 +105,22 @@ def test_one_client_has_few_events_in_the_queue(small: Serving) -> None:
 
 
 def test_too_many_values_are_refused_before_anything_is_made_of_them(small: Serving) -> None:
-    answer = httpx.post(f"{small.url}/gradio_api/queue/join", json={"data": [0.5] * 15_000})
+    answer = post(f"{small.url}/gradio_api/queue/join", json={"data": [0.5] * 15_000})
     assert answer.status_code == 413 and "more than 10,000 values" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path,body",
+    [
+        ("queue/join", b'{"data": [], "fn_index": 99999, "session_hash": "a"}'),
+        ("queue/join", rb'"\ud800"'),
+        ("call/nothing", b'{"data": []}'),
+        ("call/v2/complete_code", b"{}"),
+    ],
+)
+def test_what_fits_no_function_is_said_in_a_sentence(small: Serving, path: str, body: bytes) -> None:
+    answer = post(f"{small.url}/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and answer.json()["detail"] == "The request fits no function of this page."
 
 
 @pytest.mark.parametrize(
@@ -117,11 +133,11 @@ def test_too_many_values_are_refused_before_anything_is_made_of_them(small: Serv
     ],
 )  # fmt: skip
 def test_what_the_page_has_no_use_for_is_not_there(small: Serving, method: str, path: str) -> None:
-    assert httpx.request(method, f"{small.url}{path}").status_code == 404
+    assert httpx.request(method, f"{small.url}{path}", timeout=60).status_code == 404
 
 
 def test_an_upload_that_is_broken_off_leaves_nothing(small: Serving) -> None:
-    (kept,) = httpx.post(f"{small.url}/gradio_api/upload", files={"files": b"y"}).json() or [""]
+    (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": b"y"}).json() or [""]
     folder = Path(kept).parents[1]
     address = urlsplit(small.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port)
@@ -141,14 +157,14 @@ def test_an_upload_that_is_broken_off_leaves_nothing(small: Serving) -> None:
 
 
 def test_uploads_are_only_where_something_is_trained(public: Serving, small: Serving) -> None:
-    refused = httpx.post(f"{public.url}/gradio_api/upload", files={"files": b"x"})
+    refused = post(f"{public.url}/gradio_api/upload", files={"files": b"x"})
     assert refused.status_code == 404 and "Nothing can be uploaded" in refused.json()["error"]
-    (kept,) = httpx.post(f"{small.url}/gradio_api/upload", files={"files": b"x"}).json()
+    (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": b"x"}).json()
     assert Path(kept).read_bytes() == b"x"
     folder = Path(kept).parents[1]
-    assert httpx.post(f"{small.url}/gradio_api/upload", files={"files": bytes(3 * MOST)}).status_code == 413
+    assert post(f"{small.url}/gradio_api/upload", files={"files": bytes(3 * MOST)}).status_code == 413
     statuses = [
-        httpx.post(f"{small.url}/gradio_api/upload", files={"files": bytes([number]) * MOST}).status_code
+        post(f"{small.url}/gradio_api/upload", files={"files": bytes([number]) * MOST}).status_code
         for number in range(9)
     ]
     assert statuses[:3] == [200] * 3 and statuses[-1] == 507
