@@ -29,6 +29,7 @@ class Sessions(StateHolder):
     def __init__(self, blocks: Blocks | None) -> None:
         """``blocks`` is the page; None where there is none, and so no session."""
         super().__init__()
+        self._page = blocks
         if blocks is not None:
             self.set_blocks(blocks)
         self._connections: Counter[str] = Counter()
@@ -60,9 +61,9 @@ class Sessions(StateHolder):
 
     def free(self) -> None:
         """Let go of sessions that no page holds and nothing runs in. To be called on the event loop, now and then."""
-        if not self.session_data:
+        if self._page is None:
             return
-        queue = self.blocks._queue
+        queue = self._page._queue
         busy = {event.session_hash for event in queue.event_ids_to_events.values()}
         left = [name for name in self.session_data if name not in self._connections and name not in busy]
         left.sort(key=lambda name: self._last_used.get(name, 0.0))

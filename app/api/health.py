@@ -11,8 +11,8 @@ from app.errors import without_paths
 from app.health import Health
 
 
-def health_routes(health: Health, max_request_bytes: int) -> APIRouter:
-    router = APIRouter(tags=["Health"], route_class=route_class(error_body, max_request_bytes))
+def health_routes(health: Health) -> APIRouter:
+    router = APIRouter(tags=["Health"], route_class=route_class(error_body))
 
     @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
     @router.get("/v1/health", include_in_schema=False)

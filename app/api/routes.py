@@ -39,7 +39,7 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     rate = Depends(server.limits.check_rate)
     for routes in (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
         app.include_router(answer_other_methods(routes(server)), dependencies=[key, rate], responses=_REFUSALS)
-    app.include_router(answer_other_methods(health_routes(server.health, server.settings.max_request_bytes)))
+    app.include_router(answer_other_methods(health_routes(server.health)))
     for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
         app.include_router(unknown_paths(prefix, error_body))
 
