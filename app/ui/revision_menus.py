@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from app.repositories import Repositories
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
@@ -37,18 +38,25 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         min_width=160,
     )
 
+    repositories = Repositories(settings)
+
     def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
+        repositories.require(repo_id)
         return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     model.input(fill_branches, model, [branch, commit], **quiet)
-    branch.input(lambda repo_id, name: _commit_menu(settings.store, repo_id, name), [model, branch], commit, **quiet)
-    filled = page.load(
-        lambda repo_id, name: filled_menus(settings.store, repo_id, name),
-        [model, branch],
-        [model, branch, commit],
-        **quiet,
-    )
+
+    def fill_commits(repo_id: str, name: str) -> gr.Dropdown:
+        repositories.require(repo_id)
+        return _commit_menu(settings.store, repo_id, name)
+
+    def fill_all(repo_id: str, name: str) -> list[gr.Dropdown]:
+        repositories.require(repo_id)
+        return filled_menus(settings.store, repo_id, name)
+
+    branch.input(fill_commits, [model, branch], commit, **quiet)
+    filled = page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
     return [model, branch, commit], filled
 
 
