@@ -1,4 +1,4 @@
-"""Clients of other people against a real server: those of Ollama, Text Generation Inference, Mistral and OpenAI."""
+"""Clients of other people against a real server: those of Ollama, Hugging Face, Mistral and OpenAI."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import mistralai.client
 import ollama
 import openai
 import pytest
-import text_generation
-from text_generation.errors import ValidationError
 
-from santacoder.tokenizer import Tokenizer
 from tests.app.api.conftest import MODEL, Serving
 
 PROMPT = "def area(width, height):\n    return "
@@ -80,22 +77,6 @@ def test_huggingface_hub(serving: Serving, greedy: str, monkeypatch: pytest.Monk
     assert told.details.top_tokens and len(told.details.top_tokens) == len(told.details.tokens)
     *_, last = client.text_generation(PROMPT, max_new_tokens=12, stream=True, details=True)
     assert last.generated_text == greedy and last.details and last.details.input_length > 5
-
-
-def test_text_generation(serving: Serving, greedy: str, tokenizer: Tokenizer) -> None:
-    client = text_generation.Client(serving.url)
-    told = client.generate(PROMPT, max_new_tokens=12, decoder_input_details=True)
-    assert told.generated_text == greedy and told.details.generated_tokens == len(told.details.tokens)
-    assert [token.id for token in told.details.prefill] == tokenizer.encode(PROMPT)
-    streamed = [answer.token for answer in client.generate_stream(PROMPT, max_new_tokens=12)]
-    assert "".join(token.text for token in streamed if not token.special) == greedy
-    best = client.generate(PROMPT, max_new_tokens=12, do_sample=True, best_of=3)
-    assert best.details.best_of_sequences and len(best.details.best_of_sequences) == 2
-    cut = client.generate("shelf = 1\n" + PROMPT, max_new_tokens=12, truncate=len(tokenizer.encode(PROMPT)))
-    assert cut.generated_text == greedy
-    for fields in ({"typical_p": 0.5}, {"watermark": True}):
-        with pytest.raises(ValidationError, match="does not support it"):
-            client.generate(PROMPT, **fields)  # type: ignore[arg-type]
 
 
 def test_mistral(serving: Serving, filled: str, greedy: str) -> None:
