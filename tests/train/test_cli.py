@@ -50,6 +50,14 @@ def test_every_saved_state_can_be_a_commit(tmp_path: Path, packed: Path) -> None
     assert "<svg" in (snapshot / "loss.svg").read_text() and "bits per byte" in (snapshot / "README.md").read_text()
 
 
+def test_states_can_be_saved_more_often_than_they_are_published(tmp_path: Path, packed: Path) -> None:
+    where = ["--output", str(tmp_path / "run"), "--publish", "mine/coder", "--store", str(tmp_path / "store")]
+    often = ["--publish-saves", "--save-every", "1", "--publish-every", "3", "--keep", "9"]
+    assert main(["--data", str(packed), *where, *SMALL, *often]) == 0
+    assert [commit.step for commit in checkpoints.log("mine/coder", store=tmp_path / "store")] == [5, 3]
+    assert len(list((tmp_path / "run" / "states").iterdir())) == 5
+
+
 def test_a_variant_sets_attention_and_objective(tmp_path: Path, packed: Path) -> None:
     for variant, multi_query, fim_rate in (("mha", False, 0.5), ("no-fim", True, 0.0), ("final", True, 0.5)):
         output = tmp_path / variant

@@ -1,4 +1,4 @@
-"""The scores of one branch, made a part of it: bits per byte, infilling and function bodies.
+"""The scores of one branch, made a part of it: bits per byte, infilling in both orders, function bodies, repetition.
 
 One process for all of them: for a model of this size, starting Python takes as long as measuring.
 """
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         ["bits-per-byte", *of_branch, *results, "--data", args.held_out, "--limit", args.megabytes],
         ["infilling", *written, *tasks],
         ["bodies", *written, "--held-out", args.held_out],
+        ["repetition", *written],
     ]
     commands.append(["publish", args.repo, str(args.output), "--branch", args.branch, "--store", str(args.store)])
     return next((code for command in commands if (code := evaluate(command))), 0)
