@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from santacoder.errors import UserError
 from santacoder.tokenizer import Tokenizer
 
 # what may follow: letters, the ends of English contractions, white space, a digit, punctuation
@@ -102,7 +103,7 @@ class TokenHealing:
             index = bisect_left(texts, text[:size])
             if texts[index : index + 1] == [text[:size]]:
                 return int(ids[index])
-        raise ValueError(f"No token begins {text!r}.")
+        raise UserError(f"The model has no token for the end of the prompt, {text!r}; end it elsewhere.")
 
 
 def _after_all_that_begin_with(text: bytes) -> bytes:
