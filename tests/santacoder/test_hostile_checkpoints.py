@@ -440,3 +440,11 @@ def test_a_byte_order_mark_is_passed_over(folder: Path) -> None:
         (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
     checkpoints.load(folder)
     assert checkpoints.log("test/tiny", store=folder.parents[2])[0].sha == folder.name
+
+
+def test_folders_that_are_no_models_are_passed_over(folder: Path) -> None:
+    store = folder.parents[2]
+    for name, ref in [("models--a--b--c", "main"), ("models--a--b", ".main.1.incomplete"), ("models---x--y", "main")]:
+        (store / name / "refs").mkdir(parents=True)
+        (store / name / "refs" / ref).write_text("0" * 40)
+    assert checkpoints.repositories(store) == ["test/tiny"]
