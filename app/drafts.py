@@ -100,7 +100,7 @@ class CandidateDraft:
         """
         tokenizer = self._engine.tokenizer
         opening, self._opening = self._opening, ()
-        request = self._request(opening)
+        request, opening = self._request(opening)
         self._draft = _CompletionDraft(tokenizer, opening, self._sampling.seed or 0, crlf=request.crlf)
         if opening and opening[-1].id in tokenizer.special_ids:
             self._deliver(Finished("stop"))
@@ -131,19 +131,22 @@ class CandidateDraft:
         if self._stream is not None:
             self._stream.cancel()
 
-    def _request(self, opening: tuple[Token, ...]) -> CompletionRequest:
+    def _request(self, opening: tuple[Token, ...]) -> tuple[CompletionRequest, tuple[Token, ...]]:
+        """What to ask for, and ``opening`` with the text that each of its tokens adds."""
         gap = len(self._completions)
         before = [
             text for pair in zip(self._parts, self._completions, strict=False) for text in (pair[0], pair[1].text)
         ]
         prefix = "".join([*before, self._parts[gap]])
         suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
-        # what stands behind a gap ends it
-        sampling = self._sampling if suffix is None else replace(self._sampling, stop_at="none")
+        # what stands behind a gap ends it; and gaps were cut anywhere in training, inside words, too
+        sampling = self._sampling
+        if suffix is not None:
+            sampling = replace(sampling, stop_at="none", token_healing=False)
         request = CompletionRequest(
             prefix, suffix, sampling, self._fim_order, language=self._language, fit_gap=suffix is not None
         )
-        return _after(opening, request, self._engine) if opening else request
+        return _after(opening, request, self._engine) if opening else (request, ())
 
 
 class _CompletionDraft:
@@ -152,8 +155,8 @@ class _CompletionDraft:
     def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int, *, crlf: bool) -> None:
         self._special_ids = tokenizer.special_ids
         self._seed = seed
-        self._opening = _in_place(opening, tokenizer, crlf=crlf)
-        self._written = Accumulator(tokenizer, [token.id for token in opening], crlf=crlf)
+        self._opening = opening
+        self._written = Accumulator(tokenizer, [token.id for token in opening], crlf=crlf, with_typed=True)
 
     def add(self, event: Event) -> None:
         self._written.add(event)
@@ -167,14 +170,18 @@ class _CompletionDraft:
         return Token(text, token.id, token.logprob, alternatives(token))
 
 
-def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, *, crlf: bool) -> tuple[Token, ...]:
-    """``opening`` with the text that each token adds there, where one that was chosen had only been an alternative."""
+def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, n_typed: int, *, crlf: bool) -> tuple[Token, ...]:
+    """``opening`` with the text that each token adds there, where one that was chosen had only been an alternative.
+    The first ``n_typed`` of its bytes are the end of the prompt."""
     decoder, line_ends = tokenizer.stream_decoder(), CrlfWriter()
 
     def text(token_id: int) -> str:
+        nonlocal n_typed
         if token_id in tokenizer.special_ids:
             return ""
-        return line_ends.feed(decoder.feed(token_id)) if crlf else decoder.feed(token_id)
+        added = decoder.feed(token_id, n_typed)
+        n_typed = max(0, n_typed - len(tokenizer.decode_bytes([token_id])))
+        return line_ends.feed(added) if crlf else added
 
     return tuple(replace(token, text=text(token.id)) for token in opening)
 
@@ -184,17 +191,22 @@ def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
     return tuple(Alternative(text, token_id, logprob) for token_id, text, logprob in token.top)
 
 
-def _after(opening: tuple[Token, ...], request: CompletionRequest, engine: Engine) -> CompletionRequest:
+def _after(
+    opening: tuple[Token, ...], request: CompletionRequest, engine: Engine
+) -> tuple[CompletionRequest, tuple[Token, ...]]:
     """``request`` with the first tokens of its answer given: they stand behind the prompt as the model read it."""
-    prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions)
-    ids = (*prompt.ids, *(token.id for token in opening))
-    left = max(0, prompt.max_new_tokens - len(opening))
-    return CompletionRequest(
+    prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions, healing=engine.healing)
+    opening = _in_place(opening, engine.tokenizer, len(prompt.typed), crlf=request.crlf)
+    begun = [token.id for token in opening]
+    n_new = sum(bool(token.text) for token in opening) if prompt.typed else len(opening)
+    after = CompletionRequest(
         request.prefix,
         None,
-        replace(request.sampling, max_new_tokens=left),
-        prefix_ids=ids,
+        replace(request.sampling, max_new_tokens=max(0, prompt.max_new_tokens - n_new)),
+        prefix_ids=(*prompt.ids, *begun),
         crlf=request.crlf,
         language=request.language,
         written=to_lf("".join(token.text for token in opening)),
+        typed=prompt.typed[len(engine.tokenizer.decode_bytes(begun)) :],
     )
+    return after, opening

@@ -127,11 +127,11 @@ def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) ->
 
 
 def texts(engine: Engine, prompts: list[str], healing: bool, n_tokens: int = N_TOKENS) -> list[str]:
-    sampling = SamplingParams(max_new_tokens=n_tokens, temperature=0)
+    sampling = SamplingParams(max_new_tokens=n_tokens, temperature=0, token_healing=healing)
     found = []
     for start in range(0, len(prompts), engine.runner.n_slots):
         streams = [
-            engine.submit(CompletionRequest(prompt, None, sampling, token_healing=healing))
+            engine.submit(CompletionRequest(prompt, None, sampling))
             for prompt in prompts[start : start + engine.runner.n_slots]
         ]
         found += ["".join(event.text for event in stream) for stream in streams]
@@ -149,8 +149,8 @@ def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
             for _ in range(2):
                 started = time.perf_counter()
                 # none may end early
-                sampling = SamplingParams(max_new_tokens=_SHORT, temperature=0, ignore_eos=True)
-                request = CompletionRequest(case.prompt + "\n", None, sampling, token_healing=name == "with")
+                sampling = SamplingParams(_SHORT, 0, ignore_eos=True, token_healing=name == "with")
+                request = CompletionRequest(case.prompt + "\n", None, sampling)
                 list(engine.submit(request))
                 found[name] = time.perf_counter() - started
             seconds[name].append(found[name] * 1000)

@@ -41,7 +41,8 @@ class SamplingParams:
     the text is chosen. A token less likely than ``min_logprob`` (nats, under the model) is not written, and the text
     ends before it. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
     ``stop_at`` ends it with the line, block or function of code that it belongs to, ``stop_repetition`` where it begins
-    to repeat itself.
+    to repeat itself. With ``token_healing``, the end of a prompt that is text may be taken back and spelled out again
+    (``engine/token_healing.py``); not of tokens, and not with an echo.
 
     Raises:
         UserError: a value out of range; the message is a sentence for the user.
@@ -62,6 +63,7 @@ class SamplingParams:
     penalty_last_n: int | None = None
     ignore_eos: bool = False
     min_logprob: float | None = None
+    token_healing: bool = False
     logprobs_of_sampling: bool = False
     stop_at: StopAt = "none"
     stop_repetition: bool = False

@@ -1,4 +1,4 @@
-"""Where texts end, as every protocol lets clients say it, in fields that none of them has of its own."""
+"""Where texts begin and end, as every protocol lets clients say it, in fields that none of them has of its own."""
 
 from __future__ import annotations
 
@@ -38,9 +38,25 @@ class EndFields(Body):
     )
     file_name: str | None = Field(None, description="Whose ending says the language, where that is not given.")
 
+    token_healing: bool | None = Field(
+        None,
+        description="Takes the end of the prompt back as far as it may be the beginning of longer tokens, and begins "
+        "with tokens that agree with it. On for text to be continued, off for gaps; without effect on tokens and echo.",
+    )
+    min_logprob: float | None = Field(
+        None, le=0, description="Ends the text before the first token less likely than that, in nats."
+    )
+
     def with_ends(self, request: CompletionRequest) -> CompletionRequest:
-        """``request``, as these fields end it."""
-        sampling = replace(request.sampling, stop_at=self.stop_at, stop_repetition=self.stop_repetition)
+        """``request``, as these fields begin and end it."""
+        healing = request.sampling.token_healing if self.token_healing is None else self.token_healing
+        sampling = replace(
+            request.sampling,
+            stop_at=self.stop_at,
+            stop_repetition=self.stop_repetition,
+            token_healing=healing,
+            min_logprob=self.min_logprob,
+        )
         return replace(
             request,
             sampling=sampling,

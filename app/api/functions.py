@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from fastapi import Request
 
@@ -29,7 +30,10 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         Returns:
             The text that continues the code, without the code itself.
         """
-        return await write(revision, lambda: CompletionRequest(code, None, _sampling(max_new_tokens, temperature)))
+        return await write(
+            revision,
+            lambda: CompletionRequest(code, None, replace(_sampling(max_new_tokens, temperature), token_healing=True)),
+        )
 
     async def fill_in_code(
         prefix: str, suffix: str, revision: str = "", max_new_tokens: int = 64, temperature: float = 0.0

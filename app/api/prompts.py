@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from santacoder import fim
 from santacoder.engine.request import CompletionRequest
@@ -18,7 +19,7 @@ def raw_request(
 ) -> CompletionRequest:
     """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
 
-    An empty prompt is the beginning of a file.
+    An empty prompt is the beginning of a file. The end of text to be continued may be spelled out again.
 
     Raises:
         UserError: nothing to start from, or a token the model does not have.
@@ -30,7 +31,7 @@ def raw_request(
         return CompletionRequest("", None, sampling, prefix_ids=(tokenizer.end_of_text_id,))
     found = fim.parse_prompt(prompt)
     if found is None:
-        return CompletionRequest(prompt, None, sampling, echo=echo)
+        return CompletionRequest(prompt, None, replace(sampling, token_healing=True), echo=echo)
     prefix, suffix, order = found
     return CompletionRequest(prefix, suffix, sampling, order, echo=echo)
 

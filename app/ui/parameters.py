@@ -112,6 +112,7 @@ def sampling_params(
         top_k=int(top_k),
         repetition_penalty=repetition_penalty,
         seed=_seed(seed),
+        token_healing=True,
         stop=tuple(line.replace("\\n", "\n") for line in stop.splitlines() if line),
         stop_at=stop_at,
         stop_repetition=stop_repetition,

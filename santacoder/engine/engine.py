@@ -92,7 +92,7 @@ class Engine:
         self.tokenizer = tokenizer
         self.problem: str | None = None
         """What went wrong the last time the model was run; None where that went well."""
-        self._healing = TokenHealing(tokenizer)
+        self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         self._drafts = drafts
         self._on_end = on_end
@@ -121,7 +121,7 @@ class Engine:
             deliver or events.put,
             self._on_end,
             self.fim_order,
-            self._healing,
+            self.healing,
         )
         with self._changed:
             if self._refusal is not None:

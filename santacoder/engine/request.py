@@ -36,9 +36,7 @@ class CompletionRequest:
 
     A ``fim_order`` of None leaves the order to the model.
 
-    With ``token_healing``, the end of a prefix that is text may be taken back and spelled out again
-    (``token_healing.py``); it has no effect on tokens, an echo or where nothing is written. ``typed``, behind
-    ``prefix_ids``, is what the first tokens have to spell.
+    ``typed``, behind ``prefix_ids``, is what the first tokens have to spell again of what was typed.
 
     Raises:
         UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
@@ -56,7 +54,6 @@ class CompletionRequest:
     language: Language | None = None
     fit_gap: bool = False
     written: str = ""
-    token_healing: bool = False
     typed: bytes = b""
 
     def __post_init__(self) -> None:
@@ -138,7 +135,7 @@ def build_prompt(
             f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
         )
     read, taken_back = _split(kept_prefix, 0)
-    if healing and request.token_healing and not request.echo and request.prefix_ids is None and max_new_tokens:
+    if healing and request.sampling.token_healing and _is_text_to_continue(request):
         read, taken_back = _split(kept_prefix, healing.n_open(kept_prefix))
     if is_fim:
         ids = fim.prompt_ids(tokenizer, read, kept_suffix, request.fim_order or open_order)
@@ -156,6 +153,10 @@ def build_prompt(
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
     typed = tokenizer.decode_bytes(taken_back) or request.typed
     return Prompt(ids, min(max_new_tokens, left), tuple(notices), tuple(taken_back), typed)
+
+
+def _is_text_to_continue(request: CompletionRequest) -> bool:
+    return not request.echo and request.prefix_ids is None and request.sampling.max_new_tokens > 0
 
 
 def _split(ids: list[int], n_last: int) -> tuple[list[int], list[int]]:

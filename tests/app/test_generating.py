@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder = "psm"
     return Task("infill" if len(parts) > 1 else "complete", "python", parts, sampling, order, n)
 
 
+@pytest.mark.parametrize("token_healing", [False, True])
 @pytest.mark.parametrize(
     "parts,order",
     [
@@ -46,9 +48,10 @@ def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder = "psm"
     ],
 )
 def test_to_continue_from_the_token_that_was_taken_changes_nothing(
-    models: Models, parts: tuple[str, ...], order: FimOrder
+    models: Models, parts: tuple[str, ...], order: FimOrder, token_healing: bool
 ) -> None:
-    generation = last(generate(models, "test/tiny", "main", task(*parts, order=order)))
+    sampling = replace(GREEDY, token_healing=token_healing)
+    generation = last(generate(models, "test/tiny", "main", task(*parts, order=order, sampling=sampling)))
     for gap, completion in enumerate(generation.candidates[0].completions):
         for index in (0, len(completion.tokens) // 2, len(completion.tokens) - 1):
             assert completion.tokens[index].top[0].id == completion.tokens[index].id

@@ -173,6 +173,36 @@ def test_the_end_of_a_text_is_reported_but_not_shown(client: openai.OpenAI, toke
     assert len(choice.logprobs.token_logprobs or []) == len(tokenizer.encode(PROMPT)) + 1
 
 
+def test_text_to_be_continued_is_healed_unless_it_is_not_wanted(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
+    prompt = "class A:\n    def f"
+    request = {**GREEDY, "prompt": prompt, "logprobs": 1}
+
+    def answer(**body: object) -> openai.types.Completion:
+        return client.completions.create(**{**request, "prompt": body.pop("prompt", prompt)}, extra_body=body)
+
+    plain = answer(token_healing=False)
+    assert answer(prompt=tokenizer.encode(prompt)).choices[0].text == plain.choices[0].text
+    healed = answer()
+    assert healed.choices[0].text == answer(token_healing=True).choices[0].text
+    found = healed.choices[0].logprobs
+    assert found and found.tokens and found.text_offset
+    assert healed.usage and plain.usage and healed.usage.prompt_tokens == plain.usage.prompt_tokens
+    assert healed.usage.completion_tokens == len(found.tokens) == GREEDY["max_tokens"]
+    assert "".join(found.tokens) == healed.choices[0].text and found.text_offset[0] == 0
+
+
+def test_what_the_model_is_not_sure_of_is_not_written(client: openai.OpenAI) -> None:
+    request = {**GREEDY, "logprobs": 0}
+    whole = client.completions.create(**request).choices[0]
+    assert whole.logprobs and whole.logprobs.token_logprobs and whole.logprobs.tokens
+    limit = sorted(logprob for logprob in whole.logprobs.token_logprobs if logprob is not None)[0] + 1e-3
+    sure = client.completions.create(**request, extra_body={"min_logprob": limit}).choices[0]
+    assert sure.finish_reason == "stop" and whole.text.startswith(sure.text) and len(sure.text) < len(whole.text)
+    refused = client.completions.with_raw_response
+    with pytest.raises(openai.BadRequestError, match="min_logprob"):
+        refused.create(**request, extra_body={"min_logprob": 1})
+
+
 def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
     wanted = tokenizer.encode("x")[0]
     assert client.completions.create(**GREEDY, logit_bias={str(wanted): 100}).choices[0].text == "x" * 12

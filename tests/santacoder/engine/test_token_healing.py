@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ def engine(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> Iterator
 
 
 def healed(prefix: str, suffix: str | None = None, order: str = "psm", **sampling: Any) -> CompletionRequest:
-    params = SamplingParams(**{"temperature": 0, "max_new_tokens": 12, **sampling})
-    return CompletionRequest(prefix, suffix, params, order, token_healing=True)  # type: ignore[arg-type]
+    params = SamplingParams(**{"temperature": 0, "max_new_tokens": 12, "token_healing": True, **sampling})
+    return CompletionRequest(prefix, suffix, params, order)  # type: ignore[arg-type]
 
 
 def tokens(stream: Stream) -> list[TokenEvent]:
@@ -165,7 +166,7 @@ def test_tokens_echoes_and_prompts_that_are_only_read_are_left_alone(engine: Eng
     sampling = SamplingParams(temperature=0, max_new_tokens=8)
     plain = [event.id for event in tokens(engine.submit(CompletionRequest(prompt, None, sampling)))]
     for options in ({"prefix_ids": ids}, {"echo": True}):
-        request = CompletionRequest(prompt, None, sampling, token_healing=True, **options)  # type: ignore[arg-type]
+        request = CompletionRequest(prompt, None, replace(sampling, token_healing=True), **options)  # type: ignore[arg-type]
         assert [event.id for event in tokens(engine.submit(request))] == plain
     stream = engine.submit(healed(prompt, max_new_tokens=0))
     assert list(stream) == [Finished("length")] and stream.n_prompt == len(ids)
