@@ -83,6 +83,16 @@ class Call:
         return fields | ({"stop_repetition": True} if sampling.stop_repetition else {})
 
     @property
+    def beginning(self) -> dict[str, Any]:
+        """The same for how it begins."""
+        return {} if self.is_healed or self.suffix is not None else {"token_healing": False}
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether the end of the prompt may be spelled out again."""
+        return self.task.sampling.token_healing and self.suffix is None
+
+    @property
     def seeds(self) -> list[int | None]:
         """One for each candidate."""
         seed = self.task.sampling.seed

@@ -66,5 +66,6 @@ def _parameters(call: Call) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "repeat_penalty": sampling.repetition_penalty,
         "stop": list(sampling.stop),
+        **call.beginning,
         **call.ends,
     }

@@ -50,6 +50,13 @@ def _written(call: Call, own: dict[str, str], indent: str) -> str:
         "temperature": repr(sampling.temperature),
         "top_p": repr(sampling.top_p),
         **({"stop": repr(list(sampling.stop))} if sampling.stop else {}),
-        "extra_body": repr({"top_k": sampling.top_k, "repetition_penalty": sampling.repetition_penalty, **call.ends}),
+        "extra_body": repr(
+            {
+                "top_k": sampling.top_k,
+                "repetition_penalty": sampling.repetition_penalty,
+                **call.beginning,
+                **call.ends,
+            }
+        ),
     }
     return "".join(f"{indent}{name}={value},\n" for name, value in arguments.items())

@@ -32,6 +32,8 @@ def _differences(call: Call) -> str:
     said = []
     if call.runner and "fp32" not in call.runner:
         said.append(f"# The page shows what was computed as ({call.runner}); in float32, another token may win.\n")
+    if call.is_healed:
+        said.append("# transformers leaves the prompt's tokens as they are; the server may spell its end in others.\n")
     if call.ends:
         said.append(f"# transformers goes on where the server ends a text ({', '.join(call.ends)}).\n")
     return "".join(said)

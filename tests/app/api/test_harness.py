@@ -74,6 +74,7 @@ def test_greedy_texts_are_those_of_transformers(
 ) -> None:
     sha = checkpoints.resolve(REPO, BRANCH).name
     body = {"model": f"{REPO}@{sha}", "prompt": prompt, "max_tokens": 40, "temperature": 0}
+    body["token_healing"] = False  # as tokens of the prompt stay as they are in transformers
     answer = http.post("/v1/completions", json=body).raise_for_status().json()
     ids = torch.tensor([tokenizer.encode(prompt)])
     written = twin.generate(
