@@ -275,6 +275,8 @@ def main() -> int:
     options = parser.parse_args()
     results = []
     with server(options.port) as (client, process, folder):
+        client.post("/v1/completions", {"prompt": "x", "max_tokens": 64})  # what is done once is nobody's fault
+        client.send("GET", "/")
         watch = Watch(client)
         chosen = {name: work for name, work in cases(client).items() if options.only in name}
         with watch.running():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,12 +18,29 @@ from schemathesis import APIOperation, Case, GenerationMode
 
 from tests.app.api.conftest import Serving
 
+MOST_SECONDS = 10.0
+"""Of the processor, for one request, with all threads of this process."""
+MOST_BYTES = 256 * 1024 * 1024
+
 # as JSON, since some have no other form: half a surrogate pair, numbers beyond any type
 AWKWARD = [
     '""', r'"\u0000"', r'"\ud800"', r'"\udfff\ud800 "', r'"\u202e\u0007\u001b[31m\r\n"', r'"e\u0301\ud83d\ude00"',
     '"<fim-prefix><|endoftext|><fim-middle>"', '"' + "x" * 20_000 + '"', "null", "true", "[]", "{}", '[[["x"]]]',
     "-1", "0", "1e308", "-1e999", "NaN", "Infinity", "2.5", "9223372036854775808", "1" + "0" * 400, "[-1, 1e400]",
 ]  # fmt: skip
+
+
+@contextmanager
+def modest() -> Iterator[None]:
+    """Fails where what is asked meanwhile takes too much of the processor or of the memory, on however busy a machine.
+
+    The server runs in this process.
+    """
+    process = psutil.Process()
+    seconds, n_bytes = time.process_time(), process.memory_info().rss
+    yield
+    assert time.process_time() - seconds < MOST_SECONDS
+    assert process.memory_info().rss - n_bytes < MOST_BYTES
 
 
 @pytest.mark.parametrize("n_cases", [60, pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
@@ -51,7 +70,8 @@ def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
     def ask(case: Case) -> None:
         nonlocal n_sent
         n_sent += 1
-        answer = case.call(timeout=60)
+        with modest():
+            answer = case.call(timeout=60)
         assert answer.status_code < 500, f"{operation.label} {case.body!r}: {answer.text}"
 
     with suppress(Unsatisfiable):  # what has no parameters cannot be asked wrongly
@@ -63,8 +83,27 @@ def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
 def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
     description = http.get("/openapi.json").json()
     for path, body in islice(awkward_bodies(description), 0, None, one_in):
-        answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+        with modest():
+            answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code < 500, f"{path} {body[:200]!r}: {answer.text}"
+
+
+def test_awkward_values_for_the_page(http: httpx.Client, serving: Serving) -> None:
+    """Gradio's own addresses, which no description lists."""
+    for value in AWKWARD:
+        for path, body in (
+            ("call/complete_code", f'{{"data": [{value}, "", 1, 0]}}'),
+            ("call/complete_code", f'{{"data": {value}}}'),
+            ("call/v2/complete_code", f'{{"code": {value}}}'),
+            ("queue/join", f'{{"data": [], "fn_index": {value}, "session_hash": "fuzz"}}'),
+            ("queue/join", f'{{"data": [{value}], "fn_index": 1, "session_hash": {value}}}'),
+            ("queue/join", value),
+            ("cancel", f'{{"event_id": {value}, "session_hash": {value}, "fn_index": {value}}}'),
+            ("reset", f'{{"event_id": {value}}}'),
+        ):
+            with modest():
+                answer = http.post(f"/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code < 500, f"{path} {body[:200]!r}: {answer.text}"
 
 
 def awkward_bodies(description: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
