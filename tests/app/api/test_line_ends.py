@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,10 +37,11 @@ def llama_cpp(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
     return http.post("/completion", json={"prompt": ends(CODE), "n_predict": 60, "seed": seed}).json()["content"]
 
 
-def infill(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
+def infill(http: httpx.Client, ends: Callable[[str], str], seed: int, n_indent: int = 0) -> str:
     body: dict[str, Any] = {"input_prefix": ends(CODE), "input_suffix": ends(SUFFIX), "prompt": "    "}
+    body["logit_bias"] = [["\n", 5]]
     body |= {"input_extra": [{"filename": "a.py", "text": ends("x = 1\n")}, {"text": "y = 2\r\n"}]}
-    return http.post("/infill", json={**body, "n_predict": 60, "seed": seed, "n_indent": 4}).json()["content"]
+    return http.post("/infill", json={**body, "n_predict": 60, "seed": seed, "n_indent": n_indent}).json()["content"]
 
 
 def tgi(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
@@ -68,14 +70,20 @@ def ollama(http: httpx.Client, ends: Callable[[str], str], seed: int) -> str:
     ids=lambda ask: ask.__name__,
 )
 def test_crlf_gets_the_same_text_with_crlf(http: httpx.Client, ask: Ask) -> None:
-    seeds = range(4)
+    seeds = range(8)
     texts = [ask(http, str, seed) for seed in seeds]
-    assert "\n" in "".join(texts) and "\r" not in "".join(texts)
+    assert "\n" in "".join(texts)
     assert [ask(http, crlf, seed) for seed in seeds] == [crlf(text) for text in texts]
 
 
+def test_lines_indented_less_end_a_text_with_crlf(http: httpx.Client) -> None:
+    texts = [infill(http, str, seed, n_indent=4) for seed in range(8)]
+    assert texts != [infill(http, str, seed) for seed in range(8)]
+    assert [infill(http, crlf, seed, n_indent=4) for seed in range(8)] == [crlf(text) for text in texts]
+
+
 def crlf(text: str) -> str:
-    return text.replace("\n", "\r\n")
+    return re.sub(r"(?<!\r)\n", "\r\n", text)
 
 
 def test_a_stop_sequence_of_either_kind_ends_a_text(http: httpx.Client) -> None:
