@@ -59,14 +59,18 @@ class Client:
         finally:
             connection.close()
 
-    def event(self, output: str, data: list[Any], session: str = "hostile") -> int:
-        """Trigger the page's event that changes ``output``, and wait for its end."""
+    def event(self, output: str, code: str, session: str = "hostile") -> int:
+        """Trigger the page's event that shows ``output`` of the editor's ``code``, and wait for its end."""
         self.config = self.config or json.loads(self.send("GET", "/config")[1])
-        ids = {each["props"].get("elem_id"): each["id"] for each in self.config["components"]}
+        components = {each["id"]: each["props"] for each in self.config["components"]}
+        (shown,) = [number for number, props in components.items() if props.get("elem_id") == output]
+        (editor,) = [number for number, props in components.items() if props.get("elem_id") == "complete-editor"]
         event = next(
-            each for each in self.config["dependencies"]
-            if each["backend_fn"] and ids[output] in each["outputs"] and len(each["inputs"]) == len(data)
-        )  # fmt: skip
+            each
+            for each in self.config["dependencies"]
+            if each["backend_fn"] and shown in each["outputs"] and editor in each["inputs"]
+        )
+        data = [code if number == editor else components[number].get("value") for number in event["inputs"]]
         body = {"data": data, "fn_index": event["id"], "session_hash": session, "trigger_id": None}
         status = self.post("/gradio_api/queue/join", body)
         if status == 200:
@@ -176,12 +180,12 @@ def other_endpoints(client: Client) -> dict[str, Callable[[], object]]:
 
 
 def the_page(client: Client) -> dict[str, Callable[[], object]]:
-    long, own = text("x = 1\n"), ["santacoder/mini", "main", ""]
+    long = text("x = 1\n")
     few_values = {"data": [[]] * 1_000_000, "fn_index": 1, "session_hash": "x"}
     return {
-        "context bar": lambda: client.event("complete-context", [long, "psm", *own, 64]),
-        "surprise": lambda: client.event("complete-surprise-tokens", [long, *own]),
-        "where code is from": lambda: client.event("complete-origins", [text("def f(x):\n"), "python", own[0]]),
+        "context bar": lambda: client.event("complete-context", long),
+        "surprise": lambda: client.event("complete-surprise-tokens", long),
+        "where code is from": lambda: client.event("complete-origins", text("def f(x):\n")),
         "a function": lambda: client.post("/gradio_api/call/complete_code", {"data": [long, "", 1, 0]}),
         "a million values": lambda: client.post("/gradio_api/queue/join", few_values),
         "an upload that is broken off": lambda: broken_upload(client, 50_000_000),
@@ -189,12 +193,11 @@ def the_page(client: Client) -> dict[str, Callable[[], object]]:
 
 
 def crowds(client: Client) -> dict[str, Callable[[], object]]:
-    own = ["santacoder/mini", "main", ""]
     event = {"data": ["def f(", "", 16, 0]}
     alike = {"prompt": "x = 1\n" * 300, "max_tokens": 1, "n": 4}
     return {
         "280 events": lambda: many(280, lambda _: client.post("/gradio_api/call/complete_code", event)),
-        "200 pages": lambda: many(200, lambda i: client.event("complete-context", ["x", "psm", *own, 64], f"page{i}")),
+        "200 pages": lambda: many(200, lambda i: client.event("complete-context", "x", f"page{i}")),
         "252 texts that wait alike": lambda: many(63, lambda _: client.post("/v1/completions", alike)),
         "1,000 broken requests": lambda: many(1_000, lambda _: broken_request(client)),
     }
