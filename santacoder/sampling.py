@@ -15,6 +15,7 @@ from santacoder.errors import UserError
 StopAt = Literal["none", "line", "block", "function"]
 STOP_AT: tuple[StopAt, ...] = get_args(StopAt)
 MAX_SEED = 2**32 - 1
+_NOT_FINITE = "the model's numbers are not finite; serve it in another precision"
 # far below, single precision would divide by zero; the likeliest token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
 # a share of the whole that few tokens reach, and which together mostly have enough of it
@@ -125,7 +126,13 @@ class Sampler:
         self._random = np.random.default_rng(self.seed)
 
     def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
-        """The next token after ``context``, from ``logits`` [V] float32."""
+        """The next token after ``context``, from ``logits`` [V] float32.
+
+        Raises:
+            ArithmeticError: the logits are not finite.
+        """
+        if not math.isfinite(logits.max()):
+            raise ArithmeticError(_NOT_FINITE)
         params = self.params
         scores = logits.copy()
         if self._biased:
@@ -183,7 +190,7 @@ def require_finite(choice: Choice) -> Choice:
         ArithmeticError: it has no log-probability, because the logits were not finite.
     """
     if not math.isfinite(choice.logprob):
-        raise ArithmeticError("the model's numbers are not finite; serve it in another precision")
+        raise ArithmeticError(_NOT_FINITE)
     return choice
 
 

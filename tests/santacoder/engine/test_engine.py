@@ -381,7 +381,7 @@ def test_numbers_that_are_not_finite_end_their_text_alone(
     for top_logprobs in (0, 3):
         spoilt = SamplingParams(temperature=0, logit_bias=((0, 100.0),), top_logprobs=top_logprobs)
         streams = [
-            engine.submit(CompletionRequest("x", None, SamplingParams(30))),
+            engine.submit(CompletionRequest("x", None, SamplingParams(30, logit_bias=((0, -100.0),)))),
             engine.submit(CompletionRequest("y", None, spoilt)),
         ]
         assert collect(streams[0])[2].reason in ("length", "stop")
