@@ -83,5 +83,5 @@ def test_greedy_texts_are_those_of_transformers(
     )[0, ids.shape[1] :].tolist()  # fmt: skip
     end = tokenizer.end_of_text_id
     expected = written[: written.index(end)] if end in written else written
-    assert answer["system_fingerprint"] == sha
+    assert answer["system_fingerprint"].endswith(sha)
     assert answer["choices"][0]["text"] == tokenizer.decode(expected)
