@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.generation import MARK
 from santacoder import checkpoints
-from tests.browser.conftest import Server, open_pane
+from tests.browser.conftest import Server, let_texts_go_on, open_pane
 from tests.conftest import random_model
 
 FINISHED = re.compile(r"seed \d+")
@@ -326,6 +326,7 @@ def test_closing_the_page_stops_its_request(chromium: Browser, server: Server) -
         page = chromium.new_page()
         page.goto(server.url)
         page.wait_for_selector("#complete-run")
+        let_texts_go_on(page)
         set_parameter(page, "number input for New tokens", str(n_tokens))
         set_parameter(page, "number input for Candidates", str(n_candidates))
         if n_candidates == 1:
