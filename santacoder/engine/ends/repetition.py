@@ -96,6 +96,7 @@ class _Lines:
     def __init__(self, line: str) -> None:
         self._line = line  # as far as it has come
         self._begin = -len(line)
+        self._n_given = len(line)  # characters of the line that are the prompt's
         self._last = ""
         self._n_same = 0
         self._second = 0  # where the second of the same lines begins, with the line break before it
@@ -124,8 +125,10 @@ class _Lines:
 
     def _is_over(self) -> bool:
         """Take note of the line, which is complete."""
+        is_own = bool(self._line[self._n_given :].strip())
+        self._n_given = 0
         line = self._line.rstrip()
-        if not line:
+        if not is_own:  # blank, or the prompt's alone
             return False
         if line != self._last or not any(map(str.isalnum, line)):
             self._last, self._n_same = line, 1

@@ -62,6 +62,25 @@ def test_what_is_usual_in_code_is_no_repetition(text: str) -> None:
     assert shown_of(list(text)) == (text, False, "")
 
 
+def test_a_line_of_the_prompt_is_none_of_the_text() -> None:
+    """Only the line that the text goes on with counts as its first."""
+    for prompt, text, kept in (
+        ("    f()", "\n    f()\n    f()\n", "\n    f()\n    f()\n"),
+        ("    f()", "\n    f()\n    f()\n    f()\n", "\n    f()"),
+        ("    f", "()\n    f()\n    f()\n", "()"),
+    ):
+        end = RepetitionEnd(prompt)
+        shown = ""
+        for index, character in enumerate(text):
+            more, has_ended = end.feed(index, character)
+            shown += more
+            if has_ended:
+                break
+        else:
+            shown += end.finish()[0]
+        assert shown == kept
+
+
 @given(st.lists(st.sampled_from(["a", "b", "\n", " ", "0"]), max_size=80))
 def test_nothing_is_lost_and_nothing_is_taken_back(pieces: list[str]) -> None:
     text = "".join(pieces)
