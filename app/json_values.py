@@ -1,4 +1,4 @@
-"""How many values a JSON text has: what is made of each costs far more than its bytes."""
+"""The values in a JSON text. Their number is limited: what is made of each costs far more than its bytes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def has_more_values(body: bytes, most: int) -> bool:
         return True
     except ValueError:
         return False
-    return next(islice(_values(value), most, None), _END) is not _END
+    return next(islice(values(value), most, None), _END) is not _END
 
 
 _END = object()
 _WHOLE_NUMBERS = 10  # as much as one other value
 
 
-def _values(value: Any) -> Iterator[Any]:
-    """All values within a JSON value, one after another, however deep they lie."""
+def values(value: Any) -> Iterator[Any]:
+    """All values within a JSON value, one after another, however deep they lie; of whole numbers in a list, a tenth."""
     ahead = [iter([value])]
     while ahead:
         for found in ahead[-1]:

@@ -106,7 +106,13 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
 
     app = FastAPIOffline(title="SantaCoder", lifespan=lifespan, redoc_url=None)
     if page is not None:
-        app.add_middleware(UiRoutes, page=page, sessions=sessions, limits=server.limits)
+        app.add_middleware(
+            UiRoutes,
+            page=page,
+            sessions=sessions,
+            limits=server.limits,
+            names_other_files=uploads.names_others,
+        )
     app.add_middleware(UploadLimits, uploads=uploads)
     app.add_middleware(
         RequestBodies,
@@ -134,6 +140,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         show_error=True,
     )
     page.app.state_holder = sessions
+    page.has_launched = True  # before that, and so for a page that is mounted, Gradio copies any file that is named
     return app
 
 

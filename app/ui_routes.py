@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from gradio.blocks import Blocks
 from starlette.concurrency import run_in_threadpool
@@ -29,13 +30,21 @@ _MOST_PAGES = 256
 
 
 class UiRoutes:
-    """ASGI middleware before Gradio."""
+    """ASGI middleware before Gradio; ``names_other_files`` tells whether a body names a file that was not uploaded."""
 
-    def __init__(self, app: ASGIApp, page: Blocks, sessions: Sessions, limits: Limits) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        page: Blocks,
+        sessions: Sessions,
+        limits: Limits,
+        names_other_files: Callable[[bytes], bool],
+    ) -> None:
         self._app = app
         self._page = page
         self._sessions = sessions
         self._limits = limits
+        self._names_other_files = names_other_files
         self._n_pages: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +100,10 @@ class UiRoutes:
         if await run_in_threadpool(has_more_values, body, _MOST_VALUES):
             sentence = f"The request has more than {_MOST_VALUES:,} values; the page sends a few."
             await JSONResponse({"error": sentence, "detail": sentence}, 413)(scope, receive, send)
+            return
+        if await run_in_threadpool(self._names_other_files, body):
+            sentence = "The request names a file that was not uploaded to this page."
+            await JSONResponse({"error": sentence, "detail": sentence}, 403)(scope, receive, send)
             return
         await self._explained(scope, _again(body, receive), send)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.json_values import values
 from app.ui_routes import route_of
 
 MOST_AT_A_TIME = 4
@@ -47,6 +50,27 @@ class Uploads:
         if held + self.most_bytes > _QUOTA * self.most_bytes:
             return 507, "There is no more place for uploads at the moment; try again in an hour."
         return None
+
+    def names_others(self, body: bytes) -> bool:
+        """Whether a JSON text names a file that was not uploaded.
+
+        Gradio copies whatever file or web address a request names, for any component, to where its sender can read it.
+        """
+        try:
+            value = json.loads(body)
+        except RecursionError:
+            return True
+        except ValueError:
+            return False
+        return any(
+            isinstance(each, dict) and "path" in each and not self._holds(each["path"]) for each in values(value)
+        )
+
+    def _holds(self, path: Any) -> bool:
+        try:
+            return isinstance(path, str) and Path(path).resolve().is_relative_to(self.folder.resolve())
+        except (OSError, RuntimeError, ValueError):  # a name that no file can have
+            return False
 
     def sweep(self) -> None:
         """Delete what was broken off, and what has been there for an hour."""

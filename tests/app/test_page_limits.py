@@ -20,6 +20,7 @@ import pytest
 from app.settings import Settings
 from app.ui_sessions import _MOST_KEPT, Sessions
 from tests.app.api.conftest import Serving, serve
+from tests.app.page_events import fire
 
 MOST = 64 * 1024
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
@@ -156,6 +157,14 @@ def test_an_upload_that_is_broken_off_leaves_nothing(small: Serving) -> None:
         time.sleep(0.02)
 
 
+def test_the_page_takes_a_file_that_was_uploaded(small: Serving) -> None:
+    (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": ("code.zip", b"no archive")}).json()
+    file = {"path": kept, "meta": {"_type": "gradio.FileData"}, "orig_name": "code.zip", "size": 10}
+    form = ["A model from scratch", "nano", "final", "", file, "", 1, "mine/ coder", "main", "test/tiny", "main", None]
+    told = fire(small.url, "train-start", "click", form)
+    assert told["success"] and "mine/ coder" in str(told["output"]["data"][0])  # the name is wrong, the file is not
+
+
 def test_uploads_are_only_where_something_is_trained(public: Serving, small: Serving) -> None:
     refused = post(f"{public.url}/gradio_api/upload", files={"files": b"x"})
     assert refused.status_code == 404 and "Nothing can be uploaded" in refused.json()["error"]
@@ -218,3 +227,20 @@ def test_a_session_is_soon_made_and_keeps_what_is_put_into_it(sessions: Sessions
     first[button] = gr.Button("other", render=False)
     assert first[state] == [1] and second[state] == []
     assert first[button].value == "other" and second[button].value != "other"
+
+
+@pytest.mark.parametrize("named", ["file", "file, escaped", "address", "stream", "nothing"])
+def test_the_page_takes_no_file_that_was_not_uploaded(public: Serving, tmp_path: Path, named: str) -> None:
+    """Gradio would copy it to where its sender can read it, whatever component it is sent for."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("of the operator")
+    path = {"address": "http://127.0.0.1:1/", "nothing": "\0"}.get(named, str(secret))
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}, "is_stream": named == "stream"}
+    content = json.dumps({"data": ["python", file], "fn_index": 3, "session_hash": "reader"})
+    if named == "file, escaped":
+        content = content.replace('"path"', '"\\u0070ath"')
+    for route in ("queue/join", "call/complete_code", "call/v2/complete_code"):
+        headers = {"Content-Type": "application/json"}
+        answer = post(f"{public.url}/gradio_api/{route}", content=content, headers=headers)
+        assert answer.status_code == 403, answer.text
+        assert "was not uploaded" in answer.json()["error"]
