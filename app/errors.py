@@ -28,4 +28,12 @@ def sentence_for(error: Exception) -> str:
 def without_paths(sentence: str) -> str:
     """``sentence`` with the name of each file in place of its path: where the server keeps things is the operator's."""
     shown = sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[:_MOST_CHARACTERS]} …"
-    return _PATH.sub(lambda match: Path(match[2]).name if Path(match[1]).is_dir() else match[0], shown)
+    return _PATH.sub(_name_of_file, shown)
+
+
+def _name_of_file(match: re.Match[str]) -> str:
+    try:
+        is_path = Path(match[1]).is_dir()
+    except OSError:  # no folder can have so long a name
+        is_path = False
+    return Path(match[2]).name if is_path else match[0]

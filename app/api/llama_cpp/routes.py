@@ -5,6 +5,7 @@ https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -140,13 +141,12 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
 def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
     ids = tokenizer.encode(body.content, allow_special=body.parse_special)
-    if not body.with_pieces:
-        # by the interpreter, which lets others have their turn: of a large text there are millions
-        return Response(
-            f'{{"tokens":[{",".join([str(token_id) for token_id in ids])}]}}', media_type="application/json"
-        )
-    pieces = [{"id": token_id, "piece": _piece(tokenizer.decode_bytes([token_id]))} for token_id in ids]
-    return JSONResponse({"tokens": pieces})
+    if body.with_pieces:
+        shown = {id_: json.dumps({"id": id_, "piece": _piece(tokenizer.decode_bytes([id_]))}) for id_ in set(ids)}
+    else:
+        shown = {id_: str(id_) for id_ in set(ids)}
+    # by the interpreter, which lets others have their turn: of a large text there are millions
+    return Response(f'{{"tokens":[{",".join([shown[id_] for id_ in ids])}]}}', media_type="application/json")
 
 
 def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
