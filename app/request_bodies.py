@@ -89,3 +89,17 @@ def _declared(scope: Scope) -> int:
     """The length that the client announces; 0 where it does not."""
     value = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(value) if value.isdigit() else 0
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """``receive`` for an application behind one that has read ``body``."""
+    is_given = False
+
+    async def receive_again() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again

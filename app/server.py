@@ -48,6 +48,7 @@ from app.ui.playground import build_playground
 from app.ui_routes import UiRoutes
 from app.ui_sessions import Sessions
 from app.uploads import UploadLimits, Uploads, is_upload
+from app.value_limits import ValueLimits
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
@@ -114,6 +115,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
             names_other_files=uploads.names_others,
         )
     app.add_middleware(UploadLimits, uploads=uploads)
+    app.add_middleware(ValueLimits)
     app.add_middleware(
         RequestBodies,
         most_bytes=lambda scope: settings.max_upload_bytes if is_upload(scope) else settings.max_request_bytes,

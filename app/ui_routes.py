@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.limits import Limits
 from app.json_values import has_more_values
+from app.request_bodies import again
 from app.ui_sessions import Sessions
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class UiRoutes:
             sentence = "The request names a file that was not uploaded to this page."
             await JSONResponse({"error": sentence, "detail": sentence}, 403)(scope, receive, send)
             return
-        await self._explained(scope, _again(body, receive), send)
+        await self._explained(scope, again(body, receive), send)
 
     async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What Gradio answers. It fails where a request names a function that is not there, or has half a surrogate
@@ -142,17 +143,3 @@ def route_of(scope: Scope) -> str:
     """The path below the one the server is mounted at."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """``receive`` for an application behind one that has read ``body``."""
-    is_given = False
-
-    async def receive_again() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again

@@ -51,7 +51,8 @@ class Client:
     def send(self, method: str, path: str, content: Any = None, *, timeout: float = 120) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         try:
-            connection.request(method, path, content, {"Content-Type": "application/json"})
+            accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+            connection.request(method, path, content, accepted)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except OSError:
@@ -175,6 +176,8 @@ def other_endpoints(client: Client) -> dict[str, Callable[[], object]]:
         "attribution of white space": post("/v1/attribution", text=text(" "), language="python"),
         "overlap": post("/overlap", document=text("x1 ")),
         "MCP": post("/mcp", jsonrpc="2.0", id=1, method="tools/call", params=tool),
+        "MCP of a million values": post("/mcp", params=[{}] * 1_000_000),
+        "a report of a million values": post("/s/abcdefgh/report", reason=[{}] * 1_000_000),
         "a report of 150 MB": lambda: client.post("/s/abcdefgh/report", bytes(150_000_000)),
     }
 

@@ -108,6 +108,9 @@ def test_one_client_has_few_events_in_the_queue(small: Serving) -> None:
 def test_too_many_values_are_refused_before_anything_is_made_of_them(small: Serving) -> None:
     answer = post(f"{small.url}/gradio_api/queue/join", json={"data": [0.5] * 15_000})
     assert answer.status_code == 413 and "more than 10,000 values" in answer.json()["detail"]
+    for path in ("/s/abcdefgh/report", "/moderation/abcdefgh/hide", "/mcp"):
+        answer = post(f"{small.url}{path}", json={"reason": [{}] * 15_000})
+        assert answer.status_code == 413 and "more than 10,000 values" in answer.json()["error"], path
 
 
 @pytest.mark.parametrize(

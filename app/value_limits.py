@@ -1,0 +1,33 @@
+"""How many values the JSON of a request has, for what has no check of its own: shares, moderation and tools."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.json_values import has_more_values
+from app.request_bodies import again
+from app.ui_routes import route_of
+
+_ROUTES = ("/s/", "/moderation", "/mcp")
+_MOST_VALUES = 10_000
+
+
+class ValueLimits:
+    """ASGI middleware: 413 for JSON of many values, which the event loop would make objects of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD") or not route_of(scope).startswith(_ROUTES):
+            await self._app(scope, receive, send)
+            return
+        body = await Request(scope, receive).body()
+        if await run_in_threadpool(has_more_values, body, _MOST_VALUES):
+            sentence = f"The request has more than {_MOST_VALUES:,} values."
+            await JSONResponse({"error": sentence}, 413)(scope, receive, send)
+            return
+        await self._app(scope, again(body, receive), send)
