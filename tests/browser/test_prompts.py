@@ -102,7 +102,8 @@ def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
     write(page, "complete", "x = 1")
     run(page, "complete")
     whole = code(page, "complete")
-    page.locator("#complete-editor .cm-content").click()
+    # CodeMirror looks a click up at a wrong position in some texts of stray bytes, such as a random model's
+    page.locator("#complete-editor .cm-content").focus()
     seen = "x = 1"
     for keys in ("Alt+ArrowRight", "Alt+ArrowRight", "Alt+ArrowDown"):
         page.keyboard.press(keys)
