@@ -21,7 +21,7 @@ from app.api.limits import Limits
 from app.api.mcp import mcp_server
 from app.api.openai import error_body as openai_error
 from app.api.routes import add_routes
-from app.api.running import Server
+from app.api.running import MAX_TEXTS, Server
 from app.api.unknown import unknown_paths
 from app.attribution import Indexes
 from app.body_timeout import BodyTimeout
@@ -171,6 +171,7 @@ def _limits(settings: Settings) -> Limits:
         keys=settings.keys,
         requests_per_minute=settings.requests_per_minute,
         streams_per_client=settings.streams_per_client,
+        texts_per_client=max(MAX_TEXTS, settings.max_waiting // 2) if settings.streams_per_client else 0,
         new_tokens=settings.max_new_tokens,
         seconds=settings.max_seconds,
     )

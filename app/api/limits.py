@@ -30,10 +30,12 @@ class Limits:
     keys: Sequence[str] = ()
     requests_per_minute: int = 0
     streams_per_client: int = 0
+    texts_per_client: int = 0
     new_tokens: int = 0
     seconds: float = 0
     _rates: MovingWindowRateLimiter = field(default_factory=lambda: MovingWindowRateLimiter(MemoryStorage()))
     _streams: Counter[str] = field(default_factory=Counter)
+    _texts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -64,22 +66,30 @@ class Limits:
         Raises:
             ApiError: the client has too many under way.
         """
-        client = self.client(request)
+        sentence = f"You have {self.streams_per_client} requests under way, which is the limit"
+        return self._enter(self._streams, self.client(request), 1, self.streams_per_client, sentence)
+
+    def admit_texts(self, request: Request, n_texts: int) -> Callable[[], None]:
+        """Count the texts of a request under way, until what is returned is called: a few requests of many texts would
+        fill the line that all wait in.
+
+        Raises:
+            ApiError: the client would have too many under way.
+        """
+        sentence = f"You would have more than {self.texts_per_client} texts under way, which is the limit"
+        return self._enter(self._texts, self.client(request), n_texts, self.texts_per_client, sentence)
+
+    def _enter(self, under_way: Counter[str], client: str, n_more: int, most: int, sentence: str) -> Callable[[], None]:
         with self._lock:  # the page's functions run in threads
-            if self.streams_per_client and self._streams[client] >= self.streams_per_client:
-                raise ApiError(
-                    429,
-                    f"You have {self.streams_per_client} requests under way, which is the limit; "
-                    "wait for one to end, or close its connection.",
-                    retry_after=1,
-                )
-            self._streams[client] += 1
+            if most and under_way[client] + n_more > most:
+                raise ApiError(429, f"{sentence}; wait for one to end, or close its connection.", retry_after=1)
+            under_way[client] += n_more
 
         def leave() -> None:
             with self._lock:
-                self._streams[client] -= 1
-                if not self._streams[client]:
-                    del self._streams[client]
+                under_way[client] -= n_more
+                if not under_way[client]:
+                    del under_way[client]
 
         return leave
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypeVar
@@ -108,15 +108,18 @@ class Server:
             EngineBusy: the waiting line is full.
             UserError: a request cannot be served.
         """
-        leave = self.limits.admit(client)
+        leaving = ExitStack()
+        leaving.callback(self.limits.admit(client))
         try:
             model = await self.acquire(name)
         except BaseException:
-            leave()
+            leaving.close()
             raise
-        run = Run(model, self.limits.seconds, leave)
+        run = Run(model, self.limits.seconds, leaving.close)
         try:
-            await run_in_threadpool(lambda: run.submit(self._prepared(prepare, model)))
+            requests = await run_in_threadpool(self._prepared, prepare, model)
+            leaving.callback(self.limits.admit_texts(client, len(requests)))
+            await run_in_threadpool(run.submit, requests)
         except BaseException:
             run.close()
             raise

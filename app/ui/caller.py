@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from fastapi import Request
@@ -33,16 +33,15 @@ def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[No
         UserError: the client asks too often or for too much; the message is a sentence.
     """
     request = caller()
-    try:
-        limits.check_rate(request)
-        limits.check_tokens(n_texts, n_tokens)
-        leave = limits.admit(request)
-    except ApiError as error:
-        raise UserError(str(error)) from error
-    try:
+    with ExitStack() as leaving:
+        try:
+            limits.check_rate(request)
+            limits.check_tokens(n_texts, n_tokens)
+            leaving.callback(limits.admit(request))
+            leaving.callback(limits.admit_texts(request, n_texts))
+        except ApiError as error:
+            raise UserError(str(error)) from error
         yield
-    finally:
-        leave()
 
 
 def in_time(limits: Limits, steps: Iterator[T], ended: Callable[[T], T]) -> Iterator[T]:

@@ -74,6 +74,21 @@ def test_a_client_has_few_requests_at_a_time(
         assert one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1}).status_code == 200
 
 
+def test_one_client_cannot_fill_the_line_that_all_wait_in(store: Path) -> None:
+    """A few requests of many texts each would."""
+    settings = Settings(store=store, model="test/tiny", device="cpu", api_keys="one,two", max_waiting=64)
+    with serve(settings) as serving, client(serving) as one, client(serving, "two") as two:
+        with serving.failing(seconds=0.1), ExitStack() as open_:
+            for _ in range(2):
+                open_.enter_context(one.stream("POST", "/v1/completions", json={**STREAM, "n": 16}))
+            refused = one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1})
+            assert refused.status_code == 429 and "more than 32 texts under way" in refused.text
+            waiting = open_.enter_context(two.stream("POST", "/v1/completions", json=STREAM))
+            assert waiting.status_code == 200
+        serving.wait_until_idle()
+        assert one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1, "n": 32}).status_code == 200
+
+
 @pytest.mark.parametrize("path,body,where", PROTOCOLS[::2])
 def test_a_request_has_little_time(limited: Serving, path: str, body: dict[str, Any], where: tuple[str, ...]) -> None:
     """A text that has begun is cut, as by a limit of tokens."""
