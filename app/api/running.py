@@ -157,6 +157,11 @@ class Text:
         return self._accumulator.text
 
     @property
+    def behind(self) -> str:
+        """What was written behind ``text``, the stop sequence that ended it first."""
+        return self._accumulator.behind
+
+    @property
     def n_echoed(self) -> int:
         """Tokens of the prompt at the beginning of ``tokens``."""
         return self.stream.n_prompt if self.stream.echo else 0

@@ -84,6 +84,12 @@ class Accumulator:
         self.tokens += reached
         return reached
 
+    @property
+    def behind(self) -> str:
+        """What was written behind ``text``: the stop sequence that ended it, and what came with its last token."""
+        written = "".join(token.text for token in (*self.tokens, *self._pending) if token is not self._end_mark)
+        return written[len(self.text) :]
+
     def is_typed(self, event: PromptToken | TokenEvent) -> bool:
         """Whether the token only spells the end of the prompt again."""
         return 0 < len(self._tokenizer.decode_bytes([event.id])) <= _n_typed(event)

@@ -48,7 +48,7 @@ def result(text: Text, run: Run, body: SamplingBody, content: str) -> dict[str, 
         "has_new_line": "\n" in text.text,
         "truncated": bool(stream.notices),
         "stop_type": _STOP_TYPES[text.end],
-        "stopping_word": _stopping_word(text, stop_sequences(body.stop), tokenizer) if text.end == "word" else "",
+        "stopping_word": _stopping_word(text, stop_sequences(body.stop)) if text.end == "word" else "",
         "tokens_cached": stream.n_prompt + text.n_written,
         "timings": _timings(text, run),
     }
@@ -162,11 +162,10 @@ def _biases(body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     return [{"bias": bias if math.isfinite(bias) else None, "token": token_id} for token_id, bias in pairs]
 
 
-def _stopping_word(text: Text, stop: Sequence[str], tokenizer: Tokenizer) -> str:
+def _stopping_word(text: Text, stop: Sequence[str]) -> str:
     """The stop sequence that stands behind what is shown, as the client has spelled it."""
-    written = tokenizer.decode(text.ids)
-    shown = len(to_lf(text.text))
-    return next((word for word in stop if written.startswith(to_lf(word), shown)), "")
+    behind = to_lf(text.behind)
+    return next((word for word in stop if behind.startswith(to_lf(word))), "")
 
 
 def _timings(text: Text, run: Run) -> dict[str, float]:

@@ -14,6 +14,7 @@ import pytest
 from tests.app.api.conftest import MODEL, Serving
 
 PROMPT = "def area(width, height):\n    return "
+UNHEALED = {"max_new_tokens": 12, "token_healing": False}
 SUFFIX = "\n\nprint(area(2, 3))\n"
 
 
@@ -66,14 +67,18 @@ def test_huggingface_hub(serving: Serving, greedy: str, monkeypatch: pytest.Monk
     client = huggingface_hub.InferenceClient(serving.url)
     assert client.text_generation(PROMPT, max_new_tokens=12) == greedy
     assert "".join(client.text_generation(PROMPT, max_new_tokens=12, stream=True)) == greedy
+    # an echoed prompt is read as it is
+    unhealed = httpx.post(f"{serving.url}/generate", json={"inputs": PROMPT, "parameters": UNHEALED}).json()[
+        "generated_text"
+    ]
     told = client.text_generation(
         PROMPT, max_new_tokens=12, details=True, decoder_input_details=True, top_n_tokens=2, return_full_text=True
     )
-    assert told.generated_text == PROMPT + greedy and told.details
+    assert told.generated_text == PROMPT + unhealed and told.details
     assert "".join(token.text for token in told.details.prefill) == PROMPT
     assert told.details.prefill[0].logprob is None
     shown = [token for token in told.details.tokens if not token.special]
-    assert "".join(token.text for token in shown) == greedy
+    assert "".join(token.text for token in shown) == unhealed
     assert told.details.top_tokens and len(told.details.top_tokens) == len(told.details.tokens)
     *_, last = client.text_generation(PROMPT, max_new_tokens=12, stream=True, details=True)
     assert last.generated_text == greedy and last.details and last.details.input_length > 5

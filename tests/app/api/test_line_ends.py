@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from santacoder.tokenizer import Tokenizer
+
 CODE = "def area(w, h):\n    return w * h\n\n\ndef perimeter(w, h):\n"
 SUFFIX = "\n\nprint(area(2, 3))\n"
 
@@ -86,8 +88,9 @@ def crlf(text: str) -> str:
     return re.sub(r"(?<!\r)\n", "\r\n", text)
 
 
-def test_a_stop_sequence_of_either_kind_ends_a_text(http: httpx.Client) -> None:
-    body = {"max_tokens": 100, "seed": 1}
+def test_a_stop_sequence_of_either_kind_ends_a_text(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    (line_break,) = tokenizer.encode("\n")
+    body = {"max_tokens": 100, "seed": 1, "logit_bias": {str(line_break): 5}}
     ends = [("\n", CODE), ("\r\n", CODE), ("\n", crlf(CODE)), ("\r\n", crlf(CODE))]
     answers = [
         http.post("/v1/completions", json={**body, "prompt": prompt, "stop": [stop]}).json()["choices"][0]

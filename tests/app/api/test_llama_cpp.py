@@ -16,14 +16,18 @@ from tests.app.api.conftest import Serving
 PROMPT = "def area(width, height):\n    return "
 
 
+# the text begins with the first token, as in llama.cpp, and not where the prompt's last tokens could be others
+PLAIN = {"prompt": PROMPT, "n_predict": 12, "seed": 1, "token_healing": False}
+
+
 def completion(http: httpx.Client, **fields: Any) -> Any:
-    answer = http.post("/completion", json={"prompt": PROMPT, "n_predict": 12, "seed": 1, **fields})
+    answer = http.post("/completion", json={**PLAIN, **fields})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
 def streamed(http: httpx.Client, **fields: Any) -> list[Any]:
-    body = {"prompt": PROMPT, "n_predict": 12, "seed": 1, "stream": True, **fields}
+    body = {**PLAIN, "stream": True, **fields}
     lines = http.post("/completion", json=body).text.split("\n\n")
     return [json.loads(line.removeprefix("data: ")) for line in lines if line]
 
@@ -133,9 +137,10 @@ def test_without_the_cache_all_is_read(http: httpx.Client) -> None:
 
 
 def test_the_stopping_word(http: httpx.Client) -> None:
-    word = completion(http, temperature=0)["content"][3:5]
-    answer = completion(http, temperature=0, stop=["never so", word])
-    assert (answer["stop_type"], answer["stopping_word"]) == ("word", word)
+    for healing in (False, True):
+        word = completion(http, temperature=0, token_healing=healing)["content"][3:5]
+        answer = completion(http, temperature=0, token_healing=healing, stop=["never so", word])
+        assert (answer["stop_type"], answer["stopping_word"]) == ("word", word)
 
 
 def test_response_fields(http: httpx.Client) -> None:
