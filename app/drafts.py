@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from app.generation import Alternative, Candidate, Completion, Generation, Language, Token
@@ -163,11 +163,13 @@ class _CompletionDraft:
 
     def completion(self, reason: FinishReason) -> Completion:
         text = "".join(token.text for token in self._opening) + self._written.text
-        return Completion(text, (*self._opening, *map(self._token, self._written.tokens)), reason, self._seed)
+        return Completion(text, (*self._opening, *self._tokens()), reason, self._seed)
 
-    def _token(self, token: accumulator.Token) -> Token:
-        text = "" if token.id in self._special_ids else token.text
-        return Token(text, token.id, token.logprob, alternatives(token))
+    def _tokens(self) -> Iterator[Token]:
+        for index, token in enumerate(self._written.tokens):
+            text = "" if token.id in self._special_ids else token.text
+            respelled = index < self._written.n_typed
+            yield Token(text, token.id, token.logprob, alternatives(token), respelled)
 
 
 def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, n_typed: int, *, crlf: bool) -> tuple[Token, ...]:
@@ -175,15 +177,17 @@ def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, n_typed: int, *,
     The first ``n_typed`` of its bytes are the end of the prompt."""
     decoder, line_ends = tokenizer.stream_decoder(), CrlfWriter()
 
-    def text(token_id: int) -> str:
+    def placed(token: Token) -> Token:
         nonlocal n_typed
-        if token_id in tokenizer.special_ids:
-            return ""
-        added = decoder.feed(token_id, n_typed)
-        n_typed = max(0, n_typed - len(tokenizer.decode_bytes([token_id])))
-        return line_ends.feed(added) if crlf else added
+        if token.id in tokenizer.special_ids:
+            return replace(token, text="", respelled=False)
+        n_bytes = len(tokenizer.decode_bytes([token.id]))
+        respelled = 0 < n_bytes <= n_typed
+        added = decoder.feed(token.id, n_typed)
+        n_typed = max(0, n_typed - n_bytes)
+        return replace(token, text=line_ends.feed(added) if crlf else added, respelled=respelled)
 
-    return tuple(replace(token, text=text(token.id)) for token in opening)
+    return tuple(map(placed, opening))
 
 
 def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
@@ -198,7 +202,7 @@ def _after(
     prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions, healing=engine.healing)
     opening = _in_place(opening, engine.tokenizer, len(prompt.typed), crlf=request.crlf)
     begun = [token.id for token in opening]
-    n_new = sum(bool(token.text) for token in opening) if prompt.typed else len(opening)
+    n_new = sum(not token.respelled for token in opening)
     after = CompletionRequest(
         request.prefix,
         None,

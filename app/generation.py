@@ -35,13 +35,15 @@ class Token:
     """A token of a text, and the likeliest in its place (itself mostly among them), likeliest first.
 
     The texts of all tokens, one after another, are the text: of a character that takes several tokens, all but the last
-    have none, and so has an end mark. The first token of a prompt has no ``logprob``.
+    have none, and so has an end mark. The first token of a prompt has no ``logprob``. One that is ``respelled`` only
+    spells the end of the prompt again, and has no text either.
     """
 
     text: str
     id: int
     logprob: LogProb | None
     top: tuple[Alternative, ...] = ()
+    respelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Completion:
     ended_by: EndedBy | None = None
     cut: str = ""
 
+    @property
+    def written(self) -> tuple[Token, ...]:
+        """``tokens`` without those that spell the prompt's end again."""
+        return tuple(token for token in self.tokens if not token.respelled)
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -69,9 +76,9 @@ class Candidate:
     n_alike: int = 1
 
     @property
-    def tokens(self) -> tuple[Token, ...]:
-        """Of all gaps, in order."""
-        return tuple(token for completion in self.completions for token in completion.tokens)
+    def written(self) -> tuple[Token, ...]:
+        """The tokens of all gaps, in order, without those that spell a prompt's end again."""
+        return tuple(token for completion in self.completions for token in completion.written)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def ranked(candidates: Sequence[Candidate], parts: tuple[str, ...]) -> tuple[Can
 
 
 def _mean_logprob(candidate: Candidate) -> float:
-    logprobs = [token.logprob for token in candidate.tokens if token.logprob is not None]
+    logprobs = [token.logprob for token in candidate.written if token.logprob is not None]
     return sum(logprobs) / len(logprobs) if logprobs else -math.inf
 
 

@@ -57,7 +57,7 @@ def _column(name: str, progress: Progress, others: list[Generation], view: View,
         case Failed(sentence):
             return _Column(name, failure=sentence)
         case Written(generation, notices, _):
-            tokens = generation.candidates[0].tokens
+            tokens = generation.candidates[0].written
             found = perplexity(tokens)
             heat = view == "probabilities"
             return _Column(

@@ -55,7 +55,7 @@ def _frame(known: str, number: int, replay: Replay) -> _Frame:
 
 
 def _status(generation: Generation) -> str:
-    tokens = generation.candidates[0].tokens
+    tokens = generation.candidates[0].written
     found = perplexity(tokens)
     said = [f"{len(tokens)} tokens", f"{generation.tokens_per_second:,.0f} tokens/s"]
     return " · ".join([*said, f"perplexity of its own text {found:.2f}"] if found else said)

@@ -75,7 +75,7 @@ def _cut(completion: Completion) -> str:
 
 
 def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:
-    n_tokens = sum(len(completion.tokens) for completion in completions)
+    n_tokens = sum(len(completion.written) for completion in completions)
     if not n_tokens:
         return ["no token yet"]
     speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []

@@ -29,8 +29,13 @@ def token_map(elem_id: str, value: str = "") -> gr.HTML:
 
 
 def heat_map(tokens: Sequence[Token], *, label: str) -> str:
-    """HTML of ``tokens``; everything in it is escaped. ``label`` tells screen readers what it is."""
-    spans = "".join(_span(index, token, is_last=index == len(tokens) - 1) for index, token in enumerate(tokens))
+    """HTML of ``tokens``, without those that spell the prompt's end again; everything in it is escaped. ``label`` tells
+    screen readers what it is."""
+    shown = [(index, token) for index, token in enumerate(tokens) if not token.respelled]
+    spans = "".join(
+        _span(index, token, is_first=number == 0, is_last=number == len(shown) - 1)
+        for number, (index, token) in enumerate(shown)
+    )
     return f'<div class="tokens" role="group" aria-label="{html.escape(label)}">{spans}</div>'
 
 
@@ -46,8 +51,9 @@ def perplexity(tokens: Sequence[Token]) -> float | None:
     return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
 
 
-def _span(index: int, token: Token, *, is_last: bool) -> str:
-    attributes = {"class": "token", "role": "button", "tabindex": "-1" if index else "0", "data-token": str(index)}
+def _span(index: int, token: Token, *, is_first: bool, is_last: bool) -> str:
+    """``index`` is the token's place among all tokens, by which an alternative of it is chosen."""
+    attributes = {"class": "token", "role": "button", "tabindex": "0" if is_first else "-1", "data-token": str(index)}
     if not token.text.strip() and not (is_last and not token.text):
         attributes["aria-label"] = _spoken(token.text)
     if token.logprob is not None:

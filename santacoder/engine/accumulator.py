@@ -52,6 +52,7 @@ class Accumulator:
         self._with_typed = with_typed
         self.text = ""
         self.tokens: list[Token] = []
+        self.n_typed = 0  # of the tokens
         self._tokenizer = tokenizer
         self._decoder = tokenizer.stream_decoder(after)
         # what is shown and what is decoded are the same characters, but come in other pieces
@@ -72,8 +73,10 @@ class Accumulator:
             self._end_mark = Token(event.id, name, event.logprob, self._alternatives(event), self._offset)
         elif self.is_typed(event):
             typed = Token(event.id, "", event.logprob, self._alternatives(event), 0)
-            self.tokens += [typed] * self._with_typed
-            return (typed,) * self._with_typed
+            reached = (typed,) * self._with_typed
+            self.tokens += reached
+            self.n_typed += len(reached)
+            return reached
         else:
             top = self._alternatives(event)
             text = self._decoder.feed(event.id, _n_typed(event))

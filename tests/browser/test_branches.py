@@ -160,7 +160,7 @@ def test_the_published_experiments_are_shown_without_their_weights(branches: Pag
 
 def test_a_model_that_is_not_here_is_said(branches: Page) -> None:
     choose_model(branches, "no/such")
-    expect(branches.locator("#branches").get_by_role("alert")).to_contain_text("nothing of 'no/such'")
+    expect(branches.locator("#branches").get_by_role("alert")).to_contain_text("There is no model 'no/such' here")
 
 
 def test_what_is_replayed_is_never_markup(branches: Page) -> None:
