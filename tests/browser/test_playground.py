@@ -178,6 +178,7 @@ def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, s
     for page in pages:
         page.goto(server.url)
         page.wait_for_selector("#complete-run")
+    let_texts_go_on(pages[0])
     set_parameter(pages[0], "number input for New tokens", "300")
     pages[0].locator("#complete-run").click()
     expect(pages[0].locator("#complete-status")).to_contain_text("first token")

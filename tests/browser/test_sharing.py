@@ -92,7 +92,8 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     seed = re.search(r"seed (\d+)", status)
     shared_parameters = parameters(visitor)
     assert {"12", "2", "0.9"} <= set(shared_parameters)
-    assert seed and str(int(seed[1]) - 1) in shared_parameters  # of the first candidate
+    # the likelier of the two stands first; its seed is the shared one or the one after
+    assert seed and {seed[1], str(int(seed[1]) - 1)} & set(shared_parameters)
     expect(visitor.locator("#shared-title")).to_contain_text("The shared one")
     expect(visitor.locator("#commit input")).to_have_value(re.compile(r" [0-9a-f]{8}$"))
 

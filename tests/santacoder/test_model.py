@@ -113,6 +113,9 @@ def test_a_config_of_another_architecture_is_refused(change: dict, sentence: str
 
 def test_the_published_shape_has_the_published_size() -> None:
     with torch.device("meta"):
-        sizes = {mq: sum(p.numel() for p in SantaCoder(SantaCoderConfig(multi_query=mq)).parameters()) for mq in (1, 0)}
-    assert round(sizes[1] / 1e9, 1) == 1.1
-    assert round(sizes[0] / 1e9, 1) == 1.3
+        sizes = {
+            mq: sum(p.numel() for p in SantaCoder(SantaCoderConfig(multi_query=mq)).parameters())
+            for mq in (True, False)
+        }
+    assert round(sizes[True] / 1e9, 1) == 1.1
+    assert round(sizes[False] / 1e9, 1) == 1.3

@@ -19,6 +19,7 @@ from santacoder.tokenizer import Tokenizer
 from train.data.pack import load_packed
 from train.evaluate.verdicts import LANGUAGES, Language
 from train.loss import next_token_loss
+from train.precision import multiplied_in
 
 _BATCH_SIZE = 8
 _SUFFIXES: dict[Language, str] = {"python": ".py", "java": ".java", "javascript": ".js"}
@@ -111,11 +112,12 @@ def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
     for row in range(1, len(starts)):
         targets[row, : length - (starts[row] - starts[row - 1])] = -100  # the window before has predicted these
     device = next(model.parameters()).device
+    dtype = multiplied_in("auto", device)
     total = 0.0
     for rows in tqdm(torch.arange(len(starts)).split(_BATCH_SIZE), desc="scoring", unit=" batches"):
         counted = int((targets[rows] != -100).sum())
-        with torch.autocast(device.type, torch.bfloat16):
-            hidden_states = model.transformer(inputs[rows].to(device)).bfloat16()
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            hidden_states = model.transformer(inputs[rows].to(device)).to(dtype)
         loss = next_token_loss(hidden_states, model.output_weight, targets[rows].to(device))
         total += loss.item() * counted
     return total
