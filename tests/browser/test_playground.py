@@ -179,14 +179,14 @@ def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, s
         page.goto(server.url)
         page.wait_for_selector("#complete-run")
     let_texts_go_on(pages[0])
-    set_parameter(pages[0], "number input for New tokens", "300")
+    set_parameter(pages[0], "number input for New tokens", "200")
     pages[0].locator("#complete-run").click()
     expect(pages[0].locator("#complete-status")).to_contain_text("first token")
     pages[1].locator("#branch input").click()
     pages[1].get_by_role("option", name="other").click()
     set_parameter(pages[1], "number input for New tokens", "4")
     assert "test/tiny@other" in run(pages[1], "complete")
-    expect(pages[0].locator("#complete-status")).to_contain_text("300 tokens · reached the limit", timeout=30_000)
+    expect(pages[0].locator("#complete-status")).to_contain_text("200 tokens · reached the limit", timeout=120_000)
     for page in pages:
         page.close()
 
@@ -336,3 +336,14 @@ def test_closing_the_page_stops_its_request(chromium: Browser, server: Server) -
             page.locator("#complete-run").click()
             expect(page.locator("#complete-status")).to_contain_text("first token")
         page.close()
+
+
+def test_a_page_that_waits_changes_nothing(page: Page) -> None:
+    page.wait_for_function(
+        """() => new Promise((resolve) => {
+             let n = 0;
+             const observer = new MutationObserver((changes) => (n += changes.length));
+             observer.observe(document, { attributes: true, characterData: true, childList: true, subtree: true });
+             setTimeout(() => (observer.disconnect(), resolve(n === 0)), 1000);
+           })"""
+    )

@@ -18,7 +18,7 @@
 
   function recolour() {
     const rules = [...document.styleSheets]
-      .filter((each) => each.ownerNode?.textContent.includes("\u037c"))
+      .filter((each) => each.ownerNode !== sheet && each.ownerNode?.textContent.includes("\u037c"))
       .flatMap((each) => [...each.cssRules])
       .filter((rule) => DARKER[rule.style?.color])
       .map((rule) => `body:not(.dark) ${rule.selectorText} { color: ${DARKER[rule.style.color]}; }`);
