@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
+from app.api.bodies import Body
 from app.api.errors import ApiError, route_class
 from app.api.openai import error_body
 from app.api.running import Server
@@ -19,7 +19,7 @@ from santacoder.attribution import Source, Span
 from santacoder.attribution.origins import link, what_it_asks
 
 
-class AttributionBody(BaseModel):
+class AttributionBody(Body):
     """``model`` says in whose training files to look; ``language``, if known, what is a comment. ``original`` asks for
     the original lines, too, where the index has them."""
 
@@ -29,7 +29,7 @@ class AttributionBody(BaseModel):
     original: bool = False
 
 
-class OverlapBody(BaseModel):
+class OverlapBody(Body):
     document: str
 
 

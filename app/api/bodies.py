@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -23,7 +24,14 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: Any) -> Any:
-        return {name: given for name, given in value.items() if given is not None} if isinstance(value, dict) else value
+        return _without_nulls(value, depth=2)
+
+
+def _without_nulls(value: Any, depth: int) -> Any:
+    """A JSON object without its fields that are null; with ``depth`` 2, those of the objects in it as well."""
+    if not isinstance(value, dict) or not depth:
+        return value
+    return {name: _without_nulls(given, depth - 1) for name, given in value.items() if given is not None}
 
 
 def one_of(sentence: str) -> WrapValidator:
@@ -51,7 +59,11 @@ def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> A
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 TokenIds = Annotated[list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1)]
-Stop = Annotated[str | list[str], one_of("Input should be a string or a list of strings")]
+Stop = Annotated[
+    str | list[str],
+    one_of("Input should be a string or a list of strings"),
+    BeforeValidator(lambda value: [part for part in value if part is not None] if isinstance(value, list) else value),
+]
 
 # llama.cpp and Ollama move what is out of range into it
 NotNegative = Annotated[Number, AfterValidator(lambda value: max(value, 0.0))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastapi import Request, Response
@@ -92,7 +92,7 @@ def explain(error: Exception) -> Explanation:
         case ApiError():
             return Explanation(error.status, without_paths(str(error)), error.code)
         case RequestValidationError():
-            return Explanation(400, _sentences(error.errors()))
+            return Explanation(400, sentences(error.errors(), n_outer=1))
         case HTTPException():  # what cannot even be decoded
             return Explanation(error.status_code, f"{error.detail}.")
         case EngineBusy() | NoRoom():
@@ -119,18 +119,20 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     return headers
 
 
-def _sentences(details: Sequence[dict[str, Any]]) -> str:
-    told = [_sentence(detail) for detail in details[:_MOST_COMPLAINTS]]
+def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
+    """What pydantic complains about, for the client's user, without the first ``n_outer`` parts of each place."""
+    told = [_sentence(detail, n_outer) for detail in details[:_MOST_COMPLAINTS]]
     if len(details) > len(told):
         told.append(f"There are {len(details) - len(told):,} more such errors.")
     return " ".join(told)
 
 
-def _sentence(detail: dict[str, Any]) -> str:
+def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
     if detail["type"] == "json_invalid":
         return f"The request is no JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
-    place = ".".join(str(part) for part in detail["loc"][1:])
-    return f"{place or 'The request'}: {detail['msg']}."
+    place = ".".join(str(part) for part in detail["loc"][n_outer:])
+    complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
+    return f"{place or 'The request'}: {complaint}."
 
 
 async def _with_body(request: Request) -> Request:
@@ -147,7 +149,7 @@ async def _with_body(request: Request) -> Request:
     except ClientDisconnect as error:
         raise ClientGone from error
     if len(body) > _MOST_VALUES and await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-        raise ApiError(413, f"The request has more than {_MOST_VALUES:,} values; send fewer tokens or texts.")
+        raise ApiError(400, f"The request has more than {_MOST_VALUES:,} values; send fewer tokens or texts.")
     return request
 
 

@@ -5,18 +5,38 @@ https://modelcontextprotocol.io/specification. Every request stands for itself, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fastapi import Request
 from mcp.server.fastmcp import FastMCP
+from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import ContentBlock
+from pydantic import ValidationError
 
+from app.api.errors import sentences
 from app.api.functions import functions
 from app.api.keys import key_check
 from app.api.running import Server
 
 
+class Tools(FastMCP):
+    """Tools whose arguments are the default where they are null, and whose complaints are sentences."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Sequence[ContentBlock] | dict[str, Any]:
+        given = {argument: value for argument, value in arguments.items() if value is not None}
+        try:
+            return await super().call_tool(name, given)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(sentences(error.__cause__.errors())) from error
+            raise
+
+
 def mcp_server(server: Server) -> FastMCP:
     """Its ``streamable_http_app`` has the route; its ``session_manager`` has to run meanwhile."""
-    mcp: FastMCP = FastMCP(
+    mcp = Tools(
         "SantaCoder",
         log_level="WARNING",
         stateless_http=True,

@@ -63,7 +63,7 @@ class CompletionBody(EndFields):
     echo: bool = False
     stop: Stop = []
     seed: int | None = None
-    logit_bias: dict[int, Number] = {}
+    logit_bias: Annotated[dict[int, Number], one_of("Input should be an object of token ids and numbers")] = {}
     frequency_penalty: Number = Field(0.0, ge=-2, le=2)
     presence_penalty: Number = Field(0.0, ge=-2, le=2)
     # not OpenAI's, but spelled as other servers of open models do
@@ -125,6 +125,8 @@ def openai_routes(server: Server) -> APIRouter:
 
     @router.get("/models/{name:path}")
     def model(name: str) -> dict[str, Any]:
+        if not name:
+            return model_list(server)
         repo_id, revision = server.chosen(name)
         if f"{repo_id}@{revision}" not in server.revisions():
             raise CheckpointError(f"There is no model {name!r} here. There are: {', '.join(server.revisions())}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -46,10 +46,14 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     # routes that speak no protocol of their own
     app.add_exception_handler(ApiError, _refusal)
 
-    @app.get("/metrics", tags=["Metrics"], dependencies=[key])
+    figures = APIRouter(tags=["Metrics"], dependencies=[key])
+
+    @figures.get("/metrics")
     def report() -> Response:
         """Figures for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    app.include_router(answer_other_methods(figures))
 
 
 def _refusal(_: Request, error: Exception) -> JSONResponse:

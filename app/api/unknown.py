@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NoReturn
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
@@ -41,9 +41,12 @@ def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
     """Answers all paths below ``prefix`` that come to it; include it after those that are known."""
     router = APIRouter(prefix=prefix, route_class=route_class(error_body), include_in_schema=False)
 
+    @router.api_route("", methods=sorted(_METHODS), response_model=None)
     @router.api_route("/{path:path}", methods=sorted(_METHODS), response_model=None)
-    def unknown(path: str) -> NoReturn:
-        raise ApiError(404, f"There is no {prefix}/{path} here. /docs lists what there is.")
+    def unknown(request: Request) -> NoReturn:
+        path = request.path_params.get("path")
+        place = prefix if path is None else f"{prefix}/{path}"
+        raise ApiError(404, f"There is no {place} here. /docs lists what there is.")
 
     return router
 

@@ -52,8 +52,8 @@ class Stream:
 
     @property
     def prompt_ids(self) -> list[int]:
-        """What the model reads."""
-        return self._sequence.ids[: self.n_prompt]
+        """The prompt as it was asked; what is taken back of its end may be spelled in other tokens later."""
+        return [*self._sequence.ids[: self._sequence.n_prompt], *self._sequence.taken_back]
 
     @property
     def slot(self) -> int:

@@ -76,6 +76,14 @@ def test_agents_get_what_the_api_gives(serving: Serving) -> None:
         assert "the code after the gap" in (tools["fill_in_code"].description or "")
         assert tools["fill_in_code"].inputSchema["required"] == ["prefix", "suffix"]
         assert await call(session, "complete_code", code=BEFORE, max_new_tokens=12) == (False, completed(serving))
+        nulls = {"revision": None, "temperature": None}
+        assert await call(session, "complete_code", code=BEFORE, max_new_tokens=12, **nulls) == (
+            False,
+            completed(serving),
+        )
+        wrong = await call(session, "complete_code", code=BEFORE, max_new_tokens="many")
+        assert wrong[0] and wrong[1].startswith("max_new_tokens: Input should be a valid integer")
+        assert "http" not in wrong[1]
         filled = await call(session, "fill_in_code", prefix=BEFORE, suffix=AFTER, max_new_tokens=12)
         assert filled == (False, completed(serving, suffix=AFTER))
 

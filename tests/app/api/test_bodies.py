@@ -66,6 +66,21 @@ def test_null_for_what_is_inside(
         assert http.post(path, json={**body, name: None}).status_code == 200
 
 
+def test_null_in_what_has_no_fields_of_its_own(http: httpx.Client) -> None:
+    body = {"prompt": "x", "seed": 1, "max_tokens": 9}
+    for nulls in ({"stop": [None, ""]}, {"logit_bias": {"5": None}}, {"response_format": {"type": "text", "x": None}}):
+        assert told(http, "/v1/completions", {**body, **nulls}) == told(http, "/v1/completions", body)
+    for path, field in (("/v1/attribution", "text"), ("/overlap", "document")):
+        answer = http.post(path, json={field: "x", "model": None, "language": None, "original": None})
+        assert answer.status_code == 404 and "There is no index" in answer.text
+
+
+@pytest.mark.parametrize("body", [{"prompt": ["a"] * 10_000, "n": 16}, {"prompt": "x", "stop": ["a"] * 20_000}])
+def test_too_many_values_are_refused_with_a_sentence(http: httpx.Client, body: dict[str, Any]) -> None:
+    answer = http.post("/v1/completions", json=body)
+    assert answer.status_code == 400 and "more than 10,000 values" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("header", [{}, {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "x"}])
 def test_json_is_read_whatever_it_is_called(http: httpx.Client, header: dict[str, str]) -> None:
     body = b'{"prompt": "x", "stream": false, "options": {"num_predict": 1}}'
@@ -86,6 +101,8 @@ def test_json_is_read_whatever_it_is_called(http: httpx.Client, header: dict[str
         ("/completion", {"prompt": "x", "logit_bias": [1]}, "logit_bias: Input should be pairs of a token id or text"),
         ("/api/generate", {"prompt": "x", "options": {"stop": 5}}, "options.stop: Input should be a string"),
         ("/generate", {"inputs": "x", "parameters": {"stop": [1] * 90}}, "There are 85 more such errors."),
+        ("/v1/completions", {"prompt": "x", "logit_bias": {"a": 1}}, "logit_bias: Input should be an object of token"),
+        ("/infill", {"input_extra": ["a"]}, "input_extra.0: Input should be a JSON object."),
         ("/v1/completions", {"prompt": "x", "grammar": "y"}, "grammar: This server does not support it; leave it out."),
     ],
 )
@@ -103,6 +120,7 @@ def test_unknown_paths_answer_in_their_protocols_form(http: httpx.Client, method
     assert answer.status_code == 404
     assert answer.json()["error"]["message"] == "There is no /v1/chat/completions here. /docs lists what there is."
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert http.request(method, "/v1").json()["error"]["message"].startswith("There is no /v1 here.")
     assert http.request(method, "/api/embed").json() == {
         "error": "There is no /api/embed here. /docs lists what there is."
     }
@@ -118,15 +136,18 @@ def test_unknown_paths_answer_in_their_protocols_form(http: httpx.Client, method
         ("POST", "/api/tags", "GET, HEAD"),
         ("POST", "/health", "GET, HEAD"),
         ("GET", "/overlap", "POST"),
+        ("POST", "/metrics", "GET, HEAD"),
     ],
 )
 def test_another_method_is_405(http: httpx.Client, method: str, path: str, allowed: str) -> None:
     answer = http.request(method, path)
     assert answer.status_code == 405 and answer.headers["Allow"] == allowed
-    assert f"{path} answers {allowed} alone." in answer.text
+    assert f"{path} answers {allowed} alone" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/health", "/v1/health", "/v1/models", "/props", "/api/version", "/info", "/"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/v1/health", "/v1/models", "/props", "/api/version", "/info", "/metrics", "/"]
+)
 def test_head_is_get_without_its_body(http: httpx.Client, path: str) -> None:
     get, head = http.get(path), http.head(path)
     assert head.status_code == get.status_code == 200 and head.content == b""

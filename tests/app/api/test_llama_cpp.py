@@ -43,6 +43,7 @@ def test_a_result_has_all_that_it_has_in_llama_cpp(http: httpx.Client, tokenizer
     assert (settings["min_p"], settings["top_k"], settings["ignore_eos"]) == (0.05, 40, True)
     banned = {bias["token"] for bias in settings["logit_bias"] if bias["bias"] is None}
     assert banned == set(tokenizer.special_ids)
+    assert completion(http, token_healing=True)["prompt"] == PROMPT
     assert completion(http)["tokens"] == [] and completion(http)["generation_settings"]["logit_bias"] == []
 
 
