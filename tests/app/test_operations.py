@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,22 +16,17 @@ from app.settings import Settings, parse_settings
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.app.api.conftest import serve
-from tests.conftest import REPOSITORY, random_model
+from tests.conftest import random_model
+from tests.server_process import ServerProcess
 
 BODY = {"prompt": "def secret_name():", "max_tokens": 5, "temperature": 0}
 
 
 @contextmanager
-def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[str, ServerProcess]]:
     """``python app.py`` and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--store", str(store), "--model", "test/tiny", *options],
-        cwd=REPOSITORY,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    address = ["--port", "0", "--store", str(store), "--model", "test/tiny"]
+    process = ServerProcess(*address, *options, environment=environment, quiet=True)
     assert process.stdout is not None
     yield process.stdout.readline().split()[2], process
     process.kill()

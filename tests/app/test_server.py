@@ -6,21 +6,20 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.settings import parse_settings
-from tests.conftest import REPOSITORY
+from tests.server_process import ServerProcess
 
 
 def start(*options: str) -> subprocess.CompletedProcess[str]:
     """``python app.py`` with options it cannot start with."""
-    return subprocess.run(
-        [sys.executable, "app.py", *options], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
-    )
+    process = ServerProcess(*options, quiet=True)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(options, process.wait(), out, err)
 
 
 def test_a_port_in_use_is_one_sentence(store: Path) -> None:
@@ -70,12 +69,7 @@ def test_a_home_is_expanded_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_the_address_that_is_printed_works(store: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--host", "::1", "--store", str(store), "--model", "test/tiny"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = ServerProcess("--port", "0", "--host", "::1", "--store", str(store), "--model", "test/tiny", quiet=True)
     assert process.stdout is not None
     url = process.stdout.readline().split()[2]
     assert url.startswith("http://[::1]:")
@@ -92,12 +86,7 @@ def test_help_names_the_options() -> None:
 
 
 def test_a_stop_is_clean(store: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", "0", "--store", str(store), "--model", "test/tiny"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = ServerProcess("--port", "0", "--store", str(store), "--model", "test/tiny", quiet=True)
     assert process.stdout is not None
     assert "http://127.0.0.1:" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
@@ -105,12 +94,10 @@ def test_a_stop_is_clean(store: Path) -> None:
 
 
 def test_the_api_alone_on_two_addresses_with_a_seed(store: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--host", "127.0.0.1,::1", "--port", "0", "--store", str(store)]
-        + ["--model", "test/tiny", "--no-page", "--no-slots", "--seed", "5"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
+    process = ServerProcess(
+        *["--host", "127.0.0.1,::1", "--port", "0", "--store", str(store)],
+        *["--model", "test/tiny", "--no-page", "--no-slots", "--seed", "5"],
+        quiet=True,
     )
     assert process.stdout is not None
     urls = [re.findall(r"http://\S+:\d+", process.stdout.readline())[0] for _ in range(2)]

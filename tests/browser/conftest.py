@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import REPOSITORY, random_model
+from tests.conftest import random_model
+from tests.server_process import ServerProcess
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
@@ -55,15 +53,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_server(*options: str, port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
+def start_server(*options: str, port: int | None = None) -> tuple[ServerProcess, str]:
     """``python app.py`` with ``options``, once it answers."""
     port = port or free_port()
-    command = [sys.executable, "app.py", "--port", str(port), *options]
-    process = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env={**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "SANTACODER_MODERATOR_KEY": MODERATOR_KEY},
-    )
+    environment = {"GRADIO_ANALYTICS_ENABLED": "False", "SANTACODER_MODERATOR_KEY": MODERATOR_KEY}
+    process = ServerProcess("--port", str(port), *options, environment=environment)
     url = f"http://127.0.0.1:{port}"
     for _ in range(1800):
         try:
