@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from typing import NamedTuple
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
+from app.api.ends import EndFields
 from app.api.errors import explain
 from app.api.prompts import gap_request
 from app.api.running import Server
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
-from santacoder.sampling import SamplingParams
+from santacoder.sampling import SamplingParams, StopAt
 
 
 def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..., Awaitable[str]]]:
     """They raise a UserError whose message is a sentence. ``caller`` tells whose request is being answered."""
 
-    async def complete_code(code: str, revision: str = "", max_new_tokens: int = 64, temperature: float = 0.0) -> str:
+    async def complete_code(
+        code: str,
+        revision: str = "",
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop_at: StopAt = "none",
+        stop_repetition: bool = False,
+        token_healing: bool = True,
+        min_logprob: float | None = None,
+    ) -> str:
         """Continue source code where it ends, with the small code model SantaCoder.
 
         Args:
@@ -26,17 +38,30 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
             revision: the model as repository@branch; empty for the server's own.
             max_new_tokens: the most tokens to write.
             temperature: 0 for the likeliest text, up to 2 for more variety.
+            stop_at: ends the text with the "line", the "block" or the "function" of code that it is in, or with "none".
+            stop_repetition: ends a text that begins to repeat itself.
+            token_healing: goes on with the word that the code ends in, if it ends inside one.
+            min_logprob: ends the text before the first token less likely than that, in nats, 0 or less; null: never.
 
         Returns:
             The text that continues the code, without the code itself.
         """
+        fields = _Fields(stop_at, stop_repetition, token_healing, min_logprob)
         return await write(
             revision,
-            lambda: CompletionRequest(code, None, replace(_sampling(max_new_tokens, temperature), token_healing=True)),
+            lambda: fields.add_to(CompletionRequest(code, None, _sampling(max_new_tokens, temperature))),
         )
 
     async def fill_in_code(
-        prefix: str, suffix: str, revision: str = "", max_new_tokens: int = 64, temperature: float = 0.0
+        prefix: str,
+        suffix: str,
+        revision: str = "",
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        stop_at: StopAt = "none",
+        stop_repetition: bool = False,
+        token_healing: bool = False,
+        min_logprob: float | None = None,
     ) -> str:
         """Write what is missing between two pieces of source code, with the small code model SantaCoder.
 
@@ -46,11 +71,19 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
             revision: the model as repository@branch; empty for the server's own.
             max_new_tokens: the most tokens to write.
             temperature: 0 for the likeliest text, up to 2 for more variety.
+            stop_at: ends the text with the "line", the "block" or the "function" of code that it is in, or with "none".
+            stop_repetition: ends a text that begins to repeat itself.
+            token_healing: goes on with the word that the prefix ends in, as if it were no gap.
+            min_logprob: ends the text before the first token less likely than that, in nats, 0 or less; null: never.
 
         Returns:
             The text for the gap.
         """
-        return await write(revision, lambda: gap_request(prefix, suffix, _sampling(max_new_tokens, temperature)))
+        fields = _Fields(stop_at, stop_repetition, token_healing, min_logprob)
+        return await write(
+            revision,
+            lambda: fields.add_to(gap_request(prefix, suffix, _sampling(max_new_tokens, temperature))),
+        )
 
     async def write(revision: str, request: Callable[[], CompletionRequest]) -> str:
         try:
@@ -66,6 +99,26 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         return text.text
 
     return [complete_code, fill_in_code]
+
+
+class _Fields(NamedTuple):
+    """How a function is to begin and end its text."""
+
+    stop_at: str
+    stop_repetition: bool
+    token_healing: bool
+    min_logprob: float | None
+
+    def add_to(self, request: CompletionRequest) -> CompletionRequest:
+        """
+        Raises:
+            RequestValidationError: a value that the API would refuse.
+        """
+        try:
+            return EndFields(**self._asdict()).with_ends(request)
+        except ValidationError as error:
+            details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
+            raise RequestValidationError(details) from error
 
 
 def _sampling(max_new_tokens: int, temperature: float) -> SamplingParams:

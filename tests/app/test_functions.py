@@ -60,6 +60,11 @@ async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[boo
     return result.isError, result.content[0].text  # type: ignore[union-attr]
 
 
+def told_an_agent(serving: Serving, tool: str, **arguments: Any) -> tuple[bool, str]:
+    """Whether a tool failed, and what it said, in a session of its own."""
+    return as_agent(serving, lambda session: call(session, tool, **arguments))
+
+
 def test_gradio_client_gets_what_the_api_gives(serving: Serving, client: Client) -> None:
     assert client.predict(BEFORE, "", 12, 0, api_name="/complete_code") == completed(serving)
     other = client.predict(BEFORE, revision="test/tiny@other", max_new_tokens=12, api_name="/complete_code")
@@ -91,6 +96,26 @@ def test_agents_get_what_the_api_gives(serving: Serving) -> None:
     serving.wait_until_idle()
 
 
+@pytest.mark.parametrize(
+    "fields", [{"stop_at": "line"}, {"stop_repetition": True}, {"token_healing": None}, {"min_logprob": -1.0}], ids=str
+)
+def test_where_texts_begin_and_end_is_as_in_the_api(serving: Serving, client: Client, fields: dict[str, Any]) -> None:
+    """Enough tokens that a random model ends a line and repeats itself; the prompt ends inside a word."""
+    code, differ = BEFORE.removesuffix("rn "), []
+    for name, sent, body in (
+        ("complete_code", {"code": code}, {"prompt": code}),
+        ("fill_in_code", {"prefix": code, "suffix": AFTER}, {"prompt": code, "suffix": AFTER}),
+    ):
+        # the other of the two than where nothing is said
+        chosen = {key: name == "fill_in_code" if value is None else value for key, value in fields.items()}
+        expected = completed(serving, **body, **chosen, max_tokens=48)
+        assert client.predict(**sent, **chosen, max_new_tokens=48, api_name=f"/{name}") == expected
+        assert told_an_agent(serving, name, **sent, **chosen, max_new_tokens=48) == (False, expected)
+        differ.append(expected != completed(serving, **body, max_tokens=48))
+    assert any(differ)
+    serving.wait_until_idle()
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"revision": "some/other"}, "There is no model 'some/other' here. There are: test/tiny."),
     ({"revision": "test/tiny@nowhere"}, "test/tiny has no revision 'nowhere'"),
@@ -98,6 +123,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"code": "ab\0"}, "NUL character at position 3"),
     ({"max_new_tokens": -1}, "max_new_tokens"),
     ({"temperature": 1e9}, "temperature"),
+    ({"stop_at": "paragraph"}, "stop_at"),
+    ({"stop_repetition": "perhaps"}, "stop_repetition"),
+    ({"min_logprob": 1}, "min_logprob"),
 ]
 
 
