@@ -1,13 +1,14 @@
-"""What the ends of texts change: stop_at, stop_repetition and fit_gap, by held-out lines.
+"""What beginnings and ends of texts change: token_healing, stop_at, stop_repetition, fit_gap, by held-out lines.
 
-    python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano] [--per-language 50] [--data FOLDER]
+    python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano] [--kinds lines gaps inside words]
+                                         [--per-language 50] [--data FOLDER]
 
 The lines are those of the single-line infilling benchmark (``python -m train.evaluate``), which no training set has.
 Left to right, the model goes on where the line begins, for at most 64 tokens; in the gap, for 25 as in the paper. All
 is chosen greedily. ``line`` is the share of texts whose first line that is not blank is the missing one; ``repeats``
 and ``empty`` are the shares that go round in circles or have nothing in them, as ``train.evaluate`` defines them.
-``inside`` are gaps inside the line: behind its first ``=``, ``(`` or ``return``, if it has one. Prints a table in
-Markdown.
+``inside`` are gaps inside the line: behind its first ``=``, ``(`` or ``return``, if it has one; ``words`` end in the
+middle of the line's longest word, left to right and in gaps. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from train.evaluate.repetition import is_empty, repeats_itself
 _LEFT_TO_RIGHT = SamplingParams(max_new_tokens=64, temperature=0)
 _IN_A_GAP = SamplingParams(max_new_tokens=25, temperature=0)
 _INSIDE = re.compile(r"^[^=(]*?(?:= ?|\(|\breturn )")
+_WORD = re.compile(r"[^\W\d_]{4,}")
 _AT_ONCE = 32
 
 
@@ -60,37 +62,52 @@ def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -
 
 LINES = [
     left_to_right("left to right"),
+    left_to_right("token_healing", token_healing=True),
     left_to_right("stop_repetition", stop_repetition=True),
     left_to_right("stop_at line", stop_at="line"),
     left_to_right("stop_at block", stop_at="block"),
     left_to_right("stop_at function", stop_at="function"),
-    left_to_right("function and repetition", stop_at="function", stop_repetition=True),
+    left_to_right("page: healing, function, repetition", token_healing=True, stop_at="function", stop_repetition=True),
 ]
 GAPS = [
     in_gap("psm", "psm", False),
     in_gap("psm, fit_gap", "psm", True),
+    in_gap("psm, token_healing", "psm", False, token_healing=True),
     in_gap("spm", "spm", False),
     in_gap("spm, fit_gap", "spm", True),
-    in_gap("spm, fit_gap, repetition", "spm", True, stop_repetition=True),
+    in_gap("spm, token_healing", "spm", False, token_healing=True),
     in_gap("page: auto, fit_gap, repetition", None, True, stop_repetition=True),
+]
+WORDS = [
+    left_to_right("left to right", stop_at="line"),
+    left_to_right("left to right, token_healing", stop_at="line", token_healing=True),
+    *(setting for setting in GAPS if "fit_gap" not in setting.name),
 ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["santacoder/mini", "santacoder/nano"])
+    parser.add_argument("--kinds", nargs="+", choices=["lines", "gaps", "inside", "words"])
     parser.add_argument("--per-language", type=int, default=50)
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args(arguments)
     tasks = _spread(gaps(chosen.data), chosen.per_language)
-    inside = [cut for task in tasks if (cut := _cut_inside(task)) is not None]
-    print(f"{len(tasks)} lines, {len(inside)} of them cut inside\n")
-    print("| model | asked for | lines | line | repeats | empty | characters |\n|---|---|---|---|---|---|---|")
+    kinds = {
+        "lines": (LINES, tasks),
+        "gaps": (GAPS, tasks),
+        "inside": (GAPS, [cut for task in tasks if (cut := _cut_inside(task)) is not None]),
+        "words": (WORDS, [cut for task in tasks if (cut := _cut_a_word(task)) is not None]),
+    }
+    print(
+        "| model | kind | asked for | texts | line | repeats | empty | characters |\n|---|---|---|---|---|---|---|---|"
+    )
     for name in chosen.models:
         engine = open_engine(checkpoints.resolve(name, "main"), device="cpu").engine
-        for kind, settings, asked in (("", LINES, tasks), ("gap: ", GAPS, tasks), ("inside: ", GAPS, inside)):
+        for kind in chosen.kinds or kinds:
+            settings, asked = kinds[kind]
             for setting in settings:
-                print(f"| {name} | {kind}{setting.name} | {_row(engine, setting, asked)} |", flush=True)
+                print(f"| {name} | {kind} | {setting.name} | {_row(engine, setting, asked)} |", flush=True)
         engine.close()
 
 
@@ -112,6 +129,16 @@ def _cut_inside(gap: Gap) -> Gap | None:
     return Gap(gap.name, gap.language, gap.prefix + gap.middle[:end], gap.suffix, gap.middle[end:])
 
 
+def _cut_a_word(gap: Gap) -> Gap | None:
+    """The gap in the middle of the line's first longest word; None where no word has four letters."""
+    words = list(_WORD.finditer(gap.middle))
+    if not words:
+        return None
+    word = max(words, key=lambda found: len(found[0]))
+    end = (word.start() + word.end()) // 2
+    return Gap(gap.name, gap.language, gap.prefix + gap.middle[:end], gap.suffix, gap.middle[end:])
+
+
 def _row(engine: Engine, setting: Setting, tasks: list[Gap]) -> str:
     texts: list[str] = []
     for at in range(0, len(tasks), _AT_ONCE):
@@ -122,7 +149,7 @@ def _row(engine: Engine, setting: Setting, tasks: list[Gap]) -> str:
         sum(map(repeats_itself, texts)),
         sum(map(is_empty, texts)),
     ]
-    written = [f"{share / len(tasks):.0%}" for share in shares]
+    written = [f"{share / len(tasks):.1%}" for share in shares]
     return " | ".join([str(len(tasks)), *written, f"{sum(map(len, texts)) / len(tasks):.0f}"])
 
 

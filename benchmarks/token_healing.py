@@ -2,11 +2,13 @@
 
     python -m benchmarks.token_healing [--model santacoder/mini] [--revision main] [--prompts 60] [--tails 4]
 
-The prompts are beginnings of functions in three languages, written for this, and the project's own files up to the end
-of some line; no model of the project was trained on either. Each is continued greedily; then the same prompt with the
-first characters of its continuation typed, so many that the typing stops in white space or inside a word. The two are
-the same where neither text says anything else than the other up to the end of the shorter. Besides, requests of 16
-tokens are timed, in turns with and without. Prints tables and, as the last line, JSON.
+The prompts are forty headers in three languages, written for this, and the project's own files up to the end of some
+line; no model of the project was trained on either. Each is continued greedily; then the same prompt with the first
+characters of its continuation typed, so many that the typing stops in white space or inside a word. The two are the
+same where neither text says anything else than the other up to the end of the shorter. Then each header is followed by
+Enter, and by Enter and four spaces, whatever its continuation is; there the text is the same where it goes on as behind
+the header alone. Besides, requests of 16 tokens are timed, in turns with and without. Prints tables and, as the last
+line, JSON.
 """
 
 from __future__ import annotations
@@ -42,6 +44,12 @@ HEADERS = {
         "with open(path) as file:",
         "def read_json(path):",
         "async def fetch(url):",
+        "class Shape:",
+        "    def __repr__(self):",
+        "def largest(items, key=None):",
+        "while queue:",
+        "try:",
+        "def main():",
     ),
     "java": (
         "public class Stack {\n    public void push(int item) {",
@@ -49,6 +57,13 @@ HEADERS = {
         "public static int max(int a, int b) {",
         "for (int i = 0; i < n; i++) {",
         "    @Override\n    public String toString() {",
+        "public class Account {",
+        "    public boolean isEmpty() {",
+        "    private static String join(List<String> parts) {",
+        "if (value == null) {",
+        "while (iterator.hasNext()) {",
+        "try {",
+        "public interface Shape {",
     ),
     "js": (
         "function area(w, h) {",
@@ -56,8 +71,16 @@ HEADERS = {
         "class Stack {\n  push(item) {",
         "for (const line of lines) {",
         "module.exports = {",
+        "async function load(url) {",
+        "class Counter {",
+        "export function clamp(value, low, high) {",
+        "if (!options) {",
+        "items.forEach((item) => {",
+        "try {",
+        "button.addEventListener('click', (event) => {",
     ),
 }
+_TYPED_BEHIND = ("\n", "\n    ")
 _FOREIGN = {
     "py": re.compile(r"^\s*(\*|/\*|//|\}|<p>|public |function |var |const )|[;{]\s*$", re.MULTILINE),
     "java": re.compile(r"^\s*(def |elif |import \w+$|self\.|print\()|:\s*$", re.MULTILINE),
@@ -77,17 +100,21 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=60, help="(default: 60)")
     parser.add_argument("--tails", type=int, default=4, help="of each prompt's continuation (default: 4)")
     parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
+    parser.add_argument("--no-times", action="store_true", help="time nothing")
     args = parser.parse_args()
     snapshot = checkpoints.resolve(args.model, args.revision)
     engine = open_engine(snapshot, device="cpu", runner=args.runner).engine
     cases = prompts(args.prompts)
     ways = {"without": False, "with": True}
     results = {name: agreement(engine, cases, args.tails, healing) for name, healing in ways.items()}
+    results |= {f"{name}, behind Enter": behind_enter(engine, healing) for name, healing in ways.items()}
     print("| token healing | cases | the same | empty | another language |\n|---|---|---|---|---|")
     for name, found in results.items():
         shares = " | ".join(f"{found[key] / found['cases']:.1%}" for key in ("same", "empty", "foreign"))
         print(f"| {name} | {found['cases']} | {shares} |")
     engine.close()
+    if args.no_times:
+        return
     times = durations(Engine(engine.runner, engine.tokenizer, drafts=False), cases)
     both = f"{times['without']:.1f} without, {times['with']:.1f} with: {times['ratio']:.3f} ×"
     print(f"\n{_SHORT} tokens, ms (median): {both}")
@@ -119,10 +146,25 @@ def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) ->
     found = {"cases": len(typed), "same": 0, "empty": 0, "foreign": 0}
     continued = texts(engine, [case.prompt + tail for case, tail, _ in typed], healing)
     for (case, _, expected), text in zip(typed, continued, strict=True):
-        length = min(len(text), len(expected))
-        found["same"] += text[:length] == expected[:length] and length > 0
+        found["same"] += _agree(text, expected)
         found["empty"] += not text.strip() and bool(expected.strip())
         found["foreign"] += bool(_FOREIGN[case.language].search(text)) > bool(_FOREIGN[case.language].search(expected))
+    return found
+
+
+def behind_enter(engine: Engine, healing: bool) -> dict[str, int]:
+    """How many headers with Enter, or Enter and four spaces, go on as the header alone, to none, or in another
+    language."""
+    headers = [Case(language, header) for language, headers in HEADERS.items() for header in headers]
+    alone = texts(engine, [case.prompt for case in headers], healing)
+    found = {"cases": 0, "same": 0, "empty": 0, "foreign": 0}
+    for typed in _TYPED_BEHIND:
+        continued = texts(engine, [case.prompt + typed for case in headers], healing)
+        for case, expected, text in zip(headers, alone, continued, strict=True):
+            found["cases"] += 1
+            found["same"] += expected.startswith(typed) and _agree(text, expected[len(typed) :])
+            found["empty"] += not text.strip()
+            found["foreign"] += bool(_FOREIGN[case.language].search(text))
     return found
 
 
@@ -157,6 +199,12 @@ def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
         ratios.append(found["with"] / found["without"])
     engine.close()
     return {**{name: statistics.median(values) for name, values in seconds.items()}, "ratio": statistics.median(ratios)}
+
+
+def _agree(text: str, expected: str) -> bool:
+    """Whether neither says anything else than the other, up to the end of the shorter."""
+    length = min(len(text), len(expected))
+    return text[:length] == expected[:length] and length > 0
 
 
 def _inside(text: str, size: int) -> bool:

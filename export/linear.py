@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import TensorProto
 
 from export.nodes import MICROSOFT, Nodes
-from export.precisions import Precision, block_size, by_whole_rows
+from export.precisions import Precision, block_size, by_whole_rows, unpacked_once
 from export.quantize import quantize_blocks, quantize_rows
 
 _TABLE_BITS = 8
@@ -18,12 +19,15 @@ def linear(
 ) -> str:
     """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
     bits = precision.bits
+    size = bits and block_size(weight.shape[1], bits)
     if bits == 8 and by_whole_rows(weight.shape):
         product = _integers(nodes, name, source, weight)
-    elif bits and (size := block_size(weight.shape[1], bits)):
-        return _blocks(nodes, name, source, weight, bias, bits, size)
-    else:
+    elif not size:
         product = _floats(nodes, name, source, weight, precision)
+    elif bits == 8 and unpacked_once(weight.shape):
+        product = _unpacked(nodes, name, source, weight, size)
+    else:
+        return _blocks(nodes, name, source, weight, bias, bits, size)
     if bias is None:
         return product
     return nodes.add("Add", [product, nodes.tensor(f"{name}.bias", precision.cast(bias))], f"{name}.output")
@@ -37,6 +41,8 @@ def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, preci
     size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
     if not size:
         return _floats(nodes, name, source, table, precision)
+    if precision.bits == _TABLE_BITS and unpacked_once(table.shape):
+        return _unpacked(nodes, name, source, table, size)
     return _blocks(nodes, name, source, table, None, _TABLE_BITS, size)
 
 
@@ -60,6 +66,22 @@ def table_rows(nodes: Nodes, name: str, ids: str, table: np.ndarray, precision: 
 
 def _floats(nodes: Nodes, name: str, source: str, weight: np.ndarray, precision: Precision) -> str:
     transposed = nodes.tensor(f"{name}.weight.transposed", precision.cast(weight.T))
+    return nodes.add("MatMul", [source, transposed], f"{name}.product")
+
+
+def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: int) -> str:
+    """The matrix is stored in 8 bits, in blocks of ``size``. All inputs of the operators that make floats of it are
+    constants, so the runtime computes them once, at opening; ``DequantizeLinear`` it would keep for each step."""
+    n_out, n_in = weight.shape
+    values, scales = quantize_blocks(weight, 8, size)
+    steps = nodes.add("Cast", [nodes.tensor(f"{name}.matrix.values", values)], f"{name}.steps", to=TensorProto.FLOAT)
+    zero_point = nodes.constant("stored.zero_point", np.array(_ZERO_POINT, dtype=np.float32))
+    signed = nodes.add("Sub", [steps, zero_point], f"{name}.signed")
+    stored_scales = nodes.tensor(f"{name}.matrix.scales", scales[..., None])
+    blocks = nodes.add("Mul", [signed, stored_scales], f"{name}.blocks")
+    shape = nodes.constant(f"shape.{n_out}.{n_in}", np.array(weight.shape, dtype=np.int64))
+    rows = nodes.add("Reshape", [blocks, shape], f"{name}.rows.unpacked")
+    transposed = nodes.add("Transpose", [rows], f"{name}.weight.transposed", perm=[1, 0])
     return nodes.add("MatMul", [source, transposed], f"{name}.product")
 
 

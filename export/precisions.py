@@ -50,6 +50,17 @@ def by_whole_rows(shape: tuple[int, ...]) -> bool:
     return min(shape) >= 1024
 
 
+def unpacked_once(shape: tuple[int, ...]) -> bool:
+    """Whether a matrix [out, in] in 8 bits is multiplied in single precision, as which it is unpacked at opening.
+
+    With activations in 8 bits, too, the last bit of a sum decides now and then between two of 255 steps. The next
+    layers turn one such step into many, so that a token that was written and the same one read in a prompt differ by
+    4 % of the logits' spread, and one in thirty is followed by another token; in single precision by a millionth of
+    the spread. A small matrix stays in the processor's cache and is as fast in floats as in bytes.
+    """
+    return min(shape) < 512
+
+
 def block_size(n_in: int, bits: int) -> int | None:
     """How many of the ``n_in`` weights of a row share a scale; None where they cannot be divided.
 

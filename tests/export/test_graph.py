@@ -60,7 +60,7 @@ def test_logits_equal_the_models_in_fp32(shape: dict, tmp_path: Path) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("precision,tolerance", [("fp16", 0.01), ("int8", 0.1), ("int4", 0.6)])
-@pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_embd": 128, "n_head": 2}], ids=str)
+@pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_embd": 512, "n_layer": 1}], ids=str)
 def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tmp_path: Path) -> None:
     """The error of the logits against their own spread."""
     model = with_biases(random_model(**shape))
@@ -70,6 +70,24 @@ def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tm
     error = np.sqrt(np.square(runner.read(0, ids, 0, 60) - expected).mean()) / expected.std()
     assert error < tolerance
     assert runner.precision == precision
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_small_matrices_in_8_bits_are_multiplied_as_floats(tied: bool, tmp_path: Path) -> None:
+    """Nothing but the stored weights is rounded, and a token written is as good as one read."""
+    model = with_biases(random_model(tie_word_embeddings=tied))
+    runner = export(model, tmp_path / "model_int8.onnx", "int8")
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            # a row is one block, and its largest weight is 128 steps from 0, on the negative side
+            step = -torch.gather(parameter, 1, parameter.abs().argmax(dim=1, keepdim=True)) / 128
+            parameter.copy_((parameter / step).round().clamp(-128, 127) * step)
+    ids = np.random.default_rng(0).integers(0, 512, 50).tolist()
+    expected = model(torch.tensor([ids]))[0].numpy()
+    np.testing.assert_allclose(runner.read(0, ids[:40], 0, 40), expected[:40], atol=2e-4)
+    written = [runner.decode([Step(0, ids[at], at)])[0].copy() for at in range(40, 50)]
+    np.testing.assert_allclose(written, expected[40:], atol=2e-4)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@
     "rgb(129, 161, 193)": "#45688f",
     "rgb(180, 142, 173)": "#8a5480",
     "rgb(191, 97, 106)": "#a63f49",
+    // dark enough; it stays ahead of the others where an element has several
     "rgb(76, 86, 106)": "#4c566a",
   };
   const sheet = document.createElement("style");
@@ -33,7 +34,8 @@
     contents.forEach((content) => (content.tabIndex = 0));
     // an empty plot has a name, which only something with a role may have
     document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
-    const length = [...document.querySelectorAll("style")].reduce((sum, style) => sum + style.textContent.length, 0);
+    const others = [...document.querySelectorAll("style")].filter((style) => style !== sheet);
+    const length = others.reduce((sum, style) => sum + style.textContent.length, 0);
     if (length !== known) recolour();
     known = length;
   }
