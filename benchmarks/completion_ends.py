@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.gap_start import is_inside_line
@@ -33,7 +35,6 @@ _LEFT_TO_RIGHT = SamplingParams(max_new_tokens=64, temperature=0)
 _IN_A_GAP = SamplingParams(max_new_tokens=25, temperature=0)
 _INSIDE = re.compile(r"^[^=(]*?(?:= ?|\(|\breturn )")
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -85,30 +86,46 @@ WORDS = [
 ]
 
 
+# which gap is asked for with which settings, of a missing line
+KINDS: dict[str, tuple[Callable[[Gap], Gap | None], list[Setting]]] = {
+    "lines": (lambda gap: gap, LINES),
+    "gaps": (lambda gap: gap, GAPS),
+    "inside": (lambda gap: _cut_inside(gap), GAPS),
+    "words": (lambda gap: _cut_a_word(gap), WORDS),
+}
+Written = tuple[str, str]
+"""What should be there, and what was written."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["santacoder/mini", "santacoder/nano"])
-    parser.add_argument("--kinds", nargs="+", choices=["lines", "gaps", "inside", "words"])
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--per-language", type=int, default=50)
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args(arguments)
     tasks = _spread(gaps(chosen.data), chosen.per_language)
-    kinds = {
-        "lines": (LINES, tasks),
-        "gaps": (GAPS, tasks),
-        "inside": (GAPS, [cut for task in tasks if (cut := _cut_inside(task)) is not None]),
-        "words": (WORDS, [cut for task in tasks if (cut := _cut_a_word(task)) is not None]),
-    }
-    print(
-        "| model | kind | asked for | texts | line | repeats | empty | characters |\n|---|---|---|---|---|---|---|---|"
-    )
+    columns = ("model", "kind", "asked for", "texts", "line", "repeats", "empty", "characters")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name in chosen.models:
         engine = open_engine(checkpoints.resolve(name, "main"), device="cpu").engine
-        for kind in chosen.kinds or kinds:
-            settings, asked = kinds[kind]
-            for setting in settings:
-                print(f"| {name} | {kind} | {setting.name} | {_row(engine, setting, asked)} |", flush=True)
+        for (kind, setting), texts in _texts(engine, tasks, chosen.kinds).items():
+            print(f"| {name} | {kind} | {setting} | {_row(texts)} |", flush=True)
         engine.close()
+
+
+def _texts(engine: Engine, tasks: list[Gap], kinds: list[str]) -> dict[tuple[str, str], list[Written]]:
+    """By kind and setting. Line by line, so that a prompt is read once for all settings that begin with it."""
+    found: dict[tuple[str, str], list[Written]] = {}
+    for task in tqdm(tasks, unit="line"):
+        streams: list[tuple[tuple[str, str], Gap, Stream]] = []
+        for kind in kinds:
+            cut, settings = KINDS[kind]
+            if gap := cut(task):
+                streams += [((kind, each.name), gap, engine.submit(each.request(gap))) for each in settings]
+        for key, gap, stream in streams:
+            found.setdefault(key, []).append((gap.middle, "".join(event.text for event in stream)))
+    return found
 
 
 def _spread(tasks: list[Gap], per_language: int) -> list[Gap]:
@@ -139,22 +156,15 @@ def _cut_a_word(gap: Gap) -> Gap | None:
     return Gap(gap.name, gap.language, gap.prefix + gap.middle[:end], gap.suffix, gap.middle[end:])
 
 
-def _row(engine: Engine, setting: Setting, tasks: list[Gap]) -> str:
-    texts: list[str] = []
-    for at in range(0, len(tasks), _AT_ONCE):
-        streams = [engine.submit(setting.request(task)) for task in tasks[at : at + _AT_ONCE]]
-        texts += map(_text, streams)
+def _row(written: list[Written]) -> str:
+    texts = [text for _, text in written]
     shares = [
-        sum(_first_line(text) == _first_line(task.middle) for text, task in zip(texts, tasks, strict=True)),
+        sum(_first_line(text) == _first_line(expected) for expected, text in written),
         sum(map(repeats_itself, texts)),
         sum(map(is_empty, texts)),
     ]
-    written = [f"{share / len(tasks):.1%}" for share in shares]
-    return " | ".join([str(len(tasks)), *written, f"{sum(map(len, texts)) / len(tasks):.0f}"])
-
-
-def _text(stream: Stream) -> str:
-    return "".join(event.text for event in stream)
+    said = [f"{share / len(texts):.1%}" for share in shares]
+    return " | ".join([str(len(texts)), *said, f"{sum(map(len, texts)) / len(texts):.0f}"])
 
 
 def _first_line(text: str) -> str:

@@ -19,15 +19,15 @@ def linear(
 ) -> str:
     """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
     bits = precision.bits
-    size = bits and block_size(weight.shape[1], bits)
+    size = block_size(weight.shape[1], bits) if bits else None
     if bits == 8 and by_whole_rows(weight.shape):
         product = _integers(nodes, name, source, weight)
-    elif not size:
-        product = _floats(nodes, name, source, weight, precision)
-    elif bits == 8 and unpacked_once(weight.shape):
+    elif bits == 8 and size and unpacked_once(weight.shape):
         product = _unpacked(nodes, name, source, weight, size)
-    else:
+    elif bits and size:
         return _blocks(nodes, name, source, weight, bias, bits, size)
+    else:
+        product = _floats(nodes, name, source, weight, precision)
     if bias is None:
         return product
     return nodes.add("Add", [product, nodes.tensor(f"{name}.bias", precision.cast(bias))], f"{name}.output")

@@ -86,7 +86,7 @@ def test_small_matrices_in_8_bits_are_multiplied_as_floats(tied: bool, tmp_path:
     ids = np.random.default_rng(0).integers(0, 512, 50).tolist()
     expected = model(torch.tensor([ids]))[0].numpy()
     np.testing.assert_allclose(runner.read(0, ids[:40], 0, 40), expected[:40], atol=2e-4)
-    written = [runner.decode([Step(0, ids[at], at)])[0].copy() for at in range(40, 50)]
+    written = [np.array(runner.decode([Step(0, ids[at], at)])[0]) for at in range(40, 50)]
     np.testing.assert_allclose(written, expected[40:], atol=2e-4)
 
 
