@@ -1,8 +1,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+# not in the lock files: each kind of machine has a build of its own, and pip's settings say which
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-annotate --quiet \
+	--custom-compile-command "make lock"
+WITHOUT_TORCH := awk '/^[a-z]/ {of_torch = /^(torch|triton|cuda-|nvidia-)/} !of_torch'
 
-.PHONY: demo test lint format models clean
+.PHONY: demo test lint format lock models clean
 
 demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
 	$(RUN) app.py
@@ -22,20 +28,26 @@ format: $(VENV)/.test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+lock:  ## write the lock files again; needs uv. With LOCK_FLAGS=--upgrade, to the newest versions
+	$(LOCK) $(LOCK_FLAGS) --all-extras --group test --group lint --output-file requirements-test.lock
+	$(LOCK) --constraint requirements-test.lock --output-file requirements.lock
+	for file in requirements.lock requirements-test.lock; do \
+		$(WITHOUT_TORCH) $$file > $$file.new && mv $$file.new $$file; \
+	done
+
 models: $(VENV)/.test  ## train the models in checkpoints/ again
 	$(RUN) -m train.embedded
 
 clean:
 	rm -rf $(VENV) test-results
 
-$(VENV)/.runtime: requirements.txt
+$(VENV)/.runtime: requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'Python 3.10 or newer is needed; name one with: make PYTHON=python3.12')"
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements.lock
+	$(INSTALL) $(TORCH)
 	touch $@
 
-$(VENV)/.test: $(VENV)/.runtime requirements-test.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
-	# asks for an old huggingface_hub, but works with any
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps text-generation==0.7.0
+$(VENV)/.test: $(VENV)/.runtime requirements-test.lock
+	$(INSTALL) --no-deps --require-hashes -r requirements-test.lock
 	touch $@
