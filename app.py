@@ -2,11 +2,7 @@
 
 import sys
 
-from app.proxies import proxy_problem
+from app.command import serve
 
 if __name__ == "__main__":
-    if problem := proxy_problem():
-        sys.exit(problem)
-    from app.server import main
-
-    sys.exit(main())
+    sys.exit(serve())

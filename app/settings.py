@@ -5,57 +5,98 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.errors import UserError
-from santacoder.paths import user_path
+from santacoder.paths import command_name, user_path
 from santacoder.sampling import MAX_SEED
 
 
-class Settings(BaseSettings):
-    """Options of ``python app.py``. An option on the command line goes before the environment."""
+class Options(BaseSettings):
+    """Serve the SantaCoder playground.
 
-    model_config = SettingsConfigDict(env_prefix="SANTACODER_")
+    Every option can also be set in the environment, as SANTACODER_HOST, SANTACODER_PORT and so on; the command line
+    goes before it. SANTACODER_API_KEYS, SANTACODER_LOGINS, SANTACODER_DATABASE_URL and SANTACODER_MODERATOR_KEY are
+    read from the environment alone, because other users can read command lines.
+    """
 
-    host: str = "127.0.0.1"
-    port: int = 7860
-    model: str = "santacoder/mini"
-    revision: str = "main"
-    runner: Literal["auto", "torch", "onnx"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    store: Path = DEFAULT_STORE
-    page: bool = True
-    slots: bool = True
-    exact: bool = True
-    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
-    model_memory: float = 8.0
-    runs: Path = Path("runs")
-    allow_training: bool = False
-    training_folders: str = ""
-    allow_downloads: bool | None = None
-    attribution: Path | None = None
-    attribution_on_ray: bool = False
-    # limits; 0 is none
-    max_waiting: Annotated[int, Field(ge=1)] = 256
-    max_request_bytes: Annotated[int, Field(ge=1024)] = 4 * 1024 * 1024
-    max_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
-    max_new_tokens: Annotated[int, Field(ge=0)] = 16_384
-    max_seconds: Annotated[float, Field(ge=0)] = 300
-    streams_per_client: Annotated[int, Field(ge=0)] = 64
-    requests_per_minute: Annotated[int, Field(ge=0)] = 0
-    drain_seconds: Annotated[float, Field(ge=0)] = 20
+    model_config = SettingsConfigDict(
+        env_prefix="SANTACODER_",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,  # --page and --no-page
+        cli_hide_none_type=True,
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on, or several by commas")
+    port: int = Field(7860, description="port to listen on")
+    model: str = Field("santacoder/mini", description="model shown first")
+    revision: str = Field("main", description="branch or commit shown first")
+    runner: Literal["auto", "torch", "onnx"] = Field(
+        "auto", description="what computes the model; auto is the fastest there is"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where; auto is a GPU if there is one")
+    exact: bool = Field(
+        True,
+        description="a graph's text is the same to the last byte whatever else runs; without, a stream alone is faster",
+    )
+    page: bool = Field(True, description="show the page; without it, the API alone is served")
+    slots: bool = Field(True, description="tell at /slots how busy the server is")
+    seed: int | None = Field(
+        None, ge=0, le=MAX_SEED, description="seed of requests that send none; none: a new one is drawn"
+    )
+    store: Path = Field(DEFAULT_STORE, description="folder of published models")
+    model_memory: float = Field(
+        8.0, description="gigabytes of memory for loaded models; unused ones are dropped beyond it"
+    )
+    runs: Path = Field(Path("runs"), description="folder of training jobs")
+    allow_training: bool = Field(
+        False,
+        description="show the Train pane also where others can reach it; else only those at this machine can use it",
+    )
+    training_folders: str = Field(
+        "", description="folders by commas: the Train pane reads nothing but what is in these folders"
+    )
+    allow_downloads: bool | None = Field(
+        None,
+        description="fetch bigcode/santacoder from the Hub when somebody chooses it; none: on a loopback address only",
+    )
+    attribution: Path | None = Field(
+        None,
+        description="folder with an index of python -m train.data index, asked for every model; none: that of the "
+        "model, in the store",
+    )
+    attribution_on_ray: bool = Field(False, description="ask the indexes on the Ray cluster that RAY_ADDRESS names")
+    # limits; what is beyond is refused with 413, 429 or 503
+    max_waiting: int = Field(256, ge=1, description="requests that wait for a model")
+    max_request_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="size of a request")
+    max_upload_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="size of an archive that is uploaded to the Train pane"
+    )
+    max_new_tokens: int = Field(
+        16_384, ge=0, description="new tokens of a request, in all its texts; 0 is no limit, here and below"
+    )
+    max_seconds: float = Field(300, ge=0, description="time a request may take")
+    streams_per_client: int = Field(64, ge=0, description="requests of a client under way, by API key or by address")
+    requests_per_minute: int = Field(0, ge=0, description="requests of a client within a minute")
+    drain_seconds: float = Field(20, ge=0, description="time that requests have to end after SIGTERM")
     # what is around the server
-    root_path: str = ""
-    allowed_hosts: str = ""
-    proxies: Annotated[int, Field(ge=0)] = 0
-    cors_origins: str = ""
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    log_prompts: bool = False
-    # in the environment alone: command lines can be read by other users
+    root_path: str = Field("", description="where a reverse proxy shows the server, as /coder")
+    allowed_hosts: str = Field(
+        "", description="names by commas that others reach the server by; requests to other names are refused"
+    )
+    proxies: int = Field(0, ge=0, description="reverse proxies in front, whose X-Forwarded-For is believed")
+    cors_origins: str = Field("", description="web pages by commas that may use the API; * is all")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="info logs each request")
+    log_prompts: bool = Field(False, description="log what people send, too")
+
+
+class Settings(Options):
+    """The options, and what is read from the environment alone: command lines can be read by other users."""
+
     api_keys: str = ""
     logins: str = ""
     database_url: str = "sqlite:///shares/shares.db"
@@ -133,112 +174,26 @@ class Settings(BaseSettings):
 
 def parse_settings(arguments: list[str] | None = None) -> Settings:
     """Settings from the command line and the environment."""
-    parser = argparse.ArgumentParser(
-        prog="python app.py",
-        description="Serve the SantaCoder playground. Every option can also be set in the environment, "
-        "as SANTACODER_HOST, SANTACODER_PORT and so on.",
-        argument_default=argparse.SUPPRESS,
+    line = CliSettingsSource[Any](
+        Options,
+        cli_prog_name=command_name("serve", "python app.py"),
+        cli_parse_args=True if arguments is None else arguments,
+        cli_parse_none_str="none",
+        formatter_class=_Help,
     )
-    defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    parser.add_argument("--host", help=f"address to listen on, or several by commas (default: {defaults['host']})")
-    parser.add_argument("--port", type=int, help=f"port to listen on (default: {defaults['port']})")
-    parser.add_argument("--model", help=f"model shown first (default: {defaults['model']})")
-    parser.add_argument("--revision", help=f"branch or commit shown first (default: {defaults['revision']})")
-    parser.add_argument(
-        "--runner",
-        choices=["auto", "torch", "onnx"],
-        help="what computes the model (default: auto, the fastest there is)",
-    )
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], help="where (default: auto, a GPU if there is one)"
-    )
-    parser.add_argument(
-        "--exact",
-        action=argparse.BooleanOptionalAction,
-        help="a graph's text is the same to the last byte whatever else runs (default), or a stream alone is faster",
-    )
-    parser.add_argument(
-        "--page", action=argparse.BooleanOptionalAction, help="show the page (default), or serve the API alone"
-    )
-    parser.add_argument(
-        "--slots", action=argparse.BooleanOptionalAction, help="tell at /slots how busy the server is (default), or not"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of requests that send none (default: drawn)")
-    parser.add_argument("--store", type=Path, help="folder of published models (default: checkpoints/)")
-    parser.add_argument(
-        "--model-memory",
-        type=float,
-        metavar="GB",
-        help=f"memory for loaded models; unused ones are dropped beyond it (default: {defaults['model_memory']:.0f})",
-    )
-    parser.add_argument("--runs", type=Path, help="folder of training jobs (default: runs/)")
-    parser.add_argument(
-        "--allow-training",
-        action="store_true",
-        help="show the Train pane also where others can reach it (by default only those at this machine can use it)",
-    )
-    parser.add_argument(
-        "--training-folders", metavar="FOLDER,…", help="the Train pane reads nothing but what is in these folders"
-    )
-    parser.add_argument(
-        "--allow-downloads",
-        action=argparse.BooleanOptionalAction,
-        help="fetch bigcode/santacoder from the Hub when somebody chooses it (default: on a loopback address only)",
-    )
-    parser.add_argument(
-        "--attribution",
-        type=Path,
-        metavar="FOLDER",
-        help="index of python -m train.data index, asked for every model (default: that of the model, in the store)",
-    )
-    parser.add_argument(
-        "--attribution-on-ray", action="store_true", help="ask the indexes on the Ray cluster that RAY_ADDRESS names"
-    )
-    _add_limits(parser.add_argument_group("limits", "0 is none; what is beyond is refused with 413, 429 or 503"))
-    _add_surroundings(parser.add_argument_group("what is around it"))
-    chosen = vars(parser.parse_args(arguments))
     try:
-        return Settings(**chosen)
+        return Settings(_cli_settings_source=line)  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
-        option = f"--{name.replace('_', '-')}" if name in chosen else f"SANTACODER_{name.upper()}"
+        option = f"--{name.replace('_', '-')}" if name in line() else f"SANTACODER_{name.upper()}"
+        parser: argparse.ArgumentParser = line.root_parser
         parser.error(f"{option}: {first['msg'].removeprefix('Value error, ')}")
 
 
-def _add_limits(group: argparse._ArgumentGroup) -> None:
-    for name, kind, metavar, text in [
-        ("max-waiting", int, "N", "requests that wait for a model"),
-        ("max-request-bytes", int, "N", "size of a request"),
-        ("max-upload-bytes", int, "N", "size of an archive that is uploaded to the Train pane"),
-        ("max-new-tokens", int, "N", "new tokens of a request, in all its texts"),
-        ("max-seconds", float, "S", "time a request may take"),
-        ("streams-per-client", int, "N", "requests of a client under way, by API key or by address"),
-        ("requests-per-minute", int, "N", "requests of a client within a minute"),
-        ("drain-seconds", float, "S", "time that requests have to end after SIGTERM"),
-    ]:
-        default = Settings.model_fields[name.replace("-", "_")].default
-        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=f"{text} (default: {default:g})")
-
-
-def _add_surroundings(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--root-path", metavar="PATH", help="where a reverse proxy shows the server, as /coder")
-    group.add_argument(
-        "--allowed-hosts",
-        metavar="NAME,…",
-        help="names others reach the server by; requests to other names are refused",
-    )
-    group.add_argument(
-        "--proxies",
-        type=int,
-        metavar="N",
-        help="reverse proxies in front, whose X-Forwarded-For is believed (default: 0)",
-    )
-    group.add_argument("--cors-origins", metavar="ORIGIN,…", help="web pages that may use the API; * is all")
-    group.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], help="info logs each request (default: warning)"
-    )
-    group.add_argument("--log-prompts", action="store_true", help="log what people send, too")
+class _Help(argparse.HelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return (action.help or "").replace(" (default: )", "")
 
 
 def _parts(text: str) -> list[str]:

@@ -5,7 +5,7 @@
 Every request is greedy. What it gives alone is noted first; a stream that is read to its end has to be the same. Slots
 and memory are looked at before and after, both times behind the same load and a few
 seconds of rest. Prints a table and, as the last line, JSON; the exit code is 1 where a stream differed, anything but a
-documented refusal came, a slot or more than 3 % of memory was not given back. Needs requirements-test.txt.
+documented refusal came, a slot or more than 3 % of memory was not given back. Needs requirements-test.lock.
 """
 
 from __future__ import annotations

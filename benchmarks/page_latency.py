@@ -3,7 +3,7 @@ says of the server's part of it: the time to the first token, and tokens a secon
 
     python -m benchmarks.page_latency [--runs 30] [--model santacoder/mini]
 
-Prints a table and, as the last line, JSON. Needs requirements-test.txt and a Chromium.
+Prints a table and, as the last line, JSON. Needs requirements-test.lock and a Chromium.
 """
 
 from __future__ import annotations

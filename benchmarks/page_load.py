@@ -3,7 +3,7 @@
     python -m benchmarks.page_load [--runs 7] [--model santacoder/mini]
 
 First contentful paint, and time to interactive as Lighthouse defines it: the end of the last long task (over 50 ms)
-before five quiet seconds, but not before Run is there and enabled. Needs requirements-test.txt and a Chromium.
+before five quiet seconds, but not before Run is there and enabled. Needs requirements-test.lock and a Chromium.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 PyTorch's runner, whose threads Ray limits to the processors that a replica has. Clients stream greedy texts through
 Ray's proxy, one after another; the two ways take turns, twice. Prints a table and, as the last line, JSON. Needs
-requirements-test.txt.
+requirements-test.lock.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ tokens, as llama.vim does, over loopback. Every third keystroke comes while the 
 way, whose connection is closed. The two ways take turns at every keystroke, each on a server and an engine of its own;
 the one without caching forgets what its slots hold before each request. A model with too few positions for the context
 is served as a copy that has its position embeddings several times over: what it writes is worse, its speed the same.
-Prints a table and, as the last line, JSON. Needs requirements-test.txt.
+Prints a table and, as the last line, JSON. Needs requirements-test.lock.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx_runner import OnnxRunner, graph_name
 from santacoder.model import SantaCoder
-from santacoder.paths import user_path
+from santacoder.paths import command_name, user_path
 
 _HEADING = "## ONNX graphs"
 
@@ -149,7 +149,7 @@ def _line(result: Verification) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m export",
+        prog=command_name("export", "python -m export"),
         description="Write ONNX graphs of a published revision, check them against PyTorch on real code, and publish "
         "those within tolerance as a new commit on its branch.",
     )

@@ -17,7 +17,7 @@ def test_it_is_small() -> None:
 
 
 def test_a_training_file_is_recognised_offline() -> None:
-    # a training file of santacoder/nano in the very version that requirements.txt pins
+    # a training file of santacoder/nano in the very version that requirements.lock pins
     lines = inspect.getsource(pygments.lexer).split("\n")[100:160]
     found = Indexes(Settings()).check("santacoder/nano", "\n".join(lines), "python")
     assert found is not None and not found.searched.confirmed

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from santacoder import checkpoints
 from santacoder.errors import UserError
-from santacoder.paths import user_path
+from santacoder.paths import command_name, user_path
 from train.config import TrainConfig
 from train.data.arguments import add_source_arguments
 from train.presets import FINE_TUNING, LORA, SIZES
@@ -33,7 +33,7 @@ _OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
 def build_parser(description: str) -> argparse.ArgumentParser:
     """Settings that are not named on the command line are absent from what the parser returns."""
     parser = argparse.ArgumentParser(
-        prog="python -m train",
+        prog=command_name("train", "python -m train"),
         description=description,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,8 +15,8 @@ from app.ui.order import OrderChoice, chosen_order
 from app.ui.parameters import sampling_params
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
-from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.errors import UserError
+from santacoder.paths import CHECKOUT
 
 
 def snippets_tab(
@@ -91,4 +91,4 @@ def _folder(settings: Settings, repo_id: str) -> str | None:
     """Where transformers finds the model; None where it looks by itself."""
     if repo_id not in checkpoints.repositories(settings.store):
         return None
-    return "checkpoints" if settings.store == DEFAULT_STORE else str(settings.store)
+    return "checkpoints" if CHECKOUT and settings.store == CHECKOUT / "checkpoints" else str(settings.store)

@@ -1,6 +1,6 @@
 """One model in this project's engine and in its peers: how fast it writes and reads, and what memory it takes.
 
-    pip install -r benchmarks/requirements.txt
+    make .venv/.test
     bash benchmarks/engines/build_llama_cpp.sh runs/engines/llama.cpp     # optional, takes a quarter of an hour
     python -m benchmarks.engines --model 1b --work runs/engines --llama-cpp runs/engines/llama.cpp
 

@@ -8,12 +8,12 @@ import sys
 from santacoder.checkpoints.push import push
 from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.errors import CheckpointError
-from santacoder.paths import user_path
+from santacoder.paths import command_name, user_path
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where the Hub or the store said no."""
-    parser = argparse.ArgumentParser(prog="python -m santacoder.checkpoints")
+    parser = argparse.ArgumentParser(prog=command_name("checkpoints", "python -m santacoder.checkpoints"))
     upload = parser.add_subparsers(required=True).add_parser("push", help="upload a branch with its commits to the Hub")
     upload.add_argument("--repo", required=True, help="model in the store, such as santacoder/nano")
     upload.add_argument("--revision", default="main", help="branch to upload (default: main)")

@@ -67,6 +67,11 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
     sha = local.find(hub.cache(), repo_id, revision)
     if sha and hub.is_complete(local.snapshot(hub.cache(), repo_id, sha)):
         return local.snapshot(hub.cache(), repo_id, sha)
+    if repo_id in local.EMBEDDED:
+        raise CheckpointError(
+            f"There is no {repo_id} in {store}. It comes with the repository, in checkpoints/: copy that folder there, "
+            "or name it with --store."
+        )
     if not download:
         raise CheckpointError(_absence(repo_id, store, revision))
     try:

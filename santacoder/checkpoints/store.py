@@ -17,8 +17,10 @@ from typing import Any, get_args
 from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
 from santacoder.fim import FimOrder
+from santacoder.paths import CHECKOUT, data_folder
 
-DEFAULT_STORE = Path(__file__).resolve().parents[2] / "checkpoints"
+DEFAULT_STORE = (CHECKOUT or data_folder()) / "checkpoints"
+EMBEDDED = ("santacoder/nano", "santacoder/mini")  # the models in the repository's checkpoints/
 COMMIT_FILE = "commit.json"
 EVAL_FILE = "eval.json"
 CURVES_FILE = "curves.json"

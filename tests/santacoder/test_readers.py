@@ -67,7 +67,7 @@ def test_transformers_writes_the_same_tokens(published: Path, tokenizer: Tokeniz
 
 
 def test_ctranslate2_writes_the_same_tokens(published: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    ctranslate2 = pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed (requirements-test.txt)")
+    ctranslate2 = pytest.importorskip("ctranslate2", reason="ctranslate2 is not installed (requirements-test.lock)")
     if not json.loads((published / "config.json").read_text())["multi_query"]:
         pytest.skip("CTranslate2 reads GPTBigCode as multi-query only")
     ctranslate2.converters.TransformersConverter(str(published)).convert(str(tmp_path / "converted"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from santacoder import checkpoints
 from santacoder.attribution import Shards
 from santacoder.errors import AttributionError
-from santacoder.paths import user_path
+from santacoder.paths import command_name, user_path
 from santacoder.sampling import SamplingParams
 from train.evaluate import measure, memorization, memorization_report, plots, published, report
 from train.evaluate.benchmarks import environment
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m train.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog=command_name("evaluate", "python -m train.evaluate"), description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace], None], help_: str) -> argparse.ArgumentParser:

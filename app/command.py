@@ -1,0 +1,54 @@
+"""``santacoder COMMAND``, once the project is installed: each is the same as its ``python -m``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+_HELP = """usage: santacoder COMMAND [OPTION ...]
+
+commands:
+  serve        serve the playground, as python app.py
+  train        train a model or tune one, as python -m train
+  evaluate     run benchmarks and compare revisions, as python -m train.evaluate
+  export       write ONNX graphs, as python -m export
+  checkpoints  upload published models to the Hub, as python -m santacoder.checkpoints
+
+santacoder COMMAND --help tells the options of each; santacoder --version tells the version.
+"""
+_MODULES = {
+    "train": "train.__main__",
+    "evaluate": "train.evaluate.__main__",
+    "export": "export.__main__",
+    "checkpoints": "santacoder.checkpoints.__main__",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command that is named first. The exit code is that command's, or 2 where there is no such command."""
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print(_HELP, end="")
+        return 0
+    if name == "--version":
+        print(version("santacoder-playground"))
+        return 0
+    if name == "serve":
+        return serve(rest)
+    if name not in _MODULES:
+        print(f"There is no command {name!r}. The commands are: serve, {', '.join(_MODULES)}.", file=sys.stderr)
+        return 2
+    return int(import_module(_MODULES[name]).main(rest))
+
+
+def serve(arguments: list[str] | None = None) -> int:
+    """Serve until stopped. Exit code 1 where the server could not start."""
+    from app.proxies import proxy_problem
+
+    if problem := proxy_problem():  # before Gradio is imported, which needs a client
+        print(problem, file=sys.stderr)
+        return 1
+    from app.server import main as serve_until_stopped
+
+    return serve_until_stopped(arguments)
