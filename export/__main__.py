@@ -171,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--store",
         type=user_path,
         default=checkpoints.DEFAULT_STORE,
-        help="folder of published models (default: checkpoints/)",
+        help="folder of published models (default: %(default)s)",
     )
     return parser
 
