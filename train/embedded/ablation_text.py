@@ -1,4 +1,4 @@
-"""The words and tables of ``docs/ablation.md``."""
+"""The text and tables of ``docs/ablation.md``."""
 
 from __future__ import annotations
 
@@ -20,40 +20,45 @@ def document(
     n_tasks: int,
     stages: str,
 ) -> str:
-    """All of it. ``rows`` are :class:`train.embedded.ablation.Row`, ``found`` its differences by metric and branch."""
+    """The page. ``rows`` are :class:`train.embedded.ablation.Row`, ``found`` its differences by metric and branch."""
     tokens = settings["steps"] * settings["batch_size"] * settings["sequence_length"]
-    return f"""# The ablation, repeated
-The SantaCoder paper (arXiv 2301.03988, section 6) compares attention, objective and data filters at 1.1 B parameters
-and 118 B tokens a model. Here are the same eight experiments with one small architecture ({settings["n_layer"]} layers
-of {settings["n_embd"]}, {settings["sequence_length"]} positions) and {tokens / 1e6:.2f} M tokens each (`final` twice
-that): the branches of `santacoder/nano`. This page is written by `python -m train.embedded.ablation` from the results
-that `python -m train.embedded` leaves.
+    return f"""# Ablation study
 
-**What it can tell.** That the machinery works for all eight, and effects that are larger than the difference between
-two seeds of a model that has barely begun to learn. It can neither confirm nor refute the paper, whose scores are of
-programs that pass tests: no model of this size writes such. These models await a GPU run by the same command,
-`python -m train.embedded --preset gpu`.
+This page repeats the SantaCoder paper's ablation at a small scale. The paper (arXiv 2301.03988, section 6) compares
+attention, objective and data filters at 1.1 B parameters and 118 B tokens a model. Here the same eight experiments use
+one small architecture ({settings["n_layer"]} layers of {settings["n_embd"]}, {settings["sequence_length"]} positions)
+and {tokens / 1e6:.2f} M tokens each (`final` twice that). They are the branches of `santacoder/nano`.
+
+`python -m train.embedded.ablation` writes this page from the results of `python -m train.embedded`.
+
+**What it shows.** The training and evaluation code works for all eight experiments. Effects are visible only if they
+exceed the difference between two seeds of a model that has barely begun to learn. The page can neither confirm nor
+refute the paper, whose scores count programs that pass tests: no model of this size writes such programs. The same
+command with `--preset gpu` trains larger models on a GPU; it has not been run yet.
 
 ## Scores
 {_score_table(rows, megabytes)}
 
-Means over Python, Java and JavaScript, with the range over the seeds. Bits per byte are of the files of the held-out
-packages after the base filters, the same for all branches (less is better). Lines are the first {n_tasks} tasks by name
-of the paper's infilling benchmark in each language (PSM, T 0.2); bodies are written greedily for 100 held-out
-functions of each and parsed by `ast`, javac's parser and node. `no-fim` never saw the marks of infilling. The
-megabytes are those that the filters left for training, of which each model read but a part.
+- Scores are means over Python, Java and JavaScript, with the range over the seeds.
+- Bits per byte are measured on the files of the held-out packages after the base filters, the same for all branches;
+  less is better.
+- Lines filled in: the first {n_tasks} tasks by name of the paper's infilling benchmark in each language (PSM, T 0.2).
+  `no-fim` never saw the sentinel tokens of infilling.
+- Bodies that parse: bodies are generated greedily for 100 held-out functions of each language, and parsed by `ast`,
+  javac's parser and node.
+- Files: the megabytes that the filters left for training. Each model read only a part of them.
 
 ![differences](images/ablation.svg)
 
 ![learning curves](images/ablation-loss.svg)
 
-## What agrees
+## Comparison with the paper
 {_agreement_table(found, paper)}
 
-Differences are from `fim`, with 95 % intervals: the deviation between seeds is estimated from the rows with several of
-them and taken to hold for all (Student's t). A difference within its interval may be chance,
-and one outside may be too: there are few seeds to estimate from, and six comparisons in each column. The paper's is
-that of HumanEval pass@100, averaged over the languages; it gives no intervals.
+Differences are from `fim`, with 95 % intervals. The deviation between seeds is estimated from the rows with several
+seeds and assumed to be the same for all (Student's t). A difference within its interval may be chance. One outside may
+be, too: there are few seeds to estimate from, and six comparisons in each column. The paper's column is HumanEval
+pass@100, averaged over the languages; the paper gives no intervals.
 
 {_summary(found, paper)}
 
@@ -88,14 +93,14 @@ def _agreement_table(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str,
 
 
 def _summary(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Sequence[float]]) -> str:
-    """A sentence for each branch: whether what is seen here points where the paper's scores do."""
+    """A sentence for each branch: whether the difference here has the same direction as in the paper."""
     sentences = []
     for branch in (branch for branch in paper if branch != "fim"):
         bits, change = found["bits-per-byte"][branch], _paper_change(paper, branch)
         here = "worse than" if bits.value > 0 else "better than"
         there = "worse" if change < 0 else "better"
         if not bits.is_clear:
-            verdict = "cannot be told from `fim` in bits per byte here"
+            verdict = "is not distinguishable from `fim` in bits per byte here"
         elif (bits.value > 0) == (change < 0):
             verdict = f"is clearly {here} `fim` in bits per byte, as its pass@100 is {there} in the paper"
         else:

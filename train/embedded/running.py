@@ -96,8 +96,8 @@ def write_table(stages: Sequence[Stage], out: Path, dollars_per_hour: float) -> 
         note = " (its last part)" if record["went_on"] else ""
         lines.append(_row(stage.name + note, record["seconds"], record["core_seconds"], dollars_per_hour))
         seconds, core_seconds = seconds + record["seconds"], core_seconds + record["core_seconds"]
-    lines += [_row("together", seconds, core_seconds, dollars_per_hour), ""]
-    lines += [f"A machine of this kind is taken to cost {dollars_per_hour:.2f} dollars an hour.", ""]
+    lines += [_row("total", seconds, core_seconds, dollars_per_hour), ""]
+    lines += [f"Costs assume {dollars_per_hour:.2f} dollars an hour for such a machine.", ""]
     with replacing(out / "stages.md") as file:
         file.write("\n".join(lines).encode())
 

@@ -49,7 +49,7 @@ def test_the_page_says_what_is_clear_and_what_is_not(tmp_path: Path, capsys: pyt
     page = (tmp_path / "docs" / "ablation.md").read_text()
     assert all(f"| {branch} |" in page for branch in EXPERIMENTS)
     assert "- `stars` is clearly worse than `fim` in bits per byte, as its pass@100 is worse in the paper" in page
-    assert "- `mha` cannot be told from `fim` in bits per byte here" in page
+    assert "- `mha` is not distinguishable from `fim` in bits per byte here" in page
     for picture in ("ablation.svg", "ablation-loss.svg"):
         assert f"(images/{picture})" in page and (tmp_path / "docs" / "images" / picture).stat().st_size > 1000
 
