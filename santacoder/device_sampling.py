@@ -13,8 +13,8 @@ from torch import Tensor
 
 from santacoder.sampling import Choice, Sampler, require_finite
 
-_Numbers = tuple[float, int, float, float, float]
-"""Temperature, top-k, top-p, min-p and a random number from 0 to 1."""
+_Numbers = tuple[float, float, int, float, float, float]
+"""Temperature, that by which is decided what is kept, top-k, top-p, min-p and a random number from 0 to 1."""
 
 
 def choose_rows(
@@ -88,18 +88,19 @@ def _checked(choice: Choice) -> Choice | Exception:
 
 def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
     """An id a row, from the weights that top-k, top-p and min-p leave, in the order of ids."""
-    temperature, top_k, top_p, min_p, draws = (
+    temperature, deciding, top_k, top_p, min_p, draws = (
         torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None] for column in zip(*rows, strict=True)
     )
     highest = scores.amax(dim=-1, keepdim=True)
-    weights = ((scores - highest).double() / temperature).exp()
-    descending, order = weights.sort(dim=-1, descending=True, stable=True)
+    relative = (scores - highest).double()
+    descending, order = (relative / deciding).exp().sort(dim=-1, descending=True, stable=True)
     ranks = torch.arange(scores.shape[1], device=scores.device)
     descending = descending.where((top_k == 0) | (ranks < top_k), 0)
     before = descending.cumsum(dim=-1) - descending
     descending = descending.where(before < top_p * descending.sum(dim=-1, keepdim=True), 0)
     descending = descending.where(descending >= min_p, 0)  # the likeliest has the weight 1
-    cumulative = torch.zeros_like(weights).scatter(1, order, descending).cumsum(dim=-1)
+    weights = (relative.gather(1, order) / temperature).exp().where(descending > 0, 0)
+    cumulative = torch.zeros_like(weights).scatter(1, order, weights).cumsum(dim=-1)
     total = cumulative[:, -1:]
     drawn = (cumulative <= draws * total).sum(dim=-1)
     last = (cumulative < total).sum(dim=-1)
@@ -108,4 +109,5 @@ def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
 
 def _numbers(sampler: Sampler) -> _Numbers:
     params = sampler.params
-    return params.temperature, params.top_k, params.top_p, params.min_p, sampler.draw()
+    deciding = 1.0 if params.temperature_last else params.temperature
+    return params.temperature, deciding, params.top_k, params.top_p, params.min_p, sampler.draw()

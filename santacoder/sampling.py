@@ -31,7 +31,8 @@ class SamplingParams:
     """How tokens are chosen and when to stop.
 
     ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens. ``min_p`` drops tokens
-    that are less likely than this share of the likeliest (Nguyen et al., arXiv 2407.01082). ``repetition_penalty``
+    that are less likely than this share of the likeliest (Nguyen et al., arXiv 2407.01082). Which tokens these keep is
+    decided after ``temperature``, or with ``temperature_last`` before it, as in llama.cpp. ``repetition_penalty``
     above 1 makes tokens of the prompt and of the output less likely (Keskar et al., arXiv 1909.05858). From the logit
     of a token that the output has n times, n times ``frequency_penalty`` and once ``presence_penalty`` are subtracted,
     as OpenAI defines them. With ``penalty_last_n``, all three penalties look at that many of the last tokens, also of
@@ -59,6 +60,7 @@ class SamplingParams:
     top_logprobs: int = 0
     logit_bias: tuple[tuple[int, float], ...] = ()
     min_p: float = 0.0
+    temperature_last: bool = False
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     penalty_last_n: int | None = None
@@ -146,7 +148,14 @@ class Sampler:
             ids, weights = np.array([np.argmax(scores)]), np.ones(1, dtype=np.float32)
             token_id = int(ids[0])
         else:
-            ids, weights = candidates(scores, params.temperature, params.top_k, params.top_p, params.min_p)
+            ids, weights = candidates(
+                scores,
+                params.temperature,
+                params.top_k,
+                params.top_p,
+                params.min_p,
+                temperature_last=params.temperature_last,
+            )
             cumulative = np.cumsum(weights, dtype=np.float64)
             drawn = np.searchsorted(cumulative, self.draw() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
@@ -195,16 +204,23 @@ def require_finite(choice: Choice) -> Choice:
 
 
 def candidates(
-    scores: np.ndarray, temperature: float, top_k: int, top_p: float, min_p: float = 0.0
+    scores: np.ndarray,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float = 0.0,
+    *,
+    temperature_last: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids that may be drawn, in ascending order, and their probabilities, not normalised.
 
     The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
     that together have ``top_p`` (Holtzman et al., arXiv 1904.09751), then those that have ``min_p`` of the likeliest's
-    probability. By id and not by probability, because near-equals would change places by rounding, and with them the
-    draw.
+    probability. With ``temperature_last`` it is llama.cpp's, which ends with the temperature. By id and not by
+    probability, because near-equals would change places by rounding, and with them the draw.
     """
-    weights = np.exp((scores - scores.max()) / max(temperature, _LOWEST_TEMPERATURE))
+    relative, temperature = scores - scores.max(), max(temperature, _LOWEST_TEMPERATURE)
+    weights = np.exp(relative if temperature_last else relative / temperature)
     if top_k:
         ids = np.sort(_highest(scores, top_k))
         ids = ids[_nucleus(weights[ids], top_p)]
@@ -212,7 +228,7 @@ def candidates(
         ids = _nucleus(weights, top_p)
     if min_p:
         ids = ids[weights[ids] >= min_p]  # the likeliest has the weight 1
-    return ids, weights[ids]
+    return ids, np.exp(relative[ids] / temperature) if temperature_last else weights[ids]
 
 
 def _score_drawn(ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int) -> Choice:

@@ -20,6 +20,7 @@ def random_params(chance: random.Random, seed: int) -> SamplingParams:
         top_p=chance.choice([1.0, 0.95, 0.5]),
         top_k=chance.choice([0, 1, 7, 1000]),
         min_p=chance.choice([0.0, 0.05, 0.4]),
+        temperature_last=chance.random() < 0.5,
         repetition_penalty=chance.choice([1.0, 1.3, 0.8]),
         frequency_penalty=chance.choice([0.0, 0.7, -0.5]),
         presence_penalty=chance.choice([0.0, 1.3]),

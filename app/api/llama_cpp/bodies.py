@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field
 
 from app.api.bodies import Body, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
 from app.api.ends import EndFields
+from app.api.errors import ApiError
 from app.api.llama_cpp.logit_bias import LogitBias, logit_bias
 from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, stop_sequences, temperature_and_top_p
 from santacoder.sampling import SamplingParams
@@ -18,6 +19,12 @@ from santacoder.tokenizer import Tokenizer
 
 # llama.cpp's number for a seed that is drawn
 ANY_SEED = 2**32 - 1
+# the orders that samplers can have; that of temperature and top_k makes no difference
+_ORDERS = (
+    ("penalties", "top_k", "top_p", "min_p", "temperature"),
+    ("penalties", "temperature", "top_k", "top_p", "min_p"),
+    ("penalties", "top_k", "temperature", "top_p", "min_p"),
+)
 # by its letter, where "samplers" is one string
 _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
 
@@ -75,6 +82,7 @@ class SamplingBody(EndFields):
             top_p=top_p,
             top_k=self.top_k if "top_k" in used else 0,
             min_p=self.min_p if "min_p" in used else 0.0,
+            temperature_last=self._temperature_is_last(),
             repetition_penalty=self.repeat_penalty if penalise else 1.0,
             frequency_penalty=self.frequency_penalty if penalise else 0.0,
             presence_penalty=self.presence_penalty if penalise else 0.0,
@@ -86,6 +94,28 @@ class SamplingBody(EndFields):
             logprobs_of_sampling=self.post_sampling_probs,
             logit_bias=logit_bias(self.logit_bias, tokenizer),
         )
+
+    def _temperature_is_last(self) -> bool:
+        """Whether the temperature is applied to what the other samplers leave, as it is by default.
+
+        Raises:
+            ApiError: the samplers are to be applied in an order that this server does not have.
+        """
+        changes_something = {
+            "penalties": self.repeat_penalty != 1 or self.frequency_penalty != 0 or self.presence_penalty != 0,
+            "top_k": self.top_k > 0,
+            "top_p": self.top_p < 1,
+            "min_p": self.min_p > 0,
+            "temperature": self.temperature != 1,
+        }
+        steps = [name for name in self.sampler_names if changes_something.get(name)]
+        if not any(steps == [name for name in order if name in steps] for order in _ORDERS):
+            raise ApiError(
+                400,
+                "samplers: This server applies penalties, top_k, top_p, min_p and temperature in this order, "
+                "or the temperature before top_p and min_p.",
+            )
+        return "temperature" in steps and {"top_p", "min_p"}.isdisjoint(steps[steps.index("temperature") :])
 
     @property
     def sampler_names(self) -> list[str]:

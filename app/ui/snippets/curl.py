@@ -64,7 +64,8 @@ def _parameters(call: Call) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
-        # llama.cpp's defaults would drop unlikely tokens, and punish only the last 64
+        # llama.cpp's defaults would drop unlikely tokens before the temperature, and punish only the last 64
+        "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,
         "repeat_last_n": -1,

@@ -220,3 +220,21 @@ def test_frequency_and_presence_by_hand() -> None:
         counted = context[-last_n:] if last_n else context[n_prompt:]
         expected = [logits[i] - 0.7 * counted.count(i) - 0.4 * (i in counted) for i in range(9)]
         assert Sampler(params, n_prompt=n_prompt).choose(logits, context).id == int(np.argmax(expected))
+
+
+def test_samplers_are_applied_in_the_order_given(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    def kept(**fields: Any) -> int:
+        """How many tokens could have been drawn."""
+        answer = completion(http, n_predict=1, n_probs=20, post_sampling_probs=True, temperature=5, top_k=0, **fields)
+        return len(answer["completion_probabilities"][0]["top_probs"])
+
+    # at a temperature of 5 nearly all tokens are nearly as likely as the likeliest
+    rare = {"min_p": 0.9, "top_p": 1}
+    assert kept(**rare) == kept(**rare, samplers=["top_k", "min_p", "temperature"]) == 1
+    assert kept(**rare, samplers=["temperature", "min_p"]) > 1
+    for refused in (["min_p", "top_p"], ["top_k", "penalties"], ["top_p", "temperature", "min_p"]):
+        fields = {"samplers": refused, "top_p": 0.9, "min_p": 0.1, "repeat_penalty": 1.1, "top_k": 5}
+        answer = http.post("/completion", json={**PLAIN, **fields})
+        assert answer.status_code == 400 and "samplers: This server applies" in answer.json()["error"]["message"]
+    # what changes nothing may stand anywhere
+    assert completion(http, samplers=["min_p", "top_p", "foo"], top_p=1, min_p=0.1)["content"]
