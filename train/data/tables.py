@@ -43,17 +43,26 @@ def file_of_row(
     """
     name = _text(row, "max_stars_repo_path", "path", "file_name")
     stated = _text(row, "lang", "language").lower()
-    known = stated or language_of(name) or language_of(f"x.{_text(row, 'ext')}") or language or ""
+    known = (
+        language_of(f"x.{stated}")
+        or stated
+        or language_of(name)
+        or language_of(f"x.{_text(row, 'ext')}")
+        or language
+        or ""
+    )
     package = _text(row, "max_stars_repo_name", "repo_name") or f"{package}/{number}"
     path = name or f"{number}{_SUFFIXES.get(known, '')}"
     content = row.get("content")
-    if not isinstance(content, str) or known not in _SUFFIXES:
+    if isinstance(content, str):
+        content = content.encode("utf-8", "replace")
+    if not isinstance(content, bytes) or known not in _SUFFIXES:
         unknown = "another language" if known else "no language: it is known by lang, by an ending or by --language"
-        return Removed(package, path, known, 0, unknown if isinstance(content, str) else "no content")
+        return Removed(package, path, known, 0, unknown if isinstance(content, bytes) else "no content")
     licences = next((row[column] for column in ("max_stars_repo_licenses", "license") if column in row), licence)
     stars = row.get("max_stars_count")
     return decode(
-        content.encode("utf-8", "replace"),
+        content,
         language=known,
         package=package,
         version=_text(row, "max_stars_repo_head_hexsha"),

@@ -56,6 +56,19 @@ def test_a_row_whose_path_is_nothing_but_an_ending_is_a_file_like_others(tmp_pat
     assert [item.language for item in source.read()] == ["javascript"] * len(paths)
 
 
+def test_a_column_of_bytes_and_languages_by_their_endings(tmp_path: Path) -> None:
+    rows = [
+        {"content": b"x = 1\r\n", "lang": "py"},
+        {"content": b"\xff", "lang": "JS"},
+        {"content": b"", "lang": "c++"},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    (source,) = table_files(tmp_path / "data.parquet")
+    first, *others = source.read()
+    assert isinstance(first, SourceFile) and (first.language, first.text) == ("python", "x = 1\n")
+    assert [item.reason for item in others if isinstance(item, Removed)] == ["not UTF-8", "another language"]
+
+
 def test_every_file_of_a_folder_is_a_source(tmp_path: Path) -> None:
     for number in range(3):
         rows = [{**ROW, "max_stars_repo_path": f"{number}.py"}]
