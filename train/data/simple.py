@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from tree_sitter import Node, Query, QueryCursor
 
+from train.data.limited_process import LimitedProcess
 from train.data.source_file import SourceFile
 from train.syntax import grammar, parse
 
@@ -22,12 +24,20 @@ LITERALS = 0.2  # share of the characters
 TABLE = 24  # literals in one list or mapping
 COMMON_WORDS = 6000
 UNCOMMON = 0.15  # share of the words
+# The parser's time and memory grow with the square of a text that has no end of an expression: tree-sitter-java takes
+# 3 s and 0.9 GB for 5 kB of "a=/". A megabyte of code takes 0.7 s.
+_SECONDS, _ROOM = 1.5, 3 << 30
+_PARSED_HERE = 2_000  # characters that are parsed without a process of their own, in half a second at most
+
+TOO_LONG_TO_READ = "syntax that takes too long to read"
 
 _WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
+# a literal that is a statement of its own is a docstring, or like one
 _QUERIES = {
     "python": """
         (function_definition) @function
         [(string) (integer) (float)] @literal
+        (expression_statement [(string) (integer) (float)] @statement)
         [(list) (tuple) (dictionary) (set)] @table
     """,
     "java": """
@@ -40,6 +50,7 @@ _QUERIES = {
         [(function_declaration) (method_definition) (function_expression) (arrow_function)
          (generator_function_declaration)] @function
         [(string) (number) (template_string) (regex)] @literal
+        (expression_statement [(string) (number) (template_string) (regex)] @statement)
         [(array) (object)] @table
     """,
 }
@@ -48,6 +59,14 @@ _LITERALS = {
     "hex_integer_literal", "decimal_floating_point_literal", "pair", "unary_operator", "unary_expression", "array",
     "list", "tuple",
 }  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """What a syntax tree tells of a file; ``literal_bytes`` without docstrings."""
+
+    function_lines: list[int]
+    has_table: bool
+    literal_bytes: int
 
 
 def not_simple(files: Sequence[SourceFile], words: Collection[str]) -> list[str | None]:
@@ -66,17 +85,17 @@ def common_words(files: Iterable[SourceFile], count: int = COMMON_WORDS) -> list
 
 
 def _problem(file: SourceFile, words: Collection[str]) -> str | None:
-    found = QueryCursor(_query(file.language)).captures(parse(file.text, file.language))
-    lengths = [node.end_point.row - node.start_point.row + 1 for node in found.get("function", [])]
+    shape = (_shape if len(file.text) <= _PARSED_HERE else _shape_apart())(file.text, file.language)
+    if shape is None:
+        return TOO_LONG_TO_READ
+    lengths = shape.function_lines
     if not lengths:
         return "no function"
     if max(lengths) > LONGEST_FUNCTION or sum(lengths) > MEAN_FUNCTION * len(lengths):
         return "long functions"
-    if any(_is_table(node) for node in found.get("table", [])):
+    if shape.has_table:
         return "a table of data"
-    literals = [node for node in found.get("literal", []) if not _is_docstring(node)]
-    size = len(file.text.encode("utf-8"))
-    if sum(node.end_byte - node.start_byte for node in literals) > LITERALS * size:
+    if shape.literal_bytes > LITERALS * len(file.text.encode("utf-8")):
         return "mostly literals"
     used = _words(file.text)
     if sum(word not in words for word in used) > UNCOMMON * len(used):
@@ -84,13 +103,26 @@ def _problem(file: SourceFile, words: Collection[str]) -> str | None:
     return None
 
 
+@lru_cache
+def _shape_apart() -> LimitedProcess[Shape]:
+    return LimitedProcess(_shape, seconds=_SECONDS, room=_ROOM)
+
+
+def _shape(text: str, language: str) -> Shape:
+    found = QueryCursor(_query(language)).captures(parse(text, language))
+    return Shape(
+        [node.end_point.row - node.start_point.row + 1 for node in found.get("function", [])],
+        any(_is_table(node) for node in found.get("table", [])),
+        _bytes(found.get("literal", [])) - _bytes(found.get("statement", [])),
+    )
+
+
 def _is_table(node: Node) -> bool:
     return sum(child.type in _LITERALS for child in node.named_children) >= TABLE
 
 
-def _is_docstring(node: Node) -> bool:
-    """Whether a string is a statement of its own."""
-    return node.parent is not None and node.parent.type == "expression_statement"
+def _bytes(nodes: Iterable[Node]) -> int:
+    return sum(node.end_byte - node.start_byte for node in nodes)
 
 
 def _words(text: str) -> list[str]:

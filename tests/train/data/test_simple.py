@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from train.data.simple import LONGEST_FUNCTION, TABLE, common_words, not_simple
+from train.data.simple import LONGEST_FUNCTION, TABLE, TOO_LONG_TO_READ, common_words, not_simple
 from train.data.source_file import SourceFile
 
 FUNCTIONS = {
@@ -68,3 +68,10 @@ def test_words_are_common_when_many_packages_use_them() -> None:
     files.append(SourceFile("p0", "1", "MIT", "g.py", "python", "quux " * 100))
     assert common_words(files, 3) == ["get", "http", "width"]
     assert problem("python", function("python", "    zyx = qwert(uiop, width)\n")) == "uncommon words"
+
+
+def test_syntax_that_would_take_hours_to_read_is_given_up() -> None:
+    functions = {language: function(language) for language in FUNCTIONS}
+    hostile = SourceFile("p", "1", "MIT", "f", "java", functions["java"] + "a=/" * 40_000)
+    ordinary = SourceFile("p", "1", "MIT", "f", "python", functions["python"] + "value = 1\n" * 400)
+    assert not_simple([hostile, ordinary], WORDS) == [TOO_LONG_TO_READ, None]

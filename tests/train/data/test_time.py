@@ -6,27 +6,23 @@ import time
 
 import pytest
 
-from tests.train.data.hostile import HOSTILE, SIZE
-from train.data.filters import oddly_commented
-from train.data.near_dedup import shingles
-from train.data.pipeline import clean
-from train.data.source_file import SourceFile
+from benchmarks.hostile_files import LANGUAGES, file_of, steps
+from santacoder.tokenizer import Tokenizer
+from tests.train.data.hostile import hostile
+from train.data.filters import too_short, unreadable
 
+SIZE = 100_000
+HOSTILE = hostile(SIZE)
 # of the processor, so that a busy machine hardly matters: 2 s a megabyte, five times over, where the usual is a tenth
 # of that and a search that is not linear takes minutes
 BOUND = 2 * SIZE / 1e6 * 5
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_step_takes_long(name: str) -> None:
-    files = [SourceFile("p", "1", "MIT", "a", language, HOSTILE[name]) for language in ("python", "java", "javascript")]
-    for step in (
-        lambda: clean(files[:1], ()),
-        lambda: oddly_commented(files[:1]),
-        lambda: oddly_commented(files[1:2]),
-        lambda: oddly_commented(files[2:]),
-        lambda: shingles(files[0].text, 5),
-    ):
+def test_no_step_takes_long(name: str, tokenizer: Tokenizer) -> None:
+    files = [file_of(HOSTILE[name], language) for language in LANGUAGES]
+    assert [*unreadable(files), *too_short(files)] == [None] * 6
+    for step in steps(files, tokenizer).values():
         started = time.process_time()
         step()
         assert time.process_time() - started < BOUND
