@@ -1,4 +1,4 @@
-"""The floors of the house: who may import whom (docs/architecture.md)."""
+"""The layers of the code: which may import which (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORBIDDEN = {
     "export": {"train", "app", "gradio", "fastapi", "onnxruntime"},
     "app": {"onnxruntime"},
 }
-# the only ones that may know ONNX Runtime
+# the only files that may import ONNX Runtime
 ONNX_FILES = {f"santacoder/engine/onnx_{part}.py" for part in ("cache", "runner", "session", "step")}
 FILES = [path for floor in FORBIDDEN for path in sorted((REPOSITORY / floor).rglob("*.py"))]
 
