@@ -1,6 +1,6 @@
 """From the events of a request to its text and tokens: what each token added to the text, and where.
 
-Tokens are decoded in their place, because a token of a byte-level vocabulary may be a part of a character.
+Tokens are decoded in context, because a token of a byte-level vocabulary may be a part of a character.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from santacoder.tokenizer import Tokenizer
 
 
 class Alternative(NamedTuple):
-    """A likely token in the place of another. ``text`` is what it would have added to the text there; nothing, if it is
-    an unfinished character. ``logprob`` is in nats."""
+    """A likely token at the position of another. ``text`` is what it would have added to the text there, or nothing if
+    it is an unfinished character. ``logprob`` is in nats."""
 
     id: int
     text: str
@@ -23,11 +23,11 @@ class Alternative(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A token of a text, and the likeliest in its place.
+    """A token of a text, and the most likely tokens at its position.
 
-    ``text`` is what it added, and begins at ``offset``, counted in characters. A character that takes several tokens is
-    added by the last of them; all of them have its offset. The text of an end mark is its name, which is no part
-    of the whole text. A prompt's first token has no ``logprob``.
+    ``text`` is what it added, and begins at ``offset``, counted in characters. If a character takes several tokens, the
+    last of them adds it, and all of them have its offset. For a special token that ends the text, ``text`` is the
+    token's name, which is not part of the whole text. A prompt's first token has no ``logprob``.
     """
 
     id: int
@@ -38,11 +38,11 @@ class Token(NamedTuple):
 
 
 class Accumulator:
-    """The ``text`` of one request as far as it has come, and its ``tokens``.
+    """The ``text`` of one request so far, and its ``tokens``.
 
-    A token is among them once its first character has been shown, so that neither a token of a stop sequence is nor one
-    that is held back because it may become one. An end mark comes last. Tokens that only spell the end of the prompt
-    again are among them ``with_typed``, and have no text.
+    A token is included once its first character has been shown. So tokens of a stop sequence are excluded, and so are
+    tokens held back because they may become one. A special token that ends the text comes last. Tokens that only spell
+    the end of the prompt again are included ``with_typed``, and have no text.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Accumulator:
         self._with_typed = with_typed
         self.text = ""
         self.tokens: list[Token] = []
-        self.n_typed = 0  # of the tokens
+        self.n_typed = 0  # how many of the tokens only spell the prompt's end again
         self._tokenizer = tokenizer
         self._decoder = tokenizer.stream_decoder(after)
-        # what is shown and what is decoded are the same characters, but come in other pieces
+        # shown and decoded text have the same characters, but arrive in different pieces
         self._shown = CrlfWriter() if crlf else None
         self._decoded = CrlfWriter() if crlf else None
         self._pending: list[Token] = []
@@ -63,7 +63,7 @@ class Accumulator:
         self._offset = 0
 
     def add(self, event: Event) -> tuple[Token, ...]:
-        """Take note of ``event``; the tokens that it made part of the text."""
+        """Process ``event``; the tokens that it added to the text."""
         self.text += self._shown.feed(event.text) if self._shown else event.text
         if isinstance(event, Finished):
             self._end_character()
@@ -89,7 +89,7 @@ class Accumulator:
 
     @property
     def behind(self) -> str:
-        """What was written behind ``text``: the stop sequence that ended it, and what came with its last token."""
+        """What was generated after ``text``: the stop sequence that ended it, and the rest of its last token."""
         written = "".join(token.text for token in (*self.tokens, *self._pending) if token is not self._end_mark)
         return written[len(self.text) :]
 
@@ -98,7 +98,7 @@ class Accumulator:
         return 0 < len(self._tokenizer.decode_bytes([event.id])) <= _n_typed(event)
 
     def _reached(self, *, finished: bool) -> tuple[Token, ...]:
-        # what is left of an unfinished character is added to the last token
+        # the rest of an unfinished character is added to the last token
         complete = self._pending[:-1] if self._decoder.unfinished else self._pending
         n_reached = next(
             (index for index, token in enumerate(complete) if token.offset >= len(self.text)), len(complete)
@@ -109,7 +109,7 @@ class Accumulator:
         return tuple(reached)
 
     def _end_character(self) -> None:
-        """Have the last token add what is left of an unfinished character."""
+        """Add the rest of an unfinished character to the last token."""
         left = self._decoder.finish()
         if left and self._pending:
             last = self._pending[-1]

@@ -1,4 +1,4 @@
-"""Tokens from logits, by NumPy on a CPU and by PyTorch where a GPU has them."""
+"""Tokens from logits: in NumPy on a CPU, in PyTorch if the logits are on a GPU."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def choose(
     contexts: Sequence[Sequence[int]],
     agreeing: Sequence[np.ndarray | None],
 ) -> list[Choice | Exception]:
-    """The next token of each row of ``logits`` [N, V], by its sampler, after its context; among those ``agreeing`` with
-    what was typed, where that is given. What went wrong in a row stands in its place."""
+    """The next token of each row of ``logits`` [N, V], sampled by the row's sampler, given its context. If ``agreeing``
+    ids are given for a row, only those are sampled. A row that fails has its exception as the result."""
     logits = _limited(logits, agreeing)
     if isinstance(logits, torch.Tensor):
         return device_sampling.choose_rows(logits, samplers, contexts)
@@ -28,7 +28,7 @@ def choose(
 
 
 def _limited(logits: Logits, agreeing: Sequence[np.ndarray | None]) -> Logits:
-    """A copy of ``logits`` in which those of tokens that do not agree are minus infinity."""
+    """``logits``, copied with minus infinity for tokens that do not agree."""
     rows = [(row, ids) for row, ids in enumerate(agreeing) if ids is not None]
     if not rows:
         return logits
@@ -47,8 +47,8 @@ def _limited(logits: Logits, agreeing: Sequence[np.ndarray | None]) -> Logits:
 
 
 def foresee(row: Logits, token_id: int, behind: Logits, agreeing: np.ndarray) -> Logits:
-    """``row`` [1, V] with the logit of a token lowered by how unlikely it is, under the logits ``behind`` that token
-    [V], that one of ``agreeing`` follows it."""
+    """``row`` [1, V] with the logit of ``token_id`` lowered by the log-probability that one of ``agreeing`` follows it,
+    under ``behind`` [V], the logits after that token."""
     on_device = torch.as_tensor(behind).double()
     share = on_device[torch.from_numpy(agreeing).to(on_device.device)].logsumexp(0) - on_device.logsumexp(0)
     lowered = row.clone() if isinstance(row, torch.Tensor) else row.copy()
@@ -57,7 +57,7 @@ def foresee(row: Logits, token_id: int, behind: Logits, agreeing: np.ndarray) ->
 
 
 def score(logits: Logits, token_ids: Sequence[int], top_logprobs: int) -> list[Choice]:
-    """Given tokens, one for each row of ``logits`` [N, V], as if they had been chosen.
+    """Scores of given tokens, one for each row of ``logits`` [N, V], as if they had been sampled.
 
     Raises:
         ArithmeticError: the logits are not finite.

@@ -1,4 +1,4 @@
-"""What a running request reports."""
+"""The events that a running request emits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ EndedBy = Literal["end_of_text", "stop_sequence", "stop_at", "repetition", "suff
 
 @dataclass(frozen=True)
 class PromptToken:
-    """One token of an echoed prompt was read. ``logprob`` is that of the token after those before it, in nats; the
-    first has none. ``text`` lags behind while it could be the beginning of an unfinished character.
+    """One token of an echoed prompt was read. ``logprob`` is its log-probability given the tokens before it, in nats;
+    the first token has none. ``text`` is held back while it could be the beginning of an unfinished character.
     """
 
     text: str
@@ -24,14 +24,14 @@ class PromptToken:
 
 @dataclass(frozen=True)
 class TokenEvent:
-    """One token was chosen.
+    """One token was sampled.
 
-    ``text`` is what may now be shown: it lags behind the token while it could be the beginning of a stop sequence or
-    of an unfinished character. ``logprob`` and ``top`` (id, logprob) are the model's own, before temperature and
-    truncation, in nats.
+    ``text`` may now be shown. It lags behind the token while it could be the beginning of a stop sequence or of an
+    unfinished character. ``logprob`` and ``top`` (id, logprob) are the model's own, before temperature and truncation,
+    in nats.
 
-    With token healing, the first tokens spell the end of the prompt again, of which ``n_typed`` bytes were left before
-    this one. Log-probabilities are then those among the tokens that agree with it.
+    With token healing, the first tokens spell the end of the prompt again. ``n_typed`` is how many of its bytes were
+    left before this token. Log-probabilities are then relative to the tokens that agree with the prompt.
     """
 
     text: str
@@ -44,7 +44,7 @@ class TokenEvent:
 @dataclass(frozen=True)
 class Finished:
     """The last event. ``text`` is what had been held back; ``message`` says what went wrong if ``reason`` is error.
-    ``cut`` was written and belongs to no text, as it repeats what stands before or behind it.
+    ``cut`` was generated but is not part of the text, because it repeats what comes before or after it.
     """
 
     reason: FinishReason

@@ -1,4 +1,4 @@
-"""The first token of a gap inside a line: no line break, unless the model is sure of one."""
+"""The first token of a gap inside a line: not a line break, unless the model is sure of one."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from santacoder.engine.runner import Logits
 from santacoder.tokenizer import Tokenizer
 
 _SURE = 0.9
-"""The probability of all that breaks the line, from which on the model is sure."""
-# behind these a statement goes on; all but the brackets and the comma need something on the same line
+"""The model is sure if the total probability of tokens that break the line is at least this."""
+# after these a statement continues; all but the brackets and the comma need something on the same line
 _GOES_ON = tuple("=([,.+-*/%&|<>!~^?")
 _NEEDS_MORE = tuple("=.+-*/%&|<>!~^?")
-# behind these a line may well be over, whatever blanks follow
+# after these a line may be complete, whatever blanks follow
 _ENDS_LINE = tuple(":{};)]")
 
 
 class GapStart:
-    """Which tokens may not come before anything that is no white space."""
+    """Tokens that must not be sampled before the first character that is not white space."""
 
     def __init__(self, prefix: str, tokenizer: Tokenizer) -> None:
         # an empty middle would leave the line as it is
@@ -28,7 +28,7 @@ class GapStart:
         self._breaks = np.array(sorted(_line_breaks(tokenizer) | ends), dtype=np.int64)
 
     def avoided(self, logits: Logits) -> list[int]:
-        """Ids that are not to be chosen from ``logits`` [V]."""
+        """Ids that must not be sampled from ``logits`` [V]."""
         scores = logits.cpu().numpy() if isinstance(logits, torch.Tensor) else logits
         weights = np.exp(scores - scores.max())
         is_sure = weights[self._breaks].sum() >= _SURE * weights.sum()
@@ -36,7 +36,7 @@ class GapStart:
 
 
 def is_inside_line(prefix: str, suffix: str) -> bool:
-    """Whether the line before the gap goes on in it."""
+    """Whether the gap continues the line before it."""
     line = prefix.rpartition("\n")[2]
     written = line.rstrip()
     if not written:
@@ -48,7 +48,7 @@ def is_inside_line(prefix: str, suffix: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _line_breaks(tokenizer: Tokenizer) -> frozenset[int]:
-    """Tokens that begin a new line, behind blanks or at once."""
+    """Tokens that begin a new line, at once or after blanks."""
     return frozenset(
         token_id
         for token_id in range(tokenizer.vocab_size)

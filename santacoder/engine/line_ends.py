@@ -1,4 +1,4 @@
-"""Windows line ends: the model reads and writes LF, those who ask in CRLF get CRLF back."""
+"""Windows line ends: the model reads and writes LF; a client that sends CRLF gets CRLF back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def uses_crlf(prefix: str, suffix: str = "") -> bool:
 
 
 def is_uniform(text: str) -> bool:
-    """Whether every line of ``text`` ends alike, so that nothing is lost with LF."""
+    """Whether all line ends of ``text`` are the same, so that converting it to LF loses nothing."""
     return text.count("\r\n") in (0, text.count("\n"))
 
 
 class CrlfWriter:
-    """Makes every LF of a streamed text CRLF, but for one that has its CR already."""
+    """Converts every LF of a streamed text to CRLF, unless it already has a CR."""
 
     def __init__(self) -> None:
         self._after_cr = False
@@ -34,7 +34,7 @@ class CrlfWriter:
         return written
 
     def peek(self, text: str) -> str:
-        """What ``feed`` would give; the state stays as it is."""
+        """What ``feed`` would return, without changing the state."""
         after_cr = self._after_cr
         written = self.feed(text)
         self._after_cr = after_cr

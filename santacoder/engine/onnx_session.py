@@ -1,4 +1,4 @@
-"""Opens a graph with ONNX Runtime, once its data has been found to be what it was written with."""
+"""Opens a graph with ONNX Runtime, and checks that its data is what it was exported with."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def open_session(graph: Path, device: str, *, captures: bool) -> tuple[onnxruntime.InferenceSession, bool]:
-    """A session, and whether its runs may be captured as CUDA graphs: where ``captures`` asks for it and, on a GPU, the
-    runtime has every operator there. Each run is to be given :func:`run_options`.
+    """A session, and whether its runs may be captured as CUDA graphs: if ``captures`` is set and, on a GPU, the runtime
+    has every operator there. Every run needs :func:`run_options`.
 
     Raises:
         CheckpointError: the graph or its data is damaged or made for another runtime, or the device cannot be used.
     """
     if device == "cuda":
         onnxruntime.preload_dlls()
-    # the digest is made of the same file meanwhile
+    # compute the digest of the same file in parallel
     with ThreadPoolExecutor(1) as pool:
         digest = pool.submit(_sha256, _data_of(graph))
         session, captures = _session(graph, device, captures)
@@ -36,7 +36,7 @@ def open_session(graph: Path, device: str, *, captures: bool) -> tuple[onnxrunti
 
 
 def run_options(graph_id: int = -1) -> onnxruntime.RunOptions:
-    """Of runs that capture the CUDA graph ``graph_id`` or replay it; -1 for runs without one."""
+    """Options of runs that capture or replay the CUDA graph ``graph_id``; -1 for runs without one."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("gpu_graph_id", str(graph_id))
     return options
@@ -55,7 +55,7 @@ def _session(graph: Path, device: str, captures: bool) -> tuple[onnxruntime.Infe
         raise CheckpointError(
             f"{shown(graph)} cannot be used by ONNX Runtime {onnxruntime.__version__} ({first_line(error)}); {advice}."
         ) from error
-    # where a library is missing, the runtime logs an error and serves from the CPU without another word
+    # if a library is missing, the runtime logs an error and silently falls back to the CPU
     if _PROVIDERS[device] not in session.get_providers():
         raise CheckpointError(
             f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
@@ -78,14 +78,14 @@ def _options() -> onnxruntime.SessionOptions:
 
 
 def _integers_add_up() -> bool:
-    """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels; on x86 they
-    saturate at 16 bits where there is no VNNI, and the runtime has slower ones for that."""
+    """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels. On x86 without
+    VNNI they saturate at 16 bits, and the runtime has slower kernels for that."""
     processor = torch.cpu.get_capabilities()
     return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
 
 
 def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:
-    """The runtime finds out that external data is too short, but not that it is another."""
+    """The runtime notices external data that is too short, but not data that has changed."""
     if expected is None or digest is None:
         raise CheckpointError(
             f"{shown(graph)} is not a graph of this project's export, so its weights cannot be checked."
@@ -101,7 +101,7 @@ def _data_of(graph: Path) -> Path:
 
 
 def _sha256(path: Path) -> str | None:
-    """Of a file's contents; None where there is no such file."""
+    """The digest of a file's contents; None if there is no such file."""
     if not path.is_file():
         return None
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""One new token for each of several neighbouring rows, from and into memory that is bound once."""
+"""A decode step: one token for each of several adjacent rows, with inputs and outputs in memory that is bound once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from santacoder.engine.onnx_session import run_options
 
 
 class DecodingStep:
-    """All inputs and outputs keep their addresses, and those of the same rows and as many logits their shapes, which is
-    what a CUDA graph needs; on a CPU it saves binding them anew. All steps share the memory, from its beginning on."""
+    """A step whose inputs and outputs keep their addresses. Steps with the same rows and number of logits also keep
+    their shapes, as a CUDA graph needs; on a CPU this saves binding them again. All steps share the same memory."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, cache: RowCache, config: SantaCoderConfig, device: str
@@ -26,7 +26,7 @@ class DecodingStep:
         self._cache = cache
         self._device = device
         self._last_position = config.n_positions - 1
-        # in one piece, so that one copy takes it to a GPU; of the last row half is used
+        # one tensor, so that one copy moves it to a GPU; only half of the last row is used
         self._written = torch.zeros((4, cache.n_rows), dtype=torch.int64)
         self._token_ids, self._positions, self._logits_index, ends = self._written.numpy()
         self._ends = ends.view(np.int32)
@@ -39,17 +39,18 @@ class DecodingStep:
     def run(
         self, first: int, token_ids: Sequence[int], starts: Sequence[int], wanted: Sequence[int], *, captured: bool
     ) -> Tensor:
-        """The rows from ``first`` on read a token each, of ``token_ids`` at positions ``starts``. Logits [N, V] float32
-        behind those that ``wanted`` numbers, from 0 for row ``first``; the next call overwrites them.
+        """Run one token of ``token_ids`` at positions ``starts`` in each row from ``first`` on. Returns logits [N, V]
+        float32 of the rows in ``wanted``, counted from 0 for row ``first``; the next call overwrites them.
 
-        With ``captured``, a GPU captures a CUDA graph of these rows, or replays it. It keeps the shape of ``wanted``.
+        With ``captured``, a GPU captures a CUDA graph of these rows, or replays it. The shape of ``wanted`` must not
+        change between replays.
         """
         n_rows = len(token_ids)
         self._token_ids[:n_rows] = token_ids
         self._positions[:n_rows] = np.minimum(starts, self._last_position)
         self._ends[:n_rows] = starts
         self._logits_index[: len(wanted)] = wanted
-        # the operator reads it on the CPU, so a captured step has the value of its first time for good
+        # the operator reads it on the CPU, so a captured step keeps the value of its capture
         self._total.fill_(self._cache.capacity if captured else max(starts) + 1)
         if self._device == "cuda":
             self._inputs.copy_(self._written)  # returns once it is done, so the runtime's stream need not wait for it
@@ -77,16 +78,16 @@ class DecodingStep:
 
 
 class _Binding(NamedTuple):
-    """``captured`` are the options of a run that captures its CUDA graph or replays it."""
+    """``captured`` are the run options for capturing or replaying its CUDA graph."""
 
     binding: onnxruntime.IOBinding
     captured: onnxruntime.RunOptions
 
 
 def aligned(first: int, last: int, n_rows: int, *, least: int = 1) -> tuple[int, int]:
-    """The first row and the number of rows of the smallest range from ``first`` to ``last`` that begins at a multiple
-    of its size, ``least`` times a power of two; at the end of all ``n_rows`` it is cut off. There are fewer than twice
-    as many such ranges as rows, so each can have a CUDA graph, and a stream alone is a range of its own in any row."""
+    """The first row and the number of rows of the smallest aligned range that contains ``first`` and ``last``. Its size
+    is ``least`` times a power of two, and it begins at a multiple of its size; it is truncated at ``n_rows``. There are
+    fewer than twice as many such ranges as rows, so each can have a CUDA graph. A single stream is one row anywhere."""
     size = least
     while first // size != last // size:
         size *= 2

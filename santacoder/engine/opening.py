@@ -1,4 +1,4 @@
-"""From a snapshot to an engine, by the fastest runner that works."""
+"""From a snapshot to an engine, with the fastest runner that works."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from santacoder.errors import CheckpointError
 
 RunnerChoice = Literal["auto", "torch", "onnx"]
 N_SLOTS = 8
-# graphs by device, the one to be served first: 8 bits cost next to nothing in quality, 4 bits something. On a GPU the
-# runtime has attention over bound keys and values in half precision only
+# graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
+# supports attention over bound keys and values only in half precision
 _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
 
 
 class Opened(NamedTuple):
-    """An engine, and why runners that were a better choice did not work."""
+    """An engine, and why better runners could not be used."""
 
     engine: Engine
     notices: tuple[str, ...]
@@ -43,8 +43,10 @@ def open_engine(
     on_end: Callable[[Sequence], None] = lambda sequence: None,
     report: Callable[[float], None] = lambda share: None,
 ) -> Opened:
-    """``max_waiting`` and ``on_end`` are the engine's; ``report`` is told which share of the weights has been read,
-    from 0 to 1. With ``exact``, a graph gives the same text to the last byte alone and in company.
+    """Load the fastest runner that works, and start an engine on it.
+
+    ``max_waiting`` and ``on_end`` are the engine's. ``report`` is called with the share of the weights that has been
+    read, from 0 to 1. With ``exact``, a graph's texts are batch-invariant to the last byte.
 
     Raises:
         CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
@@ -59,7 +61,7 @@ def open_engine(
 def _open_runner(
     snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, exact: bool, report: Callable[[float], None]
 ) -> tuple[Runner, list[str]]:
-    """The first runner that works, and what kept those before it from working: on a GPU both, then on the CPU both."""
+    """The first runner that works, and why those before it did not: both runners on the GPU, then both on the CPU."""
     notices: list[str] = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
         found = graphs(snapshot, place) if choice != "torch" else []
@@ -88,7 +90,7 @@ def graphs(snapshot: Path, device: str) -> list[Path]:
 
 
 def torch_dtype(device: str) -> torch.dtype:
-    """What the PyTorch runner computes in."""
+    """The dtype that the PyTorch runner computes in."""
     return torch.bfloat16 if device == "cuda" else torch.float32
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the engine, and how it becomes prompt tokens that fit the context."""
+"""A request to the engine, and how it becomes prompt tokens that fit the context."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
-# of requests that leave it open, for a model that does not say which it fills best: editors' caches like it
+# for requests without an order, if the model does not say which order it fills best: it suits prefix caching
 DEFAULT_ORDER: fim.FimOrder = "spm"
 _FIM_MARKS = 3
-# prefix : suffix = 3 : 1 where both are too long, as llama.cpp's /infill splits its budget
+# prefix : suffix = 3 : 1 if both are too long, as llama.cpp's /infill splits its budget
 _SUFFIX_SHARE = 0.25
 _CUT_SHARE = 0.125
 
@@ -24,22 +24,22 @@ _CUT_SHARE = 0.125
 class CompletionRequest:
     """Continue ``prefix``; with a ``suffix``, write what belongs between the two.
 
-    ``prefix_ids`` are the tokens of the prefix where the client chose them. With ``echo``, the prompt's own tokens are
-    reported first, with their log-probabilities. A prompt that does not fit is cut if it ``may_be_cut``. Without
-    ``use_cache`` all of it is read, whatever was read before.
-
-    Text with Windows line ends is kept with LF, as are stop sequences; ``crlf`` says that what is written gets CRLF.
-
-    ``language`` is that of the code; without one, it is guessed where it matters. With ``fit_gap``, a middle that goes
-    on with what stands behind the gap is cut there, and does not begin with a line break inside a line unless the model
-    is sure. ``written`` is what has been written of the answer before, whose tokens are the last of ``prefix_ids``.
-
-    A ``fim_order`` of None leaves the order to the model.
-
-    ``typed``, behind ``prefix_ids``, is what the first tokens have to spell again of what was typed.
+    Args:
+        prefix, suffix: text before and after the gap. Windows line ends are stored as LF, also in stop sequences.
+        fim_order: None leaves the order to the model.
+        prefix_ids: the tokens of the prefix, if the client chose them.
+        echo: report the prompt's own tokens first, with their log-probabilities.
+        may_be_cut: truncate a prompt that does not fit.
+        use_cache: False prefills the whole prompt, whatever is cached.
+        crlf: write CRLF line ends.
+        language: the language of the code; without one, it is guessed where needed.
+        fit_gap: cut a middle where it repeats the suffix, and let it begin with a line break inside a line only if the
+            model is sure.
+        written: the part of the answer that has already been generated; its tokens are the last of ``prefix_ids``.
+        typed: what the first tokens must spell again of the typed text, after ``prefix_ids``.
 
     Raises:
-        UserError: nothing to start from, or text no source file has; the message is a sentence for the user.
+        UserError: nothing to start from, or text that no source file has; the message is for the user.
     """
 
     prefix: str
@@ -69,7 +69,7 @@ class CompletionRequest:
             require_valid_unicode(text)
 
     def _keep_with_lf(self) -> None:
-        """Make every CRLF an LF, but in an echo that could not be given back as it came."""
+        """Convert CRLF to LF, except in an echo that could not be returned unchanged."""
         if self.prefix_ids is None and not (self.echo and not is_uniform(self.prefix)):
             suffix = self.suffix or ""
             self._set(crlf=self.crlf or uses_crlf(self.prefix, suffix), prefix=to_lf(self.prefix))
@@ -85,9 +85,9 @@ class CompletionRequest:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Prompt tokens that fit the context, the number of tokens there is room for, and what the user should know.
+    """Prompt tokens that fit the context, the number of new tokens that fit, and notices for the user.
 
-    ``taken_back`` are tokens that stood at the end of the prefix; the first that are written have to spell ``typed``.
+    ``taken_back`` are tokens removed from the end of the prefix; the first generated tokens must spell ``typed``.
     """
 
     ids: list[int]
@@ -104,14 +104,14 @@ def build_prompt(
     open_order: fim.FimOrder = DEFAULT_ORDER,
     healing: TokenHealing | None = None,
 ) -> Prompt:
-    """Encode ``request``, cutting what does not fit: the prefix on its left, the suffix on its right. Of a text far too
-    long no more is encoded than may be kept. ``open_order`` is that of a request that leaves it open.
+    """Encode ``request``, and truncate what does not fit: the prefix on its left, the suffix on its right. No more of a
+    long text is encoded than may be kept. ``open_order`` is the order for requests without one.
 
-    New tokens may claim up to half of the context before the prompt is cut.
+    New tokens may claim up to half of the context before the prompt is truncated.
 
     Raises:
         UserError: a token id that the model does not have, or an echo of what does not fit.
-        PromptTooLong: the prompt does not fit, and may not be cut.
+        PromptTooLong: the prompt does not fit and must not be truncated.
     """
     _require_known(request, tokenizer.vocab_size)
     max_new_tokens = request.sampling.max_new_tokens
@@ -140,7 +140,7 @@ def build_prompt(
     if is_fim:
         ids = fim.prompt_ids(tokenizer, read, kept_suffix, request.fim_order or open_order)
     else:
-        ids = read or [tokenizer.end_of_text_id]  # a document begins behind the end of another
+        ids = read or [tokenizer.end_of_text_id]  # a document begins after the end of another
     notices = []
     if len(kept_prefix) < len(prefix):
         said = _said(len(prefix), more_prefix)
@@ -164,7 +164,7 @@ def _split(ids: list[int], n_last: int) -> tuple[list[int], list[int]]:
 
 
 def _as_written(sequence: str, crlf: bool) -> str:
-    """A stop sequence for text with LF. For lines that are to end in CRLF, a CR at its end begins a line end."""
+    """A stop sequence for text with LF. If lines end in CRLF, a CR at its end is the beginning of a line end."""
     with_lf = to_lf(sequence)
     return f"{with_lf[:-1]}\n" if crlf and with_lf.endswith("\r") else with_lf
 
@@ -178,15 +178,15 @@ def _require_known(request: CompletionRequest, vocab_size: int) -> None:
 
 
 def _said(count: int, at_least: bool) -> str:
-    """A number of tokens, of which some may not have been counted."""
+    """A number of tokens, as text; with ``at_least``, there may be more."""
     return f"more than {count:,}" if at_least else f"{count:,}"
 
 
 def _cut(prefix: list[int], suffix: list[int], room: int) -> tuple[list[int], list[int]]:
-    """The end of ``prefix`` and the beginning of ``suffix``; what one does not need, the other may use.
+    """The end of ``prefix`` and the beginning of ``suffix``; either may use room that the other does not need.
 
-    Where the prefix is cut, it is by whole steps: while somebody types on, it mostly begins with the same token, and
-    what a model has read of it stays of use.
+    The prefix is truncated in whole steps, so while somebody types it mostly keeps its first token, and the prefix
+    cache stays valid.
     """
     for_suffix = min(len(suffix), max(int(room * _SUFFIX_SHARE), room - len(prefix)))
     excess = max(0, len(prefix) - (room - for_suffix))

@@ -1,4 +1,4 @@
-"""Which slots are free, and what each still holds: a request that begins like an earlier one need not be read again."""
+"""Free slots and the tokens that each still holds, so that a request need not prefill a prefix that a slot has."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# fewer tokens in common than this are read again sooner than a slot's other contents are given up
+# with fewer tokens in common than this, prefilling them again is cheaper than losing a slot's other contents
 WORTH_KEEPING = 16
 _NOTHING = np.array([], dtype=np.int32)
 
 
 class Place(NamedTuple):
-    """A slot, of which ``n_cached`` positions are right once ``copy_from``, if any, has been copied into it."""
+    """A slot whose first ``n_cached`` positions are valid, after ``copy_from``, if any, has been copied into it."""
 
     slot: int
     n_cached: int
@@ -21,9 +21,9 @@ class Place(NamedTuple):
 
 
 class Slots:
-    """Free slots, the one unused for longest first, and the tokens whose keys and values each slot has.
+    """Free slots, least recently used first, and the tokens whose keys and values each slot holds.
 
-    Tokens are compared by the thousand for every request that waits, so they are arrays [T] int32.
+    Every waiting request compares thousands of tokens, so they are arrays [T] int32.
     """
 
     def __init__(self, n_slots: int) -> None:
@@ -35,11 +35,11 @@ class Slots:
         return len(self._free)
 
     def held(self, ids: Sequence[int] | np.ndarray) -> int:
-        """How much of the beginning of ``ids``, but for the last, some slot has."""
+        """The longest prefix of ``ids``, without the last token, that some slot holds."""
         return max(self._shared(ids))
 
     def take(self, ids: Sequence[int] | np.ndarray) -> Place:
-        """A free slot for a sequence that begins with ``ids``, all but the last of which may be there already."""
+        """A free slot for a sequence that begins with ``ids``; all of them but the last may be cached."""
         shared = self._shared(ids)
         best_free = max(self._free, key=lambda slot: shared[slot])
         if shared[best_free] < WORTH_KEEPING:
@@ -52,14 +52,14 @@ class Slots:
         return Place(best_free, n_cached, best if copy else None)
 
     def hold(self, slot: int, ids: Sequence[int] | np.ndarray) -> None:
-        """Note that the keys and values of ``ids`` are in ``slot``."""
+        """Record that ``slot`` holds the keys and values of ``ids``."""
         self._contents[slot] = np.asarray(ids, dtype=np.int32)
 
     def give_back(self, slot: int) -> None:
         self._free.append(slot)
 
     def forget(self, slot: int) -> None:
-        """Note that what is in ``slot`` cannot be relied on."""
+        """Record that the contents of ``slot`` are invalid."""
         self._contents[slot] = _NOTHING
 
     def _shared(self, ids: Sequence[int] | np.ndarray) -> list[int]:
@@ -68,7 +68,7 @@ class Slots:
 
 
 def common_prefix(first: np.ndarray, second: np.ndarray) -> int:
-    """How many tokens two sequences begin with alike."""
+    """The length of the longest common prefix of two sequences."""
     length = min(len(first), len(second))
     if not length:
         return 0

@@ -9,12 +9,12 @@ from functools import lru_cache
 class StopFinder:
     """Passes text on up to the first stop sequence, holding back what could still become one.
 
-    Every character is looked at once (Knuth, Morris and Pratt, 1977), however much of the text is held back.
+    It looks at every character once (Knuth, Morris and Pratt, 1977), however much text is held back.
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = [(sequence, borders(sequence)) for sequence in stop]
-        self._matched = [0] * len(self._stop)  # of each sequence, how much of its beginning the text ends with
+        self._matched = [0] * len(self._stop)  # for each sequence, the length of its prefix that the text ends with
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
@@ -33,12 +33,12 @@ class StopFinder:
         return shown, False
 
     def finish(self) -> str:
-        """What was held back, once no more text comes."""
+        """The text still held back, when no more text comes."""
         held, self._held = self._held, ""
         return held
 
     def _advance(self, index: int, text: str) -> int | None:
-        """Take note of ``text``; where in it the sequence ends for the first time, if it does."""
+        """Process ``text``; the position in it where the sequence first ends, if it does."""
         sequence, table = self._stop[index]
         matched = self._matched[index]
         for position, character in enumerate(text, 1):
@@ -54,7 +54,7 @@ class StopFinder:
 
 @lru_cache(maxsize=1024)
 def borders(sequence: str) -> tuple[int, ...]:
-    """For each beginning of ``sequence``, the length of the longest shorter beginning that it ends with."""
+    """For each prefix of ``sequence``, the length of its longest border: a shorter prefix that is also its suffix."""
     table = [0] * len(sequence)
     length = 0
     for position in range(1, len(sequence)):

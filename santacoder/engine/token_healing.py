@@ -1,12 +1,12 @@
-"""Token healing: a prompt that ends inside a token goes on as if it did not.
+"""Token healing: continue a prompt that ends inside a token as if it did not.
 
-A text is cut into tokens from the left, so what somebody has typed so far ends in other tokens than the same text would
-have further on: a line break, for instance, is mostly one token with the indentation behind it. So the end of the
-prompt is taken back, as far as tokens could change there, and what is written begins with tokens that agree with it.
+A text is tokenized from the left, so a prompt often ends in other tokens than the same text would have if it went on: a
+line break, for instance, is mostly one token with the indentation after it. So tokens at the end of the prompt are
+removed, as far as they could change, and generation begins with tokens that agree with the removed text.
 
-Lundberg, "The Art of Prompt Design: Prompt Boundaries and Token Healing" (2023) takes back one token. Here it is all
-that the pre-tokenizer may still cut otherwise. A token that spells only a part of it is as likely as all the words that
-begin so; where the logits behind it are known, it counts by how likely the rest of what was typed is there, too.
+Lundberg, "The Art of Prompt Design: Prompt Boundaries and Token Healing" (2023) removes one token. Here it is all that
+the pre-tokenizer may still split differently. A token that spells only a part of the text is as likely as all words
+with that beginning; if the logits after it are known, it is weighted by how likely the rest of the text follows it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from santacoder.tokenizer import Tokenizer
 
 # what may follow: letters, the ends of English contractions, white space, a digit, punctuation
 _PROBES = ("a", "s", "e", "l", " ", " a", "\n", "0", ".")
-# tokens in which the place is looked for
+# tokens from the end within which the boundary is searched
 _WINDOW = 24
-# tokens that are taken back at most: a run of white space, signs or letters without spaces may be longer
+# maximum number of removed tokens: a run of white space, punctuation or letters without spaces may be longer
 _MOST = 8
 
 
 class TokenHealing:
-    """What the tokens of one tokenizer can begin with."""
+    """Which tokens of one tokenizer agree with the beginning of a text."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -38,14 +38,14 @@ class TokenHealing:
 
     @cached_property
     def _sorted(self) -> tuple[list[bytes], np.ndarray]:
-        """All tokens but the special ones in the order of their bytes: those, and the ids."""
+        """The bytes and ids of all tokens but the special ones, sorted by their bytes."""
         texts = {id_: self._tokenizer.decode_bytes([id_]) for id_ in range(self._tokenizer.vocab_size)}
         ids = [id_ for id_, text in texts.items() if text and id_ not in self._tokenizer.special_ids]
         ids.sort(key=lambda id_: texts[id_])
         return [texts[id_] for id_ in ids], np.array(ids, dtype=np.int64)
 
     def n_open(self, ids: Sequence[int]) -> int:
-        """How many tokens at the end of ``ids`` could be others once more text follows."""
+        """How many tokens at the end of ``ids`` could change once more text follows."""
         text = self._tokenizer.decode(ids[-_WINDOW:])
         left = len(text[self._settled(text) :].encode("utf-8"))
         count = 0
@@ -55,12 +55,12 @@ class TokenHealing:
         return count
 
     def agreeing(self, text: bytes) -> np.ndarray:
-        """Ids of the tokens that begin with ``text``, and of those that ``text`` begins with and that may stand there.
-        There is at least one of them; ``text`` must not be empty."""
+        """Ids of the tokens that begin with ``text``, and of those that are an allowed prefix of it. There is at least
+        one; ``text`` must not be empty."""
         return np.concatenate([self._covering(text), np.array(self._beginning(text), dtype=np.int64)])
 
     def _find_settled(self, text: str) -> int:
-        """From where on ``text`` may be cut into other tokens, in characters."""
+        """The position, in characters, from which ``text`` may still be split into other tokens."""
         starts = self._tokenizer.word_starts(text)
         begin = starts[-3] if len(starts) >= 3 else 0
         end = text[begin:]
@@ -75,9 +75,9 @@ class TokenHealing:
         return ids[first : bisect_left(texts, _after_all_that_begin_with(text), lo=first)]
 
     def _find_beginning(self, text: bytes) -> tuple[int, ...]:
-        """Tokens that spell a part of ``text``: the first of it as it is, and those behind which the pre-tokenizer cuts
-        it once more follows, as it does before the last space where a word follows. Other parts of a word stand for
-        other words, and are likely for their sake."""
+        """Tokens that spell a prefix of ``text``: its first token, and those after which the pre-tokenizer splits it
+        once more text follows, as before the last space if a word follows. Other prefixes of a word begin other words,
+        and would be likely because of those."""
         found = set()
         for probe in ("", "a", "0", "("):
             try:
@@ -93,11 +93,11 @@ class TokenHealing:
         return tuple(sorted(found))
 
     def _cuts(self, text: str, size: int) -> bool:
-        """Whether the pre-tokenizer cuts ``text`` behind ``size`` bytes."""
+        """Whether the pre-tokenizer splits ``text`` after ``size`` bytes."""
         return size in {len(text[:start].encode("utf-8")) for start in self._tokenizer.word_starts(text)}
 
     def _longest(self, text: bytes) -> int:
-        """The longest token that spells a part of ``text``; single bytes are tokens, too."""
+        """The longest token that is a prefix of ``text``; single bytes are tokens, too."""
         texts, ids = self._sorted
         for size in range(len(text) - 1, 0, -1):
             index = bisect_left(texts, text[:size])
@@ -107,6 +107,6 @@ class TokenHealing:
 
 
 def _after_all_that_begin_with(text: bytes) -> bytes:
-    """The first byte string, in order, behind all that begin with ``text``; none is behind that of 0xFF alone."""
+    """The first byte string, in sort order, after all that begin with ``text``; none comes after only 0xFF bytes."""
     kept = text.rstrip(b"\xff")
     return kept[:-1] + bytes([kept[-1] + 1]) if kept else b"\xff" * (len(text) + 64)

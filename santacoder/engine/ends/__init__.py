@@ -1,1 +1,1 @@
-"""Where a text ends before the model ends it. Whatever is held back here is shown or dropped, never taken back."""
+"""Where a text ends before the model ends it. Held-back text is shown or dropped; shown text is never removed."""

@@ -1,4 +1,4 @@
-"""Where a block, a statement or a function of Java or JavaScript ends: with its closing brace, or with a semicolon."""
+"""Where a block, statement or function of Java or JavaScript ends: at its closing brace, or at a semicolon."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CLASSES = frozenset("class interface enum record".split())
 _CLAUSES = frozenset("else catch finally".split())
 _MODIFIERS = frozenset("public private protected static abstract final synchronized async export default @".split())
 _STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
-_GROUP = "{}"  # stands for a brace and all that is in it
+_GROUP = "{}"  # stands for a pair of braces and everything inside
 
 
 @dataclass
 class _Open:
-    """An open bracket. ``before`` are the tokens of the statement in front of it."""
+    """An open bracket. ``before`` are the tokens of the statement before it."""
 
     bracket: str
     kind: Literal["function", "class", "block", ""] = ""
@@ -27,8 +27,8 @@ class _Open:
 
 
 class BracketEnd:
-    """Takes the tokens of the prompt, then those of the text. ``held_from`` is where the end would be if nothing that
-    comes belonged to it, and ``ended_at`` where it is; both count from the beginning of the prompt.
+    """Receives the tokens of the prompt, then those of the text. ``held_from`` is where the text would end if nothing
+    that follows were part of it; ``ended_at`` is where it has ended. Both count from the beginning of the prompt.
     """
 
     def __init__(self, stop_at: Literal["block", "function"], language: Language) -> None:
@@ -37,19 +37,19 @@ class BracketEnd:
         self.held_from: int | None = None
         self.ended_at: int | None = None
         self._open: list[_Open] = []
-        self._statement: list[str] = []  # its tokens, as far as they have come
+        self._statement: list[str] = []  # its tokens so far
         self._last: Token | None = None
-        # set once the text begins: it ends with the brackets or the statement at this depth
+        # set when the text begins: it ends with the brackets or the statement at this depth
         self._depth: int | None = None
         self._is_statement = False
-        self._is_headed = False  # a statement that has braces of its own
+        self._is_headed = False  # a statement with its own braces
         self._waits_for_function = False
         self._is_closed = False
         self._is_on_new_line = False
         self._has_written = False
 
     def begin(self, *, has_written: bool) -> None:
-        """The text goes on with the next token; with ``has_written``, part of the last one was of the text already."""
+        """The text begins with the next token; with ``has_written``, part of the last token was already the text's."""
         self._has_written = has_written
         (self._aim_at_block if self._stop_at == "block" else self._aim_at_function)()
 
@@ -83,12 +83,12 @@ class BracketEnd:
             self.held_from = token.start
 
     def _is_complete(self) -> bool:
-        """Whether the statement could end here, had it no semicolon."""
+        """Whether the statement could end here without a semicolon."""
         last = self._last
         return len(self._open) == self._depth and last is not None and (last.kind != "mark" or last.text in ")]}")
 
     def _goes_on(self, token: Token) -> bool:
-        """Whether what was closed is followed by more of the same statement."""
+        """Whether the statement continues after the brackets that were closed."""
         if token.text in _CLAUSES and token.kind == "word":
             self._is_closed, self.held_from = False, None
             self._is_statement, self._is_headed = True, True
@@ -130,7 +130,7 @@ class BracketEnd:
 
     def _close_brace(self, token: Token) -> None:
         index = next((index for index in reversed(range(len(self._open))) if self._open[index].bracket == "{"), None)
-        if index is None:  # of a block whose beginning is not in the prompt
+        if index is None:  # closes a block that was opened before the prompt
             self._statement = []
             if self._depth is not None:
                 self._close(token)
@@ -141,7 +141,7 @@ class BracketEnd:
         self._statement = [*before, _GROUP] if is_argument else []
         if self._depth is None:
             return
-        if self._is_statement and index < self._depth:  # around the statement, which has no end of its own
+        if self._is_statement and index < self._depth:  # closes a block around the statement
             self.ended_at = token.start
         elif index <= self._depth:
             self._close(token)
@@ -193,7 +193,7 @@ class BracketEnd:
         self._is_statement, self._is_headed = True, is_headed
 
     def _head(self) -> list[str]:
-        """The statement that the prompt ends in, from its beginning on."""
+        """The statement in which the prompt ends, from its beginning."""
         brace = self._innermost_brace()
         inner = self._open[brace + 1 :] if brace is not None else self._open
         return inner[0].before if inner and not self._statement else self._statement
@@ -211,7 +211,7 @@ class BracketEnd:
 
 
 def _kind_of_brace(statement: list[str], language: Language) -> Literal["function", "class", "block"]:
-    """What a brace opens behind ``statement``."""
+    """What a brace opens after ``statement``."""
     if not statement:
         return "block"
     if statement[-2:] in (["=", ">"], ["-", ">"]):
@@ -230,7 +230,7 @@ def _kind_of_brace(statement: list[str], language: Language) -> Literal["functio
 
 
 def _matching(statement: list[str]) -> int:
-    """Where the bracket opens that the last of ``statement`` closes."""
+    """The index of the bracket that the last token of ``statement`` closes."""
     depth = 0
     for index in range(len(statement) - 1, -1, -1):
         depth += (statement[index] == ")") - (statement[index] == "(")
@@ -240,7 +240,7 @@ def _matching(statement: list[str]) -> int:
 
 
 def _is_made_new(before: list[str]) -> bool:
-    """Whether a class without a name begins, as in ``new Comparator<String>() {``."""
+    """Whether an anonymous class begins, as in ``new Comparator<String>() {``."""
     for word in reversed(before):
         if word == "new":
             return True

@@ -11,14 +11,14 @@ _TAB = 8
 _OPENERS = frozenset("def class if elif else for while with try except finally match case".split())
 _SOFT = frozenset(["match", "case"])  # keywords only where a colon ends the line
 _CLAUSES = frozenset("elif else except finally".split())
-# a line that begins so is not the inside of brackets: they were left open by mistake
+# a line that begins with one of these is never inside brackets: they were left open by mistake
 _NEVER_IN_BRACKETS = frozenset("def class return import raise while try with".split())
 _NOWHERE = -1
 
 
 @dataclass
 class _Line:
-    """The first line of a statement, at ``indent`` columns. ``opens`` a block, or may still do so."""
+    """The first line of a statement, at ``indent`` columns. ``opens`` means that it opens a block, or still may."""
 
     indent: int
     word: str
@@ -30,27 +30,27 @@ class _Line:
 
 
 class PythonEnd:
-    """Takes the tokens of the prompt, then those of the text. ``held_from`` is where the end would be if the next line
-    were outside, and ``ended_at`` where it is; both count from the beginning of the prompt.
+    """Receives the tokens of the prompt, then those of the text. ``held_from`` is where the text would end if the next
+    line were outside; ``ended_at`` is where it has ended. Both count from the beginning of the prompt.
     """
 
     def __init__(self, stop_at: Literal["block", "function"]) -> None:
         self._stop_at = stop_at
         self.held_from: int | None = None
         self.ended_at: int | None = None
-        self._lines: list[_Line] = []  # the current line, and above it those it is inside of
+        self._lines: list[_Line] = []  # the enclosing lines, then the current one
         self._depth = 0  # of brackets
         self._is_at_start = True  # of a line
         self._indent = 0
         self._last = ""
         self._has_written = False
-        # set once the text begins: lines at this indentation or less end it, but for clauses of the same statement
+        # set when the text begins: lines at this indentation or less end it, except clauses of the same statement
         self._limit: int | None = None
         self._clauses_belong = False
         self._waits_for_function = False
 
     def begin(self, *, has_written: bool) -> None:
-        """The text goes on with the next token; with ``has_written``, part of the last one was of the text already."""
+        """The text begins with the next token; with ``has_written``, part of the last token was already the text's."""
         self._has_written = has_written
         (self._aim_at_block if self._stop_at == "block" else self._aim_at_function)()
 
@@ -95,7 +95,7 @@ class PythonEnd:
             if self._has_written:
                 self.ended_at = self.held_from
                 return
-            self._aim_from(self._indent)  # what the text begins with is never its end
+            self._aim_from(self._indent)  # the beginning of the text never ends it
         while self._lines and self._lines[-1].indent >= self._indent:
             self._lines.pop()
         self._lines.append(_Line(self._indent, token.text, token.text in _OPENERS))
@@ -134,13 +134,13 @@ class PythonEnd:
             self._limit = function.indent
         elif outermost:  # in a function whose head is not in the prompt
             self._limit = outermost - 1
-        elif in_class + 1 < len(around):  # in a loop, say, that is in no function
+        elif in_class + 1 < len(around):  # for example in a loop outside any function
             self._limit, self._clauses_belong = around[in_class + 1].indent, True
         else:
             self._limit, self._waits_for_function = indent - 1 if around else _NOWHERE, True
 
     def _place(self) -> tuple[_Line | None, int]:
-        """The statement with a block that the prompt has begun, and the indentation of what stands at its end."""
+        """The statement whose block the prompt has begun, if any, and the indentation at the end of the prompt."""
         last = self._lines[-1] if self._lines else None
         if last is None:
             return None, self._indent

@@ -1,7 +1,7 @@
-"""Source code as tokens, while it is being written: as many brackets, words and line breaks as can be told already.
+"""An incremental lexer: source code as tokens while it is being generated, as far as they are certain.
 
-It takes fragments, in pieces of any size, and its time grows with their length alone. Strings and comments are a token
-where they begin; nothing inside them is one. An unclosed string ends with its line.
+It accepts fragments, in pieces of any size, and takes time linear in their length. A string or comment is one token at
+its beginning, and has no tokens inside. An unclosed string ends with its line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Kind = Literal["word", "mark", "string", "comment", "newline", "indent"]
 
 _SPACE = re.compile(r"[^\S\n]+")
 _WORD = re.compile(r"[\w$]+")
-# what ends a string or a comment, by what closes it, or has to be stepped over
+# for each closing delimiter, what ends the string or comment or must be skipped inside it
 _CLOSING = {
     '"': re.compile(r'\\[\s\S]?|"|\n'),
     "'": re.compile(r"\\[\s\S]?|'|\n"),
@@ -27,16 +27,16 @@ _CLOSING = {
     "\n": re.compile(r"\n"),
     "word": re.compile(r"[^\w$]"),
 }
-# of a longer word, as in data, no more is told
+# longer words, as in data, are truncated
 _LONGEST_WORD = 64
 _TRIPLED: dict[Language, str] = {"python": "\"'", "java": '"', "javascript": ""}
-# words behind which a slash begins a regular expression, as it does behind most marks
+# words after which a slash begins a regular expression, as it does after most punctuation
 _BEFORE_REGEX = frozenset("return typeof case in of do else void delete throw new await yield".split())
 
 
 class Token(NamedTuple):
-    """``start`` counts characters from the beginning of everything that was fed. White space is a token, ``indent``,
-    at the beginning of a line alone."""
+    """``start`` counts characters from the beginning of everything that was fed. White space is a token (``indent``)
+    only at the beginning of a line."""
 
     kind: Kind
     text: str

@@ -1,30 +1,30 @@
-"""Cuts the end of a middle that repeats the beginning of what stands behind the gap."""
+"""Cuts the end of a middle that repeats the beginning of the suffix."""
 
 from __future__ import annotations
 
 from santacoder.engine.stop import borders
 
 _CHARACTERS = 2000
-"""Of the suffix, at the most, is compared."""
+"""Characters of the suffix that are compared at most."""
 _LINES = 2
-"""Lines that a middle repeats before it is ended at once; of fewer, more of it could still follow."""
+"""Repeated lines after which the middle ends at once; after fewer, more of it could still follow."""
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _QUOTES = "\"'`"
 
 
 class SuffixOverlap:
-    """Holds back what is the beginning of ``suffix``, and drops it where the middle ends so: at least the rest of the
-    line that the gap is in, or else a line that is not blank. ``cut`` is what was dropped.
+    """Holds back text that equals the beginning of ``suffix``, and drops it if the middle ends with it: at least the
+    rest of the line that the gap is in, or else a line that is not blank. ``cut`` is what was dropped.
 
-    What closes a bracket or a quote of the middle is no repetition: ``f(x)`` keeps its bracket in front of another,
-    ``x)`` does not.
+    Text that closes a bracket or quote of the middle is not a repetition: before another bracket, ``f(x)`` keeps its
+    own, but ``x)`` does not.
     """
 
     def __init__(self, suffix: str) -> None:
         self.cut = ""
         self._suffix = suffix[:_CHARACTERS]
         self._borders = borders(self._suffix)
-        self._n_same = 0  # characters that the text ends with, and the suffix begins with
+        self._n_same = 0  # characters that end the text and begin the suffix
         self._least = _least(self._suffix, n_lines=1)
         self._enough = _least(self._suffix, n_lines=_LINES)
         self._middle = _Balance()
@@ -41,7 +41,7 @@ class SuffixOverlap:
         return self._release(), False
 
     def finish(self) -> str:
-        """What was held back and is no repetition."""
+        """The held-back text that is not a repetition."""
         if self._least and self._n_same >= self._least and self._drop():
             return ""
         held, self._held = self._held, ""
@@ -61,7 +61,7 @@ class SuffixOverlap:
         return shown
 
     def _drop(self) -> bool:
-        """Cut what is held, unless it closes what the middle has opened."""
+        """Cut the held-back text, unless it closes something that the middle has opened."""
         if self._middle.is_closed_by(self._held):
             return False
         self.cut, self._held = self._held, ""
@@ -69,7 +69,7 @@ class SuffixOverlap:
 
 
 class _Balance:
-    """Brackets and quotes of a text that are open."""
+    """The open brackets and quotes of a text."""
 
     def __init__(self) -> None:
         self._open: list[str] = []
@@ -79,7 +79,7 @@ class _Balance:
             self._take(character)
 
     def is_closed_by(self, text: str) -> bool:
-        """Whether ``text`` begins with what closes something that is open."""
+        """Whether ``text`` closes something that is open."""
         n_open = len(self._open)
         after = _Balance()
         after._open = list(self._open)
@@ -101,14 +101,14 @@ class _Balance:
 
 
 def repeats_line_before(prefix: str, middle: str) -> bool:
-    """Whether ``middle`` is the last line of ``prefix`` over again."""
+    """Whether ``middle`` repeats the last line of ``prefix``."""
     lines = prefix.split("\n")
     before = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return bool(before) and middle.strip() == before
 
 
 def _least(suffix: str, n_lines: int) -> int:
-    """Characters of ``suffix`` up to the end of so many lines that are not blank; 0 where there are fewer."""
+    """The length of ``suffix`` up to the end of ``n_lines`` lines that are not blank; 0 if there are fewer."""
     end = 0
     while end < len(suffix):
         line_end = suffix.find("\n", end)

@@ -1,9 +1,9 @@
 """Ends a text that has begun to repeat itself, and cuts off what was repeated.
 
-A line with a letter or a digit in it that comes a third time in a row, blank lines aside; or a run of tokens that comes
-a fourth time in a row. Where a run has no letter in it, as the zeros of an array, it is the sixteenth time. What is the
-same as before is held back until it differs, so that one copy has been shown when the text ends, and nothing is taken
-back.
+A repetition is a line with a letter or digit that occurs a third time in a row, not counting blank lines, or a run of
+tokens that occurs a fourth time in a row. For a run without letters, such as the zeros of an array, it is the sixteenth
+time. Text that equals what came before is held back until it differs. So only one copy has been shown when the text
+ends, and nothing has to be removed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _LINES = 3
 _RUNS = 4
 _PLAIN_RUNS = 16
 _LONGEST = 64
-"""Tokens of the longest run that is looked for."""
+"""Length of the longest run that is detected, in tokens."""
 
 
 class RepetitionEnd:
-    """Passes text on as long as it does not repeat itself. ``cut`` is what was cut off. The first line of the text is
-    the one that the ``prompt`` ends in."""
+    """Passes text on as long as it does not repeat itself. ``cut`` is what was cut off. The text's first line continues
+    the last line of ``prompt``."""
 
     def __init__(self, prompt: str = "") -> None:
         self.cut = ""
@@ -29,7 +29,7 @@ class RepetitionEnd:
         self._lines = _Lines(prompt.rpartition("\n")[2])
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
-        """What may be shown once ``token_id`` has added ``text``, and whether the text has ended."""
+        """The text that may be shown after ``token_id`` has added ``text``, and whether the text has ended."""
         begin = len(self._text)
         self._text += text
         by_runs, is_run = self._runs.add(token_id, begin, text)
@@ -39,7 +39,7 @@ class RepetitionEnd:
         return self._show(min(by_runs, by_lines)), False
 
     def finish(self, text: str = "") -> tuple[str, bool]:
-        """What was held back, and ``text``; and whether the last line was one too many."""
+        """The held-back text and ``text``, and whether the last line was one repetition too many."""
         begin = len(self._text)
         self._text += text
         self._lines.add(text, begin)
@@ -60,13 +60,13 @@ class RepetitionEnd:
 
 
 class _Runs:
-    """Runs of tokens, by their length: how many of the last tokens are the same as those that many tokens before."""
+    """Runs of tokens: for each run length, how many of the last tokens equal the token that many positions before."""
 
     def __init__(self) -> None:
         self._ids = np.full(_LONGEST, -1, dtype=np.int64)  # the last ones, newest first
         self._n_same = np.zeros(_LONGEST, dtype=np.int64)  # for the lengths 1 and up
         self._begins: list[int] = []
-        self._n_plain: list[int] = [0]  # tokens without a letter, up to each
+        self._n_plain: list[int] = [0]  # cumulative number of tokens without a letter
 
     def add(self, token_id: int, begin: int, text: str) -> tuple[int, bool]:
         """Where the text begins to be as before, in characters, and whether it has been that for too long."""
@@ -91,19 +91,19 @@ _LENGTHS = np.arange(1, _LONGEST + 1)
 
 
 class _Lines:
-    """Lines that are the same as the one before."""
+    """Lines that equal the line before."""
 
     def __init__(self, line: str) -> None:
-        self._line = line  # as far as it has come
+        self._line = line  # so far
         self._begin = -len(line)
         self._n_given = len(line)  # characters of the line that are the prompt's
         self._last = ""
         self._n_same = 0
-        self._second = 0  # where the second of the same lines begins, with the line break before it
+        self._second = 0  # where the second of the equal lines begins, with the line break before it
 
     @property
     def _break(self) -> int:
-        """Where the line break before the line is."""
+        """The position of the line break before the line."""
         return max(0, self._begin - 1)
 
     def add(self, text: str, begin: int) -> tuple[int, bool]:
@@ -124,7 +124,7 @@ class _Lines:
         return self._begin + len(self._line), False
 
     def _is_over(self) -> bool:
-        """Take note of the line, which is complete."""
+        """Record the complete line; whether it is one repetition too many."""
         is_own = bool(self._line[self._n_given :].strip())
         self._n_given = 0
         line = self._line.rstrip()

@@ -11,9 +11,9 @@ from santacoder.engine.ends.lexer import Lexer, Token
 from santacoder.languages import Language, guess_language
 from santacoder.sampling import StopAt
 
-# of the prompt, at the most, is looked at; what encloses the code is seldom further away
+# characters of the prompt that are parsed at most; the enclosing structure is rarely further away
 _CHARACTERS = 8000
-# a line that is code, and not the inside of a comment or of a string, wherever the prompt was cut
+# a line that is certainly code, not inside a comment or string, wherever the prompt was truncated
 _CODE = {
     "python": re.compile(r"^[ \t]*(?:async def|def|class|@\w+|import|from)\b", re.MULTILINE),
     "java": re.compile(r"^[ \t]*(?:public|private|protected|static|class|import|@\w+)\b", re.MULTILINE),
@@ -22,7 +22,7 @@ _CODE = {
 
 
 class LineEnd:
-    """Passes text on up to the end of the line, or of the first line that has anything in it."""
+    """Passes text on up to the end of the line, or of the first line that is not blank."""
 
     def __init__(self) -> None:
         self._is_new = True
@@ -40,7 +40,7 @@ class LineEnd:
 
 
 class StructureEnd:
-    """Passes text on up to the end of the block or of the function, and holds back what could be behind it."""
+    """Passes text on up to the end of the block or function, and holds back what could come after it."""
 
     def __init__(self, prompt: str, stop_at: Literal["block", "function"], language: Language) -> None:
         prompt = _end_of(prompt, language)
@@ -48,7 +48,7 @@ class StructureEnd:
         self._end = PythonEnd(stop_at) if language == "python" else BracketEnd(stop_at, language)
         self._begins_at = len(prompt)
         self._has_begun = False
-        self._unbegun = ""  # text of which no token is known yet, as inside a string that the prompt has begun
+        self._unbegun = ""  # text without a token yet, as inside a string that the prompt has begun
         self._held = ""
         self._shown_to = len(prompt)
         self._add(self._lexer.feed(prompt))
@@ -65,7 +65,7 @@ class StructureEnd:
         return self._show(end.held_from if end.held_from is not None else self._shown_to + len(self._held)), False
 
     def finish(self) -> str:
-        """What was held back, and belongs to it."""
+        """The held-back text that is part of the structure."""
         shown, has_ended = self.feed("", final=True)
         return shown if has_ended else shown + self._show(self._shown_to + len(self._held))
 
@@ -87,7 +87,7 @@ class StructureEnd:
 
 
 def end_finder(prompt: str, stop_at: StopAt, language: Language | None) -> LineEnd | StructureEnd | None:
-    """What ends a text behind ``prompt``; the language is guessed where it is not given."""
+    """What ends a text after ``prompt``; the language is guessed if it is not given."""
     if stop_at == "none":
         return None
     if stop_at == "line":
@@ -96,7 +96,7 @@ def end_finder(prompt: str, stop_at: StopAt, language: Language | None) -> LineE
 
 
 def _end_of(prompt: str, language: Language) -> str:
-    """The last lines of ``prompt``; where it is cut, from one that is surely code on."""
+    """The last lines of ``prompt``; if it is truncated, from a line that is certainly code."""
     if len(prompt) <= _CHARACTERS:
         return prompt
     end = prompt[-_CHARACTERS:]

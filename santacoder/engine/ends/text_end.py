@@ -1,4 +1,4 @@
-"""Everything that can end a text before the model ends it, one behind another."""
+"""Everything that can end a text before the model ends it, as a pipeline."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from santacoder.engine.stop import StopFinder
 
 
 class _Stage(Protocol):
-    """Passes text on, and holds back what may not belong to it."""
+    """Passes text on, and holds back what may not be part of it."""
 
     def feed(self, text: str) -> tuple[str, bool]:
         """Text that is safe to show, and whether it has ended."""
         ...
 
     def finish(self) -> str:
-        """What was held back, and belongs to the text."""
+        """The held-back text that is part of the text."""
         ...
 
 
 class TextEnd:
-    """Shows the text of ``request`` up to its end. ``ended_by`` says what ended it, once something has, and ``cut`` is
-    what was cut off because it repeated what stands before or behind it."""
+    """Shows the text of ``request`` up to its end. ``ended_by`` says what ended it, once something has. ``cut`` is what
+    was cut off because it repeated what comes before or after it."""
 
     def __init__(self, request: CompletionRequest) -> None:
         sampling = request.sampling
@@ -38,7 +38,7 @@ class TextEnd:
         self._overlap = SuffixOverlap(request.suffix) if request.fit_gap and request.suffix else None
         if self._overlap is not None:
             self._stages.append(("suffix", self._overlap))
-        # of what was written before, all has been shown
+        # all of the text generated earlier has been shown already
         self._n_shown_before = len(request.written) - len(self._pass(request.written))
 
     @property
@@ -46,8 +46,8 @@ class TextEnd:
         return next((stage.cut for stage in (self._repetition, self._overlap) if stage and stage.cut), "")
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
-        """What may be shown once ``token_id`` has added ``text``, and whether the text has ended."""
-        if self.ended_by is not None:  # with what was written before
+        """The text that may be shown after ``token_id`` has added ``text``, and whether the text has ended."""
+        if self.ended_by is not None:  # in the text generated earlier
             return "", True
         repeats = False
         if self._repetition is not None:
@@ -56,7 +56,7 @@ class TextEnd:
         return shown, self.ended_by is not None
 
     def finish(self, text: str) -> str:
-        """What was held back and ``text``, as far as they belong to it, where nothing more comes."""
+        """The held-back text and ``text``, as far as they are part of the text, when no more tokens come."""
         if self.ended_by is not None:
             return ""
         repeats = False
