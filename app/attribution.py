@@ -1,4 +1,4 @@
-"""Where generated code came from: the index that belongs to a model, and what it finds."""
+"""Attribution of generated code: the index of a model, and lookups in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from santacoder.errors import AttributionError, UserError
 
 
 class Index(Protocol):
-    """What can be asked: ``Shards``, here or on a Ray cluster."""
+    """The interface of an index: ``Shards``, local or on a Ray cluster."""
 
     searched: Searched
 
@@ -27,7 +27,7 @@ class Index(Protocol):
 
 @dataclass(frozen=True)
 class Attribution:
-    """Where a text came from, as far as it was searched: plain data that is shown, kept and shared."""
+    """The sources found for a text, and what was searched: plain data to show, keep and share."""
 
     spans: tuple[Span, ...]
     searched: Searched
@@ -51,10 +51,10 @@ _ADAPTER = TypeAdapter(Attribution)
 
 
 class Indexes:
-    """The indexes of the models here, opened when they are first asked.
+    """The indexes of the models on this server, opened on first use.
 
-    ``SANTACODER_ATTRIBUTION`` names one for all models. Without it a model's index lies in the store, as
-    ``attribution--ORG--NAME``, or as ``attribution--ORG`` for all models of that name.
+    ``SANTACODER_ATTRIBUTION`` names one index for all models. Without it, a model's index is in the store, as
+    ``attribution--ORG--NAME``, or as ``attribution--ORG`` for all models of that organisation.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -69,7 +69,7 @@ class Indexes:
         self._own = self._get(settings.attribution) if settings.attribution else None
 
     def of(self, repo_id: str) -> Index | None:
-        """The index of what a model was trained on, if there is one.
+        """The index of a model's training data, if there is one.
 
         Raises:
             AttributionError: it cannot be used.
@@ -84,10 +84,10 @@ class Indexes:
         return None
 
     def check(self, repo_id: str, text: str, language: str | None = None) -> Attribution | None:
-        """Which parts of ``text`` stand in what a model was trained on; None where there is no index of that.
+        """The parts of ``text`` that occur in a model's training data; None if there is no index for it.
 
         Raises:
-            AttributionError: the index cannot be used, or cannot be asked about such a text.
+            AttributionError: the index cannot be used, or cannot look up this text.
         """
         index = self.of(repo_id)
         return None if index is None else Attribution(tuple(index.find(text, language)), index.searched)

@@ -1,4 +1,4 @@
-"""Bodies of requests that do not come, or come so slowly that they only hold a place."""
+"""Timeouts for request bodies that never arrive, or arrive so slowly that they only occupy a connection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LEAST_BYTES_A_SECOND = 8 * 1024
 
 
 class BodyTimeout:
-    """ASGI middleware: 408 where the body of a request has not come within ``seconds``, and a second more for every
-    8 KiB that have come. To what answers the request, the client is gone.
+    """ASGI middleware: 408 if the body of a request has not arrived within ``seconds``, plus a second for every 8 KiB
+    received. The application sees a disconnected client.
     """
 
     def __init__(self, app: ASGIApp, seconds: float = SECONDS_FOR_BODY) -> None:
@@ -38,7 +38,7 @@ class BodyTimeout:
 
 
 class _Body:
-    """The body of one request on its way, and whether there has been an answer."""
+    """The incoming body of one request, and whether it has been answered."""
 
     def __init__(self, receive: Receive, send: Send, seconds: float) -> None:
         self._receive = receive
@@ -51,7 +51,7 @@ class _Body:
         return self._is_late and not self._is_answered
 
     async def receive(self) -> Message:
-        if self._is_complete:  # all that can come is that the client goes
+        if self._is_complete:  # only a disconnect can follow
             return await self._receive()
         if not self._is_late:
             try:

@@ -1,4 +1,4 @@
-"""What is known of the branches of a model, from what is on this machine alone: the Hub is not asked."""
+"""Facts about the branches of a model, only from files on this machine: the Hub is not queried."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from santacoder.experiments import EXPERIMENTS, PUBLISHED, Experiment, experimen
 from train.evaluate.published import published_scores
 
 Curve = list[tuple[int, float]]
-"""Values by the number of steps done."""
+"""Pairs of step and value."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """``experiment`` is what the branch repeats of the paper; ``config`` is None where its files are not here.
+    """A branch. ``experiment`` is the paper's experiment that it repeats; ``config`` is None if its files are not here.
 
-    ``curves`` are by metric; ``commits`` are oldest first, one for each state of the weights. ``problem`` says why
-    there are none although there should be.
+    ``curves`` are by metric; ``commits`` are oldest first, one per state of the weights. ``problem`` says why commits
+    are missing.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Branch:
 
 
 def read_branches(repo_id: str, store: Path) -> list[Branch]:
-    """The branches of a repository: those of the paper in its order, and then the others.
+    """The branches of a repository: the paper's in its order, then the others.
 
     Raises:
         CheckpointError: there is no such repository on this machine.
@@ -56,7 +56,7 @@ def read_branches(repo_id: str, store: Path) -> list[Branch]:
 
 
 def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
-    """Commits oldest first; of those that only added scores or graphs to the same weights, the newest."""
+    """Commits oldest first; of commits with the same weights (which added scores or graphs), only the newest."""
     kept: list[Commit] = []
     for commit in newest_first:
         if not kept or _state(kept[-1]) != _state(commit) or commit.step is None:
@@ -65,7 +65,7 @@ def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
 
 
 def _names(repo_id: str, known: Mapping[str, str]) -> list[str]:
-    """The branches, without ``final`` where that is ``main`` under its other name."""
+    """The branches, without ``final`` if it is the same as ``main``."""
     names = [name for name in known if not (name == "final" and known.get("main") == known[name])]
     if repo_id != PUBLISHED:
         return names
@@ -87,7 +87,7 @@ def _branch(repo_id: str, name: str, folder: Path | None, repeated: Experiment |
 
 
 def _curves(snapshot: Path, commits: list[Commit]) -> dict[str, Curve]:
-    """Those that the training left, and for what it did not draw the values of the commits."""
+    """The curves recorded in training; for other metrics, the values of the commits."""
     found: dict[str, Curve] = {}
     for commit in commits:
         loss = {} if commit.validation_loss is None else {"validation_loss": commit.validation_loss}

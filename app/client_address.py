@@ -1,7 +1,7 @@
-"""Who a request comes from, where reverse proxies stand between.
+"""The client's address behind reverse proxies.
 
-A proxy adds the address that it was reached from at the right of ``X-Forwarded-For``; what is left of that was sent by
-the client, and may be forged. So the number of one's own proxies says which address can be believed.
+A proxy appends the address of its peer at the right of ``X-Forwarded-For``; everything left of that was sent by the
+client and may be forged. So the number of one's own proxies determines which address can be trusted.
 https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For#security_and_privacy_concerns
 """
 
@@ -20,9 +20,9 @@ _IS_LOCAL = "santacoder.is_local"
 
 
 class ClientAddress:
-    """ASGI middleware: ``scope["client"]`` and ``scope["scheme"]`` become those that the ``proxies`` in front report.
+    """ASGI middleware: sets ``scope["client"]`` and ``scope["scheme"]`` to what the ``proxies`` in front report.
 
-    With 0, no header is believed.
+    With 0, no header is trusted.
     """
 
     def __init__(self, app: ASGIApp, proxies: int) -> None:
@@ -42,19 +42,19 @@ class ClientAddress:
         address = _without_port(hops[-self._proxies]) if len(hops) >= self._proxies else ""
         if address:
             scope["client"] = (address, 0)
-        # of several proxies, each adds to the list or replaces it; the last one is nearest to the server
+        # each of several proxies appends to the list or replaces it; the last entry is nearest to the server
         scheme = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
         if scheme in ("http", "https"):
             scope["scheme"] = scheme
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether the request was sent on this machine, and not by a proxy for somebody else."""
+    """Whether the request was sent from this machine, not forwarded by a proxy."""
     return bool(scope.get(_IS_LOCAL, False))
 
 
 def network(address: str) -> str:
-    """What limits are counted by: an address, of IPv6 its /64, all of which one client may have."""
+    """The key by which limits are counted: an address, or for IPv6 its /64, since a client may own all of it."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -75,7 +75,7 @@ def _is_loopback(scope: Scope) -> bool:
 
 
 def _without_port(hop: str) -> str:
-    """The address of an entry as ``1.2.3.4``, ``1.2.3.4:5``, ``::1`` or ``[::1]:5``; empty where it is none."""
+    """The address of an entry such as ``1.2.3.4``, ``1.2.3.4:5``, ``::1`` or ``[::1]:5``; empty if it has none."""
     if hop.startswith("["):
         hop = hop[1:].partition("]")[0]
     elif hop.count(":") == 1:

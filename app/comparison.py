@@ -1,4 +1,4 @@
-"""What several revisions wrote from the same code: plain data, as a generation is."""
+"""Generations of several revisions from the same code, as plain data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from santacoder.errors import UserError
 
 @dataclass(frozen=True)
 class Comparison:
-    """A generation of each revision, in the order in which they are shown."""
+    """One generation per revision, in display order."""
 
     generations: tuple[Generation, ...]
 

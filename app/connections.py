@@ -1,4 +1,4 @@
-"""Connections that hold a place and send nothing: given up in time, and the first to go when places become few."""
+"""Connection limits: idle connections time out, and are closed first when there are too many."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 BACKLOG = 512
-"""Connections that the system keeps until they are accepted; as many may be accepted at once."""
+"""Connections that the system queues until they are accepted; as many may be accepted at once."""
 MAX_HEADER_BYTES = 64 * 1024
 SECONDS_FOR_HEADERS = 20.0
-_SECONDS_TO_BEGIN = 0.5  # what has just been accepted may not have been read yet
+_SECONDS_TO_BEGIN = 0.5  # a connection that was just accepted may not have been read yet
 _MOST = 8192
 _FILES_FOR_OTHERS = 256  # descriptors that models, databases and pipes need
 
 
 class Places:
-    """The connections of a server, of which there are ``most``.
+    """The connections of a server, at most ``most``.
 
-    Where one more comes, that which has waited longest for a request is closed. Where none has waited for long, it is
-    the oldest of the address with the most of them, so that one client cannot take all places with answers that never
-    end.
+    If one more arrives, the connection that has waited longest for a request is closed. If none has waited for long, it
+    is the oldest connection of the address with the most connections, so one client cannot occupy all of them with
+    endless responses.
     """
 
     def __init__(self, most: int) -> None:
@@ -41,7 +41,7 @@ class Places:
         self.wait(connection)
 
     def wait(self, connection: BoundedConnection) -> None:
-        """It has no request that is being answered, from now on."""
+        """Mark ``connection`` as idle from now on."""
         if connection in self._open:
             self._waiting[connection] = time.monotonic()
             self._waiting.move_to_end(connection)
@@ -58,7 +58,7 @@ class Places:
                 del self._of_address[address]
 
     def give_up_late(self) -> None:
-        """Close those whose headers have not come in time."""
+        """Close connections whose headers have not arrived in time."""
         late = time.monotonic() - SECONDS_FOR_HEADERS
         while self._waiting and next(iter(self._waiting.values())) < late:
             self._give_up(next(iter(self._waiting)))
@@ -77,7 +77,7 @@ class Places:
 
 
 class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's connection, with a place among others, and headers of no more than ``MAX_HEADER_BYTES``."""
+    """uvicorn's connection, counted among the others, with headers of at most ``MAX_HEADER_BYTES``."""
 
     def __init__(self, places: Places, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
@@ -93,7 +93,7 @@ class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        # uvicorn knows no limit: its parser would keep whatever comes
+        # uvicorn has no limit: its parser would keep everything
         begun = self.cycle is not None and (self.cycle.more_body or not self.cycle.response_complete)
         self._n_header_bytes = 0 if begun else self._n_header_bytes + len(data)
         super().data_received(data)
@@ -110,7 +110,7 @@ class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 
 def most_connections() -> int:
-    """As many as there are file descriptors for; the limit of the process is raised as far as it can be."""
+    """The number of connections that the file descriptors allow, after raising the process's limit to its maximum."""
     if sys.platform == "win32":  # which has no such limit
         return _MOST
     import resource

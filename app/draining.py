@@ -1,4 +1,4 @@
-"""A stop that lets requests finish: SIGTERM, as services are stopped by."""
+"""Graceful shutdown on SIGTERM: requests in progress may finish."""
 
 from __future__ import annotations
 

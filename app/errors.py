@@ -1,4 +1,4 @@
-"""What people are told where something fails. What nobody foresaw is for the log alone."""
+"""Error messages for users. Unexpected errors are only logged."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from santacoder.engine.engine import EngineBusy
 from santacoder.errors import AttributionError, CheckpointError, UserError
 
 _PATH = re.compile(r"(?<![\w.:/\\])(/[^/\s'\",;:()<>]+)(/[^\s'\",;:()<>]+)")
-_MOST_CHARACTERS = 4000  # of a sentence that names what was sent
+_MOST_CHARACTERS = 4000  # of a message that quotes the request
 
 log = logging.getLogger(__name__)
 
 
 def sentence_for(error: Exception) -> str:
-    """What the page says about ``error``; one that nobody foresaw is logged, and told as a fault of the server."""
+    """The page's message for ``error``. An unexpected error is logged, and reported as a server error."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, (CheckpointError, AttributionError, EngineBusy)):
@@ -26,7 +26,7 @@ def sentence_for(error: Exception) -> str:
 
 
 def without_paths(sentence: str) -> str:
-    """``sentence`` with the name of each file in place of its path: where the server keeps things is the operator's."""
+    """``sentence`` with each path replaced by the file's name: users must not learn where the server keeps things."""
     shown = sentence if len(sentence) <= _MOST_CHARACTERS else f"{sentence[:_MOST_CHARACTERS]} …"
     return _PATH.sub(_name_of_file, shown)
 

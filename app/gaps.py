@@ -1,4 +1,4 @@
-"""The prompt behind code that has been filled, and perhaps been edited since."""
+"""The prompt behind code whose gaps have been filled, and which may have been edited since."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from app.generation import Generation
 
 
 def unfilled(generation: Generation, index: int, code: str) -> tuple[str, ...]:
-    """``code``, which showed the candidate number ``index`` of ``generation``, cut at what the model wrote. Where the
-    user has edited it since, what was written moves along; text of the user's inside it counts as written, too.
+    """The user's parts of ``code``, which showed the candidate number ``index`` of ``generation``: the code split at
+    the model's texts. If the user has edited it since, the model's texts move along; edits inside them count as the
+    model's.
     """
     shown = generation.code(index)
     if code == shown:
@@ -33,6 +34,6 @@ def unfilled(generation: Generation, index: int, code: str) -> tuple[str, ...]:
 
 
 def _n_same(first: str, second: str) -> int:
-    """How many characters both begin with."""
+    """The length of the longest common prefix."""
     length = min(len(first), len(second))
     return next((index for index in range(length) if first[index] != second[index]), length)

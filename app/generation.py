@@ -1,4 +1,4 @@
-"""What was generated, from what, by which commit: plain data that is shown, kept, shared and compared."""
+"""A generation as plain data: the prompt, the generated text, the commit. It is shown, kept, shared and compared."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Pane = Literal["complete", "infill"]
 T = TypeVar("T")
 MARK = "<FILL_HERE>"
 LogProb = Annotated[float, Field(allow_inf_nan=False)]
-"""In nats, the model's own: before temperature and truncation."""
+"""The model's own log-probability in nats, before temperature and truncation."""
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """A token that could have stood in the place of another. An end mark's ``text`` is its name."""
+    """A token that could have been sampled instead. For a special token, ``text`` is its name."""
 
     text: str
     id: int
@@ -32,11 +32,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a text, and the likeliest in its place (itself mostly among them), likeliest first.
+    """A token of a text, and the most likely tokens at its position (usually including itself), most likely first.
 
-    The texts of all tokens, one after another, are the text: of a character that takes several tokens, all but the last
-    have none, and so has an end mark. The first token of a prompt has no ``logprob``. One that is ``respelled`` only
-    spells the end of the prompt again, and has no text either.
+    The texts of all tokens joined are the text. If a character takes several tokens, only the last has text; a special
+    token that ends the text has none. The first token of a prompt has no ``logprob``. A ``respelled`` token only spells
+    the end of the prompt again, and has no text either.
     """
 
     text: str
@@ -48,10 +48,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Completion:
-    """What was written at one place. ``seed`` is the one that was used, also where none was given.
+    """The text generated at one position. ``seed`` is the seed that was used, even if none was given.
 
-    An end mark is the last of ``tokens``; tokens of a stop sequence are not among them. ``cut`` was written behind the
-    text, and cut off because it repeats what stands before or behind it.
+    A special token that ends the text is the last of ``tokens``; tokens of a stop sequence are not included. ``cut``
+    was generated after the text, and cut off because it repeats what comes before or after it.
     """
 
     text: str
@@ -69,8 +69,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to write what is missing: a completion for each gap, in order, as far as it has come. ``n_alike`` were
-    written with these texts."""
+    """One candidate: a completion for each gap so far, in order. ``n_alike`` candidates had the same texts."""
 
     completions: tuple[Completion, ...]
     n_alike: int = 1
@@ -85,10 +84,10 @@ class Candidate:
 class Generation:
     """Candidates for the same code.
 
-    ``parts`` are the user's code, cut at the gaps: one part is continued at its end; n + 1 parts have n gaps between
-    them, each of which was written with the gaps before it filled. ``revision`` is the branch or commit that was
-    chosen, ``sha`` the exact commit. The first candidate took ``seconds_to_first_token`` from the press of the button
-    on; ``tokens_per_second`` are those of all candidates together.
+    ``parts`` are the user's code, split at the gaps: a single part is continued at its end; n + 1 parts have n gaps
+    between them, each filled after the gaps before it. ``revision`` is the branch or commit that was chosen, ``sha``
+    the exact commit. ``seconds_to_first_token`` counts from the press of the button to the first candidate's first
+    token; ``tokens_per_second`` is the total over all candidates.
     """
 
     pane: Pane
@@ -119,13 +118,13 @@ class Generation:
         return max(1, len(self.parts) - 1)
 
     def code(self, index: int) -> str:
-        """The user's code with the candidate number ``index`` in it; a gap it did not reach still has its mark."""
+        """The user's code with the candidate number ``index`` filled in; gaps it did not reach keep their marker."""
         texts = [completion.text for completion in self.candidates[index].completions]
         marks = [MARK] * (len(self.parts) - 1 - len(texts))
         return "".join(chain.from_iterable(zip_longest(self.parts, texts + marks, fillvalue="")))
 
     def spans(self, index: int) -> list[tuple[int, int]]:
-        """Where in :meth:`code` the candidate's texts begin and end, in characters."""
+        """The start and end of each of the candidate's texts in :meth:`code`, in characters."""
         spans, position = [], 0
         for part, completion in zip(self.parts, self.candidates[index].completions, strict=False):
             begin = position + len(part)

@@ -1,4 +1,4 @@
-"""How often a password may be guessed: that of a login, and the moderator's key."""
+"""Rate limits for password guesses: logins and the moderator's key."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.client_address import network
 
-# a client can have many addresses, so that there is a limit for all of them together, too
+# a client can have many addresses, so there is also a limit for all clients together
 _OF_A_CLIENT = parse("10/minute")
 _OF_ALL = parse("100/minute")
 _ALL = "all"
 
 
 class GuessLimits:
-    """ASGI middleware: 429 for a password that is sent after too many wrong ones within a minute.
+    """ASGI middleware: 429 for a password sent after too many wrong ones within a minute.
 
-    Right ones are not counted, but while the limit is reached they are refused as well, as their answer would tell.
+    Right passwords are not counted. While the limit is reached they are refused, too, because a different response
+    would reveal them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -58,10 +59,10 @@ class GuessLimits:
             await self._app(scope, receive, send_and_count)
         finally:
             self._under_way.subtract((client, everybody))
-            self._under_way += Counter()  # drops those that have become 0
+            self._under_way += Counter()  # drops entries that have become 0
 
     def _seconds_to_wait(self, limit: RateLimitItem, key: str) -> int:
-        """0 where another guess is allowed. Those under way count as wrong, or many could be sent at once."""
+        """0 if another guess is allowed. Pending guesses count as wrong; otherwise many could be sent at once."""
         window = self._limiter.get_window_stats(limit, key)
         if window.remaining > self._under_way[key]:
             return 0
@@ -69,7 +70,7 @@ class GuessLimits:
 
 
 def _guessed(scope: Scope) -> str:
-    """Whose password the request carries; empty where it carries none."""
+    """Which password the request contains; empty if it contains none."""
     path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
     if path == "/login" and scope["method"] == "POST":
         return "login"

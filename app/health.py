@@ -1,4 +1,4 @@
-"""Whether the server can do its work, and what is wrong where it cannot."""
+"""Health checks: whether the server works, and what is wrong if it does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 Check = Callable[[], str | None]
-"""A sentence that says what is wrong, or None."""
+"""A sentence that describes the problem, or None."""
 
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
 _SECONDS_TO_ANSWER = 2.0
@@ -18,10 +18,10 @@ _NO_ANSWER = f"There is no answer after {_SECONDS_TO_ANSWER:.0f} s."
 
 
 class Health:
-    """Named checks, and how to mend what they find.
+    """Named checks, and recovery from what they find.
 
-    Each of them runs in a thread of its own, and once at a time however many ask, so that one that waits for a database
-    takes no thread from those who do not need it.
+    Each check has its own thread and runs once at a time, however many clients ask. So a check that waits for a
+    database does not block threads that others need.
     """
 
     def __init__(self, checks: dict[str, Check], mend: Check = lambda: None) -> None:
@@ -31,16 +31,16 @@ class Health:
         self._lock = threading.Lock()
 
     async def problems(self) -> dict[str, str]:
-        """What is wrong, by the name of the check that found it, after two seconds at the latest."""
+        """The problems by the name of their check, within two seconds."""
         asked = {name: asyncio.wrap_future(self._once(name, check)) for name, check in self._checks.items()}
         if asked:
-            # a check that goes on is not cancelled: the next who asks waits for it
+            # a check that is still running is not cancelled: the next request waits for it
             await asyncio.wait(asked.values(), timeout=_SECONDS_TO_ANSWER)
         found = {name: answer.result() if answer.done() else _NO_ANSWER for name, answer in asked.items()}
         return {name: sentence for name, sentence in found.items() if sentence}
 
     def start_mending(self) -> None:
-        """Mend what is wrong, unless that is under way."""
+        """Start the recovery, unless it is running."""
         self._once("", self._mend)
 
     def _once(self, name: str, work: Check) -> Future[str | None]:
@@ -54,7 +54,7 @@ class Health:
 
 
 def disk_check(folder: Path) -> Check:
-    """Whether the disk under ``folder`` has room; whatever is written there would be lost."""
+    """A check that the disk of ``folder`` has free space."""
 
     def check() -> str | None:
         existing = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
@@ -69,5 +69,5 @@ def disk_check(folder: Path) -> Check:
 def _settle(future: Future[str | None], check: Check) -> None:
     try:
         future.set_result(check())
-    except Exception as error:  # a check that fails has found something, too
+    except Exception as error:  # a check that raises has found a problem, too
         future.set_result(f"{str(error).rstrip('.') or type(error).__name__}.")

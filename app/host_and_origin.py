@@ -1,8 +1,8 @@
-"""Which names the server answers to, and which web pages may have a browser send it requests.
+"""Checks of ``Host`` and ``Origin``: which names the server answers to, and which websites may send it requests.
 
-A website can let its own name point to 127.0.0.1 (DNS rebinding): a browser then takes the server for a part of that
-website, but says its name in ``Host``. A website can also send requests to any server, with the cookies and passwords
-that the browser has for it; the browser tells where they come from in ``Origin`` and ``Sec-Fetch-Site``.
+A website can point its own name to 127.0.0.1 (DNS rebinding). A browser then treats the server as part of that website,
+but sends the website's name in ``Host``. A website can also send requests to any server, with the cookies and passwords
+that the browser has for it; the browser says where they come from in ``Origin`` and ``Sec-Fetch-Site``.
 https://developer.mozilla.org/en-US/docs/Web/Security/Attacks/CSRF
 """
 
@@ -23,12 +23,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class HostAndOrigin:
-    """ASGI middleware: 421 for other hosts, 403 for requests that another website has a browser send.
+    """ASGI middleware: 421 for other hosts, 403 for cross-site requests.
 
     Args:
-        host: the address the server listens on.
-        names: further names it is reached by; ``*`` is any.
-        origins: web pages of other origins that may use the API; ``*`` is all.
+        host: the address that the server listens on.
+        names: further names of the server; ``*`` is any.
+        origins: other origins whose pages may use the API; ``*`` is all.
     """
 
     def __init__(self, app: ASGIApp, host: str, names: Sequence[str] = (), origins: Sequence[str] = ()) -> None:
@@ -42,7 +42,7 @@ class HostAndOrigin:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Gradio would believe it, for a server of its own that is not used here
+        # Gradio would trust it, for a server of its own that is not used here
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"x-gradio-server"]
         headers = Headers(scope=scope)
         foreign = self._foreign_host(headers)
@@ -62,9 +62,9 @@ class HostAndOrigin:
         await response(scope, receive, send)
 
     def _foreign_host(self, headers: Headers) -> str | None:
-        """The host that a request names and that is not the server, if there is one.
+        """The host that a request names, if it is not the server.
 
-        Gradio takes the address of the page from ``X-Forwarded-Host``, so that has to be the server, too.
+        Gradio takes the page's address from ``X-Forwarded-Host``, so that must be the server, too.
         """
         hosts = headers.getlist("host")
         if len(hosts) != 1:
@@ -80,7 +80,7 @@ class HostAndOrigin:
         name = _plain(match[1] or match[2])
         if self._any_name or name in self._names or name == "localhost":
             return True
-        # no website can have an address for its name, so where all addresses are listened on, all are the server's
+        # no website can own an address, so if the server listens on all addresses, all are its names
         address = _address(name)
         return address is not None and (address.is_loopback or self._any_address)
 
@@ -93,7 +93,7 @@ class HostAndOrigin:
         site = headers.get("sec-fetch-site", "").lower()
         if site not in ("", "same-origin", "none"):
             return True
-        if not origins or (origins[0] == "null" and site == "same-origin"):  # a page that tells nobody where it is
+        if not origins or (origins[0] == "null" and site == "same-origin"):  # a page that hides its origin
             return False
         return not self._is_own_origin(origins[0], headers["host"], scope["scheme"])
 
@@ -103,7 +103,7 @@ class HostAndOrigin:
             name, port = parts.hostname, parts.port
         except ValueError:
             return False
-        # a proxy may not tell that it was reached by https, but what was sent by https comes from no page of http
+        # a proxy may not report that it was reached by https, but an https request never comes from an http page
         if name is None or parts.scheme not in _DEFAULT_PORTS or (scheme == "https" and parts.scheme != "https"):
             return False
         match = _HOST.fullmatch(host)
@@ -115,7 +115,7 @@ class HostAndOrigin:
 
 
 def _plain(name: str) -> str:
-    """A host in the one way it is compared in."""
+    """A host name, normalised for comparison."""
     stripped = name.strip("[]").lower().removesuffix(".")
     address = _address(stripped)
     return stripped if address is None else str(address)
@@ -129,7 +129,7 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 def _changes_something(scope: Scope) -> bool:
-    """Requests to Gradio begin and end work, and a logout ends a session, even with GET."""
+    """Whether a request has effects: Gradio requests start and stop work, and a logout ends a session, even by GET."""
     path = _path(scope)
     return scope["method"] not in _SAFE_METHODS or (
         scope["method"] != "OPTIONS" and (path.startswith("/gradio_api/") or path.startswith("/logout"))
@@ -137,7 +137,7 @@ def _changes_something(scope: Scope) -> bool:
 
 
 def _may_use_the_api(scope: Scope) -> bool:
-    """Of another origin: the moderator's password is sent by the browser, whoever asks it to."""
+    """Whether another origin may use this route: not moderation, since the browser sends that password by itself."""
     return not _path(scope).startswith("/moderation")
 
 

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line, each with the id of the request it belongs to."""
+"""Logs: one JSON object per line, each with the id of its request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.models import ServedModel
 from santacoder.engine.request import CompletionRequest
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Of the request being answered; the client finds it in ``X-Request-Id``."""
+"""The id of the current request, which the client receives in ``X-Request-Id``."""
 
 _log = logging.getLogger(__name__)
 
 
 def set_up_logs(level: str) -> None:
-    """Write what is logged at ``level`` or above to stderr, that of libraries only from warnings on."""
+    """Log to stderr at ``level`` or above; libraries only from warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter(
@@ -35,7 +35,7 @@ def set_up_logs(level: str) -> None:
 
 
 def log_completion_request(model: ServedModel, requests: Sequence[CompletionRequest], *, with_prompts: bool) -> None:
-    """What is asked of which commit. What people write is theirs: it is logged only where that was asked for."""
+    """Log a request and its commit. Prompts are private: they are logged only ``with_prompts``."""
     fields: dict[str, object] = {"model": f"{model.repo_id}@{model.revision}", "commit": model.sha}
     fields["texts"] = len(requests)
     if with_prompts:

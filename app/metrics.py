@@ -1,4 +1,4 @@
-"""Figures for Prometheus. docs/grafana.json is a dashboard of them."""
+"""Prometheus metrics. docs/grafana.json is a dashboard for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOKEN_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.
 
 
 class Loaded(Protocol):
-    """What is read when Prometheus asks."""
+    """The state that is read at each scrape."""
 
     def engines(self) -> list[tuple[str, Engine]]:
         """The engines in memory, by ``repo@commit``."""
@@ -25,7 +25,7 @@ class Loaded(Protocol):
 
 
 class Metrics:
-    """Counters of one server; a registry of their own, so that several servers can be in one process."""
+    """The metrics of one server, in a separate registry, so that a process can have several servers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -69,11 +69,11 @@ class Metrics:
         )
 
     def watch(self, loaded: Loaded) -> None:
-        """Report slots and waiting lines, too, as they are when asked."""
+        """Also report slots and queues, as they are at each scrape."""
         self.registry.register(_Engines(loaded))
 
     def count_text(self, sequence: Sequence, ended_at: float) -> None:
-        """Take note of a text that has ended at the time ``ended_at``, of ``time.perf_counter``."""
+        """Count a text that ended at ``ended_at``, a time of ``time.perf_counter``."""
         self._texts.labels(sequence.reason).inc()
         if sequence.ended_by is not None:
             self._stopped.labels(sequence.ended_by).inc()
@@ -87,7 +87,7 @@ class Metrics:
                 self._token_seconds.observe((ended_at - sequence.first_token_at) / (sequence.n_written - 1))
 
     def text(self) -> bytes:
-        """All figures, in Prometheus' text form."""
+        """All metrics, in Prometheus' text format."""
         return generate_latest(self.registry)
 
 

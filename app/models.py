@@ -1,4 +1,4 @@
-"""The models being served: several revisions at once, within a budget of memory."""
+"""The pool of loaded models: several revisions at once, within a memory budget."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from santacoder.sampling import SamplingParams
 _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
 
 Report = Callable[[float], None]
-"""Is told which share of a model has been loaded, from 0 to 1."""
+"""Called with the share of a model that has been loaded, from 0 to 1."""
 
 
 class NoRoom(CheckpointError):
-    """The models in use leave no memory for another one; later they may."""
+    """The models in use leave no memory for another one at the moment."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
     """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit.
 
-    ``notices`` say why it is not served by the runner that was the first choice.
+    ``notices`` say why the preferred runner is not used.
     """
 
     repo_id: str
@@ -61,7 +61,7 @@ class ServedModel:
 
 @dataclass
 class _Resident:
-    """A model in memory; ``engine`` is None while it is being loaded, ``users`` counts who holds it."""
+    """A model in memory; ``engine`` is None while it is loading, ``users`` is its reference count."""
 
     name: str
     n_bytes: int
@@ -71,10 +71,10 @@ class _Resident:
 
 
 class Models:
-    """Engines by commit. The one used longest ago goes first when room is needed, but none that is in use.
+    """Engines by commit. When memory is needed, the least recently used model that is not in use is dropped first.
 
-    A revision that cannot be loaded leaves those that are loaded as they are. One whose engine has died is loaded
-    again when it is asked for.
+    A revision that cannot be loaded does not affect the others. A model whose engine has died is loaded again on the
+    next request.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
@@ -91,7 +91,7 @@ class Models:
         self._is_draining = False
 
     def acquire(self, repo_id: str, revision: str, report: Report = lambda share: None) -> ServedModel:
-        """The engine of a revision, loaded if needed. Call ``release`` of what is returned when done with it.
+        """The engine of a revision, loaded if needed. Call ``release`` on the result when done.
 
         Raises:
             CheckpointError: there is no such revision, its files are damaged, or it does not fit.
@@ -136,15 +136,15 @@ class Models:
         return [(resident.name, resident.engine) for resident in residents if resident.engine is not None]
 
     def problem(self) -> str | None:
-        """A sentence that says which model cannot be run and why; None where all can."""
+        """Which model cannot be run and why; None if all can."""
         sentences = [f"{name}: {engine.problem}" for name, engine in self.engines() if engine.problem]
         return " ".join(sentences) or self._mending_problem
 
     def mend(self) -> None:
-        """Load the server's own model again if its engine has died, and try those again that could not be run.
+        """Reload the server's own model if its engine has died, and retry models that could not be run.
 
-        Of these, one that still cannot be is dropped where nobody holds it: whoever asks for it again is told, and the
-        server is well without it.
+        A model that still fails is dropped if it is not in use: the next request for it gets the error, and the server
+        is healthy without it.
         """
         own = None
         try:
@@ -156,13 +156,13 @@ class Models:
             self._mending_problem = str(error)
         for _, engine in self.engines():
             if engine.problem and engine.alive:
-                with suppress(EngineBusy):  # whatever is waiting for it tries it as well
+                with suppress(EngineBusy):  # the waiting requests retry it as well
                     any(isinstance(event, Finished) for event in engine.submit(_PROBE))
             if engine.problem and engine is not own:
                 self._drop(engine)
 
     def drain(self, seconds: float) -> None:
-        """Take no more requests, and wait until those under way have ended; after ``seconds`` they are ended."""
+        """Accept no more requests, and wait for those in progress; after ``seconds`` they are ended."""
         self._is_draining = True
         deadline = time.monotonic() + seconds
         engines = [engine for _, engine in self.engines()]
@@ -171,7 +171,7 @@ class Models:
         for engine in engines:
             engine.drain(max(0, deadline - time.monotonic()))
         for engine in engines:
-            engine.close()  # so that whoever still waits is told, while there are connections
+            engine.close()  # so that waiting clients get the error while their connections are open
 
     def close(self) -> None:
         """End all engines."""
@@ -185,10 +185,10 @@ class Models:
         self._metrics.count_text(sequence, time.perf_counter())
 
     def _hold(self, snapshot: Path, name: str) -> _Resident:
-        """The model's place in memory, with one user more; whoever finds it without an engine has to load it."""
+        """The model's entry, with one more user; a caller that finds no engine in it must load the model."""
         dropped: list[Engine] = []
         with self._changed:
-            # somebody else may be loading it; if that fails, it is gone again
+            # another thread may be loading it; if that fails, the entry is gone again
             self._changed.wait_for(
                 lambda: snapshot not in self._residents or self._residents[snapshot].engine is not None
             )
@@ -200,7 +200,7 @@ class Models:
             self._residents.move_to_end(snapshot)
             self._residents[snapshot].users += 1
             held = self._residents[snapshot]
-        # the end of an engine takes as long as what it does now, and the event loop may want the lock meanwhile
+        # an engine stops only after its current step, and the event loop may need the lock meanwhile
         for engine in dropped:
             engine.close()
         return held
@@ -208,7 +208,7 @@ class Models:
     def _forget_dead(self, snapshot: Path) -> None:
         resident = self._residents.get(snapshot)
         if resident and resident.engine and not resident.engine.alive:
-            del self._residents[snapshot]  # those who hold it have been told that it has ended
+            del self._residents[snapshot]  # its users have been told that it has ended
 
     def _drop(self, engine: Engine) -> None:
         with self._changed:
@@ -223,7 +223,7 @@ class Models:
             resident.users -= 1
 
     def _make_room(self, n_bytes: int) -> list[Engine]:
-        """Drop unused models until ``n_bytes`` more fit into the budget; their engines are to be closed."""
+        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
         dropped: list[Engine] = []
         in_use = sum(resident.n_bytes for resident in self._residents.values() if resident.users)
         if in_use + n_bytes > self._budget:

@@ -2,9 +2,9 @@
 
     RAY_SERVE_SESSION_ID_HEADER_KEY=cookie serve run app.on_ray:playground replicas=2
 
-Settings are read from the environment of that command, as SANTACODER_MODEL and so on. A page belongs to the replica
-that opened it, because Gradio's queue is in memory. Consistent hashing sends all requests with the same cookies to one
-replica, so every visitor has the same one from the first page on. Whoever sends none goes to any replica.
+Settings are read from that command's environment, such as SANTACODER_MODEL. A page belongs to the replica that opened
+it, because Gradio's queue is in memory. Consistent hashing sends all requests with the same cookies to one replica, so
+a visitor stays on one from the first page on. Requests without cookies go to any replica.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from app.shares.database import Database
 from app.shares.store import ShareStore
 from app.shares.visitors import visitor
 
-# the server's own limits are stricter, and answer in the client's protocol
+# the server's own limits are stricter, and use the client's protocol
 _MAX_REQUESTS = 1000
 _ROUTER = RequestRouterConfig(request_router_class="ray.serve.experimental.consistent_hash_router:ConsistentHashRouter")
 
 
 def playground(arguments: dict[str, str]) -> serve.Application:
-    """What ``serve run`` takes. ``replicas`` is their number, ``gpus`` and ``cpus`` what each takes of its machine."""
+    """The application for ``serve run``: ``replicas`` replicas, each with ``gpus`` and ``cpus`` of its machine."""
     options = {"num_cpus": float(arguments.get("cpus", 1)), "num_gpus": float(arguments.get("gpus", 0))}
     deployment = Replica.options(  # type: ignore[attr-defined]
         num_replicas=int(arguments.get("replicas", 1)), ray_actor_options=options
@@ -47,7 +47,7 @@ def playground(arguments: dict[str, str]) -> serve.Application:
 )
 @serve.ingress()
 class Replica:
-    """One server. Ray starts another in its place when it fails its health check."""
+    """One server. Ray replaces it when it fails its health check."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -68,8 +68,8 @@ class Replica:
 
 
 class Sessions:
-    """ASGI middleware that gives a browser its visitor's cookie with the page. Given later, as by the first like, it
-    would take the page to another replica.
+    """ASGI middleware that sets the visitor's cookie with the page. If it were set later, for example by the first
+    like, the page would move to another replica.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""One prompt, written on by every commit of a branch."""
+"""One prompt, continued by every commit of a branch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.generation import Generation
 from app.models import Models
 
 _BYTES_REMEMBERED = 16 * 1024 * 1024
-"""Of all that is remembered, as JSON; as objects it takes four times as much."""
+"""Size of the cache, as JSON; as objects it takes four times as much."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What each commit wrote, as far as it has come: a generation, a sentence why there is none, or None.
+    """The result of each commit so far: a generation, a message why there is none, or None.
 
-    ``current`` is the number of the commit that writes now, from 0; ``doing`` a sentence while it does not write yet.
+    ``current`` is the index of the running commit; ``doing`` is a message while it has not started to generate.
     """
 
     texts: tuple[Generation | str | None, ...]
@@ -29,7 +29,7 @@ class Replay:
 
 
 class Replays:
-    """Replays, which remember what a commit has written: without chance it would write the same again."""
+    """Runs replays and caches the results of each commit: at temperature 0 they would be the same again."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
@@ -38,7 +38,7 @@ class Replays:
         self._lock = threading.Lock()
 
     def replay(self, repo_id: str, shas: Sequence[str], task: Task) -> Iterator[Replay]:
-        """Run ``task``, whose temperature is 0, on one commit after another. Closing the iterator cancels what runs."""
+        """Run ``task``, whose temperature is 0, on one commit after another. Closing the iterator cancels the run."""
         texts: list[Generation | str | None] = [None] * len(shas)
         for number, sha in enumerate(shas):
             doing = ""
@@ -48,7 +48,7 @@ class Replays:
         yield Replay(tuple(texts), len(shas) - 1, True)
 
     def _write(self, repo_id: str, sha: str, task: Task) -> Iterator[tuple[str, Generation | str | None]]:
-        """What is being done, and what has been written."""
+        """Status messages and the result so far."""
         key = (repo_id, sha, task)
         with self._lock:
             known = self._known.get(key)

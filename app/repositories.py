@@ -1,4 +1,4 @@
-"""Which repositories may be named, by the page and by the API, and what of them is fetched from the Hub."""
+"""Which repositories the page and the API may name, and what is downloaded from the Hub."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from santacoder.experiments import PUBLISHED
 
 
 class Repositories:
-    """Those in the store, the server's own model, and the published one where downloads are allowed.
+    """The repositories in the store, the server's own model, and the published one if downloads are allowed.
 
-    Any other name would have the server look for it on the Hub, download it, and open what strangers have put there.
+    Any other name would let a client make the server download and open untrusted files from the Hub.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def here(self) -> list[str]:
-        """The server's own model and those in the store."""
+        """The server's own model and the models in the store."""
         return list(dict.fromkeys([self._settings.model, *checkpoints.repositories(self._settings.store)]))
 
     def names(self) -> list[str]:
-        """All that may be named."""
+        """All repositories that may be named."""
         published = [PUBLISHED] if self._settings.downloads_are_allowed else []
         return list(dict.fromkeys([*self.here(), *published]))
 
     def require(self, repo_id: str) -> None:
         """
         Raises:
-            CheckpointError: nobody may name ``repo_id`` here.
+            CheckpointError: ``repo_id`` may not be named here.
         """
         if repo_id in self.names():
             return
@@ -40,10 +40,10 @@ class Repositories:
         raise CheckpointError(f"There is no model {repo_id[:100]!r} here. There are: {', '.join(self.here())}.")
 
     def snapshot(self, repo_id: str, revision: str) -> Path:
-        """The folder of a revision, fetched where that is allowed. What the server is started with always is.
+        """The folder of a revision, downloaded if that is allowed. The server's own model is always allowed.
 
         Raises:
-            CheckpointError: nobody may name it, or it is not there.
+            CheckpointError: the repository may not be named, or is not there.
         """
         self.require(repo_id)
         is_own = (repo_id, revision) == (self._settings.model, self._settings.revision)

@@ -1,4 +1,4 @@
-"""How large a request may be, whatever answers it, and what becomes of one whose client goes while it sends."""
+"""The size limit for request bodies, and what happens if a client disconnects while sending one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyTooLarge(Exception):
-    """A request has more bytes than are allowed; the message is a sentence for the client's user."""
+    """A request has more bytes than allowed; the message is for the client's user."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The request is larger than {most:,} bytes; send less of what surrounds it.")
 
 
 class RequestBodies:
-    """ASGI middleware. A body beyond ``most_bytes`` of its scope is not read to its end: the application sees
-    :class:`BodyTooLarge` where it reads, and may answer with 413 in a form of its own. A client that goes before its
-    body has come is not answered at all.
+    """ASGI middleware. A body beyond ``most_bytes`` of its scope is not read to its end: reading it raises
+    :class:`BodyTooLarge`, and the application may answer with 413 in its own format. A client that disconnects before
+    its body is complete gets no response.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: Callable[[Scope], int]) -> None:
@@ -37,7 +37,7 @@ class RequestBodies:
             if body.client_is_gone:
                 return
             if body.is_too_large and not started and message.get("status") != 413:
-                return  # what the application made of the exception
+                return  # the application's own response to the exception
             started = True
             await send(message)
 
@@ -51,7 +51,7 @@ class RequestBodies:
 
 
 class _Body:
-    """A request's body as it comes in."""
+    """The incoming body of a request."""
 
     def __init__(self, most: int, declared: int, receive: Receive) -> None:
         self.most = most
@@ -65,7 +65,7 @@ class _Body:
     async def receive(self) -> Message:
         """
         Raises:
-            BodyTooLarge: it is, or will be.
+            BodyTooLarge: the body is too large, or is declared to be.
         """
         if self._is_complete:
             return await self._receive()
@@ -86,13 +86,13 @@ class _Body:
 
 
 def _declared(scope: Scope) -> int:
-    """The length that the client announces; 0 where it does not."""
+    """The length that the client declares; 0 if it declares none."""
     value = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(value) if value.isdigit() else 0
 
 
 def again(body: bytes, receive: Receive) -> Receive:
-    """``receive`` for an application behind one that has read ``body``."""
+    """A ``receive`` that returns ``body`` again, for an application behind middleware that has read it."""
     is_given = False
 
     async def receive_again() -> Message:

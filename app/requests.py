@@ -1,4 +1,4 @@
-"""What is done for every request, whatever answers it: its id, its line in the log, its place in the figures."""
+"""Middleware for every request: its id, its log line, its metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Requests:
-    """ASGI middleware. A client may give its request an id of its own; it finds the id in the answer."""
+    """ASGI middleware. A client may send its own request id; the response contains the id."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class Requests:
         identifier = _given_id(scope) or uuid.uuid4().hex
         token = request_id.set(identifier)
         started = time.perf_counter()
-        status = 499  # where the client goes before there is an answer
+        status = 499  # if the client disconnects before the response
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -62,11 +62,11 @@ class Requests:
 
 
 def _given_id(scope: Scope) -> str:
-    """The client's own id for its request, if it is fit for a log."""
+    """The client's own request id, if it is safe to log."""
     given = next((value for name, value in scope["headers"] if name == _HEADER), b"").decode("latin-1")
     return given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else ""
 
 
 def _endpoint(scope: Scope) -> str:
-    """The path as it is declared, so that there are no more of them than in the code."""
+    """The path as declared, so that the number of labels is bounded."""
     return getattr(scope.get("route"), "path", None) or "none"

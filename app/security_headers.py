@@ -1,4 +1,4 @@
-"""Headers that tell browsers what the pages of this server may do."""
+"""Security headers, which tell browsers what the pages of this server may do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ANY_SITE = re.compile(rb"SameSite=None\b", re.IGNORECASE)
 _FRAMED_BY = "'self' https://huggingface.co https://*.hf.space" if "SPACE_ID" in os.environ else "'self'"
 _POLICY = {
     "default-src": "'self'",
-    # Gradio makes the functions of events from text; scripts in the page run by their digests only, handlers never
+    # Gradio builds event functions from text; scripts in the page run only by their digests, inline handlers never
     "script-src": "'self' 'unsafe-eval'",
-    "style-src": "'self' 'unsafe-inline'",  # Gradio and CodeMirror style by attributes and by elements they insert
+    "style-src": "'self' 'unsafe-inline'",  # Gradio and CodeMirror use style attributes and insert style elements
     "img-src": "'self' data: blob:",
     "media-src": "'self' data: blob:",
     "font-src": "'self' data:",
@@ -39,8 +39,8 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware. Pages (``text/html``) are held back until complete, as the digests of their scripts are part of
-    the header; everything else passes as it comes.
+    """ASGI middleware. Pages (``text/html``) are buffered until complete, because the header contains the digests of
+    their scripts; everything else is streamed.
 
     Args:
         head: HTML whose scripts a page may insert into itself, as Gradio does with its ``head``.
@@ -74,7 +74,7 @@ class SecurityHeaders:
 
 
 def content_security_policy(page: bytes) -> str:
-    """The policy under which the scripts that stand in ``page`` run, and no others."""
+    """The policy that allows only the scripts in ``page``."""
     digests = [hashlib.sha256(body).digest() for body in _INLINE_SCRIPT.findall(page)]
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in dict.fromkeys(digests)]
     policy = _POLICY | {"script-src": " ".join([_POLICY["script-src"], *sources])}
@@ -94,5 +94,5 @@ def _with_headers(start: Message, page: bytes) -> Message:
 
 
 def _same_site(name: bytes, value: bytes) -> bytes:
-    """A header, but no cookie is sent with the requests of other websites, as Gradio's login would have it."""
+    """A header; a cookie in it becomes ``SameSite=lax``, which Gradio's login does not set."""
     return _ANY_SITE.sub(b"SameSite=lax", value) if name.lower() == b"set-cookie" else value

@@ -11,14 +11,14 @@ from app.generating import Failed, Loading, Progress, Task, Written, generate
 from app.models import Models
 from santacoder.sampling import MAX_SEED
 
-# with three or four texts to draw, a browser is kept busy by twenty updates a second
+# with three or four texts to draw, twenty updates a second keep a browser busy
 _SECONDS_BETWEEN_UPDATES = 0.06
 
 
 def side_by_side(models: Models, revisions: Sequence[tuple[str, str]], task: Task) -> Iterator[list[Progress]]:
-    """What each of ``revisions`` (model, branch or commit) has come to, a few times a second, until all are done.
+    """The progress of each of ``revisions`` (model, branch or commit), a few times a second, until all are done.
 
-    Without a seed, one is drawn for all. Closing the iterator cancels what runs.
+    Without a seed, one is drawn for all. Closing the iterator cancels the running requests.
     """
     if task.sampling.seed is None:
         task = replace(task, sampling=replace(task.sampling, seed=secrets.randbelow(MAX_SEED + 1)))
@@ -49,7 +49,7 @@ def is_running(progress: Progress) -> bool:
 
 
 def as_stopped(progress: Progress) -> Progress:
-    """What is kept of a comparison that was stopped."""
+    """The progress to keep when a comparison is stopped."""
     match progress:
         case Written(generation, notices, _):
             return Written(generation, notices, finished=True)
