@@ -347,24 +347,3 @@ def test_a_page_that_waits_changes_nothing(page: Page) -> None:
              setTimeout(() => (observer.disconnect(), resolve(n === 0)), 1000);
            })"""
     )
-
-
-SHEETS_STAY = """
-async () => {
-  const sizes = () => [...document.querySelectorAll("style")].map((style) => style.textContent.length).join();
-  let same = 0;
-  for (let look = 0; look < 40 && same < 4; look++) {
-    const before = sizes();
-    const drawn = document.createElement("span");  // whatever is drawn makes the page look at its style sheets
-    document.body.append(drawn);
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    drawn.remove();
-    same = sizes() === before ? same + 1 : 0;
-  }
-  return same === 4;
-}
-"""
-
-
-def test_an_idle_page_leaves_its_style_sheets_alone(page: Page) -> None:
-    assert page.evaluate(SHEETS_STAY)
