@@ -1,1 +1,1 @@
-"""Shares: generations that people have given a permalink, and the gallery of them."""
+"""Shares: generations with a permalink, and the gallery of them."""

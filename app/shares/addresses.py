@@ -1,4 +1,4 @@
-"""The address of the database, as its drivers want to be told of it."""
+"""The database URL, in the form that the drivers expect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.shares.errors import DatabaseUnusable
 _DRIVER = "postgresql+pg8000"
 _SECONDS_TO_ANSWER = 10
 _SOCKET = "{}/.s.PGSQL.{}"
-# what PostgreSQL's own programs call them; None takes what the server offers, True encrypts without asking who it is
+# values as in PostgreSQL's programs; None accepts what the server offers, True encrypts without verifying the server
 _SSL_MODES = {"disable": False, "allow": None, "prefer": None, "require": True}
 _VERIFYING_MODES = ("verify-ca", "verify-full")
 
@@ -22,7 +22,7 @@ _VERIFYING_MODES = ("verify-ca", "verify-full")
 def parse(address: str) -> URL:
     """
     Raises:
-        DatabaseUnusable: this is no address of a database; the message is a sentence.
+        DatabaseUnusable: this is not a database URL; the message is for the user.
     """
     try:
         url = make_url(address)
@@ -42,11 +42,11 @@ def parse(address: str) -> URL:
 
 
 def for_postgresql(url: URL) -> tuple[URL, dict[str, Any]]:
-    """The address without its parameters, and these as arguments of the driver: ``host``, where it is the folder of a
-    socket, and ``sslmode``.
+    """The URL without its parameters, and these as arguments of the driver: ``host``, if it is the folder of a socket,
+    and ``sslmode``.
 
     Raises:
-        DatabaseUnusable: there are other parameters, or values they cannot have.
+        DatabaseUnusable: there are other parameters, or invalid values.
     """
     given = dict(url.query)
     arguments: dict[str, Any] = {"timeout": _SECONDS_TO_ANSWER}

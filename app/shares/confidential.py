@@ -1,4 +1,4 @@
-"""What somebody may not want to publish: keys, passwords, addresses, with the lines they stand in."""
+"""Possibly confidential text (keys, passwords, addresses), with line numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from santacoder.secrets import find_secrets
 
-# lengths are bounded, so that the time is linear in the text
+# lengths are bounded, so the time is linear in the text
 _ADVISORY = {
     "password": re.compile(
         # a quoted text that a name like this is given, or compared with
@@ -24,14 +24,14 @@ _ADVISORY = {
 
 
 class Finding(NamedTuple):
-    """Something of a ``kind`` in a ``line``, counted from 1."""
+    """A finding of a ``kind`` in a ``line``, counted from 1."""
 
     kind: str
     line: int
 
 
 def confidential(text: str) -> list[Finding]:
-    """What training would have redacted, and what looks like a password. It finds what is usual, not everything."""
+    """Everything that training would redact, and likely passwords. It finds common forms, not everything."""
     places = [(secret.start, str(secret.kind)) for secret in find_secrets(text)]
     places += [(found.start(), kind) for kind, pattern in _ADVISORY.items() for found in pattern.finditer(text)]
     ends = [end.start() for end in re.finditer("\n", text)]
@@ -39,7 +39,7 @@ def confidential(text: str) -> list[Finding]:
 
 
 def warning(findings: list[Finding]) -> str:
-    """A sentence about the findings, without what was found."""
+    """A sentence about the findings, which does not quote them."""
     places = ", ".join(f"line {line}: {kind}" for kind, line in findings[:5])
     more = f" and {len(findings) - 5} more" if len(findings) > 5 else ""
     return (

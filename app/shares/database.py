@@ -24,10 +24,10 @@ _SECONDS_TO_WAIT_FOR_A_LOCK = 5
 
 
 class Database:
-    """An open database, at the schema of this program.
+    """An open database, migrated to this version's schema.
 
     Raises:
-        DatabaseUnusable: there is none at the address, or a newer program has written it.
+        DatabaseUnusable: there is no database at the URL, or a newer version has written it.
     """
 
     def __init__(self, address: str) -> None:
@@ -48,17 +48,17 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """
         Raises:
-            StoreUnavailable: the database does not answer; the message is a sentence for the user.
+            StoreUnavailable: the database does not answer; the message is for the user.
         """
         with _explained(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction, which is on the disk when the block has been left without an error.
+        """A transaction, which is on disk once the block has ended without an error.
 
         Raises:
-            StoreUnavailable: nothing has been written; the message is a sentence for the user.
+            StoreUnavailable: nothing has been written; the message is for the user.
         """
         with _explained(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
@@ -82,25 +82,25 @@ def _open(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_in_sqlite)
         return engine
     url, arguments = for_postgresql(url)
-    # connections that a restart of the server has cut are noticed before they are used
+    # detects connections lost by a restart of the database before they are used
     return create_engine(url, pool_pre_ping=True, connect_args=arguments)
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin where _begin_in_sqlite says so
-    # readers and a writer at once; what is acknowledged is on the disk, also when the power fails
+    # readers and a writer at once; acknowledged writes survive a power failure
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_in_sqlite(connection: Connection) -> None:
-    # a writer waits for its turn at once: one that has read before would be refused where another has written
+    # a writer takes the lock at the start: if it read first, it would be refused after another write
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _migrate(connection: Connection) -> None:
-    """Bring the schema up to date; servers that start together do so one after another."""
+    """Migrate the schema; servers that start together do so one after another."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
@@ -118,7 +118,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _words_of(error: BaseException | None) -> str:
-    """The database's own, for whoever starts the server."""
+    """The database's own message, for the operator."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return ""
     told = error.orig.args[0] if error.orig.args else ""
@@ -134,7 +134,7 @@ def _explained() -> Iterator[None]:
 
 
 def _sentence(error: SQLAlchemyError) -> str:
-    """What a visitor is told. The database's own words, which may name hosts and users, stay in the error's cause."""
+    """The message for visitors. The database's own message, which may name hosts and users, is the error's cause."""
     reason = str(error).lower()
     if "locked" in reason or "lock timeout" in reason:
         return "The store of shares is busy with something else, and nothing was changed. Try again in a moment."

@@ -1,14 +1,14 @@
-"""What can go wrong with a share. Messages are sentences for the user."""
+"""Errors of shares. Messages are for the user."""
 
 from __future__ import annotations
 
 
 class ShareError(Exception):
-    """Something about a share that the user can be told."""
+    """An error with a share; the message is for the user."""
 
 
 class ShareRefused(ShareError):
-    """What was asked for is not allowed: too large, too much, with the wrong secret."""
+    """The request is not allowed: too large, too many, or with the wrong secret."""
 
 
 class TooOften(ShareRefused):
@@ -16,11 +16,11 @@ class TooOften(ShareRefused):
 
 
 class ShareMissing(ShareError):
-    """There is no such share, or no longer, or it is hidden."""
+    """The share does not exist, was deleted, or is hidden."""
 
 
 class StoreUnavailable(ShareError):
-    """The database did not do what it was asked for; nothing was changed."""
+    """The database failed; nothing was changed."""
 
 
 class DatabaseUnusable(ShareError):

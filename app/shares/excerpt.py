@@ -1,4 +1,4 @@
-"""The part of a generation that is shown before it is opened: a few lines around what the model wrote."""
+"""The preview of a generation: a few lines around the generated text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADING = re.compile(r"\s*(?:def|class|async def|function|export|public|private
 
 
 def excerpt(generation: Generation, candidate: int) -> list[Piece]:
-    """Some fourteen lines of the code, from a few before the first place that was written."""
+    """About fourteen lines of the code, from a few lines before the first generated text."""
     code, spans = generation.code(candidate), generation.spans(candidate)
     begin = spans[0][0]
     for _ in range(_LINES_BEFORE + 1):
@@ -39,7 +39,7 @@ def excerpt(generation: Generation, candidate: int) -> list[Piece]:
 
 
 def suggested_title(generation: Generation) -> str:
-    """The definition that stands last before the first place that was written, or the first line of the code."""
+    """The last definition before the first generated text, or the first line of the code."""
     lines = [line for line in generation.parts[0].splitlines() if line.strip()] or ["Untitled"]
     heading = next((line for line in reversed(lines) if _HEADING.match(line)), lines[0])
     return heading.strip().rstrip("{:").rstrip()[:_TITLE_LENGTH]

@@ -1,4 +1,4 @@
-"""Code in colours: as runs for the preview image, and as HTML whose only content is escaped text."""
+"""Syntax highlighting: as runs for the preview image, and as HTML with escaped text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS = [
 
 
 class Run(NamedTuple):
-    """Text of one kind, empty for plain text; ``written`` by the model or not."""
+    """Text of one ``kind``, which is empty for plain text; ``written`` says whether the model wrote it."""
 
     text: str
     kind: str
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 def runs(pieces: list[Piece], language: str) -> list[Run]:
-    """``pieces`` in runs, each as long as it can be."""
+    """``pieces`` as maximal runs."""
     characters: list[tuple[str, str, bool]] = []
     written = [mark for text, mark in pieces for _ in reveal(text)]
     code = "".join(reveal(text) for text, _ in pieces)
@@ -49,7 +49,7 @@ def runs(pieces: list[Piece], language: str) -> list[Run]:
 
 
 def highlighted(pieces: list[Piece], language: str) -> str:
-    """HTML of the code: ``<mark>`` around what the model wrote, ``<span class="code-keyword">`` and so on within."""
+    """The code as HTML: ``<mark>`` around generated text, with ``<span class="code-keyword">`` and so on inside."""
     return "".join(
         f"<mark>{inner}</mark>" if written else inner for written, inner in _by_author(runs(pieces, language))
     )

@@ -1,4 +1,4 @@
-"""How much, and how often."""
+"""Size and rate limits of shares."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PARSED = {action: parse_many(rates) for action, rates in _RATES.items()}
 
 
 class RateLimits:
-    """Counts what each address does, in this process: several servers behind one address allow as many times more."""
+    """Counts requests by address, in this process: each of several servers counts separately."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -41,7 +41,7 @@ class RateLimits:
     def count(self, action: Action, address: str) -> None:
         """
         Raises:
-            TooOften: this was once too many.
+            TooOften: the limit is exceeded.
         """
         for rate in _PARSED[action]:
             if not self._limiter.hit(rate, action, address):
@@ -51,7 +51,7 @@ class RateLimits:
 def check_size(title: str, generation: Generation, stored: bytes) -> None:
     """
     Raises:
-        ShareRefused: something is longer than a share may be.
+        ShareRefused: the share is too large.
     """
     n_characters = max(len(generation.code(index)) for index in range(len(generation.candidates)))
     if len(title) > MAX_TITLE:

@@ -1,4 +1,4 @@
-"""The moderator's page: what has been reported, to be hidden or shown again."""
+"""The moderator's page, where reported shares are hidden or shown again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BASIC = HTTPBasic(realm="SantaCoder moderation", auto_error=False)
 
 
 def moderation_routes(store: ShareStore, limits: RateLimits, key: str) -> APIRouter:
-    """``/moderation``, where there is a ``key``, which is the password of the page."""
+    """``/moderation``, if there is a ``key``, which is the page's password."""
 
     def check(request: Request, given: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]) -> None:
         if not key:
@@ -41,7 +41,7 @@ def moderation_routes(store: ShareStore, limits: RateLimits, key: str) -> APIRou
 
     @router.post("/{slug}/{action}")
     def moderate(slug: str, action: str, request: Request) -> RedirectResponse:
-        # browsers send the password with requests that other sites make, too, but say so
+        # browsers also send the password with cross-site requests, but mark them
         if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             raise ShareRefused("Only the moderation page itself can do this.")
         if action not in ("hide", "show"):

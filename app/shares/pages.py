@@ -1,4 +1,4 @@
-"""HTML of the pages of shares that are not the playground: rendered by templates which escape all they are given."""
+"""HTML pages of shares outside the playground, rendered by templates with autoescaping."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def _highlighted(pieces: list[Piece], language: str) -> Markup:
 
 _TEMPLATES = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
 _TEMPLATES.filters |= {"reveal": reveal, "highlighted": _highlighted}
-# these pages follow the browser, whereas the playground sets a class
+# these pages follow the browser's colour scheme; the playground sets a class
 _TEMPLATES.globals["code_style"] = Markup(
     re.sub(r"\.dark (\{.*?\})", r"@media (prefers-color-scheme: dark) { :root \1 }", CODE_STYLE)
 )
 
 
 def share_page(share: Share, url: str) -> str:
-    """What is at a permalink ``url``: tags for other sites, and a reader is sent on to the playground."""
+    """The page at the permalink ``url``: tags for other sites, and a redirect to the playground for readers."""
     return _render("share.html", "../", share=share, url=url, description=_description(share), image_size=SIZE)
 
 
 def deletion_page(slug: str) -> str:
-    """Asks, as programs open links, too."""
+    """The page that asks for confirmation, because programs open links, too."""
     return _render("delete.html", "../../../", slug=slug)
 
 
@@ -53,7 +53,7 @@ def message_page(heading: str, sentence: str, home: str) -> str:
 
 
 def _render(template: str, home: str, **values: object) -> str:
-    """``home`` is the way from the page to the playground, so that both may stand below a prefix."""
+    """``home`` is the relative path to the playground, so that both may be served under a prefix."""
     return _TEMPLATES.get_template(template).render(home=home, **values)
 
 

@@ -1,4 +1,4 @@
-"""The image that other sites show beside a link to a share (Open Graph), 1200 × 630 pixels."""
+"""The preview image that other sites show for a link to a share (Open Graph), 1200 × 630 pixels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from app.shares.share import Share
 SIZE = (1200, 630)
 _MARGIN = 56
 _CODE_TOP, _CODE_BOTTOM = 124, 556
-_LINE_HEIGHT, _CHARACTER_WIDTH = 1.4, 0.6  # of the font's size
+_LINE_HEIGHT, _CHARACTER_WIDTH = 1.4, 0.6  # relative to the font size
 _TAB = 4
 _BACKGROUND, _TEXT, _QUIET, _WRITTEN, _ACCENT = "#1c1917", "#e7e5e4", "#a8a29e", "#143c2c", "#ef4444"
 _COLOURS = {"comment": "#a8a29e", "string": "#86efac", "number": "#fdba74", "keyword": "#fda4af", "name": "#93c5fd"}
-# a monospaced font that is there wherever the page is
+# a monospaced font that is installed with the page
 _FONT = Path(gradio.__file__).parent / "templates/frontend/static/fonts/IBMPlexMono/IBMPlexMono-Regular.woff2"
 
 
 def preview(share: Share) -> bytes:
-    """A PNG of the share's title, its excerpt in colours and the model that wrote it."""
+    """A PNG with the share's title, its highlighted excerpt and the model."""
     image = Image.new("RGB", SIZE, _BACKGROUND)
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, SIZE[0], 10), fill=_ACCENT)
@@ -60,14 +60,14 @@ def _draw_code(draw: ImageDraw.ImageDraw, code: list[Run]) -> None:
 
 
 def _font_size(n_lines: int, n_columns: int) -> int:
-    """As large as lets everything be seen, within what is still readable and not clumsy."""
+    """The largest font size that shows everything, within readable bounds."""
     by_height = (_CODE_BOTTOM - _CODE_TOP) / n_lines / _LINE_HEIGHT
     by_width = (SIZE[0] - 2 * _MARGIN) / max(1, n_columns) / _CHARACTER_WIDTH
     return int(min(32, max(20, min(by_height, by_width))))
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
-    """``text``, cut so that it is no wider than the image."""
+    """``text``, truncated to the width of the image."""
     width = SIZE[0] - 2 * _MARGIN
     if font.getlength(text) <= width:
         return text

@@ -1,4 +1,4 @@
-"""Characters that cannot be seen, or that reorder what is, made visible: code must be what it looks like."""
+"""Makes invisible and bidirectional control characters visible: code must be what it looks like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The addresses of shares: permalinks, preview images, likes, reports, deletion links."""
+"""The routes of shares: permalinks, preview images, likes, reports, deletion links."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.shares.preview import preview
 from app.shares.store import ShareStore
 from app.shares.visitors import address, visitor
 
-# the first that fits counts
+# the first match counts
 _STATUS = {TooOften: 429, ShareRefused: 403, ShareMissing: 404, StoreUnavailable: 503}
 _HEADINGS = {
     TooOften: "Too often",
@@ -33,7 +33,7 @@ _PREVIEW_CACHED = "public, max-age=3600"
 
 
 def add_share_routes(app: FastAPI, store: ShareStore, limits: RateLimits, moderator_key: str) -> None:
-    """Let ``app`` answer the addresses of shares, and tell what cannot be done in a sentence."""
+    """Add the routes of shares to ``app``, and error messages for what cannot be done."""
     app.include_router(_routes(store, limits))
     app.include_router(moderation_routes(store, limits, moderator_key))
     app.add_exception_handler(ShareError, _explain)
@@ -44,7 +44,7 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
     threads = CapacityLimiter(_THREADS)
 
     def aside(endpoint: Callable[..., T]) -> Callable[..., Awaitable[T]]:
-        """``endpoint`` in threads for shares alone: whoever waits for a locked database holds nobody else up."""
+        """``endpoint`` in threads reserved for shares, so that a locked database blocks nothing else."""
 
         @wraps(endpoint)
         async def answer(**values: Any) -> T:
@@ -66,7 +66,7 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
     @aside
     def preview_image(slug: str, request: Request) -> Response:
         limits.count("preview", address(request))
-        store.open(slug)  # it may have been deleted or hidden since the image was made
+        store.open(slug)  # it may have been deleted or hidden since the image was rendered
         return Response(image(slug), media_type="image/png", headers={"Cache-Control": _PREVIEW_CACHED})
 
     @router.put("/{slug}/like")
@@ -88,7 +88,7 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
 
     @router.get("/{slug}/delete/{token}")
     def ask_before_deletion(slug: str, token: str) -> HTMLResponse:
-        # not "no-referrer": the form would be sent as if from nowhere. Either keeps the address from other servers
+        # not "no-referrer": the form would be sent without an origin. Both hide the address from other servers
         return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "same-origin"})
 
     @router.post("/{slug}/delete/{token}")
@@ -101,7 +101,7 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
 
 
 def _explain(request: Request, error: Exception) -> Response:
-    """A page for somebody who follows a link, JSON for a script."""
+    """A page for a person who follows a link, JSON for a script."""
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": str(error)}, status)

@@ -24,16 +24,17 @@ from app.shares.tables import SHARES
 from app.shares.words import facet, searched
 
 _RANKED = 1_000
-"""Of what a search finds, the newest so many are ordered by likes: of a common word, the rest is not even read."""
+"""How many of the newest matches are ordered by likes; for a common word, older matches are not even read."""
 _RECENT = 5_000
-"""PostgreSQL looks through so many of the newest shares before it asks the index of words for all that match."""
+"""How many of the newest shares PostgreSQL scans before it queries the index of words for all matches."""
 _WORDS = table("shares_words", column("rowid"))  # the index of words in SQLite
 
 
 def gallery_queries(query: Query, columns: Sequence[Column], dialect: str) -> list[Select]:
-    """``columns`` of the page that ``query`` asks for, and of one share more, to tell whether there is another page.
+    """Queries for ``columns`` of the page that ``query`` asks for, and of one more share, which shows whether there is
+    another page.
 
-    The first of the queries that finds so many decides, otherwise the last.
+    The result is that of the first query that finds enough, otherwise that of the last.
     """
     if not query.text.strip():
         return [_page(query, select(*columns), SHARES.c.id)]
@@ -44,12 +45,12 @@ def gallery_queries(query: Query, columns: Sequence[Column], dialect: str) -> li
         best = _matching(select(_id(dialect)), terms, dialect).order_by(_id(dialect).desc()).limit(_RANKED)
         return [_page(query, select(*columns).where(SHARES.c.id.in_(best)), SHARES.c.id)]
     found = _matching(select(*columns), terms, dialect)
-    if dialect == "sqlite":  # its index gives what matches in the order of ids
+    if dialect == "sqlite":  # its index returns matches in the order of ids
         joined = found.join_from(_WORDS, SHARES, _WORDS.c.rowid == SHARES.c.id)
         return [_page(query, joined, _WORDS.c.rowid)]
     newest = query.after[1] if query.after else select(func.max(SHARES.c.id)).scalar_subquery()
     recent = found.where(SHARES.c.id > newest - _RECENT)
-    # an order that no index has, lest all shares are read for the few that match
+    # an order without an index, so that the planner does not read all shares for a few matches
     return [_page(query, recent, SHARES.c.id), _page(query, found, SHARES.c.id + literal_column("0"))]
 
 
@@ -72,15 +73,15 @@ def _id(dialect: str) -> ColumnElement[int]:
 
 
 def _matching(statement: Select, terms: str, dialect: str) -> Select:
-    """``statement``, of the shares in which all words are."""
+    """``statement``, restricted to shares that contain all words."""
     clause = "shares_words MATCH :terms" if dialect == "sqlite" else "words_index @@ CAST(:terms AS tsquery)"
     matches: TextClause = sql(clause).bindparams(bindparam("terms", terms))
     return statement.where(matches)
 
 
 def _terms(query: Query, dialect: str) -> str:
-    """What is asked of the index. The filters are words, too: so it finds what has both without looking at shares
-    that have one of them."""
+    """The query for the index of words. Filters are words, too, so it finds shares that match both without reading
+    shares that match only one."""
     whole, beginning = searched(query.text)
     if not (whole or beginning):
         return ""
@@ -88,7 +89,7 @@ def _terms(query: Query, dialect: str) -> str:
         whole.append(facet("language", query.language))
     if query.branch:
         whole.append(facet("branch", query.branch))
-    # only letters and digits come out of words.py, so quotes need no escape
+    # words.py returns only letters and digits, so quotes need no escaping
     if dialect == "sqlite":
         return " ".join([*(f'"{word}"' for word in whole), *([f'"{beginning}"*'] if beginning else [])])
     return " & ".join([*(f"'{word}'" for word in whole), *([f"'{beginning}':*"] if beginning else [])])

@@ -1,4 +1,4 @@
-"""What the store takes and gives."""
+"""Data types of the store's input and output."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.shares.excerpt import Piece
 
 Order = Literal["newest", "likes"]
 Cursor = tuple[int, int]
-"""Likes and id of the last share of a page; the next page begins behind it."""
+"""Likes and id of the last share of a page; the next page begins after it."""
 
 
 @dataclass(frozen=True)
 class Share:
     """A share as the gallery shows it. ``slug`` is the short id of its permalink.
 
-    Of a comparison, model and revision are those of its first column.
+    For a comparison, model and revision are those of its first column.
     """
 
     slug: str
@@ -41,9 +41,9 @@ class Share:
 
 @dataclass(frozen=True)
 class OpenedShare:
-    """All of a share: what was generated, which of its candidates was shown, and its attribution as JSON.
+    """The whole share: the generation, the candidate that was shown, and its attribution as JSON.
 
-    Of a comparison, ``generation`` is the first and ``compared`` all of it.
+    For a comparison, ``generation`` is the first one and ``compared`` has all of them.
     """
 
     share: Share
@@ -55,7 +55,7 @@ class OpenedShare:
 
 @dataclass(frozen=True)
 class Query:
-    """What the gallery asks for. Empty fields do not narrow it; ``branch`` is ``repo_id@revision``."""
+    """A query of the gallery. Empty fields do not filter; ``branch`` is ``repo_id@revision``."""
 
     text: str = ""
     language: str = ""
@@ -67,7 +67,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """Shares in the order that was asked for. ``next`` is None on the last page."""
+    """Shares in the requested order. ``next`` is None on the last page."""
 
     shares: list[Share]
     next: Cursor | None
@@ -75,8 +75,8 @@ class Page:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the author gets: the permalink's id, and the secret of the link that deletes the share. Only its digest is
-    stored, so it cannot be told again."""
+    """The author's receipt: the permalink's id, and the secret of the deletion link. Only its digest is stored, so it
+    cannot be shown again."""
 
     slug: str
     deletion_token: str

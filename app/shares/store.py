@@ -1,4 +1,4 @@
-"""The store of shares: what can be done with them."""
+"""The store of shares and its operations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LISTED = [SHARES.c[name] for name in (
 
 
 class ShareStore:
-    """Shares in a database. Every method raises StoreUnavailable where that does not answer."""
+    """Shares in a database. Every method raises StoreUnavailable if the database does not answer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class ShareStore:
     def add(
         self, shared: Generation | Comparison, title: str, candidate: int = 0, attribution: str | None = None
     ) -> Receipt:
-        """Store what was generated; it survives whatever happens once this has returned.
+        """Store a generation; it is durable once this has returned.
 
         Args:
             candidate: the one that is shown.
@@ -60,7 +60,7 @@ class ShareStore:
     def open(self, slug: str) -> OpenedShare:
         """
         Raises:
-            ShareMissing: there is none, or it is hidden, or another version of this program has written it.
+            ShareMissing: it does not exist, or is hidden, or another version of this program has written it.
         """
         with self._database.reading() as connection:
             row = connection.execute(select(SHARES).where(SHARES.c.slug == slug)).one_or_none()
@@ -77,7 +77,7 @@ class ShareStore:
         return OpenedShare(_share(row), generation, row.candidate, row.attribution, compared)
 
     def find(self, query: Query) -> Page:
-        """The shares that are not hidden and that ``query`` asks for."""
+        """The visible shares that match ``query``."""
         with self._database.reading() as connection:
             for statement in gallery_queries(query, _LISTED, connection.dialect.name):
                 rows = connection.execute(statement).all()
@@ -88,12 +88,12 @@ class ShareStore:
         return Page([_share(row) for row in page], following)
 
     def branches(self) -> list[str]:
-        """``repo_id@revision`` of all that can be found, in alphabetical order."""
+        """``repo_id@revision`` of all visible shares, in alphabetical order."""
         found: list[str] = []
         name = (SHARES.c.repo_id, SHARES.c.revision)
         with self._database.reading() as connection:
             last = ("", "")
-            # from one to the next in the index, as reading it whole takes longer with every share
+            # skips from one to the next in the index, because reading all of it grows with the number of shares
             following = select(*name).where(~SHARES.c.hidden).order_by(*name).limit(1)
             while row := connection.execute(following.where(tuple_(*name) > tuple_(*last))).one_or_none():
                 last = (row.repo_id, row.revision)
@@ -101,19 +101,19 @@ class ShareStore:
         return found
 
     def liked(self, slugs: Collection[str], visitor: str) -> set[str]:
-        """Those of ``slugs`` that ``visitor`` likes."""
+        """The ``slugs`` that ``visitor`` likes."""
         query = select(SHARES.c.slug).join(LIKES).where(LIKES.c.visitor == _digest(visitor), SHARES.c.slug.in_(slugs))
         with self._database.reading() as connection:
             return set(connection.scalars(query))
 
     def like(self, slug: str, visitor: str, likes: bool = True) -> int:
-        """Let ``visitor`` like a share, or not any longer; how many like it now. A second time changes nothing.
+        """Add or remove the like of ``visitor``; returns the number of likes. Repeating it changes nothing.
 
         Raises:
             ShareMissing: there is no such share.
         """
         with self._database.writing() as connection:
-            # the row is locked, so that the count is right when two like it at once
+            # the row is locked, so the count is right if two visitors like it at once
             found = select(SHARES.c.id, SHARES.c.likes).where(SHARES.c.slug == slug, ~SHARES.c.hidden)
             share = _existing(connection.execute(found.with_for_update()).one_or_none())
             like = {"share_id": share.id, "visitor": _digest(visitor)}
@@ -141,7 +141,7 @@ class ShareStore:
             connection.execute(delete(SHARES).where(SHARES.c.id == share.id))
 
     def report(self, slug: str, visitor: str, reason: str) -> None:
-        """Tell the moderator about a share. A visitor's second report of it changes nothing.
+        """Report a share to the moderator. A visitor's second report of it changes nothing.
 
         Raises:
             ShareMissing: there is no such share.
@@ -180,10 +180,10 @@ class ShareStore:
                 connection.execute(delete(REPORTS).where(REPORTS.c.share_id == share.id))
 
     def problem(self) -> str | None:
-        """A sentence that says why shares cannot be read or written; None where they can."""
+        """Why shares cannot be read or written; None if they can."""
         try:
             with self._database.writing() as connection:
-                # the number of the schema once more: what changes nothing would not notice that the disk is full
+                # writes the schema's version again: a transaction without changes would not notice a full disk
                 connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
         except StoreUnavailable as error:
             return str(error)
@@ -274,5 +274,5 @@ def _random_slug() -> str:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL's texts hold no NUL."""
+    """PostgreSQL text cannot contain NUL."""
     return text.replace("\0", "\N{SYMBOL FOR NULL}")

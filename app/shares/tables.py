@@ -34,13 +34,13 @@ SHARES = Table(
     Column("repo_id", Text, nullable=False),
     Column("revision", Text, nullable=False),
     Column("sha", String(64), nullable=False),
-    Column("candidate", Integer, nullable=False),  # the one that was shown
+    Column("candidate", Integer, nullable=False),  # the candidate that was shown
     Column("excerpt", Text, nullable=False),  # JSON: see excerpt.py
-    Column("words", Text, nullable=False),  # what it is found by: see words.py
-    Column("attribution", Text),  # JSON of the spans found in the training files, where it was asked for
+    Column("words", Text, nullable=False),  # the words it is found by: see words.py
+    Column("attribution", Text),  # JSON of the spans found in the training files, if they were looked up
     # JSON of app/generation.py, or of app/comparison.py where the pane is "compare"; compressed by zlib
     Column("generation", LargeBinary, nullable=False),
-    sqlite_autoincrement=True,  # ids are never used twice, so that a page of the gallery goes on where it stopped
+    sqlite_autoincrement=True,  # ids are never reused, so that pagination continues where it stopped
 )
 
 LIKES = Table(

@@ -1,4 +1,4 @@
-"""Who likes and reports: a random number in a cookie, of which the store keeps a digest."""
+"""Visitors, who like and report shares: a random number in a cookie, of which the store keeps a digest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SECONDS = 365 * 24 * 3600
 
 
 def known_visitor(cookies: Mapping[str, str]) -> str:
-    """The visitor, or an empty string where none is known yet."""
+    """The visitor, or an empty string if there is no cookie yet."""
     return cookies.get(_COOKIE, "")
 
 
 def visitor(request: Request, response: Response) -> str:
-    """The visitor, who is given a cookie where there was none."""
+    """The visitor; sets a cookie if there is none."""
     known = known_visitor(request.cookies)
     if known:
         return known
@@ -28,5 +28,5 @@ def visitor(request: Request, response: Response) -> str:
 
 
 def address(request: Request) -> str:
-    """What rates are counted by. uvicorn takes it from a proxy's headers where that proxy is trusted."""
+    """The address for rate limits, taken from a trusted proxy's headers if there is one."""
     return request.client.host if request.client else "unknown"

@@ -1,4 +1,4 @@
-"""What a share is found by: its words, the same on every database."""
+"""The words by which a share is found, the same on every database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def words(text: str) -> set[str]:
-    """The words of ``text`` in lower case. Identifiers count as their parts, and ``camelCase`` as a whole, too."""
+    """The words of ``text`` in lower case. Identifiers are split into their parts; ``camelCase`` also counts as a
+    whole."""
     found: set[str] = set()
     for match in _WORD.finditer(text):
         parts = _HUMP.split(match[0])
@@ -21,7 +22,7 @@ def words(text: str) -> set[str]:
 
 
 def searched(text: str) -> tuple[list[str], str]:
-    """The words a search asks for, and the beginning of one: the last, as it may still be being typed."""
+    """The words of a search, and the prefix of its last word, which may still be incomplete."""
     last = _WORD.findall(text)[-1:]
     if not last or len(last[0]) < _MIN_PREFIX or not text.endswith(last[0]):
         return sorted(words(text)), ""
@@ -30,5 +31,5 @@ def searched(text: str) -> tuple[list[str], str]:
 
 
 def facet(name: str, value: str) -> str:
-    """A made-up word that stands for a filter, so that an index of words narrows filters, too."""
+    """An artificial word for a filter, so that the index of words handles filters, too."""
     return "x" + hashlib.sha256(f"{name} {value}".encode()).hexdigest()[:24]

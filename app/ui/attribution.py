@@ -1,4 +1,4 @@
-"""Where the code of a pane came from: checked after every generation, and on request."""
+"""Attribution of a pane's code, after every generation and on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 
 
 def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> None:
-    """Let badge and tab follow what is shown. ``recorder`` changes with every generation that has ended."""
+    """Update badge and tab with the shown code. ``recorder`` changes with every finished generation."""
 
     def check(code: str, written: list[tuple[int, int]], language: Language, repo_id: str) -> tuple[str, str]:
         try:
@@ -52,7 +52,7 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
 
 
 def origins_to_share(generation: Generation, index: int, indexes: Indexes) -> str | None:
-    """What is found for a candidate, as JSON that a share keeps; None where it cannot be looked up."""
+    """The attribution of a candidate as JSON for a share; None if it cannot be looked up."""
     try:
         found = indexes.check(generation.repo_id, generation.code(index), generation.language)
     except AttributionError:
@@ -61,7 +61,7 @@ def origins_to_share(generation: Generation, index: int, indexes: Indexes) -> st
 
 
 def shared_origins(attribution: str | None, generation: Generation, index: int, indexes: Indexes) -> tuple[str, str]:
-    """Badge and tab of a share, as it was found when it was shared."""
+    """Badge and tab of a share, with the attribution from when it was shared."""
     if attribution is None:
         return unknown("It was shared without being looked up."), NOT_CHECKED
     code, spans = generation.code(index), generation.spans(index)

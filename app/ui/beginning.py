@@ -1,4 +1,4 @@
-"""What a pane begins with: the language and the examples in it."""
+"""The menus of language and examples of a pane."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 
 
 def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
-    """A language brings its examples, an example its code. Code the user wrote stays when the language changes.
+    """Choosing a language updates the examples; choosing an example sets the code. The user's own code stays when the
+    language changes.
 
-    The two events are returned, for what has to follow them.
+    Returns the two events, so that others can be chained to them.
     """
     cleared = [pane.status, pane.tokens, pane.pager]
 
@@ -38,7 +39,7 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
         return [gr.skip()] * (1 + len(cleared)) if code is None else [code, *_cleared()]
 
     def follow(language: Language, code: str) -> list[Any]:
-        """The menus, as they fit what is in the editor."""
+        """Updates of the menus that match the code in the editor."""
         seen = plain_language(code, language)
         examples = presets(pane.name, seen)
         name = next((name for name, example in examples.items() if example == code), None)

@@ -1,4 +1,4 @@
-"""The curves of a model's branches over their steps, with a button for each commit of the one that is chosen."""
+"""Curves of a model's branches by step, with a button for each commit of the chosen branch."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ METRICS = {
     "fim_exact_match": "Lines filled in exactly",
     "loss": "Loss on training files, nats per token",
 }
-# the first steps, which fall from guessing, would press all the rest to the ground
+# the first steps, where the loss falls from that of guessing, would flatten the rest of the curve
 _LEFT_OUT = 0.04
 _MARGIN = 0.06
 
 
 def metrics_of(branch: Branch) -> list[str]:
-    """Those of which there is something to draw."""
+    """The metrics that can be drawn."""
     return [name for name in METRICS if len(branch.curves.get(name, [])) > 1]
 
 
 def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str:
-    """HTML: the curve of ``chosen``, one of :func:`metrics_of` it, before those of the others."""
+    """HTML: the curve of ``chosen`` for one of its :func:`metrics_of`, in front of the other branches' curves."""
     curve = chosen.curves[metric]
     others = [branch for branch in branches if branch.name != chosen.name and metric in metrics_of(branch)]
     frame = _Frame.around([branch.curves[metric] for branch in (chosen, *others)])
@@ -65,12 +65,12 @@ class _Frame:
         return _Frame(max(1, last), min(values) - margin, max(values) + margin)
 
     def place(self, step: float, value: float) -> tuple[float, float]:
-        """From the left and from the top; what is outside, on the edge."""
+        """Coordinates from the left and top, clipped to the edge."""
         top = 100 * (self.high - value) / (self.high - self.low)
         return round(100 * step / self.last, 2), round(min(100.0, max(0.0, top)), 2)
 
     def line(self, curve: Curve) -> str:
-        """The points of ``curve``, in an SVG's notation."""
+        """The points of ``curve`` in SVG notation."""
         return " ".join("{},{}".format(*self.place(*point)) for point in curve)
 
 

@@ -1,4 +1,4 @@
-"""What several revisions wrote, side by side: their texts, what differs, how sure they were, how fast."""
+"""Results of several revisions side by side: texts, differences, probabilities, speed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ View = Literal["differences", "probabilities"]
 
 @dataclass(frozen=True)
 class _Column:
-    """``generation`` is None while the model is loaded or where there is a ``failure``."""
+    """One revision. ``generation`` is None while the model is loading or if there is a ``failure``."""
 
     name: str
     loaded: float = 0.0
@@ -35,10 +35,10 @@ class _Column:
 
 
 def columns(latest: Sequence[Progress], names: Sequence[str], view: View) -> str:
-    """HTML with a column for each revision; ``names`` are as they were chosen.
+    """HTML with one column per revision; ``names`` are the names as chosen.
 
-    What differs is marked when all are done: in the first, what one of the others does not have; in these, what the
-    first does not have.
+    Differences are marked when all are done: in the first column, what any other column lacks; in the others, what the
+    first lacks.
     """
     running = any(map(is_running, latest))
     written = [progress.generation if isinstance(progress, Written) else None for progress in latest]

@@ -1,4 +1,4 @@
-"""The bar that shows how much of the model's context the code takes, and what will not fit."""
+"""The context bar: how much of the model's context the code takes, and what will be truncated."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LATEST: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private
 def connect_context(
     pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
 ) -> None:
-    """The bar follows the code, the revision and the number of new tokens."""
+    """Update the bar with the code, the revision and the number of new tokens."""
 
     repositories = Repositories(settings)
 
     def measure(code: str, order: OrderChoice, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
         try:
-            # what is not on this machine is not downloaded for a bar
+            # nothing is downloaded just for the bar
             repositories.require(repo_id)
             snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions = _reader(snapshot)
@@ -41,7 +41,7 @@ def connect_context(
             request = _request(parts, chosen_order(order, parts), int(max_new_tokens))
             return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
         except (CheckpointError, UserError):
-            return ""  # Run says what is wrong
+            return ""  # Run reports the error
 
     new_tokens = controls.parameters[0]
     inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
@@ -53,12 +53,12 @@ def connect_context(
 
 @lru_cache(maxsize=8)
 def _reader(snapshot: Path) -> tuple[Tokenizer, int]:
-    """What reads a prompt for the model, and the number of tokens it can read."""
+    """The tokenizer of the model, and its context size in tokens."""
     return checkpoints.read_tokenizer(snapshot), checkpoints.read_config(snapshot).n_positions
 
 
 def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
-    """The code at its gaps; as one part where it has none, as after it was filled."""
+    """The code split at its gaps; one part if it has none, as after it was filled."""
     try:
         return pane.split(code)
     except UserError:
@@ -66,7 +66,7 @@ def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
 
 
 def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> CompletionRequest:
-    """The first that would be made of the code."""
+    """The first request for this code."""
     suffix = "".join(parts[1:]) if len(parts) > 1 else None
     return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
 

@@ -1,4 +1,4 @@
-"""What differs between texts, word by word."""
+"""Word-level differences between texts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from app.generation import Generation
 _WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
 Piece = tuple[Literal["prompt", "same", "new"], str]
-"""A stretch of code: of the user's prompt, or written, and that as others wrote it or not."""
+"""A piece of code: the user's prompt, or generated text that is the same as in the others or new."""
 
 
 def compared_pieces(generation: Generation, others: Sequence[Generation], *, whole_prompt: bool = True) -> list[Piece]:
-    """The code of the first candidate, with what one of ``others`` did not write at that place told apart.
+    """The code of the first candidate, in pieces that separate what any of ``others`` did not write there.
 
-    ``others`` are written from the same prompt. Without the ``whole_prompt``, there are only those of its lines into
-    which something was written.
+    ``others`` have the same prompt. Without ``whole_prompt``, only the prompt's lines with generated text are included.
     """
     pieces: list[Piece] = []
     for index, part in enumerate(generation.parts):
@@ -33,9 +32,9 @@ def compared_pieces(generation: Generation, others: Sequence[Generation], *, who
 
 
 def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
-    """``text`` in pieces: what all ``others`` have in that order, too, and what one of them has not.
+    """``text`` in pieces: what all ``others`` contain in the same order, and what at least one of them lacks.
 
-    The pieces, one after another, are the text. Spaces between two words that others do not have go with these.
+    The pieces joined are the text. Spaces between two new words are part of the new piece.
     """
     words = _WORDS.findall(text)
     is_shared = np.ones(len(words), dtype=bool)
@@ -51,11 +50,11 @@ def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
 def in_common(words: Sequence[str], others: Sequence[str]) -> np.ndarray:
     """Which of ``words`` are in a longest common subsequence with ``others``: bool [len(words)].
 
-    Row by row, as code that repeats itself, which small models write, takes difflib seconds.
+    Computed row by row, because difflib takes seconds for repetitive code, which small models write.
     """
     numbers = {word: number for number, word in enumerate({*words, *others})}
     ids, other_ids = (np.array([numbers[word] for word in each], dtype=np.int32) for each in (words, others))
-    # lengths[i, j] is that of the first i words and the first j others
+    # lengths[i, j] is the length for the first i words and the first j others
     lengths = np.zeros((len(ids) + 1, len(other_ids) + 1), dtype=np.int32)
     for row, word in enumerate(ids):
         np.maximum(lengths[row, 1:], lengths[row, :-1] + (other_ids == word), out=lengths[row + 1, 1:])
@@ -74,7 +73,7 @@ def in_common(words: Sequence[str], others: Sequence[str]) -> np.ndarray:
 
 
 def _edges(part: str, is_first: bool, is_last: bool) -> str:
-    """The lines of ``part`` at its ends, if something is written there."""
+    """The lines of ``part`` at its ends that have generated text next to them."""
     lines = part.split("\n")
     if is_first and not is_last:
         return lines[-1]

@@ -1,4 +1,4 @@
-"""Events of the page that fail: the browser gets a sentence, whatever was raised."""
+"""Failed events of the page: the browser gets a message, whatever was raised."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from app.errors import sentence_for
 
 
 def explain_faults(page: gr.Blocks) -> None:
-    """Let every event of ``page`` that raises tell it in a sentence. To be called once all of them are there."""
+    """Convert the exceptions of all events of ``page`` into messages. Call it after all events are defined."""
     for event in page.fns.values():
         if event.fn is not None:
             event.fn = explained(event.fn)
 
 
 def explained(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``, plain, asynchronous or a generator, whose exceptions are a :class:`gradio.Error` each."""
+    """``function`` (plain, asynchronous or a generator), with its exceptions converted to :class:`gradio.Error`."""
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)

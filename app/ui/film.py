@@ -1,4 +1,4 @@
-"""A branch as a film: for each commit what is known of it, and what it writes. The slider shows one at a time."""
+"""A replay of a branch: facts and output of each commit. The slider shows one commit at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from santacoder.checkpoints import Commit
 
 @dataclass(frozen=True)
 class _Frame:
-    """``pieces`` are the code, if there is any; else ``failure`` or ``status`` says why not."""
+    """One commit. ``pieces`` are the code, if there is any; otherwise ``failure`` or ``status`` says why not."""
 
     facts: str
     status: str = "Press Replay to see what the model writes at this point of its training."
@@ -24,14 +24,14 @@ class _Frame:
 
 
 def film(commits: Sequence[Commit], replay: Replay | None = None) -> str:
-    """HTML with a frame for each of ``commits``, oldest first."""
+    """HTML with one frame per commit, oldest first."""
     if replay is None:
         return render("film", frames=[_Frame(facts(commit)) for commit in commits])
     return render("film", frames=[_frame(facts(commit), number, replay) for number, commit in enumerate(commits)])
 
 
 def facts(commit: Commit) -> str:
-    """How far the training was, in words."""
+    """The state of training at this commit, as text."""
     known = [
         f"step {commit.step:,}" if commit.step is not None else "",
         f"{commit.tokens / 1e6:,.1f} M tokens seen" if commit.tokens else "",

@@ -1,4 +1,4 @@
-"""What the panes have that give one prompt to several revisions: the prompt, the buttons below it."""
+"""Components of the panes that run one prompt on several revisions: the prompt and the buttons below it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
 
 
 def prompt_task(code: str, language: Language, sampling: SamplingParams) -> Task:
-    """To continue the code, or to fill its gaps where it has marks of them."""
+    """A task that continues the code, or fills its gaps if it has any."""
     parts = tuple(code.split(MARK))
     return Task("complete" if len(parts) == 1 else "infill", language, parts, sampling)
 
 
 def run_and_stop(name: str, label: str) -> tuple[gr.Button, gr.Button]:
-    """For a row of the class ``actions``."""
+    """Run and Stop buttons, for a row of the class ``actions``."""
     run = gr.Button(label, variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
     stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
     return run, stop
 
 
 def buttons(*, running: bool) -> tuple[gr.Button, gr.Button]:
-    """Run and Stop, as they are while something runs or not."""
+    """Updates of Run and Stop for the given state."""
     return gr.Button(interactive=not running), gr.Button(interactive=running)

@@ -1,4 +1,4 @@
-"""The lines below the editor: how far it is, how fast it was, what went wrong."""
+"""The status lines below the editor: progress, speed, errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ READY = '<p class="status">Ready. <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</
 
 
 def status_of(progress: Progress, index: int = 0) -> str:
-    """HTML; a written one carries where the text of the candidate ``index`` stands, which ``written.js`` colours."""
+    """The status as HTML. With a generation, it contains the positions of the candidate's text, which ``written.js``
+    colours."""
     match progress:
         case Loading(name, share):
             return (
@@ -37,7 +38,7 @@ def failure(sentence: str) -> str:
 
 
 def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
-    """What is known of ``generation``, with the candidate number ``index`` in the editor."""
+    """A summary of ``generation``, with the candidate number ``index`` in the editor."""
     completions = generation.candidates[index].completions
     said = [*_speed(generation, completions)]
     if not running and completions:
@@ -67,7 +68,7 @@ def _reason(generation: Generation, completion: Completion) -> str:
 
 
 def _cut(completion: Completion) -> str:
-    """What was cut off, to be looked at."""
+    """The text that was cut off, which can be expanded."""
     if not completion.cut:
         return ""
     text = html.escape(completion.cut)
@@ -84,7 +85,7 @@ def _speed(generation: Generation, completions: Sequence[Completion]) -> list[st
 
 
 def _written(generation: Generation, index: int) -> str:
-    """Line and column of where each text begins and ends, from 0, in the editor's UTF-16 units."""
+    """Line and column where each text begins and ends, from 0, in the editor's UTF-16 units."""
     code = generation.code(index)
     places = [f"{place(code, begin)}-{place(code, end)}" for begin, end in generation.spans(index)]
     return " ".join(places)
