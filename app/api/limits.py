@@ -1,4 +1,4 @@
-"""What one client may ask of the API and the page: requests a minute, streams at a time, new tokens a request."""
+"""Limits for one client of the API and the page: requests per minute, concurrent streams, new tokens per request."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from santacoder.engine.request import CompletionRequest
 
 @dataclass
 class Limits:
-    """Limits of a server; 0 is no limit. The counts are those of this process.
+    """Limits of a server; 0 is no limit. Each process counts separately.
 
-    A client is known by the one of the server's ``keys`` that it has sent, else by its address. Behind a proxy that
-    uvicorn trusts, that is the address which the proxy forwards.
+    A client is identified by the server's key that it sends, otherwise by its address. Behind a trusted proxy, that is
+    the address that the proxy forwards.
     """
 
     keys: Sequence[str] = ()
@@ -40,14 +40,14 @@ class Limits:
 
     @property
     def time_is_over(self) -> str:
-        """What is said where a request has taken as long as it may."""
+        """The message for a request that exceeds the time limit."""
         return f"It was ended after {self.seconds:g} s, which is the limit."
 
     def check_rate(self, request: Request) -> None:
         """Count ``request``.
 
         Raises:
-            ApiError: the client has sent too many within a minute.
+            ApiError: the client has sent too many requests within a minute.
         """
         if not self.requests_per_minute:
             return
@@ -61,20 +61,20 @@ class Limits:
             )
 
     def admit(self, request: Request) -> Callable[[], None]:
-        """Count a request under way, until what is returned is called.
+        """Count a request in progress, until the returned function is called.
 
         Raises:
-            ApiError: the client has too many under way.
+            ApiError: the client has too many requests in progress.
         """
         sentence = f"You have {self.streams_per_client} requests under way, which is the limit"
         return self._enter(self._streams, self.client(request), 1, self.streams_per_client, sentence)
 
     def admit_texts(self, request: Request, n_texts: int) -> Callable[[], None]:
-        """Count the texts of a request under way, until what is returned is called: a few requests of many texts would
-        fill the line that all wait in.
+        """Count the texts of a request in progress, until the returned function is called. Otherwise a few requests of
+        many texts could fill the queue.
 
         Raises:
-            ApiError: the client would have too many under way.
+            ApiError: the client would have too many texts in progress.
         """
         sentence = f"You would have more than {self.texts_per_client} texts under way, which is the limit"
         return self._enter(self._texts, self.client(request), n_texts, self.texts_per_client, sentence)
@@ -96,14 +96,14 @@ class Limits:
     def check_new_tokens(self, requests: Sequence[CompletionRequest], n_positions: int) -> None:
         """
         Raises:
-            ApiError: the texts of one request may become too long together.
+            ApiError: the texts of one request may become too long in total.
         """
         self._check(sum(min(request.sampling.max_new_tokens, n_positions) for request in requests), len(requests))
 
     def check_tokens(self, n_texts: int, n_tokens: int) -> None:
         """
         Raises:
-            ApiError: ``n_texts`` of ``n_tokens`` new tokens each are too much.
+            ApiError: ``n_texts`` with ``n_tokens`` new tokens each are too many.
         """
         self._check(n_texts * n_tokens, n_texts)
 
@@ -116,6 +116,6 @@ class Limits:
             )
 
     def client(self, request: Request) -> str:
-        """What ``request`` is counted by."""
+        """The key by which ``request`` is counted."""
         key = given_key(request)
         return key if key in self.keys else request.client.host if request.client else ""

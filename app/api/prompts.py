@@ -1,4 +1,4 @@
-"""Prompts and parameters as clients send them, as the engine takes them."""
+"""Clients' prompts and parameters as engine requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 UNLIMITED_NEW_TOKENS = 1 << 20
-"""Where a client sets no limit: more than any context has room for. Half of it is kept free of a long prompt then."""
+"""The limit for clients that set none: more than any context. Half of the context then stays free of the prompt."""
 
 
 def raw_request(
@@ -19,7 +19,7 @@ def raw_request(
 ) -> CompletionRequest:
     """A request from tokens or from text, which may be a whole fill-in-the-middle prompt.
 
-    An empty prompt is the beginning of a file. The end of text to be continued may be spelled out again.
+    An empty prompt is the beginning of a file. Token healing may respell the end of the text.
 
     Raises:
         UserError: nothing to start from, or a token the model does not have.
@@ -37,27 +37,27 @@ def raw_request(
 
 
 def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
-    """What belongs between the two, whatever marks they contain, and fits there.
+    """A request to fill the gap between the two, whatever sentinels they contain.
 
-    The order is the one that the model fills best. Where it does not say which, the suffix comes first (SPM): what is
-    typed stands at the end of the prompt then, so that a keystroke costs the reading of a few tokens. The other way
-    round all that is behind the cursor would be read again.
+    The order is the one that the model fills best. If the model does not say, the suffix comes first (SPM): typed text
+    is then at the end of the prompt, so a keystroke costs the prefill of a few tokens. Prefix first, everything after
+    the cursor would be prefilled again.
     """
     return CompletionRequest(prefix, suffix, sampling, None, fit_gap=True)
 
 
 def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
-    """One, several or none, as protocols allow; empty ones, which some clients send, are none."""
+    """One, several or no stop sequences, as protocols allow; empty ones, which some clients send, are ignored."""
     return tuple(filter(None, [stop] if isinstance(stop, str) else stop or ()))
 
 
 def fitting_seed(seed: int | None, default: int | None, index: int = 0) -> int | None:
-    """The seed of the text number ``index`` of a request: its own, where it has one that is not negative, else the
-    server's ``default``. Larger ones than ours are folded."""
+    """The seed of the text number ``index`` of a request: the request's own, if it is not negative, otherwise the
+    server's ``default``. Seeds beyond our maximum are folded into the range."""
     chosen = default if seed is None or seed < 0 else seed
     return None if chosen is None else (chosen + index) % (MAX_SEED + 1)
 
 
 def temperature_and_top_p(temperature: float, top_p: float) -> tuple[float, float]:
-    """The two as they are, but for a ``top_p`` of 0: by it, protocols keep the likeliest token alone."""
+    """Both unchanged, except for a ``top_p`` of 0, by which protocols keep only the most likely token."""
     return (temperature, top_p) if top_p > 0 else (0.0, 1.0)

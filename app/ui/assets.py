@@ -1,4 +1,4 @@
-"""How the page looks and what it does by itself: the theme, the style sheets, the scripts."""
+"""The page's theme, style sheets and scripts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _PAPER = gr.themes.Color(
     c950="#141210",
 )
 
-# system fonts: the page asks no other host for anything
+# system fonts: the page loads nothing from other hosts
 THEME = gr.themes.Base(
     primary_hue=_RED,
     secondary_hue=_RED,
@@ -98,7 +98,7 @@ THEME = gr.themes.Base(
     button_secondary_background_fill_hover_dark="*neutral_700",
     button_secondary_border_color="*neutral_300",
     button_secondary_border_color_dark="*neutral_700",
-    # light enough to be read on the dark page
+    # light enough to be readable on the dark page
     link_text_color_dark="*primary_300",
     link_text_color_hover_dark="*primary_200",
     link_text_color_visited_dark="*primary_300",

@@ -1,4 +1,4 @@
-"""The branches of a model as a table: what each is, how far it was trained, what it scores."""
+"""The branches of a model as a table: description, training progress, scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
 _LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
-# of a spark line, in pixels
+# size of a sparkline, in pixels
 _WIDTH, _HEIGHT = 60, 14
 
 Heading = tuple[str, str]
@@ -34,7 +34,7 @@ Heading = tuple[str, str]
 
 
 def branch_table(branches: Sequence[Branch], chosen: str) -> str:
-    """HTML, with a button for each branch, of which ``chosen`` is pressed."""
+    """HTML with a button for each branch; the button of ``chosen`` is pressed."""
     shown = _shown(branches)
     return render(
         "branch_table",
@@ -49,7 +49,7 @@ def branch_table(branches: Sequence[Branch], chosen: str) -> str:
 
 
 def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> str:
-    """HTML: what the branch is, those scores for which the table has no column, and what is missing."""
+    """HTML: the branch's description, the scores without a column in the table, and what is missing."""
     further = [heading for heading in _languages([branch]) if heading not in _shown(branches)]
     languages = [name for name in _LANGUAGES if any(_find(branch, heading, name) for heading in further)]
     return render(
@@ -67,7 +67,7 @@ def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> st
 
 @dataclass(frozen=True)
 class _Row:
-    """The cells of a branch; ``scores`` has those of each column, language by language."""
+    """The cells of a branch; ``scores`` has the scores of each column, by language."""
 
     name: str
     alias: str
@@ -84,7 +84,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A score; ``share`` is how far it is, in per cent, from nothing to the largest of its column."""
+    """A score; ``share`` is its percentage of the largest score in the column."""
 
     text: str
     interval: str
@@ -113,7 +113,7 @@ def _row(branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[s
 
 
 def _length(branch: Branch) -> tuple[str, str]:
-    """Tokens seen and steps: of the newest commit, or what the paper says of its own."""
+    """Tokens and steps: of the newest commit, or as reported in the paper."""
     if branch.newest and branch.newest.tokens:
         tokens = branch.newest.tokens
         short = f"{tokens / 1e9:.1f} B" if tokens >= 1e9 else f"{tokens / 1e6:.1f} M"
@@ -124,7 +124,7 @@ def _length(branch: Branch) -> tuple[str, str]:
 
 
 def _sparkline(curve: Curve) -> str:
-    """The points of a line, in an SVG's notation."""
+    """The points of a line in SVG notation."""
     steps, values = [step for step, _ in curve], [value for _, value in curve]
     across, down = _WIDTH / max(1, steps[-1] - steps[0]), _HEIGHT / ((max(values) - min(values)) or 1)
     return " ".join(
@@ -134,14 +134,14 @@ def _sparkline(curve: Curve) -> str:
 
 
 def _shown(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
-    """The columns and their languages: what most of the branches with scores have."""
+    """The columns and their languages: the most common ones among the branches with scores."""
     count = Counter(heading for branch in branches for heading in _languages([branch]))
     most = max(count.values(), default=0)
     return {heading: names for heading, names in _languages(branches).items() if count[heading] * 2 > most}
 
 
 def _languages(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
-    """What the branches were scored on, and in which languages."""
+    """The benchmarks and metrics of the branches, and their languages."""
     found: dict[Heading, dict[str, None]] = {}
     for score in (score for branch in branches for score in branch.scores):
         found.setdefault(_heading(score), {})[score.language] = None
@@ -167,13 +167,13 @@ def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language
 
 
 def _find(branch: Branch, heading: Heading, language: str) -> RevisionScore | None:
-    """Of several temperatures, the one that was measured first."""
+    """The score; for several temperatures, the first that was measured."""
     matching = (score for score in branch.scores if _heading(score) == heading and score.language == language)
     return next(matching, None)
 
 
 def _number(value: float, metric: str) -> str:
-    """As it is usually written: shares in per cent, BLEU times a hundred."""
+    """A score in its usual form: shares in per cent, BLEU times a hundred."""
     return f"{value:.3f}" if metric == "bits per byte" else f"{value * 100:.1f}"
 
 

@@ -1,4 +1,4 @@
-"""A pane in which the model writes, as components others build upon."""
+"""A pane in which the model writes code, as components that other modules extend."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NO_TOKENS = '<p class="empty">Run, and every token the model wrote is shown here
 
 @dataclass(frozen=True)
 class Controls:
-    """What the panes share: the menus of the revision, the sampling parameters, the number of candidates, the indexes
-    of what models were trained on, the limits of what a client may run."""
+    """What the panes share: the revision menus, the sampling parameters, the number of candidates, the attribution
+    indexes, and the limits for a client."""
 
     page: gr.Blocks
     revision: list[gr.Dropdown]
@@ -36,9 +36,9 @@ class Controls:
 class CodePane:
     """The components of a pane.
 
-    ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate.
-    Whoever has another to show outputs ``show(generation, index)`` to ``shown``. More buttons go into ``actions``, more
-    tabs into ``details``. ``split`` cuts what is in the editor at its gaps, or raises a UserError.
+    ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate. To
+    show another one, an event outputs ``show(generation, index)`` to ``shown``. More buttons go into ``actions``, more
+    tabs into ``details``. ``split`` splits the editor's code at its gaps, or raises a UserError.
     """
 
     name: Pane
@@ -81,15 +81,15 @@ class CodePane:
         ]
 
     def prompt(self, code: str, generation: Generation | None, index: int, *, again: bool = False) -> tuple[str, ...]:
-        """What is to be run: the code as it stands, or, where it has no gap any more or is to be run ``again``, as it
-        was before the candidate number ``index`` of ``generation`` was written into it.
+        """The prompt to run: the code as it is or, if it has no gap any more or is run ``again``, as it was before the
+        candidate number ``index`` of ``generation`` was filled in.
 
         Raises:
             UserError: the code has no gap and never had one, or too many.
         """
         if generation is not None and MARK not in code and (again or len(generation.parts) > 1):
             parts = unfilled(generation, index, code)
-            # of other code, hardly anything is left
+            # almost nothing would be left of other code
             if 2 * sum(map(len, parts)) >= sum(map(len, generation.parts)):
                 return parts
         return self.split(code)
@@ -110,7 +110,7 @@ class CodePane:
 
 
 def _heat_maps(generation: Generation, index: int) -> str:
-    """One for each gap that was reached."""
+    """One heat map for each gap that was reached."""
     completions = generation.candidates[index].completions
     several = len(completions) > 1
     return "".join(

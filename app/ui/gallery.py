@@ -1,4 +1,4 @@
-"""The pane that shows what people have shared."""
+"""The gallery of shares."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTHING_FOUND = "Nothing of that kind has been shared. Fewer words or other fil
 
 
 class _Place(NamedTuple):
-    """Where the reader is: the cursors of the pages up to this one, and that of the next."""
+    """The position in the gallery: the cursors of the pages up to this one, and that of the next."""
 
     trail: tuple[Cursor | None, ...] = (None,)
     next: Cursor | None = None
@@ -61,7 +61,7 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
     def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
-        """The page whose cursor ends the trail of ``at``."""
+        """The page of the last cursor in ``at``."""
         try:
             limits.count("search", request.client.host)
             page = store.find(Query(text[:MAX_SEARCH], language, branch, order, at.trail[-1]))
@@ -88,10 +88,10 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
         return look(text, language, branch, order, _Place(at.trail[:-1] or (None,)), request)
 
     def fill(chosen: str) -> gr.Dropdown:
-        """The menu of branches, with those that something has been shared of."""
+        """The menu of branches that have shares."""
         try:
             names = store.branches()
-        except ShareError:  # told in place of the cards
+        except ShareError:  # shown instead of the cards
             return gr.skip()
         return gr.Dropdown(choices=[_ALL_BRANCHES, *names], value=chosen if chosen in names else "")
 
@@ -103,7 +103,7 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
 
 
 def _cards(page: Page, liked: set[str]) -> str:
-    """HTML in which all that people and models wrote is escaped text; ``scripts/shares.js`` knows the buttons."""
+    """HTML in which all text from people and models is escaped; ``scripts/shares.js`` handles the buttons."""
     return f'<ol class="cards">{"".join(_card(share, share.slug in liked) for share in page.shares)}</ol>'
 
 

@@ -1,4 +1,4 @@
-"""A share that is opened: ``/?share=SLUG`` shows the page as it was when it was shared."""
+"""Opening a share: ``/?share=SLUG`` shows the page as it was when it was shared."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 
-_SHA_LENGTH = 12  # of a commit that is named in a menu
+_SHA_LENGTH = 12  # characters of a commit's sha in a menu
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
 _FORGET_SHARE = "() => history.replaceState(null, '', location.pathname)"
 
 
 class Banner(NamedTuple):
-    """The line above the panes that names the share, and what can be done with it."""
+    """The line above the panes that names the share, with its actions."""
 
     whole: gr.Row
     text: gr.HTML
@@ -56,7 +56,7 @@ def connect_opening(
     limits: RateLimits,
     store: Path,
 ) -> None:
-    """Let a share be opened once the page has ``loaded`` its menus."""
+    """Open a share once the page has ``loaded`` its menus."""
     settings = [*controls.revision, controls.candidates, *controls.parameters]
     in_panes = [*(component for pane in panes for component in _shown(pane)), *compare.shown]
     outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]
@@ -89,7 +89,7 @@ def connect_opening(
     loaded.then(open_share, None, [*outputs, shown_pane], **_QUIET)
 
     def prompts(name: str, *generations: Generation | None) -> list[Any]:
-        """The pane of the share, with the code as it was before it was run."""
+        """Updates of the share's pane with the code before it was run."""
         return [
             gr.Tabs(selected=name),
             *(
@@ -128,7 +128,7 @@ def _comparison_updates(compare: ComparePane, opened: OpenedShare, store: Path) 
 
 
 def _menus(generation: Generation, store: Path) -> list[gr.Dropdown]:
-    """Model, branch and commit, with the exact commit chosen where it is still there."""
+    """Model, branch and commit menus, with the exact commit selected if it still exists."""
     commit = generation.sha if _is_there(generation, store) else ""
     return filled_menus(store, generation.repo_id, generation.revision, commit)
 

@@ -1,4 +1,4 @@
-"""Where code came from, as HTML: a badge that sums it up, and a panel of what was found. All of it is escaped."""
+"""Attribution as HTML: a badge with a summary, and a panel with the sources. All text is escaped."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NOT_CHECKED = '<p class="empty">Run, and what the model wrote is looked up in th
 
 
 class Findings(NamedTuple):
-    """What is known of ``code``: its attribution and, by span, the lines in which the first source has it, where the
-    index can tell. ``written`` is what of it a model wrote, in characters."""
+    """The attribution of ``code`` and, for each span, the original lines of its first source if the index has them.
+    ``written`` are the model's parts of the code, in characters."""
 
     code: str
     written: list[tuple[int, int]]
@@ -29,14 +29,14 @@ class Findings(NamedTuple):
 def findings(code: str, written: list[tuple[int, int]], attribution: Attribution, index: Index | None) -> Findings:
     """
     Raises:
-        AttributionError: the corpus was changed since it was indexed.
+        AttributionError: the corpus has changed since it was indexed.
     """
     sources = [span.sources[0] for span in attribution.spans]
     return Findings(code, written, attribution, [index.original(source) if index else None for source in sources])
 
 
 def badge(found: Findings, repo_id: str) -> str:
-    """In a line, whether anything was found, and what was searched; with the places that ``written.js`` underlines."""
+    """One line: whether anything was found and what was searched, with the positions that ``written.js`` underlines."""
     spans = found.attribution.spans
     if not spans:
         return f'<p class="badge clean"><b>No copy found.</b> {_searched(found.attribution.searched, repo_id)}</p>'
@@ -51,12 +51,12 @@ def badge(found: Findings, repo_id: str) -> str:
 
 
 def unknown(sentence: str) -> str:
-    """A badge that says why nothing is known."""
+    """A badge that says why the code was not checked."""
     return f'<p class="badge unknown"><b>Not checked.</b> {html.escape(sentence)}</p>'
 
 
 def panel(found: Findings, repo_id: str) -> str:
-    """Every stretch with its sources, what their licences ask, and both texts side by side."""
+    """Every span with its sources, their licence terms, and both texts side by side."""
     searched = f'<p class="searched">{_searched(found.attribution.searched, repo_id)}</p>'
     if not found.attribution.spans:
         return f'<p class="empty">No copy found.</p>{searched}'
@@ -99,7 +99,7 @@ def _source(source: Source) -> str:
 
 
 def _side_by_side(number: int, code: str, span: Span, original: str | None) -> str:
-    """The lines of the code with the stretch marked, and those of the file."""
+    """The lines of the code with the span marked, and those of the file."""
     begin = code.rfind("\n", 0, span.start) + 1
     end = code.find("\n", span.end)
     pieces = (code[begin : span.start], code[span.start : span.end], code[span.end : end if end >= 0 else len(code)])

@@ -1,4 +1,4 @@
-"""The arrangement of a pane in which the model writes, and what its parts do."""
+"""The layout of a pane in which the model writes code, and its basic events."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
 
 
 def _connect_pager(pane: CodePane) -> None:
-    """The candidate before the one that is shown and the one after, around."""
+    """Buttons for the previous and the next candidate, cyclically."""
 
     def turn(step: int) -> Callable[[Generation | None, int], list[Any]]:
         def show(generation: Generation | None, index: int) -> list[Any]:
@@ -142,7 +142,7 @@ def _connect_copying(pane: CodePane) -> None:
 
 
 def _connect_keeping(pane: CodePane, controls: Controls) -> None:
-    """What is in the editor outlives a reload, which Gradio does by itself once a server that was gone is back."""
+    """Keep the editor's contents across reloads; Gradio reloads by itself when a server comes back."""
     kept = [pane.editor, pane.language]
     pane.editor.change(
         None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", api_visibility="private"

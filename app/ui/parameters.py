@@ -29,7 +29,7 @@ def candidates_control() -> gr.Slider:
 
 
 def parameter_controls() -> list[gr.components.Component]:
-    """Controls in the order :func:`sampling_params` takes their values."""
+    """The controls, in the order of the arguments of :func:`sampling_params`."""
     defaults = SamplingParams()
     return [
         gr.Slider(
@@ -103,7 +103,7 @@ def sampling_params(
     """The parameters as the controls show them.
 
     Raises:
-        UserError: a value out of range; the message is a sentence for the user.
+        UserError: a value is out of range; the message is for the user.
     """
     return SamplingParams(
         max_new_tokens=int(max_new_tokens),
@@ -120,7 +120,7 @@ def sampling_params(
 
 
 def control_values(sampling: SamplingParams) -> list[float | str]:
-    """What the controls show for ``sampling``."""
+    """The values of the controls for ``sampling``."""
     return [
         sampling.max_new_tokens,
         sampling.temperature,

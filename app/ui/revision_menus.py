@@ -16,8 +16,8 @@ _NEWEST = ""
 
 
 def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdown], gr.events.Dependency]:
-    """Model, branch and commit. A change of one fills those after it; all are filled when ``page`` is opened, which is
-    the event that is returned."""
+    """The menus of model, branch and commit. A change of one fills those after it. All are filled when ``page`` is
+    opened; that event is returned."""
     model = gr.Dropdown(
         [settings.model], value=settings.model, label="Model", elem_id="model", allow_custom_value=True, min_width=160
     )
@@ -34,7 +34,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         value=_NEWEST,
         label="Commit",
         elem_id="commit",
-        allow_custom_value=True,  # a shared commit may be none of the branch's
+        allow_custom_value=True,  # a shared commit may not be in the branch
         min_width=160,
     )
 
@@ -61,7 +61,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
 
 
 def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> list[gr.Dropdown]:
-    """Model, branch and commit as they now are in the store, with a commit (empty: the newest) of ``branch`` chosen."""
+    """The menus as the store is now, with ``commit`` (empty: the newest) of ``branch`` selected."""
     names = dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id])
     return [
         gr.Dropdown(choices=list(names), value=repo_id),
@@ -71,23 +71,23 @@ def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> li
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:
-    """The branches on this machine with what is known of them, and the published ones; no menu waits for the Hub."""
+    """The branches on this machine with their descriptions, and the published ones; no menu waits for the Hub."""
     published = ["main", *EXPERIMENTS] if repo_id == PUBLISHED else []
     try:
         names = [*checkpoints.branches(repo_id, store=store, ask_hub=False), *published]
-    except CheckpointError:  # what was typed is no name of a model
+    except CheckpointError:  # the typed text is not a model's name
         names = published
     choices = [(_described(store, repo_id, name), name) for name in dict.fromkeys([*names, chosen])]
     return gr.Dropdown(choices=choices, value=chosen)
 
 
 def _described(store: Path, repo_id: str, branch: str) -> str:
-    """The branch and, in a line, what it is: the published experiment, or what the files of our own say."""
+    """The branch with a one-line description: the published experiment, or what the local files say."""
     if repo_id == PUBLISHED:
         known = experiment(branch)
         return f"{branch} — {known.description}" if known else branch
     try:
-        # what is not on this machine is not downloaded for a line of a menu
+        # nothing is downloaded just for a menu
         snapshot = checkpoints.resolve(repo_id, branch, store=store, download=False)
         config = checkpoints.read_config(snapshot)
         scores = _headline(checkpoints.read_scores(snapshot))
@@ -99,7 +99,7 @@ def _described(store: Path, repo_id: str, branch: str) -> str:
 
 
 def _headline(scores: list[RevisionScore]) -> list[str]:
-    """The scores a line has room for: pass@1 and exact match, the first of each language."""
+    """The scores that fit a line: pass@1 and exact match, the first of each language."""
     by_metric: dict[str, dict[str, str]] = {"pass@1": {}, "exact match": {}}
     for score in scores:
         if score.metric in by_metric:
@@ -108,8 +108,8 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
 
 
 def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) -> gr.Dropdown:
-    """The commits of a branch, newest first; only ``newest`` where its history is not on this machine. A
-    chosen one that is none of these, as that of a share may be, is there as well."""
+    """The commits of a branch, newest first; only ``newest`` if its history is not on this machine. A selected commit
+    outside the branch, as in a share, is included."""
     try:
         commits = checkpoints.log(repo_id, branch, store=store, ask_hub=False)
     except CheckpointError:
@@ -123,7 +123,7 @@ def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) 
 
 
 def _summary(commit: Commit) -> str:
-    """Step, validation loss and sha, as far as they are known."""
+    """Step, validation loss and sha, if known."""
     step = f"step {commit.step:,}" if commit.step is not None else ""
     loss = f"loss {commit.validation_loss:.3f}" if commit.validation_loss is not None else ""
     return " · ".join(filter(None, [step, loss, commit.title, commit.sha[:8]]))

@@ -1,4 +1,4 @@
-"""Share: what a pane shows gets a permalink."""
+"""The Share button: a permalink for what a pane shows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EXPLANATION = (
 
 @dataclass(frozen=True)
 class _Content:
-    """What a pane has to share: all code in it, a title for it, and what puts it under a title into the store."""
+    """The shareable content of a pane: all its code, a suggested title, and a function that stores it under a title."""
 
     codes: list[str]
     title: str
@@ -40,7 +40,7 @@ class _Content:
 
 
 def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
-    """Let the generation of ``pane`` be shared."""
+    """Add sharing of a generation to ``pane``."""
 
     def content(generation: Generation | None, index: int) -> _Content | None:
         if generation is None or not generation.candidates:
@@ -55,7 +55,7 @@ def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: I
 
 
 def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -> None:
-    """Let what the revisions wrote be shared together."""
+    """Add sharing of a comparison to ``pane``."""
 
     def content(results: tuple[list[Progress], list[str]]) -> _Content | None:
         comparison: Comparison | None = comparison_of(results[0])
@@ -74,7 +74,7 @@ def _share_controls(
     content: Callable[..., _Content | None],
     limits: RateLimits,
 ) -> None:
-    """A button among the ``actions`` of the pane ``name``, and what it opens. ``inputs`` hold the ``content``."""
+    """A button in the ``actions`` of the pane ``name``, and its dialog. ``inputs`` are the arguments of ``content``."""
     with actions:
         share = gr.Button("Share", elem_id=f"{name}-share", min_width=72)
         with gr.Column(visible=False, elem_id=f"{name}-share-panel", elem_classes="share-panel") as panel:
@@ -88,7 +88,7 @@ def _share_controls(
     outputs = [panel, notice, form, title, publish]
 
     def ask(*values: Any) -> list[Any]:
-        """What will be public, before it is."""
+        """Show what will become public, before it does."""
         found = content(*values)
         if found is None:
             return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
@@ -130,7 +130,7 @@ def _error(sentence: str) -> str:
 
 
 def _links(receipt: Receipt, base_url: str) -> str:
-    """The two links, each with a button that copies it."""
+    """The two links, each with a copy button."""
     permalink = f"{base_url}s/{receipt.slug}"
     return (
         '<p class="status" role="status">It is shared.</p>'

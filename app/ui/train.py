@@ -1,4 +1,4 @@
-"""The pane that trains: what to learn from, how it goes, where the result is."""
+"""The Train pane: the training data, the progress, the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from train.presets import SIZES
 _SCRATCH, _TUNE = "A model from scratch", "The model chosen above, tuned"
 _SECONDS_BETWEEN_UPDATES = 2
 _MAX_POINTS = 400
-# a browser draws curves slowly, and on a laptop the training waits for it
+# a browser draws curves slowly, and on a laptop that slows down the training
 _GROWTH_WORTH_DRAWING = 1.1
 _CURVES = {
     "loss": "Loss on the training files, nats per token",
@@ -37,7 +37,7 @@ _CURVES = {
 
 @dataclass(frozen=True)
 class _Drawn:
-    """The curves as they are on the page: of which job, and of how many records."""
+    """What the drawn curves show: which job, and how many records."""
 
     job: str = ""
     n_records: int = 0
@@ -86,7 +86,7 @@ def train_pane(
         try:
             permission.require(caller())
             request = _request(*values, may_read=lambda folder: permission.folder(folder, caller()))
-            if request.base:  # the job would look for any name on the Hub, or take it for a folder
+            if request.base:  # the job would look for any name on the Hub, or treat it as a folder
                 base, _, at = request.base.partition("@")
                 repositories.snapshot(base, at)
             name = jobs.start(request)
@@ -95,7 +95,7 @@ def train_pane(
         return ("", *look(name, _Drawn()))
 
     def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> tuple[Any, ...]:
-        """All that is shown, and the menus once something new has been published."""
+        """Updates of everything shown, and of the menus after a new publication."""
         permission.require(caller())
         repositories.require(repo_id)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
@@ -124,7 +124,7 @@ def train_pane(
 
 
 def _form() -> list[gr.components.Component]:
-    """The controls, in whose order :func:`_request` takes their values."""
+    """The controls, in the order of the arguments of :func:`_request`."""
     start = gr.Radio([_TUNE, _SCRATCH], value=_TUNE, label="What to train", elem_id="train-start-from")
     with gr.Row(visible=False) as scratch:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
@@ -163,10 +163,10 @@ def _request(
     *,
     may_read: Callable[[str], str],
 ) -> JobRequest:
-    """What the controls ask for; ``may_read`` gives the folder that a name stands for, or refuses it.
+    """The request of the controls; ``may_read`` resolves a folder's name, or refuses it.
 
     Raises:
-        UserError: what the controls ask for cannot be done; the message is a sentence for the user.
+        UserError: the request is invalid; the message is for the user.
     """
     return JobRequest(
         repo_id=repo_id.strip(),
@@ -186,7 +186,7 @@ def _plot(title: str, elem_id: str) -> gr.LinePlot:
 
 
 def _look(jobs: Jobs, name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
-    """The menu of jobs, and everything about the one chosen; about the newest where none is."""
+    """The menu of jobs, and everything about the selected one, or else the newest."""
     known = jobs.all()
     if not known:
         return tuple([gr.skip()] * (8 + len(_CURVES)))
@@ -211,7 +211,7 @@ def _summary(job: Job) -> str:
 
 
 def _status(job: Job, records: list[dict[str, float]]) -> str:
-    """How far the job is and when it will be done, or how it ended."""
+    """The job's progress and remaining time, or how it ended."""
     if job.state != "running":
         style = "status error" if job.state == "failed" else "status"
         return f'<p class="{style}">{html.escape(without_paths(job.message))}</p>'
@@ -235,8 +235,8 @@ def _status(job: Job, records: list[dict[str, float]]) -> str:
 
 
 def _curve(records: list[dict[str, float]], name: str) -> pd.DataFrame:
-    """Columns ``step`` and ``value``, thinned to what can be seen."""
+    """Columns ``step`` and ``value``, downsampled to what is visible."""
     points = [(record["step"] + 1, record[name]) for record in records if name in record]
     points = points[:: -(-len(points) // _MAX_POINTS) or 1]
-    # of an empty table Gradio has to be told that these are numbers
+    # Gradio cannot infer from an empty table that these are numbers
     return pd.DataFrame(points, columns=["step", "value"]).astype({"step": "int64", "value": "float64"})

@@ -1,4 +1,4 @@
-"""Prompts of llama.cpp's clients as the engine takes them."""
+"""Prompts of llama.cpp's clients as engine requests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from santacoder.tokenizer import Tokenizer
 
 
 def infill_request(body: InfillBody, sampling: SamplingParams) -> CompletionRequest:
-    """The gap between prefix and suffix. Other files go before the prefix, where they are the first to be cut."""
+    """The gap between prefix and suffix. Other files go before the prefix, where they are truncated first."""
     prefix = body.input_prefix + body.prompt
     extras = to_lf("".join(map(_heading_and_text, body.input_extra)))
-    # the line ends of other files are not those of the client's
+    # other files may have other line ends than the client's file
     if uses_crlf(prefix, body.input_suffix):
         extras = extras.replace("\n", "\r\n")
     return gap_request(extras + prefix, body.input_suffix, sampling)

@@ -1,4 +1,4 @@
-"""What the page would run, as a command or a program that runs elsewhere."""
+"""The page's request as a command or program that runs elsewhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.ui.snippets.transformers_package import transformers_package
 __all__ = ["KINDS", "Call", "snippet"]
 
 KINDS = {"curl": "shell", "Python": "python", "transformers": "python"}
-"""The kinds of snippets, and how they are coloured."""
+"""The kinds of snippets, and their language for highlighting."""
 
 
 def snippet(kind: str, call: Call) -> str:
-    """One of :data:`KINDS`. Several gaps are filled one after another, as in the page."""
+    """A snippet of one of :data:`KINDS`. Several gaps are filled one after another, as in the page."""
     return {"curl": curl, "Python": openai_package, "transformers": transformers_package}[kind](call)

@@ -1,4 +1,4 @@
-"""What a snippet is made of."""
+"""The data of a snippet."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
 @dataclass(frozen=True)
 class Call:
-    """A task, for the model ``repo_id`` at ``revision``: of the server at ``url``, or from the folder ``store``.
+    """A task for the model ``repo_id`` at ``revision``: on the server at ``url``, or from the folder ``store``.
 
-    Without a folder it is in the user's cache or on the Hub.
+    Without a folder, the model is in the user's cache or on the Hub.
     """
 
     task: Task
@@ -23,7 +23,7 @@ class Call:
     url: str
     store: str | None
     runner: str = ""
-    """What computed the text that is shown, as the page names it; nothing where none is."""
+    """The runner that computed the shown text, as the page names it; empty if there is none."""
 
     @property
     def model(self) -> str:
@@ -35,7 +35,7 @@ class Call:
 
     @property
     def suffix(self) -> str | None:
-        """What stands behind the gap; None where the code is continued at its end."""
+        """The code after the gap; None if the code is continued at its end."""
         return "".join(self.task.parts[1:]) if len(self.task.parts) > 1 else None
 
     @property
@@ -44,13 +44,13 @@ class Call:
 
     @property
     def sends_suffix(self) -> bool:
-        """Whether prefix and suffix are fields of their own, which the server reads suffix first; otherwise the prompt
-        is one text with the marks in it."""
+        """Whether prefix and suffix are separate fields, which the server reads suffix first; otherwise the prompt is
+        one text with sentinel tokens."""
         return self.suffix is not None and self.task.fim_order == "spm"
 
     @property
     def prompt(self) -> str:
-        """The whole prompt as text, with the marks where there is a gap."""
+        """The whole prompt as text, with sentinel tokens if there is a gap."""
         if self.suffix is None:
             return self.prefix
         before, between, after = self.marks
@@ -59,21 +59,21 @@ class Call:
 
     @property
     def marks(self) -> tuple[str, str, str]:
-        """What stands in the prompt before, between and behind prefix and suffix, in the order of the task."""
+        """The sentinels before, between and after prefix and suffix, in the order of the task."""
         if self.task.fim_order == "psm":
             return FIM_PREFIX, FIM_SUFFIX, FIM_MIDDLE
         return FIM_PREFIX + FIM_SUFFIX, FIM_MIDDLE, ""
 
     @property
     def joined_prompt(self) -> str:
-        """Python that puts the prompt together, of the variables ``code`` and ``suffix``."""
+        """Python code that joins the prompt from the variables ``code`` and ``suffix``."""
         before, between, after = self.marks
         first, second = ("code", "suffix") if self.task.fim_order == "psm" else ("suffix", "code")
         return f'f"{before}{{{first}}}{between}{{{second}}}{after}"'
 
     @property
     def ends(self) -> dict[str, Any]:
-        """Fields of the server's own that say where the text ends; those that have their defaults are left out."""
+        """The server's own fields for where the text ends, without those at their defaults."""
         sampling = self.task.sampling
         fields: dict[str, Any] = {}
         if self.suffix is not None:
@@ -84,21 +84,21 @@ class Call:
 
     @property
     def beginning(self) -> dict[str, Any]:
-        """The same for how it begins."""
+        """The same for how the text begins."""
         return {} if self.is_healed or self.suffix is not None else {"token_healing": False}
 
     @property
     def is_healed(self) -> bool:
-        """Whether the end of the prompt may be spelled out again."""
+        """Whether token healing applies."""
         return self.task.sampling.token_healing and self.suffix is None
 
     @property
     def seeds(self) -> list[int | None]:
-        """One for each candidate."""
+        """One seed per candidate."""
         seed = self.task.sampling.seed
         return [None if seed is None else (seed + index) % (MAX_SEED + 1) for index in range(self.n_candidates)]
 
     @property
     def n_candidates(self) -> int:
-        """Without chance, all would be the same."""
+        """The number of candidates; one at temperature 0, where all would be the same."""
         return self.task.n if self.task.sampling.temperature else 1

@@ -23,7 +23,7 @@ def _single(call: Call) -> str:
 
 
 def _one_for_each_gap(call: Call) -> str:
-    """Code is kept as JSON in the shell's variables, as the shell takes line breaks from the ends of texts."""
+    """Code is kept as JSON in shell variables, because the shell strips trailing line breaks."""
     parts = json.dumps(call.task.parts, ensure_ascii=False)
     parameters = json.dumps({"model": call.model, **_parameters(call)}, indent=2, ensure_ascii=False)
     n_gaps = len(call.task.parts) - 1
@@ -46,7 +46,7 @@ def _one_for_each_gap(call: Call) -> str:
 
 
 def _code(call: Call) -> str:
-    """A jq expression within double quotes of the shell, whose variables it has."""
+    """A jq expression inside the shell's double quotes, which uses the shell's variables."""
     if call.sends_suffix:
         return "{input_prefix: $code, input_suffix: $suffix, seed: $seed}"
     before, between, after = (json.dumps(mark).replace('"', '\\"') for mark in call.marks)
@@ -64,7 +64,7 @@ def _parameters(call: Call) -> dict[str, Any]:
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,
-        # llama.cpp's defaults would drop unlikely tokens before the temperature, and punish only the last 64
+        # llama.cpp's defaults would drop unlikely tokens before the temperature, and penalise only the last 64
         "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repetition_penalty,

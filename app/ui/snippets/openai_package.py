@@ -41,7 +41,7 @@ def _one_for_each_gap(call: Call) -> str:
 
 
 def _written(call: Call, own: dict[str, str], indent: str) -> str:
-    """The arguments of the call, of which ``own`` are Python already."""
+    """The arguments of the call; ``own`` are already Python code."""
     sampling = call.task.sampling
     arguments = {
         "model": repr(call.model),

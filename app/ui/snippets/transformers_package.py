@@ -1,6 +1,6 @@
 """A program for the package ``transformers``: the same files, without this server.
 
-It computes in single precision, as PyTorch does here; a graph in 8 bits chooses another token now and then. With a
+It computes in single precision, as PyTorch does here; a graph in 8 bits sometimes chooses another token. With a
 temperature, it draws other random numbers.
 """
 
@@ -28,7 +28,7 @@ def transformers_package(call: Call) -> str:
 
 
 def _differences(call: Call) -> str:
-    """Comments on why the text may be another one than the page's."""
+    """Comments on why the text may differ from the page's."""
     said = []
     if call.runner and "fp32" not in call.runner:
         said.append(f"# The page shows what was computed as ({call.runner}); in float32, another token may win.\n")
@@ -77,7 +77,7 @@ def _generate(call: Call, n: int) -> str:
         **({"num_return_sequences": n} if n > 1 else {}),
         **({"stop_strings": list(sampling.stop)} if sampling.stop else {}),
     }
-    # the page never takes an id that is no token, nor, left to right, a mark
+    # the page never samples an id without a token, nor a sentinel in left-to-right completion
     marks = f"*tokenizer.convert_tokens_to_ids({_MARKS!r}), " if call.suffix is None else ""
     never = f"    suppress_tokens=[{marks}*range(len(tokenizer), model.config.vocab_size)],\n"
     return (
@@ -92,7 +92,7 @@ def _generate(call: Call, n: int) -> str:
 
 
 def _decode(call: Call) -> str:
-    """What was written, without a stop sequence, which ``generate`` leaves there."""
+    """The generated text without a stop sequence, which ``generate`` keeps."""
     stops = list(call.task.sampling.stop)
     cut = f"for stop in {stops!r}:\n    text = text.partition(stop)[0]\n" if stops else ""
     return "text = tokenizer.decode(answer[ids.shape[1] :], skip_special_tokens=True)\n" + cut
