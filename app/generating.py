@@ -213,7 +213,7 @@ class _Writing:
         if self._task.n > len(self._drafts):
             said.append("At temperature 0 every candidate is the same, so there is one.")
         if len(candidates) < n_written:
-            said.append(f"Of {n_written} candidates {len(candidates)} differ; the likeliest is first.")
+            said.append(f"{n_written} candidates, {len(candidates)} of them different; the most likely is first.")
         return Written(generation, tuple(said), finished)
 
 
