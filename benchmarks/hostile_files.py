@@ -1,6 +1,6 @@
 """How long a step of the data pipeline takes for one file at most, whatever is in it.
 
-    python -m benchmarks.hostile_files
+    python -m benchmarks.hostile_files [KIND …]
 
 The files are those of ``tests/train/data/hostile.py``, a megabyte each and let through by the base filter: each is made
 against a search that is not linear. Times are of the processor, and hardly depend on what else it does. The step
@@ -34,13 +34,15 @@ LANGUAGES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="of the files (default: all)")
     parser.add_argument("--size", type=int, default=1_000_000, help="characters (default: %(default)s)")
     parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="where santacoder/mini is, for its tokenizer")
     args = parser.parse_args()
     tokenizer = Tokenizer.load(resolve("santacoder/mini", store=args.store, download=False) / "tokenizer.json")
     slowest: dict[str, tuple[float, str]] = {}
     given_up = []
-    for name, text in hostile(args.size).items():
+    texts = hostile(args.size)
+    for name, text in ((kind, texts[kind]) for kind in args.kinds or texts):
         files = [file_of(text, language) for language in LANGUAGES]
         runs = steps(files, tokenizer)
         runs["training a tokenizer"] = partial(Tokenizer.train, [text], FERTILITY_VOCABULARY)

@@ -134,7 +134,7 @@ class Tokenizer:
         that is so. The cut stays where it is while a text grows, and then moves by at least ``room`` tokens.
 
         Raises:
-            ValueError: the text has half a surrogate pair.
+            UserError: the text has half a surrogate pair.
         """
         unit = self._most_characters(room)
         start = max(0, len(text) - _WINDOW - unit) // unit * unit
@@ -147,7 +147,7 @@ class Tokenizer:
         whether that is so.
 
         Raises:
-            ValueError: the text has half a surrogate pair.
+            UserError: the text has half a surrogate pair.
         """
         most = 2 * self._most_characters(room) + _WINDOW
         is_cut = len(text) > most
