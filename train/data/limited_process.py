@@ -11,14 +11,15 @@ import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
 
 class LimitedProcess(Generic[Result]):
-    """Calls ``function``, one call after another, each with ``seconds`` of the processor; the process has ``room``
-    bytes for all. It begins with the first call, and ends with this process."""
+    """Calls ``function``, one call after another, each with ``seconds`` of the processor. The process begins with the
+    first call and ends with this one; on Linux, it has ``room`` bytes more than at its beginning."""
 
     def __init__(self, function: Callable[..., Result], *, seconds: float, room: int) -> None:
         self._arguments = (function, seconds, room)
@@ -51,10 +52,8 @@ class LimitedProcess(Generic[Result]):
 
 
 def _serve(connection: Connection, function: Callable[..., Any], seconds: float, room: int) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (room if most == resource.RLIM_INFINITY else min(room, most), most))
-    # neither reports that a limit was reached nor leaves its memory on the disk
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_memory(room)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a process that is ended leaves nothing on the disk
     while True:
         try:
             arguments = connection.recv()
@@ -67,3 +66,13 @@ def _serve(connection: Connection, function: Callable[..., Any], seconds: float,
             signal.raise_signal(signal.SIGKILL)
         signal.setitimer(signal.ITIMER_PROF, 0)
         connection.send(result)
+
+
+def _limit_memory(room: int) -> None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # another system, where address space cannot be limited in this way
+        return
+    wanted = pages * resource.getpagesize() + room
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

@@ -26,7 +26,7 @@ COMMON_WORDS = 6000
 UNCOMMON = 0.15  # share of the words
 # The parser's time and memory grow with the square of a text that has no end of an expression: tree-sitter-java takes
 # 3 s and 0.9 GB for 5 kB of "a=/". A megabyte of code takes 0.7 s.
-_SECONDS, _ROOM = 1.5, 3 << 30
+_SECONDS, _ROOM = 1.5, 2 << 30
 _PARSED_HERE = 2_000  # characters that are parsed without a process of their own, in half a second at most
 
 TOO_LONG_TO_READ = "syntax that takes too long to read"
