@@ -1,4 +1,4 @@
-"""Where texts begin and end, as every protocol lets clients say it, in fields that none of them has of its own."""
+"""Where texts begin and end: this server's own fields, which extend every protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.languages import Language, language_of_file
 from santacoder.sampling import StopAt
 
-# as editors call them
+# language names that editors use
 _ALIASES = {
     **dict.fromkeys(("py", "python3"), "python"),
     **dict.fromkeys(("js", "jsx", "ts", "tsx", "typescript", "javascriptreact", "typescriptreact"), "javascript"),
@@ -48,7 +48,7 @@ class EndFields(Body):
     )
 
     def with_ends(self, request: CompletionRequest) -> CompletionRequest:
-        """``request``, as these fields begin and end it."""
+        """``request`` with these fields applied."""
         healing = request.sampling.token_healing if self.token_healing is None else self.token_healing
         sampling = replace(
             request.sampling,

@@ -1,4 +1,4 @@
-"""Mistral's fill-in-the-middle: POST /v1/fim/completions, as its Python client and Continue ask it.
+"""Mistral's fill-in-the-middle: POST /v1/fim/completions, as its Python client and Continue use it.
 
 https://docs.mistral.ai/api/endpoint/fim
 """
@@ -33,7 +33,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 class FimBody(EndFields):
-    """Fields of the protocol; its defaults depend on the model, ours are those of its code models."""
+    """Fields of the protocol. Its defaults depend on the model; ours are those of its code models."""
 
     model: str | None = None
     prompt: str
@@ -65,7 +65,7 @@ def mistral_routes(server: Server) -> APIRouter:
 
     @router.post("/completions")
     async def completions(body: FimBody, request: Request) -> Response:
-        """Fill in what belongs between ``prompt`` and ``suffix``; without the latter, continue the former."""
+        """Fill the gap between ``prompt`` and ``suffix``; without a suffix, continue the prompt."""
         run = await server.start(request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)])
         heading = {"id": secrets.token_hex(16), "created": int(time.time()), "model": body.model or run.model.name}
         if body.stream:
@@ -79,7 +79,7 @@ def mistral_routes(server: Server) -> APIRouter:
 
 
 async def _lines(run: Run, heading: dict[str, Any]) -> AsyncIterator[str]:
-    """Server-sent events; the last has the usage."""
+    """Server-sent events; the last one contains the usage."""
     try:
         async for piece in run.pieces():
             delta = {"role": "assistant", "content": piece.text}

@@ -1,4 +1,4 @@
-"""What clients of llama.cpp's server read."""
+"""Responses to clients of llama.cpp's server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STOP_TYPES = {"end": "eos", "word": "word", "limit": "limit"}
 
 
 def result(text: Text, run: Run, body: SamplingBody, content: str) -> dict[str, Any]:
-    """The last that is told of a text, ``content`` of which has not been sent before."""
+    """The final result of a text; ``content`` is the part not sent before."""
     tokenizer, stream = run.model.engine.tokenizer, text.stream
     answer = {
         "index": text.index,
@@ -58,7 +58,7 @@ def result(text: Text, run: Run, body: SamplingBody, content: str) -> dict[str, 
 
 
 def chosen(answer: dict[str, Any], fields: list[str]) -> dict[str, Any]:
-    """The ``fields`` asked for, by their whole names: ``timings/prompt_n`` moves to the root. All, where none is."""
+    """The requested ``fields``, by their full names: ``timings/prompt_n`` moves to the root. All, if none is named."""
     if not fields:
         return answer
     flat = {
@@ -71,7 +71,7 @@ def chosen(answer: dict[str, Any], fields: list[str]) -> dict[str, Any]:
 
 
 async def lines(run: Run, body: SamplingBody) -> AsyncIterator[str]:
-    """Server-sent events, one for each token and one more at the end of each text."""
+    """Server-sent events, one per token and one more at the end of each text."""
     try:
         async for piece in run.pieces():
             text = run.texts[piece.index]
@@ -84,7 +84,7 @@ async def lines(run: Run, body: SamplingBody) -> AsyncIterator[str]:
 
 
 def generation_settings(body: SamplingBody, seed: int) -> dict[str, Any]:
-    """Parameters as the server understands them, with the names and order of llama.cpp's."""
+    """Parameters as the server interprets them, with llama.cpp's names and order."""
     return {
         "seed": seed,
         "temperature": body.temperature,
@@ -156,14 +156,14 @@ def _probabilities(tokens: Sequence[Token], body: SamplingBody, tokenizer: Token
 
 
 def _biases(body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """What is never chosen has no number, as JSON has none for minus infinity."""
+    """Biases; a banned token has no number, because JSON has no minus infinity."""
     banned = sorted(tokenizer.special_ids) if body.ignore_eos else []
     pairs = [*logit_bias(body.logit_bias, tokenizer), *((token_id, -math.inf) for token_id in banned)]
     return [{"bias": bias if math.isfinite(bias) else None, "token": token_id} for token_id, bias in pairs]
 
 
 def _stopping_word(text: Text, stop: Sequence[str]) -> str:
-    """The stop sequence that stands behind what is shown, as the client has spelled it."""
+    """The stop sequence after the shown text, as the client spelled it."""
     behind = to_lf(text.behind)
     return next((word for word in stop if behind.startswith(to_lf(word))), "")
 

@@ -1,4 +1,4 @@
-"""llama.cpp's server as llama.vim, llama.vscode and Continue use it: /infill, /completion and what is around them.
+"""llama.cpp's server as llama.vim, llama.vscode and Continue use it: /infill, /completion and related endpoints.
 
 https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 """
@@ -43,7 +43,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         request: Request,
         prepare: Callable[[Tokenizer], list[Callable[[SamplingParams], CompletionRequest]]],
     ) -> Response:
-        """``prepare`` has a function for each prompt, from how it is to be continued."""
+        """``prepare`` returns one function per prompt, which makes a request from sampling parameters."""
 
         def requests(tokenizer: Tokenizer) -> Iterator[CompletionRequest]:
             samplings = [body.sampling(index, tokenizer, server.settings.seed) for index in range(body.n_cmpl)]
@@ -63,7 +63,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
     @router.post("/infill")
     async def infill(body: InfillBody, request: Request) -> Response:
-        """What belongs between ``input_prefix`` + ``prompt`` and ``input_suffix``."""
+        """Fill the gap between ``input_prefix`` + ``prompt`` and ``input_suffix``."""
         if not (body.input_extra or body.input_prefix or body.prompt or body.input_suffix):
             return JSONResponse({} if body.response_fields else {"content": "", "stop": True})
         return await answer(body, request, lambda _: [partial(infill_request, body)])
@@ -71,7 +71,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
     @router.post("/completion")
     @router.post("/completions", include_in_schema=False)
     async def completion(body: CompletionBody, request: Request) -> Response:
-        """Continue ``prompt``, which may be a whole fill-in-the-middle prompt; or each of several."""
+        """Continue ``prompt``, which may be a whole fill-in-the-middle prompt, or each of several prompts."""
         return await answer(
             body,
             request,
@@ -80,7 +80,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
     @router.get("/props")
     async def props() -> dict[str, Any]:
-        """What the server's own model is, and the parameters of those who name none."""
+        """The server's own model and the default parameters."""
         model = await server.acquire(None)
         model.release()
         runner, tokenizer = model.engine.runner, model.engine.tokenizer
@@ -107,7 +107,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
     @router.get("/slots")
     async def slots() -> list[dict[str, Any]]:
-        """The places for texts under way on the server's own model, and which of them are in use."""
+        """The slots of the server's own model, and which of them are in use."""
         if not server.settings.slots:
             raise ApiError(501, "This server does not tell how busy it is; start it without --no-slots.")
         model = await server.acquire(None)
@@ -125,7 +125,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
 
     @router.post("/tokenize")
     async def tokenize(body: TokenizeBody) -> Response:
-        """The tokens of ``content``, with ``add_special`` as without: the model has no mark for the beginning."""
+        """The tokens of ``content``; ``add_special`` has no effect, as the model has no beginning-of-text token."""
         model = await server.acquire(body.model)
         model.release()
         return await run_in_threadpool(_tokenized, body, model.engine.tokenizer)
@@ -145,7 +145,7 @@ def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
         shown = {id_: json.dumps({"id": id_, "piece": _piece(tokenizer.decode_bytes([id_]))}) for id_ in set(ids)}
     else:
         shown = {id_: str(id_) for id_ in set(ids)}
-    # by the interpreter, which lets others have their turn: of a large text there are millions
+    # in Python, which lets other threads run: a large text has millions of tokens
     return Response(f'{{"tokens":[{",".join([shown[id_] for id_ in ids])}]}}', media_type="application/json")
 
 
@@ -156,7 +156,7 @@ def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
 
 
 def _enough(text: Text, body: SamplingBody) -> bool:
-    """Whether what more may come would be cut, or the client's time is over after the first line."""
+    """Whether further text would be cut, or the client's time limit has passed after the first line."""
     if body.n_indent and len(_within_indent(text.text, body.n_indent)) < len(text.text):
         return True
     spent = (time.perf_counter() - text.first_at) * 1000
@@ -164,7 +164,7 @@ def _enough(text: Text, body: SamplingBody) -> bool:
 
 
 def _within_indent(text: str, n_indent: int) -> str:
-    """``text`` up to the first later line that is indented by less than ``n_indent`` characters."""
+    """``text`` up to the first later line indented by less than ``n_indent`` characters."""
     for line in re.finditer(r"\r?\n([ \t]*)[^ \t\r\n]", text):
         if len(line[1]) < n_indent:
             return text[: line.start()]
@@ -172,7 +172,7 @@ def _within_indent(text: str, n_indent: int) -> str:
 
 
 def _piece(token: bytes) -> str | list[int]:
-    """Text, or the bytes of what is only part of a character."""
+    """The token's text, or its bytes if it is only part of a character."""
     try:
         return token.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What clients of Ollama read."""
+"""Responses to Ollama's clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 async def lines(body: GenerateBody, name: str, run: Run) -> AsyncIterator[str]:
-    """A JSON object a line."""
+    """One JSON object per line."""
     text = run.texts[0]
     try:
         async for piece in run.pieces():
@@ -34,7 +34,7 @@ def heading(name: str) -> dict[str, Any]:
 
 
 def last(body: GenerateBody, name: str, run: Run, text: Text, response: str, tokens: Sequence[Token]) -> dict[str, Any]:
-    """The last line, with what has not been sent before; durations are in nanoseconds."""
+    """The last line, with the text not sent before; durations are in nanoseconds."""
     return {
         **heading(name),
         "response": response,

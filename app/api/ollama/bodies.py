@@ -1,4 +1,4 @@
-"""What clients of Ollama send.
+"""Requests of Ollama's clients.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
@@ -25,7 +25,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 class Options(EndFields):
-    """Fields and defaults of the protocol; what belongs to the hardware or to loading has no effect on a text."""
+    """Fields and defaults of the protocol; fields for hardware or loading have no effect."""
 
     num_predict: int = Field(-1, ge=-2)
     temperature: Annotated[NotNegative, Field(le=5)] = 0.8

@@ -1,4 +1,4 @@
-"""The models of the store as Ollama has them: ``repo:latest`` is the branch main, ``repo:branch`` another."""
+"""The models of the store in Ollama's notation: ``repo:latest`` is the branch main, ``repo:branch`` another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tags(server: Server) -> list[dict[str, Any]]:
 
 
 def loaded(server: Server) -> list[dict[str, Any]]:
-    """Those in memory, where they stay until another model needs the room."""
+    """The models in memory, where they stay until another model needs the memory."""
     engines = dict(server.models.engines())
     found = []
     for name in server.revisions():

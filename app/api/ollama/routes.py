@@ -1,4 +1,4 @@
-"""Ollama as its own clients, Continue and others use it: /api/generate, /api/tags, /api/show, /api/ps, /api/version.
+"""Ollama's API as its own clients, Continue and others use it: /api/generate, tags, show, ps and version.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
@@ -16,7 +16,7 @@ from app.api.ollama.bodies import GenerateBody, ShowBody
 from app.api.ollama.models import details, loaded, tags
 from app.api.running import RunResponse, Server, finish
 
-# the Ollama whose protocol this is: clients ask for features by it
+# the version of Ollama whose protocol this is: clients check it for features
 _VERSION = "0.12.0"
 
 
@@ -25,9 +25,9 @@ def ollama_routes(server: Server) -> APIRouter:
 
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
-        """Continue ``prompt``, or with a ``suffix`` fill in what belongs between the two."""
+        """Continue ``prompt``, or with a ``suffix`` fill the gap between the two."""
         name = body.model or server.default_model
-        if not body.prompt and not body.suffix:  # how clients ask for a model to be loaded
+        if not body.prompt and not body.suffix:  # this is how clients load a model
             (await server.acquire(body.model)).release()
             return JSONResponse({**heading(name), "response": "", "done": True, "done_reason": "load"})
         run = await server.start(request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)])
@@ -38,12 +38,12 @@ def ollama_routes(server: Server) -> APIRouter:
 
     @router.get("/tags")
     def list_tags() -> dict[str, Any]:
-        """Every branch here."""
+        """Every branch on this server."""
         return {"models": tags(server)}
 
     @router.get("/ps")
     def list_loaded() -> dict[str, Any]:
-        """Those in memory."""
+        """The models in memory."""
         return {"models": loaded(server)}
 
     @router.get("/version")

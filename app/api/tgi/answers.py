@@ -1,4 +1,4 @@
-"""What clients of Text Generation Inference read."""
+"""Responses to Text Generation Inference's clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ERROR_TYPES = {404: "not_found", 429: "overloaded", 503: "overloaded"}
 
 
 def answer(body: GenerateBody, run: Run) -> dict[str, Any]:
-    """The best of the texts; the others are among its details."""
+    """The best text; the others are in its details."""
     text, *others = best_first(run.texts)
     found: dict[str, Any] = {"generated_text": _full_text(body, text)}
     if body.parameters.details:
@@ -31,7 +31,7 @@ def answer(body: GenerateBody, run: Run) -> dict[str, Any]:
 
 
 async def lines(body: GenerateBody, run: Run) -> AsyncIterator[str]:
-    """Server-sent events, one for each token; the last has the whole text, and where it shows nothing, no token."""
+    """Server-sent events, one per token. The last has the whole text, and no token if it shows nothing."""
     text = run.texts[0]
     index = 0
 
@@ -66,7 +66,7 @@ def _full_text(body: GenerateBody, text: Text) -> str:
 
 
 def _n_echoed(text: Text) -> int:
-    """Characters of the prompt at the beginning of a text that echoes it."""
+    """The number of characters of the prompt in a text that echoes it."""
     return sum(len(token.text) for token in text.tokens[: text.n_echoed])
 
 
@@ -102,7 +102,7 @@ def _token(token: Token | Alternative, run: Run) -> dict[str, Any]:
 
 
 def _shown(token: Token | None, shown: str, text: Text, run: Run) -> dict[str, Any]:
-    """A token of a stream, with what it adds to what is shown: nothing, where it is special."""
+    """A token of a stream, with the text that it adds; nothing if it is a special token."""
     if token is None:
         return {"id": text.last_id, "text": shown, "logprob": text.last_logprob, "special": not shown}
     return {**_token(token, run), "text": shown}

@@ -1,4 +1,4 @@
-"""What clients of Text Generation Inference send.
+"""Requests of Text Generation Inference's clients.
 
 https://huggingface.github.io/text-generation-inference
 """
@@ -67,10 +67,10 @@ class GenerateBody(Body):
     stream: bool = False
 
     def requests(self, tokenizer: Tokenizer, default_seed: int | None) -> list[CompletionRequest]:
-        """One for each text of which the best is asked for.
+        """One request for each text of ``best_of``.
 
         Raises:
-            ApiError: what is asked for does not go together.
+            ApiError: the parameters contradict each other.
         """
         if not self.inputs:
             raise ApiError(400, "inputs must not be empty.")
@@ -82,7 +82,7 @@ class GenerateBody(Body):
     def check_stream(self) -> None:
         """
         Raises:
-            ApiError: there is something that no stream has.
+            ApiError: a parameter is not available in streams.
         """
         if self.parameters.best_of > 1:
             raise ApiError(400, "best_of cannot be streamed: which text is the best is known only at the end.")
@@ -94,5 +94,5 @@ class GenerateBody(Body):
         request = self.parameters.with_ends(raw_request(self.inputs, sampling, tokenizer, echo=echo))
         if self.parameters.truncate is None:
             return request
-        # TGI keeps the last tokens of its input
+        # TGI keeps the last tokens of the input
         return replace(request, prefix_ids=tuple(tokenizer.encode(request.prefix)[-self.parameters.truncate :]))

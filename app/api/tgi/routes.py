@@ -1,4 +1,4 @@
-"""Text Generation Inference as its own clients, llm-ls and Continue use it: /generate, /generate_stream, /, /info.
+"""Text Generation Inference as its own clients, llm-ls and Continue use it: /generate, /generate_stream, / and /info.
 
 https://huggingface.github.io/text-generation-inference
 """
@@ -42,7 +42,7 @@ def tgi_routes(server: Server) -> APIRouter:
 
     @router.post("/")
     async def compatible(body: GenerateBody, request: Request) -> Response:
-        """The same, as the Python clients ask it: streamed or not, and whole in a list."""
+        """The same, as the Python clients request it: streamed, or complete in a list."""
         return await streamed(body, request) if body.stream else JSONResponse([await whole(body, request)])
 
     @router.get("/info")
