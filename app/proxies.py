@@ -1,4 +1,4 @@
-"""The proxies that the environment names, looked at before Gradio makes a client with them while it is imported."""
+"""Checks the proxy settings of the environment before Gradio is imported, which creates a client with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VARIABLES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def proxy_problem() -> str | None:
-    """Why no client can be made in this environment, as a sentence; None where one can."""
+    """Why no client can be created in this environment; None if one can."""
     try:
         httpx.Client().close()
     except (ImportError, ValueError, httpx.InvalidURL) as error:

@@ -1,4 +1,4 @@
-"""Candidates in the order in which they are offered."""
+"""The display order of candidates."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from santacoder.engine.ends.overlap import repeats_line_before
 
 
 def ranked(candidates: Sequence[Candidate], parts: tuple[str, ...]) -> tuple[Candidate, ...]:
-    """Those with different texts, by the mean log-probability of their tokens, the highest first; behind them such as
-    only repeat the line before a gap. Of those that are alike, the likeliest stands for all."""
+    """Candidates with different texts, sorted by the mean log-probability of their tokens, highest first. Candidates
+    that only repeat the line before a gap come last. Of candidates with equal texts, the most likely is kept."""
     groups: dict[tuple[str, ...], list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(tuple(completion.text for completion in candidate.completions), []).append(candidate)

@@ -1,4 +1,4 @@
-"""How many values the JSON of a request has, for what has no check of its own: shares, moderation and tools."""
+"""A limit on the number of JSON values, for routes without their own check: shares, moderation and tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_VALUES = 10_000
 
 
 class ValueLimits:
-    """ASGI middleware: 413 for JSON of many values, which the event loop would make objects of."""
+    """ASGI middleware: 413 for JSON with many values, which would be turned into objects on the event loop."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

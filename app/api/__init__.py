@@ -1,1 +1,1 @@
-"""The protocols of editors and clients, beside the page: one module for each, over one way to run a request."""
+"""The protocols of editors and clients: one module for each, all with the same way to run a request."""

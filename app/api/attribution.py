@@ -1,4 +1,4 @@
-"""Where a text came from: /v1/attribution, and /overlap as llm-vscode asks it.
+"""Attribution: /v1/attribution, and /overlap for llm-vscode.
 
 https://github.com/huggingface/llm-vscode (llm.attributionEndpoint)
 """
@@ -20,8 +20,8 @@ from santacoder.attribution.origins import link, what_it_asks
 
 
 class AttributionBody(Body):
-    """``model`` says in whose training files to look; ``language``, if known, what is a comment. ``original`` asks for
-    the original lines, too, where the index has them."""
+    """``model`` selects the training files to search; ``language``, if known, determines what is a comment. With
+    ``original``, the response includes the original lines, if the index has them."""
 
     text: str
     model: str | None = None
@@ -49,7 +49,7 @@ def attribution_routes(server: Server) -> APIRouter:
 
     @router.post("/v1/attribution")
     def attribution(body: AttributionBody) -> dict[str, Any]:
-        """Which stretches of ``text`` stand in the training files, where, and what their licences ask.
+        """The parts of ``text`` that occur in the training files, with their sources and licence terms.
 
         ``start`` and ``end`` count characters (Unicode code points) from 0; ``lines`` are counted from 1.
         """
@@ -64,8 +64,8 @@ def attribution_routes(server: Server) -> APIRouter:
 
     @router.post("/overlap")
     def overlap(body: OverlapBody) -> dict[str, list[list[int]]]:
-        """The stretches of ``document`` that stand in the training files of the server's own model: pairs of offsets as
-        JavaScript counts, in UTF-16 units, which is what the editor underlines by."""
+        """The parts of ``document`` that occur in the training files of the server's own model, as pairs of offsets in
+        UTF-16 units, as JavaScript counts them."""
         _, index = index_of(None)
         return {"spans": [_utf16(body.document, span) for span in index.find(body.document)]}
 

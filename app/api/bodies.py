@@ -1,4 +1,4 @@
-"""What the bodies of all protocols have in common: null is the default, and what is wrong is said in a sentence."""
+"""The common base of all request bodies: null means the default, and errors are sentences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 
 class Body(BaseModel):
-    """A JSON object in which a field that is null is as good as absent. Objects inside it are bodies, too."""
+    """A JSON object in which a null field counts as absent. Objects inside it are bodies, too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -28,14 +28,14 @@ class Body(BaseModel):
 
 
 def _without_nulls(value: Any, depth: int) -> Any:
-    """A JSON object without its fields that are null; with ``depth`` 2, those of the objects in it as well."""
+    """A JSON object without its null fields; with ``depth`` 2, also without those of the objects inside it."""
     if not isinstance(value, dict) or not depth:
         return value
     return {name: _without_nulls(given, depth - 1) for name, given in value.items() if given is not None}
 
 
 def one_of(sentence: str) -> WrapValidator:
-    """Says in one ``sentence`` what a field of several types takes, where each type would have its own complaint."""
+    """Replaces the separate errors of each type of a union field by one ``sentence``."""
 
     def check(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -47,7 +47,7 @@ def one_of(sentence: str) -> WrapValidator:
 
 
 def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> AfterValidator:
-    """Refuses a field that the protocol has and this server has not, unless its value would change nothing."""
+    """Refuses a field of the protocol that this server does not support, unless its value would change nothing."""
 
     def check(value: Any) -> Any:
         if not has_no_effect(value):
@@ -65,7 +65,7 @@ Stop = Annotated[
     BeforeValidator(lambda value: [part for part in value if part is not None] if isinstance(value, list) else value),
 ]
 
-# llama.cpp and Ollama move what is out of range into it
+# llama.cpp and Ollama clamp values to their range
 NotNegative = Annotated[Number, AfterValidator(lambda value: max(value, 0.0))]
 NotNegativeInt = Annotated[int, AfterValidator(lambda value: max(value, 0))]
 Share = Annotated[Number, AfterValidator(lambda value: min(max(value, 0.0), 1.0))]

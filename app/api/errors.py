@@ -1,4 +1,4 @@
-"""What can go wrong with a request, told in each protocol's own JSON."""
+"""Errors of requests, in each protocol's JSON format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, Us
 
 
 class Explanation(NamedTuple):
-    """What went wrong: the status of the answer, a sentence, and a code where a protocol has one for it."""
+    """An error: the response's status, a sentence, and the protocol's code if it has one."""
 
     status: int
     message: str
@@ -32,7 +32,7 @@ class Explanation(NamedTuple):
 
 
 ErrorBody = Callable[[Explanation], dict[str, Any]]
-"""An error in a protocol's own form."""
+"""An error in a protocol's format."""
 
 MODEL_NOT_FOUND = "model_not_found"
 EXCEEDS_CONTEXT = "exceed_context_size_error"
@@ -46,9 +46,9 @@ log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """A request that cannot be answered; the message is a sentence for the client's user, ``retry_after`` seconds.
+    """A request that cannot be answered; the message is for the client's user, ``retry_after`` is in seconds.
 
-    ``code`` is how protocols call what is wrong, for programs.
+    ``code`` is the protocols' name for the error, for programs.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ClientGone(Exception):
 
 
 def route_class(error_body: ErrorBody) -> type[APIRoute]:
-    """Routes that answer failures in the form of ``error_body``."""
+    """Routes that report errors in the format of ``error_body``."""
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Any]:
@@ -87,13 +87,13 @@ def route_class(error_body: ErrorBody) -> type[APIRoute]:
 
 
 def explain(error: Exception) -> Explanation:
-    """What to tell of a failure; one that nobody foresaw is logged, and told as such."""
+    """The explanation of an error; an unexpected error is logged, and reported as such."""
     match error:
         case ApiError():
             return Explanation(error.status, without_paths(str(error)), error.code)
         case RequestValidationError():
             return Explanation(400, sentences(error.errors(), n_outer=1))
-        case HTTPException():  # what cannot even be decoded
+        case HTTPException():  # the body cannot be decoded
             return Explanation(error.status_code, f"{error.detail}.")
         case EngineBusy() | NoRoom():
             return Explanation(503, without_paths(str(error)))
@@ -120,7 +120,7 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
 
 
 def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
-    """What pydantic complains about, for the client's user, without the first ``n_outer`` parts of each place."""
+    """pydantic's errors for the client's user, without the first ``n_outer`` parts of each location."""
     told = [_sentence(detail, n_outer) for detail in details[:_MOST_COMPLAINTS]]
     if len(details) > len(told):
         told.append(f"There are {len(details) - len(told):,} more such errors.")
@@ -140,7 +140,7 @@ async def _with_body(request: Request) -> Request:
 
     Raises:
         ApiError: the body is too large, or has too many values.
-        ClientGone: nobody sends the rest of it.
+        ClientGone: the client disconnected before the body was complete.
     """
     try:
         body = await request.body()
@@ -154,8 +154,8 @@ async def _with_body(request: Request) -> Request:
 
 
 def _as_json(request: Request) -> Request:
-    """``request`` as one whose body is JSON, whatever it calls it: ``curl -d`` and some clients call it a form. A page
-    of another website, which can send a form without asking, has been refused before (``app/host_and_origin.py``)."""
+    """``request`` with its body treated as JSON, whatever its content type: ``curl -d`` and others declare a form.
+    Cross-site pages, which can send forms without CORS, have been refused before (``app/host_and_origin.py``)."""
     other = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
     request.scope["headers"] = [*other, (b"content-type", b"application/json")]
     return request

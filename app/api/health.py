@@ -1,4 +1,4 @@
-"""GET /health and /v1/health: in the form of llama.cpp's server, whose clients ask for it; open to everybody."""
+"""GET /health and /v1/health, in the format of llama.cpp's server, whose clients use it; no key is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def health_routes(health: Health) -> APIRouter:
     @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
     @router.get("/v1/health", include_in_schema=False)
     async def report() -> JSONResponse:
-        """Whether the server can do its work. Where it cannot, it says why, and begins to mend it."""
+        """Whether the server is healthy. If it is not, the response says why, and recovery starts."""
         problems = await health.problems()
         if not problems:
             return JSONResponse({"status": "ok"})

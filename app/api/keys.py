@@ -1,4 +1,4 @@
-"""API keys: who may use the endpoints, where the server has any."""
+"""API keys, if the server has any."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.api.errors import ApiError
 
 
 def key_check(keys: Sequence[str]) -> Callable[[Request], None]:
-    """Lets a request pass that has one of ``keys`` as its bearer token or ``X-Api-Key``; any, where there are none."""
+    """Accepts a request with one of ``keys`` as its bearer token or ``X-Api-Key``; without keys, any."""
 
     def check(request: Request) -> None:
         if not keys:
             return
-        # every key is compared, in constant time, so that the time taken tells nothing about them
+        # every key is compared, in constant time, so that the duration reveals nothing about them
         if not sum(hmac.compare_digest(given_key(request).encode(), key.encode()) for key in keys):
             raise ApiError(401, "This server wants an API key: send one as Authorization: Bearer KEY.")
 
@@ -24,6 +24,6 @@ def key_check(keys: Sequence[str]) -> Callable[[Request], None]:
 
 
 def given_key(request: Request) -> str:
-    """The bearer token or ``X-Api-Key`` of a request, whether it opens anything or not."""
+    """The bearer token or ``X-Api-Key`` of a request, valid or not."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")

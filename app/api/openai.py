@@ -66,7 +66,7 @@ class CompletionBody(EndFields):
     logit_bias: Annotated[dict[int, Number], one_of("Input should be an object of token ids and numbers")] = {}
     frequency_penalty: Number = Field(0.0, ge=-2, le=2)
     presence_penalty: Number = Field(0.0, ge=-2, le=2)
-    # not OpenAI's, but spelled as other servers of open models do
+    # not OpenAI's, but named as in other servers of open models
     top_k: int = Field(0, ge=-1)
     min_p: Number = Field(0.0, ge=0, le=1)
     repetition_penalty: Number = Field(1.0, ge=0.1, le=10)
@@ -84,7 +84,7 @@ class CompletionBody(EndFields):
 
     @property
     def n_drawn(self) -> int:
-        """Texts made of each prompt."""
+        """The number of texts generated for each prompt."""
         return max(self.n, self.best_of or 1)
 
     @property
@@ -99,7 +99,7 @@ def openai_routes(server: Server) -> APIRouter:
 
     @router.post("/completions")
     async def completions(body: CompletionBody, request: Request) -> Response:
-        """Continue a prompt, or with a ``suffix`` fill in what belongs between the two."""
+        """Continue a prompt, or with a ``suffix`` fill the gap between the two."""
         _check(body)
         run = await server.start(
             request, body.model, lambda tokenizer: _requests(body, tokenizer, server.settings.seed)
@@ -120,7 +120,7 @@ def openai_routes(server: Server) -> APIRouter:
 
     @router.get("/models")
     def models() -> dict[str, Any]:
-        """Every branch here, as ``repo@revision``. A commit can be named in the same way."""
+        """Every branch on this server, as ``repo@revision``. Commits can be named in the same way."""
         return model_list(server)
 
     @router.get("/models/{name:path}")
@@ -182,8 +182,8 @@ def _sampling(body: CompletionBody, index: int, default_seed: int | None) -> Sam
 
 
 async def _lines(body: CompletionBody, run: Run, heading: dict[str, Any]) -> AsyncIterator[str]:
-    """Server-sent events; texts of several choices come interleaved."""
-    # where the usage comes in a chunk of its own, the others say so
+    """Server-sent events; the texts of several choices are interleaved."""
+    # if the usage is sent in a separate chunk, the other chunks have a null usage
     with_usage = {"usage": None} if body.stream_options.include_usage else {}
     try:
         async for piece in run.pieces():
@@ -217,8 +217,9 @@ def _logprobs(tokens: Sequence[Token], count: int) -> dict[str, Any]:
 
 
 def _top_logprobs(token: Token) -> dict[str, float] | None:
-    """By text, as the protocol has it. Where several add the same, as parts of characters add none, one has the text as
-    its name: the token itself, or else the likeliest. The others are named by their ids, as vLLM does."""
+    """The log-probabilities by text, as in the protocol. If several tokens have the same text (parts of characters have
+    none), only one uses it as its name: the token itself, or else the most likely. The others are named by their ids,
+    as in vLLM."""
     if token.logprob is None:
         return None
     named: dict[str, float] = {}
@@ -237,12 +238,12 @@ def _groups(texts: list[Text], size: int) -> list[list[Text]]:
 
 
 def best_first(texts: list[Text]) -> list[Text]:
-    """By their log-probability a token, as protocols define the best."""
+    """Texts sorted by mean log-probability per token, by which protocols define the best."""
     return sorted(texts, key=lambda text: -text.total_logprob / text.n_written if text.n_written else math.inf)
 
 
 def usage(texts: list[Text], n_drawn: int = 1) -> dict[str, Any]:
-    """A prompt counts once, however many texts were made of it."""
+    """The usage; a prompt counts once, however many texts were generated for it."""
     prompt = sum(text.stream.n_prompt for text in texts[::n_drawn])
     cached = sum(text.stream.n_cached for text in texts[::n_drawn])
     written = sum(text.n_written for text in texts)

@@ -34,7 +34,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
-    """Let ``app`` answer the clients of every protocol, those that look after it, and Prometheus."""
+    """Add the routes of all protocols, of health checks and of Prometheus to ``app``."""
     key = Depends(key_check(server.settings.keys))
     rate = Depends(server.limits.check_rate)
     for routes in (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
@@ -43,14 +43,14 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
         app.include_router(unknown_paths(prefix, error_body))
 
-    # routes that speak no protocol of their own
+    # routes outside the protocols
     app.add_exception_handler(ApiError, _refusal)
 
     figures = APIRouter(tags=["Metrics"], dependencies=[key])
 
     @figures.get("/metrics")
     def report() -> Response:
-        """Figures for Prometheus."""
+        """Metrics for Prometheus."""
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     app.include_router(answer_other_methods(figures))

@@ -1,4 +1,4 @@
-"""Pieces of a text divided into what each token added, for protocols that send a token at a time."""
+"""Splits pieces of a text by token, for protocols that send one token at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from santacoder.engine.accumulator import Token
 
 
 def by_token(text: Text, piece: Piece) -> Iterator[tuple[Token | None, str]]:
-    """What ``piece``, the last that came to ``text``, shows of each of its tokens.
+    """The text that each token of ``piece``, the latest piece of ``text``, shows.
 
-    What was held back of a token before comes with the next one, or with none. An end mark shows nothing.
+    Text held back from an earlier token comes with the next token, or with none. A special token shows nothing.
     """
     end = len(text.text)
     start = end - len(piece.text)

@@ -1,6 +1,6 @@
-"""Answers to what no endpoint has: another method than a path knows, and unknown paths below those of a protocol.
+"""Errors for wrong methods on known paths, and for unknown paths of a protocol.
 
-Behind the API stands the page, which would answer either with its own 404.
+Otherwise the page, which is mounted after the API, would answer both with its own 404.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _OF_THE_PAGE = "/"
 
 
 def answer_other_methods(router: APIRouter) -> APIRouter:
-    """``router`` itself, whose paths now answer HEAD like GET, and 405 to the methods that they do not know."""
+    """``router`` itself, whose paths now answer HEAD like GET, and 405 to unsupported methods."""
     by_path: dict[str, dict[str, APIRoute]] = defaultdict(dict)
     for route in router.routes:
         if isinstance(route, APIRoute) and route.path != _OF_THE_PAGE:
@@ -38,7 +38,7 @@ def answer_other_methods(router: APIRouter) -> APIRouter:
 
 
 def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
-    """Answers all paths below ``prefix`` that come to it; include it after those that are known."""
+    """A router for all unknown paths below ``prefix``; include it after the known ones."""
     router = APIRouter(prefix=prefix, route_class=route_class(error_body), include_in_schema=False)
 
     @router.api_route("", methods=sorted(_METHODS), response_model=None)

@@ -6,9 +6,9 @@ import gradio as gr
 
 
 def code_editor(value: str, *, label: str, elem_id: str, lines: int = 16) -> gr.Code:
-    """Gradio's editor, but for one thing: it shows code as it is."""
-    # Gradio strips white space at both ends, which in code means something. It is the class that is changed: Gradio
-    # makes an instance anew with an update, and would write a stub file beside this one for a subclass.
+    """Gradio's editor, except that it shows code unchanged."""
+    # Gradio strips white space at both ends, which is significant in code. The class itself is patched, because Gradio
+    # creates a new instance on updates, and would write a stub file next to this one for a subclass.
     gr.Code.postprocess = _as_it_is
     return gr.Code(
         value,

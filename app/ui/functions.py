@@ -1,4 +1,4 @@
-"""The functions for gradio_client, beside those of the page itself."""
+"""The functions for gradio_client, in addition to the page's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pane that writes what belongs at the marks inside code."""
+"""The pane that fills gaps inside code."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def infill_pane(settings: Settings, models: Models, controls: Controls) -> CodeP
 
 
 def split_at_marks(code: str) -> tuple[str, ...]:
-    """What stands before, between and after the marks.
+    """The code split at the gap markers.
 
     Raises:
-        UserError: there is no mark, or there are too many.
+        UserError: there is no gap marker, or there are too many.
     """
     parts = tuple(code.split(MARK))
     if len(parts) == 1:

@@ -1,4 +1,4 @@
-"""The languages of the model: how they are named, coloured and saved."""
+"""The languages of the model: their names, highlighting and file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Named(NamedTuple):
     file_name: str
 
 
-# Gradio's editor has no mode for Java; that of C++ knows its braces, types, comments and most of its keywords
+# Gradio's editor has no mode for Java; the C++ mode handles its braces, types, comments and most of its keywords
 LANGUAGES: dict[Language, _Named] = {
     "python": _Named("Python", "python", "completion.py"),
     "java": _Named("Java", "cpp", "Completion.java"),
@@ -24,7 +24,7 @@ LANGUAGES: dict[Language, _Named] = {
 
 
 def language_choice(name: str) -> gr.Radio:
-    """Buttons to choose the language of the pane ``name``."""
+    """The language buttons of the pane ``name``."""
     return gr.Radio(
         [(named.label, language) for language, named in LANGUAGES.items()],
         value="python",
@@ -36,6 +36,6 @@ def language_choice(name: str) -> gr.Radio:
 
 
 def code_update(code: str | None, language: Language) -> dict[str, Any]:
-    """Code for an editor, as it is, and its language; None leaves the code that is there."""
+    """An update of an editor's code, unchanged, and language; None keeps the current code."""
     value = {} if code is None else {"value": code}
     return gr.update(language=LANGUAGES[language].highlighter, **value)

@@ -14,7 +14,7 @@ OrderChoice = Literal["auto", "psm", "spm"]
 
 
 def order_choice(name: Pane) -> gr.Radio:
-    """Shown where there can be gaps."""
+    """A choice of the order, for panes with gaps."""
     return gr.Radio(
         [("Auto", "auto"), ("Prefix first", "psm"), ("Suffix first", "spm")],
         value="auto",
@@ -27,8 +27,8 @@ def order_choice(name: Pane) -> gr.Radio:
 
 
 def chosen_order(choice: OrderChoice, parts: tuple[str, ...]) -> FimOrder:
-    """Of its own accord: suffix first for a gap inside a line, where the text in front is then continued as any other
-    is, and prefix first for whole lines, as most of what the model has seen."""
+    """The chosen order. Automatically, it is suffix first for a gap inside a line, so that the text before the gap is
+    continued like any other, and prefix first for whole lines, like most of the training data."""
     if choice != "auto":
         return choice
     return "spm" if len(parts) > 1 and is_inside_line(parts[0], parts[1]) else "psm"

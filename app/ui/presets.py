@@ -1,4 +1,4 @@
-"""Code to begin with, from ``presets.yaml``."""
+"""Example code, from ``presets.yaml``."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ PRESETS = tuple(Preset(**entry) for entry in yaml.safe_load(Path(__file__).with_
 
 
 def presets(pane: Pane, language: Language) -> dict[str, str]:
-    """Code by name."""
+    """The examples by name."""
     return {preset.name: preset.code for preset in PRESETS if (preset.pane, preset.language) == (pane, language)}

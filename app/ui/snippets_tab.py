@@ -1,4 +1,4 @@
-"""The tab that shows what the page would run as a command or a program."""
+"""The tab *As code*: the page's request as a command or program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from santacoder.paths import CHECKOUT
 def snippets_tab(
     pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
 ) -> None:
-    """A tab of the pane's details, which follows the code and the parameters."""
+    """A tab of the pane's details, updated with the code and the parameters."""
     with pane.details, gr.Tab("As code", elem_id=f"{pane.name}-snippets-tab") as tab:
         kind = gr.Radio(
             list(KINDS), value="curl", label="As", elem_id=f"{pane.name}-snippet-kind", elem_classes="segmented"
@@ -53,7 +53,7 @@ def snippets_tab(
         *parameters, generation, index = values
         revision, runner = commit or branch, ""
         try:
-            if generation is not None and code == generation.code(index):  # what is on the screen was made by this
+            if generation is not None and code == generation.code(index):  # this generation made the visible code
                 task, revision, runner = _task_of(generation, index), generation.revision, generation.runner
                 repo_id = generation.repo_id
             else:
@@ -75,7 +75,7 @@ def snippets_tab(
 
 
 def _task_of(generation: Generation, index: int) -> Task:
-    """What gives the candidate number ``index`` alone."""
+    """A task that gives only the candidate number ``index``."""
     completions = generation.candidates[index].completions
     seed = completions[0].seed if completions else generation.sampling.seed
     sampling = replace(generation.sampling, seed=seed)
@@ -83,12 +83,12 @@ def _task_of(generation: Generation, index: int) -> Task:
 
 
 def _url(request: gr.Request) -> str:
-    """The server as the browser reaches it."""
+    """The server's URL as the browser sees it."""
     return str(request.request.base_url).rstrip("/")
 
 
 def _folder(settings: Settings, repo_id: str) -> str | None:
-    """Where transformers finds the model; None where it looks by itself."""
+    """The folder in which transformers finds the model; None if it finds it by itself."""
     if repo_id not in checkpoints.repositories(settings.store):
         return None
     return "checkpoints" if CHECKOUT and settings.store == CHECKOUT / "checkpoints" else str(settings.store)

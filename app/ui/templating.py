@@ -1,4 +1,4 @@
-"""HTML from the templates beside this file. Whatever is put into one is escaped, so no text becomes markup."""
+"""HTML from the templates next to this file, with autoescaping, so no text becomes markup."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _ENVIRONMENT = Environment(
 
 
 def render(template: str, **values: Any) -> str:
-    """The template of that name, filled in."""
+    """The rendered template of that name."""
     return _ENVIRONMENT.get_template(f"{template}.html").render(**values)
