@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from santacoder.checkpoints.store import require_branch
 from santacoder.errors import UserError
 from santacoder.paths import user_path
 from train.corpus import pinned_packages
-from train.metrics import complete_lines
+from train.json_lines import read_json_lines
 from train.run_folder import RunFolder
 from train.saved_states import newest_state
 
@@ -242,12 +241,10 @@ class Jobs:
 
 def _records(path: Path) -> list[dict[str, Any]]:
     """The objects in a file of JSON lines; what a full disk or an editor made of other lines is passed over."""
-    found = []
-    with suppress(OSError, UnicodeDecodeError):
-        for line in complete_lines(path):
-            with suppress(ValueError, RecursionError):
-                found.append(json.loads(line))
-    return [record for record in found if isinstance(record, dict)]
+    try:
+        return read_json_lines(path, skip_damaged=True)
+    except OSError:
+        return []
 
 
 def _last_line(log: Path) -> str:

@@ -12,6 +12,8 @@ from typing import IO
 
 from torch.utils.tensorboard import SummaryWriter
 
+from train.json_lines import read_json_lines
+
 
 class Metrics:
     """Appends records that have a ``step``; a resumed run first forgets those its state does not know of."""
@@ -36,12 +38,5 @@ class Metrics:
 
 def forget_from(next_step: int, path: Path) -> None:
     """Take out the records of ``next_step`` and later ones, and what a kill has cut short."""
-    kept = [line for line in complete_lines(path) if json.loads(line)["step"] < next_step]
-    path.write_text("".join(kept))
-
-
-def complete_lines(path: Path) -> list[str]:
-    """The lines of a file; a kill may have cut the last one short."""
-    if not path.exists():
-        return []
-    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    kept = [record for record in read_json_lines(path) if record["step"] < next_step]
+    path.write_text("".join(json.dumps(record) + "\n" for record in kept))

@@ -10,8 +10,8 @@ from santacoder.checkpoints import CURVES_FILE
 from train.config import TrainConfig
 from train.curves import drawing, points
 from train.data.pack import Package, PackedData
+from train.json_lines import read_json_lines
 from train.loop import Trained
-from train.metrics import complete_lines
 from train.run_folder import RunFolder
 
 _SCORES = {
@@ -73,7 +73,7 @@ That of what it was trained on: where it repeats a file, the licence of that fil
 
 Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for package in held_out))}.
 """
-    records = [json.loads(line) for line in complete_lines(run.metrics)]
+    records = read_json_lines(run.metrics)
     curves = {name: points(name, records) for name in _CURVES}
     drawings = {f"{name}.svg": drawing(name, curves[name]) for name in ("loss", "validation_loss", "learning_rate")}
     return {"README.md": card, CURVES_FILE: json.dumps(curves) + "\n", **drawings}

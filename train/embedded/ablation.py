@@ -19,7 +19,7 @@ from train.embedded.ablation_plots import draw_curves, draw_differences
 from train.embedded.recipe import Run, nano_runs
 from train.evaluate.published import ABLATIONS
 from train.evaluate.result import read_results
-from train.metrics import complete_lines
+from train.json_lines import read_json_lines
 
 METRICS = {
     "bits-per-byte": "bits per byte",
@@ -136,7 +136,7 @@ def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
     """Tokens seen and bits per byte on the held-out packages, at each validation."""
     folder = out / "runs" / f"nano-{Run(EXPERIMENTS[branch]).branch}"
     config = json.loads((folder / "config.json").read_text())
-    records = [json.loads(line) for line in complete_lines(folder / "metrics.jsonl")]
+    records = read_json_lines(folder / "metrics.jsonl")
     size = config["batch_size"] * config["sequence_length"]
     return [((r["step"] + 1) * size, r["bits_per_byte"]) for r in records if "bits_per_byte" in r]
 

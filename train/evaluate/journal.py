@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from santacoder.errors import UserError
+from train.json_lines import cut_torn_line, read_json_lines
 
 Entry = dict[str, Any]
 
@@ -19,16 +19,9 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.entries: list[Entry] = []
-        content = path.read_bytes() if path.exists() else b""
-        complete, _, _ = content.rpartition(b"\n")
-        for number, line in enumerate(complete.splitlines(), 1):
-            try:
-                self.entries.append(json.loads(line))
-            except ValueError as error:
-                raise UserError(f"Line {number} of {path} is damaged ({error}); remove it to go on.") from error
+        self.entries: list[Entry] = read_json_lines(path)
+        cut_torn_line(path)
         self._file = path.open("ab")
-        self._file.truncate(len(complete) + 1 if complete else 0)
 
     def append(self, entry: Entry) -> None:
         """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
@@ -35,11 +36,12 @@ def run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
         UserError: another run is writing there, or began there with other settings; it is left as it is.
     """
     path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
+    lock = FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
+    try:
         _require_same(path / _SETTINGS_FILE, settings)
         run = RunFolder(path, Journal(path / "samples.jsonl"), Journal(path / "verdicts.jsonl"))
         try:
@@ -47,6 +49,8 @@ def run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
         finally:
             run.samples.close()
             run.verdicts.close()
+    finally:
+        lock.release()
 
 
 def _require_same(path: Path, settings: dict[str, Any]) -> None:
