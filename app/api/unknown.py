@@ -41,12 +41,13 @@ def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
     """A router for all unknown paths below ``prefix``; include it after the known ones."""
     router = APIRouter(prefix=prefix, route_class=route_class(error_body), include_in_schema=False)
 
-    @router.api_route("", methods=sorted(_METHODS), response_model=None)
-    @router.api_route("/{path:path}", methods=sorted(_METHODS), response_model=None)
     def unknown(request: Request) -> NoReturn:
         path = request.path_params.get("path")
         place = prefix if path is None else f"{prefix}/{path}"
         raise ApiError(404, f"There is no {place} here. /docs lists what there is.")
+
+    for path in ["", "/{path:path}"] if prefix else ["/{path:path}"]:
+        router.add_api_route(path, unknown, methods=sorted(_METHODS), response_model=None)
 
     return router
 
