@@ -182,7 +182,7 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
         formatter_class=_Help,
     )
     try:
-        return Settings(_cli_settings_source=line)  # type: ignore[call-arg]
+        return Settings(_cli_settings_source=line)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
