@@ -66,6 +66,7 @@ class CandidateDraft:
         language: Language,
         opening: Opening,
         deliver: Callable[[Event], None],
+        client: str = "",
     ) -> None:
         self._engine = engine
         self._parts = parts
@@ -73,6 +74,7 @@ class CandidateDraft:
         self._fim_order = fim_order
         self._language = language
         self._deliver = deliver
+        self._client = client
         self._opening = opening.tokens
         self._completions = list(opening.completions)
         self._draft: _CompletionDraft | None = None
@@ -105,7 +107,7 @@ class CandidateDraft:
         if opening and opening[-1].id in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
-        self._stream = self._engine.submit(request, self._deliver)
+        self._stream = self._engine.submit(request, self._deliver, client=self._client)
         self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.drafts import CandidateDraft, Opening, Place
 from app.errors import sentence_for
@@ -30,7 +30,8 @@ _SECONDS_BETWEEN_SIGNS_OF_LIFE = 0.25
 class Task:
     """``n`` candidates for what is missing at the end of the code, or between its ``parts``.
 
-    With ``sampling.seed`` the candidate number i has the seed ``seed + i``, so that it can be had alone, too.
+    With ``sampling.seed`` the candidate number i has the seed ``seed + i``, so that it can be had alone, too. Texts of
+    several clients take turns; by which ``client`` it is asked for makes no other task of it.
     """
 
     pane: Pane
@@ -39,6 +40,7 @@ class Task:
     sampling: SamplingParams
     fim_order: FimOrder = "psm"
     n: int = 1
+    client: str = field(default="", compare=False)
 
     @property
     def n_texts(self) -> int:
@@ -99,7 +101,7 @@ def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterato
         yield Failed(sentence_for(error))
 
 
-def continue_from(models: Models, generation: Generation, place: Place) -> Iterator[Progress]:
+def continue_from(models: Models, generation: Generation, place: Place, client: str = "") -> Iterator[Progress]:
     """``generation`` with one candidate more: the one at ``place`` up to its token, then the alternative, then what
     the same commit writes after it. Closing the iterator cancels what runs.
     """
@@ -107,7 +109,12 @@ def continue_from(models: Models, generation: Generation, place: Place) -> Itera
     try:
         opening = place.opening(generation)
         task = Task(
-            generation.pane, generation.language, generation.parts, generation.sampling, generation.fim_order, n=1
+            generation.pane,
+            generation.language,
+            generation.parts,
+            generation.sampling,
+            generation.fim_order,
+            client=client,
         )
         served = yield from _acquire(models, generation.repo_id, generation.sha)
         try:
@@ -179,6 +186,7 @@ class _Writing:
             task.language,
             opening,
             lambda event: self._events.put((index, event, time.perf_counter())),
+            task.client,
         )
 
     def _count(self, event: Event, at: float) -> None:

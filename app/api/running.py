@@ -115,7 +115,7 @@ class Server:
         except BaseException:
             leaving.close()
             raise
-        run = Run(model, self.limits.seconds, leaving.close)
+        run = Run(model, self.limits.seconds, leaving.close, self.limits.client(client))
         try:
             requests = await run_in_threadpool(self._prepared, prepare, model)
             leaving.callback(self.limits.admit_texts(client, len(requests)))
@@ -218,10 +218,10 @@ class Text:
 
 class Run:
     """Texts under way on one model, which are cut after ``seconds`` (0: never). Closing it cancels those that have not
-    ended, lets the model go and calls ``on_close``.
+    ended, lets the model go and calls ``on_close``. The texts of several clients take turns.
     """
 
-    def __init__(self, model: ServedModel, seconds: float, on_close: Callable[[], None]) -> None:
+    def __init__(self, model: ServedModel, seconds: float, on_close: Callable[[], None], client: str = "") -> None:
         self.model = model
         self.texts: list[Text] = []
         self.started = time.perf_counter()
@@ -231,12 +231,13 @@ class Run:
         self._is_late = False
         self._timer = self._loop.call_later(seconds, self._cut_all) if seconds else None
         self._on_close = on_close
+        self._client = client
         self._is_closed = False
 
     def submit(self, requests: Sequence[CompletionRequest]) -> None:
         """Start all of ``requests``."""
         for index, request in enumerate(requests):
-            stream = self.model.engine.submit(request, self._deliver(index))
+            stream = self.model.engine.submit(request, self._deliver(index), client=self._client)
             self.texts.append(Text(index, stream, self.model.engine.tokenizer))
 
     async def pieces(self) -> AsyncIterator[Piece]:

@@ -167,7 +167,8 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None
         try:
-            with admitted(limits, 1, task.sampling.max_new_tokens):  # one commit after another
+            with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit after another
+                task = replace(task, client=client)
                 states = replays.replay(repo_id, [commit.sha for commit in commits], task)
                 for state in in_time(limits, states, lambda state: replace(state, finished=True)):
                     moved = gr.skip() if state.current == number else state.current + 1

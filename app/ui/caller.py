@@ -25,9 +25,9 @@ def caller() -> Request:
 
 
 @contextmanager
-def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[None]:
+def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[str]:
     """What the page is asked to run counts as a request to the API that is under way, with ``n_tokens`` for each of
-    ``n_texts``.
+    ``n_texts``. Gives the client that asks, whose texts take turns with those of others.
 
     Raises:
         UserError: the client asks too often or for too much; the message is a sentence.
@@ -41,7 +41,7 @@ def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[No
             leaving.callback(limits.admit_texts(request, n_texts))
         except ApiError as error:
             raise UserError(str(error)) from error
-        yield
+        yield limits.client(request)
 
 
 def in_time(limits: Limits, steps: Iterator[T], ended: Callable[[T], T]) -> Iterator[T]:

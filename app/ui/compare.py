@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,8 @@ def compare_pane(
         try:
             task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
-            with admitted(limits, len(revisions), task.sampling.max_new_tokens):
+            with admitted(limits, len(revisions), task.sampling.max_new_tokens) as client:
+                task = replace(task, client=client)
                 for latest in in_time(limits, side_by_side(models, revisions, task), late):
                     running = any(map(is_running, latest))
                     yield columns(latest, names, shown), (latest, names), *buttons(running=running)

@@ -26,6 +26,7 @@ from app.ui.parameters import candidates_control, parameter_controls
 from app.ui.revision_menus import revision_menus
 from app.ui.share import share_code, share_comparison
 from app.ui.train import train_pane
+from app.ui_turns import UiTurns
 
 _HERE = Path(__file__).parent
 
@@ -93,4 +94,5 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
     page.queue(max_size=settings.max_waiting)
     # Gradio would make a table of the last 10,000 events after each of them, for a page that nobody sees
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    page._queue.get_events = UiTurns(page._queue, server.limits.client).next_events
     return page

@@ -57,7 +57,8 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             if again and sampling.seed is not None:
                 sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
             task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
-            with admitted(limits, task.n_texts, task.sampling.max_new_tokens):
+            with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
+                task = replace(task, client=client)
                 yield from _updates(pane, in_time(limits, generate(models, repo_id, commit or branch, task), late))
         except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))
@@ -70,8 +71,9 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             return
         place = Place(index, int(event.gap), int(event.token), int(event.alternative))
         try:
-            with admitted(limits, max(1, len(generation.parts) - 1), generation.sampling.max_new_tokens):
-                steps = in_time(limits, continue_from(models, generation, place), late)
+            n_gaps = max(1, len(generation.parts) - 1)
+            with admitted(limits, n_gaps, generation.sampling.max_new_tokens) as client:
+                steps = in_time(limits, continue_from(models, generation, place, client), late)
                 yield from _updates(pane, steps, index=len(generation.candidates))
         except UserError as error:
             yield from _updates(pane, iter([Failed(str(error))]))

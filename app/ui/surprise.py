@@ -37,10 +37,10 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 
     def look(code: str, repo_id: str, branch: str, commit: str) -> str:
         try:
-            with admitted(controls.limits):
+            with admitted(controls.limits) as client:
                 served = models.acquire(repo_id, commit or branch)
                 try:
-                    return _scored(served, _without_marks(pane, code))
+                    return _scored(served, _without_marks(pane, code), client)
                 finally:
                     served.release()
         except (CheckpointError, EngineBusy, UserError) as error:
@@ -63,7 +63,7 @@ def _without_marks(pane: CodePane, code: str) -> str:
         return code
 
 
-def _scored(served: ServedModel, code: str) -> str:
+def _scored(served: ServedModel, code: str, client: str) -> str:
     """
     Raises:
         EngineBusy: too much is waiting.
@@ -73,7 +73,8 @@ def _scored(served: ServedModel, code: str) -> str:
     request = CompletionRequest(code, sampling=SamplingParams(max_new_tokens=0, top_logprobs=_TOP))
     ids, is_cut = tokenizer.encode_end(request.prefix, n_positions)
     read = ids[-n_positions:]
-    stream = served.engine.submit(CompletionRequest(code, None, request.sampling, prefix_ids=tuple(read), echo=True))
+    echoing = CompletionRequest(code, None, request.sampling, prefix_ids=tuple(read), echo=True)
+    stream = served.engine.submit(echoing, client=client)
     echoed = Accumulator(tokenizer)
     for event in stream:
         echoed.add(event)

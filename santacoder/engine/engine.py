@@ -103,8 +103,10 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: CompletionRequest, deliver: Callable[[Event], None] | None = None) -> Stream:
-        """Start ``request`` as soon as a slot is free.
+    def submit(
+        self, request: CompletionRequest, deliver: Callable[[Event], None] | None = None, *, client: str = ""
+    ) -> Stream:
+        """Start ``request`` as soon as a slot is free. Those of several clients take turns.
 
         With ``deliver``, events are given to that function, mostly by the engine's thread, and the stream is not to be
         iterated over. It must not block; where it raises, the request is cancelled.
@@ -122,6 +124,7 @@ class Engine:
             self._on_end,
             self.fim_order,
             self.healing,
+            client,
         )
         with self._changed:
             if self._refusal is not None:
@@ -197,8 +200,13 @@ class Engine:
         return True
 
     def _advance(self, turn: Turn) -> None:
-        for place in turn.admitted:
-            if place.copy_from is not None:
+        for sequence in turn.paused:
+            sequence.saved = self.runner.save(sequence.last_slot, sequence.n_read)
+        for sequence, place in turn.admitted:
+            if sequence.saved is not None:
+                self.runner.restore(place.slot, sequence.saved)
+                sequence.saved, sequence.is_paused = None, False
+            elif place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
         plain = [sequence for sequence in turn.writing if not (self._drafts and self._check_draft(sequence))]
         if plain:

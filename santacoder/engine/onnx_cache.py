@@ -53,6 +53,22 @@ class RowCache:
     def copy(self, source: int, target: int, length: int) -> None:
         """Make the first ``length`` positions of row ``target`` those of ``source``."""
         self._buffers[:, target, :, :length] = self._buffers[:, source, :, :length]
+        self._wait()
+
+    def save(self, row: int, length: int) -> torch.Tensor:
+        """The first ``length`` positions of a row, [2 n_layer, n_kv_head, length, head_dim]."""
+        saved = self._buffers[:, row, :, :length].clone()
+        self._wait()
+        return saved
+
+    def restore(self, row: int, saved: torch.Tensor) -> int:
+        """Make the first positions of a row what was saved; how many these are."""
+        length = saved.shape[2]
+        self._buffers[:, row, :, :length] = saved
+        self._wait()
+        return length
+
+    def _wait(self) -> None:
         if self._device == "cuda":
             torch.cuda.synchronize()  # the runtime works in a stream of its own, which does not wait for PyTorch's
 

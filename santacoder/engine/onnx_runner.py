@@ -111,6 +111,12 @@ class OnnxRunner:
         self._cache.copy(source, target, length)
         self._lengths[target] = length
 
+    def save(self, slot: int, length: int) -> Tensor:
+        return self._cache.save(slot, length)
+
+    def restore(self, slot: int, saved: Tensor) -> None:
+        self._lengths[slot] = self._cache.restore(slot, saved)
+
     def _decode(self, steps: Sequence[Step]) -> Logits:
         slots = [step.slot for step in steps]
         first, n_rows = self._rows(min(slots), max(slots))

@@ -46,3 +46,11 @@ class Runner(Protocol):
     def copy(self, source: int, target: int, length: int) -> None:
         """Make the first ``length`` positions of ``target`` those of ``source``."""
         ...
+
+    def save(self, slot: int, length: int) -> Tensor:
+        """Keys and values of the first ``length`` positions of ``slot``, for :meth:`restore`."""
+        ...
+
+    def restore(self, slot: int, saved: Tensor) -> None:
+        """Make the first positions of ``slot`` what :meth:`save` returned."""
+        ...

@@ -1,8 +1,8 @@
-"""Who runs: a bounded waiting line, a slot for each running sequence, and turns between them."""
+"""Who runs: a bounded waiting line, a slot for each running sequence, and turns between clients and sequences."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 import numpy as np
@@ -17,30 +17,39 @@ class Turn(NamedTuple):
     """Sequences to advance now: all that are writing, and of those still reading their prompt one, and all that have
     but its last token to read.
 
-    One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``admitted`` are
-    those that got their place with this turn.
+    One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``paused`` have
+    lost their slot to another client with this turn: what their ``last_slot`` holds is to be saved first. ``admitted``
+    are those that got their place with this turn, in order; one that was paused gets back what was saved.
     """
 
     writing: list[Sequence]
     reading: list[Sequence]
-    admitted: list[Place]
+    paused: list[Sequence]
+    admitted: list[tuple[Sequence, Place]]
 
 
 class Scheduler:
-    """First come, first served into the slots. It belongs to the engine's thread, but for :meth:`add`."""
+    """Clients take turns; the sequences of one client are served in the order in which they came.
+
+    The next free slot goes to the client that has the fewest. Where none is free and a client has none at all, the
+    latest sequence of the client with the most is paused for it. :meth:`add` is for any thread, the rest for the
+    engine's.
+    """
 
     def __init__(self, n_slots: int, max_waiting: int) -> None:
         self._slots = Slots(n_slots)
+        self._n_slots = n_slots
         self._max_waiting = max_waiting
-        self._waiting: deque[Sequence] = deque()
+        self._waiting: dict[str, deque[Sequence]] = {}  # by client, the one served longest ago first
+        self._read_last = ""  # the client whose prompt was read in the last turn
         self.running: list[Sequence] = []
 
     def add(self, sequence: Sequence) -> bool:
         """Put ``sequence`` in line; False where the line is full."""
         # those for whom there is a slot wait for the end of a step alone
-        if len(self._waiting) >= self._max_waiting + self._slots.n_free:
+        if self.n_waiting >= self._max_waiting + self._slots.n_free:
             return False
-        self._waiting.append(sequence)
+        self._waiting.setdefault(sequence.client, deque()).append(sequence)
         return True
 
     @property
@@ -53,20 +62,23 @@ class Scheduler:
 
     @property
     def n_waiting(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     def turn(self) -> Turn:
         self._release_cancelled()
-        admitted = self._admit()
+        paused, admitted = self._admit()
         writing = [sequence for sequence in self.running if not sequence.n_unread]
         writing.sort(key=_slot)  # neighbours' keys and values are read where they are
         reading = [sequence for sequence in self.running if sequence.n_unread == 1]
-        if chunked := next((sequence for sequence in self.running if sequence.n_unread > 1), None):
+        unread = [sequence for sequence in self.running if sequence.n_unread > 1]
+        if unread:
+            chunked = next((sequence for sequence in unread if sequence.client != self._read_last), unread[0])
+            self._read_last = chunked.client
             # the next turn begins with another one
             self.running.remove(chunked)
             self.running.append(chunked)
             reading.append(chunked)
-        return Turn(writing, reading, admitted)
+        return Turn(writing, reading, paused, admitted)
 
     def release(self, sequence: Sequence) -> None:
         """Free the slot of a running sequence; its prompt stays there for the next that begins alike."""
@@ -84,28 +96,69 @@ class Scheduler:
 
     def everyone(self) -> list[Sequence]:
         """All sequences, running or waiting."""
-        return [*self.running, *self._waiting]
+        return [*self.running, *(sequence for line in self._waiting.values() for sequence in line)]
 
     def clear_waiting(self) -> None:
         self._waiting.clear()
 
-    def _admit(self) -> list[Place]:
-        places = []
+    def _admit(self) -> tuple[list[Sequence], list[tuple[Sequence, Place]]]:
+        paused: list[Sequence] = []
+        admitted: list[tuple[Sequence, Place]] = []
         for sequence in self.running:  # what they have read by now may serve a newcomer
             self._slots.hold(_slot(sequence), _read_of_prompt(sequence))
-        for sequence in list(self._waiting):
-            if not self._slots.n_free:
-                break
-            if self._should_wait(sequence):
-                continue
-            place = self._slots.take(sequence.prompt if sequence.use_cache else _NOTHING)
-            self._waiting.remove(sequence)
-            sequence.waits_for = None
-            sequence.slot = sequence.last_slot = place.slot
-            sequence.n_read = sequence.n_cached = place.n_cached
-            self.running.append(sequence)
-            places.append(place)
-        return places
+        settled = list(self.running)
+        while (newcomer := self._next(settled)) is not None:
+            if not self._slots.n_free and (to_pause := self._to_pause(settled)) is not None:
+                self._pause(to_pause)
+                settled.remove(to_pause)
+                paused.append(to_pause)
+            reuses = newcomer.use_cache and not newcomer.is_paused
+            place = self._slots.take(newcomer.prompt if reuses else _NOTHING)
+            if not newcomer.is_paused:
+                newcomer.n_read = newcomer.n_cached = place.n_cached
+            self._leave_line(newcomer)
+            newcomer.waits_for = None
+            newcomer.slot = newcomer.last_slot = place.slot
+            self.running.append(newcomer)
+            admitted.append((newcomer, place))
+        return paused, admitted
+
+    def _next(self, settled: list[Sequence]) -> Sequence | None:
+        """Whoever gets the next slot, if anybody does."""
+        n_running = self._n_running()
+        if not self._slots.n_free and self._to_pause(settled) is None:
+            return None
+        for client in sorted(self._waiting, key=n_running.__getitem__):  # those with as many stay in their order
+            if not self._slots.n_free and n_running[client]:
+                return None
+            for sequence in self._waiting[client]:
+                if sequence.is_paused or not self._should_wait(sequence):
+                    return sequence
+        return None
+
+    def _to_pause(self, settled: list[Sequence]) -> Sequence | None:
+        """The latest sequence of the client that has the most, if it has several. What is saved of those that are
+        paused takes no more memory than the slots do."""
+        if sum(sequence.is_paused for line in self._waiting.values() for sequence in line) >= self._n_slots:
+            return None
+        n_running = self._n_running()
+        several = [sequence for sequence in settled if n_running[sequence.client] > 1]
+        return max(several, key=lambda each: (n_running[each.client], each.submitted_at), default=None)
+
+    def _pause(self, sequence: Sequence) -> None:
+        self.release(sequence)
+        sequence.is_paused = True
+        self._waiting.setdefault(sequence.client, deque()).appendleft(sequence)
+
+    def _n_running(self) -> Counter[str]:
+        return Counter(sequence.client for sequence in self.running)
+
+    def _leave_line(self, sequence: Sequence) -> None:
+        """Its client is the last of those that wait now."""
+        line = self._waiting.pop(sequence.client)
+        line.remove(sequence)
+        if line:
+            self._waiting[sequence.client] = line
 
     def _should_wait(self, sequence: Sequence) -> bool:
         """Whether a prompt that begins like that of ``sequence`` will soon be read further than any slot's contents
@@ -125,12 +178,12 @@ class Scheduler:
         return True
 
     def _release_cancelled(self) -> None:
-        for sequence in [sequence for sequence in self.running if sequence.cancelled.is_set()]:
+        for sequence in [sequence for sequence in self.everyone() if sequence.cancelled.is_set()]:
             sequence.finish("cancelled")
-            self.release(sequence)
-        for sequence in [sequence for sequence in self._waiting if sequence.cancelled.is_set()]:
-            sequence.finish("cancelled")
-            self._waiting.remove(sequence)
+            if sequence.slot is None:
+                self._leave_line(sequence)
+            else:
+                self.release(sequence)
 
 
 def _slot(sequence: Sequence) -> int:

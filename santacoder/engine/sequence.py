@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from torch import Tensor
 
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.ends.text_end import TextEnd
@@ -43,7 +44,9 @@ class Sequence:
         on_end: Callable[[Sequence], None] = lambda sequence: None,
         fim_order: FimOrder = DEFAULT_ORDER,
         healing: TokenHealing | None = None,
+        client: str = "",
     ) -> None:
+        self.client = client
         self.submitted_at = time.perf_counter()
         self.first_token_at: float | None = None
         self.reason: FinishReason | None = None
@@ -62,6 +65,8 @@ class Sequence:
         self.n_read = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
         self.last_slot = -1  # stays when the slot is given back
+        self.is_paused = False  # it waits for a slot once more, and has ``saved`` keys and values
+        self.saved: Tensor | None = None
         self._never = list(_never(request, prompt, tokenizer))
         self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
         self._gap_start: GapStart | None = None
@@ -160,6 +165,7 @@ class Sequence:
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
         """Report the end; text held back is released as far as it belongs to the text."""
         self.finished = True
+        self.saved = None
         held = ""
         try:
             if with_held:

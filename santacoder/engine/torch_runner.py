@@ -53,6 +53,15 @@ class TorchRunner:
         for buffer in (self._cache.keys, self._cache.values):
             buffer[:, target, :, :length] = buffer[:, source, :, :length]
 
+    @torch.inference_mode()
+    def save(self, slot: int, length: int) -> torch.Tensor:
+        return torch.stack([self._cache.keys[:, slot, :, :length], self._cache.values[:, slot, :, :length]])
+
+    @torch.inference_mode()
+    def restore(self, slot: int, saved: torch.Tensor) -> None:
+        for buffer, of_slot in zip((self._cache.keys, self._cache.values), saved, strict=True):
+            buffer[:, slot, :, : of_slot.shape[2]] = of_slot
+
     def _hidden(self, token_ids: list[list[int]], kv_cache: KVCache | RaggedKVCache) -> torch.Tensor:
         return self._model.transformer(torch.tensor(token_ids, device=self._device), kv_cache)
 

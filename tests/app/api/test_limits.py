@@ -112,7 +112,7 @@ def test_who_had_no_turn_in_time_may_come_back(
     engine = limited.engine
     endless = CompletionRequest("x", None, SamplingParams(max_new_tokens=100, logit_bias=((5, 100.0),)))
     with limited.failing(seconds=0.2), client(limited) as one:
-        others = [engine.submit(endless, lambda event: None) for _ in range(engine.runner.n_slots)]
+        others = [engine.submit(endless, lambda event: None, client="one") for _ in range(engine.runner.n_slots)]
         while engine.n_waiting:
             time.sleep(0.01)
         answer = one.post(path, json=body)

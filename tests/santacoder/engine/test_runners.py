@@ -82,3 +82,17 @@ def test_what_was_copied_can_be_continued(runner: Runner, model: SantaCoder) -> 
     np.testing.assert_allclose(logits, expected(model, ids[:25] + others)[-1], atol=1e-4)
     again = runner.read(0, others, 40, 1)[0]
     np.testing.assert_allclose(again, expected(model, ids + others)[-1], atol=1e-4)
+
+
+def test_what_was_saved_goes_on_in_any_slot(runner: Runner, model: SantaCoder) -> None:
+    chance = random.Random(3)
+    for _ in range(5):
+        ids, length = some_ids(chance, 60), chance.randint(1, 59)
+        source, target = chance.randrange(N_SLOTS), chance.randrange(N_SLOTS)
+        runner.read(source, ids[:length], 0, 1)
+        saved = runner.save(source, length)
+        for slot in (source, target):
+            runner.read(slot, some_ids(chance, 80), 0, 1)
+        runner.restore(target, saved)
+        (row,) = runner.decode([Step(target, ids[length], length)])
+        np.testing.assert_allclose(row, expected(model, ids[: length + 1])[-1], atol=1e-4)
