@@ -14,6 +14,7 @@ from functools import partial
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
@@ -43,9 +44,10 @@ from app.shares.errors import ShareError
 from app.shares.limits import RateLimits
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
+from app.training_token import TrainingToken, address_with_token
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.playground import build_playground
-from app.ui_routes import UiRoutes
+from app.ui_routes import UiRoutes, explain_types
 from app.ui_sessions import Sessions
 from app.uploads import UploadLimits, Uploads, is_upload
 from app.value_limits import ValueLimits
@@ -73,7 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for address, listener in zip(settings.addresses, listeners, strict=True):
         host = f"[{address}]" if ":" in address else address
-        print(f"SantaCoder playground: http://{host}:{listener.getsockname()[1]}  (Ctrl-C stops it)", flush=True)
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        shown = address_with_token(url, settings.training_token) if settings.wants_training_token else url
+        print(f"SantaCoder playground: {shown}  (Ctrl-C stops it)", flush=True)
     if settings.users and not settings.keys:
         print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
     if "FORWARDED_ALLOW_IPS" in os.environ:
@@ -106,6 +110,8 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         uploads.close()
 
     app = FastAPIOffline(title="SantaCoder", lifespan=lifespan, redoc_url=None)
+    if settings.wants_training_token:
+        app.add_middleware(TrainingToken, token=settings.training_token)
     if page is not None:
         app.add_middleware(
             UiRoutes,
@@ -141,7 +147,10 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         ssr_mode=False,
         show_error=True,
     )
+    page.app = app.router.routes[-1].app  # type: ignore[attr-defined]  # the one that is mounted; the page has its own
     page.app.state_holder = sessions
+    sessions.set_blocks(page)
+    page.app.add_exception_handler(RequestValidationError, explain_types)
     page.has_launched = True  # before that, and so for a page that is mounted, Gradio copies any file that is named
     return app
 

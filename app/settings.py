@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +102,7 @@ class Settings(Options):
     logins: str = ""
     database_url: str = "sqlite:///shares/shares.db"
     moderator_key: str = ""
+    training_token: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @property
     def addresses(self) -> list[str]:
@@ -160,6 +162,11 @@ class Settings(Options):
         """Whether only those who sit at the machine reach the server, as far as its settings tell."""
         are_loopback = all(host in ("localhost", "::1") or host.startswith("127.") for host in self.addresses)
         return are_loopback and not (self.hosts or self.proxies or self.root_path)
+
+    @property
+    def wants_training_token(self) -> bool:
+        """Whether those at the machine show that they are by opening the address that the server printed."""
+        return self.page and self.is_for_this_machine
 
     @property
     def training_is_allowed(self) -> bool:

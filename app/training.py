@@ -211,9 +211,9 @@ class Jobs:
         with replacing(folder / "job.json") as file:
             file.write(json.dumps(document, indent=1).encode())
 
-    def _process(self, name: str) -> _Process:
-        if not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
-            raise UserError(f"There is no job {name[:40]!r}.")
+    def _process(self, name: str | None) -> _Process:
+        if not name or not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
+            raise UserError(f"There is no job {(name or '')[:40]!r}.")
         return _Process.read(self._runs / name / "job.json")
 
     def _command(self, request: JobRequest, folder: Path) -> list[str]:

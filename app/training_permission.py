@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from fastapi import Request
 
 from app.client_address import is_local
 from app.settings import Settings
+from app.training_token import has_token
 from santacoder.errors import UserError
+from santacoder.paths import user_path
 
 
 class TrainingPermission:
-    """Those who sit at the machine may train on any folder of it; others where the operator said so."""
+    """Those who sit at the machine, and so have the address that the server printed, may train on any folder of it;
+    others where the operator said so."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -27,8 +28,8 @@ class TrainingPermission:
         """
         if not self.is_given(request):
             raise UserError(
-                "Only those who sit at the machine can train on it, unless its operator starts the server with "
-                "--allow-training."
+                "Only those who sit at the machine can train on it: open the address that the server printed when it "
+                "started, with its token. Its operator can allow others to with --allow-training."
             )
 
     def folder(self, name: str, request: Request) -> str:
@@ -46,12 +47,14 @@ class TrainingPermission:
                 "Choose an archive instead."
             )
         try:
-            folder = Path(name).expanduser().resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such home, a null character
+            folder = user_path(name).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or what no file can be called
             raise UserError(f"{name[:200]!r} is not the name of a folder.") from error
         if allowed and not any(folder.is_relative_to(each) for each in allowed):
             raise UserError(f"{name[:200]} is in none of the folders that the operator named with --training-folders.")
         return str(folder)
 
     def _is_at_the_machine(self, request: Request) -> bool:
-        return self._settings.is_for_this_machine and is_local(request.scope)
+        settings = self._settings
+        is_here = settings.is_for_this_machine and is_local(request.scope)
+        return is_here and has_token(request, settings.training_token)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from gradio.blocks import Blocks
 from starlette.concurrency import run_in_threadpool
@@ -11,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.errors import explain
 from app.api.limits import Limits
-from app.json_values import has_more_values
+from app.json_values import TooManyValues, few_values
 from app.request_bodies import again
 from app.ui_sessions import Sessions
 
@@ -31,7 +33,8 @@ _MOST_PAGES = 256
 
 
 class UiRoutes:
-    """ASGI middleware before Gradio; ``names_other_files`` tells whether a body names a file that was not uploaded."""
+    """ASGI middleware before Gradio; ``names_other_files`` tells whether one of many JSON values names a file that was
+    not uploaded."""
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class UiRoutes:
         page: Blocks,
         sessions: Sessions,
         limits: Limits,
-        names_other_files: Callable[[bytes], bool],
+        names_other_files: Callable[[Iterable[Any]], bool],
     ) -> None:
         self._app = app
         self._page = page
@@ -54,80 +57,86 @@ class UiRoutes:
         if route.startswith(_UNUSED_ELSEWHERE) or (
             route.startswith("/gradio_api/") and any(first == name or first.startswith("proxy=") for name in _UNUSED)
         ):
-            await JSONResponse({"error": "There is nothing here."}, 404)(scope, receive, send)
+            await _refusal(404, "There is nothing here.")(scope, receive, send)
         elif not route.startswith("/gradio_api/"):
             await self._app(scope, receive, send)
         elif first == "heartbeat":
             await self._hold(rest.rstrip("/"), scope, receive, send)
         elif first == "queue" and scope["method"] == "GET":
-            session_id = Request(scope).query_params.get("session_hash", "")
-            self._sessions.connect(session_id)
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._sessions.disconnect(session_id)
-                self._sessions.free()
+            with self._sessions.held(Request(scope).query_params.get("session_hash", "")):
+                await self._explained(scope, receive, send)
         elif scope["method"] == "POST" and first != "upload":
             await self._post(first in _JOINING, scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            await self._explained(scope, receive, send)
 
     async def _hold(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A page that stays open."""
-        client = self._limits.client(Request(scope))
+        request = Request(scope)
+        client = self._limits.client(request)
+        if not self._has_logged_in(request):
+            await _refusal(401, "The page wants a login.")(scope, receive, send)
+            return
         if self._n_pages.get(client, 0) >= _MOST_PAGES:
             sentence = f"You have {_MOST_PAGES} pages open, which is the limit; close some of them."
-            await JSONResponse({"error": sentence}, 429)(scope, receive, send)
+            await _refusal(429, sentence)(scope, receive, send)
             return
         self._n_pages[client] = self._n_pages.get(client, 0) + 1
-        self._sessions.connect(session_id)
         try:
-            await self._app(scope, receive, send)
+            with self._sessions.held(session_id):
+                await self._explained(scope, receive, send)
         finally:
-            self._sessions.disconnect(session_id)
-            self._sessions.free()
             self._n_pages[client] -= 1
             if not self._n_pages[client]:
                 del self._n_pages[client]
 
+    def _has_logged_in(self, request: Request) -> bool:
+        """Or need not; as Gradio tells it, which lets anybody hold a page."""
+        page = self._page.app
+        names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
+        return page.auth is None or any(request.cookies.get(name) in page.tokens for name in names)
+
     async def _post(self, joins: bool, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if joins and (sentence := self._crowding(request)):
-            await JSONResponse({"error": sentence, "detail": sentence}, 429, {"Retry-After": "1"})(scope, receive, send)
+            await _refusal(429, sentence, {"Retry-After": "1"})(scope, receive, send)
             return
         body = await request.body()
         if joins:
             self._sessions.free()
-        if await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-            sentence = f"The request has more than {_MOST_VALUES:,} values; the page sends a few."
-            await JSONResponse({"error": sentence, "detail": sentence}, 413)(scope, receive, send)
+        try:
+            names_others = await run_in_threadpool(lambda: self._names_other_files(few_values(body, _MOST_VALUES)))
+        except TooManyValues:
+            sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones; the page sends a few."
+            await _refusal(413, sentence)(scope, receive, send)
             return
-        if await run_in_threadpool(self._names_other_files, body):
+        if names_others:
             sentence = "The request names a file that was not uploaded to this page."
-            await JSONResponse({"error": sentence, "detail": sentence}, 403)(scope, receive, send)
+            await _refusal(403, sentence)(scope, receive, send)
             return
         await self._explained(scope, again(body, receive), send)
 
     async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What Gradio answers. It fails where a request names a function that is not there, or has half a surrogate
-        pair; what its functions do, and how that fails, is told elsewhere."""
-        has_failed = False
+        """What Gradio answers. It fails where a request names a function or a session that is not there, or has half a
+        surrogate pair; what its functions do, and how that fails, is told elsewhere."""
+        has_failed = has_begun = False
 
         async def send_unless_failed(message: Message) -> None:
-            nonlocal has_failed
+            nonlocal has_failed, has_begun
             has_failed = has_failed or message.get("status") == 500
             if not has_failed:
+                has_begun = True
                 await send(message)
 
         try:
             await self._app(scope, receive, send_unless_failed)
-        except Exception:
-            if not has_failed:
-                raise
-            _log.info("a request to the page fits nothing there", exc_info=True)
+        except Exception as error:
+            _log.info("a request to the page fits nothing there: %r", error)
+            if has_begun:  # a stream of events, which has told what is wrong
+                await send({"type": "http.response.body", "body": b""})
+            has_failed = not has_begun
         if has_failed:
-            sentence = "The request fits no function of this page."
-            await JSONResponse({"error": sentence, "detail": sentence}, 400)(scope, receive, send)
+            await _refusal(400, "The request fits no function of this page.")(scope, receive, send)
 
     def _crowding(self, request: Request) -> str:
         """A sentence where the client has as many events in the queue as it may."""
@@ -143,3 +152,13 @@ def route_of(scope: Scope) -> str:
     """The path below the one the server is mounted at."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """As the page and its clients look for it."""
+    return JSONResponse({"error": sentence, "detail": sentence}, status, headers)
+
+
+async def explain_types(_: Request, error: Exception) -> JSONResponse:
+    """Gradio's answer where a value is of a type that it does not expect: a sentence in place of a list."""
+    return _refusal(422, explain(error).message)

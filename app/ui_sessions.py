@@ -6,6 +6,8 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,16 +45,19 @@ class Sessions(StateHolder):
             self._last_used[session_id] = time.monotonic()
         return super().__getitem__(session_id)
 
-    def connect(self, session_id: str) -> None:
-        """Note that a page holds the session, until :meth:`disconnect`."""
+    @contextmanager
+    def held(self, session_id: str) -> Iterator[None]:
+        """A page holds the session, for as long as the context lasts. To be used on the event loop."""
         self._connections[session_id] += 1
-
-    def disconnect(self, session_id: str) -> None:
-        self._connections[session_id] -= 1
-        if not self._connections[session_id]:
-            del self._connections[session_id]
-            if session_id in self._last_used:
-                self._last_used[session_id] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._connections[session_id] -= 1
+            if not self._connections[session_id]:
+                del self._connections[session_id]
+                if session_id in self._last_used:
+                    self._last_used[session_id] = time.monotonic()
+            self.free()
 
     async def free_regularly(self) -> None:
         while True:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psutil
+from python_multipart.multipart import parse_options_header
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.json_values import values
 from app.ui_routes import route_of
 
 MOST_AT_A_TIME = 4
@@ -23,6 +23,8 @@ _SECONDS_KEPT = 3600
 """A job copies its archive when it starts; what was uploaded is not needed after that."""
 _QUOTA = 4
 """In uploads of the largest size."""
+_MOST_PARTS = 8
+"""Of one upload: the page sends a single file."""
 
 
 class Uploads:
@@ -51,20 +53,12 @@ class Uploads:
             return 507, "There is no more place for uploads at the moment; try again in an hour."
         return None
 
-    def names_others(self, body: bytes) -> bool:
-        """Whether a JSON text names a file that was not uploaded.
+    def names_others(self, values: Iterable[Any]) -> bool:
+        """Whether one of the values of a JSON text names a file that was not uploaded.
 
         Gradio copies whatever file or web address a request names, for any component, to where its sender can read it.
         """
-        try:
-            value = json.loads(body)
-        except RecursionError:
-            return True
-        except ValueError:
-            return False
-        return any(
-            isinstance(each, dict) and "path" in each and not self._holds(each["path"]) for each in values(value)
-        )
+        return any(isinstance(each, dict) and "path" in each and not self._holds(each["path"]) for each in values)
 
     def _holds(self, path: Any) -> bool:
         try:
@@ -100,11 +94,46 @@ class UploadLimits:
             await JSONResponse({"error": sentence}, status)(scope, receive, send)
             return
         self._uploads.n_under_way += 1
+        parts = _Parts(scope, receive, send)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, parts.receive, parts.send)
+        except Exception:
+            if not parts.are_refused:
+                raise
         finally:
             self._uploads.n_under_way -= 1
             self._uploads.sweep()
+        if parts.are_refused:
+            sentence = f"The upload has more than {_MOST_PARTS} files; the page takes one archive."
+            await JSONResponse({"error": sentence}, 413)(scope, receive, send)
+
+
+class _Parts:
+    """The parts of an upload as they come: Gradio makes a file of each, on the event loop. Where there are too many,
+    the client is gone for it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        self._mark = b"--" + parse_options_header(kind)[1].get(b"boundary", b"")
+        self._receive = receive
+        self._send = send
+        self._end = b""  # of what has come, where a mark may have begun
+        self._n_marks = 0
+
+    @property
+    def are_refused(self) -> bool:
+        return self._n_marks > _MOST_PARTS + 1  # one mark more closes the last part
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        content = self._end + message.get("body", b"")
+        self._n_marks += content.count(self._mark)
+        self._end = content[max(0, len(content) - len(self._mark) + 1) :]
+        return {"type": "http.disconnect"} if self.are_refused else message
+
+    async def send(self, message: Message) -> None:
+        if not self.are_refused:
+            await self._send(message)
 
 
 _PREFIX = "santacoder-uploads-"

@@ -34,6 +34,7 @@ MOST = 4 * 1024 * 1024
 _ROOM = 200_000  # for what stands around a text in JSON
 _QUIET_SECONDS = 4.0
 _HEALTH_EVERY = 0.05
+_ELSEWHERE = ("127.0.0.2", 0) if sys.platform == "linux" else None  # where all of 127.0.0.0/8 is this machine
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Client:
     """Requests to a server, each on a connection of its own."""
 
     url: str
+    source: tuple[str, int] | None = None
+    """The address it comes from, by which the server tells clients apart."""
     config: dict[str, Any] = field(default_factory=dict)
 
     def post(self, path: str, body: Any, *, timeout: float = 120) -> int:
@@ -49,7 +52,7 @@ class Client:
         return self.send("POST", path, content, timeout=timeout)[0]
 
     def send(self, method: str, path: str, content: Any = None, *, timeout: float = 120) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout, source_address=self.source)
         try:
             accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
             connection.request(method, path, content, accepted)
@@ -110,7 +113,8 @@ class Watch:
     def _read_streams(self) -> None:
         body = json.dumps({"prompt": "def add(a, b):\n", "max_tokens": 512, "stream": True, "logit_bias": {"0": -100}})
         while not self._is_over.is_set():
-            connection = http.client.HTTPConnection(urlsplit(self.client.url).netloc, timeout=120)
+            netloc = urlsplit(self.client.url).netloc
+            connection = http.client.HTTPConnection(netloc, timeout=120, source_address=self.client.source)
             connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             latest = None
@@ -166,6 +170,7 @@ def other_endpoints(client: Client) -> dict[str, Callable[[], object]]:
     tool = {"name": "complete_code", "arguments": {"code": long, "max_new_tokens": 1}}
     return {
         "tokenize": post("/tokenize", content=long),
+        "tokenize, no space": post("/tokenize", content=text("x")),
         "tokenize with pieces": post("/tokenize", content=long, with_pieces=True),
         "detokenize": post("/detokenize", tokens=[5] * 90_000),
         "infill": post("/infill", input_prefix=half, input_suffix=third, n_predict=1),
@@ -176,6 +181,7 @@ def other_endpoints(client: Client) -> dict[str, Callable[[], object]]:
         "attribution of white space": post("/v1/attribution", text=text(" "), language="python"),
         "overlap": post("/overlap", document=text("x1 ")),
         "MCP": post("/mcp", jsonrpc="2.0", id=1, method="tools/call", params=tool),
+        "MCP of deep JSON": lambda: client.post("/mcp", b"[" * 100_000),
         "MCP of a million values": post("/mcp", params=[{}] * 1_000_000),
         "a report of a million values": post("/s/abcdefgh/report", reason=[{}] * 1_000_000),
         "a report of 150 MB": lambda: client.post("/s/abcdefgh/report", bytes(150_000_000)),
@@ -191,16 +197,20 @@ def the_page(client: Client) -> dict[str, Callable[[], object]]:
         "where code is from": lambda: client.event("complete-origins", text("def f(x):\n")),
         "a function": lambda: client.post("/gradio_api/call/complete_code", {"data": [long, "", 1, 0]}),
         "a million values": lambda: client.post("/gradio_api/queue/join", few_values),
+        "values of other types": lambda: many(130, lambda i: other_types(client, i)),
+        "an upload of 1,000 files": lambda: upload(client, 1_000),
         "an upload that is broken off": lambda: broken_upload(client, 50_000_000),
     }
 
 
 def crowds(client: Client) -> dict[str, Callable[[], object]]:
     event = {"data": ["def f(", "", 16, 0]}
+    long = {"prompt": "x", "max_tokens": 200, "n": 8, "logit_bias": {"0": -100}}
     alike = {"prompt": "x = 1\n" * 300, "max_tokens": 1, "n": 4}
     return {
         "280 events": lambda: many(280, lambda _: client.post("/gradio_api/call/complete_code", event)),
         "200 pages": lambda: many(200, lambda i: client.event("complete-context", "x", f"page{i}")),
+        "128 long texts": lambda: many(16, lambda _: client.post("/v1/completions", long)),
         "252 texts that wait alike": lambda: many(63, lambda _: client.post("/v1/completions", alike)),
         "1,000 broken requests": lambda: many(1_000, lambda _: broken_request(client)),
     }
@@ -209,6 +219,25 @@ def crowds(client: Client) -> dict[str, Callable[[], object]]:
 def many(count: int, work: Callable[[int], object]) -> list[object]:
     with ThreadPoolExecutor(64) as pool:
         return sorted(set(pool.map(work, range(count))), key=str)
+
+
+def other_types(client: Client, event: int) -> int:
+    body = {"data": [{"a": [1]}] * 40, "fn_index": event, "session_hash": f"types{event}"}
+    return client.post("/gradio_api/queue/join", body)
+
+
+def upload(client: Client, n_files: int) -> int:
+    part = '--b\r\nContent-Disposition: form-data; name="files"; filename="{}"\r\n\r\nx\r\n'
+    content = "".join(part.format(number) for number in range(n_files)) + "--b--\r\n"
+    connection = http.client.HTTPConnection(urlsplit(client.url).netloc, timeout=120)
+    try:
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        connection.request("POST", "/gradio_api/upload", content.encode(), kind)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
 
 
 def broken_upload(client: Client, n_bytes: int) -> str:
@@ -262,7 +291,7 @@ def server(port: int) -> Iterator[tuple[Client, psutil.Process, Path]]:
         command = [sys.executable, "app.py", "--port", str(port), "--runs", f"{folder}/runs"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        client = Client(process.stdout.readline().split()[2])
+        client = Client(process.stdout.readline().split()[2].partition("/?")[0])
         yield client, psutil.Process(process.pid), Path(folder)
         process.terminate()
         process.wait()
@@ -283,7 +312,7 @@ def main() -> int:
     with server(options.port) as (client, process, folder):
         client.post("/v1/completions", {"prompt": "x", "max_tokens": 64})  # what is done once is nobody's fault
         client.send("GET", "/")
-        watch = Watch(client)
+        watch = Watch(Client(client.url, _ELSEWHERE))
         chosen = {name: work for name, work in cases(client).items() if options.only in name}
         with watch.running():
             usual = [measure("usual", lambda: time.sleep(_QUIET_SECONDS), watch, lambda: 0.0)]

@@ -77,7 +77,7 @@ def served(*options: str) -> Iterator[tuple[str, psutil.Process]]:
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        yield server.stdout.readline().split()[2], psutil.Process(server.pid)
+        yield server.stdout.readline().split()[2].partition("/?")[0], psutil.Process(server.pid)
     finally:
         server.terminate()
         server.wait()

@@ -29,6 +29,9 @@ _PIECE = 65_536
 _ALWAYS_WHOLE = 50_000
 # how far to look for a place to cut at
 _WINDOW = 10_000
+# characters encoded at once where there is no place to cut: the library holds the interpreter for a part of its work,
+# 0.1 s of this many (AMD EPYC Zen 3, two busy cores)
+_LONGEST_PIECE = 262_144
 # GPT-2's pre-tokenizer begins a word at any white space that follows something else, so no token spans such a place;
 # ASCII alone, as libraries differ in what else is white space
 _WORD_BREAK = re.compile(r"(?<=[!-~])(?=[ \t\r\n])")
@@ -63,7 +66,7 @@ class Tokenizer:
         self._plain.encode_special_tokens = True
         self._breaks_at_spaces = _breaks_at_spaces(backend)
         # the candidates of one request have the same prompt
-        self._encode_again = lru_cache(maxsize=4)(self.encode)
+        self._encode_again = lru_cache(maxsize=4)(self._encode)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -123,11 +126,16 @@ class Tokenizer:
         Other threads run meanwhile: of the library's functions, those for batches let go of the interpreter.
 
         Raises:
-            UserError: the text has half a surrogate pair, which no UTF-8 can express.
+            UserError: the text has half a surrogate pair, which no UTF-8 can express, or a part without any space that
+                is longer than code has.
         """
-        backend = self._with_specials if allow_special else self._plain
-        pieces = self._pieces(require_valid_unicode(text))
-        return [token_id for piece in pieces for token_id in backend.encode_batch_fast([piece])[0].ids]
+        for piece in self._pieces(text):
+            if len(piece) > _LONGEST_PIECE:
+                raise UserError(
+                    f"The text has {len(piece):,} characters without a space where it could be cut; up to "
+                    f"{_LONGEST_PIECE:,} can be encoded at once."
+                )
+        return self._encode(text, allow_special=allow_special)
 
     def encode_end(self, text: str, room: int) -> tuple[list[int], bool]:
         """Token ids of ``text``, or of its end where it is so long that ``room`` tokens cannot hold it; and whether
@@ -179,6 +187,11 @@ class Tokenizer:
         for token_id in after:
             decoder.feed(token_id)
         return decoder
+
+    def _encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        backend = self._with_specials if allow_special else self._plain
+        pieces = self._pieces(require_valid_unicode(text))
+        return [token_id for piece in pieces for token_id in backend.encode_batch_fast([piece])[0].ids]
 
     def _most_characters(self, room: int) -> int:
         """As many characters as ``room`` tokens can have, and no fewer than are worth a cut."""

@@ -20,6 +20,7 @@ from app.ui.branch_chart import METRICS, branch_chart, metrics_of
 from app.ui.branch_table import about_branch, branch_table
 from app.ui.caller import admitted, in_time
 from app.ui.film import film as film_of
+from app.ui.inputs import event_value
 from app.ui.prompt import buttons, prompt_editor, prompt_task, run_and_stop
 from app.ui.revision_menus import filled_menus
 from app.ui.running import MAX_RUNNING
@@ -151,7 +152,7 @@ def _connect_looking(
 
     def choose(repo_id: str, event: gr.EventData) -> list[gr.Dropdown]:
         repositories.require(repo_id)
-        return filled_menus(store, repo_id, str(event.branch))
+        return filled_menus(store, repo_id, event_value(event, "branch", str))
 
     inputs = [*revision[:2], parts.metric]
     gr.on([tab.select, revision[0].change, revision[1].change], look, [*inputs, parts.commits], outputs, **_QUIET)

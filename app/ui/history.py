@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.generation import Generation
 from app.ui.code_pane import CodePane
+from app.ui.inputs import event_value
 from app.ui.status import failure
 from santacoder.errors import UserError
 
@@ -36,7 +37,7 @@ def history_tab(pane: CodePane) -> gr.HTML:
 
     def restore(event: gr.EventData) -> list[Any]:
         try:
-            generation = Generation.from_json(str(event.generation))
+            generation = Generation.from_json(event_value(event, "generation", str))
             if generation.pane != pane.name or not generation.candidates:
                 raise UserError("This entry belongs to another pane.")
             return pane.show(generation)

@@ -21,6 +21,7 @@ from app.ui.faults import explain_faults
 from app.ui.functions import add_functions
 from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
+from app.ui.inputs import check_inputs
 from app.ui.opening import connect_opening, share_banner
 from app.ui.parameters import candidates_control, parameter_controls
 from app.ui.revision_menus import revision_menus
@@ -91,6 +92,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             )
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
         explain_faults(page)
+        check_inputs(page)
     page.queue(max_size=settings.max_waiting)
     # Gradio would make a table of the last 10,000 events after each of them, for a page that nobody sees
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize

@@ -14,6 +14,7 @@ from app.generation import MARK, Generation, Language
 from app.models import Models
 from app.ui.caller import admitted, in_time
 from app.ui.code_pane import NO_TOKENS, CodePane, Controls
+from app.ui.inputs import event_value
 from app.ui.order import OrderChoice, chosen_order
 from app.ui.parameters import sampling_params
 from app.ui.status import READY, status_of
@@ -69,8 +70,9 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
         if generation is None:
             return
-        place = Place(index, int(event.gap), int(event.token), int(event.alternative))
         try:
+            gap, token, alternative = (event_value(event, name, int) for name in ("gap", "token", "alternative"))
+            place = Place(index, gap, token, alternative)
             n_gaps = max(1, len(generation.parts) - 1)
             with admitted(limits, n_gaps, generation.sampling.max_new_tokens) as client:
                 steps = in_time(limits, continue_from(models, generation, place, client), late)

@@ -27,7 +27,7 @@ CURVES_FILE = "curves.json"
 GENERATION_FILE = "generation_config.json"
 # the published name of the branch that became the model, and the one it has everywhere else
 _SAME_BRANCH = {"main": "final", "final": "main"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")  # as long as on the Hub
 _SHA = re.compile(r"[0-9a-f]{4,40}")
 _COMMIT_TYPES: dict[str, tuple[type, ...]] = {
     "branch": (str,),
@@ -243,7 +243,8 @@ def repo_folder(repo_id: str, store: Path) -> Path:
     for part in (organisation, name):
         if not _is_name(part):
             raise CheckpointError(
-                f"{repo_id!r} is not a model name: use letters, digits, '.', '_' and single '-', as in santacoder/nano."
+                f"{repo_id[:200]!r} is not a model name: use letters, digits, '.', '_' and single '-', as in "
+                "santacoder/nano."
             )
     return store / f"models--{organisation}--{name}"
 
@@ -255,7 +256,9 @@ def require_branch(repo_id: str, branch: str, store: Path) -> Path:
         CheckpointError: one of the names has characters that a file name may not have everywhere.
     """
     if not _is_name(branch):
-        raise CheckpointError(f"{branch!r} is not a branch name: use letters, digits, '.', '_' and single '-'.")
+        raise CheckpointError(
+            f"{branch[:100]!r} is not a branch name: use up to 96 letters, digits, '.', '_' and single '-'."
+        )
     return repo_folder(repo_id, store)
 
 
@@ -265,7 +268,7 @@ def require_revision(repo_id: str, revision: str) -> None:
         CheckpointError: ``revision`` can be neither a branch nor a commit.
     """
     if not _NAME.fullmatch(revision):
-        raise CheckpointError(f"{revision!r} is neither a branch nor a commit of {repo_id}.")
+        raise CheckpointError(f"{revision[:100]!r} is neither a branch nor a commit of {repo_id}.")
 
 
 def read_ref(repo: Path, branch: str) -> str | None:

@@ -60,7 +60,7 @@ def test_what_the_image_holds_starts(tmp_path: Path) -> None:
     ) as server:
         try:
             assert server.stdout is not None
-            url = server.stdout.readline().split()[2]
+            url = server.stdout.readline().split()[2].partition("/?")[0]
             assert httpx.get(f"{url}/health", timeout=60).json() == {"status": "ok"}
             body = {"prompt": "def area(", "max_tokens": 4}
             assert httpx.post(f"{url}/v1/completions", json=body, timeout=60).status_code == 200

@@ -28,7 +28,7 @@ def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[st
     address = ["--port", "0", "--store", str(store), "--model", "test/tiny"]
     process = ServerProcess(*address, *options, environment=environment, quiet=True)
     assert process.stdout is not None
-    yield process.stdout.readline().split()[2], process
+    yield process.stdout.readline().split()[2].partition("/?")[0], process
     process.kill()
     process.communicate()
 

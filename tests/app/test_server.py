@@ -71,8 +71,8 @@ def test_a_home_is_expanded_in_every_path(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_the_address_that_is_printed_works(store: Path) -> None:
     process = ServerProcess("--port", "0", "--host", "::1", "--store", str(store), "--model", "test/tiny", quiet=True)
     assert process.stdout is not None
-    url = process.stdout.readline().split()[2]
-    assert url.startswith("http://[::1]:")
+    url, _, token = process.stdout.readline().split()[2].partition("/?token=")
+    assert url.startswith("http://[::1]:") and len(token) == 32
     assert httpx.get(f"{url}/health", timeout=60, trust_env=False).status_code == 200
     process.terminate()
     assert process.wait(timeout=60) == 0

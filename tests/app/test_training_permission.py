@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from fastapi import Request
 
@@ -17,7 +19,16 @@ from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.page_events import fire
 
 TUNE = "The model chosen above, tuned"
+TOKEN = "of the address that was printed"
 FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
+
+
+def with_token(url: str) -> dict[str, str]:
+    """The headers of a browser that has opened the address with the token."""
+    with httpx.Client(follow_redirects=True, timeout=60) as http:
+        opened = http.get(url, params={"token": TOKEN})
+        assert opened.status_code == 200 and "token" not in str(opened.url)
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in http.cookies.items())}
 
 
 def request(client: str = "127.0.0.1", **headers: str) -> Request:
@@ -35,7 +46,7 @@ def request(client: str = "127.0.0.1", **headers: str) -> Request:
 
 @pytest.fixture(scope="module")
 def serving(store: Path) -> Iterator[Serving]:
-    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+    with serve(Settings(store=store, model="test/tiny", device="cpu", training_token=TOKEN)) as serving:
         yield serving
 
 
@@ -47,17 +58,31 @@ def begin(url: str, headers: dict[str, str] | None, folder: str, **changed: str)
 
 
 def test_whoever_comes_through_a_proxy_cannot_train(serving: Serving, tmp_path: Path) -> None:
-    assert "is not a model name" in begin(serving.url, None, str(tmp_path))
+    here = with_token(serving.url)
+    assert "is not a model name" in begin(serving.url, here, str(tmp_path))
     for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host", "Via", "CF-Connecting-IP"):
-        assert "--allow-training" in begin(serving.url, {name: "127.0.0.1"}, str(tmp_path))
-    assert "is not a folder" in begin(serving.url, None, str(tmp_path / "none"))
+        assert "--allow-training" in begin(serving.url, {**here, name: "127.0.0.1"}, str(tmp_path))
+    assert "is not the name of a folder" in begin(serving.url, here, "x" * 5_000)
+    assert "is not a folder" in begin(serving.url, here, str(tmp_path / "none"))
     for elem_id in ("train-stop", "train-resume", "train-use"):
         assert not fire(serving.url, elem_id, "click", [None], FORWARDED)["success"]
 
 
 @pytest.mark.parametrize("model", ["evil/model", "../checkpoints", "checkpoints", "/etc", "-x/y", ""])
 def test_only_models_that_may_be_named_are_tuned(model: str, serving: Serving, tmp_path: Path) -> None:
-    assert "There is no model" in begin(serving.url, None, str(tmp_path), model=model, publish_to="mine/coder")
+    assert "There is no model" in begin(
+        serving.url, with_token(serving.url), str(tmp_path), model=model, publish_to="mine/coder"
+    )
+
+
+def test_a_proxy_that_adds_no_header_lets_nobody_train(serving: Serving, tmp_path: Path) -> None:
+    """Its visitors' requests look as if they were sent on this machine, but nobody has told them the token."""
+    for headers in (None, {"Cookie": f"santacoder-training-{urlsplit(serving.url).port}=guessed"}):
+        assert "--allow-training" in begin(serving.url, headers, str(tmp_path))
+        assert not fire(serving.url, "train-stop", "click", [None], headers)["success"]
+    guessed = httpx.get(serving.url, params={"token": "guessed", "share": "x"}, timeout=60)
+    assert guessed.status_code == 303 and guessed.headers["Location"] == "/?share=x"
+    assert "Set-Cookie" not in guessed.headers
 
 
 @pytest.mark.parametrize(
@@ -80,9 +105,13 @@ def test_a_server_for_others_wants_it_said(settings: dict[str, Any]) -> None:
 
 
 def test_only_a_request_from_this_machine_is_local() -> None:
-    permission = TrainingPermission(Settings())
-    assert permission.is_given(request()) and permission.is_given(request("::1"))
-    assert not permission.is_given(request("192.0.2.1")) and not permission.is_given(request(forwarded="for=1"))
+    permission = TrainingPermission(Settings(training_token="secret"))
+    cookie = "santacoder-training-0=secret"
+    assert permission.is_given(request(cookie=cookie)) and permission.is_given(request("::1", cookie=cookie))
+    assert not permission.is_given(request()) and not permission.is_given(request("192.0.2.1", cookie=cookie))
+    assert not permission.is_given(request(cookie=cookie, forwarded="for=1"))
+    nobody = TrainingPermission(Settings(training_token=""))
+    assert not nobody.is_given(request(cookie="santacoder-training-0="))
 
 
 def test_nothing_but_the_named_folders_is_read(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ expect.set_options(timeout=30_000)  # on a busy machine, the page takes its time
 
 
 MODERATOR_KEY = "the moderator's"
+TRAINING_TOKEN = "printed"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ def free_port() -> int:
 def start_server(*options: str, port: int | None = None) -> tuple[ServerProcess, str]:
     """``python app.py`` with ``options``, once it answers."""
     port = port or free_port()
-    environment = {"GRADIO_ANALYTICS_ENABLED": "False", "SANTACODER_MODERATOR_KEY": MODERATOR_KEY}
+    environment = {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "SANTACODER_MODERATOR_KEY": MODERATOR_KEY,
+        "SANTACODER_TRAINING_TOKEN": TRAINING_TOKEN,
+    }
     process = ServerProcess("--port", str(port), *options, environment=environment)
     url = f"http://127.0.0.1:{port}"
     for _ in range(1800):

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
-from tests.browser.conftest import CHROMIUM, FLAGS, open_pane, start_server
+from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_pane, start_server
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 from tests.browser.test_sharing import open_share, share
@@ -64,7 +64,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> Page:
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
-    page.goto(url)
+    page.goto(f"{url}/?token={TRAINING_TOKEN}")
     page.wait_for_selector("#complete-run")
     set_parameter(page, "number input for Candidates", "3")
     set_parameter(page, "number input for New tokens", "48")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
-from tests.browser.conftest import Server, open_pane, start_server
+from tests.browser.conftest import TRAINING_TOKEN, Server, open_pane, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
 STEPS = 32
@@ -56,7 +56,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     pictures = Path(str(request.config.rootpath)) / "test-results"
     write_harbour(tmp_path / "code")
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(workshop.url)
+    page.goto(f"{workshop.url}/?token={TRAINING_TOKEN}")
     page.wait_for_selector("#complete-run")
     assert not NAMES_OF_THE_FOLDER.search(continued(page))
     open_train(page)
@@ -86,7 +86,7 @@ def test_an_uploaded_archive_is_learned_from(chromium: Browser, workshop: Server
     write_harbour(tmp_path / "code")
     archive = shutil.make_archive(str(tmp_path / "harbour"), "zip", tmp_path / "code")
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(workshop.url)
+    page.goto(f"{workshop.url}/?token={TRAINING_TOKEN}")
     page.wait_for_selector("#complete-run")
     open_train(page)
     page.locator("#train-archive input[type=file]").set_input_files(archive)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from santacoder.errors import UserError
 from santacoder.tokenizer import SPECIAL_TOKENS, Tokenizer
 
 texts = st.one_of(
@@ -149,7 +150,17 @@ def test_other_threads_run_while_a_long_text_is_encoded(tokenizer: Tokenizer) ->
 
     counting = threading.Thread(target=count)
     counting.start()
-    tokenizer.encode("é" * 600_000)  # one word, which cannot be taken apart
+    tokenizer.encode("é" * 250_000)  # one word, which cannot be taken apart
     done.set()
     counting.join()
     assert turns > 5
+
+
+def test_a_text_without_spaces_is_short(tokenizer: Tokenizer) -> None:
+    """What the library makes of a word of millions holds the interpreter for as long."""
+    assert tokenizer.decode(tokenizer.encode("x" * 100_000)) == "x" * 100_000
+    with pytest.raises(UserError, match="300,000 characters without a space"):
+        tokenizer.encode("x" * 300_000)
+    assert tokenizer.encode_end("x" * 300_000, 100)[1]
+    words = "x" * 1_000 + " "
+    assert tokenizer.decode(tokenizer.encode(words * 300)) == words * 300

@@ -129,7 +129,7 @@ def _measure(benchmark: Callable[[argparse.Namespace], list[Result]]) -> Callabl
 
 
 def _bits_per_byte(args: argparse.Namespace) -> None:
-    is_folder = Path(args.repo).is_dir()
+    is_folder = user_path(args.repo).is_dir()
     snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
     model, tokenizer = checkpoints.load(snapshot)
     documents = in_folder(args.folder) if args.folder else held_out_documents(args.data)

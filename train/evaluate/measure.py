@@ -215,7 +215,7 @@ def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
     Raises:
         CheckpointError: there is no such revision, or no such device or graph.
     """
-    is_folder = Path(args.repo).is_dir()
+    is_folder = user_path(args.repo).is_dir()
     snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
     device = choose_device(args.device)
     engine, notices = open_engine(snapshot, device=device, runner=args.runner, n_slots=_N_SLOTS)

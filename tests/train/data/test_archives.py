@@ -111,6 +111,24 @@ def test_a_header_that_claims_megabytes_is_not_read(tmp_path: Path, kind: bytes)
         unpack(archive, tmp_path / "unpacked")
 
 
+def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:
+    """The archive has them, as a file with a hole, which takes no room on the disk."""
+    size = 1_500_000_000
+    for number, kind in enumerate((tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)):
+        archive = tmp_path / f"{number}.tar"
+        with archive.open("wb") as file:
+            file.write(header(b"x.py", size, kind))
+            file.truncate(512 + size + 1024)
+        tracemalloc.start()
+        kept, removed = read(archive)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert kept == {} and "a header of 1,500,000,000 bytes" in removed[archive.name]
+        assert peak < 4 << 20
+        with pytest.raises(UserError, match="a header of 1,500,000,000 bytes"):
+            unpack(archive, tmp_path / "unpacked")
+
+
 def test_sparse_files_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(header(b"x.py", 512, tarfile.GNUTYPE_SPARSE) + bytes(2048))
     assert read(tmp_path / "a.tar") == ({}, {"a.tar": "broken archive (a sparse file)"})

@@ -1,0 +1,104 @@
+"""What events of the page are given, checked before anything is made of it: whoever joins the queue sends any JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.block_function import BlockFunction
+from gradio.components import Component
+from gradio.components.api_component import Api
+
+from app.json_values import values
+from santacoder.errors import UserError
+
+_NUMBER, _TEXT = ((int, float), "a number"), ((str,), "text")
+_TYPES: dict[type[Component], tuple[tuple[type, ...], str]] = {
+    gr.Code: _TEXT,
+    gr.Textbox: _TEXT,
+    gr.Radio: _TEXT,
+    gr.Dropdown: _TEXT,
+    gr.Checkbox: ((bool,), "true or false"),
+    gr.Slider: _NUMBER,
+    gr.Number: _NUMBER,
+}
+_TYPES_OF_FUNCTIONS = {"string": _TEXT, "integer": ((int,), "a whole number"), "number": _NUMBER}
+
+
+def check_inputs(page: gr.Blocks) -> None:
+    """Let every event of ``page`` refuse, in a sentence, values that its components cannot have."""
+    preprocess = page.preprocess_data
+
+    async def check_and_preprocess(event: BlockFunction, inputs: list[Any], *rest: Any, **options: Any) -> Any:
+        if event.fn is None:
+            raise _misfit("The page's own scripts do this; there is nothing to ask the server for.")
+        try:
+            _require_valid_text(inputs)
+            left_out = event.inputs[len(inputs) :]
+            if all(isinstance(component, Api) for component in left_out):  # a function's last parameters
+                inputs = [*inputs, *(component.value for component in left_out)]
+            given = [_checked(component, value) for component, value in zip(event.inputs, inputs, strict=False)]
+            return await preprocess(event, given, *rest, **options)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:  # whatever Gradio's components make of it
+            raise _misfit("The values fit no event of this page.") from error
+
+    page.preprocess_data = check_and_preprocess
+
+
+def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> Any:
+    """What the page's script sends with an event, as ``kind``.
+
+    Raises:
+        UserError: it is not there, or is something else.
+    """
+    try:
+        value = kind(getattr(event, name))
+        _require_valid_text([value])
+        return value
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"The event says nothing of its {name}.") from error
+
+
+def _require_valid_text(given: Any) -> None:
+    """
+    Raises:
+        ValueError: a text in it has half a surrogate pair, which no answer could repeat.
+    """
+    for value in values(given):
+        for text in (value, *value) if isinstance(value, dict) else (value,):
+            if isinstance(text, str):
+                text.encode()
+
+
+def _checked(component: Any, value: Any) -> Any:
+    """``value``, or empty text where a component of text has none.
+
+    Raises:
+        gradio.Error: no value of ``component`` is of that type.
+    """
+    is_free_text = isinstance(component, (gr.Code, gr.Textbox)) or getattr(component, "allow_custom_value", False)
+    if is_free_text and value is None and not getattr(component, "multiselect", False):
+        return ""
+    if isinstance(component, gr.Dropdown) and component.multiselect:
+        if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+            raise _misfit(f"{component.label} has to be a list of texts.")
+        return value
+    if isinstance(component, Api):
+        value = component.value if value is None else value
+        types, words = _TYPES_OF_FUNCTIONS.get(str(component._api_info.get("type")), ((), ""))
+    else:
+        types, words = next((found for kind, found in _TYPES.items() if isinstance(component, kind)), ((), ""))
+    may_be_empty = value is None and not isinstance(component, Api) and component.value is None
+    is_other_number = isinstance(value, bool) and bool not in types
+    if types and not may_be_empty and (is_other_number or not isinstance(value, types)):
+        name = component.label or "A value"
+        raise _misfit(f"{name} has to be {words}.")
+    return value
+
+
+def _misfit(sentence: str) -> gr.Error:
+    return gr.Error(sentence, print_exception=False)
