@@ -39,9 +39,10 @@ def wait_until(jobs: Jobs, name: str, holds: Callable[[Job], bool]) -> Job:
     raise AssertionError(f"{jobs.job(name)}\n{(jobs._runs / name / 'log.txt').read_text()[-2000:]}")
 
 
+@pytest.mark.timeout(900)  # two jobs on a busy machine
 def test_a_job_outlives_the_server_is_stopped_resumed_and_published(store: Path, tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "runs", store)
-    name = jobs.start(JobRequest("mine/coder", "main", steps=60, base="test/tiny@other", folder=SOURCE))
+    name = jobs.start(JobRequest("mine/coder", "main", steps=24, base="test/tiny@other", folder=SOURCE))
     wait_until(jobs, name, lambda job: len(jobs.metrics(name)) > 3)
     later = Jobs(tmp_path / "runs", store)  # a server that was started again
     assert later.job(name).state == "running"
@@ -53,8 +54,8 @@ def test_a_job_outlives_the_server_is_stopped_resumed_and_published(store: Path,
     assert "Published mine/coder@main" in finished.message
     assert checkpoints.branches("mine/coder", store=store) == {"main": finished.commit}
     (commit,) = checkpoints.log("mine/coder", store=store)
-    assert commit.metrics["bits_per_byte"] > 0 and commit.step == 60
-    assert later.latest_sample(name).startswith("# step 60\n")
+    assert commit.metrics["bits_per_byte"] > 0 and commit.step == 24
+    assert later.latest_sample(name).startswith("# step 24\n")
     assert [job.name for job in later.all()] == [name]
 
 

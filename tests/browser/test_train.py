@@ -49,6 +49,7 @@ def open_train(page: Page) -> None:
     expect(page.locator("#train-start")).to_be_visible()
 
 
+@pytest.mark.timeout(900)  # a job on a busy machine
 def test_a_tuned_model_uses_names_the_base_did_not_know(
     chromium: Browser, workshop: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     page.close()
 
 
+@pytest.mark.timeout(900)
 def test_an_uploaded_archive_is_learned_from(chromium: Browser, workshop: Server, tmp_path: Path) -> None:
     write_harbour(tmp_path / "code")
     archive = shutil.make_archive(str(tmp_path / "harbour"), "zip", tmp_path / "code")
