@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Event, Finished, TokenEvent
@@ -101,7 +102,12 @@ def test_a_paused_text_is_what_it_is_without_a_pause(make_runner: Callable[..., 
     engine = Engine(make_runner(n_slots=2), tokenizer)
     saved: list[int] = []
     save = engine.runner.save
-    engine.runner.save = lambda slot, length: (saved.append(length), save(slot, length))[1]  # type: ignore[method-assign]
+
+    def noted(slot: int, length: int) -> Tensor:
+        saved.append(length)
+        return save(slot, length)
+
+    engine.runner.save = noted  # type: ignore[method-assign]
     sampling = SamplingParams(temperature=0, max_new_tokens=60, ignore_eos=True)
     requests = [CompletionRequest(f"def f{number}(", None, sampling) for number in range(3)]
     alone = [ids(list(engine.submit(request))) for request in requests]
