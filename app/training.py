@@ -22,8 +22,7 @@ from santacoder.errors import UserError
 from santacoder.paths import user_path
 from train.corpus import pinned_packages
 from train.json_lines import read_json_lines
-from train.run_folder import RunFolder
-from train.saved_states import newest_state
+from train.run_folder import RunFolder, newest_state
 
 _ROOT = Path(__file__).resolve().parents[1]
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}\+*")

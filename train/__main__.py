@@ -21,8 +21,7 @@ from train.data.pack import PackedData, load_packed
 from train.distributed import World
 from train.loop import Stopped, Trained, TrainingFailed, train
 from train.model_card import model_card
-from train.run_folder import Outcome, RunFolder
-from train.saved_states import newest_state
+from train.run_folder import Outcome, RunFolder, newest_state
 from train.starting_point import base_tokenizer
 
 

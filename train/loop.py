@@ -21,8 +21,8 @@ from train.log import Log
 from train.memory import require_memory
 from train.optimizer import learning_rate
 from train.plain_model import plain_model
-from train.run_folder import RunFolder
-from train.saved_states import SavedStates, newest_state, steps_done
+from train.run_folder import RunFolder, newest_state, steps_done
+from train.saved_states import SavedStates
 from train.starting_point import starting_model
 from train.step import NotFinite, Training, prepare, training_step
 from train.stopping import stop_requests

@@ -26,7 +26,6 @@ from filelock import FileLock, Timeout
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
 from train.config import TrainConfig
-from train.saved_states import newest_state
 
 
 @dataclass(frozen=True)
@@ -166,3 +165,23 @@ def _git(*arguments: str) -> str:
 def _write_json(path: Path, document: dict[str, Any]) -> None:
     with replacing(path) as file:
         file.write(json.dumps(document, indent=1).encode())
+
+
+def complete_states(folder: Path) -> list[Path]:
+    """The folders of the complete states in ``folder``, oldest first."""
+    return sorted(folder.glob("step-*"))
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The folder of the last complete state."""
+    states = complete_states(folder)
+    return states[-1] if states else None
+
+
+def state_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def steps_done(state: Path) -> int:
+    """How many steps a state comes after."""
+    return int(state.name.removeprefix("step-"))

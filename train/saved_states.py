@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from santacoder.atomic import sync_folder
 from santacoder.errors import UserError
 from train.distributed import World
+from train.run_folder import complete_states, state_name, steps_done
 from train.step import Training
 
 _COPY_TO_CPU = StagingOptions(
@@ -71,7 +72,7 @@ class SavedStates:
         Raises:
             UserError: there are states, and none can be read.
         """
-        states = _states(self._folder)
+        states = complete_states(self._folder)
         for state in reversed(states):
             try:
                 return self._load(state, training)
@@ -96,7 +97,7 @@ class SavedStates:
         return int(state["step"])
 
     def _write(self, step: int, state: dict[str, Tensor]) -> None:
-        complete = self._folder / _name(step)
+        complete = self._folder / state_name(step)
         incomplete = complete.with_name(f".{complete.name}.incomplete")
         try:
             dcp.save(state, checkpoint_id=incomplete, process_group=self._group, no_dist=self._group is None)
@@ -115,20 +116,9 @@ class SavedStates:
 
         Those after more steps were damaged, or the run would have gone on from them: they count for nothing.
         """
-        states = _states(self._folder)
+        states = complete_states(self._folder)
         readable = [state for state in states if steps_done(state) <= step]
         return [*readable[: -self._keep], *states[len(readable) :]]
-
-
-def newest_state(folder: Path) -> Path | None:
-    """The folder of the last complete state."""
-    states = _states(folder)
-    return states[-1] if states else None
-
-
-def steps_done(state: Path) -> int:
-    """How many steps a state comes after."""
-    return int(state.name.removeprefix("step-"))
 
 
 def tensors(training: Training) -> dict[str, Tensor]:
@@ -159,15 +149,6 @@ def _make_room_for_moments(training: Training, saved: Iterable[str]) -> None:
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
     for group in optimizer.param_groups:
         yield from group["params"]
-
-
-def _states(folder: Path) -> list[Path]:
-    """Complete states, oldest first."""
-    return sorted(folder.glob("step-*"))
-
-
-def _name(step: int) -> str:
-    return f"step-{step:08d}"
 
 
 def _cause(error: BaseException) -> str:

@@ -30,8 +30,7 @@ from train.data.pack import load_packed
 from train.loop import ALONE, TrainingFailed, train
 from train.memory import memory_needed, require_memory
 from train.presets import SIZES
-from train.run_folder import RunFolder
-from train.saved_states import newest_state
+from train.run_folder import RunFolder, newest_state
 
 
 def test_a_loss_that_is_no_number_names_step_batch_and_last_good_state(packed: Path, tmp_path: Path) -> None:

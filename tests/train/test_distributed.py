@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from train.__main__ import main
 from train.distributed import World
-from train.saved_states import newest_state
+from train.run_folder import newest_state
 
 FLAGS = (
     "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 40 --precision fp32 "

@@ -19,7 +19,7 @@ from train.data.pack import load_packed
 from train.loop import ALONE, train
 from train.lora import add_updates
 from train.plain_model import plain_model
-from train.saved_states import newest_state
+from train.run_folder import newest_state
 from train.starting_point import resolve_base, starting_model
 
 QUICK = "--steps 4 --sequence-length 32 --batch-size 2 --precision fp32 --loader-workers 0 --fim-questions 2".split()
