@@ -1,4 +1,4 @@
-"""Keys and values in rows, where every step of a graph finds and leaves them."""
+"""Key/value buffers in rows, which every step of a graph reads and writes in place."""
 
 from __future__ import annotations
 

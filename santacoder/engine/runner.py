@@ -1,4 +1,4 @@
-"""What the engine asks of whatever computes the model."""
+"""The interface between the engine and what computes the model."""
 
 from __future__ import annotations
 

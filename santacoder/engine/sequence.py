@@ -109,12 +109,12 @@ class Sequence:
         return self._end - len(self.ids)
 
     def look_at(self, logits: Logits) -> None:
-        """Before a token is chosen from ``logits`` [V]: some may not be the first."""
+        """Prepare for sampling from ``logits`` [V]: some tokens must not come first in a gap."""
         if self._gap_start is not None and self.agreeing is None:
             self.sampler.never = self._never + self._gap_start.avoided(logits)
 
     def add(self, choice: Choice) -> None:
-        """Report the next token; end the sequence where it is the last one, or before it where it is too unlikely."""
+        """Report the next token; end the sequence after it if it is the last one, or before it if too unlikely."""
         n_typed = len(self._typed)
         is_typed = bool(n_typed) and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
@@ -126,7 +126,7 @@ class Sequence:
         self.first_token_at = self.first_token_at or time.perf_counter()
         if n_typed:
             self._spell(choice.id, is_typed=is_typed)
-        # end-of-text closes a document; any other mark opens or closes a part of one
+        # end-of-text closes a document; any other special token opens or closes a part of one
         ended = choice.id in self._special_ids
         decoded = "" if ended else self._decoder.feed(choice.id, n_typed)
         if self._gap_start is not None and decoded.strip():  # the line goes on
@@ -157,7 +157,7 @@ class Sequence:
             self._end = min(self._n_positions, len(self.ids) - (not is_typed) + self._max_new_tokens)
 
     def add_scores(self, choices: list[Choice]) -> None:
-        """Report the next tokens of the prompt, as if they had been chosen."""
+        """Report the next tokens of the prompt, as if they had been sampled."""
         for choice in choices:
             text = self._decoder.feed(choice.id)
             self._report(PromptToken(text, choice.id, choice.logprob, choice.top))
@@ -194,8 +194,7 @@ class Sequence:
 
 
 def _never(request: CompletionRequest, prompt: Prompt, tokenizer: Tokenizer) -> frozenset[int]:
-    """Marks that are not to be chosen: of a document that goes on left to right, those of fill-in-the-middle are never
-    a part."""
+    """Tokens that must not be sampled: in left-to-right completion, the sentinels of fill-in-the-middle."""
     if request.sampling.ignore_eos:
         return tokenizer.special_ids
     return tokenizer.fim_ids if tokenizer.fim_ids.isdisjoint(prompt.ids) else frozenset()

@@ -1,4 +1,4 @@
-"""Runs the model with PyTorch: the reference every other runner is held to."""
+"""Runs the model with PyTorch: the reference for every other runner."""
 
 from __future__ import annotations
 
