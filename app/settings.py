@@ -21,8 +21,8 @@ class Options(BaseSettings):
     """Serve the SantaCoder playground.
 
     Every option can also be set in the environment, as SANTACODER_HOST, SANTACODER_PORT and so on; the command line
-    goes before it. SANTACODER_API_KEYS, SANTACODER_LOGINS, SANTACODER_DATABASE_URL and SANTACODER_MODERATOR_KEY are
-    read from the environment alone, because other users can read command lines.
+    goes before it. SANTACODER_API_KEYS, SANTACODER_LOGINS, SANTACODER_DATABASE_URL, SANTACODER_MODERATOR_KEY and
+    SANTACODER_TRAINING_TOKEN are read from the environment alone, because other users can read command lines.
     """
 
     model_config = SettingsConfigDict(

@@ -100,8 +100,8 @@ def test_agents_get_what_the_api_gives(serving: Serving) -> None:
     "fields", [{"stop_at": "line"}, {"stop_repetition": True}, {"token_healing": None}, {"min_logprob": -1.0}], ids=str
 )
 def test_where_texts_begin_and_end_is_as_in_the_api(serving: Serving, client: Client, fields: dict[str, Any]) -> None:
-    """Enough tokens that a random model ends a line and repeats itself; the prompt ends inside a word."""
-    code, differ = BEFORE.removesuffix("rn "), []
+    """Prompts that end inside a word, and behind which this random model ends a line, or repeats itself."""
+    code, differ = "def g" if "stop_repetition" in fields else BEFORE.removesuffix("rn "), []
     for name, sent, body in (
         ("complete_code", {"code": code}, {"prompt": code}),
         ("fill_in_code", {"prefix": code, "suffix": AFTER}, {"prompt": code, "suffix": AFTER}),
