@@ -11,8 +11,8 @@ from app.generating import Failed, Loading, Progress, Task, Written, generate
 from app.models import Models
 from santacoder.sampling import MAX_SEED
 
-# with three or four texts to draw, twenty updates a second keep a browser busy
-_SECONDS_BETWEEN_UPDATES = 0.06
+# each update draws every text again: with sixteen a second, a slow browser is too busy to press Stop
+_SECONDS_BETWEEN_UPDATES = 0.15
 
 
 def side_by_side(models: Models, revisions: Sequence[tuple[str, str]], task: Task) -> Iterator[list[Progress]]:

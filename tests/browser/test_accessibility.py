@@ -27,7 +27,7 @@ UNTIL_NOTHING_FADES = """
 def serious_problems(page: Page) -> list[str]:
     page.wait_for_timeout(500)
     page.evaluate(UNTIL_NOTHING_FADES)  # what does has too little contrast meanwhile
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    found: list[dict[str, Any]] = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{problem['id']}: {node['html'][:150]} ({node['failureSummary']})"
         for problem in found
