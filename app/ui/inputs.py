@@ -12,6 +12,7 @@ from gradio.components.api_component import Api
 
 from app.json_values import values
 from santacoder.errors import UserError
+from santacoder.tokenizer import require_valid_unicode
 
 _NUMBER, _TEXT = ((int, float), "a number"), ((str,), "text")
 _TYPES: dict[type[Component], tuple[tuple[type, ...], str]] = {
@@ -43,6 +44,8 @@ def check_inputs(page: gr.Blocks) -> None:
         except gr.Error as error:
             error.print_exception = False
             raise
+        except UserError as error:
+            raise _misfit(str(error)) from error
         except Exception as error:  # whatever Gradio's components make of it
             raise _misfit("The values fit no event of this page.") from error
 
@@ -66,12 +69,12 @@ def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> A
 def _require_valid_text(given: Any) -> None:
     """
     Raises:
-        ValueError: a text in it has half a surrogate pair, which no answer could repeat.
+        UserError: a text in it has half a surrogate pair, which no answer could repeat.
     """
     for value in values(given):
         for text in (value, *value) if isinstance(value, dict) else (value,):
             if isinstance(text, str):
-                text.encode()
+                require_valid_unicode(text)
 
 
 def _checked(component: Any, value: Any) -> Any:
