@@ -21,7 +21,8 @@ from santacoder.sampling import MAX_SEED, SamplingParams
 TOP_LOGPROBS = 5
 """Alternatives that are kept of each token."""
 # more often than this a browser spends its time on redrawing the editor
-_SECONDS_BETWEEN_UPDATES = 0.04
+# the browser draws the whole text and its tokens at each: 25 a second keep a slow one from doing anything else
+_SECONDS_BETWEEN_FIRST_UPDATES, _SECONDS_BETWEEN_UPDATES = 0.04, 0.1
 _SECONDS_BETWEEN_LOADING_UPDATES = 0.1
 _SECONDS_BETWEEN_SIGNS_OF_LIFE = 0.25
 
@@ -86,7 +87,10 @@ def as_ended(progress: Progress, sentence: str) -> Progress:
 
 
 def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterator[Progress]:
-    """Run ``task`` and report 25 times a second at most. Closing the iterator cancels what runs."""
+    """Run ``task`` and report at most 25 times in the first second, then 10 times a second.
+
+    Closing the iterator cancels what runs.
+    """
     started = time.perf_counter()
     seed = task.sampling.seed if task.sampling.seed is not None else secrets.randbelow(MAX_SEED + 1)
     task = replace(task, sampling=replace(task.sampling, seed=seed, top_logprobs=TOP_LOGPROBS))
@@ -167,7 +171,9 @@ class _Writing:
                     continue
                 self._count(event, at)
                 self._drafts[index].add(event)
-                if self._n_tokens and at - reported >= _SECONDS_BETWEEN_UPDATES:
+                is_young = at - (self._first_at or at) < 1
+                pause = _SECONDS_BETWEEN_FIRST_UPDATES if is_young else _SECONDS_BETWEEN_UPDATES
+                if self._n_tokens and at - reported >= pause:
                     yield self._written(finished=False)
                     reported = time.perf_counter()
             yield self._written(finished=True)
