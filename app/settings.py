@@ -27,13 +27,15 @@ class Options(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="SANTACODER_",
+        env_ignore_empty=True,  # SEED= in a file of variables sets nothing
+        env_parse_none_str="none",  # as on the command line
         cli_kebab_case=True,
         cli_implicit_flags=True,  # --page and --no-page
         cli_hide_none_type=True,
     )
 
     host: str = Field("127.0.0.1", description="address to listen on, or several by commas")
-    port: int = Field(7860, description="port to listen on")
+    port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 is any that is free")
     model: str = Field("santacoder/mini", description="model shown first")
     revision: str = Field("main", description="branch or commit shown first")
     runner: Literal["auto", "torch", "onnx"] = Field(
@@ -51,7 +53,10 @@ class Options(BaseSettings):
     )
     store: Path = Field(DEFAULT_STORE, description="folder of published models")
     model_memory: float = Field(
-        8.0, description="gigabytes of memory for loaded models; unused ones are dropped beyond it"
+        8.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="gigabytes of memory for loaded models; unused ones are dropped beyond it",
     )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(
@@ -63,7 +68,8 @@ class Options(BaseSettings):
     )
     allow_downloads: bool | None = Field(
         None,
-        description="fetch bigcode/santacoder from the Hub when somebody chooses it; none: on a loopback address only",
+        description="fetch bigcode/santacoder from the Hub when somebody chooses it; with neither, on loopback "
+        "addresses only",
     )
     attribution: Path | None = Field(
         None,
@@ -80,10 +86,12 @@ class Options(BaseSettings):
     max_new_tokens: int = Field(
         16_384, ge=0, description="new tokens of a request, in all its texts; 0 is no limit, here and below"
     )
-    max_seconds: float = Field(300, ge=0, description="time a request may take")
+    max_seconds: float = Field(300, ge=0, allow_inf_nan=False, description="time a request may take")
     streams_per_client: int = Field(64, ge=0, description="requests of a client under way, by API key or by address")
     requests_per_minute: int = Field(0, ge=0, description="requests of a client within a minute")
-    drain_seconds: float = Field(20, ge=0, description="time that requests have to end after SIGTERM")
+    drain_seconds: float = Field(
+        20, ge=0, allow_inf_nan=False, description="time that requests have to end after SIGTERM"
+    )
     # what is around the server
     root_path: str = Field("", description="where a reverse proxy shows the server, as /coder")
     allowed_hosts: str = Field(

@@ -6,7 +6,7 @@ A reverse proxy on the same machine need not add a header, so a request from a v
 from __future__ import annotations
 
 import hmac
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
@@ -35,17 +35,17 @@ class TrainingToken:
         rest = urlencode([(name, value) for name, value in query if name != _PARAMETER])
         response = RedirectResponse(f"{scope['path']}?{rest}" if rest else scope["path"], 303)
         if _is_right(given[0], self._token):
-            response.set_cookie(_cookie_name(request), self._token, httponly=True, samesite="strict")
+            response.set_cookie(_cookie_name(request), quote(self._token), httponly=True, samesite="strict")
         await response(scope, receive, send)
 
 
 def has_token(request: Request, token: str) -> bool:
     """Whether its sender has opened the address with ``token``."""
-    return _is_right(request.cookies.get(_cookie_name(request), ""), token)
+    return _is_right(unquote(request.cookies.get(_cookie_name(request), "")), token)
 
 
 def address_with_token(address: str, token: str) -> str:
-    return f"{address}/?{_PARAMETER}={token}"
+    return f"{address}/?{urlencode({_PARAMETER: token})}"
 
 
 def _is_right(given: str, token: str) -> bool:

@@ -70,6 +70,10 @@ def test_secrets_are_no_options(name: str, monkeypatch: pytest.MonkeyPatch, caps
         (["--port", "x"], "--port: Input should be a valid integer"),
         (["--runner", "cuda"], "--runner: Input should be 'auto', 'torch' or 'onnx'"),
         (["--seed", "-1"], "--seed: Input should be greater than or equal to 0"),
+        (["--port", "99999"], "--port: Input should be less than or equal to 65535"),
+        (["--max-seconds", "inf"], "--max-seconds: Input should be a finite number"),
+        (["--model-memory", "nan"], "--model-memory: Input should be a finite number"),
+        (["--drain-seconds", "inf"], "--drain-seconds: Input should be a finite number"),
         (["--port"], "argument --port: expected one argument"),
         (["extra"], "unrecognized arguments: extra"),
     ],
@@ -82,3 +86,20 @@ def test_what_cannot_be_is_a_sentence(arguments: list[str], sentence: str, capsy
 
 def test_none_is_said_for_what_has_no_value() -> None:
     assert parse_settings(["--seed", "none", "--attribution", "none"]).seed is None
+
+
+@pytest.mark.parametrize("value", ["none", ""])
+@pytest.mark.parametrize("name", ["seed", "attribution", "allow_downloads"])
+def test_the_environment_says_none_like_the_command_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SANTACODER_{name.upper()}", value)
+    assert getattr(parse_settings([]), name) is None
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_an_empty_variable_sets_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = getattr(parse_settings([]), name)
+    monkeypatch.setenv(f"SANTACODER_{name.upper()}", "")
+    given = getattr(parse_settings([]), name)
+    assert given == default or (name == "training_token" and given)

@@ -14,19 +14,20 @@ from fastapi import Request
 from app.client_address import ClientAddress
 from app.settings import Settings
 from app.training_permission import TrainingPermission
+from app.training_token import address_with_token
 from santacoder.errors import UserError
 from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.page_events import fire
 
 TUNE = "The model chosen above, tuned"
-TOKEN = "of the address that was printed"
+TOKEN = 'of the address that was printed; + & " é 令'
 FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
 
 
 def with_token(url: str) -> dict[str, str]:
     """The headers of a browser that has opened the address with the token."""
     with httpx.Client(follow_redirects=True, timeout=60) as http:
-        opened = http.get(url, params={"token": TOKEN})
+        opened = http.get(address_with_token(url, TOKEN))
         assert opened.status_code == 200 and "token" not in str(opened.url)
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in http.cookies.items())}
 
