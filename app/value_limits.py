@@ -27,7 +27,7 @@ class ValueLimits:
             return
         body = await Request(scope, receive).body()
         if await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-            sentence = f"The request has more than {_MOST_VALUES:,} values."
+            sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones."
             await JSONResponse({"error": sentence}, 413)(scope, receive, send)
             return
         await self._app(scope, again(body, receive), send)

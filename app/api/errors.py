@@ -149,7 +149,8 @@ async def _with_body(request: Request) -> Request:
     except ClientDisconnect as error:
         raise ClientGone from error
     if len(body) > _MOST_VALUES and await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-        raise ApiError(400, f"The request has more than {_MOST_VALUES:,} values; send fewer tokens or texts.")
+        sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones; send fewer tokens or texts."
+        raise ApiError(400, sentence)
     return request
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
@@ -39,7 +41,8 @@ def check_inputs(page: gr.Blocks) -> None:
             left_out = event.inputs[len(inputs) :]
             if all(isinstance(component, Api) for component in left_out):  # a function's last parameters
                 inputs = [*inputs, *(component.value for component in left_out)]
-            given = [_checked(component, value) for component, value in zip(event.inputs, inputs, strict=False)]
+            names = _names(event)
+            given = [_checked(*each) for each in zip(event.inputs, inputs, names, strict=False)]
             return await preprocess(event, given, *rest, **options)
         except gr.Error as error:
             error.print_exception = False
@@ -77,8 +80,17 @@ def _require_valid_text(given: Any) -> None:
                 require_valid_unicode(text)
 
 
-def _checked(component: Any, value: Any) -> Any:
-    """``value``, or empty text where a component of text has none.
+def _names(event: BlockFunction) -> list[str]:
+    """What the inputs of ``event`` are called: a function's parameters, which Gradio numbers, by their own names."""
+    parameters = [*inspect.signature(event.fn).parameters] if event.fn else []
+    return [
+        name if isinstance(component, Api) else getattr(component, "label", None) or "A value"
+        for component, name in zip_longest(event.inputs, parameters[: len(event.inputs)], fillvalue="A value")
+    ]
+
+
+def _checked(component: Any, value: Any, name: str) -> Any:
+    """``value``, or empty text where a component of text has none; ``name`` is what the sentence calls it.
 
     Raises:
         gradio.Error: no value of ``component`` is of that type.
@@ -88,7 +100,7 @@ def _checked(component: Any, value: Any) -> Any:
         return ""
     if isinstance(component, gr.Dropdown) and component.multiselect:
         if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
-            raise _misfit(f"{component.label} has to be a list of texts.")
+            raise _misfit(f"{name} has to be a list of texts.")
         return value
     if isinstance(component, Api):
         value = component.value if value is None else value
@@ -98,7 +110,6 @@ def _checked(component: Any, value: Any) -> Any:
     may_be_empty = value is None and not isinstance(component, Api) and component.value is None
     is_other_number = isinstance(value, bool) and bool not in types
     if types and not may_be_empty and (is_other_number or not isinstance(value, types)):
-        name = component.label or "A value"
         raise _misfit(f"{name} has to be {words}.")
     return value
 

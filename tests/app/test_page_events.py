@@ -108,6 +108,9 @@ def test_deep_json_is_refused(http: httpx.Client, capfd: pytest.CaptureFixture[s
             headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
             answer = http.post(path, content=deep, headers=headers)
             assert 400 <= answer.status_code < 500, f"{path}: {answer.status_code} {answer.text}"
+    for path in ("/mcp", "/s/abcdefgh/report", "/v1/completions"):
+        body = b'{"prompt":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+        assert "too deep" in http.post(path, content=body, headers=headers).text
     printed = capfd.readouterr()
     assert "Traceback" not in printed.out + printed.err
 
