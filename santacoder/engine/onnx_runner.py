@@ -59,6 +59,8 @@ class OnnxRunner:
         on_trial = device == "cuda" if captures is None else captures
         self._session, self.captures = open_session(graph, device, captures=on_trial)
         self._in_pairs = False
+        # the runtime multiplies and attends in another order of sums where there is but one token
+        self._least_read = 2 if exact and device == "cpu" else 1
         self.n_slots = n_slots
         self.n_positions = config.n_positions
         self.device = device
@@ -78,7 +80,8 @@ class OnnxRunner:
     def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
         self._lengths[slot] = start + length
-        ids = np.array([[*token_ids, *[0] * self._odd(length)]], dtype=np.int64)
+        n_beside = max(self._least_read - length, self._odd(length))
+        ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
         end = start + ids.shape[1]
         wanted = np.arange(length - n_logits, length, dtype=np.int64)
         inputs = {

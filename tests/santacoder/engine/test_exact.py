@@ -56,6 +56,16 @@ def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) 
         assert np.array_equal(row, expected)
 
 
+@pytest.mark.parametrize("length", [2, 3, 16, 91])
+def test_a_prompt_whose_last_token_alone_is_read_changes_no_bit(runner: OnnxRunner, length: int) -> None:
+    """As where all but that one were cached."""
+    rng = random.Random(length)
+    ids = [rng.randrange(1000) for _ in range(length)]
+    expected = np.array(runner.read(0, ids, 0, 1))
+    runner.read(1, ids[:-1], 0, 1)
+    assert np.array_equal(runner.read(1, ids[-1:], length - 1, 1), expected)
+
+
 @pytest.mark.parametrize("temperature", [0, 0.8])
 def test_texts_are_the_same_in_company_and_whatever_is_cached(mini: OnnxRunner, temperature: float) -> None:
     tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini", "main"))
