@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import explain
 from app.api.limits import Limits
-from app.json_values import TooManyValues, few_values
+from app.json_values import MOST_VALUES, TooManyValues, few_values
 from app.request_bodies import again
 from app.ui_sessions import Sessions
 
@@ -26,7 +26,6 @@ _UNUSED = (
 )  # fmt: skip
 _UNUSED_ELSEWHERE = ("/monitoring", "/pwa_icon", "/svelte")
 _JOINING = ("queue", "call")
-_MOST_VALUES = 10_000
 """Numbers, texts, lists and so on in the JSON of one event. The page sends some thirty."""
 _MOST_PAGES = 256
 """Pages that one client may hold open; behind a school's address there may be many."""
@@ -105,9 +104,9 @@ class UiRoutes:
         if joins:
             self._sessions.free()
         try:
-            names_others = await run_in_threadpool(lambda: self._names_other_files(few_values(body, _MOST_VALUES)))
+            names_others = await run_in_threadpool(lambda: self._names_other_files(few_values(body, MOST_VALUES)))
         except TooManyValues:
-            sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones; the page sends a few."
+            sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones; the page sends a few."
             await _refusal(413, sentence)(scope, receive, send)
             return
         if names_others:

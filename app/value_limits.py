@@ -7,12 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.json_values import has_more_values
+from app.json_values import MOST_VALUES, has_more_values
 from app.request_bodies import again
 from app.ui_routes import route_of
 
 _ROUTES = ("/s/", "/moderation", "/mcp")
-_MOST_VALUES = 10_000
 
 
 class ValueLimits:
@@ -26,8 +25,8 @@ class ValueLimits:
             await self._app(scope, receive, send)
             return
         body = await Request(scope, receive).body()
-        if await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-            sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones."
+        if await run_in_threadpool(has_more_values, body, MOST_VALUES):
+            sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones."
             await JSONResponse({"error": sentence}, 413)(scope, receive, send)
             return
         await self._app(scope, again(body, receive), send)

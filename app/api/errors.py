@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.errors import without_paths
-from app.json_values import has_more_values
+from app.json_values import MOST_VALUES, has_more_values
 from app.models import NoRoom
 from app.request_bodies import BodyTooLarge
 from santacoder.checkpoints import CheckpointError
@@ -40,7 +40,6 @@ EXCEEDS_CONTEXT = "exceed_context_size_error"
 _CLIENT_CLOSED_REQUEST = 499
 _SECONDS_TO_RETRY = 1
 _MOST_COMPLAINTS = 5
-_MOST_VALUES = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -148,8 +147,8 @@ async def _with_body(request: Request) -> Request:
         raise ApiError(413, str(error)) from error
     except ClientDisconnect as error:
         raise ClientGone from error
-    if len(body) > _MOST_VALUES and await run_in_threadpool(has_more_values, body, _MOST_VALUES):
-        sentence = f"The request has more than {_MOST_VALUES:,} values, or too deep ones; send fewer tokens or texts."
+    if len(body) > MOST_VALUES and await run_in_threadpool(has_more_values, body, MOST_VALUES):
+        sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones; send fewer tokens or texts."
         raise ApiError(400, sentence)
     return request
 

@@ -125,6 +125,8 @@ class Scheduler:
 
     def _next(self, settled: list[Sequence]) -> Sequence | None:
         """Whoever gets the next slot, if anybody does."""
+        if not self._waiting:  # which is most turns
+            return None
         n_running = self._n_running()
         if not self._slots.n_free and self._to_pause(settled) is None:
             return None

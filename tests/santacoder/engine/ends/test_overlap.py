@@ -7,18 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from santacoder.engine.ends.overlap import SuffixOverlap, repeats_line_before
+from tests.santacoder.engine.ends.pieces import shown_of
 
 
 def fitted(middle: str, suffix: str, size: int = 1) -> str:
-    overlap = SuffixOverlap(suffix)
-    shown = ""
-    for at in range(0, len(middle), size):
-        more, has_ended = overlap.feed(middle[at : at + size])
-        shown += more
-        assert middle.startswith(shown)
-        if has_ended:
-            return shown
-    return shown + overlap.finish()
+    return shown_of(SuffixOverlap(suffix), middle, size)
 
 
 @pytest.mark.parametrize(

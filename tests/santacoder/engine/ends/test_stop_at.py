@@ -14,6 +14,7 @@ from santacoder.engine.ends.stop_at import end_finder
 from santacoder.languages import LANGUAGES, Language
 from santacoder.sampling import STOP_AT, StopAt
 from tests.conftest import REPOSITORY
+from tests.santacoder.engine.ends.pieces import shown_of
 
 PYTHON = sorted((REPOSITORY / "santacoder").rglob("*.py"))
 PIECES = ["\n", "    ", "def f():", "if x:", "else:", "return 1", "class A", "{", "}", "(", ")", ";", "'", "x => ", "#"]
@@ -23,14 +24,7 @@ def end_of(prompt: str, text: str, stop_at: StopAt, language: Language | None, s
     """``text`` up to its end, fed in pieces."""
     finder = end_finder(prompt, stop_at, language)
     assert finder is not None
-    shown = ""
-    for at in range(0, len(text), size):
-        more, has_ended = finder.feed(text[at : at + size])
-        shown += more
-        assert text.startswith(shown)
-        if has_ended:
-            return shown
-    return shown + finder.finish()
+    return shown_of(finder, text, size)
 
 
 def heads(path: Path, kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, str, str]]:
