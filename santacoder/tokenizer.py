@@ -35,6 +35,11 @@ _LONGEST_PIECE = 262_144
 # GPT-2's pre-tokenizer begins a word at any white space that follows something else, so no token spans such a place;
 # ASCII alone, as libraries differ in what else is white space
 _WORD_BREAK = re.compile(r"(?<=[!-~])(?=[ \t\r\n])")
+# training: bytes of a text that are learned from, so that no single file decides the vocabulary
+_LEARNED = 100_000
+# training: bytes at which a word is cut, as the library's time is quadratic in its length (half a million line breaks
+# are one word, and took 244 s)
+_LONGEST_WORD = 256
 
 
 class Tokenizer:
@@ -72,19 +77,20 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
         """Learn ``vocab_size`` byte-level tokens from ``texts``; the special tokens come on top of them.
 
-        A small corpus may not have enough different pairs for ``vocab_size`` tokens; the result is smaller then.
+        A small corpus may not have enough different pairs for ``vocab_size`` tokens; the result is smaller then. Of a
+        long text only the first 100,000 bytes count.
         """
+        words = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         backend = tokenizers.Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-        )
         backend.decoder = decoders.ByteLevel()
+        backend.pre_tokenizer = pre_tokenizers.Sequence([*words, pre_tokenizers.FixedLength(_LONGEST_WORD)])
         backend.train_from_iterator(
-            texts,
+            (text.encode()[:_LEARNED].decode(errors="ignore") for text in texts),
             trainers.BpeTrainer(
                 vocab_size=vocab_size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
             ),
         )
+        backend.pre_tokenizer = pre_tokenizers.Sequence(words)
         backend.add_special_tokens(list(SPECIAL_TOKENS))
         return cls(backend)
 

@@ -164,3 +164,13 @@ def test_a_text_without_spaces_is_short(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_end("x" * 300_000, 100)[1]
     words = "x" * 1_000 + " "
     assert tokenizer.decode(tokenizer.encode(words * 300)) == words * 300
+
+
+def test_a_tokenizer_learns_from_the_beginning_of_a_file_and_from_words_in_parts() -> None:
+    long_word = "\n" * 60_000  # its square would take a second
+    learned = Tokenizer.train([f"{long_word}{'é' * 20_000} {'zq' * 20_000}"], 500)
+    lengths = [len(learned.decode_bytes([token_id])) for token_id in range(learned.vocab_size)]
+    assert 64 <= max(lengths) <= 256
+    assert learned.decode(learned.encode("ééé")) == "ééé" and len(learned.encode("éé" * 8)) < 8
+    assert len(learned.encode("zq")) == 2
+    assert len(learned.encode("\n" * 1000)) < 20  # whole words are encoded, as before
