@@ -22,7 +22,7 @@ def sentence_for(error: Exception) -> str:
     if isinstance(error, (CheckpointError, AttributionError, EngineBusy)):
         return without_paths(str(error))
     log.error("something on the page failed", exc_info=error)
-    return "The server failed at this; its log says how."
+    return "Something went wrong on the server; the details are in its log."
 
 
 def without_paths(sentence: str) -> str:

@@ -107,7 +107,7 @@ def explain(error: Exception) -> Explanation:
         case UserError():
             return Explanation(400, str(error))
     log.error("a request failed", exc_info=error)
-    sentence = "The server failed at this request; its log says how, under the X-Request-Id of this answer."
+    sentence = "Something went wrong on the server request; its log says how, under the X-Request-Id of this answer."
     return Explanation(500, sentence)
 
 

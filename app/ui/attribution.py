@@ -23,7 +23,7 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
         try:
             attribution = controls.indexes.check(repo_id, code, language)
             if attribution is None:
-                return unknown(f"There is no index of what {repo_id} was trained on."), NOT_CHECKED
+                return unknown(f"There is no attribution index for {repo_id}."), NOT_CHECKED
             return _told(code, written, attribution, repo_id, controls.indexes)
         except AttributionError as error:
             return unknown(sentence_for(error)), NOT_CHECKED
@@ -63,7 +63,7 @@ def origins_to_share(generation: Generation, index: int, indexes: Indexes) -> st
 def shared_origins(attribution: str | None, generation: Generation, index: int, indexes: Indexes) -> tuple[str, str]:
     """Badge and tab of a share, with the attribution from when it was shared."""
     if attribution is None:
-        return unknown("It was shared without being looked up."), NOT_CHECKED
+        return unknown("The code was not looked up when it was shared."), NOT_CHECKED
     code, spans = generation.code(index), generation.spans(index)
     try:
         return _told(code, spans, Attribution.from_json(attribution), generation.repo_id, indexes)

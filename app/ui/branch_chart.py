@@ -9,10 +9,10 @@ from app.branch_facts import Branch, Curve
 from app.ui.templating import render
 
 METRICS = {
-    "validation_loss": "Loss on held-out files, nats per token",
+    "validation_loss": "Validation loss, nats per token",
     "bits_per_byte": "Bits per byte of held-out files",
     "fim_exact_match": "Lines filled in exactly",
-    "loss": "Loss on training files, nats per token",
+    "loss": "Training loss, nats per token",
 }
 # the first steps, where the loss falls from that of guessing, would flatten the rest of the curve
 _LEFT_OUT = 0.04

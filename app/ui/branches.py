@@ -40,7 +40,7 @@ _MOVE = """(number) => {
   document.querySelector("#branches-film").dispatchEvent(new CustomEvent("commit", { detail: number }));
 }"""
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_NO_CURVE = '<p class="empty">No curve was kept with this branch.</p>'
+_NO_CURVE = '<p class="empty">This branch has no training curve.</p>'
 _PROMPT = '''import json
 
 
@@ -94,15 +94,15 @@ def _layout() -> _Parts:
             metric = gr.Dropdown([], label="Curve", elem_id="branches-metric")
             chart = gr.HTML(elem_id="branches-chart", apply_default_css=False)
             slider = gr.Slider(
-                1, 2, 1, step=1, label="Commit", info="From the first to the newest.", elem_id="branches-commit",
+                1, 2, 1, step=1, label="Commit", info="Oldest to newest.", elem_id="branches-commit",
                 buttons=[],
             )  # fmt: skip
             with gr.Row(elem_classes="actions"):
                 use = gr.Button("Complete with this commit", elem_id="branches-use", min_width=90)
-                compare = gr.Button("Compare it", elem_id="branches-compare", min_width=90)
+                compare = gr.Button("Compare this commit", elem_id="branches-compare", min_width=90)
         with gr.Column(min_width=280):
-            language, prompt = prompt_editor("branches", _PROMPT, "One prompt for every commit")
-            length = gr.Slider(8, 256, 48, step=8, label="New tokens", elem_id="branches-length", buttons=[])
+            language, prompt = prompt_editor("branches", _PROMPT, "Prompt for every commit")
+            length = gr.Slider(8, 256, 48, step=8, label="Maximum length", elem_id="branches-length", buttons=[])
             with gr.Row(elem_classes="actions"):
                 run, stop = run_and_stop("branches", "Replay")
             film = gr.HTML(elem_id="branches-film", apply_default_css=False, js_on_load=_SHOW_COMMIT)

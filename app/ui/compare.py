@@ -28,8 +28,8 @@ from santacoder.experiments import EXPERIMENTS, PUBLISHED
 
 MOST = 4
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_VIEWS = [("What differs", "differences"), ("Probabilities", "probabilities")]
-_HINT = '<p class="empty">What they write appears here side by side, with what differs marked.</p>'
+_VIEWS = [("Differences", "differences"), ("Probabilities", "probabilities")]
+_HINT = '<p class="empty">The completions appear here side by side, with differences marked.</p>'
 _PROMPT = '''class Stack:
     """A last-in, first-out list."""
 
@@ -90,7 +90,7 @@ def compare_pane(
     """Fill the surrounding ``tab``. ``chosen`` is the menu of the revisions to compare."""
     with gr.Column(elem_id="compare"):
         chosen.render()
-        language, prompt = prompt_editor("compare", _PROMPT, "One prompt for all")
+        language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
         view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
@@ -146,7 +146,7 @@ def revision_menu() -> gr.Dropdown:
         max_choices=MOST,
         allow_custom_value=True,
         label="Revisions",
-        info="Two to four of them, as model@branch or model@commit.",
+        info="Two to four revisions, as model@branch or model@commit.",
         elem_id="compare-revisions",
         render=False,
     )
@@ -176,12 +176,8 @@ def _required(names: list[str]) -> list[str]:
         UserError: there is nothing to compare.
     """
     if not 2 <= len(names) <= MOST:
-        raise UserError(f"Choose two to four revisions to compare; there {_are(len(names))} chosen.")
+        raise UserError(f"Choose two to four revisions to compare, not {len(names)}.")
     return names
-
-
-def _are(count: int) -> str:
-    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
 
 
 def _parsed(name: str) -> tuple[str, str]:

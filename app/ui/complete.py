@@ -10,4 +10,4 @@ from app.ui.pane import code_pane
 
 def complete_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
     """Fill the surrounding tab."""
-    return code_pane("complete", "Code to be continued at its end", lambda code: (code,), settings, models, controls)
+    return code_pane("complete", "Code to complete", lambda code: (code,), settings, models, controls)

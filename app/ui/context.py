@@ -73,9 +73,7 @@ def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> Co
 
 def _bar(prompt: Prompt, n_positions: int) -> str:
     n_read, n_new = len(prompt.ids), prompt.max_new_tokens
-    said = (
-        f"{n_read:,} tokens read · {n_new:,} to be written · {n_positions - n_read - n_new:,} of {n_positions:,} left"
-    )
+    said = f"{n_read:,} prompt tokens · up to {n_new:,} new · {n_positions - n_read - n_new:,} of {n_positions:,} free"
     notices = "".join(f'<p class="cut">{html.escape(notice)}</p>' for notice in prompt.notices)
     return (
         f'<div class="context-bar" role="img" aria-label="Context: {said}">'

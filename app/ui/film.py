@@ -18,7 +18,7 @@ class _Frame:
     """One commit. ``pieces`` are the code, if there is any; otherwise ``failure`` or ``status`` says why not."""
 
     facts: str
-    status: str = "Press Replay to see what the model writes at this point of its training."
+    status: str = "Press Replay to see what the model writes at this point in its training."
     pieces: Sequence[Piece] = ()
     failure: str = ""
 
@@ -50,7 +50,7 @@ def _frame(known: str, number: int, replay: Replay) -> _Frame:
     if text is not None:
         return _Frame(known, failure=text)
     if replay.current == number and not replay.finished:
-        return _Frame(known, replay.doing or "reading the prompt …")
+        return _Frame(known, replay.doing or "Processing the prompt …")
     return _Frame(known)
 
 
@@ -58,4 +58,4 @@ def _status(generation: Generation) -> str:
     tokens = generation.candidates[0].written
     found = perplexity(tokens)
     said = [f"{len(tokens)} tokens", f"{generation.tokens_per_second:,.0f} tokens/s"]
-    return " · ".join([*said, f"perplexity of its own text {found:.2f}"] if found else said)
+    return " · ".join([*said, f"perplexity {found:.2f}"] if found else said)

@@ -16,10 +16,10 @@ from app.shares.store import ShareStore
 from app.shares.visitors import known_visitor
 
 _LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
-_KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared:", " and others")}
+_KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared", " and others")}
 _ALL_BRANCHES = ("All models and branches", "")
-_NOTHING_YET = "Nothing has been shared yet. Run something in Complete or Fill in the middle, and press Share."
-_NOTHING_FOUND = "Nothing of that kind has been shared. Fewer words or other filters may find something."
+_NOTHING_YET = "Nothing has been shared yet. Run a prompt in Complete or Fill in the middle, then press Share."
+_NOTHING_FOUND = "No shares match. Try fewer words or other filters."
 
 
 class _Place(NamedTuple):
@@ -34,7 +34,7 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
     with gr.Row(elem_classes="toolbar", elem_id="gallery-controls"):
         text = gr.Textbox(
             label="Search",
-            placeholder="words of code or title",
+            placeholder="Words in the code or title",
             elem_id="gallery-search",
             max_length=MAX_SEARCH,
             scale=2,

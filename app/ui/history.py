@@ -18,8 +18,8 @@ _ON_LOAD = """
 santacoder.history.follow(element, "PANE");
 element.addEventListener("restore", (event) => trigger("select", event.detail));
 """
-_LIST = """<p class="empty">What you run is listed here. It is kept in this browser only.</p>
-<ol class="history-list"></ol><button type="button" class="history-clear" hidden>Forget all</button>"""
+_LIST = """<p class="empty">Your runs appear here. They are kept in this browser only.</p>
+<ol class="history-list"></ol><button type="button" class="history-clear" hidden>Clear history</button>"""
 
 
 def history_tab(pane: CodePane) -> gr.HTML:

@@ -26,7 +26,7 @@ def split_at_marks(code: str) -> tuple[str, ...]:
     """
     parts = tuple(code.split(MARK))
     if len(parts) == 1:
-        raise UserError(f"Put {MARK} where something is missing; the code has no such mark.")
+        raise UserError(f"The code has no gap: put {MARK} where something is missing.")
     if len(parts) - 1 > MAX_GAPS:
-        raise UserError(f"The code has {len(parts) - 1} marks {MARK}; {MAX_GAPS} can be filled at once.")
+        raise UserError(f"The code has {len(parts) - 1} gaps ({MARK}); at most {MAX_GAPS} can be filled at once.")
     return parts

@@ -35,7 +35,7 @@ def check_inputs(page: gr.Blocks) -> None:
 
     async def check_and_preprocess(event: BlockFunction, inputs: list[Any], *rest: Any, **options: Any) -> Any:
         if event.fn is None:
-            raise _misfit("The page's own scripts do this; there is nothing to ask the server for.")
+            raise _misfit("This event is handled in the browser; the server has nothing to do for it.")
         try:
             _require_valid_text(inputs)
             left_out = event.inputs[len(inputs) :]
@@ -50,7 +50,7 @@ def check_inputs(page: gr.Blocks) -> None:
         except UserError as error:
             raise _misfit(str(error)) from error
         except Exception as error:  # whatever Gradio's components make of it
-            raise _misfit("The values fit no event of this page.") from error
+            raise _misfit("The values do not match any event of this page.") from error
 
     page.preprocess_data = check_and_preprocess
 
@@ -66,7 +66,7 @@ def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> A
         _require_valid_text([value])
         return value
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The event says nothing of its {name}.") from error
+        raise UserError(f"The event has no {name}.") from error
 
 
 def _require_valid_text(given: Any) -> None:
@@ -100,7 +100,7 @@ def _checked(component: Any, value: Any, name: str) -> Any:
         return ""
     if isinstance(component, gr.Dropdown) and component.multiselect:
         if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
-            raise _misfit(f"{name} has to be a list of texts.")
+            raise _misfit(f"{name} must be a list of strings.")
         return value
     if isinstance(component, Api):
         value = component.value if value is None else value
@@ -110,7 +110,7 @@ def _checked(component: Any, value: Any, name: str) -> Any:
     may_be_empty = value is None and not isinstance(component, Api) and component.value is None
     is_other_number = isinstance(value, bool) and bool not in types
     if types and not may_be_empty and (is_other_number or not isinstance(value, types)):
-        raise _misfit(f"{name} has to be {words}.")
+        raise _misfit(f"{name} must be {words}.")
     return value
 
 

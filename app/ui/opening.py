@@ -40,7 +40,7 @@ class Banner(NamedTuple):
 def share_banner() -> Banner:
     with gr.Row(visible=False, elem_id="shared", elem_classes="share-banner") as whole:
         text = gr.HTML(elem_id="shared-title")
-        rerun = gr.Button("Run it again", elem_id="shared-rerun", min_width=110)
+        rerun = gr.Button("Run again", elem_id="shared-rerun", min_width=110)
         fork = gr.Button("Fork", elem_id="shared-fork", min_width=72)
     return Banner(whole, text, rerun, fork)
 
@@ -145,8 +145,8 @@ def _notices(generation: Generation, store: Path) -> tuple[str, ...]:
     if _is_there(generation, store):
         return ()
     return (
-        f"Commit {generation.sha[:8]} of {generation.repo_id} is not here any more. What it wrote is shown; "
-        "running it again takes the newest commit.",
+        f"Commit {generation.sha[:8]} of {generation.repo_id} no longer exists here. The saved output is shown; "
+        "running again uses the newest commit.",
     )
 
 

@@ -13,7 +13,7 @@ from santacoder.attribution import Searched, Source, Span
 from santacoder.attribution.origins import link, what_it_asks
 
 _MAX_LINES = 60
-NOT_CHECKED = '<p class="empty">Run, and what the model wrote is looked up in the files it was trained on.</p>'
+NOT_CHECKED = '<p class="empty">After each run, the generated code is looked up in the training files of the model.</p>'
 
 
 class Findings(NamedTuple):
@@ -39,14 +39,14 @@ def badge(found: Findings, repo_id: str) -> str:
     """One line: whether anything was found and what was searched, with the positions that ``written.js`` underlines."""
     spans = found.attribution.spans
     if not spans:
-        return f'<p class="badge clean"><b>No copy found.</b> {_searched(found.attribution.searched, repo_id)}</p>'
+        return f'<p class="badge clean"><b>No match found.</b> {_searched(found.attribution.searched, repo_id)}</p>'
     packages = list(dict.fromkeys(span.sources[0].package for span in spans))
     named = ", ".join(map(html.escape, packages[:3])) + (f" and {len(packages) - 3} more" if len(packages) > 3 else "")
     places = " ".join(f"{place(found.code, span.start)}-{place(found.code, span.end)}" for span in spans)
-    stretches = "1 stretch stands" if len(spans) == 1 else f"{len(spans)} stretches stand"
+    passages = "1 passage" if len(spans) == 1 else f"{len(spans)} passages"
     return (
-        f'<p class="badge found" data-copied="{places}"><b>{stretches} in training files</b> of {named}: '
-        "underlined in the code, told below under <i>Origin</i>.</p>"
+        f'<p class="badge found" data-copied="{places}"><b>{passages} found in training files</b> of {named}: '
+        "underlined in the code, listed below under <i>Origin</i>.</p>"
     )
 
 
@@ -59,7 +59,7 @@ def panel(found: Findings, repo_id: str) -> str:
     """Every span with its sources, their licence terms, and both texts side by side."""
     searched = f'<p class="searched">{_searched(found.attribution.searched, repo_id)}</p>'
     if not found.attribution.spans:
-        return f'<p class="empty">No copy found.</p>{searched}'
+        return f'<p class="empty">No match found.</p>{searched}'
     sections = (
         _section(number, found, span, original)
         for number, (span, original) in enumerate(zip(found.attribution.spans, found.originals, strict=True), 1)
@@ -71,8 +71,8 @@ def _section(number: int, found: Findings, span: Span, original: str | None) -> 
     by_model = any(begin < span.end and span.start < end for begin, end in found.written)
     chips = [f"{span.tokens} tokens", f"lines {_lines(found.code, span)}"]
     chips += ["in your own code"] if found.written and not by_model else []
-    chips += ["other names there"] if span.sources[0].renamed else []
-    chips += ["by fingerprints alone"] if not span.confirmed else []
+    chips += ["identifiers differ"] if span.sources[0].renamed else []
+    chips += ["fingerprints match"] if not span.confirmed else []
     if span.files > 1:
         chips.append(f"in {span.files} files" + (": boilerplate" if span.boilerplate else ""))
     first, *others = span.sources
@@ -95,7 +95,7 @@ def _source(source: Source) -> str:
     address = link(source)
     if address is None:
         return where
-    return f'{where} <a href="{html.escape(address)}" target="_blank" rel="noopener noreferrer">read it there</a>'
+    return f'{where} <a href="{html.escape(address)}" target="_blank" rel="noopener noreferrer">view source</a>'
 
 
 def _side_by_side(number: int, code: str, span: Span, original: str | None) -> str:
@@ -108,15 +108,16 @@ def _side_by_side(number: int, code: str, span: Span, original: str | None) -> s
     if original is None:
         source = span.sources[0]
         there = (
-            '<p class="no-text">The text of the training files is not here, only their fingerprints. '
+            '<p class="no-text">Only fingerprints of the training files are stored here, not their text. '
             f"Compare with lines {source.lines[0]} to {source.lines[1]} of the file.</p>"
         )
     else:
         there = f'<pre tabindex="0">{html.escape(_shortened(original))}</pre>'
     return (
-        f'<div class="side-by-side"><figure aria-label="Stretch {number} here"><figcaption>Here</figcaption>'
+        f'<div class="side-by-side"><figure aria-label="Passage {number}, this code"><figcaption>This code</figcaption>'
         f'<pre tabindex="0">{here}</pre></figure>'
-        f'<figure aria-label="Stretch {number} there"><figcaption>There</figcaption>{there}</figure></div>'
+        f'<figure aria-label="Passage {number}, training file"><figcaption>Training file</figcaption>'
+        f"{there}</figure></div>"
     )
 
 
@@ -132,12 +133,12 @@ def _lines(code: str, span: Span) -> str:
 
 
 def _searched(searched: Searched, repo_id: str) -> str:
-    how = "" if searched.confirmed else ", by their fingerprints"
+    how = "" if searched.confirmed else " (fingerprints)"
     return (
         f"Searched{how}: {_count(searched.files, 'file')} of {_count(searched.packages, 'package')} "
         f"({_names(searched.languages)}, "
-        f"{searched.bytes / 1e6:,.0f} MB) that {html.escape(repo_id)} was trained on. A copy of "
-        f"{searched.guaranteed_tokens} tokens or more is found for sure, a shorter one is not."
+        f"{searched.bytes / 1e6:,.0f} MB) that {html.escape(repo_id)} was trained on. Copies of "
+        f"{searched.guaranteed_tokens} tokens or more are always found; shorter ones may be missed."
     )
 
 

@@ -12,7 +12,7 @@ _STOP_AT: dict[StopAt, str] = {
     "function": "the function",
     "block": "the block",
     "line": "the line",
-    "none": "nothing in particular",
+    "none": "nothing (never stop early)",
 }
 
 
@@ -23,7 +23,7 @@ def candidates_control() -> gr.Slider:
         1,
         step=1,
         label="Candidates",
-        info="Several answers to the same code, to page through.",
+        info="How many alternative completions to generate.",
         elem_id="candidates",
     )
 
@@ -37,8 +37,8 @@ def parameter_controls() -> list[gr.components.Component]:
             512,
             defaults.max_new_tokens,
             step=1,
-            label="New tokens",
-            info="It stops after this many at the latest. A line of code has some ten.",
+            label="Maximum length",
+            info="At most this many tokens. A line of code has about ten.",
         ),
         gr.Slider(
             0,
@@ -46,7 +46,7 @@ def parameter_controls() -> list[gr.components.Component]:
             defaults.temperature,
             step=0.05,
             label="Temperature",
-            info="How much it dares. 0 always takes the likeliest token.",
+            info="Randomness. 0 always picks the most likely token.",
         ),
         gr.Slider(
             0.05,
@@ -54,10 +54,15 @@ def parameter_controls() -> list[gr.components.Component]:
             defaults.top_p,
             step=0.05,
             label="Top-p",
-            info="Only the likeliest tokens that together reach this share are drawn from. 1 allows all.",
+            info="Sample from the most likely tokens that add up to this probability. 1 keeps all.",
         ),
         gr.Slider(
-            0, 200, defaults.top_k, step=1, label="Top-k", info="Only this many of the likeliest tokens. 0 allows all."
+            0,
+            200,
+            defaults.top_k,
+            step=1,
+            label="Top-k",
+            info="Sample from this many of the most likely tokens. 0 keeps all.",
         ),
         gr.Slider(
             1,
@@ -65,26 +70,26 @@ def parameter_controls() -> list[gr.components.Component]:
             defaults.repetition_penalty,
             step=0.05,
             label="Repetition penalty",
-            info="Above 1, tokens that were there before become less likely.",
+            info="Above 1, tokens that already occurred become less likely.",
         ),
-        gr.Textbox("", label="Seed", info="The same seed gives the same text. Empty: another one every time."),
+        gr.Textbox("", label="Seed", info="The same seed gives the same text. Leave it empty for a random seed."),
         gr.Textbox(
             "",
             label="Stop sequences",
-            info="Where one of these would be written, it stops. One a line; \\n stands for a line break.",
+            info="Generation stops before any of these. One per line; \\n stands for a line break.",
             lines=2,
         ),
         gr.Dropdown(
             [(label, stop_at) for stop_at, label in _STOP_AT.items()],
             value="function",
             label="Stop at the end of",
-            info="A text at the end of the code goes no further than this. A gap ends by itself.",
+            info="Where a completion at the end of the code stops. Gaps end by themselves.",
             elem_id="stop-at",
         ),
         gr.Checkbox(
             True,
             label="Stop repetitions",
-            info="Ends a text that begins to repeat itself, and cuts off what was repeated.",
+            info="End a text that starts to repeat itself, and remove the repetition.",
         ),
     ]
 

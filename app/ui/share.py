@@ -25,8 +25,8 @@ from app.ui.compare import ComparePane, comparison_of
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _EXPLANATION = (
-    "Everybody who has the link or opens the Gallery sees the code, what the model wrote and how likely it was, the "
-    "parameters, the exact commit, and which training files it is like."
+    "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
+    "parameters, the exact commit, and the training files that match."
 )
 
 
@@ -83,7 +83,7 @@ def _share_controls(
                 title = gr.Textbox(
                     label="Title", max_length=MAX_TITLE, elem_id=f"{name}-share-title", min_width=200, scale=3
                 )
-                publish = gr.Button("Get the link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
+                publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
             close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
     outputs = [panel, notice, form, title, publish]
 
@@ -102,7 +102,7 @@ def _share_controls(
             _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
             gr.Row(visible=True),
             found.title,
-            gr.Button("Share it anyway" if private else "Get the link"),
+            gr.Button("Share anyway" if private else "Create link"),
         ]
 
     def give(title: str, request: gr.Request, *values: Any) -> list[Any]:
@@ -133,10 +133,10 @@ def _links(receipt: Receipt, base_url: str) -> str:
     """The two links, each with a copy button."""
     permalink = f"{base_url}s/{receipt.slug}"
     return (
-        '<p class="status" role="status">It is shared.</p>'
-        + _link("Link to this page as it is now", permalink, "permalink", opens=True)
+        '<p class="status" role="status">Link created.</p>'
+        + _link("Permalink", permalink, "permalink", opens=True)
         + _link(
-            "Link that deletes the share. Keep it: it is shown only now.",
+            "Deletion link. Save it now: it is not shown again.",
             f"{permalink}/delete/{receipt.deletion_token}",
             "deletion",
             opens=False,

@@ -29,7 +29,7 @@ def snippets_tab(
         )
         shown = gr.Code(
             language="shell",
-            label="What this pane would run",
+            label="The same request as code",
             elem_id=f"{pane.name}-snippet",
             elem_classes="snippet",
             lines=6,

@@ -10,12 +10,12 @@ from app.generation import Completion, Generation
 from app.ui.places import place
 
 _REASONS = {
-    "stop": "the model ended it",
-    "length": "reached the limit of new tokens",
+    "stop": "finished",
+    "length": "hit the length limit",
     "cancelled": "stopped",
-    "error": "broken off",
+    "error": "interrupted",
 }
-READY = '<p class="status">Ready. <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> runs.</p>'
+READY = '<p class="status">Ready. Press <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> to run.</p>'
 
 
 def status_of(progress: Progress, index: int = 0) -> str:
@@ -24,7 +24,7 @@ def status_of(progress: Progress, index: int = 0) -> str:
     match progress:
         case Loading(name, share):
             return (
-                f'<p class="status">loading {html.escape(name)}: {share:.0%}</p>'
+                f'<p class="status">Loading {html.escape(name)}: {share:.0%}</p>'
                 f'<progress max="1" value="{share:.3f}" aria-label="Loading"></progress>'
             )
         case Failed(sentence):
@@ -60,9 +60,9 @@ def _reason(generation: Generation, completion: Completion) -> str:
     """What ended the text."""
     ends = {
         "stop_sequence": "reached a stop sequence",
-        "stop_at": f"ended with the {generation.sampling.stop_at}",
+        "stop_at": f"reached the end of the {generation.sampling.stop_at}",
         "repetition": "stopped: it was repeating itself",
-        "suffix": "ended where the code behind the gap begins",
+        "suffix": "reached the code after the gap",
     }
     return ends.get(completion.ended_by or "", _REASONS[completion.reason])
 
@@ -78,7 +78,7 @@ def _cut(completion: Completion) -> str:
 def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:
     n_tokens = sum(len(completion.written) for completion in completions)
     if not n_tokens:
-        return ["no token yet"]
+        return ["no tokens yet"]
     speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []
     count = f"{n_tokens} token{'s' if n_tokens > 1 else ''}"
     return [f"first token {generation.seconds_to_first_token * 1000:.0f} ms", *speed, count]

@@ -23,9 +23,7 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
-_NOTHING = (
-    '<p class="empty">Every token of your code can be shown with how likely the model finds it where it stands.</p>'
-)
+_NOTHING = '<p class="empty">See how likely the model finds each token of your code.</p>'
 _TOP = 5
 
 
@@ -87,12 +85,12 @@ def _scored(served: ServedModel, code: str, client: str) -> str:
 def _verdict(tokens: list[Token], n_left_out: int, is_cut: bool) -> str:
     value = perplexity(tokens)
     if value is None:
-        return '<p class="verdict">One token alone has nothing before it that it could be expected from.</p>'
+        return '<p class="verdict">A single token has no context to be predicted from.</p>'
     bits = math.log2(value) * (len(tokens) - 1) / max(1, len("".join(token.text for token in tokens[1:])))
     count = f"{'more than ' if is_cut else ''}{len(tokens) + n_left_out:,}"
     left_out = f" Only the last {len(tokens):,} of {count} tokens fit." if n_left_out else ""
     return (
-        f'<p class="verdict"><b>Perplexity {value:.3g}</b> · {bits:.2f} bits a character. '
-        f"On the average, the next token was as hard to guess as one of {value:.3g} that are equally likely."
+        f'<p class="verdict"><b>Perplexity {value:.3g}</b> · {bits:.2f} bits per character. '
+        f"On average, the next token was as hard to guess as one of {value:.3g} equally likely tokens."
         f"{html.escape(left_out)}</p>"
     )

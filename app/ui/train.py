@@ -23,14 +23,14 @@ from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
 
-_SCRATCH, _TUNE = "A model from scratch", "The model chosen above, tuned"
+_SCRATCH, _TUNE = "A new model, from scratch", "The selected model, fine-tuned"
 _SECONDS_BETWEEN_UPDATES = 2
 _MAX_POINTS = 400
 # a browser draws curves slowly, and on a laptop that slows down the training
 _GROWTH_WORTH_DRAWING = 1.1
 _CURVES = {
-    "loss": "Loss on the training files, nats per token",
-    "validation_loss": "Loss on the held-out files, nats per token",
+    "loss": "Training loss, nats per token",
+    "validation_loss": "Validation loss, nats per token",
     "learning_rate": "Learning rate",
 }
 
@@ -65,11 +65,11 @@ def train_pane(
             refusal = gr.HTML(elem_id="train-refusal")
         with gr.Column(min_width=280):
             job = gr.Dropdown([], label="Jobs", elem_id="train-job", info="Newest first.")
-            status = gr.HTML('<p class="status">Nothing has been trained yet.</p>', elem_id="train-status")
+            status = gr.HTML('<p class="status">No training jobs yet.</p>', elem_id="train-status")
             with gr.Row(elem_classes="buttons"):
                 stop = gr.Button("Stop", elem_id="train-stop", interactive=False, min_width=90)
                 resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=90)
-                use = gr.Button("Use it", elem_id="train-use", interactive=False, min_width=90)
+                use = gr.Button("Use this model", elem_id="train-use", interactive=False, min_width=90)
             plots = [_plot(title, f"train-{name}") for name, title in _CURVES.items()]
             sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
     published = gr.State("")
@@ -130,7 +130,7 @@ def _form() -> list[gr.components.Component]:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
         variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
     start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
-    folder = gr.Textbox(label="Folder", info="On the machine that runs this page.", elem_id="train-folder")
+    folder = gr.Textbox(label="Folder", info="A folder on the server.", elem_id="train-folder")
     archive = gr.File(
         label="or an archive of source code (zip or tar)",
         file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"],
@@ -138,7 +138,7 @@ def _form() -> list[gr.components.Component]:
         height=150,
     )
     packages = gr.Textbox(
-        label="or Python packages", info="name==version, one a line.", lines=2, elem_id="train-packages"
+        label="or Python packages", info="name==version, one per line.", lines=2, elem_id="train-packages"
     )
     steps = gr.Number(200, label="Steps", precision=0, minimum=1, elem_id="train-steps")
     with gr.Row():

@@ -25,7 +25,7 @@ from santacoder.sampling import SamplingParams
 from tests.app.api.conftest import Serving, serve
 
 SECRET = "/srv/secret/place is broken"
-TOLD = "The server failed at this; its log says how."
+TOLD = "Something went wrong on the server; the details are in its log."
 TASK = Task("complete", "python", ("x",), SamplingParams(max_new_tokens=3, temperature=0))
 
 
@@ -111,7 +111,7 @@ def test_every_event_of_the_page_is_explained() -> None:
         explain_faults(page)
     functions = [event.fn for event in page.fns.values() if event.fn]
     assert len(functions) == 1
-    with pytest.raises(gr.Error, match="The server failed at this"):
+    with pytest.raises(gr.Error, match="Something went wrong on the server"):
         functions[0]("x")
 
 

@@ -76,9 +76,9 @@ def test_gradio_client_gets_what_the_api_gives(serving: Serving, client: Client)
 
 def test_a_value_of_another_type_is_told_by_its_parameter(client: Client) -> None:
     for given in ({"max_new_tokens": 8.5}, {"max_new_tokens": True}):
-        with pytest.raises(AppError, match="max_new_tokens has to be a whole number"):
+        with pytest.raises(AppError, match="max_new_tokens must be a whole number"):
             client.predict(BEFORE, api_name="/complete_code", **given)
-    with pytest.raises(AppError, match="suffix has to be text"):
+    with pytest.raises(AppError, match="suffix must be text"):
         client.predict(BEFORE, 5, api_name="/fill_in_code")
 
 

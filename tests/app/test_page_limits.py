@@ -163,7 +163,20 @@ def test_an_upload_that_is_broken_off_leaves_nothing(small: Serving) -> None:
 def test_the_page_takes_a_file_that_was_uploaded(small: Serving) -> None:
     (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": ("code.zip", b"no archive")}).json()
     file = {"path": kept, "meta": {"_type": "gradio.FileData"}, "orig_name": "code.zip", "size": 10}
-    form = ["A model from scratch", "nano", "final", "", file, "", 1, "mine/ coder", "main", "test/tiny", "main", None]
+    form = [
+        "A new model, from scratch",
+        "nano",
+        "final",
+        "",
+        file,
+        "",
+        1,
+        "mine/ coder",
+        "main",
+        "test/tiny",
+        "main",
+        None,
+    ]
     told = fire(small.url, "train-start", "click", form)
     assert told["success"] and "mine/ coder" in str(told["output"]["data"][0])  # the name is wrong, the file is not
 

@@ -19,7 +19,7 @@ from santacoder.errors import UserError
 from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.page_events import fire
 
-TUNE = "The model chosen above, tuned"
+TUNE = "The selected model, fine-tuned"
 TOKEN = 'of the address that was printed; + & " é 令'
 FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
 

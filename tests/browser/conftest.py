@@ -137,7 +137,7 @@ def desk(chromium: Browser) -> Iterator[BrowserContext]:
 def let_texts_go_on(page: Page) -> None:
     """Up to the limit of new tokens: what a random model writes ends anywhere else."""
     page.locator("#stop-at input").click()
-    page.get_by_role("option", name="nothing in particular").click()
+    page.get_by_role("option", name="nothing (never stop early)").click()
     page.get_by_label("Stop repetitions").uncheck()
 
 

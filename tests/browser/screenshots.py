@@ -67,7 +67,7 @@ def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> P
     page.goto(f"{url}/?token={TRAINING_TOKEN}")
     page.wait_for_selector("#complete-run")
     set_parameter(page, "number input for Candidates", "3")
-    set_parameter(page, "number input for New tokens", "48")
+    set_parameter(page, "number input for Maximum length", "48")
     set_parameter(page, "Seed", "4")
     return page
 

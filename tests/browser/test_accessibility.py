@@ -49,7 +49,7 @@ def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: No
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "number input for Candidates", "2")
     problems = []
     for name in PANES:

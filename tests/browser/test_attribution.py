@@ -19,7 +19,7 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     if with_text:
         write(page, "complete", "x = 1\n")
         page.locator("#complete-run").click()
-        expect(badge).to_contain_text("There is no index of what test/tiny was trained on.", timeout=60_000)
+        expect(badge).to_contain_text("There is no attribution index for test/tiny.", timeout=60_000)
     # a model's own goes before that of all models of the name
     folder = server.store / ("attribution--test" if with_text else "attribution--test--tiny")
     write_index(folder, [[File("harbour/quays.py", QUAYS, registry="pypi")]], with_text=with_text)
@@ -27,14 +27,14 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     write(page, "complete", "import os\n" + QUAYS)
     page.get_by_role("tab", name="Origin").first.click()
     page.locator("#complete-origin").click()
-    expect(badge).to_contain_text("1 stretch stands in training files of harbour", timeout=60_000)
+    expect(badge).to_contain_text("1 passage found in training files of harbour", timeout=60_000)
     page.wait_for_function(f"{UNDERLINED} > 0")
     panel = page.locator("#complete-origins")
     for words in ("harbour 1.0", "harbour/quays.py", "MIT", "Keep its copyright notice"):
         expect(panel).to_contain_text(words)
     expect(panel.get_by_role("link")).to_have_attribute("href", "https://pypi.org/project/harbour/1.0/")
-    there = panel.get_by_role("figure", name="Stretch 1 there")
-    expect(there).to_contain_text("quay_3 = '<b>' + berth(3, tide)" if with_text else "only their fingerprints")
+    there = panel.get_by_role("figure", name="Passage 1, training file")
+    expect(there).to_contain_text("quay_3 = '<b>' + berth(3, tide)" if with_text else "Only fingerprints")
     assert panel.locator("b", has_text="' + berth").count() == 0
 
     # what is edited is no longer what was checked
@@ -43,9 +43,9 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     page.wait_for_function(f"{UNDERLINED} === 0")
 
     page.locator("#complete-run").click()
-    expect(badge).to_contain_text("1 stretch stands in training files", timeout=60_000)
+    expect(badge).to_contain_text("1 passage found in training files", timeout=60_000)
     expect(panel).to_contain_text("in your own code")
     write(page, "complete", "x = 1\n")
     page.locator("#complete-run").click()
-    expect(badge).to_contain_text("No copy found", timeout=60_000)
+    expect(badge).to_contain_text("No match found", timeout=60_000)
     expect(badge).to_contain_text("1 file of 1 package (Python")

@@ -121,10 +121,10 @@ def test_one_prompt_is_replayed_over_the_commits_and_the_slider_shows_each(branc
 
 def test_the_curve_can_be_another(branches: Page) -> None:
     drawing = branches.locator("#branches-chart svg")
-    expect(drawing).to_have_attribute("aria-label", re.compile("^Loss on held-out files.* 4.000 after 100 steps"))
+    expect(drawing).to_have_attribute("aria-label", re.compile("^Validation loss.* 4.000 after 100 steps"))
     branches.locator("#branches-metric input").click()
-    branches.get_by_role("option", name="Loss on training files").click()
-    expect(drawing).to_have_attribute("aria-label", re.compile("^Loss on training files"))
+    branches.get_by_role("option", name="Training loss").click()
+    expect(drawing).to_have_attribute("aria-label", re.compile("^Training loss"))
 
 
 def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Server) -> None:

@@ -26,7 +26,7 @@ def write(page: Page, code: str) -> None:
 
 
 def set_new_tokens(page: Page, count: int) -> None:
-    field = page.get_by_label("number input for New tokens").locator("visible=true").first
+    field = page.get_by_label("number input for Maximum length").locator("visible=true").first
     field.fill(str(count))
     field.press("Tab")
 
@@ -82,7 +82,7 @@ def test_probabilities_are_a_heat_map(compare: Page) -> None:
     show(compare, "Probabilities")
     expect(compare.locator(".compared .tokens")).to_have_count(2)
     expect(compare.locator(".compared").first.locator(".token")).to_have_count(8)
-    show(compare, "What differs")
+    show(compare, "Differences")
     expect(compare.locator(".compared pre")).to_have_count(2)
 
 
@@ -115,7 +115,7 @@ def test_a_revision_that_is_not_there_is_said_beside_one_that_writes(compare: Pa
 def test_one_revision_is_nothing_to_compare(compare: Page) -> None:
     remove_last(compare)
     compare.locator("#compare-run").click()
-    expect(compare.locator("#compare").get_by_role("alert")).to_contain_text("there is one chosen")
+    expect(compare.locator("#compare").get_by_role("alert")).to_contain_text("not 1")
     expect(compare.locator("#compare-run")).to_be_enabled(timeout=30_000)
 
 

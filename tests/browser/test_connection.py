@@ -28,7 +28,7 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(page:
     try:
         expect(bar).to_be_hidden(timeout=60_000)
         expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
-        set_parameter(page, "number input for New tokens", "4")
+        set_parameter(page, "number input for Maximum length", "4")
         assert "test/tiny@main" in run(page, "complete")
     finally:
         process.terminate()

@@ -41,7 +41,7 @@ def test_a_pane_that_fails_can_be_used_again(
                 expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
             page.locator(f"#{button}").click()
             message = page.locator(".toast-body").last
-            expect(message).to_contain_text("The server failed at this; its log says how.")
+            expect(message).to_contain_text("Something went wrong on the server; the details are in its log.")
             message.locator(".toast-close").click()
             expect(page.locator(".toast-body")).to_have_count(0)
             expect(page.locator(f"#{button}")).to_be_enabled()

@@ -53,9 +53,9 @@ def open_infill(page: Page) -> None:
 
 def test_typed_code_is_continued_where_it_stands(page: Page) -> None:
     write(page, "complete", "def add(a, b):")
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     status = run(page, "complete")
-    assert re.search(r"first token \d+ ms · \d+ tokens/s · 12 tokens · reached the limit", status)
+    assert re.search(r"first token \d+ ms · \d+ tokens/s · 12 tokens · hit the length limit", status)
     assert "test/tiny@main (torch, fp32, cpu)" in status
     assert read(page, "complete").startswith("def add(a, b):")
     assert len(read(page, "complete")) > len("def add(a, b):")
@@ -63,7 +63,7 @@ def test_typed_code_is_continued_where_it_stands(page: Page) -> None:
 
 def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     write(page, "complete", "x = 1")
-    set_parameter(page, "number input for New tokens", "512")
+    set_parameter(page, "number input for Maximum length", "512")
     set_parameter(page, "number input for Candidates", "8")
     page.locator("#complete-run").click()
     expect(page.locator("#complete-run")).to_be_disabled()
@@ -87,7 +87,7 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
 def test_white_space_at_the_ends_of_the_code_is_kept(page: Page) -> None:
     code = "    if x:\n        "
     write(page, "complete", code)
-    set_parameter(page, "number input for New tokens", "3")
+    set_parameter(page, "number input for Maximum length", "3")
     run(page, "complete")
     assert read(page, "complete").startswith(code)
     page.locator("#complete-undo").click()
@@ -96,7 +96,7 @@ def test_white_space_at_the_ends_of_the_code_is_kept(page: Page) -> None:
 
 def test_undo_brings_the_prompt_back(page: Page) -> None:
     write(page, "complete", "y = 2")
-    set_parameter(page, "number input for New tokens", "8")
+    set_parameter(page, "number input for Maximum length", "8")
     run(page, "complete")
     assert read(page, "complete") != "y = 2"
     page.locator("#complete-undo").click()
@@ -107,14 +107,14 @@ def test_undo_brings_the_prompt_back(page: Page) -> None:
 def test_the_gap_is_filled_between_prefix_and_suffix(page: Page) -> None:
     open_infill(page)
     write(page, "infill", f"before = 1\nx = {MARK}\nafter = 2")
-    set_parameter(page, "number input for New tokens", "10")
+    set_parameter(page, "number input for Maximum length", "10")
     run(page, "infill")
     filled = read(page, "infill")
     assert filled.startswith("before = 1\nx = ") and filled.endswith("\nafter = 2")
     assert MARK not in filled and len(filled) > len("before = 1\nx = \nafter = 2")
 
 
-@pytest.mark.parametrize("code,sentence", [("no mark", "no such mark"), (MARK * 9, "has 9 marks")])
+@pytest.mark.parametrize("code,sentence", [("no mark", "has no gap"), (MARK * 9, "has 9 gaps")])
 def test_marks_missing_or_too_many_are_said_and_the_code_kept(page: Page, code: str, sentence: str) -> None:
     open_infill(page)
     write(page, "infill", code)
@@ -135,7 +135,7 @@ def test_a_prompt_that_cannot_be_run_is_said(page: Page, code: str, sentence: st
 
 
 def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "Temperature", "0")
     texts = []
     for branch in ("main", "other", "main"):
@@ -153,7 +153,7 @@ def test_an_older_commit_of_a_branch_can_be_chosen(page: Page, server: Server) -
     newest, oldest = checkpoints.log("test/tiny", "main", store=server.store)
     try:
         page.reload()
-        set_parameter(page, "number input for New tokens", "4")
+        set_parameter(page, "number input for Maximum length", "4")
         page.locator("#commit input").click()
         expect(page.get_by_role("option", name=f"newest: step 7 · loss 3.250 · {newest.sha[:8]}")).to_be_visible()
         page.get_by_role("option", name=f"step 0 · {oldest.sha[:8]}").click()
@@ -179,14 +179,14 @@ def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, s
         page.goto(server.url)
         page.wait_for_selector("#complete-run")
     let_texts_go_on(pages[0])
-    set_parameter(pages[0], "number input for New tokens", "200")
+    set_parameter(pages[0], "number input for Maximum length", "200")
     pages[0].locator("#complete-run").click()
     expect(pages[0].locator("#complete-status")).to_contain_text("first token")
     pages[1].locator("#branch input").click()
     pages[1].get_by_role("option", name="other").click()
-    set_parameter(pages[1], "number input for New tokens", "4")
+    set_parameter(pages[1], "number input for Maximum length", "4")
     assert "test/tiny@other" in run(pages[1], "complete")
-    expect(pages[0].locator("#complete-status")).to_contain_text("200 tokens · reached the limit", timeout=120_000)
+    expect(pages[0].locator("#complete-status")).to_contain_text("200 tokens · hit the length limit", timeout=120_000)
     for page in pages:
         page.close()
 
@@ -204,9 +204,9 @@ def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
     )
     page.locator("#model input").fill("test/large")
     page.locator("#model input").press("Enter")
-    set_parameter(page, "number input for New tokens", "2")
+    set_parameter(page, "number input for Maximum length", "2")
     assert "test/large@main" in run(page, "complete")
-    assert any(re.fullmatch(r"loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
+    assert any(re.fullmatch(r"Loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, server: Server) -> None:
@@ -214,7 +214,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, serv
     checkpoints.publish(random_model(9), tokenizer, "test/damaged", store=server.store)
     weights = checkpoints.resolve("test/damaged", store=server.store) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    set_parameter(page, "number input for New tokens", "4")
+    set_parameter(page, "number input for Maximum length", "4")
     for name in ("test/tiny", "test/damaged", "test/tiny"):
         page.locator("#model input").fill(name)
         page.locator("#model input").press("Enter")
@@ -247,7 +247,7 @@ def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload(page: Page, 
 
 
 def test_a_seed_repeats_the_text(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "Temperature", "1")
     set_parameter(page, "Seed", "42")
     texts = []
@@ -263,7 +263,7 @@ def test_a_seed_repeats_the_text(page: Page) -> None:
 
 @pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
 def test_the_keyboard_runs(page: Page, keys: str) -> None:
-    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "number input for Maximum length", "6")
     write(page, "complete", "k = 1")
     page.keyboard.press(keys)
     expect(page.locator("#complete-status")).to_have_text(FINISHED, timeout=30_000)
@@ -272,7 +272,7 @@ def test_the_keyboard_runs(page: Page, keys: str) -> None:
 
 def test_what_the_model_writes_is_never_markup(page: Page) -> None:
     write(page, "complete", '<img src=x onerror="document.title=1"><script>document.title=1</script>')
-    set_parameter(page, "number input for New tokens", "4")
+    set_parameter(page, "number input for Maximum length", "4")
     run(page, "complete")
     page.locator("#branch input").fill("<b onclick=1>x</b>")
     page.locator("#branch input").press("Enter")
@@ -328,7 +328,7 @@ def test_closing_the_page_stops_its_request(chromium: Browser, server: Server) -
         page.goto(server.url)
         page.wait_for_selector("#complete-run")
         let_texts_go_on(page)
-        set_parameter(page, "number input for New tokens", str(n_tokens))
+        set_parameter(page, "number input for Maximum length", str(n_tokens))
         set_parameter(page, "number input for Candidates", str(n_candidates))
         if n_candidates == 1:
             assert "5 tokens" in run(page, "complete")

@@ -29,7 +29,7 @@ def rerun(page: Page, pane: str, button: str) -> str:
 
 
 def test_the_prompt_is_known_when_it_is_run_again(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "number input for Maximum length", "6")
     set_parameter(page, "Temperature", "1")
     open_infill(page)
     write(page, "infill", f"a = {MARK}\nb = 2")
@@ -48,7 +48,7 @@ def test_the_prompt_is_known_when_it_is_run_again(page: Page) -> None:
 
 
 def test_retry_goes_on_from_the_same_code_with_another_seed(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "number input for Maximum length", "6")
     set_parameter(page, "Temperature", "1")
     set_parameter(page, "Seed", "5")
     write(page, "complete", "x = 1")
@@ -97,7 +97,7 @@ def test_the_menus_follow_what_is_in_the_editor(page: Page) -> None:
 
 
 def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "24")
+    set_parameter(page, "number input for Maximum length", "24")
     set_parameter(page, "Seed", "5")
     write(page, "complete", "x = 1")
     run(page, "complete")

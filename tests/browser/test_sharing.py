@@ -74,7 +74,7 @@ def parameters(page: Page) -> list[str]:
 
 def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server) -> None:
     write(page, "complete", "def unmistakably_shared(a):")
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "number input for Candidates", "2")
     set_parameter(page, "number input for Temperature", "0.9")
     run(page, "complete")
@@ -115,7 +115,7 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     card = visitor.locator(".card", has_text="The shared one")
     expect(card).to_have_count(1, timeout=30_000)
     visitor.locator("#gallery-search").get_by_role("textbox").fill("nothing_of_that_name")
-    expect(visitor.locator("#gallery-cards")).to_contain_text("Nothing of that kind has been shared")
+    expect(visitor.locator("#gallery-cards")).to_contain_text("No shares match")
     visitor.locator("#gallery-search").get_by_role("textbox").fill("unmistak")
     expect(card).to_have_count(1)
     card.locator(".like").click()
@@ -146,7 +146,7 @@ def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server:
         write_index(index, [[File("harbour/quays.py", QUAYS, registry="pypi")]], with_text=False)
     write(page, "complete", QUAYS)
     run(page, "complete")
-    found = "1 stretch stands in training files of harbour"
+    found = "1 passage found in training files of harbour"
     expect(page.locator("#complete-origin-badge")).to_contain_text(found, timeout=60_000)
     permalink, _ = share(page, "complete", "Copied")
     index.rename(index.with_name("moved"))  # what was found is part of the share
@@ -165,7 +165,7 @@ def test_a_comparison_is_shared_and_its_link_shows_it_and_runs_it_again(page: Pa
     expect(page.locator("#compare-share-notice")).to_contain_text("press Run first")
     write(page, "compare", "function compared(")
     page.locator("#compare-language").get_by_text("JavaScript").click()
-    set_parameter(page, "number input for New tokens", "9")
+    set_parameter(page, "number input for Maximum length", "9")
     set_parameter(page, "number input for Temperature", "0.7")
     compare(page)
     written = page.locator(".compared").all_inner_texts()
@@ -191,7 +191,7 @@ def test_a_comparison_is_shared_and_its_link_shows_it_and_runs_it_again(page: Pa
 
     open_pane(visitor, "Gallery")
     card = visitor.locator(".card", has_text="Two of them")
-    expect(card).to_contain_text("JavaScript · Compared: test/tiny@main and others")
+    expect(card).to_contain_text("JavaScript · Compared test/tiny@main and others")
 
 
 def _moderate(page: Page, server: Server, button: str) -> None:
@@ -210,7 +210,7 @@ def test_an_infilling_opens_in_its_pane_and_a_share_that_is_gone_is_said(
 ) -> None:
     open_infill(page)
     write(page, "infill", f"before = 1\nx = {MARK}\nafter = 2")
-    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "number input for Maximum length", "6")
     run(page, "infill")
     permalink, _ = share(page, "infill", "")
     open_share(visitor, permalink)
@@ -227,19 +227,19 @@ def test_nothing_is_shared_before_a_run_and_secrets_are_warned_of(page: Page) ->
     expect(notice).to_contain_text("press Run first")
     page.locator("#complete-share-close").click()
     write(page, "complete", 'x = 1\npassword = "correct horse"\nkey = "AKIAQ6F5KD2VTX3PLM7Z"\n')
-    set_parameter(page, "number input for New tokens", "3")
+    set_parameter(page, "number input for Maximum length", "3")
     run(page, "complete")
     page.locator("#complete-share").click()
     expect(notice.get_by_role("alert")).to_contain_text("line 2: password")
     expect(notice.get_by_role("alert")).to_contain_text("line 3: key")
     assert "horse" not in notice.inner_text()
-    expect(page.locator("#complete-share-publish")).to_have_text("Share it anyway")
+    expect(page.locator("#complete-share-publish")).to_have_text("Share anyway")
     page.locator("#complete-share-close").click()
     expect(notice).to_be_hidden()
 
 
 def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "3")
+    set_parameter(page, "number input for Maximum length", "3")
     run(page, "complete")
     written = read(page, "complete")
     page.locator("#complete-share").click()

@@ -38,7 +38,7 @@ def workshop(tmp_path: Path) -> Iterator[Server]:
 def continued(page: Page) -> str:
     page.get_by_role("tab", name="Complete").click()
     set_parameter(page, "Temperature", "0")
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     write(page, "complete", PROMPT)
     run(page, "complete")
     return read(page, "complete")

@@ -28,7 +28,7 @@ def expect_coloured(page: Page, text: str) -> None:
 
 def test_what_the_model_wrote_is_coloured_until_it_is_edited(page: Page) -> None:
     write(page, "complete", "x = [\n    1,")
-    set_parameter(page, "number input for New tokens", "12")
+    set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "Seed", "5")
     run(page, "complete")
     expect_coloured(page, read(page, "complete").removeprefix("x = [\n    1,").removeprefix("\n"))
@@ -38,7 +38,7 @@ def test_what_the_model_wrote_is_coloured_until_it_is_edited(page: Page) -> None
 
 
 def test_candidates_are_paged_through_and_come_again_with_their_seed(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "8")
+    set_parameter(page, "number input for Maximum length", "8")
     set_parameter(page, "number input for Candidates", "3")
     set_parameter(page, "Temperature", "1")
     set_parameter(page, "Seed", "5")
@@ -64,7 +64,7 @@ def test_candidates_are_paged_through_and_come_again_with_their_seed(page: Page)
 
 
 def test_another_token_can_be_chosen_and_gone_on_from(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "8")
+    set_parameter(page, "number input for Maximum length", "8")
     set_parameter(page, "Temperature", "0")
     write(page, "complete", "def f(")
     run(page, "complete")
@@ -90,7 +90,7 @@ def test_another_token_can_be_chosen_and_gone_on_from(page: Page) -> None:
 def test_several_gaps_are_filled_in_order(page: Page) -> None:
     open_infill(page)
     write(page, "infill", f"a = {MARK}\nb = {MARK}\nc")
-    set_parameter(page, "number input for New tokens", "4")
+    set_parameter(page, "number input for Maximum length", "4")
     page.locator("#infill-order").get_by_text("Suffix first").click()
     run(page, "infill")
     filled = read(page, "infill")
@@ -116,9 +116,9 @@ def test_ones_own_code_is_scored(page: Page) -> None:
 
 def test_the_bar_tells_what_fits_and_what_is_cut(page: Page) -> None:
     context = page.locator("#complete-context")
-    expect(context).to_contain_text("of 1,024 left")
-    set_parameter(page, "number input for New tokens", "100")
-    expect(context).to_contain_text("100 to be written")
+    expect(context).to_contain_text("of 1,024 free")
+    set_parameter(page, "number input for Maximum length", "100")
+    expect(context).to_contain_text("up to 100 new")
     write(page, "complete", "value = 1\n" * 1000)
     expect(context).to_contain_text("The model reads only the last")
 
@@ -137,7 +137,7 @@ def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> 
 
 
 def test_what_was_run_is_in_the_history_of_this_browser(page: Page) -> None:
-    set_parameter(page, "number input for New tokens", "6")
+    set_parameter(page, "number input for Maximum length", "6")
     write(page, "complete", "first = 1")
     run(page, "complete")
     first = read(page, "complete")
@@ -153,7 +153,7 @@ def test_what_was_run_is_in_the_history_of_this_browser(page: Page) -> None:
     entries.nth(1).get_by_role("button").click()
     expect(page.locator("#complete-status")).to_contain_text("6 tokens")
     assert read(page, "complete") == first
-    page.get_by_role("button", name="Forget all").click()
+    page.get_by_role("button", name="Clear history").click()
     expect(entries).to_have_count(0)
     assert page.title() == "SantaCoder"
 

@@ -20,7 +20,7 @@ window.santacoder = {
       await navigator.clipboard.writeText(text);
       this.say("Copied.");
     } catch {
-      this.say("The browser does not let this page copy; select the code and press Ctrl-C.");
+      this.say("The browser blocked copying. Select the code and press Ctrl-C.");
     }
   },
 

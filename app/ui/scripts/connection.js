@@ -1,7 +1,7 @@
 // A bar at the top while the server cannot be reached, which says so before anybody presses a button in vain.
 (() => {
   const SECONDS = 5;
-  const GONE = "The server cannot be reached. Your code stays here; this page goes on as soon as it is back.";
+  const GONE = "Reconnecting… The server cannot be reached; your code is kept in this browser.";
   let missed = 0;
 
   function bar() {

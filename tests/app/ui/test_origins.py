@@ -33,22 +33,22 @@ def text_of(markup: str) -> str:
 
 def test_a_clean_badge_says_what_was_searched() -> None:
     said = text_of(badge(found(), "santacoder/nano"))
-    assert "No copy found" in said and "1,200 files of 40 packages (Java, Python, 37 MB)" in said
+    assert "No match found" in said and "1,200 files of 40 packages (Java, Python, 37 MB)" in said
     assert "santacoder/nano was trained on" in said and "50 tokens or more" in said
 
 
 def test_fingerprints_alone_are_said_to_be_just_that() -> None:
     compact = Findings(CODE, [], Attribution((), replace(SEARCHED, confirmed=False)), [])
-    assert "Searched, by their fingerprints:" in badge(compact, "santacoder/nano")
+    assert "Searched (fingerprints):" in badge(compact, "santacoder/nano")
     span = replace(SPAN, confirmed=False)
     markup = panel(found(span, original=None), "santacoder/nano")
-    assert "by fingerprints alone" in markup and "text of the training files is not here" in markup
+    assert "fingerprints match" in markup and "Only fingerprints of the training files" in markup
 
 
 def test_a_badge_that_found_something_carries_the_places() -> None:
     markup = badge(found(SPAN), "santacoder/nano")
     assert 'data-copied="0:4-1:8"' in markup
-    assert "1 stretch stands in training files of harbour" in text_of(markup)
+    assert "1 passage found in training files of harbour" in text_of(markup)
 
 
 def test_the_panel_tells_all_there_is_to_know() -> None:
