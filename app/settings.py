@@ -1,4 +1,4 @@
-"""Settings of the server: command-line options, or the environment as ``SANTACODER_HOST`` and so on."""
+"""The server's settings, from command-line options or environment variables such as ``SANTACODER_HOST``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Options(BaseSettings):
     """Serve the SantaCoder playground.
 
     Every option can also be set in the environment, as SANTACODER_HOST, SANTACODER_PORT and so on; the command line
-    goes before it. SANTACODER_API_KEYS, SANTACODER_LOGINS, SANTACODER_DATABASE_URL, SANTACODER_MODERATOR_KEY and
+    takes precedence. SANTACODER_API_KEYS, SANTACODER_LOGINS, SANTACODER_DATABASE_URL, SANTACODER_MODERATOR_KEY and
     SANTACODER_TRAINING_TOKEN are read from the environment alone, because other users can read command lines.
     """
 
@@ -34,77 +34,85 @@ class Options(BaseSettings):
         cli_hide_none_type=True,
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on, or several by commas")
-    port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 is any that is free")
-    model: str = Field("santacoder/mini", description="model shown first")
-    revision: str = Field("main", description="branch or commit shown first")
+    host: str = Field("127.0.0.1", description="address to listen on; separate several with commas")
+    port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 chooses a free one")
+    model: str = Field("santacoder/mini", description="default model")
+    revision: str = Field("main", description="default branch or commit")
     runner: Literal["auto", "torch", "onnx"] = Field(
-        "auto", description="what computes the model; auto is the fastest there is"
+        "auto", description="inference backend; auto chooses the fastest available"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where; auto is a GPU if there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if available")
     exact: bool = Field(
         True,
-        description="a graph's text is the same to the last byte whatever else runs; without, a stream alone is faster",
+        description="make ONNX output independent of other requests, at the cost of some speed for a single stream",
     )
-    page: bool = Field(True, description="show the page; without it, the API alone is served")
-    slots: bool = Field(True, description="tell at /slots how busy the server is")
+    page: bool = Field(True, description="serve the page; --no-page serves only the API")
+    slots: bool = Field(True, description="report the server's load at /slots")
     seed: int | None = Field(
-        None, ge=0, le=MAX_SEED, description="seed of requests that send none; none: a new one is drawn"
+        None, ge=0, le=MAX_SEED, description="seed of requests without one; by default each gets a random seed"
     )
     store: Path = Field(DEFAULT_STORE, description="folder of published models")
     model_memory: float = Field(
         8.0,
         ge=0,
         allow_inf_nan=False,
-        description="gigabytes of memory for loaded models; unused ones are dropped beyond it",
+        description="memory for loaded models in GB; beyond it, unused models are unloaded",
     )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(
         False,
-        description="show the Train pane also where others can reach it; else only those at this machine can use it",
+        description="make the Train pane available to everyone; by default it is limited to users at this machine",
     )
-    training_folders: str = Field(
-        "", description="folders by commas: the Train pane reads nothing but what is in these folders"
-    )
+    training_folders: str = Field("", description="folders that the Train pane may read, separated by commas")
     allow_downloads: bool | None = Field(
         None,
-        description="fetch bigcode/santacoder from the Hub when somebody chooses it; with neither, on loopback "
-        "addresses only",
+        description="download bigcode/santacoder from the Hub when a user selects it; by default only on loopback "
+        "addresses",
     )
     attribution: Path | None = Field(
         None,
-        description="folder with an index of python -m train.data index, asked for every model; none: that of the "
-        "model, in the store",
+        description="folder of an attribution index (python -m train.data index) to use for every model; by default "
+        "each model uses its own from the store",
     )
-    attribution_on_ray: bool = Field(False, description="ask the indexes on the Ray cluster that RAY_ADDRESS names")
-    # limits; what is beyond is refused with 413, 429 or 503
-    max_waiting: int = Field(256, ge=1, description="requests that wait for a model")
-    max_request_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="size of a request")
+    attribution_on_ray: bool = Field(
+        False, description="query the attribution indexes on the Ray cluster at RAY_ADDRESS"
+    )
+    # limits; requests beyond them are refused with 413, 429 or 503
+    max_waiting: int = Field(256, ge=1, description="maximum number of queued requests")
+    max_request_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="maximum size of a request in bytes")
     max_upload_bytes: int = Field(
-        256 * 1024 * 1024, ge=1024, description="size of an archive that is uploaded to the Train pane"
+        256 * 1024 * 1024, ge=1024, description="maximum size of an archive uploaded to the Train pane, in bytes"
     )
     max_new_tokens: int = Field(
-        16_384, ge=0, description="new tokens of a request, in all its texts; 0 is no limit, here and below"
+        16_384,
+        ge=0,
+        description="maximum number of new tokens of a request, over all its texts; 0, here and below, is no limit",
     )
-    max_seconds: float = Field(300, ge=0, allow_inf_nan=False, description="time a request may take")
-    streams_per_client: int = Field(64, ge=0, description="requests of a client under way, by API key or by address")
-    requests_per_minute: int = Field(0, ge=0, description="requests of a client within a minute")
+    max_seconds: float = Field(300, ge=0, allow_inf_nan=False, description="maximum duration of a request in seconds")
+    streams_per_client: int = Field(
+        64, ge=0, description="maximum number of concurrent requests per client (API key or address)"
+    )
+    requests_per_minute: int = Field(0, ge=0, description="maximum number of requests per client and minute")
     drain_seconds: float = Field(
-        20, ge=0, allow_inf_nan=False, description="time that requests have to end after SIGTERM"
+        20, ge=0, allow_inf_nan=False, description="seconds that running requests get to finish after SIGTERM"
     )
-    # what is around the server
-    root_path: str = Field("", description="where a reverse proxy shows the server, as /coder")
+    # the server's surroundings
+    root_path: str = Field("", description="path under which a reverse proxy exposes the server, such as /coder")
     allowed_hosts: str = Field(
-        "", description="names by commas that others reach the server by; requests to other names are refused"
+        "", description="additional host names of the server, separated by commas; requests to other hosts are refused"
     )
-    proxies: int = Field(0, ge=0, description="reverse proxies in front, whose X-Forwarded-For is believed")
-    cors_origins: str = Field("", description="web pages by commas that may use the API; * is all")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("warning", description="info logs each request")
-    log_prompts: bool = Field(False, description="log what people send, too")
+    proxies: int = Field(0, ge=0, description="number of trusted reverse proxies that set X-Forwarded-For")
+    cors_origins: str = Field(
+        "", description="origins that may use the API from a browser, separated by commas; * allows all"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="info also logs each request"
+    )
+    log_prompts: bool = Field(False, description="also log prompts")
 
 
 class Settings(Options):
-    """The options, and what is read from the environment alone: command lines can be read by other users."""
+    """The options, and secrets, which are read only from the environment: other users can read command lines."""
 
     api_keys: str = ""
     logins: str = ""
@@ -114,7 +122,7 @@ class Settings(Options):
 
     @property
     def addresses(self) -> list[str]:
-        """Where the server listens; as ``127.0.0.1,::1`` for what is called localhost."""
+        """The addresses to listen on, for example ``127.0.0.1,::1``."""
         return _parts(self.host) or [self.host]
 
     @property
@@ -124,19 +132,19 @@ class Settings(Options):
 
     @property
     def users(self) -> list[tuple[str, str]]:
-        """Who may open the page, by name and password, from ``SANTACODER_LOGINS=NAME:PASSWORD,…``."""
+        """Names and passwords for the page, from ``SANTACODER_LOGINS=NAME:PASSWORD,…``."""
         return [(name, password) for name, _, password in (login.partition(":") for login in _parts(self.logins))]
 
     @property
     def origins(self) -> list[str]:
-        """Web pages of other origins that may use the API."""
+        """Origins that may use the API from a browser."""
         return _parts(self.cors_origins)
 
     @field_validator("logins")
     @classmethod
     def _check_logins(cls, logins: str) -> str:
         if not all(0 < login.find(":") < len(login) - 1 for login in _parts(logins)):
-            raise UserError("each login is NAME:PASSWORD, several are separated by commas")
+            raise UserError("each login must be NAME:PASSWORD; separate several with commas")
         return logins
 
     @field_validator("store", "runs", "attribution")
@@ -157,33 +165,33 @@ class Settings(Options):
 
     @property
     def hosts(self) -> list[str]:
-        """Names the server is reached by, beyond its address and those of loopback; a Space tells its own."""
+        """Host names beyond the server's address and the loopback names, including the host of a Space."""
         return _parts(self.allowed_hosts) + _parts(os.environ.get("SPACE_HOST", ""))
 
     @property
     def folders_to_train_on(self) -> list[Path]:
-        """All that the Train pane may read; where there are none, whoever is at the machine may name any folder."""
+        """Folders that the Train pane may read. If empty, a user at the machine may name any folder."""
         return [user_path(part).resolve() for part in _parts(self.training_folders)]
 
     @property
     def is_for_this_machine(self) -> bool:
-        """Whether only those who sit at the machine reach the server, as far as its settings tell."""
+        """Whether, according to the settings, the server can be reached only from this machine."""
         are_loopback = all(host in ("localhost", "::1") or host.startswith("127.") for host in self.addresses)
         return are_loopback and not (self.hosts or self.proxies or self.root_path)
 
     @property
     def wants_training_token(self) -> bool:
-        """Whether those at the machine show that they are by opening the address that the server printed."""
+        """Whether users at the machine authenticate by opening the printed address, which has a token."""
         return self.page and self.is_for_this_machine
 
     @property
     def training_is_allowed(self) -> bool:
-        """Whoever trains can read folders and use the machine: by default only those who sit at it."""
+        """Whether the Train pane exists. Training reads folders, so by default only users at the machine may train."""
         return self.allow_training or self.is_for_this_machine
 
     @property
     def downloads_are_allowed(self) -> bool:
-        """Whether a client may have a published model fetched from the Hub."""
+        """Whether clients may cause a published model to be downloaded from the Hub."""
         return self.is_for_this_machine if self.allow_downloads is None else self.allow_downloads
 
 

@@ -150,22 +150,22 @@ def _line(result: Verification) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=command_name("export", "python -m export"),
-        description="Write ONNX graphs of a published revision, check them against PyTorch on real code, and publish "
+        description="Export a published revision to ONNX graphs, check them against PyTorch on real code, and publish "
         "those within tolerance as a new commit on its branch.",
     )
     parser.add_argument("repo", help="a model in the store, such as santacoder/mini")
     parser.add_argument("--revision", default="main", help="its branch (default: main)")
     parser.add_argument(
-        "--precision", nargs="+", choices=list(PRECISIONS), default=["int8"], help="which graphs (default: int8)"
+        "--precision", nargs="+", choices=list(PRECISIONS), default=["int8"], help="graphs to write (default: int8)"
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to check them (default: cpu)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="device for the checks (default: cpu)")
     parser.add_argument(
         "--validation",
         nargs="+",
         type=user_path,
         default=[],
         metavar="FILE",
-        help="source files to check on (default: modules of Python's library)",
+        help="source files for the checks (default: modules of the Python standard library)",
     )
     parser.add_argument(
         "--store",

@@ -43,8 +43,10 @@ _LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _AT = re.compile(r"@(?=\w)")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,18}")
 _INTERNATIONAL_DOMAIN = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,18}")
-_CREDENTIALS_OF_A_URL = re.compile(r"://[^\s/@]*:$")
 _UNSPACED_SCRIPTS = "\u0530"  # Latin, Greek and Cyrillic come before; text of those behind it needs no spaces
+# what follows the beginning of something that is no domain
+_CONTINUES = re.compile(rf"[@(/_-]|\.?(?![{_UNSPACED_SCRIPTS}-\U0010ffff])[^\W_]")
+_CREDENTIALS_OF_A_URL = re.compile(r"://[^\s/@]*:$")
 _PLACEHOLDER_DOMAINS = ("@example.com", "@example.org", "@example.net", "@localhost.localdomain")
 # icon@2x.png is an image, react@next.js a file of a package
 _FILE_ENDINGS = frozenset("css gif html java jpeg jpg js json jsx min png svg ts tsx txt webp xml yaml yml".split())
@@ -63,19 +65,9 @@ def _end_of_domain(text: str, start: int) -> int:
     """Where the domain that begins at ``start`` ends; 0 where none does."""
     for pattern in (_DOMAIN, _INTERNATIONAL_DOMAIN):
         found = pattern.match(text, start)
-        if found and not _goes_on(text, found.end()):
+        if found and not _CONTINUES.match(text, found.end()):
             return found.end()
     return 0
-
-
-def _goes_on(text: str, end: int) -> bool:
-    """Whether what ends at ``end`` is only the beginning of something that is no domain."""
-    after = text[end : end + 2]
-    return after[:1] in tuple("@(/-_") or _is_word(after[:1]) or (after[:1] == "." and _is_word(after[1:]))
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() and character < _UNSPACED_SCRIPTS
 
 
 def _start_of_local_part(text: str, at: int) -> int:

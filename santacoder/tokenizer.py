@@ -36,7 +36,7 @@ _LONGEST_PIECE = 262_144
 # ASCII alone, as libraries differ in what else is white space
 _WORD_BREAK = re.compile(r"(?<=[!-~])(?=[ \t\r\n])")
 # training: bytes of a text that are learned from, so that no single file decides the vocabulary
-_LEARNED = 100_000
+_LEARNED = 65_536
 # training: bytes at which a word is cut, as the library's time is quadratic in its length (half a million line breaks
 # are one word, and took 244 s)
 _LONGEST_WORD = 256
@@ -78,7 +78,7 @@ class Tokenizer:
         """Learn ``vocab_size`` byte-level tokens from ``texts``; the special tokens come on top of them.
 
         A small corpus may not have enough different pairs for ``vocab_size`` tokens; the result is smaller then. Of a
-        long text only the first 100,000 bytes count.
+        long text only the first 65,536 bytes count.
         """
         words = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         backend = tokenizers.Tokenizer(models.BPE())

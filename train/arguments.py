@@ -22,7 +22,7 @@ examples:
     python app.py --model mine/coder
   tune a published model to it:
     python -m train --from santacoder/mini --folder ~/code --output runs/tuned --publish santacoder/mini --branch mine
-  go on after a stop or a kill, exactly as if there had been none:
+  continue after a stop or a crash, with the same result as an uninterrupted run:
     python -m train --output runs/mine --resume --publish mine/coder
   on two GPUs:
     torchrun --standalone --nproc-per-node 2 -m train --device cuda --size base --data runs/data --output runs/base
@@ -31,7 +31,7 @@ _OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
 
 
 def build_parser(description: str) -> argparse.ArgumentParser:
-    """Settings that are not named on the command line are absent from what the parser returns."""
+    """The parser's result has no attribute for a setting that is not on the command line."""
     parser = argparse.ArgumentParser(
         prog=command_name("train", "python -m train"),
         description=description,
@@ -42,20 +42,22 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     add_source_arguments(source)
     source.add_argument("--archive", type=user_path, help="a zip or tar archive of source code")
     source.add_argument(
-        "--requirements", type=user_path, help="a file of Python packages to download, name==version a line"
+        "--requirements", type=user_path, help="a file of Python packages to download, one name==version per line"
     )
     source.add_argument("--data", type=user_path, help="a folder packed by an earlier run (its OUTPUT/data)")
     start = parser.add_argument_group("what to train")
-    start.add_argument("--size", choices=list(SIZES), help="a model from scratch, with what suits it (default: nano)")
+    start.add_argument("--size", choices=list(SIZES), help="train a model of this size from scratch (default: nano)")
     start.add_argument("--from", dest="from_", metavar="REPO[@REVISION]", help="fine-tune a published model instead")
     result = parser.add_argument_group("where the results go")
     result.add_argument(
         "--output", type=user_path, required=True, help="folder of the run: states, metrics, packed data"
     )
-    result.add_argument("--resume", action="store_true", help="go on with the run in OUTPUT, with its own settings")
+    result.add_argument("--resume", action="store_true", help="continue the run in OUTPUT with its settings")
     result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
     result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
-    result.add_argument("--publish-saves", action="store_true", help="publish every saved state, not only the last")
+    result.add_argument(
+        "--publish-saves", action="store_true", help="publish every saved checkpoint, not only the last"
+    )
     result.add_argument(
         "--store",
         type=user_path,
@@ -75,8 +77,8 @@ def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConf
     repo_id = stored.base.partition("@")[0]
     if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
         raise UserError(
-            f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot go on from {args.from_}: "
-            "leave --from out, or start a new run with another --output."
+            f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot continue from {args.from_}: "
+            "omit --from, or start a new run with another --output."
         )
     size = SIZES[args.size] if args.size else {}
     return stored.continued_with({**size, **_variant(args), **_given(args)})
@@ -93,7 +95,7 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
     if args.from_ is None:
         return TrainConfig(**{**SIZES[args.size or "nano"], **variant, **given})
     if args.size:
-        raise UserError(f"--size is for a model from scratch, but {args.from_} has a size: leave one of them out.")
+        raise UserError(f"--size applies only to a new model, and {args.from_} already has a size: omit one of them.")
     base, shape = resolve_base(args.from_, args.store)
     of_base = {name: getattr(shape, name) for name in _OF_THE_BASE}
     for name, value in of_base.items():

@@ -159,7 +159,7 @@ def test_pages_of_other_origins(store: Path) -> None:
     "options,environment,sentence",
     [
         (["--max-waiting", "0"], {}, "--max-waiting: Input should be greater than or equal to 1"),
-        ([], {"SANTACODER_LOGINS": "ada"}, "SANTACODER_LOGINS: each login is NAME:PASSWORD"),
+        ([], {"SANTACODER_LOGINS": "ada"}, "SANTACODER_LOGINS: each login must be NAME:PASSWORD"),
         ([], {"SANTACODER_PORT": "x"}, "SANTACODER_PORT: Input should be a valid integer"),
     ],
 )

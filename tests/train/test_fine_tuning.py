@@ -101,7 +101,7 @@ def test_what_does_not_go_together_is_said(
     assert "was packed with another tokenizer" in failing(capsys, *start, *QUICK)
     assert "has n_embd 64, which fine-tuning cannot make 128" in failing(capsys, *start, "--n-embd", "128")
     assert "has multi_query True" in failing(capsys, *start, "--variant", "mha")
-    assert "has a size: leave one of them out" in failing(capsys, *start, "--size", "nano")
+    assert "already has a size: omit one of them" in failing(capsys, *start, "--size", "nano")
     assert "129 is more than the 128 positions" in failing(capsys, *start, "--sequence-length", "129")
     assert "name one with --from" in failing(capsys, *start[2:], "--lora-rank", "4")
     absent = ["--from", "test/absent", *start[2:]]

@@ -65,13 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_source_arguments(parser.add_argument_group("what to read (may be combined; default: --download)"))
     parser.add_argument(
-        "--out", type=user_path, required=True, help="folder for tokenizer, tokens, manifest and report"
+        "--out", type=user_path, required=True, help="output folder for tokenizer, tokens, manifest and report"
     )
     parser.add_argument(
-        "--work", type=user_path, help="folder of the steps between, which variants may share (default: OUT/work)"
+        "--work", type=user_path, help="folder of intermediate results, which variants may share (default: OUT/work)"
     )
     parser.add_argument(
-        "--executor", choices=["local", "ray"], default="local", help="this machine's cores, or Ray (default: local)"
+        "--executor",
+        choices=["local", "ray"],
+        default="local",
+        help="run on this machine's cores or on Ray (default: local)",
     )
     return parser
 

@@ -29,7 +29,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         type=user_path,
         action="append",
         default=[],
-        help="a folder with source code, or a table as for --dataset",
+        help="a folder of source code, or a table as for --dataset",
     )
     group.add_argument("--standard-library", action="store_true", help="the standard library of this Python")
     group.add_argument(
@@ -40,7 +40,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         nargs="?",
         const=sources.environment(),
         metavar="DIR",
-        help="permissively licensed packages installed in a site-packages folder (default: this environment's)",
+        help="the permissively licensed packages in a site-packages folder (default: that of this environment)",
     )
     group.add_argument(
         "--download",
@@ -63,44 +63,44 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="NAME[:DIR]",
-        help="a Hugging Face dataset with The Stack's columns, or a file of your own (or a folder of such), Parquet or "
+        help="a Hugging Face dataset with the columns of The Stack, or your own file or folder of files in Parquet or "
         "JSON lines, with the column content",
     )
     group.add_argument(
         "--language",
         choices=sorted(set(LANGUAGES.values())),
-        help="language of the rows of your own files that have neither lang nor a path with an ending",
+        help="language of rows that have neither a lang column nor a path with a known extension",
     )
     group.add_argument(
-        "--opt-out", type=user_path, help="a file with names of packages or repositories to leave out, one a line"
+        "--opt-out", type=user_path, help="a file of package or repository names to exclude, one per line"
     )
     group.add_argument(
-        "--sample", type=share, default=1.0, metavar="SHARE", help="work with this share of the files (default: all)"
+        "--sample", type=share, default=1.0, metavar="SHARE", help="use this fraction of the files (default: all)"
     )
     group.add_argument(
         "--simple",
         action="store_true",
-        help="leave what suits a small model: short functions, common words, few literals, no tables of data",
+        help="keep only files that suit a small model: short functions, common words, few literals, no tables of data",
     )
     group.add_argument(
         "--count-layout",
         action="store_true",
-        help="in dedup-alt, compare runs of tokens with the empty ones between separators, as the original does",
+        help="in dedup-alt, include the empty tokens between separators in 5-grams, as the original does",
     )
     group.add_argument(
         "--variant",
         choices=["main", *EXPERIMENTS],
-        help="a published branch: its filters and, in training, its attention and objective (default: base filters)",
+        help="a published branch; it sets the filters and, for training, attention and objective (default: base)",
     )
     group.add_argument(
-        "--vocab-size", type=int, default=4096, help="tokens of the tokenizer that is trained (default: %(default)s)"
+        "--vocab-size", type=int, default=4096, help="vocabulary size of the trained tokenizer (default: %(default)s)"
     )
     group.add_argument("--tokenizer", type=user_path, help="a tokenizer.json to use instead of training one")
     group.add_argument(
         "--hold-out",
         nargs="+",
         metavar="PACKAGE",
-        help="packages to validate on (default: 1.5 %% of the bytes of each language, by the hash of their names)",
+        help="packages to hold out for validation (default: 1.5 %% of the bytes of each language, chosen by name hash)",
     )
 
 

@@ -130,7 +130,9 @@ class _Tokens:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where the benchmarks cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m train.data.decontaminate", description=__doc__)
-    parser.add_argument("--folder", type=user_path, help="where the benchmarks' files are (default: from the Hub)")
+    parser.add_argument(
+        "--folder", type=user_path, help="folder of the benchmarks' files (default: download from the Hub)"
+    )
     args = parser.parse_args(arguments)
     try:
         found = fingerprints(text for texts in benchmark_texts(args.folder).values() for text in texts)

@@ -198,22 +198,22 @@ def _parser() -> argparse.ArgumentParser:
         "data",
         nargs="+",
         type=user_path,
-        help="packed by python -m train.data: what it was packed from, but held-out packages",
+        help="folder written by python -m train.data; its training files are indexed, held-out packages are not",
     )
-    parser.add_argument("--out", type=user_path, required=True, help="folder for index.bin and text.bin")
+    parser.add_argument("--out", type=user_path, required=True, help="output folder, for index.bin and text.bin")
     parser.add_argument(
         "--compact",
         action="store_true",
-        help="without text.bin: matches are then found but neither widened nor confirmed",
+        help="omit text.bin: matches are found, but not extended or confirmed",
     )
     parser.add_argument(
         "--window",
         type=_window,
         default=WINDOW,
-        help="one fingerprint of so many neighbours: a wider window makes a smaller index, which finds but longer runs "
+        help="one fingerprint per window of this many: a larger window makes a smaller index that finds longer runs "
         "(default: %(default)s)",
     )
-    parser.add_argument("--renamed", action="store_true", help="also find copies whose names were exchanged")
+    parser.add_argument("--renamed", action="store_true", help="also find copies with renamed identifiers")
     return parser
 
 

@@ -71,17 +71,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default="cpu", help="how large (default: %(default)s)")
+    parser.add_argument("--preset", choices=list(PRESETS), default="cpu", help="model sizes (default: %(default)s)")
+    parser.add_argument("--out", type=user_path, default=Path("runs/embedded"), help="working folder (%(default)s)")
     parser.add_argument(
-        "--out", type=user_path, default=Path("runs/embedded"), help="folder of everything (%(default)s)"
+        "--downloads", type=user_path, default=Path("corpus"), help="folder for downloaded packages (%(default)s)"
     )
     parser.add_argument(
-        "--downloads", type=user_path, default=Path("corpus"), help="folder of the packages (%(default)s)"
+        "--only", nargs="+", default=["*"], metavar="PATTERN", help="names of stages to run, with * as a wildcard"
     )
-    parser.add_argument(
-        "--only", nargs="+", default=["*"], metavar="PATTERN", help="stages by name, with * for any letters"
-    )
-    parser.add_argument("--list", action="store_true", help="tell the stages and their commands, and run none")
+    parser.add_argument("--list", action="store_true", help="list the stages and their commands without running them")
     return parser
 
 

@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when done, 1 where results are missing."""
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ablation", description=__doc__)
     parser.add_argument("out", type=user_path, help="folder of python -m train.embedded")
-    parser.add_argument("--docs", type=user_path, default=Path("docs"), help="where ablation.md goes (default: docs)")
+    parser.add_argument("--docs", type=user_path, default=Path("docs"), help="folder for ablation.md (default: docs)")
     args = parser.parse_args(arguments)
     try:
         write(args.out, args.docs)

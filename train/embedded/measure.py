@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("branch")
     parser.add_argument("--store", type=user_path, required=True)
     parser.add_argument("--held-out", required=True, metavar="PACKED", help="packed data whose held-out files are used")
-    parser.add_argument("--megabytes", default="1", help="of held-out files of each language (default: 1)")
-    parser.add_argument("--tasks", metavar="N", help="lines of each language to fill in (default: all)")
+    parser.add_argument("--megabytes", default="1", help="megabytes of held-out files per language (default: 1)")
+    parser.add_argument("--tasks", metavar="N", help="number of lines to fill in per language (default: all)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--output", type=user_path, required=True, help="folder of the results")
     return parser

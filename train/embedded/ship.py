@@ -16,9 +16,9 @@ _COMMITS_OF_MINI = 2  # a third would be more than the 40 MB that mini may have
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ship", description=__doc__)
-    parser.add_argument("store", type=user_path, help="where the models have been trained (runs/embedded/store)")
+    parser.add_argument("store", type=user_path, help="store of the trained models (runs/embedded/store)")
     parser.add_argument(
-        "--to", type=user_path, default=checkpoints.DEFAULT_STORE, help="the store they go to (default: checkpoints/)"
+        "--to", type=user_path, default=checkpoints.DEFAULT_STORE, help="destination store (default: checkpoints/)"
     )
     args = parser.parse_args(arguments)
     shipped = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0] + [(MINI, "main", _COMMITS_OF_MINI)]

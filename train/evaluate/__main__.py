@@ -79,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     bits.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
     files = bits.add_mutually_exclusive_group(required=True)
     files.add_argument("--data", type=user_path, help="packed data of the training run (its OUTPUT/data)")
-    files.add_argument("--folder", type=user_path, help="source files, each language by itself")
-    bits.add_argument("--limit", type=float, metavar="MB", help="of each language, files drawn until they have so much")
-    bits.add_argument("--output", type=user_path, help="folder for results that can be published and compared")
+    files.add_argument("--folder", type=user_path, help="source files, scored per language")
+    bits.add_argument("--limit", type=float, metavar="MB", help="sample size per language")
+    bits.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
     copies = add("memorization", _memorization, "what a model copies from its training files, and knows by heart")
     measure.add_revision_arguments(copies)
@@ -89,14 +89,14 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=user_path, required=True, help="packed data of the training run (its OUTPUT/data)"
     )
     copies.add_argument(
-        "--index", type=user_path, required=True, help="attribution index of the training files, with text"
+        "--index", type=user_path, required=True, help="attribution index of the training files, including their text"
     )
     copies.add_argument("--prompts", type=measure.positive, default=200, help="from either side (default: 200)")
     copies.add_argument("--temperature", type=float, nargs="+", default=[0, 0.2, 0.8], help="default: 0 0.2 0.8")
     copies.add_argument("--max-new-tokens", type=measure.positive, default=256, help="of each text (default: 256)")
     copies.add_argument("--seed", type=int, default=0, help="of prompts and sampling (default: 0)")
     copies.add_argument("--plot", type=user_path, help="a chart of the lengths of runs: .png, .svg or .pdf")
-    copies.add_argument("--output", type=user_path, help="folder for results that can be published and compared")
+    copies.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
     paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
     of_two = add("compare", _compare, "two models on the same tasks, with confidence intervals")
     of_two.add_argument("a", help="a folder of results, or a revision with scores: org/name@revision")
-    of_two.add_argument("b", help="the same of the other model")
+    of_two.add_argument("b", help="likewise for the other model")
     of_two.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
 
     chart = add("plot", _plot, "scores of one or more models as a chart")

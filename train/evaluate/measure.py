@@ -54,7 +54,7 @@ def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None 
         "--runner",
         choices=["auto", "torch", "onnx"],
         default="torch",
-        help="default: torch, the weights as they are; auto takes the fastest graph, which may have fewer bits",
+        help="default: torch, the original weights; auto takes the fastest graph, which may be quantized",
     )
 
 
@@ -65,16 +65,16 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
         "--data",
         type=user_path,
         default=default_folder(),
-        help="folder with the benchmarks' files (default: SANTACODER_EVAL_DATA; what it lacks comes from the Hub)",
+        help="folder of the benchmarks' files (default: SANTACODER_EVAL_DATA; the Hub for missing files)",
     )
     parser.add_argument("--output", type=user_path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
     parser.add_argument("--tasks", type=positive, metavar="N", help="only the first N tasks of each benchmark")
-    parser.add_argument("--seed", type=int, default=0, help="of all sampling (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="sampling seed (default: 0)")
 
 
 def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
     """How programs are sampled and run."""
-    parser.add_argument("--samples", type=positive, default=samples, help=f"for each task (default: {samples})")
+    parser.add_argument("--samples", type=positive, default=samples, help=f"samples per task (default: {samples})")
     parser.add_argument(
         "--temperature",
         type=float,
@@ -82,9 +82,13 @@ def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200
         default=[0.2, 0.8],
         help="default: 0.2 0.8, as published: pass@1 at the first, pass@10 and pass@100 at the second",
     )
-    parser.add_argument("--max-new-tokens", type=positive, default=512, help="of each sample (default: 512)")
-    parser.add_argument("--workers", type=positive, default=WORKERS, help="programs run at once (default: all cores)")
-    parser.add_argument("--unsafe", action="store_true", help="run programs as you, without a sandbox")
+    parser.add_argument(
+        "--max-new-tokens", type=positive, default=512, help="maximum length of a sample in tokens (default: 512)"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=WORKERS, help="number of programs to run in parallel (default: all cores)"
+    )
+    parser.add_argument("--unsafe", action="store_true", help="run programs without a sandbox, as the current user")
 
 
 def add_order_argument(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +98,7 @@ def add_order_argument(parser: argparse.ArgumentParser) -> None:
         choices=list(infilling.BENCHMARKS),
         nargs="+",
         default=list(infilling.BENCHMARKS),
-        help="prefix first, suffix first (default: both, one after the other)",
+        help="prefix first or suffix first (default: both)",
     )
 
 
