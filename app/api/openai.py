@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from app.api.bodies import Body, Number, Stop, TokenIds, one_of, unsupported
 from app.api.ends import EndFields
@@ -42,6 +42,11 @@ Prompts = Annotated[
 ]
 
 
+def _none_if_false(value: Any) -> Any:
+    """Clients that know the chat protocol send ``false``, which would be read as 0."""
+    return None if value is False else value
+
+
 class StreamOptions(Body):
     include_usage: bool = False
 
@@ -59,7 +64,7 @@ class CompletionBody(EndFields):
     best_of: int | None = Field(None, ge=1, le=32)
     stream: bool = False
     stream_options: StreamOptions = Field(default_factory=StreamOptions)
-    logprobs: int | None = Field(None, ge=0, le=5)
+    logprobs: Annotated[int | None, BeforeValidator(_none_if_false)] = Field(None, ge=0, le=5)
     echo: bool = False
     stop: Stop = []
     seed: int | None = None

@@ -255,3 +255,9 @@ def test_a_client_that_goes_is_forgotten(serving: Serving, stream: bool) -> None
 def test_the_page_is_still_there(http: httpx.Client) -> None:
     assert "SantaCoder" in http.get("/").text
     assert "/v1/completions" in http.get("/openapi.json").json()["paths"]
+
+
+def test_logprobs_false_asks_for_none(client: openai.OpenAI) -> None:
+    for value, are_given in ((False, False), (0, True), (True, True)):
+        answer = client.completions.create(**{**GREEDY, "max_tokens": 1}, extra_body={"logprobs": value})
+        assert (answer.choices[0].logprobs is not None) == are_given
