@@ -31,6 +31,7 @@ from app.connections import BACKLOG, BoundedConnection, Places, most_connections
 from app.draining import DrainingServer
 from app.guess_limits import GuessLimits
 from app.health import Health, disk_check
+from app.home_page import HomePageTags, home_page_routes
 from app.host_and_origin import HostAndOrigin
 from app.logs import set_up_logs
 from app.metrics import Metrics
@@ -113,6 +114,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     if settings.wants_training_token:
         app.add_middleware(TrainingToken, token=settings.training_token)
     if page is not None:
+        app.add_middleware(HomePageTags)
         app.add_middleware(
             UiRoutes,
             page=page,
@@ -133,6 +135,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         app.include_router(unknown_paths("", openai_error))
         return app
     add_share_routes(app, shares, rates, settings.moderator_key)
+    app.include_router(home_page_routes())
     gr.mount_gradio_app(
         app,
         page,

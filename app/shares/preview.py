@@ -26,14 +26,19 @@ _FONT = Path(gradio.__file__).parent / "templates/frontend/static/fonts/IBMPlexM
 
 def preview(share: Share) -> bytes:
     """A PNG with the share's title, its highlighted excerpt and the model."""
+    footer = f"SantaCoder · {reveal(share.branch)} · {share.sha[:8]}"
+    return card(reveal(share.title), runs(share.excerpt, share.language), footer)
+
+
+def card(heading: str, code: list[Run], line: str) -> bytes:
+    """A PNG with a ``heading``, highlighted ``code``, and a ``line`` below it."""
     image = Image.new("RGB", SIZE, _BACKGROUND)
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, SIZE[0], 10), fill=_ACCENT)
     title = _font(38)
-    draw.text((_MARGIN, 44), _fitting(reveal(share.title), title), _TEXT, title)
-    _draw_code(draw, runs(share.excerpt, share.language))
+    draw.text((_MARGIN, 44), _fitting(heading, title), _TEXT, title)
+    _draw_code(draw, code)
     footer = _font(22)
-    line = f"SantaCoder · {reveal(share.branch)} · {share.sha[:8]}"
     draw.text((_MARGIN, SIZE[1] - 54), _fitting(line, footer), _QUIET, footer)
     output = io.BytesIO()
     image.save(output, "PNG", optimize=True)
