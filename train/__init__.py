@@ -1,1 +1,1 @@
-"""From raw source files to a published revision, and its scores."""
+"""Training: from source files to a published revision and its evaluation."""

@@ -1,4 +1,4 @@
-"""Train a model on source files, and publish it to the store."""
+"""Train a model on source files and publish it to the store."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ from train.starting_point import base_tokenizer
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where training had to stop, 2 for arguments that cannot be used."""
+    """Run the command. Returns 0 if training finished, 1 if it stopped early, 2 if the arguments are invalid."""
     args = build_parser(__doc__ or "").parse_args(arguments)
-    warnings.filterwarnings("ignore", "torch.distributed is disabled")  # said of every state one process saves
+    # torch warns at every state that a single process saves
+    warnings.filterwarnings("ignore", "torch.distributed is disabled")
     run = RunFolder(args.output)
-    # torchrun starts all processes again with the same command after one has died
+    # torchrun restarts all processes with the same command after one has died
     args.resume = args.resume or (distributed.restarted() and newest_state(run.states) is not None)
     try:
         device = getattr(args, "device", run.config().device if args.resume else "cpu")
@@ -39,17 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
     except OSError as error:
-        return _refuse(f"Stopped, because writing failed: {error}. {_how_to_go_on(run)}", 1)
+        return _refuse(f"Stopped because writing failed: {error}. {_how_to_go_on(run)}", 1)
     except KeyboardInterrupt:
         return _refuse(f"Stopped. {_how_to_go_on(run)}", 1)
     except RuntimeError as error:
         if not distributed.under_torchrun():
             raise
-        return _refuse(f"Stopped, because another process of the run has ended: {error}", 1)
+        return _refuse(f"Stopped because another process of the run has ended: {error}", 1)
 
 
 def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
-    """Train and leave an outcome in the folder of the run, unless the arguments are no good for it."""
+    """Train, and write the outcome to the run folder unless the arguments are invalid."""
     if args.publish:
         require_branch(args.publish, args.branch, args.store)
     with run.held() if world.is_first else nullcontext():
@@ -60,7 +61,7 @@ def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
         outcome = _train(args, config, data, run, world)
         if world.is_first:
             print(outcome.message, file=sys.stdout if outcome.state == "finished" else sys.stderr, flush=True)
-            with suppress(OSError):  # a full disk, which the message tells of
+            with suppress(OSError):  # a full disk; the message already says so
                 run.finish(outcome)
     return 0 if outcome.state == "finished" else 1
 
@@ -78,12 +79,12 @@ def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run:
     except TrainingFailed as error:
         return Outcome("failed", str(error))
     except OSError as error:
-        return Outcome("failed", f"Stopped, because writing failed: {error}. {_how_to_go_on(run)}")
+        return Outcome("failed", f"Stopped because writing failed: {error}. {_how_to_go_on(run)}")
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
-        return Outcome("failed", f"There is too little memory: {advice}. {_how_to_go_on(run)}")
+        return Outcome("failed", f"Out of memory: {advice}. {_how_to_go_on(run)}")
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
     if sha:
         message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
@@ -91,7 +92,7 @@ def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run:
 
 
 def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: World) -> PackedData:
-    """The packed tokens that are named, or those of the run, made by the first process where they are not there."""
+    """Return the packed tokens: those of ``--data``, or those of the run, which the first process packs if needed."""
     if world.is_first and args.data is not None:
         load_packed(args.data)
         run.link_data(args.data)
@@ -127,7 +128,7 @@ def _publish(args: argparse.Namespace, config: TrainConfig, trained: Trained, da
 
 def _how_to_go_on(run: RunFolder) -> str:
     if newest_state(run.states) is not None:
-        return f"The last saved state is intact; go on with: python -m train --output {run.path} --resume"
+        return f"The last saved state is intact; continue with: python -m train --output {run.path} --resume"
     return "Nothing had been saved yet; run the same command again."
 
 

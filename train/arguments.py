@@ -1,4 +1,4 @@
-"""The command line of ``python -m train``, and the settings it asks for."""
+"""The command line of ``python -m train`` and the settings that it selects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
 
 
 def build_parser(description: str) -> argparse.ArgumentParser:
-    """The parser's result has no attribute for a setting that is not on the command line."""
+    """Build the parser. Its result has no attribute for a setting that is not on the command line."""
     parser = argparse.ArgumentParser(
         prog=command_name("train", "python -m train"),
         description=description,
@@ -69,10 +69,10 @@ def build_parser(description: str) -> argparse.ArgumentParser:
 
 
 def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConfig:
-    """The settings of a run to go on with, with what the command line says of how it is computed.
+    """Return the settings of the run to resume, updated with those that the command line may change.
 
     Raises:
-        UserError: the command line asks for another run than the stored one.
+        UserError: the command line asks for a setting that the stored run cannot take on.
     """
     repo_id = stored.base.partition("@")[0]
     if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
@@ -85,11 +85,11 @@ def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConf
 
 
 def new_config(args: argparse.Namespace) -> TrainConfig:
-    """The settings of a new run: of its size or base, then of its variant, then those named one by one.
+    """Return the settings of a new run: those of its size or base, then of its variant, then the individual options.
 
     Raises:
-        UserError: settings that do not go together.
-        CheckpointError: there is no such revision to start from.
+        UserError: the settings contradict each other.
+        CheckpointError: the revision to start from does not exist.
     """
     given, variant = _given(args), _variant(args)
     if args.from_ is None:
@@ -101,7 +101,7 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
     for name, value in of_base.items():
         asked = given.get(name, variant.get(name, value))
         if asked != value:
-            raise UserError(f"{args.from_} has {name} {value}, which fine-tuning cannot make {asked}.")
+            raise UserError(f"{args.from_} has {name} {value}, which fine-tuning cannot change to {asked}.")
     settings = {**FINE_TUNING, **(LORA if given.get("lora_rank") else {}), **variant, **of_base}
     settings["sequence_length"] = min(settings["sequence_length"], shape.n_positions)
     config = TrainConfig(**{**settings, **given, "base": base})
@@ -113,7 +113,7 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were named one by one."""
+    """The settings given as individual options."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     return {name: value for name, value in vars(args).items() if name in names}
 
@@ -123,7 +123,7 @@ def _variant(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add_settings(group: argparse._ArgumentGroup) -> None:
-    """A flag for each field of :class:`TrainConfig` but the base, which ``--from`` names."""
+    """Add an option for each field of :class:`TrainConfig` except the base, which ``--from`` names."""
     hints = get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
         if field.name == "base":

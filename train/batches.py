@@ -1,4 +1,4 @@
-"""The batch of any step, computed from the seed and the step alone, so that a resumed run sees what it would have."""
+"""Training batches, computed from the seed and the step alone, so that a resumed run sees the same batches."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from train.loss import IGNORED_TARGET
 
 @dataclass(frozen=True)
 class Batches:
-    """Windows of ``sequence_length`` + 1 tokens, each seen once an epoch in an order of that epoch's own.
+    """Windows of ``sequence_length`` + 1 tokens. Each window is seen once per epoch, and each epoch has its own order.
 
-    ``documents`` tell the transformation each document's language. With ``balanced``, the windows take turns by the
-    language in which they begin, so that a language with fewer windows has more epochs.
+    ``documents`` gives the language of each document to the FIM transformation. If ``balanced``, windows are drawn from
+    the languages in turn, by the language in which a window begins, so a language with fewer windows has more epochs.
     """
 
     tokens: np.ndarray
@@ -38,7 +38,7 @@ class Batches:
         if self.n_windows < 1:
             raise UserError(
                 f"The corpus has {len(self.tokens)} tokens, fewer than one sequence of {self.sequence_length} + 1: "
-                "add files or lower the sequence length."
+                "add files or use a shorter sequence length."
             )
 
     @property
@@ -46,9 +46,9 @@ class Batches:
         return (len(self.tokens) - 1) // self.sequence_length
 
     def at(self, step: int, rows: range | None = None) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of ``step``, both [B, sequence_length] int64; padding is -100 in the targets.
+        """Inputs and targets of ``step``, both [len(rows), sequence_length] int64; padding is -100 in the targets.
 
-        ``rows`` are those wanted of the ``batch_size`` there are.
+        ``rows`` selects rows of the batch; by default all ``batch_size`` are returned.
         """
         wanted = range(self.batch_size) if rows is None else rows
         windows = [self._window(step * self.batch_size + row) for row in wanted]
@@ -58,7 +58,7 @@ class Batches:
         return inputs, targets
 
     def windows(self, step: int) -> list[int]:
-        """Which windows of the corpus ``step`` reads: number n begins at token n * sequence_length."""
+        """The windows that ``step`` reads; window n begins at token n * sequence_length."""
         return [self._position(step * self.batch_size + row) for row in range(self.batch_size)]
 
     def _window(self, index: int) -> np.ndarray:
@@ -79,14 +79,14 @@ class Batches:
 
     @cached_property
     def _by_language(self) -> list[np.ndarray]:
-        """The numbers of the windows that begin in each language."""
+        """For each language, the numbers of the windows that begin in it."""
         assert self.documents is not None
         codes = self.documents.codes[self.documents.at(np.arange(self.n_windows) * self.sequence_length)]
         return [np.flatnonzero(codes == code) for code in np.unique(codes)]
 
 
 def prefetched(batches: Batches, steps: range, rows: range, *, workers: int, pin_memory: bool) -> DataLoader:
-    """``batches.at(step, rows)`` for each of ``steps``, prepared ahead by ``workers`` processes."""
+    """Load ``batches.at(step, rows)`` for each of ``steps``, prepared ahead of time by ``workers`` processes."""
     return DataLoader(
         _Steps(batches, rows),
         sampler=steps,
@@ -108,9 +108,10 @@ class _Steps(Dataset):
 
 
 def _be_a_worker(_: int) -> None:
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads do not survive a fork
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the threads of tokenizers do not survive a fork
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the main process ends its workers
+    # Ctrl-C reaches the whole process group; the main process ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @lru_cache(maxsize=8)

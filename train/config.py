@@ -1,4 +1,4 @@
-"""What a training run is: the model's shape, the objective, the optimiser, the schedule, and how it is computed."""
+"""The configuration of a training run: model shape, objective, optimiser, schedule and execution."""
 
 from __future__ import annotations
 
@@ -24,80 +24,86 @@ _SHARES = (
     "fim_rate", "spm_rate", "line_rate", "node_rate", "warmup_fraction", "cooldown_fraction", "dropout", "beta1",
     "beta2",
 )  # fmt: skip
-# with the schedule wsd, the end of a run is decided while it lasts
+# with schedule wsd, the end of a run can be changed while it runs
 _OF_THE_END = ("steps", "cooldown_fraction", "cooldown_shape")
 
 
 def _setting(default: Any, meaning: str) -> Any:
-    """What is learned: a resumed run has to keep it."""
+    """A setting that affects what is learned: a resumed run must keep it."""
     return field(default=default, metadata={"help": meaning, "may_change": False})
 
 
 def _means(default: Any, meaning: str) -> Any:
-    """How it is computed, watched and kept: a resumed run may change it."""
+    """A setting of execution, monitoring or storage: a resumed run may change it."""
     return field(default=default, metadata={"help": meaning, "may_change": True})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. The defaults are the size ``nano``; ``train/presets.py`` has the others.
+    """The configuration of one run. The defaults are those of size ``nano``; ``train/presets.py`` has the others.
 
     Raises:
-        UserError: a value that no run can have; the message is a sentence for the user.
+        UserError: a value is invalid; the message is a sentence for the user.
     """
 
-    base: str = _setting("", "revision that is fine-tuned, as REPO@COMMIT; empty for a model from scratch")
-    lora_rank: int = _setting(0, "rank of the low-rank update that is trained instead of the matrices; 0 trains all")
+    base: str = _setting("", "revision to fine-tune, as REPO@COMMIT; empty to train from scratch")
+    lora_rank: int = _setting(0, "rank of the low-rank update trained in place of the matrices; 0 trains all weights")
     n_layer: int = _setting(6, "transformer blocks")
     n_embd: int = _setting(256, "width of the model")
     n_head: int = _setting(4, "attention heads")
     multi_query: bool = _setting(True, "one key/value head for all query heads")
-    dropout: float = _setting(0.0, "share of the embeddings and of the blocks' outputs that is dropped")
-    sequence_length: int = _setting(512, "tokens a sequence, and positions a model from scratch learns")
-    batch_size: int = _setting(16, "sequences a step, over all processes")
-    steps: int = _setting(2000, "updates of the model")
-    learning_rate: float = _setting(4e-3, "the peak; adamw wants less")
-    embedding_learning_rate: float = _setting(0.0, "the peak for embeddings; 0 for that of the matrices")
-    vector_learning_rate: float = _setting(0.0, "the peak for biases and LayerNorms; 0 for that of the matrices")
+    dropout: float = _setting(0.0, "dropout probability of the embeddings and of each block's outputs")
+    sequence_length: int = _setting(512, "tokens per sequence; also the context length of a new model")
+    batch_size: int = _setting(16, "sequences per step, over all processes")
+    steps: int = _setting(2000, "optimiser steps")
+    learning_rate: float = _setting(4e-3, "peak learning rate; adamw needs a lower one")
+    embedding_learning_rate: float = _setting(0.0, "peak for embeddings; 0 uses learning_rate")
+    vector_learning_rate: float = _setting(0.0, "peak for biases and LayerNorms; 0 uses learning_rate")
     schedule: Literal["cosine", "wsd"] = _setting(
-        "cosine", "from the peak down a cosine to a tenth; or stable, then down to 0 in the last steps"
+        "cosine", "cosine decays to a tenth of the peak; wsd (warmup-stable-decay) stays constant, then decays to 0"
     )
-    cooldown_fraction: float = _setting(0.3, "share of the steps in which wsd goes down to 0; 0 for none of them")
+    cooldown_fraction: float = _setting(0.3, "fraction of the steps in which wsd decays to 0; 0 for no decay")
     cooldown_shape: Literal["sqrt", "linear", "square"] = _setting(
-        "sqrt", "how wsd goes down: 1 - sqrt(x), 1 - x or (1 - x)^2, where x is the share of the cooldown that is done"
+        "sqrt", "shape of wsd's decay: 1 - sqrt(x), 1 - x or (1 - x)^2, x being the fraction of the cooldown done"
     )
-    warmup_fraction: float = _setting(0.02, "share of the steps that lead up to the peak")
-    weight_decay: float = _setting(0.1, "for matrices; biases and LayerNorms have none")
-    beta1: float = _setting(0.9, "AdamW's memory of the gradient")
-    beta2: float = _setting(0.95, "AdamW's memory of its square")
+    warmup_fraction: float = _setting(0.02, "fraction of the steps in which the learning rate rises to its peak")
+    weight_decay: float = _setting(0.1, "weight decay of matrices; biases and LayerNorms have none")
+    beta1: float = _setting(0.9, "AdamW's decay rate of the gradient's mean")
+    beta2: float = _setting(0.95, "AdamW's decay rate of the squared gradient's mean")
     beta2_half_life: float = _setting(
-        0.0, "tokens after which half of that memory is gone, whatever the batch; 0 for what beta2 says"
+        0.0, "half-life in tokens of the squared gradient's mean, for any batch size; 0 uses beta2"
     )
-    gradient_clip: float = _setting(1.0, "largest norm of the gradient")
-    optimizer: Literal["adamw", "muon"] = _setting("muon", "muon: for the blocks' matrices, with AdamW for the rest")
-    fim_rate: float = _setting(0.5, "share of the documents rearranged for fill-in-the-middle; 0 for left to right")
-    spm_rate: float = _setting(0.5, "share of those in suffix-prefix-middle order")
-    line_rate: float = _setting(0.0, "share of those cut in short parts, of each of which one line is the middle")
-    node_rate: float = _setting(0.0, "share of those cut in parts, of each of which a syntax node is the middle")
-    balance_languages: bool = _setting(False, "as many sequences of each language as of the others")
-    seed: int = _setting(0, "of initialisation, data order, fill-in-the-middle and dropout")
+    gradient_clip: float = _setting(1.0, "maximum norm of the gradient")
+    optimizer: Literal["adamw", "muon"] = _setting("muon", "muon updates the blocks' matrices, and AdamW the rest")
+    fim_rate: float = _setting(
+        0.5, "fraction of documents transformed for fill-in-the-middle; 0 trains left to right only"
+    )
+    spm_rate: float = _setting(0.5, "fraction of those in suffix-prefix-middle order")
+    line_rate: float = _setting(0.0, "fraction of those split into short parts, with one line of each as the middle")
+    node_rate: float = _setting(0.0, "fraction of those split into parts, with a syntax node of each as the middle")
+    balance_languages: bool = _setting(False, "use equally many sequences of each language")
+    seed: int = _setting(0, "random seed of initialisation, data order, fill-in-the-middle and dropout")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = _means(
-        "auto", "of the matrix multiplies: bf16 where there are instructions for it; weights are fp32"
+        "auto", "precision of matrix products; auto uses bf16 if the device has instructions for it; weights are fp32"
     )
-    device: Literal["cpu", "cuda"] = _means("cpu", "where")
-    parallel: Literal["ddp", "fsdp"] = _means("ddp", "under torchrun: each process has the whole model, or a share")
+    device: Literal["cpu", "cuda"] = _means("cpu", "device to train on")
+    parallel: Literal["ddp", "fsdp"] = _means(
+        "ddp", "under torchrun, replicate the model in each process (ddp) or shard it (fsdp)"
+    )
     micro_batch_size: int = _means(
-        0, "sequences a process computes at once, gradients being accumulated; 0 for its whole share of the batch"
+        0, "sequences per forward pass of a process, with gradient accumulation; 0 for its whole share of the batch"
     )
-    activation_checkpointing: bool = _means(False, "keep a block's input only, and compute the block again backwards")
-    compile: bool = _means(False, "compile the blocks (torch.compile); takes a minute at the start")
-    loader_workers: int = _means(1, "processes that prepare batches ahead; 0 prepares them in between")
+    activation_checkpointing: bool = _means(
+        False, "keep only each block's input, and recompute the block in the backward pass"
+    )
+    compile: bool = _means(False, "compile the blocks with torch.compile, which takes about a minute at the start")
+    loader_workers: int = _means(1, "processes that prepare batches ahead; 0 prepares them in the training process")
     validate_every: int = _means(250, "steps between validations")
-    validation_batches: int = _means(8, "batches a validation")
-    fim_questions: int = _means(32, "held-out lines to fill in at each validation; 0 for none")
+    validation_batches: int = _means(8, "batches per validation")
+    fim_questions: int = _means(32, "held-out lines to infill at each validation; 0 for none")
     save_every: int = _means(100, "steps between saved states")
-    keep: int = _means(2, "saved states to keep, the newest")
-    publish_every: int = _means(0, "with --publish-saves, steps between those that are published; 0 for all of them")
+    keep: int = _means(2, "number of saved states to keep")
+    publish_every: int = _means(0, "with --publish-saves, steps between published states; 0 publishes all")
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -111,16 +117,16 @@ class TrainConfig:
                 raise UserError(f"{name} must be more than 0, not {getattr(self, name)}.")
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} is a share from 0 to 1, not {getattr(self, name)}.")
+                raise UserError(f"{name} must be between 0 and 1, not {getattr(self, name)}.")
         if self.line_rate + self.node_rate > 1:
             raise UserError(
-                f"line_rate and node_rate are shares of the same documents, so that {self.line_rate} and "
-                f"{self.node_rate} are too much together: they may come to 1."
+                f"line_rate and node_rate are fractions of the same documents: {self.line_rate} and "
+                f"{self.node_rate} exceed 1 together."
             )
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("device cuda was asked for, but PyTorch finds no GPU here; use cpu.")
+            raise UserError("Device cuda was requested, but PyTorch finds no GPU on this machine; use cpu.")
         if self.lora_rank and not self.base:
-            raise UserError("lora_rank trains an update to a revision: name one with --from.")
+            raise UserError("lora_rank needs a revision to fine-tune: name one with --from.")
         if self.parallel == "fsdp":
             self._require_shardable()
 
@@ -130,11 +136,13 @@ class TrainConfig:
 
     @property
     def second_moment_decay(self) -> float:
-        """AdamW's beta2. A half-life in tokens holds for any batch (arXiv 2507.07101, section 3)."""
+        """AdamW's beta2. A half-life in tokens suits any batch size (arXiv 2507.07101, section 3)."""
         return 0.5 ** (self.tokens_per_step / self.beta2_half_life) if self.beta2_half_life else self.beta2
 
     def model_config(self, vocab_size: int) -> SantaCoderConfig:
-        """The model a run from scratch trains. The embedding has a multiple of 64 rows, which kernels prefer."""
+        """The shape of a model trained from scratch. The vocabulary is padded to a multiple of 64, which kernels
+        prefer.
+        """
         return SantaCoderConfig(
             vocab_size=-(-vocab_size // 64) * 64,
             n_positions=self.sequence_length,
@@ -145,10 +153,10 @@ class TrainConfig:
         )
 
     def continued_with(self, given: dict[str, Any]) -> TrainConfig:
-        """These settings with those ``given`` that a resumed run may change.
+        """Return these settings, updated with those of ``given`` that a resumed run may change.
 
-        With ``schedule: wsd`` these include ``steps`` and the cooldown: the end need not be known before the learning
-        rate falls.
+        With ``schedule: wsd`` these include ``steps`` and the cooldown, because the end need not be known before the
+        learning rate decays.
 
         Raises:
             UserError: one of ``given`` would change what is learned.
@@ -158,15 +166,15 @@ class TrainConfig:
             may_change = setting.metadata["may_change"] or (setting.name in _OF_THE_END and self.schedule == "wsd")
             if not may_change and given.get(setting.name, before) != before:
                 raise UserError(
-                    f"The run was started with {setting.name} {before!r} and cannot go on with "
-                    f"{given[setting.name]!r}: leave the option out, or start a new run with another --output."
+                    f"The run was started with {setting.name} {before!r} and cannot continue with "
+                    f"{given[setting.name]!r}: omit the option, or start a new run with another --output."
                 )
         return dataclasses.replace(self, **given)
 
     def _require_shardable(self) -> None:
         if self.optimizer == "muon":
-            raise UserError("muon needs whole matrices, which fsdp divides: use --optimizer adamw or --parallel ddp.")
+            raise UserError("muon needs whole matrices, but fsdp shards them: use --optimizer adamw or --parallel ddp.")
         if self.precision == "fp16":
             raise UserError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
         if self.lora_rank:
-            raise UserError("What LoRA trains is small enough for every process: use --parallel ddp.")
+            raise UserError("fsdp does not support LoRA, whose update fits in every process: use --parallel ddp.")

@@ -1,4 +1,4 @@
-"""What a run is trained on beyond folders that are there: an archive to unpack, packages to download."""
+"""Sources of training data beyond local folders: archives to unpack and packages to download."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _NOT_FOR_PIP = {
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the source files of a zip or tar archive into ``folder``; nothing else of it is written.
+    """Extract the source files of a zip or tar archive into ``folder``; other files are skipped.
 
     Raises:
-        UserError: it is no archive, is damaged, has paths that lead elsewhere, or unpacks to more than the limits.
+        UserError: the file is not an archive, is damaged, has paths that lead outside, or exceeds the limits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = 0
@@ -52,20 +52,22 @@ def unpack(archive: Path, folder: Path) -> None:
                 )
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts:
-                raise UserError(f"{archive.name} has the path {name!r}, which leads out of it.")
+                raise UserError(f"{archive.name} contains the path {name!r}, which leads outside the archive.")
             if path.suffix not in LANGUAGES or size > MAX_FILE_BYTES:
                 continue
-            _write(folder / path, file.read(MAX_FILE_BYTES), archive, name)  # whatever size the archive claims
+            # regardless of the size that the archive claims
+            _write(folder / path, file.read(MAX_FILE_BYTES), archive, name)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
         raise UserError(f"{archive.name} cannot be unpacked: {error}.") from error
     except FileNotFoundError as error:
-        raise UserError(f"There is no archive {archive}.") from error
+        raise UserError(f"The archive {archive} does not exist.") from error
 
 
 def _write(target: Path, content: bytes, archive: Path, name: str) -> None:
-    """
+    """Write a file of the archive.
+
     Raises:
-        UserError: there can be no file of that name: it is too long, or another file is where its folder should be.
+        UserError: the name cannot be used: it is too long, or another file is in place of its folder.
         OSError: the disk is full.
     """
     try:
@@ -76,8 +78,8 @@ def _write(target: Path, content: bytes, archive: Path, name: str) -> None:
             raise
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(
-            f"{archive.name} has the path {_shortened(name)}, which cannot be written ({reason}): its name is too "
-            "long, or clashes with another one. Pack it without."
+            f"{archive.name} contains the path {_shortened(name)}, which cannot be written ({reason}): the name is too "
+            "long or clashes with another. Leave the file out of the archive."
         ) from error
 
 
@@ -86,39 +88,45 @@ def _shortened(name: str) -> str:
 
 
 def download(manifest: Path, folder: Path) -> None:
-    """Download the packages of ``manifest``, one ``name==version`` a line, into ``folder``; none of them is run.
+    """Download the packages of ``manifest``, one ``name==version`` per line, into ``folder``, without running any of
+    them.
 
     Raises:
-        UserError: a line is no pinned package, or one cannot be had.
+        UserError: a line is not a pinned package, or a package cannot be downloaded.
     """
     try:
         packages = pinned_packages(manifest.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{manifest} cannot be read: {error}.") from error
-    # pip never sees the text that was checked: it decodes a file by rules of its own, such as a line "# coding: utf-7".
-    # It runs in a folder without any other file, because it takes a requirement that names an archive there for a path.
+    # pip gets a rewritten file, not the one that was checked: it decodes files by its own rules, such as a line "#
+    # coding: utf-7". It runs in a folder without other files, because it takes a requirement that names a local archive
+    # for a path.
     with TemporaryDirectory() as empty:
         (Path(empty) / "requirements.txt").write_text("".join(f"{package}\n" for package in packages), encoding="ascii")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-        # wheels only: they are read as text, where a source distribution would run code to be built
+        # wheels only: they are read as text, whereas building a source distribution would run code
         command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(folder.resolve())]
         command += ["--requirement", "requirements.txt"]
         result = subprocess.run(command, cwd=empty, env=_pip_environment(), capture_output=True, text=True, check=False)
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        raise UserError(f"The packages of {manifest.name} cannot be had: {' '.join(errors) or result.stderr.strip()}")
+        raise UserError(
+            f"The packages of {manifest.name} cannot be downloaded: {' '.join(errors) or result.stderr.strip()}"
+        )
 
 
 def pinned_packages(text: str) -> list[str]:
-    """The packages in a list of one ``name==version`` a line, written anew from their names and versions.
+    """Parse a list of packages, one ``name==version`` per line, and write each in canonical form.
 
     Raises:
-        UserError: a line is no pinned package, or there are too many.
+        UserError: a line is not a pinned package, or there are too many packages.
     """
     lines = [line.split("#")[0].strip() for line in text.splitlines()]
     packages = [_pinned_package(line) for line in lines if line]
     if len(packages) > MAX_PACKAGES:
-        raise UserError(f"The list has {len(packages):,} packages; up to {MAX_PACKAGES:,} can be downloaded for a run.")
+        raise UserError(
+            f"The list has {len(packages):,} packages; at most {MAX_PACKAGES:,} can be downloaded for a run."
+        )
     return packages
 
 
@@ -128,17 +136,17 @@ def _pinned_package(line: str) -> str:
             raise ValueError
         name, _, version = line.partition("==")
         return f"{canonicalize_name(name, validate=True)}=={Version(version)}"
-    except ValueError as error:  # the errors of packaging are kinds of it
-        raise UserError(f"{line[:80]!r} is no pinned package: write one name==version a line.") from error
+    except ValueError as error:  # the errors of packaging are subclasses of it
+        raise UserError(f"{line[:80]!r} is not a pinned package: write one name==version per line.") from error
 
 
 def _pip_environment() -> dict[str, str]:
-    """The environment without the variables that would give pip further requirements, or other places than an index."""
+    """The environment without variables that would add requirements or package locations other than an index."""
     return {name: value for name, value in os.environ.items() if name.upper() not in _NOT_FOR_PIP}
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Regular files of an archive with the sizes it claims, in its order, each open until the next is asked for."""
+    """Yield the regular files of an archive with their claimed sizes; each file is open until the next is requested."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as pack:
             for entry in pack.infolist():

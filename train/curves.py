@@ -1,4 +1,4 @@
-"""How a run went, as numbers and as SVG drawings, small enough to be published with the model."""
+"""Training curves as numbers and as SVG plots small enough to publish with the model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _MAX_POINTS = 300
 
 
 def points(name: str, records: Sequence[dict[str, Any]]) -> list[tuple[int, float]]:
-    """The metric ``name`` of ``records`` by the number of steps done, thinned, the last one kept."""
+    """The metric ``name`` of ``records`` as (steps done, value) pairs, thinned; the last pair is kept."""
     found = [(record["step"] + 1, round(record[name], 6)) for record in records if name in record]
     return found[:: -max(1, -(-len(found) // _MAX_POINTS))][::-1]
 
 
 def drawing(name: str, points: Sequence[tuple[int, float]]) -> str:
-    """The metric ``name`` over the steps."""
+    """Plot the metric ``name`` over the steps, as SVG."""
     steps, values = [step for step, _ in points] or [0], [value for _, value in points] or [0.0]
     low, high = min(values), max(values)
 

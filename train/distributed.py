@@ -1,4 +1,4 @@
-"""Several processes as one: who takes part, how the model is divided, and sums over all (torchrun, DDP, FSDP2)."""
+"""Distributed training: process groups, model sharding and sums over all processes (torchrun, DDP, FSDP2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATIENCE = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run, and which one this is."""
+    """The processes of a run and the rank of this one."""
 
     rank: int
     size: int
@@ -37,10 +37,10 @@ class World:
         return self.rank == 0
 
     def rows(self, batch_size: int) -> range:
-        """This process's share of a batch.
+        """This process's share of a batch, as a range of rows.
 
         Raises:
-            UserError: the batch cannot be divided evenly.
+            UserError: the batch size is not a multiple of the number of processes.
         """
         if batch_size % self.size:
             raise UserError(f"batch_size {batch_size} is not a multiple of the {self.size} processes.")
@@ -48,7 +48,7 @@ class World:
         return range(self.rank * share, (self.rank + 1) * share)
 
     def total(self, *values: float) -> list[float]:
-        """The sums of each value over all processes, in fp64."""
+        """Sum each value over all processes, in fp64."""
         if self.size == 1:
             return list(values)
         sums = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -65,15 +65,15 @@ def under_torchrun() -> bool:
 
 
 def restarted() -> bool:
-    """Whether torchrun started this process again after one had died."""
+    """Whether torchrun restarted this process after another one died."""
     return _restarts() > 0
 
 
 @contextmanager
 def world(device: str) -> Iterator[World]:
-    """Take part with the processes that torchrun started; without torchrun there is one.
+    """Join the process group that torchrun started; without torchrun, the world is this process alone.
 
-    Gloo carries what is on CPUs, saved states above all; NCCL what is on GPUs.
+    Gloo is the backend for CPU tensors, mainly those of saved states; NCCL is the backend for GPU tensors.
     """
     if not under_torchrun():
         yield World(0, 1, torch.device(device))
@@ -82,7 +82,7 @@ def world(device: str) -> Iterator[World]:
     if place.type == "cuda":
         torch.cuda.set_device(place)
     store, rank, size = next(dist.rendezvous("env://", timeout=_PATIENCE))
-    # torchrun keeps its store over a restart, and with it the addresses of those that have died
+    # torchrun keeps its store over a restart, including the addresses of dead processes
     store = dist.PrefixStore(f"restart-{_restarts()}", store)
     backend = "cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
@@ -93,9 +93,9 @@ def world(device: str) -> Iterator[World]:
 
 
 def divide(module: nn.Module, model: SantaCoder, config: TrainConfig, world: World) -> nn.Module:
-    """``module``, whose parameters are those of ``model``, ready to be trained by all processes.
+    """Prepare ``module``, whose parameters are those of ``model``, for training by all processes.
 
-    With fsdp, parameters, gradients and optimiser states are divided block by block (``fully_shard``).
+    With fsdp, parameters, gradients and optimiser states are sharded block by block (``fully_shard``).
     """
     if world.size == 1:
         return module
@@ -112,7 +112,7 @@ def divide(module: nn.Module, model: SantaCoder, config: TrainConfig, world: Wor
 
 @contextmanager
 def gradients_synchronised(module: nn.Module, wanted: bool) -> Iterator[None]:
-    """Whether the gradients of this backward pass are summed over the processes; accumulated ones need it once."""
+    """Set whether this backward pass sums gradients over the processes; with accumulation only the last one has to."""
     if isinstance(module, FSDPModule):
         module.set_requires_gradient_sync(wanted)
     if isinstance(module, DistributedDataParallel) and not wanted:

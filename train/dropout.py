@@ -1,4 +1,4 @@
-"""Dropout while training, as hooks: the model itself, which also serves, knows nothing of it."""
+"""Dropout during training, as hooks, so that the model itself, which also serves, does not contain it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from santacoder.model import Block, SantaCoder
 
 
 def add_dropout(model: SantaCoder, probability: float) -> None:
-    """Drop from the embeddings and from what each attention and MLP adds to the residual stream.
+    """Apply dropout to the embeddings and to what each attention and MLP adds to the residual stream.
 
-    Attention weights are not dropped, as in GPT-2's and the paper's training they were: the fast kernels never hold
+    Unlike in the training of GPT-2 and of the paper, attention weights have no dropout: fused kernels never materialise
     them.
     """
 

@@ -1,4 +1,4 @@
-"""What a run reports of itself: metrics, samples and the progress bar."""
+"""Reporting of a run: metrics, samples and the progress bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from train.run_folder import RunFolder
 
 
 class Log:
-    """Kept by the first process alone; ``latest_validation`` by all of them."""
+    """Writes metrics and samples, in the first process only; ``latest_validation`` is kept by all processes."""
 
     def __init__(self, run: RunFolder, config: TrainConfig, first_step: int, world: World) -> None:
         self._config = config

@@ -37,12 +37,12 @@ class Stopped(Exception):
 
 
 class TrainingFailed(Exception):
-    """The run cannot go on; the message is a sentence for the user."""
+    """The run cannot continue; the message is a sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model after ``step`` steps and ``tokens`` tokens; ``metrics`` by name, of the held-out packages.
+    """A model after ``step`` steps and ``tokens`` tokens, with its ``metrics`` on the held-out packages, by name.
 
     ``model`` is None on all processes but the first.
     """
@@ -67,16 +67,23 @@ def train(
     store: Path = DEFAULT_STORE,
     on_save: Callable[[Trained], object] | None = None,
 ) -> Trained:
-    """Run ``config`` on ``data``, from the last saved state in ``output`` if there is one.
+    """Train ``config`` on ``data``, continuing from the newest saved state in ``output`` if there is one.
 
-    Killed at any moment and resumed, it goes on from the last saved state and computes what it would have computed:
-    batches depend on seed and step alone, and so does dropout. ``on_save`` gets the models that are saved before the
-    last, those after a multiple of ``publish_every`` steps.
+    A run that is killed and resumed gives the same result as an uninterrupted one: it continues from the newest saved
+    state, and batches and dropout depend only on the seed and the step.
+
+    Args:
+        config: the configuration of the run.
+        data: the packed training and validation tokens.
+        output: the run folder.
+        world: the processes of the run.
+        store: folder of published models, with the base of a fine-tuning run.
+        on_save: called with the model at each saved state but the last whose step is a multiple of ``publish_every``.
 
     Raises:
-        UserError: the corpus is too small, or the run does not fit into memory.
-        Stopped: SIGINT or SIGTERM came; the state is saved.
-        TrainingFailed: the loss is not a number.
+        UserError: the corpus is too small, or the run does not fit in memory.
+        Stopped: SIGINT or SIGTERM was received; the state is saved.
+        TrainingFailed: the loss is not finite.
         OSError: the disk is full; the last saved state is intact.
     """
     run = RunFolder(output)
@@ -105,7 +112,6 @@ def train(
                 raise TrainingFailed(_diagnosis(error, step, batches, config, run)) from error
             log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
             saving = (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.is_set()
-            # every state that is saved, or fewer
             publishing = saving and on_save and (step + 1) % (config.publish_every or 1) == 0
             if (step + 1) % config.validate_every == 0 or publishing:
                 log.validation(step, *watch.validate())
@@ -135,12 +141,14 @@ def _trained(training: Training, step: int, config: TrainConfig, world: World, m
 
 
 def _diagnosis(error: NotFinite, step: int, batches: Batches, config: TrainConfig, run: RunFolder) -> str:
-    """The step, the batch and the last good state, and what may help."""
+    """Describe the failure: step, batch, last good state, and possible remedies."""
     windows = ", ".join(map(str, batches.windows(step)[:32]))
     last = newest_state(run.states)
-    good = f"The last good state is {last}, after {steps_done(last):,} steps." if last else "No state was saved before."
+    good = (
+        f"The last good state is {last}, after {steps_done(last):,} steps." if last else "No state was saved before it."
+    )
     return (
         f"{error} at step {step:,}, learning rate {learning_rate(step, config):.2g}, in the batch of windows {windows} "
         f"of {config.sequence_length} tokens each. {good} A lower --learning-rate or --precision fp32 may help, in a "
-        "run with another --output."
+        "new run with another --output."
     )

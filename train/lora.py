@@ -1,7 +1,7 @@
 """Low-rank updates (LoRA; Hu et al., arXiv 2106.09685): W + (alpha / r) B A, where only A and B are trained.
 
-``peft`` would do the same and bring transformers and accelerate with it; PyTorch's own parametrizations need no more
-than what is below.
+``peft`` would do the same but depends on transformers and accelerate; with PyTorch's parametrizations, this file is
+enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _ALPHA_PER_RANK = 2.0
 
 
 class LowRankUpdate(nn.Module):
-    """A matrix [out, in] plus B [out, r] @ A [r, in], scaled. B begins at zero, so that nothing changes at first."""
+    """Adds B [out, r] @ A [r, in], scaled, to a matrix [out, in]. B is initialised to zero, so that training starts
+    from the original matrix.
+    """
 
     def __init__(self, weight: Tensor, rank: int) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class LowRankUpdate(nn.Module):
 
 
 def add_updates(model: SantaCoder, rank: int) -> None:
-    """Freeze ``model`` and put a trainable update on every matrix of its blocks.
+    """Freeze ``model`` and add a trainable update to every matrix of its blocks.
 
     Raises:
         UserError: ``rank`` is not smaller than the smallest matrix.
@@ -40,7 +42,7 @@ def add_updates(model: SantaCoder, rank: int) -> None:
     linears = [module for module in model.transformer.h.modules() if isinstance(module, nn.Linear)]
     largest = min(min(linear.weight.shape) for linear in linears) - 1
     if rank > largest:
-        raise UserError(f"lora_rank {rank} is no low rank for this model: use at most {largest}.")
+        raise UserError(f"lora_rank {rank} is too high for this model: use at most {largest}.")
     model.requires_grad_(False)
     for linear in linears:
         parametrize.register_parametrization(linear, "weight", LowRankUpdate(linear.weight, rank))

@@ -1,4 +1,4 @@
-"""How much memory a run takes on each process, about, and what would fit where it does not."""
+"""Estimates of the memory that a run needs per process, and suggestions if there is too little."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ _RESERVE = 0.5e9  # Python, PyTorch and the batches
 
 
 def require_memory(model_config: SantaCoderConfig, config: TrainConfig, world: World) -> None:
-    """
+    """Check that the run fits in memory.
+
     Raises:
-        UserError: the run does not fit; the sentence says what would.
+        UserError: it does not; the message says what would fit.
     """
     needed, free = memory_needed(model_config, config, world), free_memory(world)
     if needed <= free:
         return
     raise UserError(
-        f"The run needs about {needed / 1e9:.1f} GB on each process, but {free / 1e9:.1f} GB are free: "
+        f"The run needs about {needed / 1e9:.1f} GB per process, but only {free / 1e9:.1f} GB are free: "
         f"{_what_would_fit(model_config, config, world, free)}"
     )
 
 
 def memory_needed(model_config: SantaCoderConfig, config: TrainConfig, world: World) -> float:
-    """Bytes on one process: weights, gradients and moments in fp32, and what the backward pass needs."""
+    """Bytes per process: weights, gradients and moments in fp32, and activations for the backward pass."""
     with torch.device("meta"):
         n_parameters = sum(parameter.numel() for parameter in SantaCoder(model_config).parameters())
     weights = 4 * n_parameters
@@ -47,26 +48,27 @@ def memory_needed(model_config: SantaCoderConfig, config: TrainConfig, world: Wo
 
 
 def free_memory(world: World) -> float:
-    """Bytes a process can still take; on CPUs the processes of this machine share what there is."""
+    """Bytes available to each process; on CPUs, the processes of a machine share its memory."""
     if world.device.type == "cuda":
         return torch.cuda.mem_get_info(world.device)[0]
     return psutil.virtual_memory().available / world.size
 
 
 def _activations(model_config: SantaCoderConfig, config: TrainConfig, world: World) -> float:
-    """Bytes kept for the backward pass.
+    """Bytes of activations kept for the backward pass.
 
     A layer keeps 34 bytes per token and channel in half precision (Korthikanti et al., arXiv 2205.05198, section 4.1,
-    without what fused attention does not keep), or its input alone and one layer in full.
+    without what fused attention does not store). With checkpointing, each layer keeps only its input, and one layer is
+    kept in full.
     """
     micro_batch = config.micro_batch_size or config.batch_size // world.size
     tokens = micro_batch * config.sequence_length
     dtype = multiplied_in(config.precision, world.device)
     layer = tokens * model_config.n_embd * (68 if dtype == torch.float32 else 34)
     if world.device.type == "cpu" and dtype == torch.bfloat16:
-        # attention in blocks keeps its weights, half of them being masked away
+        # blocked attention keeps its weights, half of which are masked
         layer += micro_batch * model_config.n_head * config.sequence_length**2 * 2
-    # logits, probabilities and their gradient, for as many rows as the loss takes at a time
+    # logits, probabilities and their gradient, for one chunk of rows of the loss
     loss = min(tokens, CHUNK_ROWS[world.device.type]) * model_config.vocab_size * 12
     if config.activation_checkpointing:
         return loss + layer + model_config.n_layer * tokens * model_config.n_embd * 4
@@ -78,10 +80,10 @@ def _what_would_fit(model_config: SantaCoderConfig, config: TrainConfig, world: 
     while micro_batch >= 1:
         smaller = dataclasses.replace(config, micro_batch_size=micro_batch)
         if memory_needed(model_config, smaller, world) <= free:
-            return f"--micro-batch-size {micro_batch} would fit, and computes the same."
+            return f"--micro-batch-size {micro_batch} would fit and gives the same result."
         checkpointing = dataclasses.replace(smaller, activation_checkpointing=True)
         if micro_batch == 1 and memory_needed(model_config, checkpointing, world) <= free:
-            return "--micro-batch-size 1 --activation-checkpointing would fit, and computes the same."
+            return "--micro-batch-size 1 --activation-checkpointing would fit and gives the same result."
         micro_batch //= 2
     for name, settings in reversed(SIZES.items()):
         shape = dataclasses.replace(config, **{"n_layer": 6, "n_embd": 256, "n_head": 4, **settings})

@@ -1,7 +1,7 @@
-"""Metrics of a run, twice: JSON lines for programs, TensorBoard's event files for people.
+"""Metrics of a run, in two formats: JSON lines for programs and TensorBoard event files for people.
 
-TensorBoard, because its files lie in the run's own folder, are only ever appended to, need no server to be written, and
-are read by everything that draws curves.
+TensorBoard's files are in the run folder, are only appended to, need no server, and can be read by most tools that plot
+curves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from train.json_lines import read_json_lines
 
 
 class Metrics:
-    """Appends records that have a ``step``; a resumed run first forgets those its state does not know of."""
+    """Appends records that have a ``step``. A resumed run first removes the records after its saved state."""
 
     def __init__(self, path: Path, tensorboard: Path, *, next_step: int) -> None:
         forget_from(next_step, path)
@@ -37,6 +37,6 @@ class Metrics:
 
 
 def forget_from(next_step: int, path: Path) -> None:
-    """Take out the records of ``next_step`` and later ones, and what a kill has cut short."""
+    """Remove the records from ``next_step`` on and an incomplete last line."""
     kept = [record for record in read_json_lines(path) if record["step"] < next_step]
     path.write_text("".join(json.dumps(record) + "\n" for record in kept))

@@ -1,4 +1,4 @@
-"""The ``README.md`` of a published commit, and the curves it shows."""
+"""The model card (``README.md``) of a published commit, and the curves that it shows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from train.run_folder import RunFolder
 _SCORES = {
     "validation_loss": "validation loss, nats per token",
     "bits_per_byte": "bits per byte",
-    "fim_exact_match": "single lines filled in exactly, greedily",
+    "fim_exact_match": "exact match, single-line infilling, greedy",
 }
 _CURVES = ("loss", "learning_rate", *_SCORES)
 
 
 def model_card(repo_id: str, config: TrainConfig, trained: Trained, data: PackedData, run: RunFolder) -> dict[str, str]:
-    """``README.md``, the drawings it shows and, in ``curves.json``, the numbers behind them, by name.
+    """Write the model card: ``README.md``, its plots and, in ``curves.json``, the data of the plots, by file name.
 
-    It tells what the model is, what it learned from and under which licences, how it was trained and how that went,
-    what it scores and what it cannot do.
+    The card describes the model, its training data and their licences, how it was trained, its scores and its limits.
     """
     assert trained.model is not None
     parameters = sum(parameter.numel() for parameter in trained.model.parameters())
@@ -67,7 +66,7 @@ That of what it was trained on: where it repeats a file, the licence of that fil
 {settings}
 
 ## Data
-{f"What {config.base} learned from, which its card lists, and besides:" if config.base else ""}
+{f"The training data of {config.base}, listed in its card, and:" if config.base else ""}
 
 {_table([package for package in data.packages if package.split == "train"])}
 
@@ -80,7 +79,7 @@ Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for pack
 
 
 def _table(packages: list[Package]) -> str:
-    """Packages with version, licence and size; a collection's modules (``stdlib/json`` …) share a row."""
+    """Table of packages with version, licence and size; modules of a collection (``stdlib/json`` …) share a row."""
     rows = ["| package | version | licence | files | MB |", "|---|---|---|---|---|"]
 
     def collection(package: Package) -> str:

@@ -1,4 +1,4 @@
-"""The optimisers and the learning rate of a step."""
+"""Optimisers and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from train.muon import Muon
 
 
 def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """AdamW over everything; with ``optimizer: muon``, Muon over the blocks' matrices and AdamW over the rest.
+    """AdamW for all parameters; with ``optimizer: muon``, Muon for the blocks' matrices and AdamW for the rest.
 
-    Weight decay holds for matrices only, not for biases and LayerNorms. Each group has as its ``peak`` the learning
-    rate at the top of the schedule: matrices, embeddings and vectors may have their own. Parameters that are frozen
-    have no optimiser.
+    Weight decay applies only to matrices, not to biases and LayerNorms. The ``peak`` of each group is its learning rate
+    at the top of the schedule: matrices, embeddings and vectors may have different ones. Frozen parameters have no
+    optimiser.
     """
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     matrices = [parameter for name, parameter in trained.items() if parameter.dim() == 2 and ".h." in name]
@@ -41,15 +41,16 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """That of the matrices."""
+    """The learning rate of the matrices at ``step``."""
     return config.learning_rate * share_of_peak(step, config)
 
 
 def share_of_peak(step: int, config: TrainConfig) -> float:
-    """Linear warm-up to 1, then by ``config.schedule``.
+    """The learning rate at ``step`` as a fraction of the peak: linear warm-up to 1, then by ``config.schedule``.
 
-    ``cosine``: down to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then down to 0 in the
-    cooldown, by default with one minus the root of the share of it that is done (Hägele et al., arXiv 2405.18392).
+    ``cosine``: decay to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then decay to 0 in the
+    cooldown, by default as one minus the square root of the fraction of the cooldown done (Hägele et al., arXiv
+    2405.18392).
     """
     warmup = max(1, round(config.steps * config.warmup_fraction))
     if step < warmup:

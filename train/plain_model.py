@@ -1,4 +1,4 @@
-"""The model as others know it: in one piece, with low-rank updates merged, without what training put on it."""
+"""The trained model in its ordinary form: unsharded, low-rank updates merged, without training hooks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from train.distributed import World
 
 @torch.no_grad()
 def plain_model(model: SantaCoder, world: World) -> SantaCoder | None:
-    """A model in evaluation mode that shares the weights of ``model``, or has them gathered on the CPU if divided.
+    """A model in evaluation mode that shares the weights of ``model``; sharded weights are gathered on the CPU.
 
-    Every process has to call this; only the first one gets the model, the others None.
+    All processes must call this; the first one gets the model, the others None.
     """
     with torch.device("meta"):
         plain = SantaCoder(model.config)
     weights = {}
     for name in plain.state_dict():
         module, _, leaf = name.rpartition(".")
-        weight: Tensor = getattr(model.get_submodule(module), leaf).detach()  # merges, where there is an update
+        weight: Tensor = getattr(model.get_submodule(module), leaf).detach()  # merges a low-rank update
         weights[name] = weight.full_tensor().cpu() if isinstance(weight, DTensor) else weight
     if not world.is_first:
         return None

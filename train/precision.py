@@ -1,4 +1,4 @@
-"""In which precision the matrix multiplies of a run are fastest."""
+"""The fastest precision for the matrix products of a run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def multiplied_in(precision: str, device: torch.device) -> torch.dtype:
-    """The type that ``precision`` stands for; with ``auto``, bf16 where ``device`` has instructions for it, else fp32.
+    """The dtype of ``precision``. ``auto`` is bf16 if ``device`` has instructions for it, and fp32 otherwise.
 
-    Without them, PyTorch multiplies bf16 numbers one by one: on a Zen 3 core at
-    1.2 GFLOP/s, where fp32 has 60.
+    Without such instructions, PyTorch multiplies bf16 numbers one by one: at 1.2 GFLOP/s on a Zen 3 core, compared with
+    60 GFLOP/s in fp32.
     """
     if precision != "auto":
         return DTYPES[precision]
@@ -19,7 +19,7 @@ def multiplied_in(precision: str, device: torch.device) -> torch.dtype:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether ``device`` multiplies matrices of bf16 faster than those of fp32."""
+    """Whether ``device`` multiplies bf16 matrices faster than fp32 matrices."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,4 +1,4 @@
-"""Settings that go together: the sizes of a model from scratch, and what suits fine-tuning."""
+"""Presets: model sizes for training from scratch, and settings for fine-tuning."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "n_layer": 12, "n_embd": 768, "n_head": 12, "sequence_length": 2048, "batch_size": 128, "steps": 20_000,
         "learning_rate": 1.5e-3, "validate_every": 500, "save_every": 500,
     },
-    # 1.1 B with 49,152 tokens: the paper's (arXiv 2301.03988, section 5): 118 B tokens.
-    # It computed in fp16 on V100s; bf16 needs no loss scaling.
+    # 1.1 B with 49,152 tokens: the paper's model (arXiv 2301.03988, section 5), trained on 118 B tokens.
+    # The paper trained in fp16 on V100s; bf16 needs no loss scaling.
     "1b": {
         "n_layer": 24, "n_embd": 2048, "n_head": 16, "sequence_length": 2048, "batch_size": 192, "steps": 300_000,
         "learning_rate": 2e-4, "dropout": 0.1, "optimizer": "adamw", "validate_every": 2000, "save_every": 1000,
@@ -29,5 +29,5 @@ FINE_TUNING: dict[str, Any] = {
     "steps": 200, "sequence_length": 512, "batch_size": 4, "learning_rate": 1e-3, "warmup_fraction": 0.05,
     "validate_every": 50, "save_every": 50,
 }  # fmt: skip
-# an update of low rank is trained with a tenfold rate (Hu et al., arXiv 2106.09685, table 11)
+# low-rank updates need a tenfold learning rate (Hu et al., arXiv 2106.09685, table 11)
 LORA: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 2e-3}

@@ -1,8 +1,8 @@
-"""The folder of a run: everything needed to go on with it, to judge it and to repeat it.
+"""The folder of a run, with everything needed to resume, evaluate and reproduce it.
 
-``config.json`` says what the run is, ``environment.json`` on what it was computed, ``data/`` (if it was packed for this
-run) what from, ``states/`` how far it is, ``metrics.jsonl``, ``samples.jsonl`` and ``tensorboard/`` how it went,
-``outcome.json`` how it ended.
+``config.json`` has the settings, ``environment.json`` the software and hardware, ``data/`` the data (if packed for this
+run), ``states/`` the saved states; ``metrics.jsonl``, ``samples.jsonl`` and ``tensorboard/`` record the progress, and
+``outcome.json`` how the run ended.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from train.config import TrainConfig
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. ``message`` is a sentence for the user, ``commit`` what was published."""
+    """How a run ended. ``message`` is a sentence for the user; ``commit`` is the published commit, if any."""
 
     state: Literal["finished", "stopped", "failed"]
     message: str
@@ -63,7 +63,7 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others from training here; a kill lets go as well.
+        """Lock the folder against other training processes; the lock is released even if the process is killed.
 
         Raises:
             UserError: another process is training here.
@@ -74,22 +74,25 @@ class RunFolder:
                 yield
         except Timeout as error:
             raise UserError(
-                f"Another process is training in {self.path}: wait for its end, or choose another --output."
+                f"Another process is training in {self.path}: wait until it ends, or choose another --output."
             ) from error
 
     def require_new(self) -> None:
-        """
+        """Check that the folder can be used for a new run.
+
         Raises:
-            UserError: the folder already holds a run that has got somewhere.
+            UserError: the folder has a run with saved states.
         """
         if newest_state(self.states) is not None:
-            raise UserError(f"{self.path} already holds a run: go on with --resume, or choose another --output.")
+            raise UserError(
+                f"{self.path} already contains a run: continue it with --resume, or choose another --output."
+            )
 
     def link_data(self, data: Path) -> None:
-        """Let ``data/`` be a folder packed before."""
+        """Make ``data/`` a link to a folder that was packed earlier."""
         if self.data.resolve() != data.resolve():
             self.unlink_data()
-            shutil.rmtree(self.data, ignore_errors=True)  # of a run that never began
+            shutil.rmtree(self.data, ignore_errors=True)  # data of a run that never started
             self.data.symlink_to(data.resolve())
 
     def unlink_data(self) -> None:
@@ -97,30 +100,30 @@ class RunFolder:
             self.data.unlink()
 
     def begin(self, config: TrainConfig) -> None:
-        """Keep the settings, and say on what they are computed. An earlier outcome holds no longer."""
+        """Write the settings and the environment, and remove an earlier outcome."""
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "outcome.json").unlink(missing_ok=True)
         _write_json(self.path / "config.json", asdict(config))
         _write_json(self.path / "environment.json", environment())
 
     def config(self) -> TrainConfig:
-        """The settings the run was started with.
+        """The settings that the run was started with.
 
         Raises:
-            UserError: there is no run in the folder.
+            UserError: the folder has no run.
         """
         try:
             return TrainConfig(**json.loads((self.path / "config.json").read_text()))
         except FileNotFoundError as error:
             raise UserError(f"There is no run to resume in {self.path}.") from error
         except (TypeError, ValueError) as error:
-            raise UserError(f"{self.path / 'config.json'} is not the configuration of a run: {error}.") from error
+            raise UserError(f"{self.path / 'config.json'} is not a valid run configuration: {error}.") from error
 
     def finish(self, outcome: Outcome) -> None:
         _write_json(self.path / "outcome.json", asdict(outcome))
 
     def outcome(self) -> Outcome | None:
-        """How the run ended; None where it has not, was killed, or left a damaged file."""
+        """How the run ended; None if it has not ended, was killed, or left a damaged file."""
         try:
             match json.loads((self.path / "outcome.json").read_text()):
                 case {
@@ -135,7 +138,7 @@ class RunFolder:
 
 
 def environment() -> dict[str, Any]:
-    """What a run is computed by: command, commit of the code, versions, machine."""
+    """The environment of a run: command, commit of the code, versions and machine."""
     packages = ("torch", "numpy", "tokenizers", "safetensors")
     return {
         "command": sys.argv,
@@ -152,7 +155,7 @@ def environment() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    """What git says of the code; nothing where there is no git or no repository."""
+    """Output of a git command on this code; empty without git or outside a repository."""
     try:
         result = subprocess.run(
             ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
@@ -173,7 +176,7 @@ def complete_states(folder: Path) -> list[Path]:
 
 
 def newest_state(folder: Path) -> Path | None:
-    """The folder of the last complete state."""
+    """The folder of the newest complete state, or None."""
     states = complete_states(folder)
     return states[-1] if states else None
 
@@ -183,5 +186,5 @@ def state_name(step: int) -> str:
 
 
 def steps_done(state: Path) -> int:
-    """How many steps a state comes after."""
+    """The number of steps after which a state was saved."""
     return int(state.name.removeprefix("step-"))

@@ -1,7 +1,7 @@
-"""Saved states of a run: written beside the training, complete or absent, readable by any number of processes.
+"""Saved states of a run, written while training continues and readable by any number of processes.
 
-A state is a folder ``step-00001200`` in the format of ``torch.distributed.checkpoint``. It is written under another
-name and renamed when complete, so that a kill at any moment leaves the last one.
+A state is a folder ``step-00001200`` in the format of ``torch.distributed.checkpoint``. It is written under a temporary
+name and renamed when it is complete, so that a kill at any time leaves the previous state intact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COPY_TO_CPU = StagingOptions(
 
 
 class SavedStates:
-    """The states in ``folder``, the newest ``keep`` of which are kept."""
+    """The saved states in ``folder``, of which the newest ``keep`` are kept."""
 
     def __init__(self, folder: Path, keep: int, world: World) -> None:
         self._folder = folder
@@ -40,14 +40,14 @@ class SavedStates:
         self._world = world
         self._thread = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
-        # the thread's messages must not mix with the training's
+        # separate group: messages of the writing thread must not mix with those of training
         self._group = dist.new_group(backend="gloo") if world.size > 1 else None
 
     def save(self, step: int, training: Training) -> None:
-        """Copy the state after ``step`` steps and write it while training goes on.
+        """Copy the state after ``step`` steps and write it in the background.
 
         Raises:
-            OSError: the state saved before could not be written; those written earlier are intact.
+            OSError: the previous state could not be written; earlier ones are intact.
         """
         self.finish()
         stager = DefaultStager(_COPY_TO_CPU)
@@ -60,24 +60,24 @@ class SavedStates:
         """Wait until the last state is written.
 
         Raises:
-            OSError: it could not be.
+            OSError: it could not be written.
         """
         if self._writing is not None:
             writing, self._writing = self._writing, None
             writing.result()
 
     def restore(self, training: Training) -> int:
-        """Load the newest state that can be read and return the number of steps done; 0 where none has been saved yet.
+        """Load the newest readable state and return its number of steps; 0 if no state has been saved.
 
         Raises:
-            UserError: there are states, and none can be read.
+            UserError: states exist, but none can be read.
         """
         states = complete_states(self._folder)
         for state in reversed(states):
             try:
                 return self._load(state, training)
             except (CheckpointException, OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-                print(f"{state} is damaged ({_cause(error)}); the state before it is tried.", file=sys.stderr)
+                print(f"{state} is damaged ({_cause(error)}); trying the previous one.", file=sys.stderr)
         if states:
             raise UserError(f"None of the states in {self._folder} can be read: start again with another --output.")
         return 0
@@ -86,7 +86,7 @@ class SavedStates:
         saved = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
         _make_room_for_moments(training, saved)
         state = {"step": torch.tensor(0), **tensors(training)}
-        # a run that has not been in fp16 so far begins with a fresh scale
+        # a run that switches to fp16 starts with a fresh scale
         scaled_before = "scaler.scale" in saved
         state = {name: tensor for name, tensor in state.items() if scaled_before or not name.startswith("scaler.")}
         dcp.load(state, checkpoint_id=folder, no_dist=self._world.size == 1)
@@ -107,14 +107,14 @@ class SavedStates:
                 sync_folder(self._folder)
                 for other in self._superfluous(step):
                     shutil.rmtree(other)
-        except (CheckpointException, RuntimeError) as error:  # how torch reports that a write failed
+        except (CheckpointException, RuntimeError) as error:  # torch reports failed writes this way
             shutil.rmtree(incomplete, ignore_errors=True)
             raise OSError(f"the state after {step:,} steps could not be written: {_cause(error)}") from error
 
     def _superfluous(self, step: int) -> list[Path]:
-        """The states that are not kept once the one after ``step`` steps is there.
+        """The states to delete once the one after ``step`` steps is written.
 
-        Those after more steps were damaged, or the run would have gone on from them: they count for nothing.
+        States with more steps are damaged, or the run would have continued from them, so they are deleted too.
         """
         states = complete_states(self._folder)
         readable = [state for state in states if steps_done(state) <= step]
@@ -122,7 +122,7 @@ class SavedStates:
 
 
 def tensors(training: Training) -> dict[str, Tensor]:
-    """Everything a run needs to go on exactly where it was, by name."""
+    """All tensors needed to resume a run exactly, by name."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in training.model.named_parameters()}
     state = {f"model.{name}": parameter.detach() for parameter, name in names.items()}
     for optimizer in training.optimizers:
@@ -136,7 +136,7 @@ def tensors(training: Training) -> dict[str, Tensor]:
 
 
 def _make_room_for_moments(training: Training, saved: Iterable[str]) -> None:
-    """An optimiser has no state before its first step: give it zeros of the shapes that are saved."""
+    """Give the optimisers zeros of the saved shapes: an optimiser has no state before its first step."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in training.model.named_parameters()}
     for optimizer in training.optimizers:
         for parameter in _parameters(optimizer):
@@ -152,7 +152,7 @@ def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost message of an error that wraps others."""
+    """The innermost message of nested errors."""
     if isinstance(error, CheckpointException) and error.failures:
         first = next(iter(error.failures.values()))
         return str(first[0] if isinstance(first, tuple) else first)

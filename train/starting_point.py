@@ -1,4 +1,4 @@
-"""The model a run begins with: drawn at random, or a published revision with either dialect."""
+"""The initial model of a run: randomly initialised, or a published revision in either format."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from train.lora import add_updates
 
 
 def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path) -> SantaCoder:
-    """The model on the CPU, in fp32, ready to be trained: with its dropout and its low-rank updates.
+    """Create the initial model on the CPU, in fp32, ready for training, with dropout and low-rank updates.
 
     Raises:
-        UserError: the data was packed with another tokenizer than the revision's.
+        UserError: the data was packed with a tokenizer other than the revision's.
         CheckpointError: the revision cannot be loaded.
     """
     torch.manual_seed(config.seed)
@@ -37,10 +37,10 @@ def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path) -> Sa
 
 
 def resolve_base(name: str, store: Path) -> tuple[str, SantaCoderConfig]:
-    """``REPO`` or ``REPO@REVISION`` with its revision replaced by the commit that it is now, and the model's shape.
+    """Resolve ``REPO`` or ``REPO@REVISION`` to ``REPO@COMMIT``, and return the model's shape as well.
 
     Raises:
-        CheckpointError: there is no such revision.
+        CheckpointError: the revision does not exist.
     """
     repo_id, _, revision = name.partition("@")
     snapshot = checkpoints.resolve(repo_id, revision or "main", store=store)
@@ -48,7 +48,7 @@ def resolve_base(name: str, store: Path) -> tuple[str, SantaCoderConfig]:
 
 
 def base_tokenizer(base: str, store: Path) -> Tokenizer:
-    """The tokenizer of a revision, with which the data for fine-tuning it has to be packed."""
+    """The tokenizer of a revision; data for fine-tuning the revision must be packed with it."""
     return Tokenizer.load(_snapshot(base, store) / "tokenizer.json")
 
 
@@ -56,7 +56,7 @@ def _loaded(base: str, tokenizer: Tokenizer, store: Path) -> SantaCoder:
     model, own = checkpoints.load(_snapshot(base, store))
     if _fingerprint(own) != _fingerprint(tokenizer):
         raise UserError(
-            f"The data was packed with another tokenizer than that of {base}: name the sources instead of --data, "
+            f"The data was packed with a different tokenizer than that of {base}: name the sources instead of --data "
             "so that they are packed with it."
         )
     return model.requires_grad_(True)
@@ -68,7 +68,7 @@ def _snapshot(base: str, store: Path) -> Path:
 
 
 def _fingerprint(tokenizer: Tokenizer) -> str:
-    """The same for tokenizers that give the same meaning to the same ids."""
+    """A hash that is equal for tokenizers whose ids mean the same."""
     digest = hashlib.sha256(repr(sorted(tokenizer.special_ids)).encode())
     for token_id in range(tokenizer.vocab_size):
         digest.update(tokenizer.decode_bytes([token_id]) + b"\0")

@@ -1,4 +1,4 @@
-"""One update of the model: forward, backward, clip, step, in any precision, over parts of a batch and processes."""
+"""One training step: forward, backward, gradient clipping and update, with micro-batches and several processes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from train.precision import multiplied_in
 
 
 class NotFinite(Exception):
-    """The loss or its gradient is not a number."""
+    """The loss or its gradient is not finite."""
 
 
 class SummedLoss(nn.Module):
-    """The model and its loss as one module, so that whoever divides the work sees all of it."""
+    """The model and its loss as one module, so that DDP and FSDP see all of the computation."""
 
     def __init__(self, model: SantaCoder, dtype: torch.dtype) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class SummedLoss(nn.Module):
         self._dtype = dtype
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats, summed over the targets that count; both arguments [B, T] int64."""
+        """Cross-entropy in nats, summed over the targets that are not ignored; both arguments [B, T] int64."""
         with torch.autocast(inputs.device.type, self._dtype, enabled=self._dtype != torch.float32):
             hidden_states = self.model.transformer(inputs)
         return summed_next_token_loss(hidden_states.to(self._dtype), self.model.output_weight, targets)
@@ -40,7 +40,7 @@ class SummedLoss(nn.Module):
 
 @dataclass(frozen=True)
 class Training:
-    """What changes from step to step: the model, as it is and as it is computed, the optimisers, the loss's scale."""
+    """The training state: the model, its loss module as distributed, the optimisers and the loss scaler."""
 
     model: SantaCoder
     summed_loss: nn.Module
@@ -49,11 +49,13 @@ class Training:
 
 
 def prepare(model: SantaCoder, config: TrainConfig, world: World) -> Training:
-    """Put ``model`` on its device, compiled, checkpointed and divided over the processes as ``config`` says."""
+    """Move ``model`` to its device and apply compilation, activation checkpointing and sharding according to
+    ``config``.
+    """
     model.to(world.device)
     for block in model.transformer.h:
         if config.activation_checkpointing:
-            # not a wrapper module, which would change the parameters' names
+            # a wrapper module would change the parameters' names
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
         if config.compile:
             block.compile()
@@ -66,12 +68,12 @@ def prepare(model: SantaCoder, config: TrainConfig, world: World) -> Training:
 def training_step(
     training: Training, batch: tuple[Tensor, Tensor], step: int, config: TrainConfig, world: World
 ) -> tuple[float, float]:
-    """Loss before the update in nats per token, and the norm of the gradient before clipping.
+    """Update the model. Returns the loss before the update, in nats per token, and the gradient norm before clipping.
 
-    ``batch`` is this process's share; the loss is that of the whole batch, each of whose tokens counts the same.
+    ``batch`` is this process's share; the loss is that of the whole batch, averaged over its tokens.
 
     Raises:
-        NotFinite: the loss or the gradient is not a number; the model is as it was.
+        NotFinite: the loss or the gradient is not finite; the model is unchanged.
     """
     if config.dropout:
         torch.manual_seed(hash((config.seed, step, world.rank)))
@@ -85,8 +87,8 @@ def training_step(
     if not math.isfinite(loss) or (overflow and not training.scaler.is_enabled()):
         raise NotFinite(f"The {'gradient' if math.isfinite(loss) else 'loss'} is not a number")
     for optimizer in training.optimizers:
-        # The scaler would leave out the step of the optimiser whose gradient overflowed. They update one model, so
-        # that none of them steps then; the scale goes down all the same.
+        # GradScaler would skip only the optimiser whose gradient overflowed. All optimisers update one model, so all of
+        # them skip the step; the scale decreases in either case.
         if not overflow:
             _step(training, optimizer, share_of_peak(step, config))
         optimizer.zero_grad()
@@ -101,7 +103,7 @@ def _step(training: Training, optimizer: torch.optim.Optimizer, share: float) ->
 
 
 def micro_batches(batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Tensor, Tensor]]:
-    """``batch`` in parts of at most ``size`` sequences; in one where ``size`` is 0."""
+    """Split ``batch`` into parts of at most ``size`` sequences; a ``size`` of 0 gives one part."""
     inputs, targets = batch
     return list(zip(inputs.split(size or len(inputs)), targets.split(size or len(targets)), strict=True))
 
@@ -109,7 +111,7 @@ def micro_batches(batch: tuple[Tensor, Tensor], size: int) -> list[tuple[Tensor,
 def _backward(
     training: Training, batch: tuple[Tensor, Tensor], n_targets: float, config: TrainConfig, world: World
 ) -> float:
-    """Leave the gradient of the mean loss over all processes, and return that loss."""
+    """Compute the gradient of the mean loss over all processes, and return that loss."""
     parts = micro_batches(batch, config.micro_batch_size)
     total = torch.zeros((), device=world.device)
     for number, (inputs, targets) in enumerate(parts, start=1):
@@ -117,7 +119,7 @@ def _backward(
             loss = training.summed_loss(
                 inputs.to(world.device, non_blocking=True), targets.to(world.device, non_blocking=True)
             )
-            # gradients are averaged over the processes, where the loss is a sum over them
+            # gradients are averaged over the processes, but the loss is a sum over them
             training.scaler.scale(loss * (world.size / n_targets)).backward()
         total += loss.detach()
     return world.total(total.item())[0] / n_targets

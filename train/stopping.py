@@ -1,4 +1,4 @@
-"""Being asked to stop: the step under way is finished and the state saved."""
+"""Graceful stopping: the current step is finished and the state saved."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from train.distributed import World
 
 @contextmanager
 def stop_requests(world: World) -> Iterator[threading.Event]:
-    """Is set by SIGINT and SIGTERM; a second SIGINT interrupts at once.
+    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts immediately.
 
-    Several processes would not hear it at the same step, so there a signal ends the process, and the last saved state
-    is what remains.
+    Several processes would not see a signal at the same step, so with more than one process a signal ends it, and the
+    last saved state remains.
     """
     asked = threading.Event()
     if world.size > 1 or threading.current_thread() is not threading.main_thread():

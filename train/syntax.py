@@ -1,8 +1,8 @@
-"""Gaps that are syntax nodes: a statement, a block, an argument, and not what happens to lie between two characters.
+"""Syntax-aware FIM: the middle is a syntax node, such as a statement, a block or an argument.
 
-A model that has learned to fill such gaps knows where to stop (AST-FIM, arXiv 2506.00204; Mellum, arXiv 2510.05788,
-which keeps gaps below 700 characters). What is cut up are parts of files, so that the parser has to put up with
-fragments: tree-sitter does, Python's ``ast`` does not.
+A model trained on such gaps learns where to stop (AST-FIM, arXiv 2506.00204; Mellum, arXiv 2510.05788, which keeps gaps
+below 700 characters). The text is a part of a file, so the parser must accept fragments: tree-sitter does, Python's
+``ast`` does not.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SMALLEST, _LARGEST = 4, 700  # bytes
 
 
 def node_cuts(text: str, language: str, rng: np.random.Generator) -> tuple[int, int]:
-    """Where the middle of ``text`` begins and ends: around a node that was read without an error, or, half of the time,
-    around the rest of one, as behind a cursor. Larger nodes are likelier than small ones.
+    """Choose the middle of ``text`` and return where it begins and ends.
 
-    All of the text where it has no such node.
+    The middle is an error-free node or, half of the time, the rest of one from a random position, as after a cursor.
+    Larger nodes are likelier. If there is no such node, the middle is the whole text.
     """
     source = text.encode("utf-8")
     nodes = list(_nodes(parse(text, language)))
@@ -35,7 +35,7 @@ def node_cuts(text: str, language: str, rng: np.random.Generator) -> tuple[int, 
 
 
 def _nodes(root: Node) -> Iterator[Node]:
-    """The nodes of a size worth filling in, with parts of their own: no single names, numbers or strings."""
+    """Nodes of suitable size that have children, which excludes single names, numbers and strings."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -48,7 +48,7 @@ def _nodes(root: Node) -> Iterator[Node]:
 
 
 def parse(text: str, language: str) -> Node:
-    """The root of the syntax tree of ``text``, whatever errors are in it; positions are bytes in UTF-8."""
+    """Parse ``text`` and return the root of its syntax tree. Errors are tolerated; positions are UTF-8 bytes."""
     return _parser(language).parse(text.encode("utf-8")).root_node
 
 
@@ -59,5 +59,5 @@ def _parser(language: str) -> Parser:
 
 @lru_cache
 def grammar(language: str) -> Language:
-    """That of one of the three languages."""
+    """The tree-sitter grammar of one of the three languages."""
     return Language(import_module(f"tree_sitter_{language}").language())

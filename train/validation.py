@@ -1,4 +1,4 @@
-"""How good the model is on the held-out packages while it is trained."""
+"""Validation on the held-out packages during training."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from train.loss import IGNORED_TARGET
 from train.plain_model import plain_model
 from train.step import Training, micro_batches
 
-# enough to draw lines from; a large corpus need not be decoded for them
+# enough to choose lines from without decoding a large corpus
 _QUESTION_TOKENS = 1_000_000
-# the benchmark of the paper lets the model write 25 tokens and compares without white space at the ends
+# the paper's benchmark generates 25 tokens and compares after stripping white space
 _ANSWER_TOKENS = 25
 _SAMPLE_TOKENS = 64
 
 
 class Watch:
-    """What is measured of a model on the held-out packages."""
+    """The validation metrics of a run, on the held-out packages."""
 
     def __init__(self, training: Training, data: PackedData, config: TrainConfig, world: World) -> None:
         self._training, self._data, self._config, self._world = training, data, config, world
         self._questions = choose_questions(data, config.fim_questions) if world.is_first else []
 
     def validate(self) -> tuple[dict[str, float], tuple[str, str]]:
-        """The metrics by name, and a sample's prompt and text."""
+        """Compute the metrics by name, and a sample as (prompt, text)."""
         loss, bits_per_byte = validation_loss(self._training, self._data, self._config, self._world)
         metrics = {"validation_loss": loss, "bits_per_byte": bits_per_byte}
         written = ("", "")
@@ -55,7 +55,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Question:
-    """A line of a held-out file, without its indentation, and what stands around it."""
+    """A line of a held-out file, without its indentation, and the text before and after it."""
 
     prefix: str
     line: str
@@ -64,12 +64,12 @@ class Question:
 
 @torch.no_grad()
 def validation_loss(training: Training, data: PackedData, config: TrainConfig, world: World) -> tuple[float, float]:
-    """Nats per token and bits per byte, over ``validation_batches`` batches spread evenly, without FIM.
+    """Loss in nats per token and bits per byte, over ``validation_batches`` evenly spread batches, without FIM.
 
-    Bits count for all tokens, bytes for those of the text: end-of-text has none.
+    Bits are counted for all tokens, bytes only for text: end-of-text tokens have none.
 
     Raises:
-        UserError: there are not two held-out tokens.
+        UserError: there are fewer than two held-out tokens.
     """
     inputs, targets = _spread(data.validation, config, world)
     n_bytes = _token_bytes(data.tokenizer)[targets[targets != IGNORED_TARGET]].sum()
@@ -80,13 +80,13 @@ def validation_loss(training: Training, data: PackedData, config: TrainConfig, w
         nats += training.summed_loss(*(ids.to(world.device) for ids in part)).item()
     training.summed_loss.train()
     if isinstance(training.summed_loss, FSDPModule):
-        training.summed_loss.reshard()  # which else the backward pass does
+        training.summed_loss.reshard()  # the backward pass would do it otherwise
     nats, n_tokens, total_bytes = world.total(nats, int((targets != IGNORED_TARGET).sum()), int(n_bytes))
     return nats / n_tokens, nats / math.log(2) / max(1, total_bytes)
 
 
 def choose_questions(data: PackedData, count: int) -> list[Question]:
-    """``count`` lines of the held-out files, always the same, or as many as there are."""
+    """Choose ``count`` lines of the held-out files, or as many as there are. The choice is deterministic."""
     end_of_text = data.tokenizer.end_of_text_id
     documents = split_documents(np.asarray(data.validation[:_QUESTION_TOKENS]), end_of_text)
     candidates = []
@@ -98,7 +98,7 @@ def choose_questions(data: PackedData, count: int) -> list[Question]:
 
 
 def exact_match(model: SantaCoder, tokenizer: Tokenizer, questions: list[Question]) -> float:
-    """Share of ``questions`` whose line the model writes, greedily, in PSM order."""
+    """The fraction of ``questions`` whose line the model infills exactly, with greedy decoding in PSM order."""
     sampling = SamplingParams(temperature=0, max_new_tokens=_ANSWER_TOKENS, stop=("\n",))
     requests = [CompletionRequest(question.prefix, question.suffix, sampling) for question in questions]
     answers = _write(model, tokenizer, requests)
@@ -107,7 +107,7 @@ def exact_match(model: SantaCoder, tokenizer: Tokenizer, questions: list[Questio
 
 
 def sample(model: SantaCoder, tokenizer: Tokenizer, question: Question) -> tuple[str, str]:
-    """The lines before a question's, the last ten at most, and how the model goes on from there."""
+    """Return a prompt, the last ten lines at most before a question's line, and the model's continuation."""
     prompt = "".join(question.prefix.splitlines(keepends=True)[-10:]) or question.line
     sampling = SamplingParams(temperature=0.2, max_new_tokens=_SAMPLE_TOKENS, seed=0)
     return prompt, _write(model, tokenizer, [CompletionRequest(prompt, sampling=sampling)])[0]
@@ -133,10 +133,12 @@ def _question(lines: list[str], number: int) -> Question:
 
 
 def _spread(tokens: np.ndarray, config: TrainConfig, world: World) -> tuple[torch.Tensor, torch.Tensor]:
-    """This process's share of the windows, inputs and targets; all have as many, by adding some that do not count."""
+    """This process's windows, as inputs and targets; ignored windows pad the share so that all processes have equally
+    many.
+    """
     length = min(config.sequence_length, len(tokens) - 1)
     if length < 1:
-        raise UserError("The held-out package has fewer than two tokens: name a folder with larger files.")
+        raise UserError("The held-out package has fewer than two tokens: use a folder with larger files.")
     n_windows = min(config.validation_batches * config.batch_size, (len(tokens) - 1) // length)
     starts = np.linspace(0, len(tokens) - 1 - length, n_windows).astype(int)
     padded = np.resize(starts, -(-n_windows // world.size) * world.size)
@@ -148,7 +150,7 @@ def _spread(tokens: np.ndarray, config: TrainConfig, world: World) -> tuple[torc
 
 
 def _token_bytes(tokenizer: Tokenizer) -> torch.Tensor:
-    """[vocab_size]: how many bytes of text each token stands for, none for special ones."""
+    """[vocab_size]: the number of text bytes of each token, 0 for special tokens."""
     lengths = [len(tokenizer.decode_bytes([token_id])) for token_id in range(tokenizer.vocab_size)]
     for token_id in tokenizer.special_ids:
         lengths[token_id] = 0

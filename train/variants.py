@@ -1,4 +1,4 @@
-"""What the published experiments (``santacoder/experiments.py``) mean for the data pipeline and for a training run."""
+"""The data and training settings of the published experiments (``santacoder/experiments.py``)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def variant(name: str) -> Experiment:
     """The experiment of a branch name.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such experiment.
     """
     found = experiment(name)
     if found is None:
-        raise UserError(f"There is no variant {name}; the eight are {', '.join(EXPERIMENTS)}.")
+        raise UserError(f"There is no variant {name}; the variants are {', '.join(EXPERIMENTS)}.")
     return found
 
 
 def training_settings(name: str) -> dict[str, Any]:
-    """The fields of ``TrainConfig`` that tell this variant from the others; its data come from the pipeline.
+    """The fields of ``TrainConfig`` specific to this variant; its data come from the pipeline.
 
-    ``steps`` is not among them: multiply yours by the experiment's ``length``.
+    ``steps`` is not included: multiply yours by the experiment's ``length``.
     """
     found = variant(name)
     return {"multi_query": found.multi_query, "fim_rate": FIM_RATE if found.fill_in_the_middle else 0.0}

@@ -99,7 +99,7 @@ def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None
     process.terminate()
     _, errors = process.communicate()
     assert process.returncode == 1
-    assert "Stopped after" in errors and "go on with: python -m train" in errors
+    assert "Stopped after" in errors and "continue with: python -m train" in errors
     assert newest_state(tmp_path / "run" / "states") is not None
     outcome = RunFolder(tmp_path / "run").outcome()
     assert outcome is not None and outcome.state == "stopped"
@@ -157,7 +157,7 @@ def test_source_files_come_out_of_an_archive(make: object, name: str, tmp_path: 
 @pytest.mark.parametrize("path", ["../escaped.py", "/tmp/escaped.py", "a/../../escaped.py"])
 def test_paths_that_lead_elsewhere_are_refused(make: object, name: str, path: str, tmp_path: Path) -> None:
     archive = make(tmp_path / name, path)  # type: ignore[operator]
-    with pytest.raises(ValueError, match="which leads out of it"):
+    with pytest.raises(ValueError, match="which leads outside the archive"):
         unpack(archive, tmp_path / "out")
     assert not list(tmp_path.rglob("escaped.py"))
 
@@ -182,7 +182,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     arguments = ["--archive", str(damaged), "--output", str(tmp_path / "run"), *SMALL]
     assert "damaged.zip cannot be unpacked" in failing(capsys, *arguments)
     absent = ["--archive", str(tmp_path / "absent.zip"), "--output", str(tmp_path / "run"), *SMALL]
-    assert "There is no archive" in failing(capsys, *absent)
+    assert "does not exist" in failing(capsys, *absent)
     zipped(tmp_path / "text.zip", "a.txt", "b.md")
     other = ["--archive", str(tmp_path / "text.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "Found 0 usable source file(s)" in failing(capsys, *other)
@@ -216,7 +216,7 @@ def test_a_list_of_packages_runs_no_code(heading: str, tmp_path: Path, monkeypat
     hostile = [f"a==1+AAo-{_utf7(str(archive))}", f"a==1+AAo--e+ACA-{_utf7(str(tmp_path))}", "a==1.tar.gz"]
     for number, line in enumerate(hostile):
         (tmp_path / "packages.txt").write_text(f"{heading}\n{line}\n")
-        with pytest.raises(ValueError, match="is no pinned package"):
+        with pytest.raises(ValueError, match="is not a pinned package"):
             download(tmp_path / "packages.txt", tmp_path / f"out-{number}")
     assert not trace.exists()
 
@@ -240,5 +240,5 @@ def test_what_pip_is_given_names_a_package_of_an_index(text: str) -> None:
 @pytest.mark.parametrize("line", ["--index-url x", "-e .", "requests", "requests>=2", "git+ssh://a/b", "a==1 --hash x"])
 def test_only_pinned_packages_are_downloaded(line: str, tmp_path: Path) -> None:
     (tmp_path / "packages.txt").write_text(f"# one\n{line}\n")
-    with pytest.raises(ValueError, match="is no pinned package: write one name==version a line"):
+    with pytest.raises(ValueError, match="is not a pinned package: write one name==version per line"):
         download(tmp_path / "packages.txt", tmp_path / "out")

@@ -119,4 +119,4 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     assert main(["--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL]) == 0
     capsys.readouterr()
     taken = failing(capsys, "--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL)
-    assert "already holds a run: go on with --resume" in taken
+    assert "already contains a run: continue it with --resume" in taken

@@ -98,7 +98,7 @@ def test_what_does_not_go_together_is_said(
     store: Path, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start = ["--from", "test/tiny", "--store", str(store), "--data", str(packed), "--output", str(tmp_path / "run")]
-    assert "was packed with another tokenizer" in failing(capsys, *start, *QUICK)
+    assert "was packed with a different tokenizer" in failing(capsys, *start, *QUICK)
     assert "has n_embd 64, which fine-tuning cannot make 128" in failing(capsys, *start, "--n-embd", "128")
     assert "has multi_query True" in failing(capsys, *start, "--variant", "mha")
     assert "already has a size: omit one of them" in failing(capsys, *start, "--size", "nano")

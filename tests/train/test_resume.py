@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Pa
         [sys.executable, "-c", limited, *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert "Stopped, because writing failed" in result.stderr and "--resume" in result.stderr
+    assert "Stopped because writing failed" in result.stderr and "--resume" in result.stderr
     assert "Traceback" not in result.stderr
     after = saved(tmp_path / "run")
     assert all(torch.equal(after[name], before[name]) for name in before)
