@@ -49,7 +49,7 @@ A code completion model of {parameters / 1e6:.1f} M parameters with the SantaCod
 {scores}
 
 ## Limits
-A model of this size writes plausible-looking lines, not correct programs. It may repeat code from its training
+A model of this size writes plausible-looking lines, not correct programs. It may reproduce code from its training
 files word for word; their licences are listed below. Run nothing it writes without reading it.
 
 ## Licence

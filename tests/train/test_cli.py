@@ -103,9 +103,9 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     (single / "b.rb").write_text("def other(one)\n  one\nend\n")
     (single / "a.py").rename(empty / "a.go")
     assert "Found 0 usable source file(s)" in failing(capsys, "--folder", str(empty), "--output", run)
-    assert "Name what to train on" in failing(capsys, "--output", run)
+    assert "Name the training data" in failing(capsys, "--output", run)
     assert "absent is not a folder" in failing(capsys, "--folder", str(tmp_path / "absent"), "--output", run)
-    assert "holds no packed data" in failing(capsys, "--data", str(empty), "--output", run)
+    assert "contains no packed data" in failing(capsys, "--data", str(empty), "--output", run)
     assert "There is no run to resume" in failing(capsys, "--data", str(packed), "--output", run, "--resume")
     assert "fewer than one sequence" in failing(
         capsys, "--data", str(packed), "--output", run, "--sequence-length", "1000000", "--batch-size", "1"

@@ -1,1 +1,1 @@
-"""Source files, what is kept of them, and the packed tokens a training run reads."""
+"""The data pipeline: from source files through filters to packed tokens."""

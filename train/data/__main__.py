@@ -1,5 +1,6 @@
-"""Pack source files into tokens, without training on them. ``index`` as the first word builds the index that finds
-copies of them (``python -m train.data index --help``)."""
+"""Pack source files into tokens without training. With ``index`` as the first argument, build the attribution index
+instead (``python -m train.data index --help``).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where it had to stop, 2 for arguments that cannot be used."""
+    """Run the command. Returns 0 on success; exits with 1 if it had to stop, and with 2 for invalid arguments."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["index"]:
         return index.main(arguments[1:])
@@ -39,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(1, f"Stopped, because writing failed: {error}. The same command goes on where it stopped.\n")
+        parser.exit(1, f"Stopped because writing failed: {error}. Run the same command again to continue.\n")
     except KeyboardInterrupt:
-        parser.exit(1, "\nStopped. The same command goes on where it stopped.\n")
-    print(f"Packed into {args.out}; {args.out / 'report.html'} tells what was kept and what was not.")
+        parser.exit(1, "\nStopped. Run the same command again to continue.\n")
+    print(f"Packed into {args.out}; {args.out / 'report.html'} lists what was kept and what was removed.")
     return 0
 
 

@@ -1,6 +1,7 @@
-"""Source files out of package archives: wheels and other zip files, npm and Debian tarballs, source distributions.
+"""Reading of source files in package archives: wheels and other zip files, npm and Debian tarballs, source
+distributions.
 
-Nothing is unpacked to disk and nothing is run: members are read one by one, never more of one than a file may have.
+Nothing is extracted to disk and nothing is run: members are read one by one, up to the maximum file size.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import IO
 
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
-# of names and attributes; a path has 4,096 bytes at most
+# maximum size of names and attributes; a path has at most 4,096 bytes
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_GLOBAL_HEADERS = 100
 _LONG_HEADERS = {
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 }
-# made by programs or shipped by others: never what the package's authors wrote
+# folders of generated or third-party files, which the package's authors did not write
 SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "node_modules", "site-packages", "dist", "build", "_vendor", "vendor", "umd", "bundles"}
 )
@@ -31,7 +32,9 @@ SKIPPED_FOLDERS = frozenset(
 def read_archive(
     archive: Path, *, package: str, version: str, licence: str, stars: int
 ) -> Iterator[SourceFile | Removed]:
-    """The source files in ``archive``; members that cannot be used, and a broken rest, come as :class:`Removed`."""
+    """Yield the source files in ``archive``; unusable members and the damaged rest of an archive are
+    :class:`Removed`.
+    """
     members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
     try:
         for path, size, content in members(archive):
@@ -55,7 +58,7 @@ def read_archive(
 
 
 def wanted(path: str) -> bool:
-    """Whether a path names source code that its package's authors wrote."""
+    """Whether ``path`` looks like source code written by the package's authors."""
     pure = PurePosixPath(path)
     return (
         pure.suffix in LANGUAGES
@@ -66,17 +69,17 @@ def wanted(path: str) -> bool:
 
 
 def escapes(path: str) -> bool:
-    """Whether a member's path would be written outside the folder it is unpacked to."""
+    """Whether a member's path leads outside the folder it would be extracted to."""
     pure = PurePosixPath(path)
     return pure.is_absolute() or ".." in pure.parts or "\\" in path
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Path, size and content of the wanted files; no content where it is too large."""
+    """Path, size and content of the wanted files; the content of a file that is too large is truncated."""
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             if not info.is_dir() and wanted(info.filename):
-                # the stated size may be a lie, so no more is read than is allowed
+                # the stated size may be wrong, so at most the allowed size is read
                 with opened.open(info) as member:
                     content = member.read(MAX_FILE_BYTES + 1)
                 yield info.filename, max(info.file_size, len(content)), content
@@ -89,13 +92,13 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, int, bytes]]:
 
 
 def tar_files(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """The regular files of a tar archive, in its order, each open until the next is asked for.
+    """Yield the regular files of a tar archive in order; each is open until the next is requested.
 
-    It is read as a stream, so that the size of a member is known before it is unpacked, and nothing is kept of members
-    that have gone by.
+    The archive is read as a stream, so the size of a member is known before it is extracted, and finished members are
+    freed.
 
     Raises:
-        tarfile.TarError: it is damaged, or one of its headers is larger than any header has to be.
+        tarfile.TarError: the archive is damaged, or a header is larger than the limit.
     """
     with tarfile.open(archive, "r|*", tarinfo=_Header) as opened:
         for info in opened:
@@ -105,13 +108,13 @@ def tar_files(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
 
 
 class _Header(tarfile.TarInfo):
-    """A header that the library may read whole, as it does whatever length is claimed.
+    """A tar header whose size is checked, because the library reads headers whole, whatever length they claim.
 
-    Sparse files are refused: their maps may be as long as the archive unpacks to, and source code is none.
+    Sparse files are rejected: their maps can be as long as the extracted archive, and source code is never sparse.
     """
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        """Where the library lets kinds of members be told apart."""
+        """The library's hook for member types."""
         if self.type in _LONG_HEADERS and self.size > _MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {self.size:,} bytes")
         if self.type == tarfile.GNUTYPE_SPARSE:

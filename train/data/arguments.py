@@ -105,16 +105,17 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def share(text: str) -> float:
-    """
+    """Parse a fraction.
+
     Raises:
-        argparse.ArgumentTypeError: it is not a number above 0, up to 1.
+        argparse.ArgumentTypeError: the text is not a number above 0 and up to 1.
     """
     try:
         value = float(text)
     except ValueError:
         value = 0
     if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"a share is a number above 0, up to 1, not {text}")
+        raise argparse.ArgumentTypeError(f"the fraction must be above 0 and at most 1, not {text}")
     return value
 
 
@@ -126,12 +127,17 @@ def pack_sources(
     executor: Executor | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> None:
-    """Download, filter, split and pack the sources that ``args`` name, and write a report.
+    """Download, filter, split and pack the sources of ``args``, and write a report.
 
-    ``tokenizer`` serves where ``args`` name none; without one, it is trained on them.
+    Args:
+        args: the parsed options of :func:`add_source_arguments`.
+        output: folder for the packed data and the report.
+        work: folder for intermediate results; by default, ``work`` in ``output``.
+        executor: runs the work; by default, this machine's cores.
+        tokenizer: used if ``args`` names none; without either, a tokenizer is trained on the sources.
 
     Raises:
-        UserError: none was named, one cannot be used, or too little is left of them.
+        UserError: no source was named, one cannot be used, or too few files remain.
         OSError: the disk is full.
     """
     if args.tokenizer:
@@ -148,10 +154,10 @@ def pack_sources(
 
 
 def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Removed]]:
-    """The sources that ``args`` name, and the packages that could not be had."""
+    """The sources of ``args``, and the packages that could not be downloaded."""
     if not (args.folder or args.standard_library or args.packages or args.download or args.dataset):
         raise UserError(
-            "Name what to train on: --folder, --standard-library, --packages, --download, --dataset or --data."
+            "Name the training data: --folder, --standard-library, --packages, --download, --dataset or --data."
         )
     tables = [path for path in args.folder if path.is_file() and path.name.endswith(ENDINGS)]
     folders = [path for path in args.folder if path not in tables]
@@ -181,9 +187,10 @@ def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Remov
 
 
 def _require_enough(steps: Sequence[Step]) -> None:
-    """
+    """Check that enough files remain.
+
     Raises:
-        UserError: too little is left to train and to validate on; it says what went, and why.
+        UserError: too few files remain for training and validation; the message lists what was removed and why.
     """
     left = sum(files for files, _ in steps[-1].tally.kept.values())
     if left >= 2:
@@ -195,7 +202,7 @@ def _require_enough(steps: Sequence[Step]) -> None:
     raise UserError(
         f"Found {left} usable source file(s), but training needs at least two, one of them held out. "
         + (
-            f"What was left out, and how many of each: {reasons}."
+            f"Removed files by reason: {reasons}."
             if reasons
             else "Name folders with .py, .java or .js files, or a table of files."
         )

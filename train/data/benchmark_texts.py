@@ -1,4 +1,4 @@
-"""The prompts and solutions of the benchmarks, which no model may have learned from: from a folder or from the Hub."""
+"""The benchmarks' prompts and solutions, from a folder or the Hub. Training data must not contain them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from huggingface_hub import hf_hub_download
 
-# file in a folder, and where the Hub has the same rows
+# file name in a folder, and the dataset and file on the Hub with the same rows
 _BENCHMARKS = {
     "HumanEval.jsonl.gz": ("openai/openai_humaneval", "openai_humaneval/test-00000-of-00001.parquet"),
     "sanitized-mbpp.json": ("google-research-datasets/mbpp", "sanitized/test-00000-of-00001.parquet"),
@@ -28,10 +28,10 @@ _BENCHMARKS = {
 
 
 def benchmark_texts(folder: Path | None) -> dict[str, list[str]]:
-    """Texts of HumanEval, MBPP, MultiPL-E and the single-line infilling benchmark, by what they are of which.
+    """Texts of HumanEval, MBPP, MultiPL-E and the single-line infilling benchmark, by benchmark and kind of text.
 
     Raises:
-        OSError: one of them is not in ``folder``, or cannot be had from the Hub where no folder is given.
+        OSError: a file is not in ``folder`` or, without a folder, cannot be downloaded from the Hub.
     """
     texts: dict[str, list[str]] = {}
     for name, (repo, file) in _BENCHMARKS.items():
@@ -43,7 +43,7 @@ def benchmark_texts(folder: Path | None) -> dict[str, list[str]]:
 
 
 def _texts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if "suffix" in row:  # the three parts of one program
+    if "suffix" in row:  # the three parts of a program
         yield "programs", row["prompt"] + row["canonical_solution"] + row["suffix"]
         return
     yield "prompts", row["prompt"]

@@ -1,4 +1,4 @@
-"""How much of a file is comment, as the paper's filter counts it (bigcode-dataset, preprocessing)."""
+"""The fraction of a file that is comments, counted like the paper's filter (bigcode-dataset, preprocessing)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from train.data.slash_comments import comment_length
 
 
 def comment_fraction(text: str, language: str) -> float:
-    """Characters of comments (in Python, docstrings too) by characters of the file."""
+    """Characters of comments (in Python, of docstrings too) as a fraction of the file's characters."""
     if not text:
         return 0.0
     count = _python_comments(text) if language == "python" else comment_length(text, language)
@@ -15,8 +15,11 @@ def comment_fraction(text: str, language: str) -> float:
 
 
 def _python_comments(text: str) -> int:
-    """Comments without their leading ``#``, and docstrings as ``ast`` cleans them. A file that cannot be tokenised has
-    none, as in the reference; one of another Python has its docstrings counted too, which the reference cannot read."""
+    """Characters of comments without their leading ``#``, and of docstrings as ``ast`` cleans them.
+
+    As in the reference, a file that cannot be tokenised counts 0. Unlike the reference, docstrings also count in files
+    that this Python cannot parse.
+    """
     tokens = scan(text)
     if tokens is None:
         return 0

@@ -1,7 +1,7 @@
-"""Files that contain a benchmark's prompt or solution: by runs of words they share with it, and by whole texts.
+"""Decontamination: detects files with a benchmark's prompt or solution, by shared word n-grams and by whole texts.
 
-Both are kept as hashes, so that every corpus is checked, also where the benchmarks are not at hand.
-``python -m train.data.decontaminate`` makes the files of hashes anew, from a folder or from the Hub.
+Both are stored as hashes, so every corpus is checked even if the benchmarks are not available. ``python -m
+train.data.decontaminate`` regenerates the files of hashes from a folder or from the Hub.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from santacoder.paths import user_path
 from train.data.benchmark_texts import benchmark_texts
 from train.data.source_file import SourceFile
 
-# between the 8 and 13 words of arXiv 2005.14165, appendix C: the shortest prompts have ten or a few more
+# words per n-gram; between the 8 and 13 of arXiv 2005.14165, appendix C: the shortest prompts have about ten words
 RUN = 10
-MIN_DIFFERENT_WORDS = 8  # in a run and not counting numbers, lest a table or a plain double loop makes one
-# of a whole text, signs counted: shorter ones, such as ``return len(string)``, are anybody's (docs/data.md has figures)
+MIN_DIFFERENT_WORDS = 8  # per n-gram, without numbers, so that tables and simple nested loops do not count
+# minimum tokens of a whole text, including punctuation; shorter ones, such as ``return len(string)``, are too common
+# (docs/data.md has figures)
 MIN_TOKENS = 8
 RUNS = Path(__file__).with_name("benchmarks.npy")
 WHOLE_TEXTS = Path(__file__).with_name("benchmark_texts.npy")
@@ -35,16 +36,21 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Fingerprints(NamedTuple):
-    """``runs`` are hashes of runs of words, [n] uint64, ascending. ``whole`` has a row for each whole text, [m, 4]
-    uint64, ascending: the hash of MIN_TOKENS tokens of it, how many stand before these, how many it has, its hash."""
+    """Hashes of the benchmark texts.
+
+    ``runs`` are hashes of word n-grams, [n] uint64, ascending. ``whole`` has a row for each whole text, [m, 4] uint64,
+    ascending: the hash of a window of MIN_TOKENS tokens in it, the number of tokens before the window, the number of
+    tokens of the text, and the hash of the text.
+    """
 
     runs: np.ndarray
     whole: np.ndarray
 
 
 def contaminated(files: Sequence[SourceFile]) -> list[str | None]:
-    """A filter (``filters.py``): against files with a run of ten words of a benchmark's prompt or solution, or with all
-    of one. Letters' case and white space make no difference."""
+    """A filter (``filters.py``) that removes files with a ten-word run of a benchmark's prompt or solution, or with a
+    whole one. Case and white space are ignored.
+    """
     known = _fingerprints()
     return ["part of a benchmark" if is_contaminated(file.text, known) else None for file in files]
 
@@ -55,8 +61,9 @@ def is_contaminated(text: str, known: Fingerprints) -> bool:
 
 
 def fingerprints(texts: Iterable[str]) -> Fingerprints:
-    """What gives ``texts`` away. Those of few tokens and few words have nothing: they cannot be told from ordinary
-    code."""
+    """The fingerprints of ``texts``. Texts of few tokens and few different words have none: they cannot be
+    distinguished from ordinary code.
+    """
     tokenised = [_Tokens(text) for text in dict.fromkeys(texts)]
     runs = np.concatenate([tokens.telling_runs() for tokens in tokenised])
     long = [tokens for tokens in tokenised if len(tokens.hashes) >= MIN_TOKENS and len(set(tokens.words)) > 2]
@@ -67,7 +74,7 @@ def fingerprints(texts: Iterable[str]) -> Fingerprints:
 
 
 class _Tokens:
-    """Words and other signs of a text in lower case, and what is computed of their hashes."""
+    """The words and punctuation of a text in lower case, and hashes computed from them."""
 
     def __init__(self, text: str) -> None:
         tokens = _TOKEN.findall(text.lower())
@@ -77,14 +84,14 @@ class _Tokens:
         self._word_hashes = self.hashes[np.array(is_word, bool)]
 
     def runs(self) -> np.ndarray:
-        """Hashes of the runs of ten words, [words - 9] uint64."""
+        """Hashes of the ten-word runs, [words - 9] uint64."""
         combined = np.zeros(max(0, len(self.words) - RUN + 1), np.uint64)
         for offset in range(RUN):
             combined = combined * _ODD + self._word_hashes[offset : offset + len(combined)]
         return combined
 
     def telling_runs(self) -> np.ndarray:
-        """Those of the runs that have enough different words, numbers not counted."""
+        """The hashes of the runs with enough different words, not counting numbers."""
         telling = [
             len({word for word in self.words[start : start + RUN] if not word[0].isdigit()}) >= MIN_DIFFERENT_WORDS
             for start in range(len(self.words) - RUN + 1)
@@ -92,26 +99,26 @@ class _Tokens:
         return self.runs()[np.array(telling, bool)]
 
     def windows(self) -> np.ndarray:
-        """Hashes of all stretches of MIN_TOKENS tokens, [tokens - MIN_TOKENS + 1] uint64."""
+        """Hashes of all windows of MIN_TOKENS tokens, [tokens - MIN_TOKENS + 1] uint64."""
         starts = np.arange(max(0, len(self.hashes) - MIN_TOKENS + 1))
         return self._stretches(starts, np.full(len(starts), MIN_TOKENS))
 
     def whole(self, frequency: Counter[int]) -> tuple[int, int, int, int]:
-        """The row of :class:`Fingerprints`. The stretch to look it up by is the one that the fewest texts have."""
+        """The row of :class:`Fingerprints`. Its window is the one that occurs in the fewest texts."""
         windows = self.windows().tolist()
         offset = min(range(len(windows)), key=lambda start: frequency[windows[start]])
         length = len(self.hashes)
         return windows[offset], offset, length, int(self._stretches(np.array([0]), np.array([length]))[0])
 
     def hold_one_of(self, whole: np.ndarray) -> bool:
-        """Whether all tokens of one of the texts stand here, one after the other."""
+        """Whether the text contains all tokens of one of the whole texts, consecutively."""
         windows = self.windows()
         places = np.flatnonzero(_among(windows, whole[:, 0]))
         if not len(places):
             return False
         first = np.searchsorted(whole[:, 0], windows[places], "left")
         counts = np.searchsorted(whole[:, 0], windows[places], "right") - first
-        # a row for each place and each text that may be there
+        # a row for each position and each text that may be there
         rows = whole[np.repeat(first - np.r_[0, np.cumsum(counts)[:-1]], counts) + np.arange(counts.sum())]
         starts = np.repeat(places, counts) - rows[:, 1].astype(np.int64)
         lengths = rows[:, 2].astype(np.int64)
@@ -119,8 +126,9 @@ class _Tokens:
         return bool((self._stretches(starts[inside], lengths[inside]) == rows[inside, 3]).any())
 
     def _stretches(self, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Hashes of ``lengths`` tokens from each of ``starts`` on, [n] uint64: sums of the tokens' hashes, each times a
-        power of an odd number that tells its place (Karp and Rabin 1987)."""
+        """Hashes of ``lengths`` tokens from each of ``starts`` on, [n] uint64: sums of the tokens' hashes, each
+        multiplied by a power of an odd number for its position (Karp and Rabin 1987).
+        """
         n = len(self.hashes)
         sums = np.zeros(n + 1, np.uint64)
         np.cumsum(self.hashes * powers(n), out=sums[1:])
@@ -128,7 +136,7 @@ class _Tokens:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where the benchmarks cannot be read."""
+    """Run the command. Returns 0 on success; exits with 1 if the benchmarks cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m train.data.decontaminate", description=__doc__)
     parser.add_argument(
         "--folder", type=user_path, help="folder of the benchmarks' files (default: download from the Hub)"

@@ -1,4 +1,4 @@
-"""What finding duplicates needs of a shard, and what it finds; the same on one machine and on many."""
+"""The inputs and results of deduplication, the same on one machine and on a cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from train.data.steps import Outcome
 
 @dataclass(frozen=True)
 class HashedShard:
-    """Of every file: ``ids`` [n] int64, ``digests`` of the text [n] int64, ``keys`` of its bands [n, bands] uint64."""
+    """Hashes of each file: ``ids`` [n] int64, ``digests`` of the text [n] int64, ``keys`` of its LSH bands [n, bands]
+    uint64.
+    """
 
     ids: np.ndarray
     digests: np.ndarray
@@ -25,7 +27,7 @@ class HashedShard:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Ids of the files to drop, ascending: as ``exact`` duplicates of another, or as ``near`` ones, [n] int64."""
+    """Ids of the files to drop, ascending, [n] int64: ``exact`` duplicates and ``near`` duplicates of other files."""
 
     exact: np.ndarray
     near: np.ndarray
@@ -51,14 +53,14 @@ def hash_shard(shard: Path, ngram_size: int, threshold: float, layout: bool) -> 
 
 
 def shingle_shard(shard: Path, ngram_size: int, wanted: np.ndarray, layout: bool) -> dict[int, np.ndarray]:
-    """The shingles of those files whose ids are in ``wanted``, by id."""
+    """The shingles of the files whose ids are in ``wanted``, by id."""
     found = {file.id: file.text for file in read_shard(shard)}
     chosen = np.intersect1d(np.fromiter(found, np.int64, len(found)), wanted)
     return {int(id_): shingles(found[int(id_)], ngram_size, layout) for id_ in chosen}
 
 
 def drop(files: Sequence[SourceFile], duplicates: Path) -> Outcome:
-    """The files without those that are duplicates of others."""
+    """Remove the files that are duplicates of others."""
     loaded = Duplicates.load(duplicates)
     ids = np.array([file.id for file in files], np.int64)
     exact, near = np.isin(ids, loaded.exact), np.isin(ids, loaded.near)

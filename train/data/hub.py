@@ -1,4 +1,4 @@
-"""Source files out of a Hugging Face dataset with the columns of The Stack (arXiv 2211.15533), streamed."""
+"""Source files from a Hugging Face dataset with the columns of The Stack (arXiv 2211.15533), streamed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ REQUIRED_COLUMNS = {"content", "lang"}
 
 
 def dataset(reference: str) -> list[Source]:
-    """A dataset's training split: ``OWNER/NAME`` or ``OWNER/NAME:DATA_DIR``.
+    """The training split of a dataset, named ``OWNER/NAME`` or ``OWNER/NAME:DATA_DIR``.
 
-    Every file of the dataset is a source of its own, so that they are read side by side and one by one after a stop.
+    Each file of the dataset is a source of its own, so files are read in parallel and finished ones are not read again
+    after a stop.
 
     Raises:
-        UserError: the library is not installed, there is no such dataset, or it lacks a column.
+        UserError: the library is not installed, the dataset does not exist, or it lacks a column.
     """
     stream = _open(reference)
     columns = set(stream.column_names or next(iter(stream), {}))
@@ -42,11 +43,11 @@ def _open(reference: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise UserError("Reading a dataset needs one more library: pip install datasets.") from error
+        raise UserError("Reading a dataset needs the datasets library: pip install datasets.") from error
     try:
         name, _, data_dir = reference.partition(":")
         return datasets.load_dataset(name, data_dir=data_dir or None, split="train", streaming=True)
-    except Exception as error:  # the library raises whatever its network and file layers raise
+    except Exception as error:  # the library raises any error of its network and file layers
         raise UserError(f"The dataset {reference} cannot be opened: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Build the index with which generated code is looked up in the training data (santacoder/attribution)."""
+"""Build the attribution index, which finds generated code in the training data (santacoder/attribution)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from train.data.packages import DEFAULT_MANIFEST, read_manifest
 from train.data.pipeline import Executor
 from train.data.source_file import SourceFile, read_shard
 
-# of source in one index: with a copy of it and while it is sorted, what one machine holds easily
+# maximum source bytes in one index: with a copy and while sorting, this fits one machine easily
 MAX_SHARD_BYTES = 2_500_000_000
 EXAMPLES = """
 examples:
@@ -37,7 +37,7 @@ examples:
 
 
 def main(arguments: list[str], executor: Executor | None = None) -> int:
-    """Exit code 0 when done, 1 where it had to stop, 2 for arguments that cannot be used."""
+    """Run the command. Returns 0 on success; exits with 1 if it had to stop, and with 2 for invalid arguments."""
     parser = _parser()
     args = parser.parse_args(arguments)
     try:
@@ -51,7 +51,9 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
     except (UserError, AttributionError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(1, f"Stopped, because writing failed: {error}. Make room and run the same command again.\n")
+        parser.exit(
+            1, f"Stopped because writing failed: {error}. Free some disk space and run the same command again.\n"
+        )
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped.\n")
     size = sum(path.stat().st_size for path in args.out.rglob("index.bin"))
@@ -66,24 +68,24 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
 
 @dataclass(frozen=True)
 class Shard:
-    """Files to index: those in ``path``, but for the packages ``held_out``."""
+    """A shard of files to index: those in ``path``, except for the packages in ``held_out``."""
 
     path: Path
     held_out: frozenset[str] = frozenset()
 
 
 def packed_shards(folder: Path) -> list[Shard]:
-    """What the packed ``folder`` learns from.
+    """The training shards of a packed folder.
 
     Raises:
-        UserError: it is no packed folder, or its shards are gone.
+        UserError: the folder is not a packed one, or its shards no longer exist.
     """
     data = load_packed(folder)
     held_out = frozenset(package.name for package in data.packages if package.split == "validation")
     shards = [Shard(path, held_out) for path in sorted(data.shards.glob("*.parquet"))]
     if not shards:
         raise UserError(
-            f"{folder} was packed from {data.shards.resolve()}, which holds no shards any more: pack it again."
+            f"{folder} was packed from {data.shards.resolve()}, which no longer contains shards: pack it again."
         )
     return shards
 
@@ -97,12 +99,20 @@ def build_index(
     executor: Executor | None = None,
     max_bytes: int = MAX_SHARD_BYTES,
 ) -> list[index_file.Contents]:
-    """Write an index of the files in ``shards``: one into ``output``, or, where they have more than ``max_bytes``,
-    several into folders in it.
+    """Write an index of the files in ``shards`` into ``output``, or several into its subfolders if the files exceed
+    ``max_bytes``.
+
+    Args:
+        shards: the shards to index.
+        output: folder of the index.
+        with_text: also write the source text, with which matches are extended and confirmed.
+        parameters: fingerprint parameters.
+        executor: runs the work; by default, this machine's cores.
+        max_bytes: maximum source bytes in one index.
 
     Raises:
-        AttributionError: they are too large for one index.
-        OSError: the disk is full. An index beside the text of another says so when it is asked.
+        AttributionError: the files are too large for one index.
+        OSError: the disk is full. An index and a text that do not match are detected when queried.
     """
     groups = _groups(shards, max_bytes)
     folders = [output] if len(groups) == 1 else [output / f"{number:05d}" for number in range(len(groups))]
@@ -114,7 +124,7 @@ def build_index(
 
 
 def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> build.Part:
-    """The part of the index that a shard makes, whose text is written to the path beside it."""
+    """Index one shard, and write its text to the path in ``task``, if any."""
     shard, text = task
     sources = _with_registries(file for file in read_shard(shard.path) if file.package not in shard.held_out)
     if text is None:
@@ -140,7 +150,7 @@ def _build_one(
 
 
 def _groups(shards: Sequence[Shard], max_bytes: int) -> list[list[Shard]]:
-    """``shards`` in their order, as many together as have no more than ``max_bytes`` of source."""
+    """Group consecutive ``shards`` so that each group has at most ``max_bytes`` of source."""
     groups: list[list[Shard]] = []
     room = 0
     for shard in shards:
@@ -154,7 +164,7 @@ def _groups(shards: Sequence[Shard], max_bytes: int) -> list[list[Shard]]:
 
 
 def source_bytes(shard: Path) -> int:
-    """About how much source a shard holds."""
+    """The approximate source bytes in a shard."""
     metadata = pq.read_metadata(shard)
     text = metadata.schema.names.index("text")
     return sum(
@@ -163,7 +173,7 @@ def source_bytes(shard: Path) -> int:
 
 
 def _with_registries(files: Iterator[SourceFile]) -> Iterator[SourceText]:
-    """``files`` with where the world can read them, as far as that is known."""
+    """Add to each of ``files`` the registry that it can be found in, if known."""
     registries = _registries()
     for file in files:
         registry = registries.get((file.package, file.version), "")
@@ -175,7 +185,7 @@ def _with_registries(files: Iterator[SourceFile]) -> Iterator[SourceText]:
 
 @lru_cache
 def _registries() -> dict[tuple[str, str], str]:
-    """The registry of each package of the package corpus, by its name and version."""
+    """The registry of each package in the package corpus, by name and version."""
     return {(package.name, package.version): package.registry for package in read_manifest(DEFAULT_MANIFEST)}
 
 

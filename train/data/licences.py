@@ -1,4 +1,4 @@
-"""Which installed packages may be learned from, judged by their metadata; which files say otherwise."""
+"""Licence checks: which installed packages are permissively licensed, and which files state a copyleft licence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COPYLEFT_HEADER = re.compile(
 
 
 def permissive_licence(metadata: PackageMetadata) -> str | None:
-    """The package's licence as it states it, or None where that is absent or anything but permissive."""
+    """The licence that a package states, or None if it states none or one that is not clearly permissive."""
     classifiers = [value for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")]
     stated = metadata["License-Expression"] or " / ".join(c.rsplit("::", 1)[-1].strip() for c in classifiers)
     if not stated:
@@ -35,5 +35,5 @@ def is_permissive(stated: str) -> bool:
 
 
 def has_copyleft_header(text: str) -> bool:
-    """Whether the first lines of a file put it under a copyleft licence, whatever its package says."""
+    """Whether the header of a file states a copyleft licence, whatever its package states."""
     return _COPYLEFT_HEADER.search(text[:4000]) is not None

@@ -1,6 +1,6 @@
-"""A function in a process of its own, with limits: for what cannot be stopped from within.
+"""A function in a separate process with limits on time and memory, for work that cannot be interrupted.
 
-A parser in C may take hours and all memory for a short text, and does not let anybody else have a turn meanwhile.
+A parser written in C may take hours and all memory for a short text, and it does not release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ Result = TypeVar("Result")
 
 
 class LimitedProcess(Generic[Result]):
-    """Calls ``function``, one call after another, each with ``seconds`` of the processor. The process begins with the
-    first call and ends with this one; on Linux, it has ``room`` bytes more than at its beginning."""
+    """Calls ``function`` in a child process, with ``seconds`` of processor time per call.
+
+    The process starts with the first call and ends with its parent. On Linux, its memory may grow by ``room`` bytes.
+    """
 
     def __init__(self, function: Callable[..., Result], *, seconds: float, room: int) -> None:
         self._arguments = (function, seconds, room)
@@ -27,13 +29,13 @@ class LimitedProcess(Generic[Result]):
         self._connection: Connection
 
     def __call__(self, *arguments: Any) -> Result | None:
-        """What ``function`` returns; None where a limit was reached.
+        """Return the result of ``function``, or None if a limit was reached.
 
         Raises:
-            RuntimeError: it failed; its trace has been printed.
+            RuntimeError: the function failed; its traceback has been printed.
         """
         if self._process is None:
-            # not forked: this process may have threads, whose locks a fork would copy in whatever state they are
+            # spawn, not fork: this process may have threads, and a fork would copy their locks in any state
             context = multiprocessing.get_context("spawn")
             self._connection, other = context.Pipe()
             self._process = context.Process(target=_serve, args=(other, *self._arguments), daemon=True)
@@ -47,19 +49,19 @@ class LimitedProcess(Generic[Result]):
             self._process.join()
             code, self._process = self._process.exitcode, None
             if code is None or code >= 0:
-                raise RuntimeError("a process that was to work on a file has failed") from None
-            return None  # ended by a signal
+                raise RuntimeError("the process for parsing a file has failed") from None
+            return None  # killed by a signal
 
 
 def _serve(connection: Connection, function: Callable[..., Any], seconds: float, room: int) -> None:
     _limit_memory(room)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a process that is ended leaves nothing on the disk
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump when the process is killed
     while True:
         try:
             arguments = connection.recv()
         except EOFError:
             return
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # SIGPROF ends the process
         try:
             result = function(*arguments)
         except MemoryError:
@@ -71,7 +73,7 @@ def _serve(connection: Connection, function: Callable[..., Any], seconds: float,
 def _limit_memory(room: int) -> None:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:  # another system, where address space cannot be limited in this way
+    except OSError:  # not Linux: address space cannot be limited in this way
         return
     wanted = pages * resource.getpagesize() + room
     _, most = resource.getrlimit(resource.RLIMIT_AS)

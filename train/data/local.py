@@ -1,4 +1,4 @@
-"""The pipeline's two kinds of work on the cores of one machine."""
+"""The local executor of the pipeline: parallel maps and deduplication on the cores of one machine."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ Result = TypeVar("Result")
 
 
 class LocalExecutor:
-    """Work on one machine, in as many processes as it has cores."""
+    """Runs work on one machine, in as many processes as it has cores."""
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
-        """``function`` of every item, in their order."""
+        """Apply ``function`` to every item and return the results in order."""
         workers = min(os.cpu_count() or 1, len(items))
         if workers < 2:
             return [function(item) for item in tqdm(items, desc=description, unit=" shards")]
-        # not forked: the parent may have threads, whose locks a fork would copy in whatever state they are
+        # spawn, not fork: the parent may have threads, and a fork would copy their locks in any state
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, context) as pool:
             try:
                 return list(tqdm(pool.map(function, items), total=len(items), desc=description, unit=" shards"))
-            except BaseException:  # an interrupt too: what has not begun does not begin
+            except BaseException:  # including an interrupt: pending work is not started
                 pool.shutdown(cancel_futures=True)
                 raise
 
     def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float, layout: bool = False) -> Duplicates:
-        """Files of ``shards`` to drop. In memory: eight bytes a file and band, and the candidates' shingles."""
+        """The duplicates among the files of ``shards``. Memory: eight bytes per file and band, and the candidates'
+        shingles.
+        """
         hashed = self.map(
             partial(hash_shard, ngram_size=ngram_size, threshold=threshold, layout=layout), shards, "hashing"
         )

@@ -1,8 +1,8 @@
-"""Exact and near duplicates: MinHash signatures, locality-sensitive hashing, verified pairs.
+"""Exact and near deduplication: MinHash signatures, locality-sensitive hashing, verification of candidate pairs.
 
-Pure functions over arrays, so that one machine and a cluster compute the same (``local.py``, ``on_ray.py``). Parameters
-are those of arXiv 2301.03988 (section 4.1) and of bigcode-dataset: 256 permutations, tokens of letters, digits and
-underscores.
+These are pure functions over arrays, so one machine and a cluster give the same result (``local.py``, ``on_ray.py``).
+Parameters are those of arXiv 2301.03988 (section 4.1) and of bigcode-dataset: 256 permutations; tokens are letters,
+digits and underscores.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ MAX_NEIGHBOURS = 50
 _SEED = 1
 # a table for bytes.translate, which is three times as fast as a regular expression
 _SEPARATED = bytes(byte if byte < 128 and f"_{chr(byte)}".isidentifier() else ord(" ") for byte in range(256))
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 by the golden ratio, odd: Knuth's multiplicative hashing
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd: Knuth's multiplicative hashing
 
 
 def tokens(text: str) -> list[bytes]:
-    """Runs of ASCII letters, digits and underscores."""
+    """Split ``text`` into runs of ASCII letters, digits and underscores."""
     return text.encode("utf-8").translate(_SEPARATED).split()
 
 
 def tokens_and_layout(text: str) -> list[bytes]:
-    """The same with an empty token between each two characters that separate tokens: what the original splits a file
-    into (bigcode-dataset, ``minhash_deduplication.py``), so that its layout counts."""
+    """Like :func:`tokens`, with an empty token between any two adjacent separators. The original splits files this way
+    (bigcode-dataset, ``minhash_deduplication.py``), so layout affects similarity.
+    """
     return text.encode("ascii", "replace").translate(_SEPARATED).split(b" ")
 
 
 def shingles(text: str, ngram_size: int, layout: bool = False) -> np.ndarray:
-    """Hashes of the different runs of ``ngram_size`` tokens, [n] uint64; empty below five tokens."""
+    """Hashes of the distinct n-grams of ``ngram_size`` tokens, [n] uint64; empty for fewer than five tokens."""
     found = tokens_and_layout(text) if layout else tokens(text)
     if len(found) < max(MIN_TOKENS, ngram_size):
         return np.empty(0, np.uint64)
@@ -49,8 +50,9 @@ def shingles(text: str, ngram_size: int, layout: bool = False) -> np.ndarray:
 
 
 def are_similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
-    """Whether two results of :func:`shingles` have a Jaccard similarity of at least ``threshold``: what both have, by
-    what either has. Sizes too different rule it out at once."""
+    """Whether two results of :func:`shingles` have a Jaccard similarity (intersection over union) of at least
+    ``threshold``. If the sizes alone rule that out, nothing is compared.
+    """
     if min(len(one), len(other)) < threshold * max(len(one), len(other)) or not len(one):
         return False
     both = len(np.intersect1d(one, other, assume_unique=True))
@@ -58,9 +60,12 @@ def are_similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
 
 
 def choose_bands(threshold: float, min_found: float = 0.95) -> tuple[int, int]:
-    """Bands and rows a band: the longest bands with which a pair of exactly ``threshold`` is still found with
-    probability ``min_found`` (Leskovec et al., Mining of Massive Datasets, section 3.4.2: 1 - (1 - s^rows)^bands).
-    Longer bands give fewer false candidates, which cost time but are refuted later."""
+    """Choose the number of bands and of rows per band.
+
+    These are the longest bands with which a pair of similarity ``threshold`` is found with probability ``min_found``
+    (Leskovec et al., Mining of Massive Datasets, section 3.4.2: 1 - (1 - s^rows)^bands). Longer bands give fewer false
+    candidates, which are rejected later but cost time.
+    """
     for rows in range(NUM_PERM, 0, -1):
         bands = NUM_PERM // rows
         if 1 - (1 - threshold**rows) ** bands >= min_found:
@@ -87,17 +92,19 @@ def band_keys(documents: Sequence[np.ndarray], threshold: float) -> np.ndarray:
 
 
 def exact_duplicates(digests: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Of the files with equal ``digests``, all ``ids`` but the smallest, ascending; all [n] int64."""
+    """The ``ids`` of all files except the one with the smallest id in each group of equal ``digests``, ascending; all
+    [n] int64.
+    """
     order = np.lexsort((ids, digests))
     repeated = np.flatnonzero(digests[order][1:] == digests[order][:-1]) + 1
     return np.sort(ids[order][repeated])
 
 
 def candidate_pairs(keys: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Different pairs of ``ids`` [n] with equal ``keys`` [n], smaller first: [pairs, 2] int64.
+    """Distinct pairs of ``ids`` [n] with equal ``keys`` [n], smaller id first: [pairs, 2] int64.
 
-    In a large bucket each file is paired with the next fifty only: their chain connects the bucket, and the number
-    of pairs stays linear.
+    In a large bucket, each file is paired only with the next fifty: their chain connects the bucket, and the number of
+    pairs stays linear.
     """
     order = np.lexsort((ids, keys))
     keys, ids = keys[order], ids[order]
@@ -111,9 +118,9 @@ def candidate_pairs(keys: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def components(pairs: Iterable[tuple[int, int]], similar: Callable[[int, int], bool]) -> dict[int, int]:
-    """The smallest id of its component for every id that a ``similar`` pair connects to a smaller one.
+    """For each id that a ``similar`` pair connects to a smaller one, the smallest id of its connected component.
 
-    A pair that is connected already is not compared again: it could change nothing.
+    A pair that is already connected is not compared, since it cannot change the result.
     """
     parent: dict[int, int] = {}
 

@@ -1,6 +1,6 @@
-"""The pipeline's two kinds of work on a Ray cluster, by the functions that ``local.py`` uses.
+"""The Ray executor of the pipeline: the same operations as ``local.py``, on a cluster.
 
-Shards lie in a folder that all machines see. Finding duplicates is a row of shuffles: files by digest, bands by key,
+Shards are in a folder that all machines share. Deduplication is a series of shuffles: files by digest, bands by key,
 pairs by id, and edges by node, until every component is a star around its smallest id.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # set before the import, which reads it
 
 import numpy as np
 import ray
@@ -30,9 +30,9 @@ _CODE = Path(__file__).resolve().parents[2]
 
 
 class RayExecutor:
-    """Work on the cluster that ``RAY_ADDRESS`` names, or on one started here.
+    """Runs work on the cluster at ``RAY_ADDRESS``, or on one started on this machine.
 
-    Every shuffle has ``partitions`` parts (default: twice the cluster's cores), each of which fits into memory.
+    Every shuffle has ``partitions`` parts (default: twice the cluster's cores), each of which must fit in memory.
     """
 
     def __init__(self, partitions: int | None = None) -> None:
@@ -42,7 +42,7 @@ class RayExecutor:
         self.partitions = partitions or 2 * int(ray.cluster_resources()["CPU"])
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]:
-        """``function`` of every item, in their order."""
+        """Apply ``function`` to every item and return the results in order."""
         if not items:
             return []
         rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
@@ -52,7 +52,7 @@ class RayExecutor:
         return [results[number] for number in range(len(items))]
 
     def duplicates(self, shards: Sequence[Path], ngram_size: int, threshold: float, layout: bool = False) -> Duplicates:
-        """Files of ``shards`` to drop. The driver holds the ids of what is dropped and of what has a candidate."""
+        """The duplicates among the files of ``shards``. The driver holds the ids of dropped files and of candidates."""
         hashed = _of_shards(shards, partial(_hashes, ngram_size=ngram_size, threshold=threshold, layout=layout))
         exact = _column(self._shuffled(hashed, "digest", _exact), "id")
         keys = hashed.map_batches(partial(_bands, exact=exact))
@@ -65,7 +65,7 @@ class RayExecutor:
     def _verified(
         self, shards: Sequence[Path], pairs: Dataset, ngram_size: int, threshold: float, layout: bool
     ) -> Dataset:
-        """Those of ``pairs`` that are as similar as they must be: columns ``one``, ``other``, smaller first."""
+        """The ``pairs`` whose similarity is at least ``threshold``: columns ``one`` and ``other``, smaller id first."""
         wanted = np.union1d(_column(pairs, "one"), _column(pairs, "other"))
         documents = _of_shards(shards, partial(_documents, ngram_size=ngram_size, wanted=wanted, layout=layout))
         pairs = pairs.map_batches(_without_shingles)
@@ -75,8 +75,9 @@ class RayExecutor:
         return pairs.map_batches(partial(_similar, threshold=threshold)).materialize()
 
     def _leaves(self, edges: Dataset) -> np.ndarray:
-        """Every node of ``edges`` but the smallest of its component, ascending: alternating large-star and small-star
-        (Kiveris et al., Connected Components in MapReduce and Beyond, 2014)."""
+        """All nodes of ``edges`` except the smallest of each component, ascending, by alternating large-star and
+        small-star (Kiveris et al., Connected Components in MapReduce and Beyond, 2014).
+        """
         before = -1
         while edges.count() and (now := _checksum(edges)) != before:
             before = now
@@ -85,14 +86,14 @@ class RayExecutor:
         return np.unique(_column(edges, "one")) if before != -1 else np.empty(0, np.int64)
 
     def _shuffled(self, dataset: Dataset, column: str, function: Callable[[Batch], Batch]) -> Dataset:
-        """``function`` of each part of ``dataset``, where rows with the same ``column`` are in the same part."""
+        """Apply ``function`` to each part of ``dataset``; rows with the same ``column`` are in the same part."""
         parts = dataset.map_batches(partial(_with_part, column=column, partitions=self.partitions))
         grouped = parts.groupby("part", num_partitions=self.partitions)
         return grouped.map_groups(function, batch_format="numpy")
 
 
 def large_star(edges: Batch) -> Batch:
-    """For all neighbours ``other`` of each node ``one``: connect the larger ones to the smallest of all."""
+    """Connect the larger neighbours ``other`` of each node ``one`` to the smallest of all its neighbours and itself."""
     one, other, smallest = _by_node(edges)
     smallest = np.minimum(smallest, one)
     larger = other > one
@@ -100,14 +101,14 @@ def large_star(edges: Batch) -> Batch:
 
 
 def small_star(edges: Batch) -> Batch:
-    """For the smaller neighbours ``other`` of each node ``one``: connect them, and the node, to the smallest."""
+    """Connect the smaller neighbours ``other`` of each node ``one``, and the node, to the smallest neighbour."""
     one, other, smallest = _by_node(edges)
     rest = other != smallest
     return _edges(np.concatenate([one, other[rest]]), np.concatenate([smallest, smallest[rest]]))
 
 
 def _by_node(edges: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Edges in the order of ``one``, and for each the smallest ``other`` of its node."""
+    """Edges sorted by ``one``, and for each edge the smallest ``other`` of its node."""
     order = np.lexsort((edges["other"], edges["one"]))
     one, other = edges["one"][order], edges["other"][order]
     starts = np.flatnonzero(np.r_[True, one[1:] != one[:-1]])
@@ -137,7 +138,7 @@ def _larger_first(edges: Batch) -> Batch:
 
 
 def _checksum(edges: Dataset) -> int:
-    """Differs where the sets of edges do, but for a chance of about 2^-60."""
+    """A checksum of the set of edges; different sets have the same one with a probability of about 2^-60."""
     sums = edges.map_batches(_sum_of_edges, batch_size=None).take_all()
     return sum(row["sum"] for row in sums)
 
@@ -151,7 +152,7 @@ def _apply(function: Callable[[Any], Any], row: dict[str, Any]) -> dict[str, Any
 
 
 def _of_shards(shards: Sequence[Path], function: Callable[[Path], Batch]) -> Dataset:
-    """The rows that ``function`` makes of each shard."""
+    """The rows that ``function`` produces from each shard."""
     names = ray.data.from_items([{"shard": str(shard)} for shard in shards], override_num_blocks=len(shards))
     return names.map_batches(lambda batch: function(Path(batch["shard"][0])), batch_size=1).materialize()
 
@@ -173,7 +174,7 @@ def _exact(files: Batch) -> Batch:
 
 
 def _bands(files: Batch, exact: np.ndarray) -> Batch:
-    """A row for each band of each file that is no exact duplicate."""
+    """A row for each band of each file that is not an exact duplicate."""
     unique = ~np.isin(files["id"], exact)
     keys = files["keys"][unique]
     return {"key": keys.ravel(), "id": np.repeat(files["id"][unique], keys.shape[1])}
@@ -190,14 +191,14 @@ def _without_shingles(pairs: Batch) -> Batch:
 
 
 def _as_pair(documents: Batch, side: str) -> Batch:
-    """Documents in the columns of pairs, so that a shuffle brings both together; the other side is -1."""
+    """Documents with the columns of pairs, so that a shuffle brings both together; the other side is -1."""
     none, empty = np.full(len(documents["id"]), -1, np.int64), np.full(len(documents["id"]), b"", object)
     row = {"one": none, "other": none, "shingles_one": empty, "shingles_other": empty}
     return {**row, side: documents["id"], f"shingles_{side}": documents["shingles"]}
 
 
 def _attach(rows: Batch, side: str) -> Batch:
-    """The pairs among ``rows``, with the shingles of their ``side`` from the documents among them."""
+    """The pairs among ``rows``, with the shingles of their ``side`` taken from the documents among ``rows``."""
     document = rows["other" if side == "one" else "one"] == -1
     shingles = dict(zip(rows[side][document].tolist(), rows[f"shingles_{side}"][document], strict=True))
     pairs = {name: values[~document] for name, values in rows.items() if name != "part"}
@@ -222,6 +223,6 @@ def _with_part(batch: Batch, column: str, partitions: int) -> Batch:
 
 
 def _column(dataset: Dataset, name: str) -> np.ndarray:
-    """A column of int64, collected and ascending."""
+    """A sorted int64 column, collected on the driver."""
     parts = [batch[name] for batch in dataset.select_columns([name]).iter_batches(batch_size=None)]
     return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]).astype(np.int64))

@@ -1,8 +1,8 @@
-"""Source files to packed tokens: a split by package, a tokenizer, two memory-mapped token files and a manifest.
+"""Packing of source files into tokens: a split by package, a tokenizer, memory-mapped token files and a manifest.
 
-A packed folder holds ``tokenizer.json``, ``train.bin`` and ``validation.bin`` (documents joined by end-of-text,
+A packed folder contains ``tokenizer.json``, ``train.bin`` and ``validation.bin`` (documents joined by end-of-text,
 little-endian unsigned integers), ``documents.parquet`` (split, first token, length and provenance of every document, in
-their order) and ``manifest.json`` (element type, folder of the shards, packages with their licences).
+order) and ``manifest.json`` (element type, folder of the shards, packages with their licences).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _DOCUMENTS = pa.schema(
 
 @dataclass
 class Package:
-    """What one package gave to the corpus; ``bytes`` are UTF-8, ``language`` is that of its first file."""
+    """A package of the corpus. ``bytes`` are UTF-8; ``language`` is that of its first file."""
 
     name: str
     version: str
@@ -48,44 +48,45 @@ class Package:
 
 @dataclass(frozen=True)
 class Documents:
-    """The documents of a split: the first token of each, ascending, [N] int64, and its language, [N] numbers of
-    ``languages``."""
+    """The documents of a split: ``starts`` are their first tokens, ascending, [N] int64; ``codes`` are their languages
+    as indices into ``languages``, [N].
+    """
 
     starts: np.ndarray
     codes: np.ndarray
     languages: tuple[str, ...]
 
     def at(self, token: int | np.ndarray) -> np.ndarray:
-        """The document that ``token`` lies in."""
+        """The index of the document that contains ``token``."""
         return np.searchsorted(self.starts, token, side="right") - 1
 
     def languages_from(self, token: int, count: int) -> list[str]:
-        """The languages of the document that ``token`` lies in and of those behind it, ``count`` at most."""
+        """The languages of the document that contains ``token`` and of the following ones, at most ``count``."""
         first = int(self.at(token))
         return [self.languages[code] for code in self.codes[first : first + count]]
 
 
 @dataclass(frozen=True)
 class PackedData:
-    """A packed folder, opened: one-dimensional token arrays on disk."""
+    """An open packed folder, with one-dimensional token arrays on disk."""
 
     tokenizer: Tokenizer
     train: np.ndarray
     validation: np.ndarray
     packages: Sequence[Package]
     shards: Path
-    """Folder of the shards that it was packed from, which may be gone."""
+    """The folder of the shards that the data was packed from, which may no longer exist."""
     folder: Path
 
     def documents(self) -> Documents:
-        """Those of the training side.
+        """The documents of the training split.
 
         Raises:
-            UserError: it was packed before their table was written down.
+            UserError: the folder has no table of documents, because an older version packed it.
         """
         path = self.folder / "documents.parquet"
         if not path.is_file():
-            raise UserError(f"{self.folder} does not tell the documents' languages; pack the data again.")
+            raise UserError(f"{self.folder} has no table of its documents' languages; pack the data again.")
         table = pq.read_table(path, columns=["start", "language"], filters=[("split", "=", "train")])
         languages = tuple(sorted(set(table["language"].to_pylist())))
         codes = np.array([languages.index(name) for name in table["language"].to_pylist()], dtype=np.int8)
@@ -100,11 +101,17 @@ def pack(
     tokenizer: Tokenizer | None = None,
     held_out: Collection[str] | None = None,
 ) -> None:
-    """Split the files in ``shards`` by package, train a tokenizer on the training side unless one is given, and write
-    a packed folder. ``held_out`` names the packages to hold out; without it, :func:`choose_validation` does.
+    """Split the files in ``shards`` by package and write a packed folder.
+
+    Args:
+        shards: the source files.
+        output: the packed folder.
+        vocab_size: vocabulary size, if a tokenizer is trained.
+        tokenizer: the tokenizer; by default, one is trained on the training split.
+        held_out: the packages to hold out; by default, :func:`choose_validation` chooses them.
 
     Raises:
-        UserError: there are fewer than two usable files, so that nothing could be held out.
+        UserError: there are fewer than two usable files, so none can be held out.
         OSError: the disk is full.
     """
     packages = _packages(shards)
@@ -133,8 +140,9 @@ def pack(
 
 
 def train_tokenizer(shards: Sequence[Path], vocab_size: int, held_out: Collection[str] = ()) -> Tokenizer:
-    """A tokenizer learned from files drawn at random, but repeatably, as much of each language as of the others
-    (arXiv 2301.03988, section 4.3), and none of the packages ``held_out``."""
+    """Train a tokenizer on a random but reproducible sample of files, equally much of each language (arXiv 2301.03988,
+    section 4.3), without the packages in ``held_out``.
+    """
     sizes = dict.fromkeys(LANGUAGES.values(), 0)
     for key, (_, size) in tally(shards).kept.items():
         sizes[key.split("|")[0]] += size
@@ -157,22 +165,24 @@ def load_packed(folder: Path) -> PackedData:
     """
     manifest_path = folder / "manifest.json"
     if not manifest_path.is_file():
-        raise UserError(f"{folder} holds no packed data (manifest.json is missing); make it with python -m train.data.")
+        raise UserError(
+            f"{folder} contains no packed data (manifest.json is missing); create it with python -m train.data."
+        )
     manifest = json.loads(manifest_path.read_text())
     train, validation = (
         np.memmap(folder / f"{split}.bin", dtype=manifest["dtype"], mode="r") for split in ("train", "validation")
     )
     packages = [Package(**package) for package in manifest["packages"]]
-    shards = folder / manifest.get("shards", "work")  # data packed before this was written down
+    shards = folder / manifest.get("shards", "work")  # data packed by older versions has no such entry
     return PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, packages, shards, folder)
 
 
 def choose_validation(packages: Collection[Package]) -> set[str]:
-    """Names of the packages to hold out.
+    """Choose the packages to hold out, by name.
 
-    Of each language they are drawn by the hash of their names until they hold 1.5 % of the bytes. A package of more
-    than a fifth of that is passed over, so that no single one decides the validation loss; where all are, the smallest
-    is held out, unless it is the only one of its language.
+    For each language, packages are drawn in the order of their names' hashes until they have 1.5 % of the bytes.
+    Packages larger than a fifth of that are skipped, so that no single package decides the validation loss. If all are,
+    the smallest is held out, unless it is the only one of its language.
     """
     languages = {package.language for package in packages}
     chosen = {
@@ -197,7 +207,7 @@ def _choose(sizes: dict[str, int]) -> set[str]:
 
 
 def _packages(shards: Sequence[Path]) -> dict[str, Package]:
-    """Every package with its sizes."""
+    """All packages with their sizes."""
     packages: dict[str, Package] = {}
     for shard in shards:
         for file in read_shard(shard):
@@ -211,7 +221,7 @@ def _packages(shards: Sequence[Path]) -> dict[str, Package]:
 def _write_tokens(
     shards: Sequence[Path], output: Path, tokenizer: Tokenizer, dtype: np.dtype, held_out: Collection[str]
 ) -> None:
-    """The token files of both splits, and the table of their documents."""
+    """Write the token files of both splits and the table of their documents."""
     offsets = {"train": 0, "validation": 0}
     with (
         replacing(output / "train.bin") as train,

@@ -1,4 +1,4 @@
-"""A manifest of packages with pinned versions, and their download from the registries that this machine is set up for.
+"""A manifest of packages with pinned versions, and their download from the configured registries.
 
 No registry is named here: addresses come from the configuration of pip, npm and apt.
 """
@@ -32,7 +32,7 @@ _TIMEOUT = 60  # seconds without a byte
 
 @dataclass(frozen=True)
 class Package:
-    """One line of the manifest; ``packages.yaml`` explains the fields."""
+    """An entry of the manifest; ``packages.yaml`` explains the fields."""
 
     registry: Literal["pypi", "npm", "debian"]
     name: str
@@ -44,32 +44,32 @@ class Package:
 
 
 def read_manifest(path: Path) -> list[Package]:
-    """The packages that a manifest lists.
+    """Read the packages that a manifest lists.
 
     Raises:
-        UserError: it is no manifest; the message names the entry.
+        UserError: the file is not a valid manifest; the message names the entry.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} is not a readable manifest of packages: {error}.") from error
     if not isinstance(entries, list):
-        raise UserError(f"{path} is not a manifest of packages: a list is expected.")
+        raise UserError(f"{path} is not a manifest of packages: it must be a list.")
     expected = {field.name for field in fields(Package)}
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or entry.keys() != expected:
             raise UserError(f"Entry {number} of {path} must have exactly the fields {', '.join(sorted(expected))}.")
         if entry["registry"] not in _ADDRESSES:
             raise UserError(
-                f"Entry {number} of {path} names the registry {entry['registry']}; pypi, npm, debian are known."
+                f"Entry {number} of {path} names the registry {entry['registry']}; it must be pypi, npm or debian."
             )
     return [Package(**entry) for entry in entries]
 
 
 def download(packages: list[Package], downloads: Path) -> tuple[list[Package], list[Removed]]:
-    """Fetch what is not there yet, eight at a time; the packages that are there now, and those that are missing.
+    """Download missing packages, eight at a time. Returns the packages that are present, and those that are missing.
 
-    A transfer that was broken off goes on where it stopped. Nothing that differs from the pinned SHA-256 is kept.
+    Interrupted downloads are resumed. Files that differ from the pinned SHA-256 are deleted.
     """
     downloads.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(8) as pool:
@@ -89,7 +89,7 @@ def downloaded_path(package: Package, downloads: Path) -> Path:
 
 
 def _problem(package: Package, downloads: Path) -> str | None:
-    """Fetch one package; why it could not be had, or None."""
+    """Download a package. Returns None, or the reason why it failed."""
     target = downloaded_path(package, downloads)
     if target.exists() and _sha256(target) == package.sha256:
         return None
@@ -106,40 +106,41 @@ def _problem(package: Package, downloads: Path) -> str | None:
 
 def _fetch(url: str, target: Path, sha256: str) -> str | None:
     partial = target.with_name(target.name + ".partial")
-    # an earlier run may have been killed when all had arrived; there would be nothing left to ask for
+    # an earlier run may have been killed when the download was complete, and nothing would be left to request
     if not partial.exists() or _sha256(partial) != sha256:
         try:
             _transfer(url, partial)
-        except OSError as error:  # urllib's errors and broken connections; what arrived stays for the next attempt
+        # urllib's errors and broken connections; the partial file is kept for the next attempt
+        except OSError as error:
             return str(error)
         found = _sha256(partial)
         if found != sha256:
             partial.unlink()
-            return f"its SHA-256 is {found}, not the pinned one"
+            return f"its SHA-256 is {found}, which differs from the pinned one"
     partial.replace(target)
     return None
 
 
 def _transfer(url: str, partial: Path) -> None:
-    """Add to ``partial`` what it lacks.
+    """Append the missing bytes to ``partial``.
 
     Raises:
-        OSError: there is no such file, or the connection broke.
+        OSError: the file does not exist, or the connection broke.
     """
     start = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     with (
         urllib.request.urlopen(request, timeout=_TIMEOUT) as response,
-        # a server that does not know ranges sends the whole file with status 200
+        # a server without support for ranges sends the whole file with status 200
         partial.open("ab" if response.status == 206 else "wb") as file,
     ):
         shutil.copyfileobj(response, file, 1 << 20)
-        if response.length:  # a connection that ends early is no error to http.client
-            raise OSError(f"the connection broke with {response.length:,} bytes to go")
+        if response.length:  # http.client does not raise when a connection ends early
+            raise OSError(f"the connection broke with {response.length:,} bytes left")
 
 
 def _pypi(package: Package) -> Iterator[str]:
-    """Addresses in the index's simple API (PEP 691)."""
+    """Addresses from the simple API of the package index (PEP 691)."""
     project = re.sub(r"[-_.]+", "-", package.name).lower()
     page = f"{_python_index().rstrip('/')}/{project}/"
     request = urllib.request.Request(page, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
@@ -160,19 +161,19 @@ def _debian(package: Package) -> Iterator[str]:
 
 @lru_cache
 def _python_index() -> str:
-    """pip's own index: as configured, or the default that its help names."""
+    """The index that pip uses: the configured one, or the default from its help."""
     pip = (sys.executable, "-m", "pip")
     configured = re.search(r"^(?:global|:env:)\.index-url='(.+)'$", _output(*pip, "config", "list"), re.MULTILINE)
     default = re.search(r"--index-url.*?\(default\s+(\S+?)\)", _output(*pip, "download", "--help"), re.DOTALL)
     found = configured or default
     if found is None:
-        raise UserError("pip does not tell the address of its index")
+        raise UserError("cannot determine the package index from pip's configuration")
     return found[1]
 
 
 @lru_cache
 def _debian_archives() -> list[str]:
-    """The archives apt is set up with."""
+    """The package archives that apt is configured with."""
     return sorted(set(_output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()))
 
 

@@ -1,7 +1,7 @@
-"""From sources to the files a variant learns from: read, clean, drop duplicates, apply the variant's own filters.
+"""The data pipeline: read, clean, deduplicate, and apply the filters of a variant.
 
-Every step writes its shards below ``work`` and does nothing for a shard that is there, so that a run that was stopped
-goes on, and variants share the steps they have in common.
+Every step writes its shards below ``work`` and skips shards that exist, so a stopped run can be continued, and variants
+share their common steps.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from train.data.steps import Outcome, Stage, Tally, read_source, run_stage, tall
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# arXiv 2301.03988, sections 4.1 and 5.1: size of the token runs compared, and the similarity from which one goes
+# arXiv 2301.03988, sections 4.1 and 5.1: n-gram size in tokens, and similarity threshold for removal
 BASE_DEDUP = (1, 0.85)
 DEDUP_ALT = (5, 0.7)
-RULES = 3  # part of the folders' names: raise it when a step comes to do something else
-FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set with the paper's tokenizer
+RULES = 3  # part of the folder names; increment it when the behaviour of a step changes
+FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set for the paper's tokenizer
 
 
 class Executor(Protocol):
-    """Where the work is done: ``local.LocalExecutor`` or ``on_ray.RayExecutor``."""
+    """Runs the work: ``local.LocalExecutor`` or ``on_ray.RayExecutor``."""
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item], description: str) -> list[Result]: ...
 
@@ -60,7 +60,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """A finished step: what is left after it, what it removed, and how long this run worked on it."""
+    """A finished step: the remaining shards, what it removed, and how long it took in this run."""
 
     name: str
     shards: list[Path]
@@ -72,9 +72,15 @@ class Step:
 class Pipeline:
     """The steps of one run, in order.
 
-    ``opt_out`` holds names of packages or repositories in lower case; ``sample`` is the share of the files
-    to work with; ``simple`` leaves what suits a small model, as the last step. With ``layout``, the step dedup-alt
-    counts it as the original does.
+    Args:
+        sources: the sources to read.
+        work: folder of intermediate results.
+        executor: runs the work.
+        opt_out: names of packages or repositories to exclude, in lower case.
+        sample: fraction of the files to use.
+        simple: finally, keep only files that suit a small model.
+        layout: include layout in the n-grams of dedup-alt, as the original does.
+        steps: the finished steps.
     """
 
     sources: Sequence[Source]
@@ -87,10 +93,10 @@ class Pipeline:
     steps: list[Step] = field(default_factory=list)
 
     def run(self, experiment: Experiment) -> list[Step]:
-        """All steps that ``experiment`` asks for.
+        """Run all steps that ``experiment`` needs.
 
         Raises:
-            OSError: the disk is full, or a source vanished; what was finished stays for the next run.
+            OSError: the disk is full, or a source vanished; finished shards remain for the next run.
         """
         self._read()
         if self.sample < 1:
@@ -116,7 +122,7 @@ class Pipeline:
         self.steps.append(Step("read", shards, tally(shards), time.perf_counter() - started))
 
     def _apply(self, name: str, stage: Stage, identity: str = "") -> None:
-        """Run ``stage`` over the shards of the last step. Its folder is named after all that led to it."""
+        """Apply ``stage`` to the shards of the last step. The folder's name identifies all steps so far."""
         started = time.perf_counter()
         last = self.steps[-1]
         before = last.shards[0].parent.name if last.shards else ""
@@ -129,7 +135,7 @@ class Pipeline:
     def _deduplicate(self, name: str, ngram_size: int, threshold: float, layout: bool = False) -> None:
         started = time.perf_counter()
         shards = self.steps[-1].shards
-        # whether a file is a duplicate depends on all the others
+        # whether a file is a duplicate depends on all other files
         everything = hashlib.sha256("\n".join(str(shard.relative_to(self.work)) for shard in shards).encode())
         identity = everything.hexdigest()[:8] + ("-layout" if layout else "")
         found = self.work / f"{name}-{identity}.npz"
@@ -139,7 +145,7 @@ class Pipeline:
         self.steps[-1] = replace(self.steps[-1], seconds=time.perf_counter() - started)
 
     def _common_words(self) -> Path:
-        """The words that many of the packages there are use, one a line."""
+        """Write the words that occur in many packages, one per line, and return the path."""
         path = self.work / f"words-{self.steps[-1].shards[0].parent.name}.txt"
         if not path.exists():
             words = common_words(file for shard in self.steps[-1].shards for file in read_shard(shard))
@@ -159,13 +165,13 @@ class Pipeline:
 
 
 def draw(files: Sequence[SourceFile], share: float) -> Outcome:
-    """``share`` of the files, chosen by their hashes: the same ones in every run."""
+    """Keep the fraction ``share`` of the files, chosen by hash, so that every run chooses the same."""
     drawn = [file for file in files if file.id < share * 2**63]
     return Outcome(drawn, [])
 
 
 def clean(files: Sequence[SourceFile], opt_out: Collection[str]) -> Outcome:
-    """The base filters, decontamination, and redaction of what is left."""
+    """Apply the base filters and decontamination, and redact the remaining files."""
     filters: list[Filter] = [
         unreadable,
         too_short,
@@ -189,12 +195,12 @@ def keep_passing(files: Sequence[SourceFile], filter_: Filter) -> Outcome:
 
 
 def infertile_by(tokenizer_path: Path, files: Sequence[SourceFile]) -> list[str | None]:
-    """The fertility filter with a tokenizer from a file, loaded once a process."""
+    """The fertility filter with a tokenizer from a file, loaded once per process."""
     return infertile(files, _load_tokenizer(tokenizer_path))
 
 
 def not_simple_by(words_path: Path, files: Sequence[SourceFile]) -> list[str | None]:
-    """The filter for small models with common words from a file, read once a process."""
+    """The filter for small models with common words from a file, loaded once per process."""
     return not_simple(files, _load_words(words_path))
 
 

@@ -1,7 +1,8 @@
-"""Comments, strings and docstrings of Python code, in time linear in its length.
+"""A lexer for comments, strings and docstrings of Python code, in linear time.
 
-The standard library's tokenizer and parser take seconds for a dense megabyte. This one knows only what decides where a
-string or a comment ends, and what makes the standard library's give up: brackets, indentation, an unclosed string.
+The standard library's tokenizer and parser take seconds for a dense megabyte. This one recognises only what decides
+where a string or a comment ends, and what makes the standard library's fail: brackets, indentation and unclosed
+strings.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import warnings
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-# no alternative can fail after its first characters, so none is tried twice over the same text
+# no alternative can fail after its first characters, so no text is scanned twice
 _TOKEN = re.compile(
     r'''(?P<comment>\#[^\n]*)
     |"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*(?P<end2>"""|\Z)
@@ -33,14 +34,14 @@ _END_OF_STATEMENT = re.compile(r"[ \t\f]*(?:[;#\n]|\Z)")
 
 @dataclass
 class PythonTokens:
-    """Where they are, each as (start, end); ``docstrings`` are also among ``strings``."""
+    """Spans of tokens, each as (start, end); ``docstrings`` are also in ``strings``."""
 
     comments: list[tuple[int, int]] = field(default_factory=list)
     strings: list[tuple[int, int]] = field(default_factory=list)
     docstrings: list[tuple[int, int]] = field(default_factory=list)
 
     def are_in_code(self, spans: list[tuple[int, int]]) -> list[bool]:
-        """Of each of ``spans``, whether it begins in neither a string nor a comment."""
+        """For each of ``spans``, whether it begins outside all strings and comments."""
         texts = sorted([*self.comments, *self.strings])
         starts = [start for start, _ in texts]
         before = (bisect_right(starts, start) - 1 for start, _ in spans)
@@ -48,17 +49,17 @@ class PythonTokens:
 
 
 def scan(text: str) -> PythonTokens | None:
-    """The tokens of ``text``; None where it cannot be tokenised, as by :mod:`tokenize`: a bracket or a string of
-    several lines is not closed, or a line goes back to an indentation that there was not.
+    """Tokenise ``text``. Returns None where :mod:`tokenize` would fail: a bracket or a multi-line string is not closed,
+    or a line dedents to an indentation that does not exist.
 
-    A docstring is a string that is a statement by itself, on the line after those of a ``def`` or ``class``, or the
-    first of the file. That the rest is Python of some version is not asked.
+    A docstring is a string that is a statement of its own, on the line after the head of a ``def`` or ``class`` or
+    first in the file. Whether the rest is valid Python is not checked.
     """
     found = PythonTokens()
     indentations = [0]
     depth = 0
     first = _INDENTATION.match(text)
-    start = first.end() if first else 0  # of the logical line
+    start = first.end() if first else 0  # start of the logical line
     may_have_docstring = True
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup
@@ -69,7 +70,7 @@ def scan(text: str) -> PythonTokens | None:
         elif kind == "newline":
             if depth:
                 continue
-            if not text.startswith(("\n", "#"), start):  # a line that has a statement
+            if not text.startswith(("\n", "#"), start):  # a line with a statement
                 if not _reindent(indentations, text, start):
                     return None
                 may_have_docstring = _opens_a_body(text, start, token.start(), found)
@@ -87,17 +88,17 @@ def scan(text: str) -> PythonTokens | None:
 
 
 def docstring_length(text: str, start: int, end: int) -> int:
-    """Characters of the docstring ``text[start:end]`` as :func:`ast.get_docstring` cleans it."""
+    """The number of characters of the docstring ``text[start:end]`` as :func:`ast.get_docstring` cleans it."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the file's own escapes
+            warnings.simplefilter("ignore")  # warnings about escapes in the file
             return len(inspect.cleandoc(ast.literal_eval(text[start:end])))
     except (SyntaxError, ValueError, MemoryError):
         return 0
 
 
 def _reindent(indentations: list[int], text: str, start: int) -> bool:
-    """Take the indentation of the line whose code begins at ``start``; False where there was no such one."""
+    """Apply the indentation of the line whose code begins at ``start``; False if it matches no enclosing level."""
     column = 0
     for character in text[text.rfind("\n", 0, start) + 1 : start]:
         column = {" ": column + 1, "\t": column // 8 * 8 + 8}.get(character, 0)
@@ -111,7 +112,9 @@ def _reindent(indentations: list[int], text: str, start: int) -> bool:
 
 
 def _opens_a_body(text: str, start: int, end: int, found: PythonTokens) -> bool:
-    """Whether the logical line from ``start`` to ``end`` is the head of a function or a class with a body below."""
+    """Whether the logical line from ``start`` to ``end`` is the head of a function or class with a body on the next
+    lines.
+    """
     if not _DOCUMENTED.match(text, start, end):
         return False
     if found.comments and found.comments[-1][1] == end:

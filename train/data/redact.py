@@ -1,4 +1,6 @@
-"""E-mail addresses, IP addresses and keys are replaced by others of their kind (arXiv 2301.03988, section 4.2)."""
+"""Redaction: e-mail addresses, IP addresses and keys are replaced by others of their kind (arXiv 2301.03988, section
+4.2).
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ _LETTERS_AND_DIGITS = bytes((string.ascii_lowercase + string.digits).encode()[by
 
 
 def redact(text: str, language: str = "") -> tuple[str, dict[str, int]]:
-    """``text`` with replacements in it, and how many of each kind.
+    """Return ``text`` with its secrets replaced, and the number of replacements by kind.
 
-    The same text always gets the same ones, and within it the same address the same replacement. In Python, only
-    strings and comments can hold a secret: what looks like one in code, such as ``left@right.transpose``, stays, and a
-    file that parses still does.
+    Replacements depend only on the text, and equal secrets get equal replacements. In Python, secrets are only replaced
+    in strings and comments: code that looks like one, such as ``left@right.transpose``, stays, so that a file that
+    parses still does.
     """
     secrets = find_secrets(text)
     if secrets and language == "python" and (tokens := scan(text)):
@@ -43,7 +45,7 @@ def redact(text: str, language: str = "") -> tuple[str, dict[str, int]]:
 
 
 def _replacements(text: str, secrets: Iterable[Secret]) -> dict[str, str]:
-    """What takes the place of each secret, by its text."""
+    """The replacement of each secret, by the secret's text."""
     draw = random.Random(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
     replacements: dict[str, str] = {}
     for kind, start, end in secrets:

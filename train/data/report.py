@@ -1,4 +1,4 @@
-"""What a run kept and removed, as JSON and as a page that needs nothing else."""
+"""The report of a pipeline run, as JSON and as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ svg text { fill: #ddd; } }
 
 
 def write_report(output: Path, variant: str, steps: Sequence[Step], missing: Sequence[Removed]) -> None:
-    """``report.json`` and ``report.html`` in ``output``."""
+    """Write ``report.json`` and ``report.html`` into ``output``."""
     report = {
         "variant": variant,
         "peak_memory_gib": _peak_memory_gib(),
@@ -66,8 +66,8 @@ def _totals(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[int]]:
 
 
 def _peak_memory_gib() -> float:
-    """No more than this was in use at one time: this process, and for each core a child as large as the largest."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    """An upper bound on the peak memory: this process, and for each core a child as large as the largest."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB on Linux
     own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round((own + child * (os.cpu_count() or 1)) * unit / 2**30, 2)
 
@@ -92,9 +92,9 @@ def _page(report: dict[str, Any]) -> str:
             _table([kind, "files", "MB"], [[name, files, size / 1e6] for name, (files, size) in last[key].items()])
             for kind, key in (("language", "languages"), ("licence", "licences"))
         ],
-        "<h2>What was removed, and why</h2>",
+        "<h2>Removed files by reason</h2>",
         *[_removals(step) for step in steps if step["removed"]],
-        "<h2>What was replaced</h2>",
+        "<h2>Redacted secrets</h2>",
         _table(["kind", "occurrences"], [[kind, n] for step in steps for kind, n in step["redacted"].items()]),
         "<h2>Missing packages</h2>",
         _table(["package", "file", "reason"], missing) if missing else "<p>None.</p>",
@@ -135,7 +135,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str | int | float]]) -> 
 
 
 def _plot(steps: Sequence[dict[str, Any]]) -> str:
-    """A bar for each step: megabytes left, by language."""
+    """A bar chart of the megabytes left after each step, by language."""
     width, row, left = 620, 26, 110
     most = max(step["bytes"] for step in steps) or 1
     parts = []

@@ -1,7 +1,7 @@
-"""Which files suit a model of a few million parameters: short functions, common words, few literals, no tables of data.
+"""A filter for models of a few million parameters: short functions, common words, few literals, no tables of data.
 
-Small models write connected text where what they have read is narrow (Eldan and Li, TinyStories, arXiv 2305.07759). The
-thresholds are ours; each is a constant below, and the report shows what it has removed.
+Small models write coherent text if their training data is narrow (Eldan and Li, TinyStories, arXiv 2305.07759). The
+thresholds are our own; each is a constant below, and the report shows what they removed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from train.syntax import grammar, parse
 
 LONGEST_FUNCTION = 60  # lines
 MEAN_FUNCTION = 25  # lines
-LITERALS = 0.2  # share of the characters
+LITERALS = 0.2  # fraction of the characters
 TABLE = 24  # literals in one list or mapping
 COMMON_WORDS = 6000
-UNCOMMON = 0.15  # share of the words
-# The parser's time and memory grow with the square of a text that has no end of an expression: tree-sitter-java takes
-# 3 s and 0.9 GB for 5 kB of "a=/". A megabyte of code takes 0.7 s.
+UNCOMMON = 0.15  # fraction of the words
+# The parser's time and memory grow quadratically for a text without the end of an expression: tree-sitter-java takes 3
+# s and 0.9 GB for 5 kB of "a=/". A megabyte of ordinary code takes 0.7 s.
 _SECONDS, _ROOM = 1.5, 2 << 30
-_PARSED_HERE = 2_000  # characters that are parsed without a process of their own, in half a second at most
+_PARSED_HERE = 2_000  # characters that are parsed in this process, which takes half a second at most
 
 TOO_LONG_TO_READ = "syntax that takes too long to read"
 
 _WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
-# a literal that is a statement of its own is a docstring, or like one
+# a literal that is a statement of its own is a docstring or similar
 _QUERIES = {
     "python": """
         (function_definition) @function
@@ -62,7 +62,7 @@ _LITERALS = {
 
 
 class Shape(NamedTuple):
-    """What a syntax tree tells of a file; ``literal_bytes`` without docstrings."""
+    """Measurements of a file's syntax tree; ``literal_bytes`` excludes docstrings."""
 
     function_lines: list[int]
     has_table: bool
@@ -70,13 +70,15 @@ class Shape(NamedTuple):
 
 
 def not_simple(files: Sequence[SourceFile], words: Collection[str]) -> list[str | None]:
-    """Against what is long, rare in its words or mostly data; ``words`` are the common ones, in lower case."""
+    """Remove files with long functions, uncommon words or mostly data; ``words`` are the common ones, in lower case."""
     return [_problem(file, words) for file in files]
 
 
 def common_words(files: Iterable[SourceFile], count: int = COMMON_WORDS) -> list[str]:
-    """The words that most packages use, in lower case, the most common first: names are taken apart where they change
-    case, and one large package cannot make its own words common."""
+    """The words that most packages use, in lower case, most common first.
+
+    Names are split where their case changes. Packages are counted, so a large package cannot make its own words common.
+    """
     packages: dict[str, set[str]] = {}
     for file in files:
         packages.setdefault(file.package, set()).update(_words(file.text))

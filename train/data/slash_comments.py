@@ -1,7 +1,7 @@
-"""Comments of Java and JavaScript, in time linear in the length of the code.
+"""A lexer for comments of Java and JavaScript, in linear time.
 
-Pygments' lexers, which the reference counts with, take hours for some files of a megabyte: where a pattern fails only
-after it has read on for long, and fails again from the next character on. Here none can fail behind its beginning.
+The reference counts comments with Pygments' lexers. They take hours for some files of a megabyte, where a pattern fails
+after reading far ahead and fails again from the next character on. No pattern here can fail after its first characters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _TEXT = r'"[^"\\\n]*(?:\\(?:.|\n)[^"\\\n]*)*"?'
 _CHARACTER = r"'[^'\\\n]*(?:\\(?:.|\n)[^'\\\n]*)*'?"
 _JAVA = re.compile(rf'//[^\n]*|/\*|"""[^"\\]*(?:(?:\\(?:.|\n)|"(?!""))[^"\\]*)*(?:""")?|{_TEXT}|{_CHARACTER}')
 _JAVASCRIPT = re.compile(rf"//[^\n]*|/\*|/|{_TEXT}|{_CHARACTER}|`|[{{}}]")
-# behind the opening / of a regular expression; its own slashes may stand in brackets
+# after the opening / of a regular expression; slashes inside brackets belong to it
 _REGULAR_EXPRESSION = re.compile(r"/[^/\\\[\n]*(?:(?:\\.|\[[^\]\\\n]*(?:\\.[^\]\\\n]*)*\]?)[^/\\\[\n]*)*/?\w*")
 _TEMPLATE = re.compile(r"[^`\\$]*(?:(?:\\(?:.|\n)|\$(?!\{))[^`\\$]*)*(?:`|\$\{)?")
 _BEFORE_A_REGULAR_EXPRESSION = frozenset("([{,;:=!&|?+-*%~^<>")
@@ -22,24 +22,25 @@ _LAST_WORD = re.compile(r"[\w$]+\Z")
 
 
 def comment_length(text: str, language: str) -> int:
-    """Characters of the comments, with the signs that begin and end them but without the end of a line."""
+    """The number of characters in comments, including delimiters but not the newline."""
     comments = java_comments(text) if language == "java" else javascript_comments(text)
     return sum(end - start for start, end in comments)
 
 
 def java_comments(text: str) -> list[tuple[int, int]]:
-    """Where comments begin and end. A ``/*`` that nothing closes begins none."""
+    """The spans of comments. An unclosed ``/*`` does not begin a comment."""
     return _comments(text, _JAVA, lambda found, between: found.end())
 
 
 def javascript_comments(text: str) -> list[tuple[int, int]]:
-    """The same; code between ``${`` and ``}`` inside templates is code."""
+    """The spans of comments; ``${`` … ``}`` inside templates is code."""
     return _comments(text, _JAVASCRIPT, _JavaScript(text).end)
 
 
 def _comments(text: str, token: re.Pattern[str], end: Callable[[re.Match[str], str], int]) -> list[tuple[int, int]]:
-    """Comments between tokens; ``end`` tells where any other token ends, given the code between it and the one before,
-    with that one's last character."""
+    """Find comments between other tokens. ``end`` returns where another token ends, given the code between it and the
+    previous token, including that token's last character.
+    """
     comments: list[tuple[int, int]] = []
     last_close = text.rfind("*/")
     between: list[str] = []
@@ -59,11 +60,11 @@ def _comments(text: str, token: re.Pattern[str], end: Callable[[re.Match[str], s
 
 
 class _JavaScript:
-    """What must be remembered of the code: the templates it is inside of, and whether a ``/`` divides."""
+    """The lexer's state: the enclosing templates, with which ``/`` is classified as division or regular expression."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._braces: list[int] = []  # open ones inside each ``${``
+        self._braces: list[int] = []  # number of open braces inside each ``${``
 
     def end(self, found: re.Match[str], between: str) -> int:
         sign = found[0]
@@ -89,7 +90,7 @@ class _JavaScript:
         return part.end()
 
     def _begins_regular_expression(self, before: str, start: int) -> bool:
-        """By the code before it: a sign that an operand follows, or a keyword, or nothing."""
+        """Decide by the code before: a sign before an operand, a keyword, or nothing."""
         word = _LAST_WORD.search(before[-12:])
         if word or not before:
             return not word or word[0] in _KEYWORDS

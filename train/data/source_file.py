@@ -1,4 +1,4 @@
-"""One source file with its provenance, a file that was removed, and how both are stored: Parquet shards."""
+"""A source file with its provenance, a removed file, and their storage in Parquet shards."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file and its provenance. ``path`` is relative to the root of ``package``; ``stars`` are GitHub's, or the
-    figure that stands in for them."""
+    """A file and its provenance. ``path`` is relative to the root of ``package``; ``stars`` are GitHub stars or a
+    substitute.
+    """
 
     package: str
     version: str
@@ -42,12 +43,12 @@ class SourceFile:
 
     @property
     def id(self) -> int:
-        """63 bits over provenance and text, the same on every machine."""
+        """A 63-bit hash of provenance and text, the same on every machine."""
         return _hash63("\0".join((self.package, self.version, self.path, self.text)))
 
     @property
     def digest(self) -> int:
-        """63 bits over the text alone: equal for exact duplicates."""
+        """A 63-bit hash of the text alone: equal for exact duplicates."""
         return _hash63(self.text)
 
 
@@ -63,15 +64,14 @@ class Removed:
 
 
 def language_of(path: str) -> str | None:
-    """The language that a file's name says; None for others, and for names that are nothing but an ending."""
+    """The language by a file's extension; None for other extensions, and for names that are only an extension."""
     return LANGUAGES.get(PurePath(path).suffix)
 
 
 def decode(
     content: bytes, *, language: str, package: str, version: str, licence: str, path: str, stars: int = 0
 ) -> SourceFile | Removed:
-    """The file in ``content``, or why it is none: too large, binary, not UTF-8. Its lines end with LF, whatever they
-    ended with."""
+    """Decode ``content``, or return why it cannot be used: too large, binary, or not UTF-8. Line endings become LF."""
     if len(content) > MAX_FILE_BYTES:
         return Removed(package, path, language, len(content), too_large())
     if b"\0" in content:
@@ -85,7 +85,7 @@ def decode(
 
 
 def printable(name: str) -> str:
-    """A file's name with U+FFFD for the bytes in it that are no UTF-8, which Python keeps as half surrogate pairs."""
+    """Replace bytes that are not UTF-8, which Python represents as lone surrogates, with U+FFFD."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -98,7 +98,7 @@ def removed(file: SourceFile, reason: str) -> Removed:
 
 
 def write_shard(path: Path, files: Sequence[SourceFile]) -> None:
-    """Write ``files`` as one Parquet file, whole or not at all.
+    """Write ``files`` as one Parquet file, atomically.
 
     Raises:
         OSError: the disk is full.

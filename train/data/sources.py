@@ -1,4 +1,4 @@
-"""Where source files come from: folders, checkouts, the standard library, installed and downloaded packages."""
+"""Sources of files: folders, checkouts, the standard library, installed and downloaded packages."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFil
 
 @dataclass(frozen=True)
 class Source:
-    """Some files to read at once. ``name`` serves as a file name and changes when the files do."""
+    """A set of files that are read together. ``name`` is usable as a file name and changes when the files change."""
 
     name: str
     read: Callable[[], Iterator[SourceFile | Removed]]
 
 
 def folder(root: Path) -> list[Source]:
-    """A folder the user names. Each of its sub-folders is a package, and so is each file beside them; inside a git
-    checkout the version is the commit.
+    """A folder of the user. Each of its subfolders is a package, and so is each file next to them; in a git checkout,
+    the version is the commit.
 
-    A folder with nothing but one sub-folder counts as that one, so that two files are never all of one package.
+    If a folder contains only one subfolder, that one is used instead, so that several files are never all of one
+    package.
     """
     return [_files_below(root, "user", root.resolve().name)]
 
@@ -51,7 +52,7 @@ def environment() -> Path:
 
 
 def installed_packages(site_packages: Path) -> list[Source]:
-    """The packages installed in ``site_packages``, each a source."""
+    """The packages installed in ``site_packages``, one source each."""
     found = sorted(distributions(path=[str(site_packages)]), key=lambda found: found.metadata["Name"].lower())
     return [
         Source(source_name(d.metadata["Name"], d.version, str(site_packages)), partial(_read_installed, d))
@@ -60,7 +61,7 @@ def installed_packages(site_packages: Path) -> list[Source]:
 
 
 def downloaded_packages(packages: list[Package], downloads: Path) -> list[Source]:
-    """The archives of ``packages`` in ``downloads``."""
+    """The archives of ``packages`` in ``downloads``, one source each."""
     return [
         Source(
             source_name(package.name, package.version, package.sha256),
@@ -78,7 +79,7 @@ def downloaded_packages(packages: list[Package], downloads: Path) -> list[Source
 
 
 def source_name(title: str, *identity: str) -> str:
-    """A file name that tells what it is of and differs for another identity."""
+    """A file name with ``title`` that is unique to ``identity``."""
     digest = hashlib.sha256("\0".join((title, *identity)).encode("utf-8", "surrogateescape")).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9.]+', '-', title).strip('-')}-{digest[:12]}"
 
@@ -120,7 +121,7 @@ def _read_installed(distribution: Distribution) -> Iterator[SourceFile | Removed
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Paths of source code below ``root``, in order, never through a link to a folder."""
+    """Paths of source code below ``root``, sorted, without following links to folders."""
     for folder_name, folders, names in os.walk(root):
         folders.sort()
         for name in sorted(names):
@@ -136,8 +137,8 @@ def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -
         if path.is_symlink():
             return Removed(package, relative, language, 0, "symbolic link")
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for whoever writes into it
-            return Removed(package, relative, language, 0, "no regular file")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until someone writes to it
+            return Removed(package, relative, language, 0, "not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             return Removed(package, relative, language, status.st_size, too_large())
         content = path.read_bytes()
@@ -147,7 +148,7 @@ def _read(path: Path, root: Path, *, package: str, version: str, licence: str) -
 
 
 def _commit(folder_path: Path) -> str:
-    """The commit checked out in ``folder_path``; empty where it is no git checkout."""
+    """The commit checked out in ``folder_path``; empty if it is not a git checkout."""
     command = ["git", "-C", str(folder_path), "rev-parse", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

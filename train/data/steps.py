@@ -1,4 +1,4 @@
-"""One step of the pipeline over one shard: what it keeps is written beside a tally of what it removed."""
+"""A step of the pipeline on one shard: the files it keeps, and a tally of what it removed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from train.data.source_file import Removed, SourceFile, read_shard, write_shard
 from train.data.sources import Source
 
 SHARD_CHARACTERS = 8_000_000
-MAX_SAMPLES = 3  # of each reason in each shard; what could not be read is named in full
+MAX_SAMPLES = 3  # for each reason in each shard; files that cannot be read are all named
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage makes of a batch of files."""
+    """The result of a stage on a batch of files."""
 
     kept: Sequence[SourceFile]
     removed: Sequence[Removed]
@@ -30,7 +30,7 @@ Stage = Callable[[list[SourceFile]], Outcome]
 
 @dataclass
 class Tally:
-    """What a step did to some files: ``kept`` by language and licence, ``removed`` by reason, as [files, bytes]."""
+    """Counts of a step: ``kept`` by language and licence, ``removed`` by reason, as [files, bytes]."""
 
     kept: dict[str, list[int]] = field(default_factory=dict)
     removed: dict[str, list[int]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Tally:
 
 
 def read_source(source: Source, folder: Path) -> list[Path]:
-    """Write the files of ``source`` as shards into ``folder``; nothing where that was done before."""
+    """Write the files of ``source`` as shards into ``folder``, unless that is done already."""
     listing = folder / f"{source.name}.shards.json"
     if not listing.exists():
         names = []
@@ -76,8 +76,9 @@ def read_source(source: Source, folder: Path) -> list[Path]:
 
 
 def run_stage(stage: Stage, shard: Path, folder: Path) -> Path:
-    """Apply ``stage`` to a shard and write what is left into ``folder``, under the same name; nothing where that was
-    done before."""
+    """Apply ``stage`` to a shard and write the result into ``folder`` under the same name, unless that is done
+    already.
+    """
     target = folder / shard.name
     if not target.exists():
         _write(target, stage(read_shard(shard)), max_samples=MAX_SAMPLES)
@@ -85,7 +86,7 @@ def run_stage(stage: Stage, shard: Path, folder: Path) -> Path:
 
 
 def tally(shards: Iterable[Path]) -> Tally:
-    """The tallies written beside ``shards``, together."""
+    """The sum of the tallies stored next to ``shards``."""
     total = Tally()
     for shard in shards:
         total.add(Tally(**json.loads(shard.with_suffix(".json").read_text())))
@@ -93,7 +94,7 @@ def tally(shards: Iterable[Path]) -> Tally:
 
 
 def _chunks(found: Iterable[SourceFile | Removed]) -> Iterator[tuple[list[SourceFile], list[Removed]]]:
-    """Files and removals in portions of about a shard; at least one."""
+    """Group files and removals into chunks of about a shard; at least one."""
     files: list[SourceFile] = []
     removed: list[Removed] = []
     size = 0
@@ -110,7 +111,7 @@ def _chunks(found: Iterable[SourceFile | Removed]) -> Iterator[tuple[list[Source
 
 
 def _write(target: Path, outcome: Outcome, max_samples: int | None) -> None:
-    """The tally first: a shard that is there is complete."""
+    """Write a shard and its tally. The tally is written first, so a shard that exists is complete."""
     counts = Tally(redacted=outcome.redacted)
     for file in outcome.kept:
         counts.keep(file)

@@ -1,4 +1,4 @@
-"""Source files in the rows of a table: of one's own, as Parquet or JSON lines, or with the columns of The Stack."""
+"""Source files from the rows of a table: the user's own Parquet or JSON lines, or a dataset like The Stack."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _SUFFIXES = {language: suffix for suffix, language in reversed(LANGUAGES.items()
 
 
 def table_files(path: Path, language: str | None = None) -> list[Source]:
-    """The table in ``path``, or those in a folder, each a source; ``language`` is that of rows which do not say.
+    """The table in ``path``, or the tables in a folder, one source each. ``language`` applies to rows that state none.
 
     Raises:
-        UserError: one cannot be read, or has no column ``content``.
+        UserError: a table cannot be read, or has no column ``content``.
     """
     files = sorted(each for each in path.rglob("*") if each.name.endswith(ENDINGS)) if path.is_dir() else [path]
     if not files:
-        raise UserError(f"{path} holds no table of files: {', '.join(ENDINGS)} can be read.")
+        raise UserError(f"{path} contains no table of files; supported formats are {', '.join(ENDINGS)}.")
     return [_source(file, language) for file in files]
 
 
 def file_of_row(
     row: Mapping[str, Any], *, package: str, number: int, language: str | None = None, licence: str = "unstated"
 ) -> SourceFile | Removed:
-    """The file in a row, or why it is none.
+    """The file in a row, or the reason why it cannot be used.
 
-    ``package``, ``language`` and ``licence`` are those of a row that does not say. A row says its language in ``lang``,
-    or by the ending of its name.
+    ``package``, ``language`` and ``licence`` are the defaults for rows that do not state them. A row states its
+    language in ``lang`` or by the extension of its name.
     """
     name = _text(row, "max_stars_repo_path", "path", "file_name")
     stated = _text(row, "lang", "language").lower()
@@ -57,7 +57,9 @@ def file_of_row(
     if isinstance(content, str):
         content = content.encode("utf-8", "replace")
     if not isinstance(content, bytes) or known not in _SUFFIXES:
-        unknown = "another language" if known else "no language: it is known by lang, by an ending or by --language"
+        unknown = (
+            "another language" if known else "unknown language: use a column lang, a known extension or --language"
+        )
         return Removed(package, path, known, 0, unknown if isinstance(content, bytes) else "no content")
     licences = next((row[column] for column in ("max_stars_repo_licenses", "license") if column in row), licence)
     stars = row.get("max_stars_count")
@@ -86,7 +88,7 @@ def _source(path: Path, language: str | None) -> Source:
 
 
 def _read(path: Path, language: str | None) -> Iterator[SourceFile | Removed]:
-    """What is one's own is one's own to judge, like a folder, unless there is a column of licences."""
+    """Read the rows of a user's table. Like a folder of the user, it is trusted unless it has a column of licences."""
     try:
         for number, row in enumerate(_rows(path)):
             if isinstance(row, Removed):
@@ -113,10 +115,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any] | Removed]:
             yield (
                 row
                 if isinstance(row, dict)
-                else Removed(path.name, f"line {number}", "", len(line), "a line that is no JSON object")
+                else Removed(path.name, f"line {number}", "", len(line), "line is not a JSON object")
             )
 
 
 def _text(row: Mapping[str, Any], *columns: str) -> str:
-    """The first of ``columns`` that has a text in it."""
+    """The first non-empty text among ``columns``."""
     return next((row[name] for name in columns if isinstance(row.get(name), str) and row[name]), "")

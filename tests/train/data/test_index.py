@@ -34,7 +34,9 @@ def test_index_of_two_corpora(tmp_path: Path) -> None:
     assert AttributionIndex(tmp_path / "index").find("x = 1\n" * 40) == []
 
 
-@pytest.mark.parametrize(("gone", "said"), [("shards", "holds no shards any more"), ("data", "holds no packed data")])
+@pytest.mark.parametrize(
+    ("gone", "said"), [("shards", "no longer contains shards"), ("data", "contains no packed data")]
+)
 def test_data_whose_files_are_gone(tmp_path: Path, gone: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     data = packed(tmp_path, "harbour", ["y = 2\n" * 40])
     shutil.rmtree(tmp_path / gone)

@@ -101,7 +101,7 @@ def test_the_manifest_is_pinned_and_permissive() -> None:
     "text,sentence",
     [
         ("a: [", "not a readable manifest"),
-        ("a: 1", "a list is expected"),
+        ("a: 1", "it must be a list"),
         ("- {registry: pypi}", "Entry 1 of .* must have exactly the fields file, licence"),
         (
             "- {registry: cran, name: a, version: '1', licence: MIT, stars: 0, file: a, sha256: b}",

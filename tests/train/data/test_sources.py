@@ -35,7 +35,7 @@ def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
         os.mknod(tmp_path / "device.py", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
     files, refused = read(sources.folder(tmp_path))
     assert [file.path for file in files] == ["a.py"]
-    assert refused.pop("pipe.py") == "no regular file" and refused in ({}, {"device.py": "no regular file"})
+    assert refused.pop("pipe.py") == "not a regular file" and refused in ({}, {"device.py": "not a regular file"})
 
 
 def test_a_folder_gives_its_code_with_a_package_for_each_sub_folder(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_table_of_ones_own_is_ones_own(tmp_path: Path) -> None:
     ]
     lines = "\ufeff" + "\n".join(map(json.dumps, rows)) + "\n\n[1]\n{broken\n"
     (tmp_path / "mine.jsonl").write_text(lines, encoding="utf-8")
-    nothing = "no language: it is known by lang, by an ending or by --language"
+    nothing = "unknown language: use a column lang, a known extension or --language"
     expected = [
         ("python", "user", "0.py"),
         ("javascript", "user", "src/a.js"),
@@ -128,8 +128,8 @@ def test_a_table_of_ones_own_is_ones_own(tmp_path: Path) -> None:
         ("another language", "", "4"),
         ("no content", "", "5.py"),
         ("python", "GPL-3.0", "6.py"),
-        ("a line that is no JSON object", "", "line 9"),
-        ("a line that is no JSON object", "", "line 10"),
+        ("line is not a JSON object", "", "line 9"),
+        ("line is not a JSON object", "", "line 10"),
     ]
     assert read(tmp_path / "mine.jsonl") == expected
     assert read(tmp_path / "mine.jsonl", "javascript")[3] == ("javascript", "user", "src/.js")

@@ -96,4 +96,4 @@ def test_a_share_is_a_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for share in ("0", "1.5", "much"):
         with pytest.raises(SystemExit):
             data_main(["--out", str(tmp_path), "--sample", share])
-        assert f"a share is a number above 0, up to 1, not {share}" in capsys.readouterr().err
+        assert f"the fraction must be above 0 and at most 1, not {share}" in capsys.readouterr().err
