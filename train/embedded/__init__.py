@@ -1,1 +1,1 @@
-"""The embedded models, from the download of the packages to published, measured branches."""
+"""The recipe of the embedded models: from downloading the packages to published, evaluated branches."""

@@ -1,7 +1,7 @@
-"""Train the embedded models, from the download of the packages to published, measured branches.
+"""Train the embedded models, from downloading the packages to published, evaluated branches.
 
-Every stage is a command of its own, is left out where it was done before, and goes on where it was interrupted. What
-each took is in OUT/stages.md.
+Every stage is a separate command. Finished stages are skipped, and interrupted ones are continued. OUT/stages.md lists
+the time of each stage.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where a stage failed, 2 for arguments that cannot be used."""
+    """Run the command. Returns 0 on success, 1 if a stage failed, 2 for invalid arguments."""
     args = _parser().parse_args(arguments)
     preset = PRESETS[args.preset]
     all_stages = stages(preset, args.out, args.downloads)
     chosen = [stage for stage in all_stages if any(fnmatch.fnmatch(stage.name, pattern) for pattern in args.only)]
     if not chosen:
-        print(f"No stage is named {' or '.join(args.only)}; --list tells the names.", file=sys.stderr)
+        print(f"No stage matches {' or '.join(args.only)}; --list shows the names.", file=sys.stderr)
         return 2
     if args.list:
         for stage in chosen:
@@ -50,9 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        print("\nStopped. Run the same command again to continue.", file=sys.stderr)
         return 1
-    print(f"Done. The models are in {args.out / 'store'}; {args.out / 'stages.md'} tells what each stage took.")
+    print(f"Done. The models are in {args.out / 'store'}; {args.out / 'stages.md'} lists the time of each stage.")
     return 0
 
 

@@ -1,4 +1,6 @@
-"""``docs/ablation.md`` from the results: the paper's table of architecture, objective and filters, at this scale."""
+"""Write ``docs/ablation.md`` from the results: the paper's ablation of architecture, objective and filters, at this
+scale.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from train.json_lines import read_json_lines
 
 METRICS = {
     "bits-per-byte": "bits per byte",
-    "infilling": "single lines filled in",
+    "infilling": "single lines infilled",
     "bodies": "function bodies that parse",
 }
 # Student's t for 95 %, by degrees of freedom
@@ -32,7 +34,7 @@ _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 
 
 @dataclass(frozen=True)
 class Row:
-    """A branch: of each metric the mean over the languages, of each of its seeds."""
+    """The scores of a branch: for each metric, the mean over the languages for each seed."""
 
     branch: str
     scores: dict[str, list[float]]
@@ -43,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """A branch less ``fim``, and half the width of the 95 % interval."""
+    """The difference between a branch and ``fim``, and half the width of its 95 % interval."""
 
     value: float
     margin: float
@@ -54,9 +56,10 @@ class Difference:
 
 
 def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
-    """
+    """Read the scores of ``runs``, one row per branch.
+
     Raises:
-        UserError: a run has not been measured.
+        UserError: a run has not been evaluated.
     """
     found: dict[str, Row] = {}
     for run in runs:
@@ -69,9 +72,10 @@ def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
 
 
 def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
-    """Every branch less ``fim``.
+    """The difference between each branch and ``fim``.
 
-    The deviation of a run is estimated from the rows with several seeds together, and taken to be that of all rows.
+    The standard deviation between seeds is estimated from all rows with several seeds together, and assumed to be the
+    same for all rows.
 
     Raises:
         UserError: no row has several seeds.
@@ -79,7 +83,7 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
     by_branch = {row.branch: row.scores[metric] for row in table}
     repeated = [scores for scores in by_branch.values() if len(scores) > 1]
     if not repeated:
-        raise UserError("No branch has been measured with two seeds, so that nothing tells what is chance.")
+        raise UserError("No branch was evaluated with two seeds, so the variation between seeds is unknown.")
     freedom = sum(len(scores) - 1 for scores in repeated)
     variance = sum(statistics.variance(scores) * (len(scores) - 1) for scores in repeated) / freedom
     fim = by_branch["fim"]
@@ -94,7 +98,7 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where results are missing."""
+    """Run the command. Returns 0 on success, 1 if results are missing."""
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ablation", description=__doc__)
     parser.add_argument("out", type=user_path, help="folder of python -m train.embedded")
     parser.add_argument("--docs", type=user_path, default=Path("docs"), help="folder for ablation.md (default: docs)")
@@ -109,12 +113,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(out: Path, docs: Path) -> None:
-    """``ablation.md`` and its pictures in ``docs``.
+    """Write ``ablation.md`` and its images into ``docs``.
 
     Raises:
-        UserError: a run has not been measured, or matplotlib is missing.
+        UserError: a run has not been evaluated, or matplotlib is missing.
     """
-    # every branch, and as many further seeds as have been measured
+    # every branch, and the further seeds that have been evaluated
     runs = [run for run in nano_runs() if run.seed == 0 or (out / "scores" / f"nano-{run.branch}").exists()]
     table = rows(out, runs)
     found = {metric: differences(table, metric) for metric in METRICS}
@@ -142,7 +146,7 @@ def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
 
 
 def _corpus(out: Path, branch: str) -> float:
-    """Megabytes of the files that the branch's filters left for training."""
+    """Megabytes of training files that the branch's filters kept."""
     manifest = json.loads((out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json").read_text())
     return sum(package["bytes"] for package in manifest["packages"] if package["split"] == "train") / 1e6
 

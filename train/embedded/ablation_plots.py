@@ -1,4 +1,4 @@
-"""The pictures of ``docs/ablation.md``."""
+"""The charts of ``docs/ablation.md``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _BRANCHES = ("mha", "no-fim", "stars", "fertility", "comments", "dedup-alt")
 def draw_differences(
     titles: Mapping[str, str], found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, float], path: Path
 ) -> None:
-    """Each branch less ``fim``: a panel for each metric here, with intervals, and one for the paper's.
+    """Plot the difference between each branch and ``fim``: a panel for each metric, with intervals, and one for the
+    paper.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -40,7 +41,7 @@ def draw_differences(
 
 
 def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
-    """Bits per byte on the held-out packages over the tokens seen, a line for each branch.
+    """Plot bits per byte on the held-out packages over the tokens seen, with a line for each branch.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -63,5 +64,5 @@ def _figure(size: tuple[float, float]) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("Charts need matplotlib: pip install matplotlib.") from error
-    matplotlib.rcParams.update({"svg.hashsalt": "santacoder", "svg.fonttype": "none"})  # the same file every time
+    matplotlib.rcParams.update({"svg.hashsalt": "santacoder", "svg.fonttype": "none"})  # reproducible files
     return Figure(figsize=size, layout="constrained", facecolor="white")

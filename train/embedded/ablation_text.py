@@ -20,7 +20,17 @@ def document(
     n_tasks: int,
     stages: str,
 ) -> str:
-    """The page. ``rows`` are :class:`train.embedded.ablation.Row`, ``found`` its differences by metric and branch."""
+    """Write the page.
+
+    Args:
+        rows: a :class:`train.embedded.ablation.Row` for each branch.
+        found: the differences by metric and branch.
+        paper: the paper's scores by branch.
+        megabytes: the size of the training files by branch.
+        settings: the settings of the run of ``fim``.
+        n_tasks: the number of infilling tasks in each language.
+        stages: the table of the stages' times.
+    """
     tokens = settings["steps"] * settings["batch_size"] * settings["sequence_length"]
     return f"""# Ablation study
 
@@ -93,7 +103,7 @@ def _agreement_table(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str,
 
 
 def _summary(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Sequence[float]]) -> str:
-    """A sentence for each branch: whether the difference here has the same direction as in the paper."""
+    """A sentence for each branch: whether the difference has the same direction as in the paper."""
     sentences = []
     for branch in (branch for branch in paper if branch != "fim"):
         bits, change = found["bits-per-byte"][branch], _paper_change(paper, branch)

@@ -1,6 +1,6 @@
-"""The scores of one branch, made a part of it: bits per byte, infilling in both orders, function bodies, repetition.
+"""Evaluate a branch and publish the scores: bits per byte, infilling in both orders, function bodies, repetition.
 
-One process for all of them: for a model of this size, starting Python takes as long as measuring.
+All benchmarks run in one process: for a model of this size, starting Python takes as long as the evaluation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from train.evaluate.__main__ import main as evaluate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The first exit code that is not 0, or 0."""
+    """Run the benchmarks. Returns the first exit code that is not 0, or 0."""
     args = _parser().parse_args(arguments)
     of_branch = [args.repo, "--revision", args.branch, "--store", str(args.store)]
     results = ["--output", str(args.output)]

@@ -1,11 +1,11 @@
-"""How much of everything: what two cores can do in some days, and what a GPU can."""
+"""The budgets of the embedded models: what two CPU cores can train in some days, and what a GPU can."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-# Packages that no model learns from.
+# packages that no model is trained on
 HELD_OUT = (
     "Jinja2", "attrs", "gunicorn", "peewee", "typer", "websockets",
     "libcommons-codec-java",
@@ -15,12 +15,21 @@ HELD_OUT = (
 
 @dataclass(frozen=True)
 class Preset:
-    """``nano``, ``mini`` and ``mini_simple`` are settings of ``python -m train``.
+    """The sizes and budgets of one recipe.
 
-    ``nano`` is the budget of one branch, of which ``final`` has twice. ``mini`` learns from the whole corpus, from
-    scratch, and goes on from there with ``mini_simple``, from the files of it that suit small models. ``nano_sample``
-    and ``mini_sample`` are the shares of the corpus that are read, ``nano_tasks`` and ``mini_tasks`` how many lines of
-    each language a branch has to fill in, ``dollars_per_hour`` what such a machine is rented for.
+    Args:
+        device: where to train.
+        nano_sample: fraction of the corpus that the nano models use.
+        mini_sample: fraction of the corpus that mini uses.
+        nano: settings of ``python -m train`` for one branch of nano; ``final`` gets twice the steps.
+        nano_vocab_size: vocabulary size of nano.
+        nano_tasks: number of infilling tasks per language for nano.
+        mini: settings for training mini from scratch on the whole corpus.
+        mini_simple: settings for continuing mini on the files that suit small models.
+        mini_vocab_size: vocabulary size of mini.
+        mini_tasks: number of infilling tasks per language for mini.
+        held_out_megabytes: megabytes of held-out files per language for bits per byte.
+        dollars_per_hour: the rent of such a machine.
     """
 
     device: str
@@ -41,9 +50,9 @@ _NANO = {
     "n_layer": 2, "n_embd": 128, "n_head": 2, "sequence_length": 512, "learning_rate": 8e-3, "schedule": "wsd",
     "fim_questions": 0,
 }  # fmt: skip
-# Nano repeats the paper, which cuts anywhere. Mini is there to be used, and an editor asks for lines and for what the
-# syntax leaves open, suffix first as often as not. The learning rate stays up while it learns from everything, and
-# falls while it learns from what suits it.
+# Nano repeats the paper, which chooses the middle at random. Mini is for use in editors, which request lines and
+# incomplete syntax nodes, as often with the suffix first as not. Its learning rate is constant while it trains on
+# everything, and decays while it trains on simple files.
 _MINI = {
     "optimizer": "muon", "schedule": "wsd", "beta2_half_life": 4e6, "balance_languages": True, "spm_rate": 0.5,
     "fim_questions": 64, "validate_every": 500, "warmup_fraction": 0.01,
@@ -63,7 +72,7 @@ _MINI_ON_GPU = {
 }  # fmt: skip
 
 PRESETS = {
-    # two cores: 11.4 M parameters, 150 M tokens and 50 M more; 20 M a branch of nano
+    # two cores: 11.4 M parameters, 150 M tokens plus 50 M; 20 M per branch of nano
     "cpu": Preset(
         device="cpu",
         nano_sample=0.15,
@@ -78,7 +87,7 @@ PRESETS = {
         held_out_megabytes=0.1,
         dollars_per_hour=0.1,
     ),
-    # one GPU of the H100's class: a mini of 38 M parameters from scratch, 2.5 B tokens; not run yet
+    # one GPU like an H100: a mini of 38 M parameters from scratch, 2.5 B tokens; not run yet
     "gpu": Preset(
         device="cuda",
         nano_sample=1.0,

@@ -1,4 +1,4 @@
-"""What the embedded models are made of: the stages in their order, each a command that stands for itself."""
+"""The stages that produce the embedded models, in order, each an independent command."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from train.embedded.presets import HELD_OUT, Preset
 NANO, MINI = "santacoder/nano", "santacoder/mini"
 REPEATED = ("fim", "stars")  # the rows of the ablation with more than one seed
 SEEDS = (1, 2)
-# final comes first, because the others take its tokenizer
+# final comes first, because the others use its tokenizer
 _DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
 _COMMITS_BEFORE_THE_LAST = 2
-# wider than usual, so that both indexes together stay below 20 MB: runs of 114 and 178 tokens are found for sure
+# larger windows than usual, so that both indexes together are smaller than 20 MB; runs of 114 and 178 tokens are found
+# for certain
 _INDEX_WINDOWS = {NANO: 96, MINI: 160}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A command, as module and arguments, and the one to go on with where it was interrupted and has left
-    ``interrupted`` behind."""
+    """A stage: a command, as module and arguments, and the command ``go_on`` that continues it.
+
+    ``go_on`` is used if the path ``interrupted`` exists, which an interrupted command leaves.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -33,25 +36,25 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """A training run of nano: a branch, or the same with another seed, which is measured and not shipped."""
+    """A training run of nano: a branch, or the same with another seed, which is evaluated but not shipped."""
 
     experiment: Experiment
     seed: int = 0
 
     @property
     def branch(self) -> str:
-        """Where it is published."""
+        """The branch to publish to."""
         branch = "main" if self.experiment.branch == "final" else self.experiment.branch
         return branch if self.seed == 0 else f"{branch}-seed{self.seed}"
 
     @property
     def data(self) -> str:
-        """The data variant it learns from."""
+        """The data variant to train on."""
         return self.experiment.branch if self.experiment.branch in _DATA_VARIANTS else "fim"
 
 
 def nano_runs() -> list[Run]:
-    """The eight branches, then the further seeds."""
+    """The runs of the eight branches, then those of the further seeds."""
     return [
         *(Run(experiment) for experiment in EXPERIMENTS.values()),
         *(Run(EXPERIMENTS[branch], seed) for branch in REPEATED for seed in SEEDS),
@@ -59,7 +62,9 @@ def nano_runs() -> list[Run]:
 
 
 def stages(preset: Preset, out: Path, downloads: Path) -> list[Stage]:
-    """All of it, under the folder ``out``; the models end in ``out/store``, the last stage copies them."""
+    """All stages, working in the folder ``out``. The models are written to ``out/store``; the last stage copies
+    them.
+    """
     recipe = _Recipe(preset, out, downloads)
     return [*recipe.data(), *recipe.mini(), *recipe.nano(), *recipe.publications()]
 
@@ -103,9 +108,9 @@ class _Recipe:
             settings = {**self.preset.nano, "steps": steps, "seed": run.seed, "save_every": saves}
             variant = ("--variant", run.experiment.branch)
             yield self._training(f"nano-{run.branch}", NANO, run.branch, settings, run.data, *variant)
-            # fim has the base filters: what is held out for all branches
+            # fim has only the base filters, so its held-out files serve all branches
             yield from self._measuring("nano", NANO, run.branch, "fim", with_graph=run.seed == 0)
-        # fim has the base filters: what the branches learn from, before their own
+        # fim has only the base filters, so it has the training files of all branches
         yield self._index(NANO, "fim")
 
     def publications(self) -> Iterator[Stage]:
@@ -120,7 +125,7 @@ class _Recipe:
         )  # fmt: skip
 
     def _index(self, repo: str, *data: str) -> Stage:
-        """What finds copies of the files that the model has learned from, small enough to be shipped with it."""
+        """Build an attribution index of the model's training files, small enough to ship."""
         folder = f"attribution--{repo.replace('/', '--')}"
         return _stage(
             f"index-{repo.split('/')[1]}", "train.data", "index", *(self.out / "data" / name for name in data),
@@ -141,7 +146,7 @@ class _Recipe:
     def _measuring(
         self, model: str, repo: str, branch: str, held_out: str, *, with_graph: bool = True
     ) -> Iterator[Stage]:
-        """The graph in 8 bits and the scores, both as a part of the branch."""
+        """Export the int8 graph and measure the scores, and publish both to the branch."""
         name = f"{model}-{branch}"
         if with_graph:
             yield _stage(f"export-{name}", "export", repo, "--revision", branch, "--store", self.store)
@@ -154,7 +159,7 @@ class _Recipe:
 
 
 def _flags(settings: dict[str, Any]) -> Iterator[object]:
-    """Settings as options of ``python -m train``."""
+    """Convert settings to options of ``python -m train``."""
     for key, value in settings.items():
         yield "--" + key.replace("_", "-")
         if value is not True:

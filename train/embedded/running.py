@@ -1,7 +1,7 @@
-"""A stage's command as a process, and the record of what it took, which says that it is done.
+"""Runs the command of a stage in a process and records its time; the record marks the stage as done.
 
-The process is a fork of this one, which has loaded PyTorch already: with models as small as nano, loading it again for
-each of fifty commands would take longer than all they do.
+The process is a fork of this one, which has already loaded PyTorch: with models as small as nano, loading it for each
+of fifty commands would take longer than the commands themselves.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ class StageFailed(Exception):
 
 
 def is_done(stage: Stage, out: Path) -> bool:
-    """Whether the record of ``stage`` is there.
+    """Whether ``stage`` has a record.
 
     Raises:
-        StageFailed: it is that of another command, so that what is there has been made with other settings.
+        StageFailed: the record is of another command, so existing files were made with other settings.
     """
     record = _read(stage, out)
     if record and record["command"] != list(stage.command):
         raise StageFailed(
-            f"{stage.name} was done by another command: {' '.join(record['command'])}. To keep that, choose another "
-            f"--out; to do it again, remove {_record(stage, out)} and what the command has made."
+            f"{stage.name} was done by another command: {' '.join(record['command'])}. To keep its result, choose "
+            f"another --out; to redo it, delete {_record(stage, out)} and the files that the command wrote."
         )
     return record is not None
 
 
 def run(stage: Stage, out: Path) -> None:
-    """Run the command of ``stage``, or the one that goes on with it, and leave a record.
+    """Run the command of ``stage``, or the one that continues it, and write a record.
 
     Raises:
         StageFailed: the command failed; its last lines are in the message.
@@ -60,7 +60,7 @@ def run(stage: Stage, out: Path) -> None:
     process.start()
     process.join()
     if code := process.exitcode:
-        raise StageFailed(f"{stage.name} failed with exit code {code}; {log} tells why:\n{_last_lines(log)}")
+        raise StageFailed(f"{stage.name} failed with exit code {code}; see {log}:\n{_last_lines(log)}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     record = {
         "command": list(stage.command),
@@ -73,7 +73,7 @@ def run(stage: Stage, out: Path) -> None:
 
 
 def _run_module(command: Sequence[str], log: Path) -> None:
-    """``python -m MODULE ARGUMENTS`` in this process, its output appended to ``log``."""
+    """Run ``python -m MODULE ARGUMENTS`` in this process, with output appended to ``log``."""
     output = log.open("a", buffering=1)
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
@@ -83,17 +83,17 @@ def _run_module(command: Sequence[str], log: Path) -> None:
 
 
 def write_table(stages: Sequence[Stage], out: Path, dollars_per_hour: float) -> None:
-    """``OUT/stages.md``: time and cost of the stages that are done."""
+    """Write ``OUT/stages.md``: time and cost of the finished stages."""
     lines = ["| stage | time, s | processor, s | dollars |", "|---|---|---|---|"]
     seconds, core_seconds = 0.0, 0.0
     for stage in stages:
         record = _read(stage, out)
         if record is None:
             continue
-        if record["seconds"] is None:  # taken over from before there was a record
+        if record["seconds"] is None:  # finished before records existed
             lines.append(f"| {stage.name} | not recorded | | |")
             continue
-        note = " (its last part)" if record["went_on"] else ""
+        note = " (last part)" if record["went_on"] else ""
         lines.append(_row(stage.name + note, record["seconds"], record["core_seconds"], dollars_per_hour))
         seconds, core_seconds = seconds + record["seconds"], core_seconds + record["core_seconds"]
     lines += [_row("total", seconds, core_seconds, dollars_per_hour), ""]

@@ -11,7 +11,7 @@ from santacoder.checkpoints.publishing import copy_branch
 from santacoder.paths import user_path
 from train.embedded.recipe import MINI, NANO, nano_runs
 
-_COMMITS_OF_MINI = 2  # a third would be more than the 40 MB that mini may have
+_COMMITS_OF_MINI = 2  # a third commit would exceed mini's 40 MB
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,1 +1,1 @@
-"""Scores of a revision."""
+"""Evaluation of a revision."""

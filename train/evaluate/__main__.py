@@ -1,4 +1,4 @@
-"""``python -m train.evaluate``: scores of a revision."""
+"""Evaluate a revision on benchmarks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 2 for what cannot be used, 130 when interrupted."""
+    """Run the command. Returns 0 on success, 2 if something cannot be used, 130 if interrupted."""
     args = _parser().parse_args(arguments)
     problems = (ValueError, OSError, RuntimeError, checkpoints.CheckpointError, AttributionError)
     try:
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped. What was done is kept: the same command goes on from here.", file=sys.stderr)
+        print("\nStopped. Finished work is kept: run the same command again to continue.", file=sys.stderr)
         return 130
     return 0
 
@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     multipl_e = add("multipl-e", _measure(measure.multipl_e), "HumanEval and MBPP in several languages: pass@k")
     infilling = add("infilling", _measure(measure.single_line_infilling), "one missing line: exact match")
     repeated = add(
-        "repetition", _measure(measure.repeated_continuations), "of HumanEval's headers: how many go round in circles"
+        "repetition",
+        _measure(measure.repeated_continuations),
+        "fraction of HumanEval continuations that repeat themselves",
     )
     docstrings = add("docstrings", _measure(measure.docstring_generation), "Python docstrings: smoothed BLEU-4")
     for command in (human_eval, multipl_e, infilling, repeated, docstrings):
@@ -67,13 +69,15 @@ def _parser() -> argparse.ArgumentParser:
         measure.add_program_arguments(command)
     measure.add_suite_arguments(multipl_e)
 
-    functions = add("bodies", _measure(measure.function_bodies), "bodies of held-out functions: how many parse")
+    functions = add(
+        "bodies", _measure(measure.function_bodies), "fraction of generated bodies of held-out functions that parse"
+    )
     measure.add_subject_arguments(functions)
     functions.add_argument(
         "--held-out", type=user_path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
     )
 
-    bits = add("bits-per-byte", _bits_per_byte, "on held-out files, against xz -9 on the same files")
+    bits = add("bits-per-byte", _bits_per_byte, "bits per byte on held-out files, compared with xz -9")
     bits.add_argument("repo", help="model in the store, or a folder with its files")
     bits.add_argument("--revision", default="main", help="branch or commit (default: main)")
     bits.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
@@ -83,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     bits.add_argument("--limit", type=float, metavar="MB", help="sample size per language")
     bits.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
-    copies = add("memorization", _memorization, "what a model copies from its training files, and knows by heart")
+    copies = add("memorization", _memorization, "how much a model copies or has memorized from its training files")
     measure.add_revision_arguments(copies)
     copies.add_argument(
         "--data", type=user_path, required=True, help="packed data of the training run (its OUTPUT/data)"
@@ -91,30 +95,37 @@ def _parser() -> argparse.ArgumentParser:
     copies.add_argument(
         "--index", type=user_path, required=True, help="attribution index of the training files, including their text"
     )
-    copies.add_argument("--prompts", type=measure.positive, default=200, help="from either side (default: 200)")
+    copies.add_argument(
+        "--prompts",
+        type=measure.positive,
+        default=200,
+        help="number of prompts from training files and from held-out files (default: 200)",
+    )
     copies.add_argument("--temperature", type=float, nargs="+", default=[0, 0.2, 0.8], help="default: 0 0.2 0.8")
-    copies.add_argument("--max-new-tokens", type=measure.positive, default=256, help="of each text (default: 256)")
-    copies.add_argument("--seed", type=int, default=0, help="of prompts and sampling (default: 0)")
-    copies.add_argument("--plot", type=user_path, help="a chart of the lengths of runs: .png, .svg or .pdf")
+    copies.add_argument(
+        "--max-new-tokens", type=measure.positive, default=256, help="maximum length of a text in tokens (default: 256)"
+    )
+    copies.add_argument("--seed", type=int, default=0, help="seed of prompts and sampling (default: 0)")
+    copies.add_argument("--plot", type=user_path, help="chart of the lengths of copied runs: .png, .svg or .pdf")
     copies.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
-    paper = add("published", _published, "measure everything the SantaCoder paper reports, and tell the differences")
+    paper = add("published", _published, "measure everything that the SantaCoder paper reports, and compare")
     measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
     measure.add_program_arguments(paper)
     measure.add_suite_arguments(paper)
-    paper.set_defaults(order=["psm"])  # the paper's
+    paper.set_defaults(order=["psm"])  # the paper's order
 
-    of_two = add("compare", _compare, "two models on the same tasks, with confidence intervals")
+    of_two = add("compare", _compare, "compare two models on the same tasks, with confidence intervals")
     of_two.add_argument("a", help="a folder of results, or a revision with scores: org/name@revision")
     of_two.add_argument("b", help="likewise for the other model")
     of_two.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
 
-    chart = add("plot", _plot, "scores of one or more models as a chart")
+    chart = add("plot", _plot, "draw a chart of the scores of one or more models")
     chart.add_argument("models", nargs="+", help="folders of results, or revisions with scores")
-    chart.add_argument("--output", type=user_path, required=True, help="the picture: .png, .svg or .pdf")
+    chart.add_argument("--output", type=user_path, required=True, help="output file: .png, .svg or .pdf")
     chart.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
 
-    publish = add("publish", _publish, "make results a part of the branch they were measured on")
+    publish = add("publish", _publish, "add results to the branch they were measured on")
     publish.add_argument("repo", help="model in the store")
     publish.add_argument("results", type=user_path, nargs="+", help="folders of results")
     publish.add_argument("--branch", default="main", help="default: main")
@@ -192,7 +203,7 @@ def _published(args: argparse.Namespace) -> None:
     try:
         results += measure.docstring_generation(args)
     except DataUnavailable as error:
-        print(f"Docstrings are left out: {error}", file=sys.stderr)
+        print(f"Docstrings are skipped: {error}", file=sys.stderr)
     print(published.score_table(results))
 
 

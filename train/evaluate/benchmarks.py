@@ -1,4 +1,4 @@
-"""The benchmarks: what is generated for each, and how it is scored."""
+"""Running a benchmark: generation, scoring and the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Tasks = dict[str, tuple[int, float]]
 
 @dataclass(frozen=True)
 class Subject:
-    """The revision that is measured, and the engine that runs it."""
+    """The revision under evaluation, and the engine that runs it."""
 
     model: str
     revision: str
@@ -40,7 +40,7 @@ class Subject:
 
 
 def environment(runner: str, precision: str, device: str) -> dict[str, Any]:
-    """What something is measured with, and when."""
+    """The software and hardware of a measurement, and its date."""
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {"runner": runner, "precision": precision, "device": device, "torch": torch.__version__, "date": date}
 
@@ -54,12 +54,21 @@ def run_programs(
     judge: Judge,
     folder: Path,
 ) -> Result:
-    """Complete ``tasks``, all of one language, and run the programs. Goes on where an earlier run in ``folder`` ended.
+    """Complete ``tasks``, run the programs and write the result. A run interrupted in ``folder`` is continued.
+
+    Args:
+        subject: the revision to evaluate.
+        benchmark: name of the benchmark.
+        tasks: the tasks, all in one language.
+        sampling: sampling parameters.
+        n_samples: completions per task.
+        judge: runs the programs.
+        folder: folder of the run.
 
     Raises:
-        UserError: ``folder`` has another run.
+        UserError: ``folder`` has a run with other settings.
         RuntimeError: the model could not be run.
-        MissingProgram: the language cannot be run here.
+        MissingProgram: the language cannot be run on this machine.
     """
     language = tasks[0].language
     environment = {**subject.environment, language: judge.require(language), "isolation": judge.isolation}
@@ -80,10 +89,19 @@ def run_texts(
     sampling: SamplingParams,
     folder: Path,
 ) -> Result:
-    """Complete ``prompts`` once each; ``score`` makes of completions by name scores between 0 and 1 by name.
+    """Complete ``prompts`` once each, score the completions and write the result.
+
+    Args:
+        subject: the revision to evaluate.
+        benchmark: name of the benchmark.
+        language: language of the prompts.
+        prompts: the prompts, with unique names.
+        score: maps completions by name to scores between 0 and 1 by name.
+        sampling: sampling parameters.
+        folder: folder of the run.
 
     Raises:
-        UserError: ``folder`` has another run.
+        UserError: ``folder`` has a run with other settings.
         RuntimeError: the model could not be run.
     """
     settings = _settings(subject, benchmark, language, prompts, sampling, 1)
@@ -95,7 +113,7 @@ def run_texts(
 
 
 def _judge(tasks: Sequence[Task], completions: dict[tuple[str, int], str], judge: Judge, run: RunFolder) -> Tasks:
-    """Samples and those that passed, by task; programs that agree to the letter are run once."""
+    """The numbers of samples and of passed samples, by task. Identical programs are run once."""
     results = {(entry["task"], entry["sample"]): entry["result"] for entry in run.verdicts.entries}
     same = defaultdict(list)
     for (name, number), text in completions.items():
@@ -124,7 +142,7 @@ def _settings(
     sampling: SamplingParams,
     n_samples: int,
 ) -> dict[str, Any]:
-    """What the completions depend on; ``tasks`` is a digest of all prompts."""
+    """The settings that completions depend on; ``tasks`` is a digest of all prompts."""
     digest = hashlib.sha256(repr(prompts).encode("utf-8", "surrogatepass")).hexdigest()
     chosen = {key: value for key, value in asdict(sampling).items() if key not in ("stop", "top_logprobs")}
     return {

@@ -1,4 +1,4 @@
-"""How well a model predicts source files, in bits per byte, beside what ``xz -9`` makes of the same bytes."""
+"""Bits per byte of a model on source files, compared with ``xz -9`` on the same files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUFFIXES: dict[Language, str] = {"python": ".py", "java": ".java", "javascript"
 
 @dataclass(frozen=True)
 class BitsPerByte:
-    """``model`` and ``xz`` in bits per byte of the ``n_bytes`` measured."""
+    """The bits per byte of ``model`` and ``xz``, measured on ``n_bytes``."""
 
     model: float
     xz: float
@@ -39,10 +39,10 @@ class BitsPerByte:
 
 
 def held_out_documents(folder: Path) -> dict[Language, list[bytes]]:
-    """The validation files of a packed folder by language, as they were when they were packed.
+    """The validation files of a packed folder, by language, decoded from their tokens.
 
     Raises:
-        UserError: the folder holds no packed data.
+        UserError: the folder contains no packed data.
     """
     data = load_packed(folder)
     rows = pq.read_table(folder / "documents.parquet", columns=["split", "start", "length", "language"]).to_pylist()
@@ -55,7 +55,7 @@ def held_out_documents(folder: Path) -> dict[Language, list[bytes]]:
 
 
 def drawn(documents: list[bytes], n_bytes: int) -> list[bytes]:
-    """Documents drawn at random, but repeatably, until they have ``n_bytes``, in their order."""
+    """A random but reproducible sample of documents with about ``n_bytes``, in the original order."""
     chosen: list[int] = []
     size = 0
     for index in np.random.default_rng(0).permutation(len(documents)):
@@ -67,7 +67,7 @@ def drawn(documents: list[bytes], n_bytes: int) -> list[bytes]:
 
 
 def in_folder(folder: Path) -> dict[Language, list[bytes]]:
-    """The Python, Java and JavaScript files anywhere in ``folder``, by language, in the order of their paths.
+    """The Python, Java and JavaScript files below ``folder``, by language, sorted by path.
 
     Raises:
         UserError: there are none.
@@ -80,15 +80,15 @@ def in_folder(folder: Path) -> dict[Language, list[bytes]]:
         language: [document for document in files if _is_utf8(document)] for language, files in documents.items()
     }
     if not any(readable.values()):
-        raise UserError(f"There is no file that ends in {', '.join(_SUFFIXES.values())} in {folder}.")
+        raise UserError(f"There are no files ending in {', '.join(_SUFFIXES.values())} in {folder}.")
     return {language: files for language, files in readable.items() if files}
 
 
 def measure(model: SantaCoder, tokenizer: Tokenizer, documents: Sequence[bytes]) -> BitsPerByte:
-    """Score ``documents``, concatenated in their order, with ``model`` and with xz.
+    """Score the concatenation of ``documents`` with ``model`` and with xz.
 
-    Each token is predicted once, from at least half the model's context (the first ones from what there is); the
-    end-of-text marks between files count towards the model's bits, not towards the bytes.
+    Each token is predicted once, from at least half the model's context (the first ones from the tokens before them).
+    The end-of-text tokens between files count towards the model's bits, but not towards the bytes.
     """
     ids = []
     for encoded in tokenizer.encode_batch([document.decode("utf-8") for document in documents]):
@@ -110,7 +110,7 @@ def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
     inputs = torch.from_numpy(np.stack([ids[start : start + length] for start in starts]))
     targets = torch.from_numpy(np.stack([ids[start + 1 : start + length + 1] for start in starts]))
     for row in range(1, len(starts)):
-        targets[row, : length - (starts[row] - starts[row - 1])] = -100  # the window before has predicted these
+        targets[row, : length - (starts[row] - starts[row - 1])] = -100  # already predicted in the previous window
     device = next(model.parameters()).device
     dtype = multiplied_in("auto", device)
     total = 0.0

@@ -1,7 +1,7 @@
-"""Smoothed BLEU-4 as CodeXGLUE scores code summaries (arXiv 2102.04664; its ``evaluator.py``).
+"""Smoothed BLEU-4 as in CodeXGLUE's code summarisation (arXiv 2102.04664; its ``evaluator.py``).
 
-Text is lower-cased and split into words and single punctuation marks, underscores among them. Counts of n-grams above
-one are smoothed by adding one (Lin and Och, COLING 2004), and so are the lengths in the brevity penalty.
+Text is lower-cased and split into words and single punctuation marks, including underscores. Counts of n-grams above
+unigrams are smoothed by adding one (Lin and Och, COLING 2004), and so are the lengths in the brevity penalty.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ORDER = 4
 
 
 def sentence_bleu(candidate: str, reference: str) -> float:
-    """Between 0 and 1; the score of a set is the mean over its sentences."""
+    """BLEU between 0 and 1; the score of a set is the mean over its sentences."""
     words, reference_words = _TOKEN.findall(candidate.lower()), _TOKEN.findall(reference.lower())
     log_precision = 0.0
     for order in range(1, _ORDER + 1):

@@ -1,6 +1,6 @@
-"""Function bodies of held-out files, and whether what a model writes in their place is code that parses.
+"""Generated bodies of held-out functions, and whether they parse.
 
-Not a benchmark of the paper: a floor below all of them, on which a small model can be told from a smaller one.
+This is not a benchmark of the paper. It is easier than all of those, and can distinguish between very small models.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HEADERS: dict[Language, re.Pattern[str]] = {
 
 @dataclass(frozen=True)
 class Header:
-    """The line that begins a function, without its end of line, and the text before it."""
+    """The first line of a function, without its newline, and the text before it."""
 
     name: str
     language: Language
@@ -39,12 +39,12 @@ class Header:
 
     @property
     def prompt(self) -> Prompt:
-        # without the line break, which is one token with the indentation behind it
+        # without the newline, which shares a token with the following indentation
         return Prompt(self.name, (self.before + self.line)[-_PROMPT_CHARACTERS:])
 
 
 def headers(documents: Sequence[str], language: Language, count: int) -> list[Header]:
-    """``count`` functions of ``documents``, always the same ones, or as many as there are."""
+    """Choose ``count`` functions of ``documents``, or as many as there are. The choice is deterministic."""
     found = []
     for number, text in enumerate(documents):
         position = 0
@@ -57,9 +57,9 @@ def headers(documents: Sequence[str], language: Language, count: int) -> list[He
 
 
 def function(header: Header, completion: str) -> str:
-    """A source file of the function alone: its header, and of ``completion`` what belongs to its body.
+    """A source file with the function alone: its header and the part of ``completion`` in its body.
 
-    A body that was not finished in the tokens there were is cut behind its last whole line and closed there.
+    A body that is incomplete at the token limit is cut after its last complete line and closed.
     """
     if header.language == "python":
         return _python_function(header.line, completion)
@@ -73,7 +73,7 @@ def function(header: Header, completion: str) -> str:
 def _python_function(header: str, completion: str) -> str:
     indentation = len(header) - len(header.lstrip())
     lines = completion.splitlines(keepends=True)
-    inside = lines[:1]  # what is left of the header's line
+    inside = lines[:1]  # the rest of the header's line
     for line in lines[1:]:
         if line.strip() and len(line) - len(line.lstrip()) <= indentation:
             break
@@ -85,7 +85,7 @@ def _python_function(header: str, completion: str) -> str:
 
 
 def _up_to_closing_brace(completion: str) -> str:
-    """The body with its closing brace. Braces in strings and comments are not counted."""
+    """The body with its closing brace; braces in strings and comments are ignored."""
     depth = 1
     for token in re.finditer(
         r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|[{}]", completion, re.DOTALL

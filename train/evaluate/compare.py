@@ -1,4 +1,4 @@
-"""Two models on the same tasks: the difference, and whether it could be chance."""
+"""Comparison of two models on the same tasks, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from train.evaluate.result import Result, read_results
 
 @dataclass(frozen=True)
 class Difference:
-    """Means of both over the ``n_tasks`` they share, and the 95 % interval of ``b - a``, task by task."""
+    """Mean scores of both models over their ``n_tasks`` common tasks, and the 95 % interval of the paired difference
+    ``b - a``.
+    """
 
     benchmark: str
     metric: str
@@ -26,31 +28,31 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
 def results_of(what: str, store: Path = checkpoints.DEFAULT_STORE) -> list[Result]:
-    """The results in a folder or file, or those of a revision, given as ``org/name`` or ``org/name@revision``.
+    """The results in a folder or file, or of a revision named ``org/name`` or ``org/name@revision``.
 
     Raises:
         UserError: there are none.
-        CheckpointError: there is no such revision.
+        CheckpointError: the revision does not exist.
     """
     if Path(what).exists():
         return read_results(Path(what))
     repo_id, _, revision = what.partition("@")
     file = checkpoints.resolve(repo_id, revision or "main", store=store) / EVAL_FILE
     if not file.exists():
-        raise CheckpointError(f"{what} has no scores yet: measure it, then python -m train.evaluate publish.")
+        raise CheckpointError(f"{what} has no scores yet: evaluate it, then run python -m train.evaluate publish.")
     return read_results(file)
 
 
 def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Difference]:
-    """The differences under every metric both have, over the tasks both did.
+    """The differences for all metrics that both models have, over the tasks that both completed.
 
     Raises:
-        UserError: they have no benchmark in common.
+        UserError: the models have no benchmark in common.
     """
     differences = []
     of_a = {result.name: result for result in a}
@@ -66,5 +68,5 @@ def compare(a: Sequence[Result], b: Sequence[Result]) -> list[Difference]:
             differences.append(Difference(one.name, metric, len(tasks), mean_a, mean_b, interval))
     if not differences:
         have = " and ".join(", ".join(sorted({result.name for result in side})) for side in (a, b))
-        raise UserError(f"The two have no benchmark in common: one has {have}.")
+        raise UserError(f"The models have no benchmark in common; theirs are {have}.")
     return differences

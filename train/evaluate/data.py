@@ -1,4 +1,4 @@
-"""Where the benchmarks' files come from: a folder, or the Hub."""
+"""The benchmarks' files, from a folder or the Hub."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ class DataUnavailable(Exception):
 
 
 def default_folder() -> Path | None:
-    """The folder named in ``SANTACODER_EVAL_DATA``, or ``../shared/eval`` beside the project, if it is there."""
+    """The folder of ``SANTACODER_EVAL_DATA`` or, if it exists, ``../shared/eval`` next to the project."""
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named)
     return _BESIDE if _BESIDE.is_dir() else None
 
 
 def rows(file: str, hub: tuple[str, str | None], fields: Mapping[str, type], folder: Path | None) -> list[Row]:
-    """The tasks in ``file`` of ``folder``; without a folder, or where it lacks the file, the test split of a data set
-    on the Hub (repository, configuration). Every task must have ``fields``, each of its type.
+    """Read the tasks of ``file`` in ``folder``, or of the test split on the Hub if there is no such file.
+
+    ``hub`` is the data set's repository and configuration. Every task must have ``fields`` with the given types.
 
     Raises:
-        DataUnavailable: neither can be read, or the tasks have another schema.
+        DataUnavailable: neither source can be read, or the tasks have another schema.
     """
     path = folder / file if folder is not None else None
     if path is not None and path.is_file():
@@ -65,18 +66,22 @@ def _parquet(path: Path) -> list[Row]:
 
 def _from_hub(repository: str, configuration: str | None, missing: Path | None) -> list[Row]:
     absence = f"{missing} does not exist, and " if missing is not None else ""
-    remedy = f"Name a folder with the benchmarks' files: --data FOLDER, or {FOLDER_VARIABLE} in the environment."
+    remedy = (
+        f"Name a folder with the benchmarks' files with --data FOLDER or the environment variable {FOLDER_VARIABLE}."
+    )
     try:
         from datasets import load_dataset
     except ImportError as error:
         raise DataUnavailable(
-            f"{absence}{repository} is downloaded with datasets, which is not installed: pip install datasets. {remedy}"
+            f"{absence}downloading {repository} needs datasets, which is not installed: pip install datasets. {remedy}"
         ) from error
     try:
         return [dict(row) for row in load_dataset(repository, configuration, split="test")]
-    except Exception as error:  # whatever the client's HTTP library raises
+    except Exception as error:  # the client's HTTP library may raise anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise DataUnavailable(f"{absence}{repository} could not be had from the Hub ({reason}). {remedy}") from error
+        raise DataUnavailable(
+            f"{absence}{repository} could not be downloaded from the Hub ({reason}). {remedy}"
+        ) from error
 
 
 def _check(found: Iterable[Any], fields: Mapping[str, type], place: str) -> None:
@@ -86,7 +91,7 @@ def _check(found: Iterable[Any], fields: Mapping[str, type], place: str) -> None
             value = row.get(field) if isinstance(row, dict) else None
             if not isinstance(value, kind):
                 raise DataUnavailable(
-                    f"Task {number} of {place} is not one of this benchmark: {field!r} is "
+                    f"Task {number} of {place} does not belong to this benchmark: {field!r} is "
                     f"{'missing' if value is None else f'a {type(value).__name__}, not a {kind.__name__}'}."
                 )
     if number == 0:

@@ -1,7 +1,7 @@
-"""Docstrings of Python functions: CodeXGLUE's code-to-text task, asked as infilling (arXiv 2301.03988).
+"""Docstrings of Python functions: CodeXGLUE's code-to-text task as infilling (arXiv 2301.03988).
 
-The function is given without its docstring but with the quotes around it, as InCoder does (arXiv 2204.05999); the first
-paragraph that the model writes is held against the reference, which is the first paragraph too.
+The prompt is the function with empty quotes in place of its docstring, as in InCoder (arXiv 2204.05999). The first
+paragraph of the completion is compared with the reference, which is also a first paragraph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _STOP = ('"""', "'''", "\n\n")
 
 @dataclass(frozen=True)
 class Function:
-    """``before`` ends with the docstring's opening quotes, ``after`` begins with the closing ones."""
+    """A function without its docstring. ``before`` ends with the opening quotes, ``after`` begins with the closing
+    ones.
+    """
 
     name: str
     before: str
@@ -34,10 +36,10 @@ class Function:
 
 
 def functions(folder: Path | None = None) -> list[Function]:
-    """The functions of the test set whose docstring is found in their text.
+    """The functions of the test set whose docstring occurs in their code.
 
     Raises:
-        DataUnavailable: they are not at hand, or not what they should be.
+        DataUnavailable: the tasks cannot be read or have another schema.
     """
     fields = {"code": str, "docstring": str, "docstring_tokens": list}
     found = rows("code-to-text-python.jsonl", ("google/code_x_glue_ct_code_to_text", "python"), fields, folder)

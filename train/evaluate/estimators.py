@@ -1,4 +1,4 @@
-"""pass@k, and how far it is to be trusted."""
+"""Estimators: pass@k and confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ RESAMPLES = 10_000
 
 
 def pass_at_k(n: int, c: float, k: int) -> float:
-    """The probability that one of ``k`` samples passes, of ``n`` of which ``c`` do: ``1 - C(n-c, k) / C(n, k)``.
+    """The probability that at least one of ``k`` samples passes, if ``c`` of ``n`` do: ``1 - C(n-c, k) / C(n, k)``.
 
     The unbiased estimator of Chen et al. (arXiv 2107.03374, figure 3), as a product that does not overflow. For k = 1
-    it is ``c / n``, for any ``c``: so it is also the mean of a score between 0 and 1.
+    it is ``c / n`` for any ``c``, so it is also the mean of scores between 0 and 1.
 
     Raises:
-        UserError: there are fewer samples than ``k``.
+        UserError: there are fewer than ``k`` samples.
     """
     if not 1 <= k <= n:
         raise UserError(f"pass@{k} cannot be estimated from {n} samples.")
@@ -30,14 +30,14 @@ def pass_at_k(n: int, c: float, k: int) -> float:
 
 
 def confidence_interval(scores: Sequence[float], *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean over tasks, by the bootstrap (Efron's percentile method) over the tasks.
+    """The confidence interval of the mean over tasks, by the percentile bootstrap (Efron) over tasks.
 
-    Of the difference between two models, where ``scores`` are the differences task by task.
+    For the difference between two models, ``scores`` are the differences per task.
     """
     values = np.asarray(scores, dtype=np.float64)
     random = np.random.default_rng(seed)
     means = np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, 100):  # a block at a time, for thousands of tasks
+    for start in range(0, RESAMPLES, 100):  # in blocks, to limit memory with thousands of tasks
         drawn = random.integers(0, len(values), size=(100, len(values)))
         means[start : start + 100] = values[drawn].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])

@@ -1,4 +1,4 @@
-"""Completions from the engine, many at a time, kept as they come."""
+"""Generation of many completions with the engine, saved as they finish."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model is given for one task; with a ``suffix``, it writes what belongs between the two."""
+    """The prompt of a task. With a ``suffix``, the model infills between prefix and suffix."""
 
     name: str
     prefix: str
     suffix: str | None = None
     stop: tuple[str, ...] = ()
-    # not in the digest of the tasks, which are the same in either order
+    # the digest of the tasks excludes it: the tasks are the same in either order
     order: FimOrder = field(default="psm", repr=False)
 
 
@@ -40,10 +40,10 @@ def generate(
     sampling: SamplingParams,
     samples: Journal,
 ) -> dict[tuple[str, int], str]:
-    """``n_samples`` completions of each prompt, by its name and their number; those in ``samples`` are not made again.
+    """Generate ``n_samples`` completions of each prompt, by name and number, except for those already in ``samples``.
 
-    The samples of a prompt follow one another, so that an engine that keeps what it has read reads it once. The seed of
-    each depends on ``sampling.seed``, the prompt's name and the number alone.
+    The samples of a prompt are consecutive, so that an engine with a prompt cache prefills it once. The seed of each
+    sample depends only on ``sampling.seed``, the prompt's name and the number.
 
     Raises:
         RuntimeError: the model could not be run.
@@ -66,7 +66,7 @@ def generate(
 
 
 def complete(engine: Engine, requests: Iterable[tuple[Key, CompletionRequest]]) -> Iterator[tuple[Key, str]]:
-    """The texts for ``requests``, in their order. The engine's waiting line is kept full, so that no slot idles.
+    """Yield the texts for ``requests`` in order. The engine's queue is kept full, so that no slot is idle.
 
     Raises:
         RuntimeError: the model could not be run.
@@ -88,7 +88,7 @@ def complete(engine: Engine, requests: Iterable[tuple[Key, CompletionRequest]]) 
 
 
 class _Text:
-    """Gathers a completion on the engine's thread: woken for every token, this one would take its time from it."""
+    """Collects a completion on the engine's thread. Waking this thread for every token would slow the engine down."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -100,7 +100,8 @@ class _Text:
             self._ended.put(event)
 
     def wait(self) -> str:
-        """
+        """Wait for the complete text.
+
         Raises:
             RuntimeError: the model could not be run.
         """

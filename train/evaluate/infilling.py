@@ -1,7 +1,7 @@
 """Single-line infilling: the benchmark of the SantaCoder paper (arXiv 2301.03988).
 
-A line is missing from a solution to a MultiPL-E HumanEval task; the model has 25 tokens to write it, and has done so
-when both agree but for white space around them (github.com/arjunguha/santacoder_fim_benchmark).
+A line is removed from the solution of a MultiPL-E HumanEval task. The model generates up to 25 tokens, and the result
+must equal the line up to surrounding white space (github.com/arjunguha/santacoder_fim_benchmark).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LANGUAGES: dict[str, Language] = {"py": "python", "java": "java", "js": "javasc
 
 @dataclass(frozen=True)
 class Gap:
-    """A task: ``middle`` belongs between ``prefix`` and ``suffix``."""
+    """A task: infill ``middle`` between ``prefix`` and ``suffix``."""
 
     name: str
     language: Language
@@ -33,7 +33,7 @@ class Gap:
 
     @property
     def has_words(self) -> bool:
-        """Whether the line is more than brackets and the like, which are easy to get right."""
+        """Whether the line has letters or digits; lines of brackets alone are easy."""
         return any(map(str.isalnum, self.middle))
 
     def prompt(self, order: FimOrder) -> Prompt:
@@ -44,7 +44,7 @@ def gaps(folder: Path | None = None) -> list[Gap]:
     """The 4,792 tasks.
 
     Raises:
-        DataUnavailable: they are not at hand, or not what they should be.
+        DataUnavailable: the tasks cannot be read or have another schema.
     """
     fields = dict.fromkeys(("name", "language", "prompt", "suffix", "canonical_solution"), str)
     found = rows("santacoder-fim-task.parquet", ("bigcode/santacoder-fim-task", None), fields, folder)
@@ -56,5 +56,5 @@ def gaps(folder: Path | None = None) -> list[Gap]:
 
 
 def matches(gap: Gap, completion: str) -> bool:
-    """Whether ``completion`` is the missing line."""
+    """Whether ``completion`` is the missing line, up to surrounding white space."""
     return completion.strip() == gap.middle.strip()

@@ -1,4 +1,4 @@
-"""Lines of JSON that survive whatever ends the run: each is complete or not there."""
+"""An append-only file of JSON lines that survives a crash: each entry is complete or absent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Entry = dict[str, Any]
 
 
 class Journal:
-    """A file that grows entry by entry. What a killed run left of its last line is dropped when it is opened.
+    """A file to which entries are appended. An incomplete last line of a killed run is removed on opening.
 
     Raises:
         UserError: a line before the last is damaged.
@@ -24,9 +24,10 @@ class Journal:
         self._file = path.open("ab")
 
     def append(self, entry: Entry) -> None:
-        """
+        """Append an entry.
+
         Raises:
-            OSError: the disk is full; the entries before are whole.
+            OSError: the disk is full; earlier entries are intact.
         """
         self._file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
         self._file.flush()

@@ -1,4 +1,4 @@
-"""The commands that measure a revision: what they are asked, and the benchmarks they run."""
+"""The commands that evaluate a revision: their arguments and the benchmarks that they run."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from train.evaluate.sandbox import NoSandbox, Sandbox
 from train.evaluate.tasks import Task
 from train.evaluate.verdicts import LANGUAGES, WORKERS, Language, judge
 
-# samples that are written at once
+# concurrent samples
 _N_SLOTS = 32
 _N_BODIES = 100
 
 Programs = list[tuple[str, list[Task]]]
-"""Benchmarks by name, the tasks of each all of one language."""
+"""Pairs of a benchmark's name and its tasks, which are all in one language."""
 
 
 def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
-    """Which revision (without a word: ``repo``), and what runs it."""
+    """Add options for the revision (``repo`` if omitted) and how to run it."""
     parser.add_argument(
         "repo",
         nargs="?" if repo else None,
@@ -47,19 +47,17 @@ def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None 
     )
     parser.add_argument("--revision", default="main", help="branch or commit (default: main)")
     parser.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if there is one"
-    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if available")
     parser.add_argument(
         "--runner",
         choices=["auto", "torch", "onnx"],
         default="torch",
-        help="default: torch, the original weights; auto takes the fastest graph, which may be quantized",
+        help="default: torch, the original weights; auto uses the fastest graph, which may be quantized",
     )
 
 
 def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
-    """Which revision (without a word: ``repo``), with which tasks, and where to."""
+    """Add options for the revision (``repo`` if omitted), the tasks and the output."""
     add_revision_arguments(parser, repo=repo)
     parser.add_argument(
         "--data",
@@ -73,7 +71,7 @@ def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None =
 
 
 def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
-    """How programs are sampled and run."""
+    """Add options for sampling and running programs."""
     parser.add_argument("--samples", type=positive, default=samples, help=f"samples per task (default: {samples})")
     parser.add_argument(
         "--temperature",
@@ -92,7 +90,7 @@ def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200
 
 
 def add_order_argument(parser: argparse.ArgumentParser) -> None:
-    """In which order prefix and suffix come."""
+    """Add an option for the order of prefix and suffix."""
     parser.add_argument(
         "--order",
         choices=list(infilling.BENCHMARKS),
@@ -103,18 +101,18 @@ def add_order_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which parts of MultiPL-E."""
+    """Add options for the parts of MultiPL-E."""
     parser.add_argument("--suite", choices=["humaneval", "mbpp"], nargs="+", default=["humaneval", "mbpp"])
     parser.add_argument("--language", choices=LANGUAGES, nargs="+", default=list(LANGUAGES))
 
 
 def human_eval(args: argparse.Namespace) -> list[Result]:
-    """HumanEval as it was published."""
+    """HumanEval in the original version."""
     return _run_programs(args, [("humaneval", tasks.human_eval(args.data))])
 
 
 def multipl_e(args: argparse.Namespace) -> list[Result]:
-    """HumanEval and MBPP, translated."""
+    """HumanEval and MBPP, translated to other languages."""
     return _run_programs(
         args,
         [
@@ -126,7 +124,7 @@ def multipl_e(args: argparse.Namespace) -> list[Result]:
 
 
 def single_line_infilling(args: argparse.Namespace) -> list[Result]:
-    """Exact match, by order and language; beside each the same without lines that are only brackets."""
+    """Exact match by order and language, and the same without lines that are only brackets."""
     gaps = infilling.gaps(args.data)
     results = []
     with open_subject(args) as subject:
@@ -155,7 +153,7 @@ def single_line_infilling(args: argparse.Namespace) -> list[Result]:
 
 
 def repeated_continuations(args: argparse.Namespace) -> list[Result]:
-    """The shares of continuations of HumanEval's headers that repeat themselves, and that are empty."""
+    """The fractions of continuations of HumanEval's prompts that repeat themselves and that are empty."""
     prompts = [Prompt(task.name, task.prompt) for task in tasks.first(tasks.human_eval(args.data), args.tasks)]
     texts: dict[str, str] = {}
 
@@ -191,7 +189,7 @@ def docstring_generation(args: argparse.Namespace) -> list[Result]:
 
 
 def function_bodies(args: argparse.Namespace) -> list[Result]:
-    """The share of bodies of held-out functions that parse, by language."""
+    """The fraction of generated bodies of held-out functions that parse, by language."""
     results = []
     with open_subject(args) as subject:
         for language, documents in held_out_documents(args.held_out).items():
@@ -214,10 +212,10 @@ def function_bodies(args: argparse.Namespace) -> list[Result]:
 
 @contextmanager
 def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
-    """The revision that ``args`` name, in an engine that ends with the block.
+    """Open an engine for the revision of ``args``; it is closed at the end of the block.
 
     Raises:
-        CheckpointError: there is no such revision, or no such device or graph.
+        CheckpointError: the revision, device or graph does not exist.
     """
     is_folder = user_path(args.repo).is_dir()
     snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
@@ -236,7 +234,7 @@ def _run_programs(args: argparse.Namespace, programs: Programs) -> list[Result]:
     results = []
     with judge(sandbox, args.workers) as the_judge:
         for _, of_one_language in programs:
-            the_judge.require(of_one_language[0].language)  # a missing compiler is told before hours of generation
+            the_judge.require(of_one_language[0].language)  # a missing compiler is reported before hours of generation
         with open_subject(args) as subject:
             for benchmark, all_tasks in programs:
                 chosen = tasks.first(all_tasks, args.tasks)
@@ -265,7 +263,7 @@ def _output(args: argparse.Namespace, subject: Subject) -> Path:
 
 
 def positive(text: str) -> int:
-    """A number from the command line."""
+    """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)

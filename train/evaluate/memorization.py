@@ -1,8 +1,8 @@
-"""How much of what a model writes stands in its training files, and how much of them it knows by heart.
+"""How much of a model's output is copied from its training files, and how much of them it has memorized.
 
-Prompts are cut from training files and from held-out files. What a model knows by heart it goes on with as the file
-does: greedily, for 50 tokens (Carlini et al., Quantifying Memorization Across Neural Language Models, 2023). What it
-copies from anywhere is looked up in the attribution index of its training files.
+Prompts are excerpts of training files and of held-out files. A file counts as memorized if the greedy continuation
+equals its next 50 tokens (Carlini et al., Quantifying Memorization Across Neural Language Models, 2023). Copies from
+any training file are found with the attribution index.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FOLLOWING_TOKENS = 50
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Tokens of a file to start from, and the text of the 50 tokens behind them."""
+    """A prompt from a file, and the text of the 50 tokens after it."""
 
     name: str
     language: str
@@ -44,11 +44,11 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written after an excerpt, and what of it stands in training files.
+    """A continuation of an excerpt, and how much of it occurs in training files.
 
-    ``longest`` is the longest run, in code tokens, and 0 where none is long enough to be found; ``longest_uncommon``
-    leaves boilerplate out. ``copied`` is the share of characters within runs, ``right`` that of the characters of the
-    file's next 50 tokens until the first that differs.
+    ``longest`` is the length of the longest copied run in code tokens, 0 if none is long enough to be found;
+    ``longest_uncommon`` excludes boilerplate. ``copied`` is the fraction of characters in copied runs. ``right`` is the
+    fraction of the file's next 50 tokens, in characters, before the first difference.
     """
 
     excerpt: Excerpt
@@ -60,10 +60,10 @@ class Written:
 
 
 def excerpts(folder: Path, split: Split, n: int, seed: int) -> list[Excerpt]:
-    """``n`` excerpts of a packed folder, from anywhere in files drawn at random, by their size.
+    """Choose ``n`` excerpts of a packed folder, at random positions of files drawn with weights by size.
 
     Raises:
-        UserError: the folder holds no packed data, or no file of that split that is long enough.
+        UserError: the folder contains no packed data, or no file of the split is long enough.
     """
     data = load_packed(folder)
     needed = PROMPT_TOKENS + FOLLOWING_TOKENS
@@ -77,11 +77,11 @@ def excerpts(folder: Path, split: Split, n: int, seed: int) -> list[Excerpt]:
 
 
 def write_on(engine: Engine, index: Shards, asked: Sequence[Excerpt], sampling: SamplingParams) -> list[Written]:
-    """Let the model go on after each excerpt, and look up what it wrote.
+    """Continue each excerpt with the model, and look up the texts.
 
     Raises:
         RuntimeError: the model could not be run.
-        AttributionError: the corpus was changed since it was indexed.
+        AttributionError: the corpus has changed since it was indexed.
     """
     prefixes = [engine.tokenizer.decode(list(excerpt.prompt_ids)) for excerpt in asked]
     requests = (
@@ -92,7 +92,7 @@ def write_on(engine: Engine, index: Shards, asked: Sequence[Excerpt], sampling: 
 
 
 def look_up(index: Shards, excerpt: Excerpt, text: str) -> Written:
-    """What of ``text``, written after ``excerpt``, stands in the indexed files."""
+    """Find the parts of ``text``, the continuation of ``excerpt``, that occur in the indexed files."""
     spans = index.find(text, excerpt.language)
     right = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, excerpt.following, strict=False)))
     return Written(
@@ -106,7 +106,7 @@ def look_up(index: Shards, excerpt: Excerpt, text: str) -> Written:
 
 
 def cut(written: Written, index: Shards, tokenizer: Tokenizer, n_tokens: int) -> Written:
-    """``written`` as if the model had stopped after ``n_tokens``."""
+    """The same measurement for the first ``n_tokens`` tokens of the text."""
     return look_up(index, written.excerpt, tokenizer.decode(tokenizer.encode(written.text)[:n_tokens]))
 
 
@@ -128,7 +128,7 @@ def _seeded(sampling: SamplingParams, number: int) -> SamplingParams:
 
 
 def _covered(spans: Sequence[Span]) -> int:
-    """Characters within at least one span; ``spans`` are in the order of the text."""
+    """The number of characters in at least one span; ``spans`` are sorted by position."""
     covered = end = 0
     for span in spans:
         covered += span.end - max(end, span.start)

@@ -1,4 +1,4 @@
-"""What ``memorization.py`` finds, as tables, a chart and results."""
+"""The results of ``memorization.py`` as tables, a chart and publishable results."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from train.evaluate.memorization import FOLLOWING_TOKENS, PROMPT_TOKENS, SPLITS,
 from train.evaluate.result import Result
 
 Runs = Mapping[tuple[Split, float], Sequence[Written]]
-"""What was written, by where the prompts came from and by temperature."""
+"""Continuations by the split of their prompts and the temperature."""
 
 
 def copied_table(runs: Runs, guaranteed: int) -> str:
-    """How many texts have a run that stands in training files, by its length and the temperature."""
+    """How many texts have a copied run, by the length of the run and the temperature."""
     lengths = (guaranteed, 2 * guaranteed, 4 * guaranteed)
     heading = ["prompts from", "T", "texts", *(f"run ≥ {length}" for length in lengths), "without boilerplate"]
     rows = []
@@ -36,7 +36,7 @@ def copied_table(runs: Runs, guaranteed: int) -> str:
 
 
 def length_table(by_length: Mapping[int, Runs]) -> str:
-    """How many texts have a run at all, by how much the model had written."""
+    """How many texts have a copied run, by the length of the text."""
     keys = list(next(iter(by_length.values())))
     rows = []
     for split, temperature in keys:
@@ -46,7 +46,7 @@ def length_table(by_length: Mapping[int, Runs]) -> str:
 
 
 def by_heart_table(runs: Runs) -> str:
-    """How often the model goes on as the file does."""
+    """How often the model continues exactly like the file."""
     rows = []
     for (split, temperature), written in runs.items():
         if temperature == 0:
@@ -54,15 +54,16 @@ def by_heart_table(runs: Runs) -> str:
             right = sum(one.right for one in written) / len(written)
             rows.append([SPLITS[split], str(len(written)), f"{exactly:.1%}", f"{right:.1%}"])
     return _table(
-        ["prompts from", "prompts", f"{FOLLOWING_TOKENS} tokens exactly", "right until the first mistake"], rows
+        ["prompts from", "prompts", f"{FOLLOWING_TOKENS} tokens exactly", "characters before the first difference"],
+        rows,
     )
 
 
 def plot(runs: Runs, guaranteed: int, path: Path) -> None:
-    """Draw how many texts have a run of at least so many tokens, into ``path``.
+    """Plot the fraction of texts with a run of at least n tokens into ``path``.
 
     Raises:
-        UserError: matplotlib is not installed, or does not know the format.
+        UserError: matplotlib is not installed, or does not support the format.
     """
     try:
         from matplotlib.figure import Figure
@@ -84,7 +85,7 @@ def plot(runs: Runs, guaranteed: int, path: Path) -> None:
 
 
 def results(subject: Subject, runs: Runs, *, max_new_tokens: int, seed: int, guaranteed: int) -> list[Result]:
-    """Results that can be published and compared: ``verbatim`` by temperature, and ``memorization``."""
+    """Publishable results: ``verbatim`` by temperature, and ``memorization``."""
     found = []
     of_prompts = {"prompt_tokens": PROMPT_TOKENS, "seed": seed}
     of_texts = {"max_new_tokens": max_new_tokens, "guaranteed_tokens": guaranteed, **of_prompts}

@@ -1,7 +1,7 @@
-"""The memory of a program and all that it starts, counted and limited by the kernel: a control group for each.
+"""Memory limits of a program and its child processes, enforced by the kernel: a control group for each program.
 
-What is resident in processes is not all that they use: files in memory, shared segments, and the buffers of sockets and
-pipes are charged to the group alone. Both versions of control groups are known, v2 (``memory.max``) and the memory
+The resident memory of processes is not all that they use: in-memory files, shared segments, and socket and pipe buffers
+are charged only to the group. Both versions of control groups are supported, v2 (``memory.max``) and the memory
 controller of v1 (``memory.limit_in_bytes``); see ``admin-guide/cgroup-v2.rst`` and ``cgroup-v1/memory.rst`` of Linux.
 """
 
@@ -21,10 +21,10 @@ _numbers = itertools.count()
 
 
 class MemoryGroup:
-    """A new control group below ``parent`` with a limit in bytes; :meth:`enter` puts a command into it.
+    """A new control group below ``parent`` with a limit in bytes; :meth:`enter` starts a command in it.
 
     Raises:
-        OSError: no group that counts memory can be made there.
+        OSError: no group with a memory controller can be created there.
     """
 
     def __init__(self, parent: Path, limit: int) -> None:
@@ -37,40 +37,40 @@ class MemoryGroup:
         except OSError:
             self.close()
             raise
-        with suppress(OSError):  # without swap there is no such file
+        with suppress(OSError):  # the file does not exist without swap
             self._write(*(("memory.swap.max", 0) if is_v2 else ("memory.memsw.limit_in_bytes", limit)))
 
     def enter(self, arguments: Sequence[str]) -> list[str]:
-        """The command that joins the group and becomes ``arguments``, so that nothing of it runs outside."""
+        """A command that joins the group before it executes ``arguments``, so that nothing runs outside the group."""
         return ["/bin/sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self._folder / "cgroup.procs"), *arguments]
 
     def is_over(self) -> bool:
-        """Whether the kernel has ended a process because the group had reached its limit."""
+        """Whether the kernel killed a process because the group reached its limit."""
         fields = dict(line.split() for line in self._events.read_text().splitlines())
         return int(fields.get("oom_kill", 0)) > 0
 
     def close(self) -> None:
-        """Remove the group, whose processes have been ended."""
+        """Remove the group after its processes have ended."""
         deadline = time.monotonic() + _SECONDS_TO_EXIT
         while time.monotonic() < deadline:
             try:
                 return self._folder.rmdir()
             except FileNotFoundError:
                 return None
-            except OSError:  # the last process is still on its way out
+            except OSError:  # the last process is still exiting
                 time.sleep(0.005)
         return None
 
     def _write(self, name: str, value: int) -> None:
-        # never created: a folder that is no control group has no such file
+        # opened without creating it: a folder that is not a control group has no such file
         with (self._folder / name).open("r+") as file:
             file.write(str(value))
 
 
 def find_parent() -> Path | None:
-    """The control group below which memory groups can be made; None where the system allows none.
+    """The control group in which memory groups can be created; None if the system does not allow it.
 
-    Groups that a killed process has left there are removed.
+    Groups left by killed processes are removed.
     """
     for folder in _candidates():
         _sweep(folder)
@@ -85,7 +85,7 @@ def find_parent() -> Path | None:
 
 
 def _candidates() -> Iterator[Path]:
-    """This process's control group and those above it, of v2 first."""
+    """This process's control group and its ancestors, those of v2 first."""
     with suppress(OSError):
         groups = [line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines()]
         own = {controller: path for names, path in groups for controller in names.split(",")}
@@ -100,7 +100,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _cgroup_mount(line: str) -> tuple[str, list[str], str, Path] | None:
-    """Type, controllers, root and mount point of a line of mountinfo; None unless it is of control groups."""
+    """Type, controllers, root and mount point of a line of mountinfo; None if it is not a control group."""
     mount, _, source = line.partition(" - ")
     kind, _, options = source.split(" ", 2)
     if kind not in ("cgroup", "cgroup2"):

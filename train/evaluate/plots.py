@@ -1,4 +1,4 @@
-"""Scores of one or more models as a chart, a bar for each with its confidence interval."""
+"""A bar chart of the scores of one or more models, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _HEIGHT_OF_A_BAR = 0.22  # inches
 
 
 def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
-    """Draw ``results``, by the model's label, into ``path``, whose suffix says the format (png, svg, pdf).
+    """Plot ``results``, by the model's label, into ``path``, whose suffix selects the format (png, svg, pdf).
 
     Raises:
-        UserError: matplotlib is not installed, or does not know the format.
+        UserError: matplotlib is not installed, or does not support the format.
     """
     try:
         from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ def plot(results: Mapping[str, Sequence[Result]], path: Path) -> None:
 
 
 def _error_bars(scores: Sequence[Score]) -> list[list[float]]:
-    """Distances to the ends of the intervals, below and above."""
+    """Distances from the scores to the lower and upper ends of their intervals."""
     ends = [score.interval or (score.value, score.value) for score in scores]
     below = [max(0.0, score.value - low) for score, (low, _) in zip(scores, ends, strict=True)]
     above = [max(0.0, high - score.value) for score, (_, high) in zip(scores, ends, strict=True)]

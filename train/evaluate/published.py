@@ -1,4 +1,4 @@
-"""What the SantaCoder paper reports of its final model (arXiv 2301.03988), and what we measure."""
+"""The scores of the SantaCoder paper's final model (arXiv 2301.03988), and their comparison with ours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCORES = {
     ("infilling", "javascript"): {"exact match": 0.60},
     ("docstrings", "python"): {"BLEU": 0.1813},
 }
-# HumanEval pass@100 of Java, JavaScript and Python at temperature 0.8, of the seven ablations (tables 2 and 3)
+# HumanEval pass@100 of Java, JavaScript and Python at temperature 0.8, for the seven ablations (tables 2 and 3)
 ABLATIONS = {
     "mha": (0.36, 0.37, 0.38),
     "no-fim": (0.37, 0.37, 0.39),
@@ -43,8 +43,9 @@ GOLDEN_LOGPROBS = (-0.986, -0.214, -0.437, -0.536, -0.446, -1.241, -0.758, -0.76
 
 
 def published_scores(branch: str) -> list[RevisionScore]:
-    """What the paper reports of a branch of ``bigcode/santacoder``: all benchmarks for ``main``, of the others
-    HumanEval's pass@100 alone; nothing of a branch that is not one of its experiments."""
+    """The paper's scores of a branch of ``bigcode/santacoder``: all benchmarks for ``main``, and only HumanEval's
+    pass@100 for the other experiments. Other branches have none.
+    """
     if branch in ABLATIONS:
         found = dict(zip(("java", "javascript", "python"), ABLATIONS[branch], strict=True))
         scores = {("multipl-e-humaneval", language): {"pass@100": value} for language, value in found.items()}
@@ -58,7 +59,7 @@ def published_scores(branch: str) -> list[RevisionScore]:
 
 
 def score_table(results: Iterable[Result]) -> str:
-    """A Markdown table of the published scores, ours where we have them, and the differences."""
+    """A Markdown table of the published scores, our scores where available, and the differences."""
     measured = {}
     for result in results:
         for metric, score in result.scores().items():
@@ -74,14 +75,14 @@ def score_table(results: Iterable[Result]) -> str:
 
 
 def golden_table(engine: Engine) -> str:
-    """The greedy continuation of a prompt whose published one is known, with the model's log-probabilities."""
+    """The greedy continuation of a prompt whose published continuation is known, with the model's log-probabilities."""
     sampling = SamplingParams(max_new_tokens=len(GOLDEN_LOGPROBS), temperature=0)
     events = list(engine.submit(CompletionRequest(GOLDEN_PROMPT, sampling=sampling)))
     text = "".join(event.text for event in events)
     ours = [event.logprob for event in events if isinstance(event, TokenEvent)]
     differences = [abs(one - other) for one, other in zip(ours, GOLDEN_LOGPROBS, strict=False)]
     return (
-        f"{GOLDEN_PROMPT!r} is continued\n  published: {GOLDEN_TEXT!r}\n  measured:  {text!r}"
-        f" ({'the same' if text == GOLDEN_TEXT else 'another text'})\n"
+        f"Continuation of {GOLDEN_PROMPT!r}\n  published: {GOLDEN_TEXT!r}\n  measured:  {text!r}"
+        f" ({'identical' if text == GOLDEN_TEXT else 'different'})\n"
         f"  log-probabilities differ by at most {max(differences):.3f} nats"
     )

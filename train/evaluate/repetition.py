@@ -1,4 +1,4 @@
-"""Whether a continuation goes round in circles, or is empty: what one sees at once of a small model."""
+"""Whether a continuation is repetitive or empty, the most visible faults of a small model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def repeats_itself(text: str) -> bool:
-    """Whether a line stands three times in a row, blank ones aside, or one run of three words is more than a fifteenth
-    of all such runs and there three times. Names are taken apart at underscores.
+    """Whether a line occurs three times in a row, ignoring blank lines, or a word trigram occurs three times and is
+    more than a fifteenth of all trigrams. Names are split at underscores.
 
-    Of HumanEval's own solutions, most of them a few lines, 7 % do.
+    This holds for 7 % of HumanEval's own solutions, most of which are a few lines long.
     """
     lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     if any(len(list(same)) >= _TIMES for _, same in groupby(lines)):

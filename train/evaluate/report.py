@@ -1,4 +1,4 @@
-"""Scores as tables, and as a part of the revision they belong to."""
+"""Scores as tables, and their publication with the revision."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def difference_table(differences: Iterable[Difference]) -> str:
-    """A Markdown table; a difference that could be chance is marked as such."""
+    """A Markdown table; differences that may be due to chance are marked."""
     lines = ["| benchmark | metric | tasks | A | B | B − A | 95 % interval | |", "|---|---|---|---|---|---|---|---|"]
     for one in differences:
         low, high = one.interval
@@ -50,20 +50,20 @@ def difference_table(differences: Iterable[Difference]) -> str:
 
 
 def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, store: Path) -> str:
-    """Add a commit with ``results`` in ``eval.json`` and in the model card to ``branch``; its sha.
+    """Add a commit to ``branch`` with ``results`` in ``eval.json`` and in the model card, and return its sha.
 
-    Scores that were there stay unless they were measured again. Where lines were filled in in both orders, the better
-    one is noted in ``generation_config.json``, for requests that leave it open.
+    Earlier scores are kept unless they were measured again. If infilling was measured in both orders, the better one is
+    written to ``generation_config.json`` as the default for requests.
 
     Raises:
-        CheckpointError: there is no such branch, or the results are of other weights than its newest commit has.
+        CheckpointError: the branch does not exist, or its newest commit has other weights than those measured.
     """
     newest = checkpoints.resolve(repo_id, branch, store=store)
     for result in results:
         if not _same_weights(repo_id, result, newest, store):
             raise CheckpointError(
-                f"{result.name} was measured on {result.model} at {result.sha}, whose weights are not those of "
-                f"{repo_id}@{branch}; measure that."
+                f"{result.name} was measured on {result.model} at {result.sha}, whose weights differ from those of "
+                f"{repo_id}@{branch}; measure that revision."
             )
     known = {
         result.name: result for result in (read_results(newest / EVAL_FILE) if (newest / EVAL_FILE).exists() else [])
@@ -81,7 +81,7 @@ def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, stor
 
 
 def best_order(results: Sequence[Result]) -> FimOrder | None:
-    """The order in which more lines are filled in, the mean of the languages; None where one was not measured."""
+    """The order with the higher exact match, averaged over the languages; None if one was not measured."""
     means: dict[FimOrder, float] = {}
     for order, benchmark in BENCHMARKS.items():
         scores = [result.scores()["exact match"].value for result in results if result.benchmark == benchmark]
@@ -92,7 +92,7 @@ def best_order(results: Sequence[Result]) -> FimOrder | None:
 
 
 def with_scores(card: str, results: Sequence[Result]) -> str:
-    """``card`` with a section of ``results``, in the place of an earlier one or before the other sections."""
+    """Add a section of ``results`` to ``card``, in place of an earlier one or before the other sections."""
     without = re.sub(rf"^{_HEADING}\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
     section = (
         f"{_HEADING}\n{table(results)}\n\nMeasured with `python -m train.evaluate`; intervals by the bootstrap over "

@@ -1,4 +1,4 @@
-"""The result of one benchmark on one revision, with everything needed to repeat it."""
+"""The result of a benchmark on a revision, with everything needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KS = (1, 10, 100)
 
 @dataclass(frozen=True)
 class Score:
-    """The mean over all tasks, and its 95 % confidence interval (None where there is but one task)."""
+    """The mean over all tasks and its 95 % confidence interval (None for a single task)."""
 
     value: float
     interval: tuple[float, float] | None
@@ -37,9 +37,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Result:
-    """``tasks`` has for each task the number of samples, and the sum of their scores: of those that passed or match, 1.
+    """A result. ``tasks`` has, for each task, the number of samples and the sum of their scores; a pass or match scores
+    1.
 
-    ``settings`` are what was asked for, ``environment`` what it was done with.
+    ``settings`` are the requested settings; ``environment`` is the software and hardware used.
     """
 
     benchmark: str
@@ -53,18 +54,18 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Benchmark, language and temperature: what results of two models must share to be compared."""
+        """Benchmark, language and temperature: results of two models are comparable if they have the same name."""
         temperature = self.settings.get("temperature")
         return f"{self.benchmark} {self.language}" + (f" T={temperature}" if temperature is not None else "")
 
     def per_task(self, metric: str) -> dict[str, float]:
-        """The score of each task under one of :attr:`metrics`."""
+        """The score of each task for one of :attr:`metrics`."""
         k = int(metric.removeprefix("pass@")) if metric.startswith("pass@") else 1
         return {name: pass_at_k(n, c, k) for name, (n, c) in self.tasks.items()}
 
     @property
     def metrics(self) -> list[str]:
-        """What the samples suffice for."""
+        """The metrics that there are enough samples for."""
         if mean := _MEANS.get(self.benchmark):
             return [mean]
         fewest = min((n for n, _ in self.tasks.values()), default=0)
@@ -88,9 +89,10 @@ class Result:
 
 
 def from_json(document: Any, place: str) -> Result:
-    """
+    """Parse a result.
+
     Raises:
-        UserError: ``document``, read from ``place``, is no result.
+        UserError: ``document``, read from ``place``, is not a result.
     """
     try:
         fields = {key: document[key] for key in Result.__dataclass_fields__}
@@ -101,7 +103,7 @@ def from_json(document: Any, place: str) -> Result:
 
 
 def read_results(path: Path) -> list[Result]:
-    """All results in a file (``result.json``, ``eval.json``) or anywhere in a folder, ordered by name.
+    """All results in a file (``result.json``, ``eval.json``) or anywhere in a folder, sorted by name.
 
     Raises:
         UserError: there are none, or they are damaged.

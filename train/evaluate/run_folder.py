@@ -1,4 +1,4 @@
-"""The folder of one run: what was asked for, what has been done of it, and in the end the result."""
+"""The folder of an evaluation run: its settings, its progress and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _SETTINGS_FILE = "settings.json"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """``samples`` has an entry for each completion, ``verdicts`` one for each program that was run."""
+    """An open run folder. ``samples`` has an entry for each completion, ``verdicts`` one for each program that was
+    run.
+    """
 
     path: Path
     samples: Journal
@@ -30,17 +32,17 @@ class RunFolder:
 
 @contextmanager
 def run_folder(path: Path, settings: dict[str, Any]) -> Iterator[RunFolder]:
-    """Open ``path`` for a run with ``settings``, or go on with the run of the same settings that was begun there.
+    """Open ``path`` for a run with ``settings``, or continue an interrupted run with the same settings.
 
     Raises:
-        UserError: another run is writing there, or began there with other settings; it is left as it is.
+        UserError: another run is using the folder, or it has a run with other settings, which is not changed.
     """
     path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise UserError(f"Another run is writing to {path}; wait for its end or name another --output.") from error
+        raise UserError(f"Another run is writing to {path}; wait until it ends, or choose another --output.") from error
     try:
         _require_same(path / _SETTINGS_FILE, settings)
         run = RunFolder(path, Journal(path / "samples.jsonl"), Journal(path / "verdicts.jsonl"))
@@ -61,9 +63,9 @@ def _require_same(path: Path, settings: dict[str, Any]) -> None:
     try:
         begun = json.loads(path.read_text())
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); name another --output.") from error
-    settings = json.loads(json.dumps(settings))  # as they are read again, with lists for tuples
+        raise UserError(f"{path} is damaged ({error}); choose another --output.") from error
+    settings = json.loads(json.dumps(settings))  # as they are read back, with lists for tuples
     different = [key for key in {**begun, **settings} if begun.get(key) != settings.get(key)]
     if different:
-        told = "; ".join(f"{key}: {begun.get(key)} there, {settings.get(key)} now" for key in different)
-        raise UserError(f"{path.parent} has a run with other settings ({told}); name another --output.")
+        told = "; ".join(f"{key}: {begun.get(key)} there, {settings.get(key)} requested" for key in different)
+        raise UserError(f"{path.parent} has a run with other settings ({told}); choose another --output.")

@@ -1,10 +1,10 @@
-"""Untrusted programs, run where they can do no harm: no network, no files but a scratch folder, limits on everything.
+"""A sandbox for untrusted programs: no network, no files except a scratch folder, and limits on every resource.
 
-`bubblewrap <https://github.com/containers/bubblewrap>`_ makes namespaces for each program: its own processes, its own
-(empty) network, and a file system of the language's runtime, read-only, and a scratch folder in memory. It runs as
-nobody, cannot gain privileges and cannot make namespaces of its own. A control group limits its memory, where one can
-be made, a filter its system calls (``seccomp.py``), and its session keyring is empty. When it ends, or is ended, the
-kernel kills all that is left in its process namespace, and the scratch folder is gone with it.
+`bubblewrap <https://github.com/containers/bubblewrap>`_ creates namespaces for each program: its own processes, its own
+(empty) network, and a file system with the language's runtime, read-only, and a scratch folder in memory. The program
+runs as nobody, cannot gain privileges and cannot create namespaces. If possible, a control group limits its memory; a
+filter limits its system calls (``seccomp.py``), and its session keyring is empty. When it ends or is killed, the kernel
+kills all processes in its namespace and the scratch folder disappears.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ _NOBODY = 65534
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(SCRATCH), "TMPDIR": str(SCRATCH), "LANG": "C.UTF-8"}
 _DEVICES = ("null", "zero", "random", "urandom")
 _INSTALL = "install it (Debian, Ubuntu: apt install bubblewrap)"
-_UNSAFE = "or say --unsafe to run the programs without protection, in a machine you can throw away"
+_UNSAFE = "or use --unsafe to run the programs without protection, on a machine that you can throw away"
 
 
 class SandboxUnavailable(Exception):
-    """Programs cannot be isolated here; the message says why and what to do."""
+    """Programs cannot be isolated on this machine; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A program to run: ``arguments`` (in which ``{scratch}`` stands for its folder), the ``files`` in that folder, and
-    the folders and files of its ``runtime`` outside ``/usr``, which it may read."""
+    """A program to run. ``arguments`` may contain ``{scratch}`` for its folder, ``files`` are written to that folder,
+    and ``runtime`` lists the readable folders and files outside ``/usr``.
+    """
 
     arguments: Sequence[str]
     files: Mapping[str, bytes]
@@ -46,21 +47,23 @@ class Command:
 
 
 class Sandbox:
-    """Runs programs, each in a sandbox of its own; safe to use from several threads.
+    """Runs each program in a sandbox of its own; thread-safe.
 
     Raises:
-        SandboxUnavailable: there is no bubblewrap, or the kernel forbids what it needs.
+        SandboxUnavailable: bubblewrap is missing, or the kernel forbids what it needs.
     """
 
     def __init__(self) -> None:
         if not seccomp.is_known_here():
-            raise SandboxUnavailable(f"Programs can be isolated on x86-64 and 64-bit Arm processors only: {_UNSAFE}.")
+            raise SandboxUnavailable(
+                f"Programs can only be isolated on x86-64 and 64-bit Arm processors: use one, {_UNSAFE}."
+            )
         self._groups = find_parent()
         self._filter = seccomp.filter_program(memory_is_counted=self._groups is not None)
-        # a program inherits the keyring of the thread that starts it, and is ended with that thread
+        # a program inherits the keyring of the thread that starts it, and is killed when that thread ends
         self._starter = ThreadPoolExecutor(1, "sandbox", initializer=seccomp.join_new_session_keyring)
         self._prefix = _as_nobody()
-        self._bubblewrap = _find("bwrap", f"Programs are isolated with bubblewrap, which is not here: {_INSTALL}")
+        self._bubblewrap = _find("bwrap", f"Programs are isolated with bubblewrap, which is not installed: {_INSTALL}")
         probe = self.run(Command(["/usr/bin/env", "true"], {}), Limits(seconds=10))
         if probe.exit_code != 0:
             raise SandboxUnavailable(
@@ -69,16 +72,15 @@ class Sandbox:
             )
 
     def run(self, command: Command, limits: Limits) -> Outcome:
-        """Run ``command`` to its end, or to that of its time, memory or output."""
+        """Run ``command`` until it ends or reaches a limit of time, memory or output."""
         with self._start(command, limits, stdin=subprocess.DEVNULL) as (process, group):
             return supervise(process, limits, group)
 
     @contextmanager
     def serve(self, command: Command, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that lives as long as the block and is talked to through its standard input and output.
+        """Run a server process for the duration of the block; its standard input and output are pipes.
 
-        Only what the kernel counts is limited (processes, file sizes, memory in a control group); time is the caller's
-        concern.
+        Only limits of the kernel apply (processes, file sizes, memory in a control group); the caller limits time.
         """
         with self._start(command, limits, stdin=subprocess.PIPE) as (process, _):
             yield process
@@ -110,9 +112,9 @@ class Sandbox:
             yield process, group
 
     def _isolation(self, command: Command, files: Mapping[str, int], system_calls: int, limits: Limits) -> list[str]:
-        """The call of bubblewrap; see bwrap(1). Order counts: later mounts cover earlier ones.
+        """The bubblewrap command line; see bwrap(1). Order matters: later mounts cover earlier ones.
 
-        ``files`` and ``system_calls`` are descriptors, of the program's files and of the filter.
+        ``files`` and ``system_calls`` are descriptors of the program's files and of the filter.
         """
         arguments = [self._bubblewrap, "--unshare-all", "--disable-userns", "--unshare-user", "--die-with-parent"]
         arguments += ["--new-session", "--uid", str(_NOBODY), "--gid", str(_NOBODY), "--clearenv"]
@@ -140,16 +142,16 @@ class Sandbox:
 
 
 class NoSandbox:
-    """Runs programs as the user, with limits but without isolation: for machines that can be thrown away."""
+    """Runs programs as the current user, with limits but without isolation: only for disposable machines."""
 
     def run(self, command: Command, limits: Limits) -> Outcome:
-        """Run ``command`` to its end, or to that of its time, memory or output."""
+        """Run ``command`` until it ends or reaches a limit of time, memory or output."""
         with self._start(command, limits, stdin=subprocess.DEVNULL) as process:
             return supervise(process, limits)
 
     @contextmanager
     def serve(self, command: Command, limits: Limits) -> Iterator[subprocess.Popen[bytes]]:
-        """A process that lives as long as the block and is talked to through its standard input and output."""
+        """Run a server process for the duration of the block; its standard input and output are pipes."""
         with self._start(command, limits, stdin=subprocess.PIPE) as process:
             yield process
 
@@ -172,30 +174,34 @@ class NoSandbox:
 
 
 def _with_limits(command: Command, limits: Limits, scratch: Path) -> list[str]:
-    """The program behind prlimit(1), which sets what the kernel limits: for user namespaces, it has to be inside."""
+    """The program under prlimit(1), which sets the kernel's limits. It must run inside the user namespace."""
     arguments = [argument.replace("{scratch}", str(scratch)) for argument in command.arguments]
     prlimit = shutil.which("prlimit")
     if prlimit is None:
         return arguments  # without util-linux there is no sandbox either
     flags = [f"--fsize={limits.disk}", f"--nofile={limits.files}", "--core=0"]
-    flags += [f"--nproc={limits.processes}"] if scratch == SCRATCH else []  # outside, it would count all of the user's
+    # outside the sandbox it would count all processes of the user
+    flags += [f"--nproc={limits.processes}"] if scratch == SCRATCH else []
     flags += [f"--cpu={limits.cpu_seconds}"] if limits.cpu_seconds else []
     flags += [f"--as={limits.address_space}"] if limits.address_space else []
     return [prlimit, *flags, "--", *arguments]
 
 
 def _as_nobody() -> list[str]:
-    """Root must become nobody before anything else: the kernel limits no number of processes for root."""
+    """Switch from root to nobody first: the kernel does not limit the number of processes of root."""
     if os.getuid() != 0:
         return []
-    setpriv = _find("setpriv", "Root runs programs as nobody through setpriv, which is not here: install util-linux")
+    setpriv = _find(
+        "setpriv", "As root, programs are run as nobody with setpriv, which is not installed: install util-linux"
+    )
     return [setpriv, f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
 
 
 def _find(name: str, absence: str) -> str:
-    """
+    """The path of a program.
+
     Raises:
-        SandboxUnavailable: there is no such program.
+        SandboxUnavailable: it is not installed.
     """
     if path := shutil.which(name):
         return path
@@ -203,7 +209,7 @@ def _find(name: str, absence: str) -> str:
 
 
 def _in_memory(stack: ExitStack, content: bytes) -> int:
-    """A descriptor from which ``content`` can be read, of a file that is in no folder."""
+    """A descriptor of an anonymous in-memory file with ``content``."""
     descriptor = os.memfd_create("program")
     stack.callback(os.close, descriptor)
     with open(descriptor, "wb", closefd=False) as file:
@@ -213,4 +219,4 @@ def _in_memory(stack: ExitStack, content: bytes) -> int:
 
 
 def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2] or "it does not say why"
+    return text.strip().rpartition("\n")[2] or "no reason given"

@@ -1,8 +1,8 @@
-"""The system calls that an untrusted program may not make, as a filter for the kernel.
+"""The filter of system calls for untrusted programs.
 
-Namespaces hide what a program must not see, but some calls reach past them, or use memory that no process is charged
-for. The filter is a program in classic BPF that bubblewrap hands to the kernel (``--seccomp``); see seccomp(2) for its
-input and the kernel's ``networking/filter.rst`` for its instructions. Numbers of system calls are those of Linux's
+Namespaces hide resources from a program, but some calls reach past them, or use memory that no process is charged for.
+The filter is a classic BPF program that bubblewrap passes to the kernel (``--seccomp``); see seccomp(2) for its input
+and the kernel's ``networking/filter.rst`` for its instructions. System call numbers are those of Linux's
 ``arch/x86/entry/syscalls/syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
 
@@ -17,22 +17,22 @@ from typing import NamedTuple
 
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_GREATER_OR_EQUAL, _RETURN = 0x20, 0x15, 0x35, 0x06
 _KILL_PROCESS, _ALLOW, _ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
-# offsets in struct seccomp_data; the low half of an argument, on little-endian machines
+# offsets in struct seccomp_data; arguments: the low half, on little-endian machines
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
 
 
 class _Architecture(NamedTuple):
-    """``audit`` is the kernel's name (``AUDIT_ARCH_*``), ``calls`` the numbers of the system calls named below."""
+    """``audit`` is the kernel's ``AUDIT_ARCH_*`` value, ``calls`` the numbers of the system calls named below."""
 
     audit: int
     calls: dict[str, int]
 
 
 _NEVER = ("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup")
-"""The operator's keyrings, and interfaces to the kernel that no benchmark's program needs."""
+"""Access to the operator's keyrings, and kernel interfaces that no benchmark's program needs."""
 
 _UNCOUNTED = ("memfd_create", "memfd_secret", "shmget", "msgget", "vmsplice")
-"""Memory that stays when it is in no process's address space."""
+"""Calls that allocate memory outside any process's address space."""
 
 _SOCKETS = ("socket", "socketpair")
 
@@ -54,26 +54,27 @@ _ARCHITECTURES = {
         },
     ),
 }
-# calls of the x32 ABI have the same architecture and this bit
+# calls of the x32 ABI have the same architecture value and this bit
 _X32 = 0x40000000
 
 
 def is_known_here() -> bool:
-    """Whether there is a filter for this machine's processor."""
+    """Whether there is a filter for this machine's architecture."""
     return platform.machine() in _ARCHITECTURES
 
 
 def filter_program(*, memory_is_counted: bool) -> bytes:
     """The filter for this machine, as an array of ``struct sock_filter``.
 
-    Sockets are of the Unix family alone. Where no control group counts the memory that is in no process's address
-    space (``memory_is_counted``), the calls that claim such memory are refused, and all sockets for their buffers.
+    Only Unix sockets are allowed. If no control group counts memory outside processes' address spaces
+    (``memory_is_counted`` is false), calls that allocate such memory are rejected, and so are all sockets, because of
+    their buffers.
     """
     audit, calls = _ARCHITECTURES[platform.machine()]
     program = [_load(_ARCHITECTURE), *_unless_equal(audit, _KILL_PROCESS), _load(_NUMBER)]
     if platform.machine() == "x86_64":
         program += [_jump(_JUMP_IF_GREATER_OR_EQUAL, _X32, if_not=1), _return(_ERRNO | errno.ENOSYS)]
-    # runtimes that would use them know ENOSYS from older kernels, and do without
+    # runtimes that use them handle ENOSYS, which older kernels return
     refused = [*_NEVER, *(() if memory_is_counted else _UNCOUNTED)]
     for name in refused:
         program += [_jump(_JUMP_IF_EQUAL, calls[name], if_not=1), _return(_ERRNO | errno.ENOSYS)]
@@ -87,9 +88,9 @@ def filter_program(*, memory_is_counted: bool) -> bytes:
 
 
 def join_new_session_keyring() -> None:
-    """Give the calling thread, and what it starts from now on, a session keyring of its own, with nothing in it.
+    """Give the calling thread, and processes it starts later, a new empty session keyring.
 
-    A kernel without keyrings, or a container that forbids them, has none that could be read.
+    Kernels without keyrings, and containers that forbid them, have none that could be read.
     """
     keyctl_join_session_keyring = 1
     keyctl = _ARCHITECTURES[platform.machine()].calls["keyctl"]
@@ -101,7 +102,7 @@ def _load(offset: int) -> bytes:
 
 
 def _jump(code: int, value: int, *, if_not: int) -> bytes:
-    """Go on behind this instruction where the comparison holds, else skip ``if_not`` more."""
+    """Continue with the next instruction if the comparison holds, else skip ``if_not`` instructions."""
     return _instruction(code, 0, if_not, value)
 
 

@@ -1,4 +1,4 @@
-"""Watching a process and all it starts, up to the end of its time, memory or output."""
+"""Supervision of a process and its children, until they end or reach a limit of time, memory or output."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import Literal
 
 from train.evaluate.memory_group import MemoryGroup
 
-_TICK = 0.02  # seconds between two looks at the memory; a bomb gets some 50 MB further in that time
+_TICK = 0.02  # seconds between memory checks; a memory bomb allocates about 50 MB in that time
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of everything a program and the processes it starts may use together; sizes in bytes.
+    """Limits on a program and the processes it starts, together; sizes in bytes.
 
-    ``seconds`` is time on the clock, ``cpu_seconds`` that of each process (0: no limit). ``disk`` is the size of the
-    scratch folder and of any file in it, ``address_space`` the kernel's limit for each process (0: none; for runtimes
-    that reserve more than they use), ``files`` the number of those open.
+    ``seconds`` is wall-clock time, ``cpu_seconds`` the processor time of each process (0: no limit). ``disk`` is the
+    size of the scratch folder and of each file in it, ``address_space`` the kernel's limit for each process (0: none;
+    for runtimes that reserve more than they use), ``files`` the number of open files.
     """
 
     seconds: float
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended: by itself (``exited``), or by reaching a limit. Negative exit codes are signals."""
+    """How a program ended: on its own (``exited``), or by reaching a limit. Negative exit codes are signals."""
 
     end: Literal["exited", "time", "memory", "output"]
     exit_code: int
@@ -49,9 +49,9 @@ class Outcome:
 
 
 def supervise(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGroup | None = None) -> Outcome:
-    """Read what ``process`` writes until it ends, or end it where it reaches a limit; nothing it started is left.
+    """Read the output of ``process`` until it ends or reaches a limit; then kill all processes it started.
 
-    The kernel limits the memory of a ``group``; without one, what is resident is added up here.
+    With a ``group``, the kernel limits memory; otherwise the resident memory is summed here.
     """
     deadline = time.monotonic() + limits.seconds
     assert process.stdout and process.stderr
@@ -71,7 +71,7 @@ def supervise(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGro
             elif now > next_look:
                 end = "memory" if _is_over(process, limits, group) else end
                 next_look = now + _TICK
-                if process.poll() is not None:  # a child it left may hold the pipes open
+                if process.poll() is not None:  # a child that is still running may keep the pipes open
                     _read(selector, written, 0)
                     break
             if end != "exited":
@@ -84,9 +84,9 @@ def supervise(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGro
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """End ``process`` and all it started, and wait for it; closes its pipes. Does no harm to one that has ended."""
+    """Kill ``process`` and its descendants, wait for it, and close its pipes. A process that has ended is accepted."""
     if process.poll() is None:
-        # the sandbox's own first process is among them, and the kernel ends a process namespace with its first
+        # the sandbox's first process is among them; when it dies, the kernel kills its process namespace
         for pid in list(_descendants(process.pid)):
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             process.kill()
             process.wait()
     with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)  # whoever stayed in its session
+        os.killpg(process.pid, signal.SIGKILL)  # processes left in its session
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with suppress(OSError):
@@ -104,7 +104,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 def _read(selector: selectors.BaseSelector, written: dict[int, bytearray], timeout: float) -> None:
-    """Take what can be read now; a pipe whose other end is closed leaves the selector."""
+    """Read what is available; a pipe whose other end is closed is unregistered."""
     if not selector.get_map():
         time.sleep(timeout)
     for key, _ in selector.select(timeout):
@@ -119,7 +119,7 @@ def _is_over(process: subprocess.Popen[bytes], limits: Limits, group: MemoryGrou
 
 
 def _memory(pid: int) -> int:
-    """Bytes resident in ``pid`` and its descendants; pages they share count once for each."""
+    """Resident bytes of ``pid`` and its descendants; shared pages count for each process."""
     total = 0
     for one in [pid, *_descendants(pid)]:
         with suppress(OSError, IndexError, ValueError):
@@ -128,7 +128,7 @@ def _memory(pid: int) -> int:
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """Processes started by ``pid`` and by those; an orphan in a process namespace belongs to its first process."""
+    """The descendants of a process; an orphan in a process namespace is a child of its first process."""
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names are enough
             for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():

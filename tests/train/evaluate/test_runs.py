@@ -140,7 +140,7 @@ def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
         (json.dumps([TASKS[0], {**TASKS[1], "stop_tokens": "x"}]), "Task 2 .*: 'stop_tokens' is a str, not a list"),
         ("[]", "has no tasks"),
         ("{", "cannot be read"),
-        ("[1, 2]", "is not one of this benchmark"),
+        ("[1, 2]", "does not belong to this benchmark"),
     ],
 )
 def test_a_task_file_of_another_schema(
@@ -155,7 +155,7 @@ def test_a_task_file_of_another_schema(
 def test_data_that_is_nowhere_is_a_sentence(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(tmp_path / "nothing", store, tmp_path / "out")) == 2
     error = capsys.readouterr().err
-    assert "could not be had from the Hub" in error and "--data FOLDER" in error
+    assert "could not be downloaded from the Hub" in error and "--data FOLDER" in error
 
 
 def test_without_a_sandbox_nothing_runs(

@@ -1,1 +1,1 @@
-"""How a program of each language is run, and what its end means."""
+"""How programs of each language are run, and how their exit is interpreted."""

@@ -1,7 +1,7 @@
-"""Java programs: compiled by a process that stays warm, run each in a virtual machine of its own.
+"""Java programs: a persistent process compiles them, and each runs in its own virtual machine.
 
-The compiler runs in a sandbox too. It executes none of what it compiles, so one process serves many programs; each
-compiled program then goes into a fresh sandbox.
+The compiler runs in a sandbox too. It does not execute the code that it compiles, so one process serves many programs;
+each compiled program runs in a fresh sandbox.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from train.evaluate.supervise import Limits
 COMPILE_SECONDS = 30
 _SERVER = Path(__file__).with_name("CompileServer.java")
 _COMPILER_LIMITS = Limits(seconds=0, processes=256, files=1024)
-# start fast rather than run fast: most programs live for a few milliseconds
+# optimise for start-up time: most programs run for a few milliseconds
 _FAST_START = ["-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
 
 
 class CompileError(Exception):
-    """The program is not valid Java; the message is the compiler's first."""
+    """The program is not valid Java; the message is the compiler's first error."""
 
 
 class Compilers:
-    """Warm compilers, as many as programs are compiled at once; safe to use from several threads.
+    """A pool of persistent compilers, one for each concurrent compilation; thread-safe.
 
     Raises:
-        MissingProgram: there is no JDK, or no javatuples.
+        MissingProgram: the JDK or javatuples is missing.
     """
 
     def __init__(self, sandbox: Sandbox | NoSandbox, count: int) -> None:
@@ -47,7 +47,7 @@ class Compilers:
             self._idle.put(None)
 
     def compile(self, source: str) -> bytes:
-        """The classes of ``source``, as a jar.
+        """Compile ``source`` and return its classes as a jar.
 
         Raises:
             CompileError: it does not compile, or not in time.
@@ -57,7 +57,7 @@ class Compilers:
             if compiler is not None:
                 try:
                     return _jar(compiler.compile(source))
-                except (EOFError, OSError):  # perhaps through the fault of an earlier program
+                except (EOFError, OSError):  # an earlier program may have caused this
                     compiler.close()
             compiler = _Compiler(self._sandbox, self._command)
             return _jar(compiler.compile(source))
@@ -65,19 +65,19 @@ class Compilers:
             assert compiler is not None
             compiler.close()
             compiler = None
-            raise CompileError("the compiler broke down, or took too long") from error
+            raise CompileError("the compiler crashed or took too long") from error
         finally:
             self._idle.put(compiler)
 
     def close(self) -> None:
-        """End the compilers; none may be in use."""
+        """Stop the compilers; none may be in use."""
         while not self._idle.empty():
             if compiler := self._idle.get():
                 compiler.close()
 
 
 class _Compiler:
-    """One compiler process; see CompileServer.java for what is said on its pipes."""
+    """A compiler process; CompileServer.java documents the protocol on its pipes."""
 
     def __init__(self, sandbox: Sandbox | NoSandbox, command: Command) -> None:
         self._stack = ExitStack()
@@ -86,7 +86,8 @@ class _Compiler:
         self._stdin, self._stdout = process.stdin, process.stdout
 
     def compile(self, source: str) -> dict[str, bytes]:
-        """
+        """Compile ``source`` and return the classes by name.
+
         Raises:
             CompileError: the program is not valid.
             EOFError: the compiler ended, or did not answer in time.
@@ -123,7 +124,7 @@ class _Compiler:
 
 
 def command(jar: bytes) -> Command:
-    """Run the class ``Problem`` of a compiled program, with assertions on."""
+    """The command that runs the class ``Problem`` of a compiled program, with assertions enabled."""
     java, runtime = _runtime()
     classes = f"{{scratch}}/program.jar:{_javatuples()}"
     arguments = [str(java), "-ea", "-Xmx512m", *_FAST_START, "-cp", classes, "Problem"]
@@ -154,7 +155,7 @@ def _jar(classes: dict[str, bytes]) -> bytes:
 
 @cache
 def _runtime() -> tuple[Path, tuple[Path, ...]]:
-    """The virtual machine, and what of it lies outside ``/usr``: Debian keeps its settings in ``/etc``."""
+    """The virtual machine and its files outside ``/usr``; Debian keeps its settings in ``/etc``."""
     compiler = find("javac", "a JDK (Debian, Ubuntu: apt install default-jdk-headless)")
     java = compiler.with_name("java")
     home = java.parent.parent
@@ -165,6 +166,6 @@ def _runtime() -> tuple[Path, tuple[Path, ...]]:
 
 @cache
 def _javatuples() -> Path:
-    """The library that stands for Python's tuples in the Java tasks."""
+    """The library that represents Python's tuples in the Java tasks."""
     wanted = os.environ.get("SANTACODER_JAVATUPLES", "/usr/share/java/javatuples.jar")
     return find(wanted, "javatuples (Debian, Ubuntu: apt install libjavatuples-java), or set SANTACODER_JAVATUPLES")

@@ -1,4 +1,4 @@
-"""JavaScript programs, run by Node.js: passed is what ends with exit code 0, as in MultiPL-E."""
+"""JavaScript programs, run by Node.js: exit code 0 counts as passed, as in MultiPL-E."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from train.evaluate.sandbox import Command
 
 
 def command(source: str) -> Command:
-    """
+    """The command that runs ``source``.
+
     Raises:
-        MissingProgram: there is no Node.js.
+        MissingProgram: Node.js is missing.
     """
     node, runtime = _runtime()
     arguments = [str(node), "--max-old-space-size=512", "program.js"]

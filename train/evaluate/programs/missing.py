@@ -1,4 +1,4 @@
-"""Compilers and runtimes that have to be there."""
+"""Finding the compilers and runtimes of the languages."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 class MissingProgram(Exception):
-    """A language cannot be run here; the message says what to install."""
+    """A language cannot be run on this machine; the message says what to install."""
 
 
 def find(name: str, what: str) -> Path:
     """The resolved path of a program or a file.
 
     Raises:
-        MissingProgram: it is not here.
+        MissingProgram: it does not exist.
     """
     path = shutil.which(name) or (name if Path(name).is_file() else None)
     if path is None:

