@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat, one command each."""
+"""Reproducible benchmarks, one command each."""

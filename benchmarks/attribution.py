@@ -1,12 +1,12 @@
-"""An attribution index as the source grows: its size, how fast it is built, how long a question of 200 lines takes, how
-much memory it needs, and whether plain search finds the same.
+"""How an attribution index scales with the size of the source: index size, build speed, query time for 200 lines,
+memory, and agreement with plain search.
 
     python -m benchmarks.attribution SHARDS --enlarge 10 --out runs/enlarged
     python -m benchmarks.attribution runs/enlarged --megabytes 25 250 2500 --plot docs/images/attribution-growth.png
 
-The first command makes ten copies of the first 250 MB, in each of which the letters are others, so that no copy has
-runs of another. The second indexes the first shards that hold so many MB, and asks, warm, about 200 lines cut from each
-of 100 of their files, and about 200 lines put together from five of their files.
+The first command makes ten copies of the first 250 MB, each with a different substitution of letters, so that no two
+copies share code. For each size, the second command indexes the first shards up to that size, and runs warm queries:
+100 times 200 lines from one file, and 100 times 200 lines composed from five files.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shards", type=Path, help="a folder of shards of python -m train.data")
     parser.add_argument("--megabytes", type=float, nargs="+", default=[25, 250], help="default: %(default)s")
-    parser.add_argument("--plot", type=Path, help="a chart: .png, .svg or .pdf")
-    parser.add_argument("--enlarge", type=int, metavar="COPIES", help="write so many copies into --out, and end")
+    parser.add_argument("--plot", type=Path, help="file for a chart: .png, .svg or .pdf")
+    parser.add_argument("--enlarge", type=int, metavar="COPIES", help="write this number of copies into --out and exit")
     parser.add_argument("--out", type=Path, default=Path("runs/enlarged"), help="default: %(default)s")
     args = parser.parse_args()
     if args.enlarge:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def enlarge(folder: Path, out: Path, copies: int) -> None:
-    """Write ``copies`` of the first 250 MB of shards; in each the letters are moved by so many places."""
+    """Write ``copies`` of the first 250 MB of shards; copy n has its letters shifted by n positions in the alphabet."""
     letters = string.ascii_lowercase
     for number in range(copies):
         moved = letters[number:] + letters[:number]
@@ -73,7 +73,7 @@ def measure(folder: Path, megabytes: float) -> dict[str, float]:
         seconds = time.perf_counter() - started
         n_bytes = sum(contents.n_bytes for contents in built)
         index_bytes = sum((shard / "index.bin").stat().st_size for shard in shard_folders(Path(output)))
-        # a process of its own, whose memory is the index's
+        # in a separate process, so that its memory is the index's
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             asked = pool.apply(ask, (Path(output),))
     share = 100 * index_bytes / n_bytes
@@ -101,7 +101,7 @@ def ask(output: Path) -> dict[str, float]:
 
 
 def question(index: AttributionIndex, n_files: int, seed: int) -> str:
-    """200 lines, as many from each of ``n_files``."""
+    """200 lines, equally many from each of ``n_files`` files."""
     assert index.text is not None
     rng = random.Random(seed)
     lines: list[str] = []
@@ -115,7 +115,7 @@ def question(index: AttributionIndex, n_files: int, seed: int) -> str:
 
 
 def first_shards(folder: Path, n_bytes: float) -> list[Path]:
-    """The first of the shards that hold so much text together."""
+    """The first shards that together contain at least ``n_bytes`` of text."""
     shards, size = [], 0
     for shard in sorted(folder.glob("*.parquet")):
         if size < n_bytes:
@@ -134,7 +134,7 @@ def plot(results: list[dict[str, float]], path: Path) -> None:
         ("index / source, %", ["index / source, %"]),
         ("built, MB/s", ["MB/s"]),
         ("200 lines, ms", ["one file, median ms", "one file, 95 % ms", "five files, median ms", "five files, 95 % ms"]),
-        ("memory of the asking, MB", ["memory, MB"]),
+        ("memory of the queries, MB", ["memory, MB"]),
     ]
     for axes, (title, names) in zip(panels, curves, strict=True):
         for name in names:
@@ -158,7 +158,7 @@ def _milliseconds(index: Shards, questions: list[str]) -> dict[str, float]:
 
 
 def _anonymous_megabytes() -> float:
-    """Memory of this process that is no part of a file."""
+    """Resident memory of this process that is not backed by files."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1e3
 

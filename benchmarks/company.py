@@ -1,10 +1,10 @@
-"""Whether a text depends on what else is written at the same time, and what it costs that it does not.
+"""Whether completions depend on concurrent requests, and the cost of batch invariance.
 
     python -m benchmarks.company [--model santacoder/mini] [--texts 24] [--tokens 64] [--runner onnx]
 
-Each text is written alone, one after another, and then all of them at once, in eight slots: half of them greedily, half
-drawn at temperature 0.8. The graph runs in two ways: ``exact``, as by default, and with ``--no-exact``. Texts alone and
-the steps of one and of eight streams take turns between the two ways. Prints a table and, as the last line, JSON.
+Each text is generated alone, and then all of them concurrently in eight slots: half of them greedily, half sampled at
+temperature 0.8. The graph runs in two modes: ``exact``, the default, and ``--no-exact``. Measurements of the two modes
+alternate. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Row = dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.company", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
-    parser.add_argument("--texts", type=int, default=24, help="(default: 24)")
-    parser.add_argument("--tokens", type=int, default=64, help="of each text (default: 64)")
+    parser.add_argument("--model", default="santacoder/mini", help="model in the store (default: santacoder/mini)")
+    parser.add_argument("--texts", type=int, default=24, help="number of texts (default: 24)")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens per text (default: 64)")
     parser.add_argument("--runner", choices=["onnx", "torch"], default="onnx", help="(default: onnx)")
     args = parser.parse_args()
     snapshot = checkpoints.resolve(args.model)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def make_requests(count: int, max_new_tokens: int) -> list[CompletionRequest]:
-    """Pieces of Python's library of many lengths."""
+    """Excerpts of various lengths from Python's standard library."""
     rng = random.Random(0)
     texts = [(Path(sysconfig.get_path("stdlib")) / f"{module}.py").read_text() for module in _MODULES]
     requests = []
@@ -71,7 +71,7 @@ def make_requests(count: int, max_new_tokens: int) -> list[CompletionRequest]:
 
 
 def write(engines: dict[str, Engine], requests: list[CompletionRequest]) -> dict[str, Row]:
-    """Texts that differ, and milliseconds a token alone and in company."""
+    """The number of texts that differ, and milliseconds per token alone and batched."""
     alone: dict[str, list[list[int]]] = {name: [] for name in engines}
     seconds = dict.fromkeys(engines, 0.0)
     for request in requests:
@@ -88,14 +88,16 @@ def write(engines: dict[str, Engine], requests: list[CompletionRequest]) -> dict
         n_tokens = sum(map(len, together))
         rows[name] = {
             "texts that differ": sum(a != b for a, b in zip(together, alone[name], strict=True)),
-            "alone, ms a token": seconds[name] / sum(map(len, alone[name])) * 1000,
-            "in company, ms a token": in_company / n_tokens * 1000,
+            "alone, ms per token": seconds[name] / sum(map(len, alone[name])) * 1000,
+            "batched, ms per token": in_company / n_tokens * 1000,
         }
     return rows
 
 
 def step_seconds(runners: dict[str, Runner]) -> dict[str, Row]:
-    """Of many steps behind as many tokens, of one stream and of all slots; on a busy machine, the quick ones tell."""
+    """Step times of one stream and of all slots, at the same context length. On a busy machine, use the low
+    percentile.
+    """
     rows: dict[str, Row] = {name: {} for name in runners}
     for n_streams in (1, 8):
         measured: dict[str, list[float]] = {name: [] for name in runners}

@@ -1,14 +1,14 @@
-"""What beginnings and ends of texts change: token_healing, stop_at, stop_repetition, fit_gap, by held-out lines.
+"""The effect of token_healing, stop_at, stop_repetition and fit_gap on completions of held-out lines.
 
     python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano] [--kinds lines gaps inside words]
                                          [--per-language 50] [--data FOLDER]
 
-The lines are those of the single-line infilling benchmark (``python -m train.evaluate``), which no training set has.
-Left to right, the model goes on where the line begins, for at most 64 tokens; in the gap, for 25 as in the paper. All
-is chosen greedily. ``line`` is the share of texts whose first line that is not blank is the missing one; ``repeats``
-and ``empty`` are the shares that go round in circles or have nothing in them, as ``train.evaluate`` defines them.
-``inside`` are gaps inside the line: behind its first ``=``, ``(`` or ``return``, if it has one; ``words`` end in the
-middle of the line's longest word, left to right and in gaps. Prints a table in Markdown.
+The lines are those of the single-line infilling benchmark (``python -m train.evaluate``), which no training set
+contains. All texts are greedy. Left to right, the model continues from the start of the line with at most 64 tokens; in
+a gap, with 25 as in the paper. ``line`` is the fraction of texts whose first non-blank line is the missing line;
+``repeats`` and ``empty`` are the fractions of repetitive and empty texts as ``train.evaluate`` defines them. ``inside``
+are gaps inside the line: after its first ``=``, ``(`` or ``return``, if it has one. ``words`` are prompts that end in
+the middle of the line's longest word, left to right and in gaps. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of the table: how a gap is asked for."""
+    """A row of the table: a name and the request for a gap."""
 
     name: str
     request: Callable[[Gap], CompletionRequest]
@@ -51,7 +51,7 @@ def left_to_right(name: str, **fields: object) -> Setting:
 
 
 def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -> Setting:
-    """``order`` None is the page's choice: suffix first inside a line."""
+    """An ``order`` of None is the page's automatic choice: suffix first inside a line."""
     sampling = SamplingParams(**{**vars(_IN_A_GAP), **fields})
 
     def request(gap: Gap) -> CompletionRequest:
@@ -86,7 +86,7 @@ WORDS = [
 ]
 
 
-# which gap is asked for with which settings, of a missing line
+# for each kind, the transformation of a task and the settings to compare
 KINDS: dict[str, tuple[Callable[[Gap], Gap | None], list[Setting]]] = {
     "lines": (lambda gap: gap, LINES),
     "gaps": (lambda gap: gap, GAPS),
@@ -94,7 +94,7 @@ KINDS: dict[str, tuple[Callable[[Gap], Gap | None], list[Setting]]] = {
     "words": (lambda gap: _cut_a_word(gap), WORDS),
 }
 Written = tuple[str, str]
-"""What should be there, and what was written."""
+"""The expected text and the generated text."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args(arguments)
     tasks = _spread(gaps(chosen.data), chosen.per_language)
-    columns = ("model", "kind", "asked for", "texts", "line", "repeats", "empty", "characters")
+    columns = ("model", "kind", "setting", "texts", "line", "repeats", "empty", "characters")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name in chosen.models:
         engine = open_engine(checkpoints.resolve(name, "main"), device="cpu").engine
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _texts(engine: Engine, tasks: list[Gap], kinds: list[str]) -> dict[tuple[str, str], list[Written]]:
-    """By kind and setting. Line by line, so that a prompt is read once for all settings that begin with it."""
+    """The texts by kind and setting, line by line, so that settings with a common prompt prefill it only once."""
     found: dict[tuple[str, str], list[Written]] = {}
     for task in tqdm(tasks, unit="line"):
         streams: list[tuple[tuple[str, str], Gap, Stream]] = []
@@ -129,7 +129,7 @@ def _texts(engine: Engine, tasks: list[Gap], kinds: list[str]) -> dict[tuple[str
 
 
 def _spread(tasks: list[Gap], per_language: int) -> list[Gap]:
-    """As many of each language, from all over the benchmark, with a word in the missing line."""
+    """Choose equally many tasks per language, spread over the benchmark, whose missing line has a word."""
     chosen: list[Gap] = []
     for language in ("python", "java", "javascript"):
         of_language = [task for task in tasks if task.language == language and task.has_words]
@@ -138,16 +138,16 @@ def _spread(tasks: list[Gap], per_language: int) -> list[Gap]:
 
 
 def _cut_inside(gap: Gap) -> Gap | None:
-    """The gap behind the beginning of its line; None where the line has no place for that."""
+    """The gap after the beginning of its line; None if the line has no such position."""
     found = _INSIDE.match(gap.middle.rstrip("\n"))
     if found is None or found.end() >= len(gap.middle.rstrip()):
         return None
-    end = found.end() - (found[0].endswith("= "))  # the blank belongs to the next token
+    end = found.end() - (found[0].endswith("= "))  # the space belongs to the next token
     return Gap(gap.name, gap.language, gap.prefix + gap.middle[:end], gap.suffix, gap.middle[end:])
 
 
 def _cut_a_word(gap: Gap) -> Gap | None:
-    """The gap in the middle of the line's first longest word; None where no word has four letters."""
+    """The gap in the middle of the line's longest word (the first, if several); None without a word of four letters."""
     words = list(_WORD.finditer(gap.middle))
     if not words:
         return None

@@ -1,10 +1,10 @@
-"""How many of the benchmarks' texts are found in a file, and how many files are taken for one without being it.
+"""Recall and false positives of decontamination.
 
     python -m benchmarks.decontamination --benchmarks ../shared/eval FOLDER ...
 
-Each text stands between other code: as it is, indented by eight, with CRLF, with tabs for its indentation. Files of
-the folders that are found are named, to be judged: they may well be copies. Folders are read as by ``--folder``;
-archives in them are read too.
+Each benchmark text is embedded in other code, in four variants: unchanged, indented by eight, with CRLF, and with tabs
+for indentation. Detected files of the folders are listed for review, since they may be copies. Folders are read like
+those of ``--folder``, and archives in them are read too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from train.data.decontaminate import contaminated
 from train.data.source_file import SourceFile, decode
 
 _FORMS = {
-    "as it is": lambda text: text,
+    "unchanged": lambda text: text,
     "indented": lambda text: text.replace("\n", "\n        "),
     "CRLF": lambda text: text.replace("\n", "\r\n"),
     "tabs": lambda text: text.replace("    ", "\t"),
@@ -30,8 +30,8 @@ _FORMS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decontamination", description=__doc__)
-    parser.add_argument("--benchmarks", type=Path, help="where the benchmarks' files are (default: from the Hub)")
-    parser.add_argument("folders", nargs="*", type=Path, help="code that holds no benchmark")
+    parser.add_argument("--benchmarks", type=Path, help="folder of the benchmarks' files (default: the Hub)")
+    parser.add_argument("folders", nargs="*", type=Path, help="code without benchmark texts")
     args = parser.parse_args()
     print(f"{'recall':42}" + "".join(f"{form:>14}" for form in _FORMS))
     for kind, texts in benchmark_texts(args.benchmarks).items():

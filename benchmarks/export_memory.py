@@ -1,11 +1,11 @@
-"""How much memory exporting the 1.1 B shape takes: the peak of a process of its own, beside the size of the weights.
+"""Peak memory of exporting a model of the 1.1 B shape, relative to the size of its weights.
 
     python -m benchmarks.export_memory [--precision int8 fp32] [--work FOLDER]
 
-The weights are random and take 2.3 GB of disk in the folder, graphs up to 4.9 GB more; a graph of random weights may
-well miss its tolerance, which changes nothing in how it is written and checked. It is checked on one short file, in
-chunks as long as ever. The peak is what the kernel counts, pages of mapped files included, beside the weights in single
-precision. Prints a table and, as the last line, JSON.
+The weights are random and need 2.3 GB of disk space in the folder, and the graphs up to 4.9 GB more. A graph of random
+weights may miss its tolerance, which does not affect how it is written and checked. It is checked on one short file
+with the usual chunk length. The peak is the kernel's figure, which includes mapped files, and is compared with the
+weights in single precision. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _REPO = "benchmark/random-1b"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.export_memory", description=__doc__.split("\n")[0])
-    parser.add_argument("--precision", nargs="+", default=["int8", "fp32"], help="one after the other (int8 fp32)")
-    parser.add_argument("--work", type=Path, default=Path("runs"), help="where there is room (default: runs)")
+    parser.add_argument(
+        "--precision", nargs="+", default=["int8", "fp32"], help="precisions to export (default: int8 fp32)"
+    )
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="folder with enough space (default: runs)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):
@@ -44,7 +46,7 @@ def main() -> None:
         maker.start()
         maker.join()
         results = {precision: _export(precision, store, weights) for precision in args.precision}
-    print(f"weights: {weights / 1e9:.2f} GB\n\n| precision | peak, GB | of the weights | seconds |\n|---|---|---|---|")
+    print(f"weights: {weights / 1e9:.2f} GB\n\n| precision | peak, GB | peak / weights | seconds |\n|---|---|---|---|")
     for precision, one in results.items():
         print(f"| {precision} | {one['peak_gb']:.2f} | {one['ratio']:.2f} × | {one['seconds']:.0f} |")
     print(json.dumps({"weights_gb": weights / 1e9, "results": results}))
@@ -57,7 +59,7 @@ def _export(precision: str, store: Path, weights: int) -> dict[str, float]:
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):  # 1: the graph was refused
+    if process.returncode not in (0, 1):  # 1: the graph was rejected
         raise SystemExit(f"The export in {precision} ended with code {process.returncode}.")
     peak = usage.ru_maxrss * 1024
     return {"peak_gb": peak / 1e9, "ratio": peak / weights, "seconds": time.perf_counter() - started}

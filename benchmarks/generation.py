@@ -1,11 +1,11 @@
-"""How fast samples are generated, beside a loop over transformers' ``generate`` with the same batch size.
+"""Generation speed compared with a loop over transformers' ``generate`` with the same batch size.
 
     python -m benchmarks.generation [--model santacoder/mini] [--tasks N] [--samples N]
 
-Each task's samples are one batch for transformers; the engine is given all of them. Both draw at temperature 0.8,
-top-p 0.95, in two ways: 128 tokens of each sample, and HumanEval as ``train.evaluate`` asks for it, up to 512 tokens
-and until a stop sequence (with the benchmark's data at hand; ``generate`` is told of the stop sequences, too). What is
-counted are tokens of the texts that are kept. Prints a table and, as the last line, JSON.
+For transformers, the samples of each task are one batch; the engine gets all samples at once. Both sample at
+temperature 0.8 and top-p 0.95, with two workloads: 128 tokens per sample, and HumanEval as in ``train.evaluate``, with
+up to 512 tokens until a stop sequence (if the benchmark's data is available; ``generate`` also gets the stop
+sequences). The tokens of the final texts are counted. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from train.evaluate.tasks import first, human_eval
 
 @dataclass(frozen=True)
 class Workload:
-    """Prompts, and when a sample of them ends."""
+    """A set of prompts and the limits of their samples."""
 
     name: str
     prompts: list[str]
@@ -42,9 +42,11 @@ class Workload:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generation", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
-    parser.add_argument("--tasks", type=int, default=4, help="prompts (default: 4)")
-    parser.add_argument("--samples", type=int, default=20, help="of each, the batch size (default: 20)")
+    parser.add_argument("--model", default="santacoder/mini", help="model in the store (default: santacoder/mini)")
+    parser.add_argument("--tasks", type=int, default=4, help="number of prompts (default: 4)")
+    parser.add_argument(
+        "--samples", type=int, default=20, help="samples per prompt, which is the batch size (default: 20)"
+    )
     args = parser.parse_args()
     workloads = [Workload("128 tokens", _files(args.tasks), 128), *_human_eval(args.tasks)]
     results = {
@@ -84,7 +86,7 @@ def _sampling(workload: Workload, seed: int) -> SamplingParams:
 
 
 def _peer(model: str, workloads: list[Workload], n_samples: int) -> dict[str, dict[str, float]]:
-    """``generate`` from the same files, in single precision, one batch a task."""
+    """``generate`` with the same weights in single precision, one batch per task."""
     snapshot = checkpoints.resolve(model)
     tokenizer = Tokenizer.load(snapshot / "tokenizer.json")
     twin = AutoModelForCausalLM.from_pretrained(snapshot, dtype=torch.float32).eval()
@@ -109,7 +111,7 @@ def _peer(model: str, workloads: list[Workload], n_samples: int) -> dict[str, di
 def _generate(
     model: Any, tokenizer: Tokenizer, prompt: str, n_samples: int, max_new_tokens: int, stopping: dict[str, Any]
 ) -> list[str]:
-    """Texts up to end-of-text, without marks, as the engine writes them."""
+    """Texts up to end-of-text, without FIM sentinels, like the engine's."""
     ids = torch.tensor([tokenizer.encode(prompt)])
     written = model.generate(
         ids,
@@ -134,7 +136,7 @@ def _before(text: str, stop: tuple[str, ...]) -> str:
 
 
 def _files(count: int) -> list[str]:
-    """Beginnings of the project's own files, some 100 to 300 tokens each."""
+    """Beginnings of the project's own files, about 100 to 300 tokens each."""
     files = sorted(Path(__file__).parent.parent.glob("santacoder/**/*.py"))
     texts = [path.read_text() for path in files]
     return [text[: min(900, len(text) // 2)].rstrip() for text in texts if len(text) > 800][:count]
@@ -144,7 +146,7 @@ def _human_eval(count: int) -> list[Workload]:
     try:
         tasks = first(human_eval(default_folder()), count)
     except DataUnavailable as error:
-        print(f"HumanEval is left out: {error}")
+        print(f"HumanEval is skipped: {error}")
         return []
     return [Workload("HumanEval", [task.prompt for task in tasks], 512, tasks[0].stop)]
 

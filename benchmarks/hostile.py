@@ -1,11 +1,11 @@
-"""What others notice of hostile requests: the longest answer of /health, and the longest gap of a stream.
+"""The effect of hostile requests on other clients: the slowest /health response and the longest pause of a stream.
 
     python -m benchmarks.hostile
     python -m benchmarks.hostile --only tokenize --json hostile.json
 
-A server of its own on loopback; each request is as large as the server lets it be. The usual is what quiet periods
-between the cases have, on the same machine. Exit code 1 where one case delays the others by more than ``--most``
-seconds beyond that. Memory and disk are those of the server, at first and when all is over.
+A server is started on loopback, and each request is as large as the server allows. The baseline is measured in quiet
+periods between the cases. The exit code is 1 if a case delays other clients by more than ``--most`` seconds beyond the
+baseline. Memory and disk usage of the server are measured before and after all cases.
 """
 
 from __future__ import annotations
@@ -31,23 +31,24 @@ from urllib.parse import urlsplit
 import psutil
 
 MOST = 4 * 1024 * 1024
-_ROOM = 200_000  # for what stands around a text in JSON
+_ROOM = 200_000  # bytes for the JSON around a text
 _QUIET_SECONDS = 4.0
 _HEALTH_EVERY = 0.05
-_ELSEWHERE = ("127.0.0.2", 0) if sys.platform == "linux" else None  # where all of 127.0.0.0/8 is this machine
+# another loopback address, where 127.0.0.0/8 is this machine
+_ELSEWHERE = ("127.0.0.2", 0) if sys.platform == "linux" else None
 
 
 @dataclass
 class Client:
-    """Requests to a server, each on a connection of its own."""
+    """Sends requests to a server, each on a new connection."""
 
     url: str
     source: tuple[str, int] | None = None
-    """The address it comes from, by which the server tells clients apart."""
+    """The source address, by which the server identifies clients."""
     config: dict[str, Any] = field(default_factory=dict)
 
     def post(self, path: str, body: Any, *, timeout: float = 120) -> int:
-        """The status, or 0 where the server closed the connection."""
+        """The status code, or 0 if the server closed the connection."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.send("POST", path, content, timeout=timeout)[0]
 
@@ -64,7 +65,7 @@ class Client:
             connection.close()
 
     def event(self, output: str, code: str, session: str = "hostile") -> int:
-        """Trigger the page's event that shows ``output`` of the editor's ``code``, and wait for its end."""
+        """Trigger the page event that computes ``output`` from the editor's ``code``, and wait until it ends."""
         self.config = self.config or json.loads(self.send("GET", "/config")[1])
         components = {each["id"]: each["props"] for each in self.config["components"]}
         (shown,) = [number for number, props in components.items() if props.get("elem_id") == output]
@@ -84,7 +85,7 @@ class Client:
 
 @dataclass
 class Watch:
-    """What a visitor notices: how long /health takes, and how long nothing comes of a stream."""
+    """What another visitor experiences: the response time of /health, and the longest pause of a stream."""
 
     client: Client
     health: float = 0.0
@@ -131,7 +132,7 @@ def text(piece: str) -> str:
 
 
 def cases(client: Client) -> dict[str, Callable[[], object]]:
-    """What is asked, by name; each returns the status of the answer, or all of them."""
+    """The requests by name; each returns the status code, or all status codes."""
     return {**prompts(client), **other_endpoints(client), **the_page(client), **crowds(client)}
 
 
@@ -141,7 +142,7 @@ def prompts(client: Client) -> dict[str, Callable[[], object]]:
 
     long = text("x = 1\n")
     return {
-        "fill-in-the-middle marks": complete("<fim-prefix>" + text("<fim-suffix>")),
+        "fill-in-the-middle sentinels": complete("<fim-prefix>" + text("<fim-suffix>")),
         "a long prompt": complete(long),
         "a long prompt, 32 texts": complete(long, n=32),
         "a long word": complete(text("é")),
@@ -199,7 +200,7 @@ def the_page(client: Client) -> dict[str, Callable[[], object]]:
         "a million values": lambda: client.post("/gradio_api/queue/join", few_values),
         "values of other types": lambda: many(130, lambda i: other_types(client, i)),
         "an upload of 1,000 files": lambda: upload(client, 1_000),
-        "an upload that is broken off": lambda: broken_upload(client, 50_000_000),
+        "an interrupted upload": lambda: broken_upload(client, 50_000_000),
     }
 
 
@@ -260,7 +261,7 @@ def broken_request(client: Client) -> str:
 
 @dataclass
 class Result:
-    """Seconds; memory and disk in MB beyond what they were before."""
+    """The measurements of a case: times in seconds, memory in MB relative to before."""
 
     name: str
     answer: str
@@ -304,13 +305,15 @@ def disk(folder: Path) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--only", default="", help="cases whose names contain this")
-    parser.add_argument("--most", type=float, default=0.2, help="seconds beyond the usual")
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--only", default="", help="run only cases whose name contains this text")
+    parser.add_argument(
+        "--most", type=float, default=0.2, help="maximum delay in seconds beyond the baseline (default: 0.2)"
+    )
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     results = []
     with server(options.port) as (client, process, folder):
-        client.post("/v1/completions", {"prompt": "x", "max_tokens": 64})  # what is done once is nobody's fault
+        client.post("/v1/completions", {"prompt": "x", "max_tokens": 64})  # excludes one-time initialisation
         client.send("GET", "/")
         watch = Watch(Client(client.url, _ELSEWHERE))
         chosen = {name: work for name, work in cases(client).items() if options.only in name}
@@ -324,13 +327,13 @@ def main() -> int:
                 show(results[-1])
                 usual.append(measure("usual", lambda: time.sleep(_QUIET_SECONDS / 4), watch, lambda: 0.0))
         health, gap = (max(getattr(each, name) for each in usual) for name in ("health", "gap"))
-        print(f"usual: /health {health:.3f} s, gap {gap:.3f} s")
+        print(f"baseline: /health {health:.3f} s, gap {gap:.3f} s")
         print(f"memory: {at_first[0]:.0f} MB, then {memory():.0f} MB")
         print(f"disk: {at_first[1]:.1f} MB, then {disk(folder):.1f} MB")
     if options.json:
         options.json.write_text(json.dumps([asdict(each) for each in [*usual, *results]], indent=1))
     late = [each.name for each in results if each.health > health + options.most or each.gap > gap + options.most]
-    print(f"beyond the usual by more than {options.most} s: {', '.join(late) or 'none'}")
+    print(f"beyond the baseline by more than {options.most} s: {', '.join(late) or 'none'}")
     return bool(late)
 
 

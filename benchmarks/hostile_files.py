@@ -1,10 +1,10 @@
-"""How long a step of the data pipeline takes for one file at most, whatever is in it.
+"""The longest time that a step of the data pipeline takes for one file, over hostile files.
 
     python -m benchmarks.hostile_files [KIND …]
 
-The files are those of ``tests/train/data/hostile.py``, a megabyte each and let through by the base filter: each is made
-against a search that is not linear. Times are of the processor, and hardly depend on what else it does. The step
-``simple`` parses in a process of its own, which may take 1.5 s: here is only for what it is ended.
+The files are those of ``tests/train/data/hostile.py``: a megabyte each, accepted by the base filter, and each designed
+against a search that is not linear. Times are processor times, which hardly depend on other load. The step ``simple``
+parses in a separate process with a limit of 1.5 s; the files that exceed it are listed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ LANGUAGES = {
     "java": "class A { int f() { return 1; } }\n",
     "javascript": "function f() { return 1 }\n",
 }
-"""Each with a function, without which no file is simple."""
+"""Code with a function for each language; files without one are never simple."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="of the files (default: all)")
-    parser.add_argument("--size", type=int, default=1_000_000, help="characters (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=DEFAULT_STORE, help="where santacoder/mini is, for its tokenizer")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="kinds of files (default: all)")
+    parser.add_argument("--size", type=int, default=1_000_000, help="characters per file (default: %(default)s)")
+    parser.add_argument(
+        "--store", type=Path, default=DEFAULT_STORE, help="store with santacoder/mini, whose tokenizer is used"
+    )
     args = parser.parse_args()
     tokenizer = Tokenizer.load(resolve("santacoder/mini", store=args.store, download=False) / "tokenizer.json")
     slowest: dict[str, tuple[float, str]] = {}
@@ -62,7 +64,7 @@ def file_of(text: str, language: str) -> SourceFile:
 
 
 def steps(files: Sequence[SourceFile], tokenizer: Tokenizer) -> dict[str, Callable[[], object]]:
-    """What is done with a file, of which there is one in each language, by what it is called."""
+    """The steps to measure by name, for ``files`` with one file in each language."""
     text = files[0].text
     runs: dict[str, Callable[[], object]] = {
         "near-dedup": lambda: band_keys([shingles(text, 1)], 0.85),

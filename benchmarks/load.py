@@ -1,11 +1,11 @@
-"""Many streaming clients at once, a third of whom go before the end: what they get, what the server keeps of it.
+"""A load test with many streaming clients, a third of which disconnect early: correctness, latency and leaks.
 
     python -m benchmarks.load [--clients 200] [--seconds 600] [--model santacoder/mini] [--url URL --pid PID]
 
-Every request is greedy. What it gives alone is noted first; a stream that is read to its end has to be the same. Slots
-and memory are looked at before and after, both times behind the same load and a few
-seconds of rest. Prints a table and, as the last line, JSON; the exit code is 1 where a stream differed, anything but a
-documented refusal came, a slot or more than 3 % of memory was not given back. Needs requirements-test.lock.
+Every request is greedy. Its text is first generated alone, and every complete stream must equal it. Slots and memory
+are measured before and after, each time after the same load and a few seconds of rest. Prints a table and, as the last
+line, JSON. The exit code is 1 if a stream differed, an error other than a documented rejection occurred, or a slot or
+more than 3 % of memory was not released. Needs requirements-test.lock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ N_REQUESTS = 64
 _REFUSALS = (429, 503)
 _SHARE_LEAVING = 1 / 3
 _MEMORY_MARGIN = 0.03
-_WARM_UP_SECONDS = 60  # by then the allocator has the memory that so many requests at once leave it with
+_WARM_UP_SECONDS = 60  # by then, the allocator has reached its peak for this number of concurrent requests
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass
 class Seen:
-    """What the clients saw. Times are in seconds."""
+    """What the clients observed. Times are in seconds."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     first: array[float] = field(default_factory=lambda: array("d"))
@@ -58,11 +58,11 @@ class Seen:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", type=int, default=200, help="streaming at the same time (default: 200)")
-    parser.add_argument("--seconds", type=float, default=600, help="for so long (default: 600)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: that of the page)")
-    parser.add_argument("--url", help="a server that runs already, without a limit of streams per client")
-    parser.add_argument("--pid", type=int, help="its process id")
+    parser.add_argument("--clients", type=int, default=200, help="number of concurrent clients (default: 200)")
+    parser.add_argument("--seconds", type=float, default=600, help="duration (default: 600)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: the server's)")
+    parser.add_argument("--url", help="a running server without a limit of streams per client")
+    parser.add_argument("--pid", type=int, help="process id of that server")
     args = parser.parse_args()
     if args.url:
         return asyncio.run(measure(args.url, psutil.Process(args.pid), args.clients, args.seconds))
@@ -72,7 +72,7 @@ def main() -> int:
 
 @contextmanager
 def served(*options: str) -> Iterator[tuple[str, psutil.Process]]:
-    """``python app.py`` with ``options``, on a free port."""
+    """Run ``python app.py`` with ``options`` on a free port."""
     command = [sys.executable, "app.py", "--port", "0", *options]
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
@@ -100,7 +100,7 @@ async def measure(url: str, server: psutil.Process, n_clients: int, seconds: flo
 
 
 def make_requests() -> list[Request]:
-    """Beginnings of the project's own files, of many lengths."""
+    """Beginnings of the project's own files, of various lengths."""
     rng = random.Random(0)
     texts = [path.read_text() for path in sorted(REPOSITORY.glob("santacoder/**/*.py"))]
     return [Request(rng.choice(texts)[: rng.randint(20, 3000)], rng.randint(8, 128)) for _ in range(N_REQUESTS)]
@@ -114,7 +114,7 @@ async def client(
     deadline: float,
     seen: Seen,
 ) -> None:
-    """One request after another, of which a third are left before their end."""
+    """Send one request after another; a third are disconnected before their end."""
     rng = random.Random(index)
     while time.perf_counter() < deadline:
         request = rng.choice(requests)
@@ -134,7 +134,7 @@ async def client(
 async def read(
     session: aiohttp.ClientSession, request: Request, seen: Seen, leave_after: int | None = None
 ) -> str | None:
-    """The text of a streamed request; None where it was refused, or left after so many events."""
+    """The text of a streamed request; None if it was rejected, or abandoned after ``leave_after`` events."""
     body = {"prompt": request.prompt, "max_tokens": request.max_tokens, "temperature": 0, "stream": True}
     started = latest = time.perf_counter()
     text, n_events, ended = "", 0, False
@@ -166,7 +166,7 @@ async def read(
 
 
 async def standing(session: aiohttp.ClientSession, server: psutil.Process) -> dict[str, float]:
-    """Slots in use, requests waiting and memory, once the server has had a few seconds of rest."""
+    """Slots in use, requests waiting and memory, after a few seconds of rest."""
     await asyncio.sleep(5)
     async with session.get("/metrics") as answer:
         families = text_string_to_metric_families(await answer.text())
@@ -189,7 +189,7 @@ def report(n_clients: int, seconds: float, seen: Seen, before: dict[str, float],
         if len(times):
             p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1000
             rows.append((f"{name}, ms: p50, p95, p99", f"{p50:.1f}, {p95:.1f}, {p99:.1f}"))
-    rows.append(("tokens a second, all streams", round((len(seen.first) + len(seen.between)) / seconds)))
+    rows.append(("tokens per second, all streams", round((len(seen.first) + len(seen.between)) / seconds)))
     rows += [(name, f"{before[name]:.0f} before, {after[name]:.0f} after") for name in before]
     rows.append(("memory", f"{growth:+.1%}"))
     print("| | |\n|---|---|")

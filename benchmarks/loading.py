@@ -1,10 +1,9 @@
-"""Loading the published 1.1 B shape, in both dialects: seconds against reading the file, memory against the model.
+"""Loading a model of the published 1.1 B shape in both formats: speed relative to reading the file, and peak memory.
 
     python -m benchmarks.loading
 
-Makes two checkpoints of one set of random fp32 weights (9 GB in a temporary folder): a pickle in the dialect of the
-first release, and safetensors in that of transformers. Files are in the operating system's cache. Prints a table and,
-as the last line, JSON.
+Writes the same random fp32 weights in two formats (9 GB in a temporary folder): a pickle as in the first release, and
+safetensors as in transformers. Files are in the operating system's cache. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
 ROUNDS = 3
-# run in a process of its own, whose peak memory is then that of loading
+# runs in a separate process, so that its peak memory is that of loading
 _LOAD = """
 import json, sys, time
 import torch
@@ -65,7 +64,7 @@ def main() -> None:
 
 
 def write_both_dialects(root: Path) -> dict[str, Path]:
-    """One set of weights as a folder a dialect."""
+    """Write the same weights into a folder for each format."""
     torch.manual_seed(0)
     config = SantaCoderConfig()
     weights = {name: parameter.detach() for name, parameter in SantaCoder(config).named_parameters()}
@@ -89,7 +88,7 @@ def write_both_dialects(root: Path) -> dict[str, Path]:
 
 
 def compare(snapshot: Path, dialect: str, dtype: str) -> dict[str, Any]:
-    """Reading and loading in turns; the median of each, in GB/s."""
+    """Alternate reading and loading; returns the median of each, in GB/s."""
     reading, loading = [], []
     for _ in range(ROUNDS):
         seconds, file_size = _read(snapshot)
@@ -106,13 +105,13 @@ def compare(snapshot: Path, dialect: str, dtype: str) -> dict[str, Any]:
 
 
 def load(snapshot: Path, dtype: str) -> dict[str, Any]:
-    """Load in a new process: seconds, bytes of the model, bytes at the peak, and a sum over samples of each tensor."""
+    """Load in a new process: seconds, bytes of the model, peak bytes, and a sum over samples of each tensor."""
     command = [sys.executable, "-c", _LOAD, str(snapshot), dtype]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _read(snapshot: Path) -> tuple[float, int]:
-    """Seconds to read the file of weights into fresh memory, as loading does, and its size."""
+    """Seconds to read the weights file into new memory, as loading does, and its size."""
     path = next(path for path in snapshot.iterdir() if path.suffix in (".bin", ".safetensors"))
     start = time.perf_counter()
     size = len(path.read_bytes())
@@ -120,7 +119,7 @@ def _read(snapshot: Path) -> tuple[float, int]:
 
 
 def _as_conv1d(weights: dict[str, Tensor], n_embd: int) -> dict[str, Tensor]:
-    """The weights as GPT2LMHeadCustomModel has them; takes them out of ``weights`` one by one."""
+    """The weights in the layout of GPT2LMHeadCustomModel; removes them from ``weights`` one by one."""
     converted = {}
     for name in list(weights):
         tensor = weights.pop(name)

@@ -1,10 +1,11 @@
-"""Near-deduplication against datasketch: the same files, 256 permutations, bands, rows, n-grams and threshold.
+"""Near-deduplication compared with datasketch, with the same files, permutations, bands, rows, n-grams and threshold.
 
     python -m benchmarks.near_dedup [FOLDER]
 
-Both sides are timed in one process on one thread, from texts to the ids that are dropped, and both verify candidates by
-exact Jaccard. The reference is the published way (bigcode-dataset, near_deduplication): a MinHash object a file, an
-insertion into and a query of one index. Files are those of FOLDER (default: this Python's standard library).
+Both are timed in one process on one thread, from the texts to the ids to drop, and both verify candidates by exact
+Jaccard similarity. The reference works like the published code (bigcode-dataset, near_deduplication): a MinHash object
+per file, and an insertion into and a query of one index. Files are those of FOLDER (default: this Python's standard
+library).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 import time
 from pathlib import Path
 
-os.environ.setdefault("RAYON_NUM_THREADS", "1")  # before the import, which reads it
+os.environ.setdefault("RAYON_NUM_THREADS", "1")  # set before the import, which reads it
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
@@ -41,14 +42,14 @@ _SEPARATOR = re.compile("[^A-Za-z_0-9]")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="files to read (default: the standard library)")
-    parser.add_argument("--files", type=int, default=2000, help="how many at most (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=2000, help="maximum number of files (default: %(default)s)")
     args = parser.parse_args()
     found = sources.folder(args.folder) if args.folder else sources.standard_library()
     files = [file for source in found for file in source.read() if isinstance(file, SourceFile)][: args.files]
     texts = [file.text for file in files if len(tokens(file.text)) >= MIN_TOKENS]
     results = [compare(texts, ngram_size, threshold) for ngram_size, threshold in ((1, 0.85), (5, 0.7))]
     print(f"{len(texts)} files, {sum(map(len, texts)) / 1e6:.1f} MB, one thread\n")
-    print("| | ours, s | datasketch, s | ratio | dropped by ours | by datasketch |")
+    print("| | ours, s | datasketch, s | ratio | dropped by ours | dropped by datasketch |")
     print("|---|---|---|---|---|---|")
     for row in results:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
@@ -99,7 +100,7 @@ def datasketch_dropped(texts: list[str], ngram_size: int, threshold: float) -> s
 
 
 def published_tokens(text: str, ngram_size: int) -> set[str]:
-    """As bigcode-dataset takes a text apart, but for the empty strings between separators."""
+    """The n-grams of a text as bigcode-dataset splits it, but without the empty strings between separators."""
     words = [word for word in _SEPARATOR.split(text) if word]
     return {" ".join(run) for run in zip(*(words[start:] for start in range(ngram_size)), strict=False)}
 

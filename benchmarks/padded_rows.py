@@ -1,7 +1,8 @@
-"""``python -m benchmarks.padded_rows``: what the rows of an embedding beyond the tokenizer would change.
+"""``python -m benchmarks.padded_rows``: the effect of padding rows of the embedding on probabilities.
 
-transformers counts them in the softmax; here they are left out, because no token is theirs. The difference of a token's
-log-probability is what they take of all probability, whichever token it is.
+transformers includes the rows beyond the tokenizer's vocabulary in the softmax; this project excludes them, because
+they belong to no token. The difference of a token's log-probability is the share of probability that they take, which
+is the same for every token.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TEXTS = Path(__file__).resolve().parents[1] / "santacoder"
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.padded_rows")
-    parser.add_argument("models", nargs="*", default=["santacoder/mini", "santacoder/nano"], help="as in the store")
+    parser.add_argument("models", nargs="*", default=["santacoder/mini", "santacoder/nano"], help="models in the store")
     for name in parser.parse_args().models:
         model, tokenizer = checkpoints.load(name)
         n_tokens, length = tokenizer.vocab_size, model.config.n_positions
@@ -29,7 +30,7 @@ def main() -> None:
         nats = torch.logsumexp(logits, -1) - torch.logsumexp(logits[:, :n_tokens], -1)
         print(
             f"{name}: {logits.shape[1] - n_tokens} rows beyond {n_tokens:,} tokens; over {len(nats):,} of Python "
-            f"they take {nats.mean():.4f} nats a token, {nats.max():.3f} at most"
+            f"they take {nats.mean():.4f} nats per token, at most {nats.max():.3f}"
         )
 
 

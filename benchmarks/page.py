@@ -1,4 +1,4 @@
-"""A server and a browser for the measurements of the page."""
+"""A server and a browser for benchmarks of the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @contextmanager
 def serving(model: str) -> Iterator[str]:
-    """The address of a server of ``model``, which ends with the block."""
+    """Serve ``model`` for the duration of the block; yields the address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -25,7 +25,7 @@ def serving(model: str) -> Iterator[str]:
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        server.stdout.readline()  # the server says that it is ready
+        server.stdout.readline()  # printed when the server is ready
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()

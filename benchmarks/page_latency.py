@@ -1,5 +1,5 @@
-"""Time from pressing Run to the first new text in the page, in a real browser against a real server, and what the page
-says of the server's part of it: the time to the first token, and tokens a second.
+"""Time from pressing Run to the first new text on the page, in a real browser with a real server, and the server's
+share of it: the time to the first token and the tokens per second that the page reports.
 
     python -m benchmarks.page_latency [--runs 30] [--model santacoder/mini]
 
@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page
 from benchmarks.page import chromium, serving
 
 Times = tuple[float, float, float]
-"""Milliseconds to the text in the page and to the first token, and tokens a second."""
-# resolves with milliseconds between the click and the first change of the editor's text
+"""Milliseconds to the text on the page and to the first token, and tokens per second."""
+# resolves with the milliseconds between the click and the first change of the editor's text
 CLICK_AND_WAIT = """
 (pane) => new Promise((resolve, reject) => {
   const content = document.querySelector(`#${pane}-editor .cm-content`);
@@ -31,7 +31,7 @@ CLICK_AND_WAIT = """
     resolve(performance.now() - start);
   });
   observer.observe(content, { childList: true, characterData: true, subtree: true });
-  setTimeout(() => reject(new Error("no text came within 30 s")), 30000);
+  setTimeout(() => reject(new Error("no text appeared within 30 s")), 30000);
   start = performance.now();
   document.querySelector(`#${pane}-run`).click();
 })
@@ -40,12 +40,12 @@ CLICK_AND_WAIT = """
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=30, help="measured runs a pane (default: 30)")
+    parser.add_argument("--runs", type=int, default=30, help="measured runs per pane (default: 30)")
     parser.add_argument("--model", default="santacoder/mini", help="model to serve (default: santacoder/mini)")
     args = parser.parse_args()
     with serving(args.model) as url, chromium() as browser:
         results = measure(browser, url, args.runs)
-    print("| pane | text in the page, median, ms | 95th percentile, ms | first token, median, ms | tokens/s, median |")
+    print("| pane | text on the page, median, ms | 95th percentile, ms | first token, median, ms | tokens/s, median |")
     print("|---|---|---|---|---|")
     for pane, times in results.items():
         page, first, speed = (statistics.median(column) for column in zip(*times, strict=True))
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure(browser: Browser, url: str, runs: int) -> dict[str, list[Times]]:
-    """By pane; one run a pane goes before and is not counted."""
+    """The times by pane; the first run of each pane is a warm-up."""
     page = browser.new_page()
     page.goto(url)
     page.wait_for_selector("#complete-run")
@@ -66,12 +66,12 @@ def measure(browser: Browser, url: str, runs: int) -> dict[str, list[Times]]:
 
 
 def run(page: Page, pane: str) -> Times:
-    """One run from the example; Undo brings it back, and what the page then looks up is waited for."""
+    """Measure one run of the example; then Undo restores it, and the page's lookups are awaited."""
     page.wait_for_selector(f"#{pane}-run:not([disabled])")
     elapsed: float = page.evaluate(CLICK_AND_WAIT, pane)
     page.wait_for_selector(f"#{pane}-run:not([disabled])")
     said = re.search(r"first token (\d+) ms · (\d+) tokens/s", page.locator(f"#{pane}-status").inner_text())
-    assert said, "the page says nothing of the speed"
+    assert said, "the page does not report the speed"
     page.locator(f"#{pane}-undo").click()
     page.wait_for_timeout(500)
     first, speed = map(float, said.groups())

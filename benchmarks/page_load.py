@@ -1,9 +1,9 @@
-"""Time until the page can be used, in a real browser against a real server, each time with an empty cache.
+"""Time until the page is usable, in a real browser with a real server and an empty cache.
 
     python -m benchmarks.page_load [--runs 7] [--model santacoder/mini]
 
-First contentful paint, and time to interactive as Lighthouse defines it: the end of the last long task (over 50 ms)
-before five quiet seconds, but not before Run is there and enabled. Needs requirements-test.lock and a Chromium.
+Measures first contentful paint, and time to interactive as Lighthouse defines it: the end of the last long task (over
+50 ms) before five quiet seconds, but not before Run is enabled. Needs requirements-test.lock and a Chromium.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 from benchmarks.page import chromium, serving
 
 _QUIET_MS = 5000
-# written into the page before anything of it runs
+# runs in the page before its own scripts
 WATCH = """
 window.lastLongTask = 0;
 new PerformanceObserver((list) => {
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(browser: Browser, url: str) -> dict[str, float]:
-    """One load by a new visitor."""
+    """Load the page once as a new visitor."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.add_init_script(WATCH)

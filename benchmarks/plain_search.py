@@ -1,4 +1,4 @@
-"""Copies found by plain substring search, as a check of the index and the peer of its speed."""
+"""Copies found by plain substring search, as a reference for the index's results and speed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ NOT_COMPARED = {"same as plain search, %": float("nan"), "times faster": float("
 
 
 def compare(index: AttributionIndex, questions: list[str], language: str = "python") -> dict[str, float]:
-    """In how many of ``questions`` plain search finds the same stretches, and how many times as long it takes; the
-    texts are normalised beforehand."""
+    """The percentage of ``questions`` for which plain search finds the same spans, and its time relative to the index;
+    files are normalised beforehand.
+    """
     style = COMMENT_STYLES[language]
     corpus = b"\0".join([b"", *_normalised_files(index), b""])
     same, seconds_plain, seconds_index = 0, 0.0, 0.0
@@ -29,7 +30,9 @@ def compare(index: AttributionIndex, questions: list[str], language: str = "pyth
 
 
 def plain_spans(text: str, corpus: bytes, at_least: int, style: CommentStyle) -> list[tuple[int, int]]:
-    """Characters of the longest stretches of ``text`` that stand in ``corpus``, normalised tokens between NULs."""
+    """Character spans of the longest runs of ``text`` that occur in ``corpus``, which has normalised tokens between
+    NULs.
+    """
     content = text.encode()
     tokens = tokenize(content, style)
     words = pieces(text, style)
@@ -47,7 +50,7 @@ def plain_spans(text: str, corpus: bytes, at_least: int, style: CommentStyle) ->
 
 
 def _normalised_files(index: AttributionIndex) -> Iterator[bytes]:
-    """The tokens of every file, each followed by one that no text has."""
+    """The tokens of every file, each file followed by a token that no text has."""
     assert index.text is not None
     for number in range(index.contents.n_files):
         origin = index.contents.origins[index.contents.files["origin"][number]]

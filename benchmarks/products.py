@@ -1,9 +1,9 @@
-"""The matrix products of a training step, by oneDNN and by what PyTorch takes by itself, in single precision.
+"""The speed of a training step's matrix products in single precision: oneDNN compared with PyTorch's default.
 
     python -m benchmarks.products
 
-A core's own time counts, so that other work on the machine disturbs little. The shapes are those of the embedded mini:
-8 sequences of 1,024 tokens, a width of 320. Where bf16 is faster than both, ``--precision auto`` takes that.
+Times are processor times of one core, which hardly depend on other load. The shapes are those of the embedded mini:
+8 sequences of 1,024 tokens, a width of 320. If bf16 is faster than both, ``--precision auto`` uses it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main() -> None:
 
 def _show(name: str, left: torch.Tensor, right: torch.Tensor) -> None:
     flop = 2 * left.shape[0] * left.shape[1] * right.shape[1]
-    half = left[: max(1, left.shape[0] // 16)].bfloat16(), right.bfloat16()  # a part: it may be fifty times as slow
+    # a part only, since bf16 may be fifty times slower
+    half = left[: max(1, left.shape[0] // 16)].bfloat16(), right.bfloat16()
     rates = [
         flop / _seconds(lambda: _onednn(left, right.t())),
         flop / _seconds(lambda: left @ right),

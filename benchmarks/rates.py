@@ -1,10 +1,10 @@
-"""Rates, second moment and cooldown of a training run, at equal steps of one small shape.
+"""Learning rates, second moment and cooldown, compared after equally many steps of a small model.
 
     python -m benchmarks.rates --downloads corpus
 
-Each setting trains a model of 3 layers and a width of 128 from the same beginning on the same 150 batches of 2,048
-tokens, from a dozen packages of the three languages, and is scored on three others. A setting differs from
-``half-life 4 M`` in what its name says. Core seconds are those of one thread.
+Each setting trains a model of 3 layers and a width of 128 from the same initial weights on the same 150 batches of
+2,048 tokens, from a dozen packages in the three languages, and is evaluated on three other packages. A setting differs
+from ``half-life 4 M`` as its name says. Core seconds are those of one thread.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__)
     parser.add_argument("--downloads", type=Path, default=Path("corpus"), help="folder of the packages (%(default)s)")
-    parser.add_argument("--steps", type=int, default=150, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=150, help="steps per setting (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini"))
     learned, held_out = (_tokens(names, tokenizer, args.downloads) for names in (_LEARNED, _HELD_OUT))
-    print("| setting | nats per token, held out | core seconds |\n|---|---|---|")
+    print("| setting | held-out nats per token | core seconds |\n|---|---|---|")
     for name, changes in _SETTINGS.items():
         config = dataclasses.replace(_BASE, steps=args.steps, **changes)
         loss, seconds = _trained(config, tokenizer, learned, held_out)
@@ -72,7 +72,7 @@ def main() -> None:
 def _trained(
     config: TrainConfig, tokenizer: Tokenizer, learned: np.ndarray, held_out: np.ndarray
 ) -> tuple[float, float]:
-    """Loss on what is held out, and the core's time for the steps."""
+    """The held-out loss, and the processor time of the steps."""
     torch.manual_seed(0)
     model = SantaCoder(config.model_config(tokenizer.vocab_size)).train()
     training = prepare(model, config, ALONE)
@@ -94,7 +94,7 @@ def _trained(
 
 
 def _tokens(names: set[str], tokenizer: Tokenizer, downloads: Path) -> np.ndarray:
-    """The files of those packages, in an order of chance, at most 2 M characters a language."""
+    """The shuffled files of the packages ``names`` as tokens, with at most 2 M characters per language."""
     packages, _ = download([package for package in read_manifest(DEFAULT_MANIFEST) if package.name in names], downloads)
     texts: dict[str, list[str]] = {}
     for package in packages:

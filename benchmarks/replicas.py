@@ -1,10 +1,10 @@
-"""How much more two replicas on Ray Serve write than one, each with a processor and a thread of its own.
+"""Throughput of two replicas on Ray Serve compared with one, each with its own processor and thread.
 
     python -m benchmarks.replicas [--clients 16] [--seconds 30] [--model santacoder/mini]
 
-PyTorch's runner, whose threads Ray limits to the processors that a replica has. Clients stream greedy texts through
-Ray's proxy, one after another; the two ways take turns, twice. Prints a table and, as the last line, JSON. Needs
-requirements-test.lock.
+The runner is PyTorch, whose threads Ray limits to the processors of a replica. Each client streams greedy texts one
+after another through Ray's proxy; the two configurations alternate, twice. Prints a table and, as the last line, JSON.
+Needs requirements-test.lock.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _WARM_UP_SECONDS = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", type=int, default=16, help="streaming at the same time (default: 16)")
-    parser.add_argument("--seconds", type=float, default=30, help="for each figure (default: 30)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: that of the page)")
+    parser.add_argument("--clients", type=int, default=16, help="number of concurrent clients (default: 16)")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of each measurement (default: 30)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: the server's)")
     args = parser.parse_args()
     with TemporaryDirectory() as folder:
         os.environ |= {
@@ -46,15 +46,15 @@ def main() -> None:
         for _ in range(_ROUNDS):
             for n_replicas, measured in rates.items():
                 measured.append(throughput(n_replicas, args.clients, args.seconds))
-    print("| replicas | tokens a second, each round |\n|---|---|")
+    print("| replicas | tokens per second in each round |\n|---|---|")
     for n_replicas, measured in rates.items():
         print(f"| {n_replicas} | {', '.join(f'{rate:.0f}' for rate in measured)} |")
-    print(f"\ntwo against one: {sum(rates[2]) / sum(rates[1]):.2f}")
+    print(f"\ntwo replicas / one: {sum(rates[2]) / sum(rates[1]):.2f}")
     print(json.dumps({str(n_replicas): measured for n_replicas, measured in rates.items()}))
 
 
 def throughput(n_replicas: int, n_clients: int, seconds: float) -> float:
-    """Tokens a second of so many replicas, started for this."""
+    """Tokens per second of ``n_replicas``, which are started for the measurement."""
     import ray
     from ray import serve
 

@@ -1,7 +1,6 @@
-"""How fast the gallery is with many shares, on SQLite and on PostgreSQL: ``python -m benchmarks.shares [--shares N]``.
+"""The speed of the gallery with many shares, on SQLite and PostgreSQL: ``python -m benchmarks.shares [--shares N]``.
 
-The shares are pieces of this installation's own Python files. PostgreSQL is started for the time of the measurement,
-where it is installed.
+The shares are excerpts of Python's standard library. PostgreSQL is started for the measurement if it is installed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _LANGUAGES: list[Language] = ["python", "java", "javascript"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shares", description=__doc__)
-    parser.add_argument("--shares", type=int, default=100_000)
+    parser.add_argument("--shares", type=int, default=100_000, help="number of shares (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measure("SQLite", f"sqlite:///{folder}/shares.db", arguments.shares)
@@ -62,23 +61,23 @@ def measure(name: str, url: str, n_shares: int) -> None:
 
 
 def queries(store: ShareStore) -> Iterator[tuple[str, Query]]:
-    """Common and rare words, with and without filters, on the first page and deep in the list."""
+    """Queries with common and rare words, with and without filters, on the first page and deep in the list."""
     middle = (0, store.find(Query()).next[1] // 2)  # type: ignore[index]
     rare = "numberless"
     yield "list", Query()
     yield "list, from the middle", Query(after=middle)
     yield "list, most liked", Query(order="likes")
     yield "list, language and branch", Query(language="java", branch="santacoder/nano@no-fim")
-    yield "list, nothing there", Query(language="java", branch="santacoder/nano@absent")
+    yield "list, no results", Query(language="java", branch="santacoder/nano@absent")
     for label, words in (
         ("a word of most shares", "self"),
         ("two common words", "return def"),
-        ("a beginning", "retu"),
-        ("a beginning of many words", "con"),
+        ("a prefix", "retu"),
+        ("a prefix of many words", "con"),
         ("a rare word", rare),
         ("a common and a rare word", f"self {rare}"),
-        ("a word of none", "xyzzyx"),
-        ("two words seldom together", "assertequal warnings"),
+        ("a word of no share", "xyzzyx"),
+        ("two words rarely together", "assertequal warnings"),
     ):
         yield f"search, {label}", Query(words)
         yield f"search, {label}, most liked", Query(words, order="likes")
@@ -96,7 +95,7 @@ def report(label: str, action: Callable[[], list[Any]]) -> None:
 
 
 def fill(database: Database, n_shares: int) -> None:
-    """Shares made as the store makes them, written many at a time; some of them liked."""
+    """Add shares as the store would, many at a time; some of them have likes."""
     draw = random.Random(0)
     for start in range(0, n_shares, _BATCH):
         values = []
@@ -114,7 +113,7 @@ _SOURCES: list[str] = []
 
 
 def share(draw: random.Random) -> Generation:
-    """Twenty lines of a Python file, continued by five more."""
+    """Twenty lines of a Python file, continued with five more."""
     if not _SOURCES:
         paths = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
         _SOURCES.extend(path.read_text(errors="replace") for path in islice(cycle(paths), 3, 4000, 3))

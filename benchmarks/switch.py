@@ -1,9 +1,8 @@
-"""What switching between revisions costs the server: to one in memory, and to one on disk.
+"""The time to switch the server to another revision, in memory or on disk.
 
     python -m benchmarks.switch
 
-Makes a store with branches of a model of 20 M parameters with random weights. Prints a table and, as the last line,
-JSON.
+Creates a store with branches of a model of 20 M random parameters. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -40,14 +39,14 @@ def main() -> None:
             checkpoints.publish(SantaCoder(SHAPE), tokenizer, "test/random", branch, store=store)
         n_parameters = sum(p.numel() for p in checkpoints.load("test/random", BRANCHES[0], store=store)[0].parameters())
         results = measure(Models(Settings(store=store, device="cpu")))
-    print(f"{n_parameters / 1e6:.1f} M parameters\n\n| switch to | median, ms | most, ms |\n|---|---|---|")
+    print(f"{n_parameters / 1e6:.1f} M parameters\n\n| switch to | median, ms | slowest, ms |\n|---|---|---|")
     for name, times in results.items():
         print(f"| {name} | {statistics.median(times):.1f} | {max(times):.1f} |")
     print(json.dumps(results))
 
 
 def measure(models: Models) -> dict[str, list[float]]:
-    """Milliseconds until a revision can be asked, and until it has written its first token."""
+    """Milliseconds until a revision is ready, and until it has generated its first token."""
     results: dict[str, list[float]] = {
         "a branch on disk": [],
         "a branch in memory": [],

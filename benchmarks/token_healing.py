@@ -1,14 +1,13 @@
-"""Whether a text goes on in the same way wherever in it somebody stops typing, with and without token healing.
+"""Whether completions are consistent when typing stops at different positions, with and without token healing.
 
     python -m benchmarks.token_healing [--model santacoder/mini] [--revision main] [--prompts 60] [--tails 4]
 
-The prompts are forty headers in three languages, written for this, and the project's own files up to the end of some
-line; no model of the project was trained on either. Each is continued greedily; then the same prompt with the first
-characters of its continuation typed, so many that the typing stops in white space or inside a word. The two are the
-same where neither text says anything else than the other up to the end of the shorter. Then each header is followed by
-Enter, and by Enter and four spaces, whatever its continuation is; there the text is the same where it goes on as behind
-the header alone. Besides, requests of 16 tokens are timed, in turns with and without. Prints tables and, as the last
-line, JSON.
+The prompts are forty headers in three languages, written for this benchmark, and excerpts of the project's own files;
+no model of the project was trained on either. Each prompt is continued greedily. Then the first characters of the
+continuation are appended to the prompt, so many that the text stops in white space or inside a word, and it is
+continued again. The two agree if the shorter text is a prefix of the longer. In a second test, each header is followed
+by Enter, or by Enter and four spaces; the texts agree if the result is the continuation of the header alone. Finally,
+requests of 16 tokens are timed alternately with and without token healing. Prints tables and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -95,20 +94,20 @@ class Case(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="santacoder/mini", help="in the store (default: santacoder/mini)")
-    parser.add_argument("--revision", default="main", help="(default: main)")
-    parser.add_argument("--prompts", type=int, default=60, help="(default: 60)")
-    parser.add_argument("--tails", type=int, default=4, help="of each prompt's continuation (default: 4)")
+    parser.add_argument("--model", default="santacoder/mini", help="model in the store (default: santacoder/mini)")
+    parser.add_argument("--revision", default="main", help="branch or commit (default: main)")
+    parser.add_argument("--prompts", type=int, default=60, help="number of prompts (default: 60)")
+    parser.add_argument("--tails", type=int, default=4, help="typed prefixes per continuation (default: 4)")
     parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
-    parser.add_argument("--no-times", action="store_true", help="time nothing")
+    parser.add_argument("--no-times", action="store_true", help="skip the timing")
     args = parser.parse_args()
     snapshot = checkpoints.resolve(args.model, args.revision)
     engine = open_engine(snapshot, device="cpu", runner=args.runner).engine
     cases = prompts(args.prompts)
     ways = {"without": False, "with": True}
     results = {name: agreement(engine, cases, args.tails, healing) for name, healing in ways.items()}
-    results |= {f"{name}, behind Enter": behind_enter(engine, healing) for name, healing in ways.items()}
-    print("| token healing | cases | the same | empty | another language |\n|---|---|---|---|---|")
+    results |= {f"{name}, after Enter": behind_enter(engine, healing) for name, healing in ways.items()}
+    print("| token healing | cases | consistent | empty | another language |\n|---|---|---|---|---|")
     for name, found in results.items():
         shares = " | ".join(f"{found[key] / found['cases']:.1%}" for key in ("same", "empty", "foreign"))
         print(f"| {name} | {found['cases']} | {shares} |")
@@ -122,7 +121,7 @@ def main() -> None:
 
 
 def prompts(count: int) -> list[Case]:
-    """The headers, and files up to the end of some line."""
+    """The headers, and excerpts of files up to the end of a line."""
     cases = [Case(language, header) for language, headers in HEADERS.items() for header in headers]
     chance = random.Random(0)
     files = sorted([*REPOSITORY.glob("tests/**/*.py"), *REPOSITORY.glob("app/**/*.js"), *REPOSITORY.glob("**/*.java")])
@@ -136,7 +135,9 @@ def prompts(count: int) -> list[Case]:
 
 
 def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) -> dict[str, int]:
-    """How many of the prompts with something typed go on to the same text, to none, or to another language's."""
+    """How many prompts with a typed prefix of the continuation give the same text, none, or another language's
+    syntax.
+    """
     chance = random.Random(0)
     typed: list[tuple[Case, str, str]] = []
     for case, text in zip(cases, texts(engine, [case.prompt for case in cases], healing), strict=True):
@@ -153,8 +154,9 @@ def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) ->
 
 
 def behind_enter(engine: Engine, healing: bool) -> dict[str, int]:
-    """How many headers with Enter, or Enter and four spaces, go on as the header alone, to none, or in another
-    language."""
+    """How many headers, followed by Enter or by Enter and four spaces, are continued like the header alone, with
+    nothing, or with another language's syntax.
+    """
     headers = [Case(language, header) for language, headers in HEADERS.items() for header in headers]
     alone = texts(engine, [case.prompt for case in headers], healing)
     found = {"cases": 0, "same": 0, "empty": 0, "foreign": 0}
@@ -181,8 +183,9 @@ def texts(engine: Engine, prompts: list[str], healing: bool, n_tokens: int = N_T
 
 
 def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
-    """Medians over the prompts, each the second time, so that what is cached is; in milliseconds. The engine must not
-    draft: how much is guessed right depends on the text, which token healing makes another."""
+    """Median times over the prompts in milliseconds, each measured on the second run with a warm cache. The engine must
+    not draft: the acceptance of drafts depends on the text, which token healing changes.
+    """
     ratios: list[float] = []
     seconds: dict[str, list[float]] = {"without": [], "with": []}
     for number, case in enumerate(cases):
@@ -190,7 +193,7 @@ def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
         for name in sorted(seconds, reverse=number % 2 == 0):
             for _ in range(2):
                 started = time.perf_counter()
-                # none may end early
+                # no request may end early
                 sampling = SamplingParams(_SHORT, 0, ignore_eos=True, token_healing=name == "with")
                 request = CompletionRequest(case.prompt + "\n", None, sampling)
                 list(engine.submit(request))
@@ -202,7 +205,7 @@ def durations(engine: Engine, cases: list[Case]) -> dict[str, float]:
 
 
 def _agree(text: str, expected: str) -> bool:
-    """Whether neither says anything else than the other, up to the end of the shorter."""
+    """Whether the shorter text is a non-empty prefix of the longer."""
     length = min(len(text), len(expected))
     return text[:length] == expected[:length] and length > 0
 

@@ -1,17 +1,16 @@
-"""Training speed against transformers' Trainer: the same shape, tokens, batch, precision and optimiser, in one run.
+"""Training speed compared with transformers' Trainer, with the same shape, tokens, batch, precision and optimiser.
 
     python -m benchmarks.train                          # a small shape on the CPU
     python -m benchmarks.train --shape 1b --device cuda --micro-batch-size 8 --compile --peak-tflops 989
 
-The two take turns of ``--steps`` steps, and of each the first quartile of the times of a step is compared: what else
-the machine does falls on both, and least on their faster steps. The seconds of processor time beside them do not grow
-with what else the machine does; with OMP_NUM_THREADS=1 they are the work itself. Prints a table and, as the last line,
-JSON.
+The two alternate every ``--steps`` steps, and the first quartiles of their step times are compared: other load on the
+machine affects both equally, and the faster steps least. Processor times are reported as well, which hardly depend on
+other load; with OMP_NUM_THREADS=1 they measure only the work itself. Prints a table and, as the last line, JSON.
 
-Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B): 6 per parameter of the matrices, the output
-layer included and the embeddings not, and 12 n_layer n_embd T for attention, with nothing taken off for the causal mask
-or added for recomputation. MFU is that, times tokens per second, over ``--peak-tflops``, the dense peak of the device
-at the precision (989 for an H100 SXM in bf16, 125 for a V100 in fp16).
+Model FLOPs per token are counted as in PaLM (arXiv 2204.02311, appendix B): 6 per parameter of the matrices, including
+the output layer but not the embeddings, and 12 n_layer n_embd T for attention, without reductions for the causal mask
+or additions for recomputation. MFU is that, times tokens per second, over ``--peak-tflops``, the dense peak of the
+device at the precision (989 for an H100 SXM in bf16, 125 for a V100 in fp16).
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ WARM_UP = 3
 
 
 class _Seconds(NamedTuple):
-    """A time, by the clock on the wall and by that of the processors."""
+    """Wall-clock and processor time."""
 
     wall: float
     processor: float
@@ -66,7 +65,7 @@ class _Seconds(NamedTuple):
 
 @dataclass
 class _Results:
-    """Of each step: what it took, and how long ours waited for data."""
+    """The times of each step, and how long our trainer waited for data."""
 
     ours: list[_Seconds] = field(default_factory=list)
     trainer: list[_Seconds] = field(default_factory=list)
@@ -127,7 +126,7 @@ def _ours(
 
 
 def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, steps: int) -> list[_Seconds]:
-    """Trainer with its fastest settings for this: SDPA attention, fused AdamW, one worker, no evaluation or saving."""
+    """Trainer with its fastest settings: SDPA attention, fused AdamW, one worker, no evaluation or saving."""
     shape = config.model_config(tokenizer.vocab_size)
     torch.manual_seed(0)
     document = shape.to_transformers(eos_token_id=tokenizer.end_of_text_id, dtype="float32")
@@ -152,7 +151,7 @@ def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, s
             dataloader_pin_memory=False,
             save_strategy="no",
             report_to=[],
-            logging_steps=1,  # as ours, which reads the loss of each step
+            logging_steps=1,  # like ours, which reads the loss of each step
             disable_tqdm=True,
         )
         trainer = Trainer(GPTBigCodeForCausalLM(twin), arguments, train_dataset=_Windows(batches), callbacks=[timer])
@@ -162,7 +161,7 @@ def _transformers(config: TrainConfig, batches: Batches, tokenizer: Tokenizer, s
 
 
 class _Windows(Dataset):
-    """The same windows, one at a time; Trainer's model shifts its labels by itself."""
+    """The same windows one at a time; Trainer's model shifts its labels itself."""
 
     def __init__(self, batches: Batches) -> None:
         self._one = dataclasses.replace(batches, batch_size=1)
@@ -176,7 +175,7 @@ class _Windows(Dataset):
 
 
 class _Timer(TrainerCallback):
-    """Seconds from the beginning of each step to that of the next, data and logging included."""
+    """Time from the start of each step to that of the next, including data and logging."""
 
     def __init__(self) -> None:
         self.seconds: list[_Seconds] = []
@@ -185,14 +184,14 @@ class _Timer(TrainerCallback):
     def on_train_begin(self, *_: object, **__: object) -> None:
         self._last = _Seconds.now()
 
-    def on_log(self, *_: object, **__: object) -> None:  # comes after the loss has been read
+    def on_log(self, *_: object, **__: object) -> None:  # called after the loss has been read
         now = _Seconds.now()
         self.seconds.append(now - self._last)
         self._last = now
 
 
 def _size(config: TrainConfig, vocab_size: int) -> tuple[int, int]:
-    """Parameters, and model FLOPs per token."""
+    """The number of parameters, and the model FLOPs per token."""
     with torch.device("meta"):
         model = SantaCoder(config.model_config(vocab_size))
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -217,7 +216,7 @@ def _report(args: argparse.Namespace, config: TrainConfig, n_parameters: int, fl
     }
     if args.peak_tflops:
         figures["mfu"] = {name: round(rate.wall * flops / 1e12 / args.peak_tflops, 3) for name, rate in speed.items()}
-    batch = f"{config.batch_size} x {config.sequence_length} tokens a step"
+    batch = f"{config.batch_size} x {config.sequence_length} tokens per step"
     print(f"{n_parameters / 1e6:.1f} M parameters, {batch}, {config.precision}, {figures['device']}\n")
     print("| | tokens/s | model TFLOP/s | tokens per second of processor time |\n|---|---|---|---|")
     for name, rate in speed.items():
@@ -232,7 +231,7 @@ def _named(results: _Results) -> dict[str, list[_Seconds]]:
 
 
 def _tokens_per_second(times: list[_Seconds], config: TrainConfig) -> _Seconds:
-    """Of the first quartile of the times."""
+    """The speed at the first quartile of the times."""
     quartiles = (statistics.quantiles(clock, n=4)[0] for clock in zip(*times, strict=True))
     return _Seconds(*(config.tokens_per_step / quartile for quartile in quartiles))
 
@@ -242,12 +241,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shape", choices=["small", *SIZES], default="small")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="bf16")
-    parser.add_argument("--micro-batch-size", type=int, default=0, help="sequences at once (default: 8)")
-    parser.add_argument("--vocab-size", type=int, default=4096, help="tokens of the tokenizer (default: 4096)")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, for both")
-    parser.add_argument("--steps", type=int, default=10, help="steps a turn (default: 10)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns each (default: 3)")
-    parser.add_argument("--peak-tflops", type=float, default=0, help="of the device, to report MFU")
+    parser.add_argument("--micro-batch-size", type=int, default=0, help="sequences per micro-batch (default: 8)")
+    parser.add_argument("--vocab-size", type=int, default=4096, help="vocabulary size (default: 4096)")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile for both")
+    parser.add_argument("--steps", type=int, default=10, help="steps per round (default: 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--peak-tflops", type=float, default=0, help="peak of the device, to report MFU")
     return parser
 
 

@@ -1,13 +1,13 @@
-"""How long a suggestion takes after a keystroke, with and without prefix caching, in a replayed editing session.
+"""The latency of a suggestion after a keystroke, with and without prefix caching, in a replayed editing session.
 
     python -m benchmarks.typing_latency [--keystrokes 120] [--context 1500] [--model santacoder/mini]
 
-A line is typed character by character inside code of so many tokens. Each keystroke asks /infill for one line of 16
-tokens, as llama.vim does, over loopback. Every third keystroke comes while the suggestion for the one before is under
-way, whose connection is closed. The two ways take turns at every keystroke, each on a server and an engine of its own;
-the one without caching forgets what its slots hold before each request. A model with too few positions for the context
-is served as a copy that has its position embeddings several times over: what it writes is worse, its speed the same.
-Prints a table and, as the last line, JSON. Needs requirements-test.lock.
+A line is typed character by character inside code of ``--context`` tokens. Each keystroke requests one line of 16
+tokens from /infill over loopback, like llama.vim. Every third keystroke interrupts the previous suggestion, whose
+connection is closed. The two modes alternate at every keystroke, each with its own server and engine; without caching,
+the slots are cleared before each request. A model with too few positions is served as a copy with repeated position
+embeddings: its texts are worse, but its speed is the same. Prints a table and, as the last line, JSON. Needs
+requirements-test.lock.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from santacoder.tokenizer import Tokenizer
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEFAULT_MODEL = Settings.model_fields["model"].default
 TYPED = "    remaining = [token for token in sequence.ids if token not in special_ids]\n    return len(remaining)\n"
-# positions for the line that is typed, the suggestion and the marks
+# positions for the typed line, the suggestion and the sentinel tokens
 _ROOM = 200
 _SUPERSEDED_AFTER_SECONDS = 0.005
 _WAYS = ("cached", "uncached")
@@ -53,9 +53,9 @@ _WAYS = ("cached", "uncached")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keystrokes", type=int, default=120, help="(default: 120)")
+    parser.add_argument("--keystrokes", type=int, default=120, help="number of keystrokes (default: 120)")
     parser.add_argument("--context", type=int, default=1500, help="tokens around the cursor (default: 1500)")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: that of the page)")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: the server's)")
     parser.add_argument("--runner", choices=["auto", "torch", "onnx"], default="auto", help="(default: auto)")
     args = parser.parse_args()
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def roomy(name: str, runner: RunnerChoice, n_positions: int, store: Path) -> Settings:
-    """Settings that serve the model or, where it has fewer positions, a copy of it in ``store`` that has them."""
+    """Settings that serve the model or, if it has too few positions, a copy in ``store`` that has enough."""
     model, tokenizer = checkpoints.load(name)
     if model.config.n_positions >= n_positions:
         return Settings(model=name, runner=runner)
@@ -103,7 +103,7 @@ def roomy(name: str, runner: RunnerChoice, n_positions: int, store: Path) -> Set
 
 @contextmanager
 def served(settings: Settings) -> Iterator[tuple[str, ServedModel]]:
-    """The address of a server in a thread of its own, and its model."""
+    """Run a server in a thread; yields its address and its model."""
     metrics = Metrics()
     models = Models(settings, metrics)
     model = models.acquire(settings.model, settings.revision)
@@ -121,21 +121,21 @@ def served(settings: Settings) -> Iterator[tuple[str, ServedModel]]:
 
 
 def context(tokenizer: Tokenizer, n_tokens: int) -> tuple[str, str]:
-    """Code before and after the cursor, three to one, of ``n_tokens`` together."""
+    """Code before and after the cursor, in a ratio of three to one, with ``n_tokens`` in total."""
     ids = tokenizer.encode("".join(path.read_text() for path in sorted(REPOSITORY.glob("santacoder/engine/*.py"))))
     before = n_tokens * 3 // 4
     return tokenizer.decode(ids[:before]), tokenizer.decode(ids[before:n_tokens])
 
 
 def suggest(client: httpx.Client, prefix: str, line: str, suffix: str) -> tuple[float, int]:
-    """Seconds from the request to the suggestion, and how many tokens of the prompt were read for it."""
+    """Seconds from the request to the suggestion, and the number of prompt tokens that were prefilled."""
     started = time.perf_counter()
     answer = client.post("/infill", json=body(prefix, line, suffix)).raise_for_status().json()
     return time.perf_counter() - started, int(answer["timings/prompt_n"])
 
 
 def supersede(client: httpx.Client, prefix: str, line: str, suffix: str) -> None:
-    """Ask, and go before the answer."""
+    """Send a request and disconnect before the response."""
     request = client.build_request("POST", "/infill", json=body(prefix, line, suffix))
     request.extensions["timeout"] = {
         **dict.fromkeys(("connect", "write", "pool"), 60),
@@ -161,7 +161,7 @@ def body(prefix: str, line: str, suffix: str) -> dict[str, object]:
 
 
 def forget(model: ServedModel) -> None:
-    """Trust nothing that the slots hold."""
+    """Clear the contents of all slots."""
     slots = model.engine._scheduler._slots
     while slots.n_free < model.engine.runner.n_slots:
         time.sleep(0.001)
@@ -170,7 +170,7 @@ def forget(model: ServedModel) -> None:
 
 
 def report(label: str, times: dict[str, list[float]], read: dict[str, list[int]]) -> None:
-    print(f"{label}\n\n| | p50, ms | p95, ms | prompt tokens read, median |\n|---|---|---|---|")
+    print(f"{label}\n\n| | p50, ms | p95, ms | prompt tokens prefilled, median |\n|---|---|---|---|")
     for way in _WAYS:
         p50, p95 = np.percentile(times[way], [50, 95]) * 1000
         print(f"| {way} | {p50:.1f} | {p95:.1f} | {statistics.median(read[way]):.0f} |")

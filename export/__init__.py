@@ -1,1 +1,1 @@
-"""From a revision to ONNX graphs that serve it."""
+"""Export of revisions to ONNX graphs for serving."""

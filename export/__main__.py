@@ -1,4 +1,4 @@
-"""``python -m export``: a revision's ONNX graphs, checked against PyTorch, as a new commit on its branch."""
+"""Export a revision to ONNX graphs, check them against PyTorch, and publish them as a new commit on its branch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _HEADING = "## ONNX graphs"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 where all graphs were published, 1 where one was refused, 2 where nothing could be done."""
+    """Run the command. Returns 0 if all graphs were published, 1 if one was rejected, 2 if nothing could be
+    exported.
+    """
     options = _parser().parse_args(arguments)
     try:
         model, tokenizer = checkpoints.load(options.repo, options.revision, store=options.store)
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             with _refusals(precision, refused):
                 graphs[precision] = _write(model, precision, Path(folder), options.device)
         config, reference = model.config, Reference.of(model, tokenizer, texts)
-        del model  # the runtime has the weights once more
+        del model  # free memory: the runtime loads the weights again
         accepted = []
         for precision, graph in graphs.items():
             with _refusals(precision, refused):
@@ -56,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextmanager
 def _refusals(precision: str, refused: list[str]) -> Iterator[None]:
-    """Note what keeps a graph from being published, and go on."""
+    """Record what prevents a graph from being published, and continue."""
     try:
         yield
     except (CheckpointError, OSError) as error:
@@ -66,7 +68,7 @@ def _refusals(precision: str, refused: list[str]) -> Iterator[None]:
 def _write(model: SantaCoder, precision: str, folder: Path, device: str) -> Path:
     if precision == "bf16" and device == "cpu":
         raise CheckpointError(
-            "such a graph runs on a GPU only; add --device cuda where there is one, to check it there."
+            "bf16 graphs run only on a GPU; on a machine with one, use --device cuda to check the graph."
         )
     path = folder / graph_name(precision)
     weights = model.state_dict()
@@ -85,7 +87,7 @@ def _accept(graph: Path, config: SantaCoderConfig, reference: Reference, device:
     """Compare a graph with the model.
 
     Raises:
-        CheckpointError: it cannot be run, or misses its tolerance.
+        CheckpointError: the graph cannot be run, or misses its tolerance.
     """
     size = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
     result = verify(OnnxRunner(graph, config, n_slots=1, device=device), reference, size)
@@ -93,14 +95,14 @@ def _accept(graph: Path, config: SantaCoderConfig, reference: Reference, device:
     tolerance = PRECISIONS[result.precision].tolerance
     if not result.rise <= tolerance:
         raise CheckpointError(
-            f"bits per byte rise by {result.rise:.2%}, more than the {tolerance:.2%} that are tolerated; this graph is "
+            f"bits per byte increase by {result.rise:.2%}, more than the tolerance of {tolerance:.2%}; the graph is "
             "not published."
         )
     return result
 
 
 def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: list[Verification]) -> None:
-    """A commit with the graphs, their table in the model card, and its figures as JSON."""
+    """Publish a commit with the graphs, their table in the model card, and the figures as JSON."""
     snapshot = checkpoints.resolve(repo_id, branch, store=store)
     card = snapshot / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {repo_id}\n"
@@ -116,7 +118,7 @@ def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: lis
 
 
 def _with_table(card: str, accepted: list[Verification]) -> str:
-    """The model card with the table of precisions at its end, in the place of an older one."""
+    """The model card with the table of precisions at its end, replacing an older one."""
     rows = [
         f"| {result.precision} | {result.bytes / 1e6:.1f} | {result.bits_per_byte:.4f} | {result.agreement:.1%} "
         f"| {result.decode_tokens_per_second:,.0f} |"
@@ -128,8 +130,8 @@ def _with_table(card: str, accepted: list[Verification]) -> str:
             card.split(_HEADING)[0].rstrip(),
             "",
             _HEADING,
-            f"Against PyTorch in fp32, which has {reference:.4f} bits per byte on the same text; the speed is one "
-            f"stream's on the machine that exported them ({torch.get_num_threads()} threads).",
+            f"Compared with PyTorch in fp32, which has {reference:.4f} bits per byte on the same text. The speed is "
+            f"that of a single stream on the exporting machine ({torch.get_num_threads()} threads).",
             "",
             "| precision | MB | bits per byte | same greedy token | tokens/s |",
             "|---|---|---|---|---|",

@@ -1,18 +1,18 @@
-"""The model as one ONNX graph, written node by node with ONNX Runtime's fused operators.
+"""The model as one ONNX graph, built node by node with ONNX Runtime's fused operators.
 
 A step takes new tokens of one or more sequences and their key/value buffers, writes the new keys and values into the
-buffers, and gives the logits that are asked for:
+buffers, and returns the requested logits:
 
 ==========================  =====================================  ==============================================
-input_ids, position_ids     [B, S] int64                           the new tokens and where they stand
+input_ids, position_ids     [B, S] int64                           the new tokens and their positions
 seqlens_k                   [B] int32                              index of each row's last token
 total_sequence_length       scalar int32                           the longest row's number of tokens
-logits_index                [N] int64                              which of the B * S positions want logits
+logits_index                [N] int64                              which of the B * S positions need logits
 past_k.I, past_v.I          [B, n_kv_head, capacity, head_dim]     the same memory as present_k.I, present_v.I
 logits                      [N, vocab_size] float32
 ==========================  =====================================  ==============================================
 
-With S > 1 behind a past, B must be 1 (a limit of GroupQueryAttention).
+With S > 1 after a past, B must be 1 (a limit of GroupQueryAttention).
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def write_graph(
     precision: Precision,
     report: Callable[[float], None] = lambda share: None,
 ) -> None:
-    """Write ``path`` and, beside it, ``path`` + ``_data`` with the weights; ``report`` is told the share done."""
+    """Write the graph to ``path`` and its weights to ``path`` + ``_data``.
+
+    ``report`` is called with the fraction of the work done.
+    """
     with TensorFile(path.with_name(path.name + "_data")) as tensors:
         graph = _Graph(config, weights, precision, tensors)
         for layer in range(config.n_layer):
@@ -57,7 +60,7 @@ def write_graph(
 
 
 class _Graph:
-    """``hidden`` and ``residual`` name the two streams between the layers."""
+    """A graph under construction. ``hidden`` and ``residual`` are the names of the two streams between the layers."""
 
     def __init__(self, config: SantaCoderConfig, weights: Weights, precision: Precision, tensors: TensorFile) -> None:
         self._config = config
@@ -65,7 +68,7 @@ class _Graph:
         self._precision = precision
         self._tensors = tensors
         self._nodes = Nodes(tensors)
-        # the bias of the projection before, which rides on the next LayerNorm
+        # the bias of the previous projection, added in the next LayerNorm
         self._pending_bias = ""
         self._hidden, self._residual = self._embeddings()
 
@@ -126,7 +129,7 @@ class _Graph:
         scale_and_shift = [self._floats(f"{name}.weight"), self._floats(f"{name}.bias")]
         epsilon = self._config.layer_norm_epsilon
         if self._precision.dtype == np.float32:
-            # on a CPU, SkipLayerNormalization takes six times as long as the operators that it stands for
+            # on a CPU, SkipLayerNormalization takes six times as long as the operators that it replaces
             self._residual = self._nodes.add("Add", [self._residual, self._hidden], f"{name}.sum")
             if self._pending_bias:
                 self._residual = self._nodes.add("Add", [self._residual, self._pending_bias], f"{name}.residual")
@@ -158,7 +161,7 @@ class _Graph:
         return f"{name}.output"
 
     def _keep_wanted(self) -> None:
-        """Go on with the positions whose logits are wanted; behind the last keys and values, no other matters."""
+        """Keep only the positions whose logits are requested; after the last keys and values, no others are needed."""
         shape = self._nodes.constant("rows_shape", np.array([-1, self._config.n_embd], dtype=np.int64))
         wanted = []
         for name, stream in (("hidden", self._hidden), ("residual", self._residual)):
@@ -167,7 +170,7 @@ class _Graph:
         self._hidden, self._residual = wanted
 
     def _project(self, name: str) -> None:
-        """A projection back into the residual stream."""
+        """Apply a projection back into the residual stream."""
         self._hidden = self._linear(name, with_bias=False)
         self._pending_bias = self._floats(f"{name}.bias")
 
@@ -176,7 +179,7 @@ class _Graph:
         return self._nodes.add(operator, [source, self._floats(f"{name}.bias")], f"{name}.gelu", domain=MICROSOFT)
 
     def _linear(self, name: str, *, with_bias: bool) -> str:
-        """The hidden states times the transposed weight of ``name``."""
+        """The hidden states multiplied by the transposed weight of ``name``."""
         weight = self._weights(f"{name}.weight")
         bias = self._weights(f"{name}.bias") if with_bias else None
         if name.endswith("attn.c_attn") and not self._config.multi_query:
@@ -185,11 +188,13 @@ class _Graph:
         return linear(self._nodes, name, self._hidden, weight, bias, self._precision)
 
     def _floats(self, name: str) -> str:
-        """A stored tensor as an initializer, in the precision that the graph computes in."""
+        """A stored tensor as an initializer, in the precision of the graph's computation."""
         return self._nodes.tensor(name, self._precision.cast(self._weights(name)))
 
 
 def _ungroup(stored: np.ndarray, config: SantaCoderConfig) -> np.ndarray:
-    """Rows of a multi-head ``c_attn`` from (query, key, value) of each head to all queries, all keys, all values."""
+    """Reorder the rows of a multi-head ``c_attn`` from (query, key, value) of each head to all queries, keys,
+    values.
+    """
     by_head = stored.reshape(config.n_head, 3, config.head_dim, *stored.shape[1:])
     return by_head.swapaxes(0, 1).reshape(stored.shape)

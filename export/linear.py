@@ -1,4 +1,4 @@
-"""Products with matrices and rows of tables, in the precision's own kernels."""
+"""Linear layers and embedding lookups, with the kernels of each precision."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def linear(
 
 
 def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
-    """``source`` [N, in] times the transpose of ``table`` [rows, in], which is in 8 bits where matrices are
-    quantised."""
+    """``source`` [N, in] times the transpose of ``table`` [rows, in]; quantised graphs store the table in 8 bits."""
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
         return _integers(nodes, name, source, table)
     size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
@@ -47,7 +46,7 @@ def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, preci
 
 
 def table_rows(nodes: Nodes, name: str, ids: str, table: np.ndarray, precision: Precision) -> str:
-    """The rows ``ids`` of ``table``, which is in 8 bits where matrices are quantised."""
+    """The rows ``ids`` of ``table``; quantised graphs store the table in 8 bits."""
     size = block_size(table.shape[1], _TABLE_BITS)
     if precision.bits is None or size is None:
         return nodes.add("Gather", [nodes.tensor(f"{name}.weight", precision.cast(table)), ids], f"{name}.rows", axis=0)
@@ -70,8 +69,11 @@ def _floats(nodes: Nodes, name: str, source: str, weight: np.ndarray, precision:
 
 
 def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: int) -> str:
-    """The matrix is stored in 8 bits, in blocks of ``size``. All inputs of the operators that make floats of it are
-    constants, so the runtime computes them once, at opening; ``DequantizeLinear`` it would keep for each step."""
+    """A product with a matrix stored in 8 bits, in blocks of ``size``, and unpacked once.
+
+    All inputs of the operators that convert it to floats are constants, so the runtime computes them once, when it
+    opens the graph; ``DequantizeLinear`` would run at each step.
+    """
     n_out, n_in = weight.shape
     values, scales = quantize_blocks(weight, 8, size)
     steps = nodes.add("Cast", [nodes.tensor(f"{name}.matrix.values", values)], f"{name}.steps", to=TensorProto.FLOAT)
@@ -88,7 +90,7 @@ def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: in
 def _blocks(
     nodes: Nodes, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int, size: int
 ) -> str:
-    """Each block of a row of the matrix has a scale, and so has each block of the activations."""
+    """A product in which each block of a row of the matrix has a scale, and so has each block of the activations."""
     values, scales = quantize_blocks(weight, bits, size)
     inputs = [
         source,
@@ -106,23 +108,23 @@ def _blocks(
         N=weight.shape[0],
         bits=bits,
         block_size=size,
-        # activations in 8 bits, too
+        # quantise activations to 8 bits as well
         accuracy_level=4,
     )
 
 
 def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
-    """Each row of the matrix has a scale, and so has each row of the activations, which makes the sum one of integers.
+    """A product in which each row of the matrix and of the activations has a scale, so that the sum is over integers.
 
-    The operators that quantise activations by themselves have one scale for all rows; a row would then depend on those
-    beside it. So it is done here: x / max|x|, in 127 steps on either side of 128.
+    Operators that quantise activations themselves use one scale for all rows, so a row would depend on the other rows
+    of the batch. Here they are quantised explicitly: x / max|x|, in 127 steps on either side of 128.
     """
     values, scales = quantize_rows(weight)
     zero_point = nodes.constant("quantized.zero_point", np.array(_ZERO_POINT, dtype=np.uint8))
     step = nodes.constant("quantized.step", np.array(1 / _LARGEST, dtype=np.float32))
     last_axis = nodes.constant("last_axis", np.array([-1], dtype=np.int64))
     absolute = nodes.add("Abs", [source], f"{name}.absolute")
-    # 0 for a row of zeros, whose shares are then no numbers; but whatever they become, it is multiplied by this 0
+    # 0 for a row of zeros, whose quotients are NaN; the result is multiplied by this 0
     scale = nodes.add("ReduceMax", [absolute, last_axis], f"{name}.scale", keepdims=1)
     shares = nodes.add("Div", [source, scale], f"{name}.shares")
     quantized = nodes.add("QuantizeLinear", [shares, step, zero_point], f"{name}.quantized")

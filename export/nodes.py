@@ -12,7 +12,7 @@ MICROSOFT = "com.microsoft"
 
 
 class Nodes:
-    """What is added comes back as its name, to be used as an input further on. Weights go to ``tensors``."""
+    """Adds nodes and returns the names of their outputs, to use as inputs of other nodes. Weights go to ``tensors``."""
 
     def __init__(self, tensors: TensorFile) -> None:
         self._tensors = tensors
@@ -21,7 +21,7 @@ class Nodes:
         self._constants: set[str] = set()
 
     def add(self, operator: str, inputs: list[str], output: str, domain: str = "", **attributes: object) -> str:
-        """A node with one output, whose name it bears."""
+        """Add a node with a single output, which gives the node its name."""
         self.add_with_outputs(operator, inputs, [output], output, domain, **attributes)
         return output
 
@@ -31,12 +31,12 @@ class Nodes:
         self.nodes.append(helper.make_node(operator, inputs, outputs, name=name, domain=domain or None, **attributes))
 
     def tensor(self, name: str, value: np.ndarray) -> str:
-        """Weights, which are stored beside the graph."""
+        """Add a weight tensor, which is stored outside the graph."""
         self.initializers.append(self._tensors.add(name, value))
         return name
 
     def constant(self, name: str, value: np.ndarray) -> str:
-        """A small value inside the graph, once for each name."""
+        """Add a small value inside the graph, once for each name."""
         if name not in self._constants:
             self._constants.add(name)
             self.initializers.append(onnx.numpy_helper.from_array(value, name))

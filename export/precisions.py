@@ -1,4 +1,4 @@
-"""In which precisions a graph can be written."""
+"""The precisions of graphs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from onnx import helper
 
 @dataclass(frozen=True)
 class Precision:
-    """``dtype`` is what the graph computes in and what the key/value buffers hold; ``bits`` is the size of a quantised
-    matrix, None where matrices are of ``dtype`` too. Quantised graphs have embeddings and output layer in 8 bits.
+    """A precision. ``dtype`` is the type of the computation and of the key/value buffers. ``bits`` is the size of
+    quantised matrix elements; None if matrices are of ``dtype``. Quantised graphs have embeddings and output layer in 8
+    bits.
 
-    ``tolerance`` is by how much bits per byte may rise against PyTorch in fp32, as a share.
+    ``tolerance`` is the permitted relative increase of bits per byte, compared with PyTorch in fp32.
     """
 
     dtype: np.dtype
@@ -23,7 +24,7 @@ class Precision:
 
     @property
     def element_type(self) -> int:
-        """ONNX's number of ``dtype``."""
+        """ONNX's number for ``dtype``."""
         return helper.np_dtype_to_tensor_dtype(self.dtype)
 
     def cast(self, value: np.ndarray) -> np.ndarray:
@@ -42,31 +43,32 @@ PRECISIONS = {
 
 
 def by_whole_rows(shape: tuple[int, ...]) -> bool:
-    """Whether a matrix [out, in] in 8 bits has a scale for each whole row, rather than for blocks of it.
+    """Whether a matrix [out, in] in 8 bits has a scale for each whole row, instead of for each block.
 
-    Integers then add up along the row, which is 1.7 times as fast for a prompt and 1.3 times for eight streams, and as
-    fast for one. Quantising activations takes a few operators of its own, which a small model's step would notice.
+    Integers are then summed along the row, which is 1.7 times as fast for a prompt, 1.3 times for eight streams, and
+    equally fast for one. Quantising activations takes a few additional operators, which would slow down the steps of a
+    small model.
     """
     return min(shape) >= 1024
 
 
 def unpacked_once(shape: tuple[int, ...]) -> bool:
-    """Whether a matrix [out, in] in 8 bits is multiplied in single precision, as which it is unpacked at opening.
+    """Whether a matrix [out, in] in 8 bits is unpacked when the graph is opened, and multiplied in single precision.
 
-    With activations in 8 bits, too, the last bit of a sum decides now and then between two of 255 steps. The next
-    layers turn one such step into many, so that a token that was written and the same one read in a prompt differ by
-    4 % of the logits' spread, and one in thirty is followed by another token; in single precision by a millionth of
-    the spread. A small matrix stays in the processor's cache and is as fast in floats as in bytes.
+    If activations are quantised to 8 bits too, the last bit of a sum sometimes decides between two of 255 steps. The
+    following layers amplify the difference, so that a decoded token and the same token in a prompt differ by 4 % of the
+    logits' spread, and one in thirty is followed by a different token; in single precision, they differ by a millionth
+    of the spread. A small matrix fits in the processor's cache and is as fast in floats as in bytes.
     """
     return min(shape) < 512
 
 
 def block_size(n_in: int, bits: int) -> int | None:
-    """How many of the ``n_in`` weights of a row share a scale; None where they cannot be divided.
+    """The number of weights of a row, out of ``n_in``, that share a scale; None if they cannot be divided into blocks.
 
-    Large blocks read faster, which counts where a matrix does not fit into a cache: in 4 bits, matrices of the 1.1 B
-    shape take 2.6 ms in blocks of 256 where they take 3.2 in blocks of 128. Small ones lose less, which counts in
-    4 bits where rows are short.
+    Large blocks are faster to read, which matters if a matrix does not fit in a cache: in 4 bits, matrices of the 1.1 B
+    shape take 2.6 ms in blocks of 256, compared with 3.2 ms in blocks of 128. Small blocks lose less precision, which
+    matters for 4 bits and short rows.
     """
     sizes = (32, 16) if bits == 4 and n_in < 1024 else (256, 128, 64, 32, 16)
     return next((size for size in sizes if n_in % size == 0), None)

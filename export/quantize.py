@@ -1,18 +1,18 @@
-"""Weights in few bits, in the layouts of ONNX Runtime's kernels."""
+"""Quantisation of weights, in the layouts of ONNX Runtime's kernels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# candidates for the scale of a block, as a share of what maps its largest value to the end of the range: losing a
-# little of the largest value often costs less than rounding all others more coarsely
+# candidates for the scale of a block, relative to the scale that maps its largest value to the end of the range:
+# clipping the largest value a little often costs less than rounding all others more coarsely
 _SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
 def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """``weight`` [out, in] float32 for ``MatMulNBits``, which multiplies by its transpose.
+    """Quantise ``weight`` [out, in] float32 for ``MatMulNBits``, which multiplies by its transpose.
 
-    Returns values [out, in / block_size, block_size * bits / 8] uint8, with the zero point ``2 ** (bits - 1)`` and, at
+    Returns values [out, in / block_size, block_size * bits / 8] uint8, with the zero point ``2 ** (bits - 1)`` and, for
     4 bits, the first of two values in the low half; and scales [out, in / block_size] float32. ``in`` must be a
     multiple of ``block_size``.
     """
@@ -27,14 +27,16 @@ def quantize_blocks(weight: np.ndarray, bits: int, block_size: int) -> tuple[np.
 
 
 def quantize_rows(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``weight`` [out, in] float32 as values [out, in] int8, from -127 to 127, and a scale for each row [out]."""
+    """Quantise ``weight`` [out, in] float32 to values [out, in] int8, from -127 to 127, with a scale for each row
+    [out].
+    """
     largest = np.abs(weight).max(axis=1)
     scales = np.where(largest == 0, 1.0, largest / 127).astype(np.float32)
     return np.rint(weight / scales[:, None]).astype(np.int8), scales
 
 
 def _scales(blocks: np.ndarray, zero_point: int, shrink: tuple[float, ...]) -> np.ndarray:
-    """For each block the scale with the least squared error. Its sign sends the largest value to the long end, -zp."""
+    """The scale of each block with the least squared error; its sign maps the largest value to the longer end, -zp."""
     largest = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=-1, keepdims=True), axis=-1)[..., 0]
     full = np.where(largest == 0, 1.0, -largest / zero_point).astype(np.float32)
     if len(shrink) == 1:

@@ -1,4 +1,4 @@
-"""External data of an ONNX graph: tensors written one behind the other, so that none is held in memory."""
+"""External data of an ONNX graph: tensors are written one after another, so that none is kept in memory."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-# ONNX Runtime maps external data into memory where it begins at a page
+# ONNX Runtime can map external data into memory if it begins at a page boundary
 _ALIGNMENT = 4096
-# small tensors need not begin at a page of their own
+# small tensors need not begin at a page boundary
 _SMALL = 65_536
 
 
 class TensorFile:
-    """The file ``path``, written on the way; use it in a ``with`` block."""
+    """The data file ``path``, open for writing; use it in a ``with`` block."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("wb")
         self._digest = hashlib.sha256()
-        # where a content is: an output layer is often the embedding once more
+        # offset of each content: an output layer is often identical to the embedding
         self._offsets: dict[bytes, int] = {}
 
     def __enter__(self) -> TensorFile:
@@ -35,7 +35,9 @@ class TensorFile:
         self._file.close()
 
     def add(self, name: str, value: np.ndarray) -> onnx.TensorProto:
-        """Append ``value``, unless the same content is there already; the initializer that refers to it."""
+        """Append ``value``, unless the same content was written before, and return the initializer that refers to
+        it.
+        """
         content = np.ascontiguousarray(value).view(np.uint8).data
         key = hashlib.sha256(content).digest()
         if key not in self._offsets:
@@ -52,7 +54,7 @@ class TensorFile:
 
     @property
     def sha256(self) -> str:
-        """Of all that has been written."""
+        """The hash of everything written so far."""
         return self._digest.hexdigest()
 
     def _write(self, content: bytes | memoryview) -> None:

@@ -1,4 +1,4 @@
-"""A graph against PyTorch in fp32, on real code: what its precision costs."""
+"""Verification of a graph against PyTorch in fp32 on real code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from santacoder.linear import linear
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 
-# in every Python, and held out of the embedded models' training
+# part of every Python, and held out of the embedded models' training data
 _MODULES = ("argparse", "configparser", "contextlib", "csv", "functools")
 _CHUNK = 256
 _DECODED = 32
@@ -28,8 +28,10 @@ _DECODED = 32
 
 @dataclass(frozen=True)
 class Verification:
-    """``logit_error`` is the largest difference of a logit, ``agreement`` the share of positions with the same
-    likeliest token, ``decode_tokens_per_second`` the speed of a single stream. ``bytes`` are the files' size."""
+    """The comparison of a graph with the model. ``logit_error`` is the largest difference of a logit, ``agreement`` the
+    fraction of positions with the same most likely token, ``decode_tokens_per_second`` the speed of a single stream,
+    ``bytes`` the size of the files.
+    """
 
     precision: str
     bytes: int
@@ -41,7 +43,7 @@ class Verification:
 
     @property
     def rise(self) -> float:
-        """Of bits per byte against the reference, as a share of it."""
+        """The relative increase of bits per byte."""
         return self.bits_per_byte / self.bits_per_byte_of_reference - 1
 
     def as_dict(self) -> dict[str, float | str]:
@@ -49,15 +51,16 @@ class Verification:
 
 
 def validation_texts(files: Sequence[Path]) -> list[str]:
-    """The texts of ``files``; without any, of a few modules of Python's own library."""
+    """The texts of ``files``; by default, of a few modules of Python's standard library."""
     library = Path(sysconfig.get_path("stdlib"))
     paths = files or [library / f"{module}.py" for module in _MODULES]
     return [path.read_text(encoding="utf-8") for path in paths]
 
 
 class Reference(NamedTuple):
-    """What the model makes of the beginning of each text: ids [T], and hidden states [T, n_embd] that times the
-    ``output_weight`` are logits. The rest of the model need not stay in memory for it."""
+    """The model's results on the beginning of each text: ids [T], and hidden states [T, n_embd], whose product with
+    ``output_weight`` is the logits. The rest of the model can be freed.
+    """
 
     ids: list[list[int]]
     hidden_states: list[Tensor]
@@ -73,7 +76,7 @@ class Reference(NamedTuple):
         return cls(ids, hidden_states, model.output_weight, n_bytes)
 
     def logits(self, text: int, start: int, end: int) -> Tensor:
-        """Behind the tokens from ``start`` to ``end`` of one of the texts, [end - start, V]."""
+        """The logits after the tokens from ``start`` to ``end`` of a text, [end - start, V]."""
         return linear(self.hidden_states[text][start:end], self.output_weight).float()
 
 
@@ -102,8 +105,9 @@ def verify(runner: Runner, reference: Reference, size: int) -> Verification:
 
 
 def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, Tensor]]:
-    """Where a chunk begins and the logits behind each of its tokens: a prompt, and then the last tokens one by one, as
-    they are when generating. All logits at once would take as much memory as a small model."""
+    """Yield the start of each chunk and the logits after each of its tokens: first a prompt, then the last tokens one
+    by one, as in generation. All logits at once would need as much memory as a small model.
+    """
     written = max(1, len(ids) - _DECODED)
     for start in range(0, written, _CHUNK):
         chunk = ids[start : min(start + _CHUNK, written)]
@@ -113,7 +117,7 @@ def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, Tenso
 
 
 def _nats(logits: Tensor, following: list[int]) -> float:
-    """The sum of the negative log-likelihoods of the tokens that follow; behind the very last there is none."""
+    """The sum of the negative log-likelihoods of the following tokens; the very last position has none."""
     if not following:
         return 0.0
     loss = torch.nn.functional.cross_entropy(logits[: len(following)], torch.tensor(following), reduction="sum")
@@ -121,8 +125,9 @@ def _nats(logits: Tensor, following: list[int]) -> float:
 
 
 def _decode_speed(runner: Runner) -> float:
-    """Tokens a second behind 128 others, where there are so many positions, by the tenth percentile of the steps: on a
-    busy machine, the quick ones tell."""
+    """Tokens per second after a context of 128 tokens (if there are enough positions), from the tenth percentile of the
+    step times, which depends little on other load.
+    """
     length = min(128, runner.n_positions // 2)
     runner.read(0, [0] * length, 0, 1)
     seconds = []

@@ -1,1 +1,1 @@
-"""Comparisons of engines with one set of weights."""
+"""Comparison of inference engines on the same weights."""

@@ -1,11 +1,11 @@
-"""One model in this project's engine and in its peers: how fast it writes and reads, and what memory it takes.
+"""Decoding speed, prefill time and memory of this project's engine and others, with the same model.
 
     make .venv/.test
-    bash benchmarks/engines/build_llama_cpp.sh runs/engines/llama.cpp     # optional, takes a quarter of an hour
+    bash benchmarks/engines/build_llama_cpp.sh runs/engines/llama.cpp     # optional, takes 15 minutes
     python -m benchmarks.engines --model 1b --work runs/engines --llama-cpp runs/engines/llama.cpp
 
-Greedy, tokens of random ids, decoding behind a prompt of 128. Every measurement is a process of its own; each round
-goes through all engines, and the median of the rounds is reported. Prints a table and, as the last line, JSON.
+Decoding is greedy after a prompt of 128 random tokens. Every measurement runs in a separate process; each round
+measures all engines, and the median of the rounds is reported. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COLUMNS = {
     "peak_gb": "peak memory, GB",
     "cold_start": "start to first token, s",
 }
-# engine and variant, as benchmarks/engines/ENGINE.py knows it
+# engine and variant, as benchmarks/engines/ENGINE_worker.py names them
 ENGINES = [
     ("santacoder", "torch-fp32"),
     ("santacoder", "onnx-fp32"),
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def measure(engine: tuple[str, str], prepared: Prepared) -> dict[str, Any]:
-    """The figures of one engine, from a process of its own."""
+    """Measure one engine in a separate process."""
     name, variant = engine
     module = f"benchmarks.engines.{name.replace('.', '_')}_worker"
     command = [sys.executable, "-m", module, variant, json.dumps(prepared.paths)]
@@ -89,10 +89,14 @@ def _table(results: dict[str, dict[str, float]]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="1b", help="1b (random weights, made on the spot) or a model in the store")
-    parser.add_argument("--work", type=Path, default=Path("runs/engines"), help="where converted weights are kept")
-    parser.add_argument("--llama-cpp", type=Path, help="folder made by build_llama_cpp.sh; without it, no llama.cpp")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--model", default="1b", help="1b (random weights, created when needed) or a model in the store"
+    )
+    parser.add_argument("--work", type=Path, default=Path("runs/engines"), help="folder for converted weights")
+    parser.add_argument(
+        "--llama-cpp", type=Path, help="folder created by build_llama_cpp.sh; by default llama.cpp is skipped"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parser.add_argument("--only", nargs="+", help='engines to run, such as "santacoder onnx-int8" (default: all)')
     return parser
 

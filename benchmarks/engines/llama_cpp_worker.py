@@ -1,4 +1,4 @@
-"""llama.cpp through its own benchmark programs, which know best how to run it."""
+"""llama.cpp, measured with its own benchmark programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
     bench = [tools / "llama-bench", "-m", model, "-t", threads, "-r", "3", "-o", "json"]
     short, long = (_json([*bench, "-p", str(length), "-n", "0"])[0] for length in (128, 1024))
     figures = {"prefill_128": 128 / short["avg_ts"], "prefill_1024": 1024 / long["avg_ts"]}
-    # the two batches one behind the other, after a prompt of the same length as everywhere
+    # both batch sizes, after a prompt of the same length as for the other engines
     batched = [tools / "llama-batched-bench", "-m", model, "-t", threads, "-c", "2048"]
     shape = ["-npp", str(N_PROMPT), "-ntg", str(N_DECODED), "-npl", "1,8"]
     output = subprocess.run([*batched, *shape], capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The same weights in the form of every engine, made once and kept."""
+"""Conversion of the weights to the format of every engine; results are cached."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ from santacoder.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where things are: ``snapshot``, and of ``onnx``, ``ct2-fp32``, ``ct2-int8``, ``Q8_0``, ``Q4_0`` and ``tools``
-    what was asked for."""
+    """The paths of the files: ``snapshot`` and, if needed, ``onnx``, ``ct2-fp32``, ``ct2-int8``, ``Q8_0``, ``Q4_0`` and
+    ``tools``.
+    """
 
     paths: dict[str, str]
 
 
 def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[str, str]]) -> Prepared:
-    """What ``engines``, each a name and a variant, need."""
+    """Create the files that ``engines``, pairs of a name and a variant, need."""
     folder = work / model.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
     snapshot = random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
@@ -73,7 +74,9 @@ def _ctranslate2(snapshot: Path, folder: Path, variant: str) -> Path:
 
 
 def _gguf(snapshot: Path, folder: Path, llama_cpp: Path, quantization: str) -> Path:
-    """By llama.cpp's own converter, told the pre-tokenizer, which it knows by a hash of each published vocabulary."""
+    """Convert with llama.cpp's converter. The pre-tokenizer is set explicitly, because the converter recognises it by a
+    hash of the published vocabularies.
+    """
     source, path = folder / "bf16.gguf", folder / f"{quantization}.gguf"
     if not path.is_file():
         if not source.is_file():

@@ -1,4 +1,4 @@
-"""This project's engine with one of its runners."""
+"""This project's engine, with either runner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from santacoder.engine.torch_runner import TorchRunner
 
 
 class SantaCoderEngine:
-    """The steps of the engine's thread without its queue, which would decode drafts of a random text's loops, too."""
+    """The steps of the engine's thread without its queue, which would also draft tokens for the repetitions of a random
+    model.
+    """
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner

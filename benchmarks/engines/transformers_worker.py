@@ -1,4 +1,4 @@
-"""transformers, as its documentation shows it."""
+"""transformers, used as in its documentation."""
 
 from __future__ import annotations
 

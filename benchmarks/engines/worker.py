@@ -1,4 +1,4 @@
-"""What is measured, the same for every engine that runs in Python."""
+"""The measurements of an engine, shared by all engines that run in Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Protocol
 N_PROMPT = 128
 N_DECODED = 48
 ROUNDS = 3
-# small models are measured for longer than three rounds, large ones for less
+# small models run for more than three rounds, large ones for fewer
 MIN_SECONDS = 0.5
 MAX_SECONDS = 3.0
 
@@ -23,12 +23,12 @@ class Engine(Protocol):
     n_positions: int
 
     def generate(self, prompts: list[list[int]], max_new_tokens: int) -> None:
-        """Write exactly so many tokens behind each prompt, greedily and all at once."""
+        """Generate exactly ``max_new_tokens`` tokens for each prompt, greedily and in one batch."""
         ...
 
 
 def run(make_engine: Callable[[str, dict[str, str]], Engine]) -> None:
-    """Measure the variant that the command line names and print the figures as JSON."""
+    """Measure the variant given on the command line and print the figures as JSON."""
     engine = make_engine(sys.argv[1], json.loads(sys.argv[2]))
     engine.generate([_prompt(N_PROMPT)], 1)
     figures = {"cold_start": _process_age()}
@@ -42,9 +42,9 @@ def run(make_engine: Callable[[str, dict[str, str]], Engine]) -> None:
 
 
 def _decode_speed(engine: Engine, batch_size: int) -> float:
-    """Tokens a second of all rows: what more tokens take behind the same prompts."""
+    """Tokens per second over all rows, from the additional time of more tokens after the same prompts."""
     prompts = [_prompt(N_PROMPT) for _ in range(batch_size)]
-    # whatever is compiled for a batch of this size
+    # warm-up for anything that is compiled for this batch size
     engine.generate(prompts, 2)
     short, long = (
         _seconds(lambda count=count: engine.generate(prompts, count))  # type: ignore[misc]
@@ -54,7 +54,7 @@ def _decode_speed(engine: Engine, batch_size: int) -> float:
 
 
 def _seconds(action: Callable[[], None]) -> float:
-    """The median of a few rounds, or of as many as fit into the time."""
+    """The median time of a few rounds, or of as many as fit in the time limit."""
     seconds: list[float] = []
     while (len(seconds) < ROUNDS or sum(seconds) < MIN_SECONDS) and sum(seconds) < MAX_SECONDS:
         started = time.perf_counter()
@@ -64,7 +64,7 @@ def _seconds(action: Callable[[], None]) -> float:
 
 
 def _prompt(length: int) -> list[int]:
-    """Other ids each time, so that nothing can be taken from a cache."""
+    """Random ids, different each time, so that prompts are never cached."""
     return random.choices(range(200), k=length)
 
 

@@ -81,7 +81,7 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
     [
         ({"folder": ""}, "Say what to learn from"),
         ({"folder": "/no/such/folder"}, "is not a folder on the machine"),
-        ({"packages": "a==1\n# coding: utf-7\nb"}, "'b' is no pinned package"),
+        ({"packages": "a==1\n# coding: utf-7\nb"}, "'b' is not a pinned package"),
         ({"steps": 0}, "Steps must be at least 1"),
         ({"repo_id": "nameless"}, "is not a model name"),
         ({"branch": "a b"}, "is not a branch name"),

@@ -149,10 +149,10 @@ def test_a_graph_out_of_tolerance_is_not_published(
     monkeypatch.setitem(PRECISIONS, "int4", replace(PRECISIONS["int4"], tolerance=-1.0))
     before = checkpoints.resolve(REPO, store=copy)
     assert main([REPO, "--store", str(copy), "--precision", "int4"]) == 1
-    assert "more than the -100.00% that are tolerated; this graph is not published" in capsys.readouterr().err
+    assert "more than the tolerance of -100.00%; the graph is not published" in capsys.readouterr().err
     assert checkpoints.resolve(REPO, store=copy) == before
 
 
 def test_bf16_asks_for_a_gpu(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([REPO, "--store", str(copy), "--precision", "bf16"]) == 1
-    assert "runs on a GPU only" in capsys.readouterr().err
+    assert "run only on a GPU" in capsys.readouterr().err

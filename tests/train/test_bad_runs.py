@@ -64,7 +64,7 @@ def test_a_run_goes_on_with_its_own_settings_only(
     assert main([*arguments, *SMALL]) == 0
     before = (tmp_path / "run" / "config.json").read_text()
     sentence = failing(capsys, *arguments, "--resume", "--learning-rate", "0.5")
-    assert "was started with learning_rate 0.004 and cannot go on with 0.5" in sentence
+    assert "was started with learning_rate 0.004 and cannot continue with 0.5" in sentence
     assert "was started with n_layer 1" in failing(capsys, *arguments, "--resume", "--size", "base")
     assert "began from scratch and cannot continue from a/b" in failing(capsys, *arguments, "--resume", "--from", "a/b")
     assert (tmp_path / "run" / "config.json").read_text() == before

@@ -112,7 +112,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     )
     for flags, sentence in (
         (["--steps", "0"], "steps must be at least 1, not 0"),
-        (["--fim-rate", "2"], "fim_rate is a share from 0 to 1, not 2.0"),
+        (["--fim-rate", "2"], "fim_rate must be between 0 and 1, not 2.0"),
         (["--n-head", "7"], "n_embd must be a multiple of n_head"),
     ):
         assert sentence in failing(capsys, "--data", str(packed), "--output", str(tmp_path / "odd"), *flags)

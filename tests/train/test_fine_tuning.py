@@ -99,7 +99,7 @@ def test_what_does_not_go_together_is_said(
 ) -> None:
     start = ["--from", "test/tiny", "--store", str(store), "--data", str(packed), "--output", str(tmp_path / "run")]
     assert "was packed with a different tokenizer" in failing(capsys, *start, *QUICK)
-    assert "has n_embd 64, which fine-tuning cannot make 128" in failing(capsys, *start, "--n-embd", "128")
+    assert "has n_embd 64, which fine-tuning cannot change to 128" in failing(capsys, *start, "--n-embd", "128")
     assert "has multi_query True" in failing(capsys, *start, "--variant", "mha")
     assert "already has a size: omit one of them" in failing(capsys, *start, "--size", "nano")
     assert "129 is more than the 128 positions" in failing(capsys, *start, "--sequence-length", "129")

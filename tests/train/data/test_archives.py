@@ -174,6 +174,6 @@ def test_names_that_cannot_be_files_are_named(tmp_path: Path, names: list[str], 
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
         for name in names:
             archive.writestr(name, "x = 1\n")
-    with pytest.raises(UserError, match=r"^code\.zip has the path .*which cannot be written") as raised:
+    with pytest.raises(UserError, match=r"^code\.zip contains the path .*which cannot be written") as raised:
         unpack(tmp_path / "code.zip", tmp_path / "unpacked")
     assert shown in str(raised.value) and len(str(raised.value)) < 300

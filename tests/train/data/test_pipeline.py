@@ -137,7 +137,7 @@ def test_variants_set_the_trainer() -> None:
     assert {name for name, values in settings.items() if values["fim_rate"] == 0} == {"no-fim"}
     assert TrainConfig(**settings["final"]).fim_rate == 0.5
     assert variant("main") is EXPERIMENTS["final"]
-    with pytest.raises(ValueError, match="no variant best; the eight are mha, no-fim"):
+    with pytest.raises(ValueError, match="no variant best; the variants are mha, no-fim"):
         variant("best")
 
 

@@ -156,7 +156,7 @@ def test_when_too_little_is_left_the_reasons_are_told(tmp_path: Path, capsys: py
         main(["--dataset", str(tmp_path / "mine.jsonl"), "--out", str(tmp_path / "out")])
     sentence = capsys.readouterr().err
     assert exit_.value.code == 2 and "Found 1 usable source file(s)" in sentence
-    assert "no language: it is known by lang, by an ending or by --language (2)." in sentence
+    assert "unknown language: use a column lang, a known extension or --language (2)." in sentence
     # with what the sentence asks for, there are two
     arguments = ["--dataset", str(tmp_path / "mine.jsonl"), "--language", "python", "--vocab-size", "300"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0

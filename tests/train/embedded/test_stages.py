@@ -76,7 +76,7 @@ def test_a_stage_is_done_once_and_goes_on_where_it_stopped(tmp_path: Path) -> No
     log = (tmp_path / "logs" / "one.log").read_text()
     assert "absent.json" in log and '"went": "on"' in log
     write_table([stage], tmp_path, 3.0)
-    assert "| one (its last part) |" in (tmp_path / "stages.md").read_text()
+    assert "| one (last part) |" in (tmp_path / "stages.md").read_text()
     with pytest.raises(StageFailed, match="one was done by another command: json.tool"):
         is_done(Stage("one", ("json.tool", "other.json")), tmp_path)
 
@@ -85,7 +85,7 @@ def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["--out", str(tmp_path), "--list", "--only", "train-mini-*"]) == 0
     assert "train-mini-main (to do): python -m train --data" in capsys.readouterr().out
     assert main(["--out", str(tmp_path), "--only", "train-micro"]) == 2
-    assert "No stage is named train-micro; --list tells the names." in capsys.readouterr().err
+    assert "No stage matches train-micro; --list shows the names." in capsys.readouterr().err
     (tmp_path / "done").mkdir()
     (tmp_path / "done" / "ship.json").write_text(json.dumps({"command": ["other"]}))
     assert main(["--out", str(tmp_path), "--only", "ship"]) == 1

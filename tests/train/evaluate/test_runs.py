@@ -90,7 +90,7 @@ def test_other_settings_are_refused_and_nothing_is_lost(
     assert main(arguments(data, store, tmp_path / "out")) == 0
     before = samples(tmp_path / "out")
     assert main(arguments(data, store, tmp_path / "out", "--seed", "1")) == 2
-    assert "(seed: 0 there, 1 now); name another --output." in capsys.readouterr().err
+    assert "(seed: 0 there, 1 requested); choose another --output." in capsys.readouterr().err
     assert samples(tmp_path / "out") == before
 
 
@@ -121,7 +121,9 @@ def test_one_command_measures_all_that_was_published(
     (data / "code-to-text-python.jsonl").write_text(json.dumps(function))
     assert main(["published", *arguments(data, store, tmp_path / "out", "--temperature", "0.2")[1:]]) == 0
     told = capsys.readouterr().out
-    assert "'def print_hello' is continued\n  published: '():" in told and "log-probabilities differ by at most" in told
+    assert (
+        "Continuation of 'def print_hello'\n  published: '():" in told and "log-probabilities differ by at most" in told
+    )
     for row in ("multipl-e-humaneval python | pass@1 | 0.18", "infilling java | exact match | 0.62"):
         assert re.search(rf"\| {re.escape(row)} \| [01]\.\d{{4}} \| [+-]", told)
     assert re.search(r"\| docstrings python \| BLEU \| 0\.1813 \| [01]\.\d{4} \|", told)
@@ -136,7 +138,7 @@ def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('[{"task_id": "HumanEval/0"}]', "Task 1 of .* is not one of this benchmark: 'name' is missing"),
+        ('[{"task_id": "HumanEval/0"}]', "Task 1 of .* does not belong to this benchmark: 'name' is missing"),
         (json.dumps([TASKS[0], {**TASKS[1], "stop_tokens": "x"}]), "Task 2 .*: 'stop_tokens' is a str, not a list"),
         ("[]", "has no tasks"),
         ("{", "cannot be read"),

@@ -133,7 +133,7 @@ def test_scores_of_other_weights_are_refused(
     result(0.3, sha=sha).write(own_store / "runs" / "result.json")
     main_branch = checkpoints.resolve("test/tiny", store=own_store)
     assert main(["publish", "test/tiny", str(own_store / "runs"), "--store", str(own_store)]) == 2
-    assert "whose weights are not those of test/tiny@main" in capsys.readouterr().err
+    assert "whose weights differ from those of test/tiny@main" in capsys.readouterr().err
     assert checkpoints.resolve("test/tiny", store=own_store) == main_branch
 
 
