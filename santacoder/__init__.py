@@ -1,1 +1,1 @@
-"""SantaCoder: the model and everything that runs it."""
+"""SantaCoder: the model, checkpoints, tokenizer, inference engine and attribution."""

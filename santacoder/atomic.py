@@ -1,4 +1,4 @@
-"""Files and links that are either the old ones or the new ones, whenever the process is killed."""
+"""Atomic writes: a file is either the old or the new one, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of ``path`` when the block ends without an error, and never before.
+    """Open a binary file that replaces ``path`` when the block ends without an error.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; ``path`` is as it was.
+        OSError: the disk is full or the folder is not writable; ``path`` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.incomplete")
@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut."""
+    """Flush the directory entries of ``folder`` to disk, so that they survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The shape of a model, read from the ``config.json`` of either dialect and written as transformers' GPTBigCode."""
+"""The shape of a model, read from the ``config.json`` of either format and written as transformers' GPTBigCode."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from santacoder.errors import UserError
 
-# transformers' names of the two forms of GELU (its activations.py): the approximation by tanh, and the exact one by erf
+# transformers' names of the two variants of GELU (its activations.py): the tanh approximation, and the exact one with
+# erf
 _GELU_TANH = ("gelu_pytorch_tanh", "gelu_fast", "gelu_new")
 _GELU_EXACT = ("gelu", "gelu_python")
-# far beyond every published model of this architecture, and small enough that to look at a shape costs nothing
+# far beyond every published model of this architecture, and small enough that handling a shape costs nothing
 _LARGEST = {
     "vocab_size": 1 << 20,
     "n_positions": 1 << 20,
@@ -23,11 +24,11 @@ _LARGEST = {
 
 @dataclass(frozen=True)
 class SantaCoderConfig:
-    """Defaults are the published 1.1 B model's (arXiv 2301.03988, table 2).
+    """The shape of a model. The defaults are those of the published 1.1 B model (arXiv 2301.03988, table 2).
 
-    ``vocab_size`` counts the rows of the embedding, padding included; the tokenizer may use fewer.
-    ``multi_query`` switches between one shared key/value head and one per query head. ``gelu_approximate`` is "tanh" in
-    SantaCoder and "none", the exact function, in StarCoder. ``tie_word_embeddings`` makes the output layer share the
+    ``vocab_size`` is the number of rows of the embedding, including padding; the tokenizer may use fewer.
+    ``multi_query`` selects one shared key/value head instead of one per query head. ``gelu_approximate`` is "tanh" in
+    SantaCoder and "none", the exact function, in StarCoder. With ``tie_word_embeddings``, the output layer shares the
     embedding.
     """
 
@@ -51,11 +52,11 @@ class SantaCoderConfig:
             if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
                 raise UserError(f"{key} must be a positive whole number, not {_short(value)}.")
             if value > largest:
-                raise UserError(f"{key} is {_short(value)}; up to {largest:,} are supported.")
+                raise UserError(f"{key} is {_short(value)}; at most {largest:,} is supported.")
         for key in ("layer_norm_epsilon", "initializer_range"):
             value = getattr(self, key)
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1:
-                raise UserError(f"{key} must be a number from 0 to 1, not {_short(value)}.")
+                raise UserError(f"{key} must be a number between 0 and 1, not {_short(value)}.")
         for key in ("multi_query", "tie_word_embeddings"):
             if not isinstance(getattr(self, key), bool):
                 raise UserError(f"{key} must be true or false, not {_short(getattr(self, key))}.")
@@ -78,7 +79,7 @@ class SantaCoderConfig:
 
     @property
     def n_parameters(self) -> int:
-        """Of all weights and biases; an output layer that is the embedding counts once."""
+        """The number of weights and biases; a tied embedding counts once."""
         n_fused = self.n_embd + 2 * self.n_kv_head * self.head_dim
         attention = (self.n_embd + 1) * n_fused + (self.n_embd + 1) * self.n_embd
         mlp = (self.n_embd + 1) * self.inner_dim + (self.inner_dim + 1) * self.n_embd
@@ -88,10 +89,10 @@ class SantaCoderConfig:
 
     @classmethod
     def from_transformers(cls, config: dict[str, Any]) -> SantaCoderConfig:
-        """Read the ``config.json`` of a GPTBigCode model, or of a GPT2LMHeadCustomModel as ``bigcode/santacoder`` is.
+        """Read the ``config.json`` of a GPTBigCode model, or of a GPT2LMHeadCustomModel such as ``bigcode/santacoder``.
 
         Raises:
-            UserError: the file describes another architecture, or a variant this model does not compute.
+            UserError: the file describes another architecture, or a variant that this model does not support.
         """
         multi_query = _multi_query(config)
         for key, value in (
@@ -119,7 +120,9 @@ class SantaCoderConfig:
         )
 
     def to_transformers(self, *, eos_token_id: int, dtype: str) -> dict[str, Any]:
-        """The GPTBigCode ``config.json`` of this shape; ``dtype`` names the stored weights, such as ``bfloat16``."""
+        """The GPTBigCode ``config.json`` of this shape; ``dtype`` is the type of the stored weights, such as
+        ``bfloat16``.
+        """
         return {
             "architectures": ["GPTBigCodeForCausalLM"],
             "model_type": "gpt_bigcode",
@@ -148,7 +151,7 @@ class SantaCoderConfig:
 
 
 def _multi_query(config: dict[str, Any]) -> bool:
-    """Which attention a ``config.json`` asks for, after checking that it describes this architecture at all."""
+    """Whether a ``config.json`` selects multi-query attention, after checking that it describes this architecture."""
     model_type, head_type = config.get("model_type"), config.get("attention_head_type")
     if model_type == "gpt_bigcode":
         return config.get("multi_query", True)
@@ -175,7 +178,7 @@ def _gelu_approximate(activation: str) -> Literal["tanh", "none"]:
 
 
 def _short(value: Any) -> str:
-    """What stands in the file, which may be of any type and length."""
+    """A short representation of a value from the file, which may have any type and length."""
     if isinstance(value, int) and abs(value) >= 1 << 64:
         return "a number of more than twenty digits"
     text = repr(value)

@@ -1,6 +1,6 @@
-"""The choices of ``sampling.py`` for several rows at once, by PyTorch, where the logits are.
+"""Sampling for several rows at once with PyTorch, on the device of the logits; equivalent to ``sampling.py``.
 
-From a GPU, nothing but the chosen ids and the log-probabilities that are reported comes back.
+Only the chosen ids and the reported log-probabilities are copied from a GPU.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from torch import Tensor
 from santacoder.sampling import Choice, Sampler, require_finite
 
 _Numbers = tuple[float, float, int, float, float, float]
-"""Temperature, that by which is decided what is kept, top-k, top-p, min-p and a random number from 0 to 1."""
+"""Temperature, the temperature for truncation, top-k, top-p, min-p and a random number between 0 and 1."""
 
 
 def choose_rows(
     logits: Tensor, samplers: Sequence[Sampler], contexts: Sequence[Sequence[int]]
 ) -> list[Choice | Exception]:
-    """The next token of each row of ``logits`` [N, V] float32, by its sampler, after its context: the one that
-    :meth:`Sampler.choose` would choose, but for rounding; or what it would raise."""
+    """Choose the next token of each row of ``logits`` [N, V] float32 with its sampler, given its context.
+
+    The result is that of :meth:`Sampler.choose`, up to rounding, or the exception that it would raise.
+    """
     scores = logits.clone()
     drawing: dict[int, _Numbers] = {}
     failed: dict[int, Exception] = {}
     apart: dict[int, Choice] = {}
     for row, (sampler, context) in enumerate(zip(samplers, contexts, strict=True)):
         try:
-            if sampler.params.logprobs_of_sampling:  # asked for so seldom that the row may be brought here
+            if sampler.params.logprobs_of_sampling:  # rarely requested, so the row may be copied to the CPU
                 apart[row] = sampler.choose(logits[row].cpu().numpy(), context)
                 continue
             _adjust(scores[row], sampler, context)
@@ -44,7 +46,7 @@ def choose_rows(
 
 
 def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list[Choice]:
-    """``ids`` [N] as if they had been chosen from ``logits`` [N, V] float32."""
+    """Score ``ids`` [N] as if they had been chosen from ``logits`` [N, V] float32."""
     log_sums = logits.logsumexp(dim=-1, keepdim=True)
     logprobs = logits.gather(1, ids[:, None]) - log_sums
     top = logits.topk(max(top_logprobs), dim=-1)
@@ -58,12 +60,12 @@ def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list
 
 
 def _possible(ids: Sequence[int], logprobs: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    """Pairs of both, without tokens that are ruled out."""
+    """Pairs of ids and log-probabilities, without excluded tokens."""
     return tuple((id_, logprob) for id_, logprob in zip(ids, logprobs, strict=True) if logprob > -math.inf)
 
 
 def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
-    """Bias, penalty and what is never chosen, in place on one row."""
+    """Apply bias, penalties and exclusions to one row, in place."""
     params = sampler.params
     if params.logit_bias:
         ids, bias = zip(*params.logit_bias, strict=True)
@@ -87,7 +89,7 @@ def _checked(choice: Choice) -> Choice | Exception:
 
 
 def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
-    """An id a row, from the weights that top-k, top-p and min-p leave, in the order of ids."""
+    """Draw an id per row, from the weights that remain after top-k, top-p and min-p, in the order of ids."""
     temperature, deciding, top_k, top_p, min_p, draws = (
         torch.tensor(column, dtype=torch.float64, device=scores.device)[:, None] for column in zip(*rows, strict=True)
     )
@@ -98,7 +100,7 @@ def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
     descending = descending.where((top_k == 0) | (ranks < top_k), 0)
     before = descending.cumsum(dim=-1) - descending
     descending = descending.where(before < top_p * descending.sum(dim=-1, keepdim=True), 0)
-    descending = descending.where(descending >= min_p, 0)  # the likeliest has the weight 1
+    descending = descending.where(descending >= min_p, 0)  # the most likely token has the weight 1
     weights = (relative.gather(1, order) / temperature).exp().where(descending > 0, 0)
     cumulative = torch.zeros_like(weights).scatter(1, order, weights).cumsum(dim=-1)
     total = cumulative[:, -1:]

@@ -1,10 +1,10 @@
-"""What goes wrong because of what somebody asked for or gave; each message is a sentence for the user."""
+"""Errors caused by the user's input; each message is a sentence for the user."""
 
 
 class UserError(ValueError):
-    """What was asked for cannot be done, or what was given cannot be used.
+    """A request that cannot be fulfilled, or an input that cannot be used.
 
-    A bare ``ValueError`` is a fault of ours: it is logged, and told as one.
+    A plain ``ValueError`` is a bug: it is logged and reported as an internal error.
     """
 
 
@@ -17,13 +17,13 @@ class AttributionError(Exception):
 
 
 class UnaskableText(AttributionError):
-    """A text that no index can be asked about."""
+    """A text that cannot be looked up in any index."""
 
 
 class PromptTooLong(UserError):
-    """A prompt that does not fit the context, and is not to be cut."""
+    """A prompt that does not fit in the context and must not be truncated."""
 
 
 def as_sentence(error: BaseException) -> str:
-    """What ``error`` says, or its name where it says nothing, with a full stop."""
+    """The message of ``error``, or its type if the message is empty, with a full stop."""
     return f"{str(error).rstrip('.') or type(error).__name__}."

@@ -1,6 +1,6 @@
 """The eight published experiments, each a branch of ``bigcode/santacoder`` (arXiv 2301.03988, sections 4 and 5).
 
-One table for the page's menus, the data pipeline and the trainer (``train/variants.py``).
+The page's menus, the data pipeline and the trainer (``train/variants.py``) share this table.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _FILTERS: dict[FilterName, str] = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a branch was trained on and for: 118 B tokens, times ``length``. ``filters`` come after the base filters,
-    in this order."""
+    """The experiment of a branch, trained on 118 B tokens times ``length``. ``filters`` are applied after the base
+    filters, in this order.
+    """
 
     branch: str
     multi_query: bool
@@ -65,5 +66,5 @@ EXPERIMENTS = {
 
 
 def experiment(branch: str) -> Experiment | None:
-    """The experiment of a branch; ``main`` is ``final``."""
+    """The experiment of a branch, or None. ``main`` is ``final``."""
     return EXPERIMENTS.get("final" if branch == "main" else branch)

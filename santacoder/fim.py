@@ -1,4 +1,4 @@
-"""Fill-in-the-middle: prompts for inference and the transformation of training data.
+"""Fill-in-the-middle: prompts for inference, and the transformation of training data.
 
 Bavarian et al., arXiv 2207.14255; the rates and the SPM order are those of SantaCoder's training (arXiv 2301.03988,
 section 5, and its Megatron-LM fork: SPM variant 2, context level, cuts drawn over characters).
@@ -21,23 +21,25 @@ _MIDDLE_MARKS = ("<fim-middle>", "<fim_middle>")
 Cuts = Callable[[str, np.random.Generator], tuple[int, int]]
 NodeCuts = Callable[[str, str, np.random.Generator], tuple[int, int]]
 
-# how many tokens the parts of a document have
+# minimum and maximum number of tokens of a document's parts
 _LINE_PARTS, _NODE_PARTS = (32, 256), (64, 512)
 
 
 def prompt_ids(tokenizer: Tokenizer, prefix: Sequence[int], suffix: Sequence[int], order: FimOrder) -> list[int]:
-    """The tokens after which the model writes what belongs between ``prefix`` and ``suffix``, then end-of-text."""
+    """The prompt after which the model generates the text between ``prefix`` and ``suffix``, followed by
+    end-of-text.
+    """
     if order == "psm":
         return [tokenizer.fim_prefix_id, *prefix, tokenizer.fim_suffix_id, *suffix, tokenizer.fim_middle_id]
     return [tokenizer.fim_prefix_id, tokenizer.fim_suffix_id, *suffix, tokenizer.fim_middle_id, *prefix]
 
 
 def parse_prompt(prompt: str) -> tuple[str, str, FimOrder] | None:
-    """Prefix, suffix and order of a text that is a whole prompt; None where it is none.
+    """Parse a text that is a complete FIM prompt into prefix, suffix and order; None if it is not one.
 
-    The marks are known in SantaCoder's and in StarCoder's spelling. Only a text that has them in an order the model was
-    trained on is a prompt, PSM or SPM; marks anywhere else are code that speaks of them. It is searched three times,
-    however many marks there are.
+    The sentinel tokens may have SantaCoder's or StarCoder's spelling. A text is a prompt only if it has them in an
+    order that the model was trained on, PSM or SPM; anywhere else they are ordinary text. The text is searched three
+    times at most, regardless of the number of sentinels.
     """
     opening = _PREFIX_MARK.match(prompt)
     divider = _SUFFIX_MARK.search(prompt, opening.end()) if opening else None
@@ -54,13 +56,13 @@ def parse_prompt(prompt: str) -> tuple[str, str, FimOrder] | None:
 
 @dataclass(frozen=True)
 class FimTransform:
-    """The training transformation: rearranges documents inside a window of packed tokens, keeping its length.
+    """The training transformation: rearranges the documents in a window of packed tokens, keeping the window's length.
 
-    Each document, or piece of one, between end-of-text marks is transformed with probability ``fim_rate``; of the
-    transformed ones a share of ``spm_rate`` takes the SPM order, the others PSM. Of a share of ``line_rate`` every
-    part of 32 to 256 tokens is transformed by itself, with one line as its middle: what an editor asks for, and
-    what cuts drawn over characters hardly ever give. Of a share of ``node_rate`` every part of 64 to 512 tokens is,
-    with a syntax node as its middle, which ``node_cuts`` finds in the part's text and language.
+    Each document, or part of one, between end-of-text tokens is transformed with probability ``fim_rate``. Of the
+    transformed ones, the fraction ``spm_rate`` uses the SPM order, the others PSM. For the fraction ``line_rate``, each
+    part of 32 to 256 tokens is transformed separately, with one line as its middle: this is what editors request, and
+    random cuts rarely give it. For the fraction ``node_rate``, each part of 64 to 512 tokens is transformed with a
+    syntax node as its middle, which ``node_cuts`` finds in the part's text and language.
     """
 
     tokenizer: Tokenizer
@@ -71,8 +73,9 @@ class FimTransform:
     node_cuts: NodeCuts | None = None
 
     def __call__(self, window: np.ndarray, rng: np.random.Generator, languages: Sequence[str] = ()) -> np.ndarray:
-        """[T] token ids -> [T] token ids of the same dtype. ``languages`` are those of the window's documents, and of
-        use for syntax nodes alone."""
+        """[T] token ids -> [T] token ids of the same dtype. ``languages`` are those of the window's documents, needed
+        only for syntax nodes.
+        """
         *ended, last = split_documents(window, self.tokenizer.end_of_text_id)
         documents = [*(np.append(document, self.tokenizer.end_of_text_id) for document in ended), last]
         known = [*languages[: len(documents)], *[""] * (len(documents) - len(languages))]
@@ -97,17 +100,17 @@ class FimTransform:
         return np.concatenate([self._rearranged(part, cuts, rng) for part in parts])
 
     def _rearranged(self, document: np.ndarray, cuts: Cuts, rng: np.random.Generator) -> np.ndarray:
-        """The rearranged document, as long as before; the document itself where it cannot be rearranged.
+        """Rearrange a document, keeping its length; it is returned unchanged if that is impossible.
 
-        Its last token is an end-of-text mark, also in a window that ends inside the document: the middle is complete.
-        The suffix gives way for the marks: it is cut at its right, or padded with ``<fim-pad>``. A character in which
-        the window starts or ends is left out.
+        The last token is end-of-text, even if the window ends inside the document: the middle is complete. The suffix
+        makes room for the sentinel tokens: it is truncated on the right, or padded with ``<fim-pad>``. A character that
+        the window cuts in two is dropped.
         """
         end_of_text = self.tokenizer.end_of_text_id
         content = self.tokenizer.decode_bytes([id_ for id_ in document.tolist() if id_ != end_of_text])
         try:
             text = whole_characters(content).decode("utf-8")
-        except UnicodeDecodeError:  # no text that was packed
+        except UnicodeDecodeError:  # not a packed text
             return document
         low, high = cuts(text, rng)
         spm = rng.random() < self.spm_rate
@@ -124,26 +127,26 @@ class FimTransform:
 
 
 def whole_characters(content: bytes) -> bytes:
-    """A piece of UTF-8 without the bytes at its edges that belong to a character cut in two."""
+    """Remove the bytes at the edges of a piece of UTF-8 that belong to incomplete characters."""
     start = next((place for place, byte in enumerate(content[:4]) if byte & 0xC0 != 0x80), 0)
     for behind, byte in enumerate(content[:-4:-1], 1):
-        if byte >= 0xC0:  # the first of two, three or four bytes
+        if byte >= 0xC0:  # the first byte of two, three or four
             complete = behind >= 2 + (byte >= 0xE0) + (byte >= 0xF0)
             return content[start:] if complete else content[start:-behind]
     return content[start:]
 
 
 def character_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
-    """Where the middle of ``text`` begins and ends: anywhere."""
+    """Choose the middle of ``text`` anywhere; returns its start and end."""
     low, high = np.sort(rng.integers(0, len(text) + 1, size=2)).tolist()
     return low, high
 
 
 def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
-    """Where the middle of ``text`` begins and ends: around a line, or around the rest of one.
+    """Choose a line, or the rest of one, as the middle of ``text``; returns its start and end.
 
-    A cursor stands at the end of the line before, behind the indentation, or inside the line. The line break behind
-    belongs to the middle half of the time; editors differ in that.
+    The cursor is at the end of the previous line, after the indentation, or inside the line. The middle includes the
+    following line break half of the time, because editors differ in that.
     """
     lines = [(line.start(), line.end()) for line in re.finditer(r"[^\n]*\S[^\n]*", text)]
     if not lines:
@@ -156,14 +159,16 @@ def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _part_ends(length: int, sizes: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Where to cut ``length`` tokens into parts of such sizes, but for the last; short ones are the most frequent."""
+    """Positions at which to cut ``length`` tokens into parts of ``sizes``, except for the last; short parts are most
+    frequent.
+    """
     smallest, largest = np.log2(sizes)
     ends = np.cumsum(2 ** rng.uniform(smallest, largest, size=length // sizes[0])).astype(np.int64)
     return ends[ends < length]
 
 
 def split_documents(window: np.ndarray, end_of_text_id: int) -> Iterator[np.ndarray]:
-    """The runs between end-of-text marks, one more than there are marks; a run may be empty."""
+    """The parts between end-of-text tokens, one more than there are tokens; parts may be empty."""
     start = 0
     for mark in np.flatnonzero(window == end_of_text_id).tolist():
         yield window[start:mark]

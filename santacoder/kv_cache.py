@@ -1,4 +1,4 @@
-"""Keys and values of the tokens a model has already read."""
+"""The KV cache: keys and values of previous tokens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from santacoder.config import SantaCoderConfig
 class KVCache:
     """Static buffers that :class:`santacoder.model.SantaCoder` writes in place.
 
-    ``keys`` and ``values`` are [n_layer, B, n_kv_head, C, head_dim] with capacity C;
-    ``length`` counts the positions filled so far, the same for all B rows.
+    ``keys`` and ``values`` are [n_layer, B, n_kv_head, C, head_dim] with capacity C; ``length`` is the number of filled
+    positions, the same for all B rows.
     """
 
     mask = None
@@ -32,20 +32,20 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ) -> KVCache:
-        """An empty cache with room for ``n_positions`` tokens a row."""
+        """An empty cache with capacity for ``n_positions`` tokens per row."""
         shape = (config.n_layer, batch_size, config.n_kv_head, config.n_positions, config.head_dim)
         return cls(torch.zeros(shape, dtype=dtype, device=device), torch.zeros(shape, dtype=dtype, device=device))
 
     def positions(self, n_new: int) -> torch.Tensor:
-        """Where ``n_new`` more tokens will stand: [n_new] int64."""
+        """Positions of the next ``n_new`` tokens: [n_new] int64."""
         return torch.arange(self.length, self.length + n_new, device=self.keys.device)
 
     def advance(self, n_new: int) -> None:
-        """Count ``n_new`` tokens as filled, once all layers have written them."""
+        """Mark ``n_new`` tokens as filled, after all layers have written them."""
         self.length += n_new
 
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write [B, n_kv_head, T, head_dim] behind the filled positions of ``layer``.
+        """Write [B, n_kv_head, T, head_dim] after the filled positions of ``layer``.
 
         Returns views of all keys and values, [B, n_kv_head, length + T, head_dim].
         """
@@ -56,31 +56,31 @@ class KVCache:
 
 
 class RaggedKVCache:
-    """Some rows of a :class:`KVCache`'s buffers, each with a length of its own, for one new token a row."""
+    """Some rows of a :class:`KVCache`'s buffers, each with its own length, for one new token per row."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, rows: Sequence[int], lengths: Sequence[int]) -> None:
         self.keys = keys
         self.values = values
-        # adjacent rows are read where they are; others would be gathered
+        # adjacent rows are read in place; other rows have to be gathered
         self._window = slice(min(rows), max(rows) + 1)
         self._is_window = list(rows) == list(range(self._window.start, self._window.stop))
         self._rows = torch.tensor(rows, device=keys.device)
         self._lengths = torch.tensor(lengths, device=keys.device)
         self._longest = max(lengths) + 1
-        # [B, 1, 1, longest] bool: what each row's new token attends to, itself included
+        # [B, 1, 1, longest] bool: the positions that each row's new token attends to, including itself
         self.mask = (torch.arange(self._longest, device=keys.device) <= self._lengths[:, None])[:, None, None]
 
     @property
     def length(self) -> int:
-        """The longest row's number of filled positions."""
+        """The number of filled positions of the longest row."""
         return self._longest - 1
 
     def positions(self, n_new: int) -> torch.Tensor:
-        """Where each row's token will stand: [B, 1] int64."""
+        """The position of each row's new token: [B, 1] int64."""
         return self._lengths[:, None]
 
     def advance(self, n_new: int) -> None:
-        """Rows have no length beyond this step."""
+        """Do nothing: the lengths of rows are valid for one step only."""
 
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Write [B, n_kv_head, 1, head_dim]; returns keys and values [B, n_kv_head, longest, head_dim]."""

@@ -1,4 +1,4 @@
-"""The languages of the model, and which of them a text or a file is in."""
+"""The languages of the model, and detection of the language of a text or file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUFFIXES: dict[str, Language] = {
     ".java": "java",
     **dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx"), "javascript"),
 }
-# the end of a text tells as much as all of it
+# the end of a text is as informative as all of it
 _CHARACTERS = 4000
 _SIGNS: dict[Language, re.Pattern[str]] = {
     "python": re.compile(
@@ -40,12 +40,14 @@ _BRACED_ENDS = re.compile(r"[{;][ \t]*$", re.MULTILINE)
 
 
 def language_of_file(name: str) -> Language | None:
-    """By how the name of a file ends; None where that says nothing."""
+    """The language by a file's extension, or None if it is unknown."""
     return _SUFFIXES.get(PurePath(name).suffix.lower())
 
 
 def plain_language(text: str, otherwise: Language) -> Language:
-    """Another language than ``otherwise`` only where nothing in the end of ``text`` speaks for that."""
+    """Detect another language than ``otherwise``, but only if nothing in the end of ``text`` indicates
+    ``otherwise``.
+    """
     counts = _counts(text)
     first, second, *_ = sorted(counts, key=counts.__getitem__, reverse=True)
     ends = _PYTHON_ENDS if first == "python" else _BRACED_ENDS
@@ -54,7 +56,7 @@ def plain_language(text: str, otherwise: Language) -> Language:
 
 
 def guess_language(text: str, otherwise: Language = "python") -> Language:
-    """The language that most of the signs in the end of ``text`` speak for; ``otherwise`` where none do."""
+    """The language with the most indications in the end of ``text``, or ``otherwise`` if there are none."""
     counts = _counts(text)
     best = max(counts, key=lambda language: (counts[language], language == otherwise))
     return best if counts[best] else otherwise

@@ -1,8 +1,8 @@
-"""Products of matrices in single precision, by oneDNN where that is faster than what PyTorch takes by itself.
+"""Matrix products in single precision, with oneDNN where it is faster than PyTorch's default.
 
-On an x86 processor PyTorch multiplies with MKL, which on one that is not Intel's leaves half of the speed: two Zen 5
-cores multiply 256 rows by the matrices of the 1.1 B shape at 208 GFLOP/s with MKL and at 476 with oneDNN, equally
-precisely. PyTorch has oneDNN's product, too, as an operator for its compiler.
+On x86 processors, PyTorch uses MKL, which on processors other than Intel's reaches only half of the possible speed: two
+Zen 5 cores multiply 256 rows by the matrices of the 1.1 B shape at 208 GFLOP/s with MKL and at 476 GFLOP/s with oneDNN,
+with equal accuracy. PyTorch provides oneDNN's product as an operator for its compiler.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# multiplications from which on oneDNN is ahead; below, calling it takes longer than the product
+# number of multiplications from which oneDNN is faster; for smaller products, the call itself takes longer
 _WORTH_IT = 2**22
 
 
 class Linear(nn.Linear):
-    """:class:`torch.nn.Linear`, by :func:`linear`."""
+    """:class:`torch.nn.Linear` computed with :func:`linear`."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return linear(inputs, self.weight, self.bias)
@@ -40,7 +40,7 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 def transposed_product(left: Tensor, right: Tensor) -> Tensor:
     """The transpose of ``left`` [K, M] times ``right`` [K, N], without a gradient."""
-    # a short product over many rows: with AVX2 alone, MKL is at 60 to 70 GFLOP/s where oneDNN is at 30 to 50
+    # a short product over many rows: with only AVX2, MKL reaches 60 to 70 GFLOP/s and oneDNN 30 to 50
     if not _WITH_AVX512 or not _by_onednn(left, right, left.numel() * right.shape[1]):
         return left.t() @ right
     # the side with fewer rows first: up to 2.5 times as fast for the gradient of a projection

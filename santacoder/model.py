@@ -1,7 +1,7 @@
 """SantaCoder in PyTorch: GPT-2 with multi-query attention (arXiv 2301.03988, section 5; Shazeer, arXiv 1911.02150).
 
-Parameter names and layouts are transformers' ``GPTBigCodeForCausalLM``, so a checkpoint of that dialect needs no
-translation; the other one is translated in :mod:`santacoder.weights`.
+Parameter names and layouts are those of transformers' ``GPTBigCodeForCausalLM``, so such checkpoints need no
+conversion; the other format is converted in :mod:`santacoder.weights`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SantaCoder(nn.Module):
     def forward(self, input_ids: Tensor, kv_cache: KVCache | RaggedKVCache | None = None) -> Tensor:
         """Logits of the next token at each of T positions.
 
-        With a ``kv_cache``, ``input_ids`` continue the tokens already in it, and it grows by T.
+        With a ``kv_cache``, ``input_ids`` continue the tokens in it, and it grows by T.
 
         Raises:
             UserError: the sequence would be longer than ``n_positions``.
@@ -47,7 +47,7 @@ class SantaCoder(nn.Module):
 
     @property
     def output_weight(self) -> Tensor:
-        """[vocab_size, n_embd]: the output layer's own, or the embedding where they are tied."""
+        """[vocab_size, n_embd]: the weight of the output layer, or the embedding if they are tied."""
         return self.transformer.wte.weight if self.config.tie_word_embeddings else self.lm_head.weight
 
     def _init_weights(self) -> None:
@@ -56,7 +56,7 @@ class SantaCoder(nn.Module):
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif name.endswith("c_proj.weight"):
-                # both projections into the residual stream shrink with depth (GPT-2 paper, section 2.3)
+                # both projections into the residual stream are scaled down with depth (GPT-2 paper, section 2.3)
                 nn.init.normal_(parameter, std=std / math.sqrt(2 * self.config.n_layer))
             elif parameter.dim() == 2:
                 nn.init.normal_(parameter, std=std)
@@ -67,7 +67,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: SantaCoderConfig) -> None:
         super().__init__()
-        # from_pretrained: drawing numbers on the meta device would import a thousand modules to find out how
+        # from_pretrained, because initialising on the meta device would import a thousand modules
         self.wte = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, config.n_embd), freeze=False)
         self.wpe = nn.Embedding.from_pretrained(torch.empty(config.n_positions, config.n_embd), freeze=False)
         self.h = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
@@ -123,8 +123,8 @@ class Attention(nn.Module):
     def _split_heads(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, T, (n_head + 2 n_kv_head) head_dim] -> query [B, n_head, T, head_dim], key and value [B, n_kv_head, ...].
 
-        GPTBigCode's layout: ``query | key | value`` when multi-query, ``(query, key, value)`` of head 0, then of
-        head 1, and so on when multi-head.
+        GPTBigCode's layout: ``query | key | value`` for multi-query, and ``(query, key, value)`` of head 0, then of
+        head 1, and so on, for multi-head.
         """
         batch_size, length, _ = fused.shape
         n_head, head_dim = self.config.n_head, self.config.head_dim

@@ -1,4 +1,4 @@
-"""Paths and commands as people write them, on command lines and in the environment."""
+"""Paths and commands as users enter them, on the command line and in environment variables."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pathlib import Path
 from santacoder.errors import UserError
 
 _ROOT = Path(__file__).resolve().parents[1]
-# the repository's folder, or None where the code was installed without it
+# the repository's folder, or None if the code was installed without it
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None
 
 
-# bytes; what Linux has, and most others have no more: limits.h, NAME_MAX and PATH_MAX
+# bytes; the limits of Linux (limits.h: NAME_MAX and PATH_MAX), which most other systems do not exceed
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 
 class UnusablePath(UserError, ArgumentTypeError):
-    """A path that no file can have; on a command line, argparse tells it."""
+    """A path that cannot exist; on a command line, argparse reports it."""
 
 
 def user_path(text: str | Path) -> Path:
-    """``text`` with a leading ``~`` expanded, which no shell does behind ``=`` or in a variable.
+    """``text`` with a leading ``~`` expanded, which shells do not do after ``=`` or in a variable.
 
     Raises:
         UnusablePath: no file can have that path; the message is a sentence for the user.
     """
     try:
         path = Path(text).expanduser()
-    except RuntimeError:  # ~name of somebody who is not known here
+    except RuntimeError:  # ~name of an unknown user
         path = Path(text)
     shown = str(text) if len(str(text)) <= 60 else f"{str(text)[:60]}…"
     try:
@@ -41,17 +41,17 @@ def user_path(text: str | Path) -> Path:
         raise UnusablePath(f"{shown!r} cannot be a path: it has a null character.")
     if len(encoded) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
         raise UnusablePath(
-            f"{shown!r} is too long for a path: of {_LONGEST_PATH:,} bytes, no name in it may have more than "
+            f"{shown!r} is too long: a path may have at most {_LONGEST_PATH:,} bytes, and each name in it at most "
             f"{_LONGEST_NAME}."
         )
     return path
 
 
 def data_folder() -> Path:
-    """Where the user's programs keep their data, by the XDG Base Directory Specification."""
+    """The folder for the data of the user's programs, by the XDG Base Directory Specification."""
     return user_path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "santacoder"
 
 
 def command_name(subcommand: str, otherwise: str) -> str:
-    """How the running command was called: ``santacoder SUBCOMMAND`` where it is installed, or ``otherwise``."""
+    """The name of the running command: ``santacoder SUBCOMMAND`` if it is installed, or ``otherwise``."""
     return f"santacoder {subcommand}" if Path(sys.argv[0]).stem == "santacoder" else otherwise

@@ -1,4 +1,4 @@
-"""From logits to the next token."""
+"""Sampling: the choice of the next token from the logits."""
 
 from __future__ import annotations
 
@@ -15,39 +15,51 @@ from santacoder.errors import UserError
 StopAt = Literal["none", "line", "block", "function"]
 STOP_AT: tuple[StopAt, ...] = get_args(StopAt)
 MAX_SEED = 2**32 - 1
-_NOT_FINITE = "the model's numbers are not finite; serve it in another precision"
-# far below, single precision would divide by zero; the likeliest token has all the weight long before
+_NOT_FINITE = "the model's outputs are not finite; use another precision"
+# at far lower temperatures, single precision would divide by zero; the most likely token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
-# a share of the whole that few tokens reach, and which together mostly have enough of it
+# a fraction of the total that few tokens exceed, and that usually suffices to reach top_p
 _LARGE = 3e-4
 MAX_BIASES = 1_024
 MAX_STOP_SEQUENCES = 64
 MAX_STOP_LENGTH = 256
-"""Characters of a stop sequence. Every token is compared with all of them."""
+"""The maximum number of characters of a stop sequence. Every token is compared with all of them."""
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How tokens are chosen and when to stop.
+    """How tokens are chosen, and when to stop.
 
-    ``temperature`` 0 takes the most probable token. ``top_k`` 0 and ``top_p`` 1 keep all tokens. ``min_p`` drops tokens
-    that are less likely than this share of the likeliest (Nguyen et al., arXiv 2407.01082). Which tokens these keep is
-    decided after ``temperature``, or with ``temperature_last`` before it, as in llama.cpp. ``repetition_penalty``
-    above 1 makes tokens of the prompt and of the output less likely (Keskar et al., arXiv 1909.05858). From the logit
-    of a token that the output has n times, n times ``frequency_penalty`` and once ``presence_penalty`` are subtracted,
-    as OpenAI defines them. With ``penalty_last_n``, all three penalties look at that many of the last tokens, also of
-    the prompt, as in llama.cpp. The same ``seed`` gives the same text; without one, a seed is drawn and reported.
-    ``top_logprobs`` is the number of alternatives reported with each token; with ``logprobs_of_sampling``, the reported
-    log-probabilities are those after temperature and truncation, of what could have been drawn. ``logit_bias``, pairs
-    of a token id and a number, is added to the logits; minus infinity bans. With ``ignore_eos`` no token that would end
-    the text is chosen. A token less likely than ``min_logprob`` (nats, under the model) is not written, and the text
-    ends before it. With ``max_new_tokens`` 0 the prompt is read and nothing is written.
-    ``stop_at`` ends it with the line, block or function of code that it belongs to, ``stop_repetition`` where it begins
-    to repeat itself. With ``token_healing``, the end of a prompt that is text may be taken back and spelled out again
-    (``engine/token_healing.py``); not of tokens, and not with an echo.
+    Args:
+        max_new_tokens: maximum number of generated tokens; 0 only prefills the prompt.
+        temperature: 0 always takes the most likely token.
+        top_p: the fraction of probability to keep; 1 keeps all tokens.
+        top_k: the number of most likely tokens to keep; 0 keeps all tokens.
+        repetition_penalty: above 1, tokens of the prompt and of the output become less likely (Keskar et al., arXiv
+            1909.05858).
+        seed: the same seed gives the same text; without one, a random seed is used and reported.
+        stop: sequences before which the text ends.
+        top_logprobs: number of alternatives reported with each token.
+        logit_bias: pairs of a token id and a number that is added to its logit; minus infinity bans the token.
+        min_p: drops tokens less likely than this fraction of the most likely one's probability (Nguyen et al., arXiv
+            2407.01082).
+        temperature_last: apply temperature after top_k, top_p and min_p, as in llama.cpp, not before them.
+        frequency_penalty: subtracted from a token's logit once for each time it occurs in the output, as in OpenAI's
+            API.
+        presence_penalty: subtracted once from the logits of tokens in the output, as in OpenAI's API.
+        penalty_last_n: apply all three penalties to this number of last tokens, including those of the prompt, as in
+            llama.cpp.
+        ignore_eos: never choose a token that would end the text.
+        min_logprob: end the text before a token with a lower log-probability under the model, in nats.
+        token_healing: allow the end of a text prompt to be removed and generated again (``engine/token_healing.py``);
+            not for prompts of token ids, and not with an echo.
+        logprobs_of_sampling: report log-probabilities after temperature and truncation, of the tokens that can be
+            drawn.
+        stop_at: end the text with the current line, block or function.
+        stop_repetition: end the text when it begins to repeat itself.
 
     Raises:
-        UserError: a value out of range; the message is a sentence for the user.
+        UserError: a value is out of range; the message is a sentence for the user.
     """
 
     max_new_tokens: int = 64
@@ -104,7 +116,9 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Choice:
-    """A chosen token, its log-probability under the model (before temperature and truncation), and the likeliest."""
+    """A chosen token, its log-probability under the model (before temperature and truncation), and the most likely
+    tokens.
+    """
 
     id: int
     logprob: float
@@ -112,10 +126,9 @@ class Choice:
 
 
 class Sampler:
-    """Chooses the tokens of one request, none of ``never`` among them; its randomness is its own.
+    """Chooses the tokens of one request, excluding those in ``never``, with its own random generator.
 
-    The first ``n_prompt`` tokens of each context are the prompt; those behind them count for the penalties of what
-    was written.
+    The first ``n_prompt`` tokens of each context are the prompt; only later ones count for penalties on the output.
     """
 
     def __init__(self, params: SamplingParams, *, never: Iterable[int] = (), n_prompt: int = 0) -> None:
@@ -128,7 +141,7 @@ class Sampler:
         self._random = np.random.default_rng(self.seed)
 
     def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
-        """The next token after ``context``, from ``logits`` [V] float32.
+        """Choose the next token after ``context`` from ``logits`` [V] float32.
 
         Raises:
             ArithmeticError: the logits are not finite.
@@ -164,11 +177,11 @@ class Sampler:
         return score(logits, token_id, params.top_logprobs)
 
     def repeatable(self, context: Sequence[int]) -> Sequence[int]:
-        """The tokens of ``context`` that are not to be repeated."""
+        """The tokens of ``context`` that the repetition penalty applies to."""
         return context if self.params.penalty_last_n is None else context[-self.params.penalty_last_n :]
 
     def penalties(self, context: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of what was written, or of the last tokens, and what to subtract from the logit of each, float32."""
+        """The ids of penalised tokens, and what to subtract from the logit of each, float32."""
         params = self.params
         if not (params.frequency_penalty or params.presence_penalty):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
@@ -177,12 +190,12 @@ class Sampler:
         return ids, (counts * params.frequency_penalty + params.presence_penalty).astype(np.float32)
 
     def draw(self) -> float:
-        """The next random number of this request, from 0 to 1; choosing greedily takes none."""
+        """The next random number of this request, between 0 and 1; greedy decoding uses none."""
         return self._random.random()
 
 
 def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
-    """``token_id`` as if it had been chosen from ``logits`` [V] float32.
+    """Score ``token_id`` as if it had been chosen from ``logits`` [V] float32.
 
     Raises:
         ArithmeticError: the logits are not finite.
@@ -193,10 +206,10 @@ def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
 
 
 def require_finite(choice: Choice) -> Choice:
-    """``choice`` itself.
+    """Return ``choice`` if it is finite.
 
     Raises:
-        ArithmeticError: it has no log-probability, because the logits were not finite.
+        ArithmeticError: it has no finite log-probability, because the logits are not finite.
     """
     if not math.isfinite(choice.logprob):
         raise ArithmeticError(_NOT_FINITE)
@@ -212,12 +225,20 @@ def candidates(
     *,
     temperature_last: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids that may be drawn, in ascending order, and their probabilities, not normalised.
+    """The ids that may be drawn, ascending, and their probabilities, not normalised.
 
-    The order of the steps is that of transformers: temperature, then the ``top_k`` highest, then the fewest tokens
-    that together have ``top_p`` (Holtzman et al., arXiv 1904.09751), then those that have ``min_p`` of the likeliest's
-    probability. With ``temperature_last`` it is llama.cpp's, which ends with the temperature. By id and not by
-    probability, because near-equals would change places by rounding, and with them the draw.
+    The steps are those of transformers: temperature, then the ``top_k`` most likely tokens, then the fewest tokens that
+    together have ``top_p`` (Holtzman et al., arXiv 1904.09751), then those with at least ``min_p`` of the most likely
+    token's probability. With ``temperature_last``, the temperature comes last, as in llama.cpp. The ids are sorted by
+    id, not by probability, because rounding could swap nearly equal ones and change the draw.
+
+    Args:
+        scores: adjusted logits, [V] float32.
+        temperature: above 0.
+        top_k: number of tokens to keep; 0 for all.
+        top_p: fraction of probability to keep.
+        min_p: minimum probability relative to the most likely token.
+        temperature_last: apply the temperature last.
     """
     relative, temperature = scores - scores.max(), max(temperature, _LOWEST_TEMPERATURE)
     weights = np.exp(relative if temperature_last else relative / temperature)
@@ -227,12 +248,12 @@ def candidates(
     else:
         ids = _nucleus(weights, top_p)
     if min_p:
-        ids = ids[weights[ids] >= min_p]  # the likeliest has the weight 1
+        ids = ids[weights[ids] >= min_p]  # the most likely token has the weight 1
     return ids, np.exp(relative[ids] / temperature) if temperature_last else weights[ids]
 
 
 def _score_drawn(ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
-    """``token_id`` among the ``ids`` that could have been drawn with these ``weights``."""
+    """Score ``token_id`` among the ``ids`` that could have been drawn with ``weights``."""
     possible = weights > 0
     ids, weights = ids[possible], weights[possible]
     logprobs = np.log(weights / weights.sum(dtype=np.float64))
@@ -252,8 +273,8 @@ def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None
 def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
     """Indices, ascending, of the fewest ``weights`` that have ``top_p`` of their sum; of equal ones, the first.
 
-    Only values are sorted, and only those that can matter: the large ones, where they have ``top_p``; else all but
-    those below ``(1 - top_p) / n`` of the sum, which cannot together have the rest of it.
+    Only values that can matter are sorted: the large ones, if they reach ``top_p``, otherwise all but those below ``(1
+    - top_p) / n`` of the sum, which together cannot make up the rest.
     """
     if top_p == 1:
         return np.flatnonzero(weights)
@@ -273,7 +294,7 @@ def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
 
 
 def _highest(scores: np.ndarray, count: int) -> np.ndarray:
-    """Ids of the ``count`` highest, in order; of equal ones, those with the lower id."""
+    """Ids of the ``count`` highest scores, in descending order; of equal ones, those with the lower id."""
     if count < len(scores):
         threshold = -np.partition(-scores, count - 1)[count - 1]
         ids = np.flatnonzero(scores >= threshold)
@@ -289,7 +310,7 @@ def _log_sum_exp(logits: np.ndarray) -> float:
 
 def _likeliest(logits: np.ndarray, log_sum: float, count: int) -> tuple[tuple[int, float], ...]:
     ids = _highest(logits, count) if count else ()
-    # tokens that are ruled out have minus infinity
+    # excluded tokens have minus infinity
     return tuple((int(token_id), float(logits[token_id]) - log_sum) for token_id in ids if logits[token_id] > -np.inf)
 
 

@@ -1,7 +1,7 @@
-"""Keys in a text: tokens of known formats, and strings that look random where a key is named or quoted.
+"""Detection of keys: tokens of known formats, and random-looking strings that are quoted or assigned to a key's name.
 
 The formats are those of detect-secrets that bigcode-dataset uses (``pii/utils/keys_detection.py``), and newer ones.
-Strings of high entropy are keys where they read like gibberish and are no hashes, by the limits of both.
+Strings of high entropy count as keys if they read like gibberish and are not hashes, with the limits of both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from santacoder.text_boundaries import begins_word
 
 _MIN_LENGTH = 16
 _DIGIT = re.compile(r"[0-9]")
-# what each format begins with, and the whole of it; lengths are bounded, so that a search is linear
+# the prefix of each format, and its pattern; lengths are bounded, so that a search is linear
 _FORMATS = {
     prefix: re.compile(pattern, re.ASCII)
     for prefixes, pattern in (
@@ -57,7 +57,7 @@ _WORDS_OF_PLACEHOLDERS = re.compile(r"your|example|placeholder|dummy|xxxx|\*\*\*
 
 
 def find_keys(text: str) -> Iterator[tuple[int, int]]:
-    """Where keys are, in their order; every occurrence of what is a key somewhere in the text."""
+    """Spans of keys, in order, including every further occurrence of a detected key."""
     spans = sorted({*_of_known_formats(text), *_named(text), *_quoted(text)})
     if spans:
         yield from _occurrences(text, spans)
@@ -70,7 +70,7 @@ def _of_known_formats(text: str) -> Iterator[tuple[int, int]]:
         if start < covered:
             continue
         whole = _FORMATS[found[0]].match(text, start)
-        if found[0] == "eyJ":  # what one beginning of a token has passed is no place for another
+        if found[0] == "eyJ":  # the run after one possible start of a token is not searched for further starts
             covered = whole.end() if whole else _end_of_run(text, start)
         if not whole:
             continue
@@ -96,7 +96,7 @@ _RUN = re.compile(r"[\w=-]+")
 
 
 def _is_token(text: str, start: int, value: str) -> bool:
-    """Whether what has the form of a token is one: no part of a word, no placeholder, letters that nobody chose."""
+    """Whether a match is a real token: not a part of a word, not a placeholder, and random enough."""
     if value.startswith(("hooks.", "softlayer.", "AccountKey", "_auth")):
         return True
     if not begins_word(text, start, "_-"):
@@ -131,7 +131,7 @@ _NAMED = re.compile(
 
 
 def _named(text: str) -> Iterator[tuple[int, int]]:
-    """What stands, quoted or not, behind a name that ends in ``key`` and the like."""
+    """Values, quoted or not, after a name that ends in ``key`` or similar."""
     for found in _NAMED.finditer(text):
         value = found[1]
         mixed = all(any(map(kind, value)) for kind in (str.islower, str.isupper, str.isdigit)) and _entropy(value) > 3.5
@@ -145,13 +145,14 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
 
 
 def looks_random(value: str) -> bool:
-    """Whether the entropy of ``value`` is above detect-secrets' limits (4.5 bits a character, 3 of hexadecimal digits)
-    and it reads like gibberish. A key without any digit is rarer than an alphabet."""
+    """Whether the entropy of ``value`` is above detect-secrets' limits (4.5 bits per character, 3 for hexadecimal
+    digits) and it reads like gibberish. A digit is required, because keys without one are rarer than alphabets.
+    """
     if len(value) < _MIN_LENGTH or not _DIGIT.search(value):
         return False
     entropy = _entropy(value)
     hexadecimal = re.fullmatch(r"[0-9A-Fa-f]+", value) is not None
-    if value.isdigit():  # numbers are seldom keys: detect-secrets takes this off
+    if value.isdigit():  # numbers are rarely keys: detect-secrets subtracts this
         entropy -= 1.2 / math.log2(len(value))
     return (entropy > 4.5 or (hexadecimal and entropy > 3)) and _reads_like_gibberish(value)
 
@@ -167,7 +168,7 @@ def _is_sequence(value: str) -> bool:
 
 
 def _entropy(value: str) -> float:
-    """Bits a character."""
+    """Entropy in bits per character."""
     return math.log2(len(value)) - sum([n * math.log2(n) for n in Counter(value).values()]) / len(value)
 
 
@@ -176,7 +177,7 @@ _HASHES = ("sha", "md5", "hash", "byte")
 
 
 def _is_named_otherwise(text: str, start: int, value: str) -> bool:
-    """Whether the line says before ``start`` that the value is an identifier or a hash."""
+    """Whether the line before ``start`` says that the value is an identifier or a hash."""
     line = text[max(text.rfind("\n", max(0, start - 200), start) + 1, start - 200, 0) : start]
     if _ID.search(line):
         return True
@@ -184,16 +185,17 @@ def _is_named_otherwise(text: str, start: int, value: str) -> bool:
 
 
 def _speaks_of_hashes(text: str) -> bool:
-    """Whether hashes are what the file is about: the words on more than 2 % of its lines."""
+    """Whether the file is about hashes: the words occur on more than 2 % of its lines."""
     lowered = text.lower()
     return max(lowered.count("sha"), lowered.count("hash")) > max(1, text.count("\n") // 50)
 
 
 def _occurrences(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """``spans``, and where else in ``text`` the same stands; without overlaps, the longest first where several begin.
+    """``spans``, and all further occurrences of the same texts, without overlaps; the longest wins if several start at
+    the same position.
 
-    Every beginning of a word is looked up by its first characters, which decide how long a key might be there. Of keys
-    that begin alike only a few lengths are tried, so that the time stays linear.
+    Every start of a word is looked up by its first characters, which determine the possible lengths of a key. Of keys
+    with the same first characters, only a few lengths are tried, so that the time stays linear.
     """
     keys = {text[start:end] for start, end in spans}
     lengths: dict[str, list[int]] = {}
@@ -221,6 +223,6 @@ _BEGINNING = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[a-z]))(?=([\w+/=.-]{16}))")
 
 @lru_cache
 def _gibberish() -> Detector:
-    """The model that detect-secrets comes with, at detect-secrets' limit."""
+    """The model that detect-secrets includes, with detect-secrets' limit."""
     model = Path(detect_secrets.filters.gibberish.__path__[0], "rfc.model")
     return create_from_model(str(model), limit=3.7)

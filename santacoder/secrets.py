@@ -1,7 +1,7 @@
-"""Personal data and keys in a text: e-mail addresses, addresses on the internet, keys that open something.
+"""Detection of personal data and secrets in a text: e-mail addresses, public IP addresses and keys.
 
-Every search takes time linear in the text, whatever is in it: candidates are found by patterns that cannot backtrack,
-and what is looked at around each of them is bounded.
+Every search is linear in the length of the text: patterns cannot backtrack, and the inspected context of each candidate
+is bounded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SecretKind = Literal["key", "e-mail", "IP address"]
 
 
 class Secret(NamedTuple):
-    """``text[start:end]`` is a secret of a ``kind``."""
+    """A secret: ``text[start:end]`` is of the given ``kind``."""
 
     kind: SecretKind
     start: int
@@ -26,7 +26,7 @@ class Secret(NamedTuple):
 
 
 def find_secrets(text: str) -> list[Secret]:
-    """All secrets in ``text``, in their order; none overlaps another."""
+    """All secrets in ``text``, in order and without overlaps."""
     found: list[Secret] = []
     taken = bytearray(len(text))
     for kind, spans in (("key", find_keys(text)), ("e-mail", find_emails(text)), ("IP address", find_addresses(text))):
@@ -43,17 +43,17 @@ _LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _AT = re.compile(r"@(?=\w)")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,18}")
 _INTERNATIONAL_DOMAIN = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,18}")
-_UNSPACED_SCRIPTS = "\u0530"  # Latin, Greek and Cyrillic come before; text of those behind it needs no spaces
-# what follows the beginning of something that is no domain
+_UNSPACED_SCRIPTS = "\u0530"  # Latin, Greek and Cyrillic come before; the scripts after it do not need spaces
+# characters after which a match is not a domain
 _CONTINUES = re.compile(rf"[@(/_-]|\.?(?![{_UNSPACED_SCRIPTS}-\U0010ffff])[^\W_]")
 _CREDENTIALS_OF_A_URL = re.compile(r"://[^\s/@]*:$")
 _PLACEHOLDER_DOMAINS = ("@example.com", "@example.org", "@example.net", "@localhost.localdomain")
-# icon@2x.png is an image, react@next.js a file of a package
+# icon@2x.png is an image, react@next.js is a file of a package
 _FILE_ENDINGS = frozenset("css gif html java jpeg jpg js json jsx min png svg ts tsx txt webp xml yaml yml".split())
 
 
 def find_emails(text: str) -> Iterator[tuple[int, int]]:
-    """Where e-mail addresses are, but for placeholders and names of hosts to clone from."""
+    """Spans of e-mail addresses, except placeholders and hosts in clone URLs."""
     for at in _AT.finditer(text):
         end = _end_of_domain(text, at.end())
         start = _start_of_local_part(text, at.start()) if end else at.start()
@@ -62,7 +62,7 @@ def find_emails(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _end_of_domain(text: str, start: int) -> int:
-    """Where the domain that begins at ``start`` ends; 0 where none does."""
+    """The end of the domain that begins at ``start``; 0 if there is none."""
     for pattern in (_DOMAIN, _INTERNATIONAL_DOMAIN):
         found = pattern.match(text, start)
         if found and not _CONTINUES.match(text, found.end()):
@@ -71,12 +71,12 @@ def _end_of_domain(text: str, start: int) -> int:
 
 
 def _start_of_local_part(text: str, at: int) -> int:
-    """Where the name before the ``@`` at ``at`` begins; ``at`` itself where there is none."""
+    """The start of the local part before the ``@`` at ``at``; ``at`` itself if there is none."""
     first = at
     lowest = max(0, at - _MAX_LOCAL)
     while first > lowest and (text[first - 1] in _LOCAL or "\x7f" < text[first - 1] < _UNSPACED_SCRIPTS):
         first -= 1
-    if first == at:  # an international name
+    if first == at:  # a name in another script
         while first > lowest and text[first - 1].isalnum():
             first -= 1
     start = without_escape(text, first, at)
@@ -102,14 +102,14 @@ _NAME_SERVERS = frozenset(
     """8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 76.76.19.19 76.223.122.150 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220
     8.26.56.26 8.20.247.20 94.140.14.14 94.140.15.15""".split()
 )
-# RFC 4291, section 2.4; what else reads like IPv6 is seldom meant so
+# RFC 4291, section 2.4; other text that looks like IPv6 rarely is
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _DOCUMENTATION = ipaddress.ip_network("2001:db8::/32")  # RFC 3849
 _VERSION = re.compile(r"version|release|\bv\s*$|oid\b")
 
 
 def find_addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Where addresses on the internet are: valid, not private, no well-known name servers, no versions."""
+    """Spans of public IP addresses: valid, not private, not well-known name servers, not version numbers."""
     for found in _IPV4.finditer(text):
         if begins_word(text, found.start(), "_.-") and _is_public_ipv4(text, *found.span()):
             yield found.span()
@@ -137,7 +137,7 @@ def _is_public_ipv4(text: str, start: int, end: int) -> bool:
         return False
     if not address.is_global or address.is_multicast or value in _NAME_SERVERS:
         return False
-    # four single digits are a version, unless a server is spoken of (bigcode-dataset, filter_versions)
+    # four single digits are a version, unless the context mentions a server (bigcode-dataset, filter_versions)
     if len(value) == 7:
         around = text[max(0, start - 100) : end + 100].lower()
         return "dns" in around or "server" in around
@@ -145,7 +145,7 @@ def _is_public_ipv4(text: str, start: int, end: int) -> bool:
 
 
 def _is_public_ipv6(value: str) -> bool:
-    """Whether it is one, and not a slice such as ``[2000::2]``: with a letter, or of three groups and more."""
+    """Whether it is an address and not a slice such as ``[2000::2]``: it has a letter or at least three groups."""
     if len(value) > _MAX_IPV6 or not (value.count(":") > 2 or any(digit.isalpha() for digit in value)):
         return False
     try:

@@ -1,17 +1,17 @@
-"""Where a word begins in source text, in which ``\\n`` before it is the end of a line and no letter."""
+"""Word boundaries in source text, where ``\\n`` before a word is an escape sequence, not a letter."""
 
 from __future__ import annotations
 
 import re
 
-# escapes of Python, Java and JavaScript, without their backslash
+# escape sequences of Python, Java and JavaScript, without their backslash
 _ESCAPE = re.compile(
     r"x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[0-7]{1,3}|[A-Za-z]", re.ASCII
 )
 
 
 def without_escape(text: str, start: int, end: int) -> int:
-    """Where ``text[start:end]`` begins without the rest of an escape sequence whose backslash stands before it."""
+    """The start of ``text[start:end]`` after removing the rest of an escape sequence whose backslash precedes it."""
     backslashes = 0
     while backslashes < min(start, 100) and text[start - backslashes - 1] == "\\":
         backslashes += 1
@@ -22,8 +22,10 @@ def without_escape(text: str, start: int, end: int) -> int:
 
 
 def begins_word(text: str, start: int, also: str = "") -> bool:
-    """Whether no ASCII letter, digit or one of ``also`` stands before ``start``, or one that ends an escape."""
-    before = text[max(0, start - 12) : start]  # \\U and eight digits are the longest
+    """Whether the character before ``start`` is not an ASCII letter, digit or one of ``also``, or ends an escape
+    sequence.
+    """
+    before = text[max(0, start - 12) : start]  # \\U and eight digits are the longest escape sequence
     if not before or not (before[-1] in also or (before[-1].isascii() and before[-1].isalnum())):
         return True
     backslash = before.rfind("\\")

@@ -23,36 +23,36 @@ FIM_SUFFIX = "<fim-suffix>"
 FIM_PAD = "<fim-pad>"
 SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
 
-# characters encoded at a time: the library takes some 200 bytes for every token while it works
+# characters encoded at a time: the library needs about 200 bytes of memory per token
 _PIECE = 65_536
-# characters below which a text is always encoded whole, so that its tokens can be counted
+# texts with fewer characters are always encoded whole, so that their tokens can be counted
 _ALWAYS_WHOLE = 50_000
-# how far to look for a place to cut at
+# how far to search for a position to cut at
 _WINDOW = 10_000
-# characters encoded at once where there is no place to cut: the library holds the interpreter for a part of its work,
-# 0.1 s of this many (AMD EPYC Zen 3, two busy cores)
+# maximum characters encoded at once where there is no position to cut at: the library blocks the interpreter for part
+# of its work, 0.1 s for this length (AMD EPYC Zen 3, two busy cores)
 _LONGEST_PIECE = 262_144
-# GPT-2's pre-tokenizer begins a word at any white space that follows something else, so no token spans such a place;
-# ASCII alone, as libraries differ in what else is white space
+# GPT-2's pre-tokenizer begins a word at any white space after another character, so no token spans such a position.
+# Only ASCII is considered, because libraries disagree on other white space.
 _WORD_BREAK = re.compile(r"(?<=[!-~])(?=[ \t\r\n])")
-# training: bytes of a text that are learned from, so that no single file decides the vocabulary
+# training: bytes of each text that are used, so that no single file dominates the vocabulary
 _LEARNED = 65_536
-# training: bytes at which a word is cut, as the library's time is quadratic in its length (half a million line breaks
-# are one word, and took 244 s)
+# training: maximum bytes of a word, because the library's time is quadratic in it (half a million line breaks are one
+# word, and took 244 s)
 _LONGEST_WORD = 256
 
 
 class Tokenizer:
-    """Text to token ids and back, without loss: ``decode(encode(text)) == text`` for every valid Unicode text.
+    """Converts text to token ids and back without loss: ``decode(encode(text)) == text`` for every valid Unicode text.
 
-    The ids of the special tokens come from the file, never from their order.
+    The ids of the special tokens come from the file, not from their order.
 
     Raises:
         UserError: a special token is missing, or a token stands for no bytes.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
-        # settings that a published tokenizer.json may carry from training
+        # settings that a published tokenizer.json may still have from training
         backend.no_truncation()
         backend.no_padding()
         self._with_specials = backend
@@ -64,21 +64,21 @@ class Tokenizer:
         self.fim_pad_id = self._special_id(FIM_PAD)
         self.special_ids = frozenset(self._special_id(token) for token in SPECIAL_TOKENS)
         self.fim_ids = self.special_ids - {self.end_of_text_id}
-        # a copy that reads special tokens in its input as ordinary text; only those marked as special can be switched
-        # off, and a published file may list them as ordinary additions
+        # a copy that treats special tokens in its input as ordinary text; only tokens marked as special can be
+        # disabled, and a published file may list them as ordinary additions
         self._plain = tokenizers.Tokenizer.from_str(backend.to_str())
         self._plain.add_special_tokens([backend.id_to_token(token_id) for token_id in sorted(self.special_ids)])
         self._plain.encode_special_tokens = True
         self._breaks_at_spaces = _breaks_at_spaces(backend)
-        # the candidates of one request have the same prompt
+        # the candidates of a request have the same prompt
         self._encode_again = lru_cache(maxsize=4)(self._encode)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
-        """Learn ``vocab_size`` byte-level tokens from ``texts``; the special tokens come on top of them.
+        """Train a byte-level tokenizer with ``vocab_size`` tokens, to which the special tokens are added.
 
-        A small corpus may not have enough different pairs for ``vocab_size`` tokens; the result is smaller then. Of a
-        long text only the first 65,536 bytes count.
+        If a small corpus has too few distinct pairs for ``vocab_size`` tokens, the result is smaller. Only the first
+        65,536 bytes of each text are used.
         """
         words = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
         backend = tokenizers.Tokenizer(models.BPE())
@@ -100,14 +100,15 @@ class Tokenizer:
 
         Raises:
             CheckpointError: the file is missing or cannot be read.
-            UserError: the file is no tokenizer like SantaCoder's, or lacks one of the special tokens.
+            UserError: the file is not a tokenizer like SantaCoder's, or lacks a special token.
         """
         place, document = shown(Path(path)), read_tokenizer_file(Path(path))
         try:
             backend = tokenizers.Tokenizer.from_str(document)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # bare Exception for every kind of bad file, and panics, which are none
+        # the library raises plain Exceptions for invalid files, and panics, which are not Exceptions
+        except BaseException as error:
             raise UserError(f"{place} is not a readable tokenizer.json: {error}.") from error
         try:
             return cls(backend)
@@ -115,7 +116,7 @@ class Tokenizer:
             raise UserError(f"{place} cannot be used: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        """Write a ``tokenizer.json`` whose merges are strings, as readers before tokenizers 0.20 need them."""
+        """Write a ``tokenizer.json`` with merges as strings, for readers before tokenizers 0.20."""
         document = json.loads(self._with_specials.to_str())
         merges = document["model"]["merges"]
         document["model"]["merges"] = [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
@@ -123,29 +124,31 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens, special ones included."""
+        """Number of tokens, including special tokens."""
         return len(self._bytes)
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
-        """Token ids of ``text``. A special token spelled in it stays text unless ``allow_special``.
+        """Token ids of ``text``. Special tokens spelled in it are ordinary text unless ``allow_special``.
 
-        Other threads run meanwhile: of the library's functions, those for batches let go of the interpreter.
+        Other threads can run meanwhile: the library releases the interpreter lock only in its batch functions.
 
         Raises:
-            UserError: the text has half a surrogate pair, which no UTF-8 can express, or a part without any space that
-                is longer than code has.
+            UserError: the text has half a surrogate pair, which UTF-8 cannot represent, or a part without spaces that
+                is longer than any in code.
         """
         for piece in self._pieces(text):
             if len(piece) > _LONGEST_PIECE:
                 raise UserError(
-                    f"The text has {len(piece):,} characters without a space where it could be cut; up to "
+                    f"The text has {len(piece):,} characters without a space to split it at; at most "
                     f"{_LONGEST_PIECE:,} can be encoded at once."
                 )
         return self._encode(text, allow_special=allow_special)
 
     def encode_end(self, text: str, room: int) -> tuple[list[int], bool]:
-        """Token ids of ``text``, or of its end where it is so long that ``room`` tokens cannot hold it; and whether
-        that is so. The cut stays where it is while a text grows, and then moves by at least ``room`` tokens.
+        """Token ids of ``text``, or of its end if the text is so long that ``room`` tokens cannot hold it; and whether
+        it was truncated.
+
+        While a text grows, the position of the cut is stable; then it moves by at least ``room`` tokens.
 
         Raises:
             UserError: the text has half a surrogate pair.
@@ -157,8 +160,8 @@ class Tokenizer:
         return list(self._encode_again(text)), start > 0
 
     def encode_beginning(self, text: str, room: int) -> tuple[list[int], bool]:
-        """Token ids of ``text``, or of its beginning where it is so long that ``room`` tokens cannot hold it; and
-        whether that is so.
+        """Token ids of ``text``, or of its beginning if the text is so long that ``room`` tokens cannot hold it; and
+        whether it was truncated.
 
         Raises:
             UserError: the text has half a surrogate pair.
@@ -170,25 +173,25 @@ class Tokenizer:
         return list(self._encode_again(text)), is_cut
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """``encode`` of many texts at once, on all cores."""
+        """Like ``encode``, for many texts at once, on all cores."""
         checked = [require_valid_unicode(text) for text in texts]
         return [encoding.ids for encoding in self._plain.encode_batch_fast(checked)]
 
     def word_starts(self, text: str) -> list[int]:
-        """Where the pre-tokenizer cuts ``text``, in characters, the beginning included; no token spans such a place."""
+        """The positions at which the pre-tokenizer splits ``text``, in characters, including 0; no token spans them."""
         if self._plain.pre_tokenizer is None:
             return [0] if text else []
         return [start for _, (start, _) in self._plain.pre_tokenizer.pre_tokenize_str(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of ``ids``, special tokens spelled out. Bytes that form no character become U+FFFD."""
+        """The text of ``ids``, with special tokens spelled out. Invalid bytes become U+FFFD."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         return b"".join(self._bytes[token_id] for token_id in ids)
 
     def stream_decoder(self, after: Iterable[int] = ()) -> StreamDecoder:
-        """A decoder that is fed one id at a time; the bytes of ``after`` may end with the beginning of a character."""
+        """A decoder that takes one id at a time; the bytes of ``after`` may end with an incomplete character."""
         decoder = StreamDecoder(self._bytes)
         for token_id in after:
             decoder.feed(token_id)
@@ -200,11 +203,13 @@ class Tokenizer:
         return [token_id for piece in pieces for token_id in backend.encode_batch_fast([piece])[0].ids]
 
     def _most_characters(self, room: int) -> int:
-        """As many characters as ``room`` tokens can have, and no fewer than are worth a cut."""
+        """The maximum number of characters that ``room`` tokens can represent, or the minimum length that is worth
+        cutting.
+        """
         return max(_ALWAYS_WHOLE, room * max(map(len, self._bytes)))
 
     def _pieces(self, text: str) -> Iterator[str]:
-        """``text`` in parts that have the same tokens one by one as together."""
+        """Split ``text`` into parts whose tokens are the same as those of the whole text."""
         start = 0
         while self._breaks_at_spaces and len(text) - start > _PIECE + _WINDOW:
             found = _WORD_BREAK.search(text, start + _PIECE)
@@ -215,12 +220,12 @@ class Tokenizer:
         yield text[start:]
 
     def _word_break(self, text: str, start: int) -> int:
-        """The first place from ``start`` on that no token spans; ``start`` where there is none nearby."""
+        """The first position from ``start`` on that no token spans, or ``start`` if there is none nearby."""
         found = _WORD_BREAK.search(text, start, start + _WINDOW)
         return found.start() if found else start
 
     def _special_id(self, token: str) -> int:
-        # StarCoder spells the marks with underscores
+        # StarCoder spells the sentinel tokens with underscores
         for spelling in (token, token.replace("-", "_")):
             token_id = self._with_specials.token_to_id(spelling)
             if token_id is not None:
@@ -229,35 +234,35 @@ class Tokenizer:
 
 
 class StreamDecoder:
-    """Turns ids into text piece by piece, holding back the first bytes of an unfinished character."""
+    """Decodes token ids one by one, holding back the bytes of incomplete characters."""
 
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_bytes = token_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def feed(self, token_id: int, skip: int = 0) -> str:
-        """The text that the token adds; without its first ``skip`` bytes."""
+        """The text that the token adds, without its first ``skip`` bytes."""
         return self._decoder.decode(self._token_bytes[token_id][skip:])
 
     @property
     def unfinished(self) -> bool:
-        """Whether the first bytes of a character are held back."""
+        """Whether bytes of an incomplete character are held back."""
         return bool(self._decoder.getstate()[0])
 
     def peek(self, token_id: int, skip: int = 0) -> str:
-        """What ``feed`` would give; the state stays as it is."""
+        """The text that ``feed`` would return, without changing the state."""
         state = self._decoder.getstate()
         text = self.feed(token_id, skip)
         self._decoder.setstate(state)
         return text
 
     def finish(self) -> str:
-        """What is left of an unfinished character, as U+FFFD."""
+        """The remaining incomplete character, as U+FFFD."""
         return self._decoder.decode(b"", final=True)
 
 
 def require_valid_unicode(text: str) -> str:
-    """``text`` itself.
+    """Return ``text`` if it is valid.
 
     Raises:
         UserError: it has half a surrogate pair.
@@ -273,7 +278,7 @@ def require_valid_unicode(text: str) -> str:
 
 
 def _breaks_at_spaces(backend: tokenizers.Tokenizer) -> bool:
-    """Whether ``backend`` splits a text like GPT-2, and changes nothing in it before."""
+    """Whether ``backend`` splits text like GPT-2, without changing it first."""
     document = json.loads(backend.to_str())
     splitter = document.get("pre_tokenizer") or {}
     steps = splitter.get("pretokenizers", [splitter])
@@ -292,7 +297,7 @@ def _breaks_at_spaces(backend: tokenizers.Tokenizer) -> bool:
 
 
 def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:
-    """The bytes each token stands for, by id; ids that the file leaves out stand for none."""
+    """The bytes of each token by id; empty for ids that the file does not use."""
     byte_of = {character: byte for byte, character in _byte_level_alphabet()}
     added = backend.get_added_tokens_decoder()
     vocabulary = backend.get_vocab()
@@ -308,7 +313,7 @@ def _token_bytes(backend: tokenizers.Tokenizer) -> list[bytes]:
 
 
 def _byte_level_alphabet() -> Iterator[tuple[int, str]]:
-    """GPT-2's printable stand-in for every byte: printable Latin-1 maps to itself, the rest to U+0100 and up."""
+    """GPT-2's printable character for every byte: printable Latin-1 maps to itself, the rest to U+0100 and up."""
     shifted = 0x100
     for byte in range(256):
         if 0x21 <= byte <= 0x7E or 0xA1 <= byte <= 0xAC or 0xAE <= byte <= 0xFF:

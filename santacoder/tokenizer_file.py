@@ -1,9 +1,9 @@
-"""A ``tokenizer.json`` of anybody's, checked before the library builds anything of it.
+"""Validation of an untrusted ``tokenizer.json`` before the library builds a tokenizer from it.
 
-A file of a few kilobytes can ask for gigabytes: a table as long as the largest id, a normalizer that writes a thousand
-characters for one, a regular expression that never ends. The library ends the whole process where memory is refused.
-So only what byte-level BPE needs is let through, each part of which takes memory and time in proportion to the file or
-to the text.
+A file of a few kilobytes can require gigabytes: a table as long as the largest id, a normalizer that expands one
+character to a thousand, or a regular expression that never ends. The library aborts the process if memory runs out.
+Therefore only the parts of byte-level BPE are accepted, whose memory and time are proportional to the size of the file
+or of the text.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MAX_TOKENS = 1 << 18
 MAX_TOKEN_CHARACTERS = 1024
 _MAX_BYTES = 16 << 20
 _MAX_PARTS = 8
-# what each role may be played by; a normalizer makes a text at most eighteen times as long (NFKD, Unicode Standard
-# Annex 15), and all take linear time
+# the accepted kinds of each part; a normalizer makes a text at most eighteen times as long (NFKD, Unicode Standard
+# Annex 15), and all of them take linear time
 _PARTS = {
     "normalizer": ("NFC", "NFD", "NFKC", "NFKD", "Lowercase"),
     "pre_tokenizer": ("ByteLevel", "Digits"),
@@ -31,11 +31,11 @@ _IN_SEQUENCE = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "
 
 
 def read_tokenizer_file(path: Path) -> str:
-    """The JSON of a tokenizer that is safe to build.
+    """Read and validate the JSON of a tokenizer.
 
     Raises:
         CheckpointError: the file is missing or cannot be read.
-        UserError: it is no byte-level BPE, or would take more memory or time than one.
+        UserError: it is not byte-level BPE, or would need too much memory or time.
     """
     text = read_text(path, _MAX_BYTES)
     try:
@@ -47,11 +47,13 @@ def read_tokenizer_file(path: Path) -> str:
 
 
 def _checked(document: Any) -> dict[str, Any]:
-    """``document`` with what was checked and nothing else: of a key that is there twice, the library might read another
-    value than Python does. How texts are cut, padded and decoded is not the file's to say.
+    """A copy of ``document`` with only the validated parts.
+
+    A copy is needed because for duplicate keys the library might read another value than Python. Truncation, padding
+    and decoding are not taken from the file.
 
     Raises:
-        UserError: what is wrong with it, as a sentence.
+        UserError: a part is invalid; the message is a sentence.
     """
     model = _object(_object(document, "the file").get("model"), "model")
     if model.get("type", "BPE") != "BPE":
@@ -61,13 +63,13 @@ def _checked(document: Any) -> dict[str, Any]:
     _check_tokens([*vocabulary.items(), *((token.get("content"), token.get("id")) for token in added)])
     merges = _list(model, "merges")
     if len(merges) > MAX_TOKENS:
-        raise UserError(f"it has {len(merges):,} merges; {MAX_TOKENS:,} are read.")
+        raise UserError(f"it has {len(merges):,} merges; at most {MAX_TOKENS:,} are supported.")
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
-            raise UserError(f"its model has a {name}, which byte-level BPE has not.")
+            raise UserError(f"its model has a {name}, which byte-level BPE does not have.")
     unknown = model.get("unk_token")
     if unknown is not None and not (isinstance(unknown, str) and unknown in vocabulary):
-        raise UserError("its unk_token is no token.")
+        raise UserError("its unk_token is not a token.")
     return {
         "version": "1.0",
         "added_tokens": added,
@@ -86,20 +88,21 @@ def _checked(document: Any) -> dict[str, Any]:
 
 def _check_tokens(tokens: list[tuple[Any, Any]]) -> None:
     if len(tokens) > 2 * MAX_TOKENS:
-        raise UserError(f"it has {len(tokens):,} tokens; {MAX_TOKENS:,} are read.")
+        raise UserError(f"it has {len(tokens):,} tokens; at most {MAX_TOKENS:,} are supported.")
     for token, token_id in tokens:
         if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN_CHARACTERS:
             raise UserError(
-                f"it has a token of no or more than {MAX_TOKEN_CHARACTERS:,} characters: {str(token)[:40]!r}."
+                f"it has a token that is empty or longer than {MAX_TOKEN_CHARACTERS:,} characters: {str(token)[:40]!r}."
             )
         if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < MAX_TOKENS:
             raise UserError(
-                f"the token {token[:40]!r} has the id {str(token_id)[:40]}; ids go from 0 to {MAX_TOKENS - 1:,}."
+                f"the token {token[:40]!r} has the id {str(token_id)[:40]}; ids must be between 0 and "
+                f"{MAX_TOKENS - 1:,}."
             )
 
 
 def _checked_part(part: Any, role: str, known: tuple[str, ...]) -> dict[str, Any] | None:
-    """A part of the pipeline, such as its normalizer, as one of the ``known`` kinds or a sequence of them."""
+    """Validate a part of the pipeline, such as the normalizer: one of the ``known`` kinds, or a sequence of them."""
     if part is None:
         return None
     kind = str(_object(part, role).get("type"))
@@ -107,7 +110,7 @@ def _checked_part(part: Any, role: str, known: tuple[str, ...]) -> dict[str, Any
         name = _IN_SEQUENCE[role]
         inner = _list(part, name)
         if len(inner) > _MAX_PARTS:
-            raise UserError(f"its {role} has {len(inner)} parts; {_MAX_PARTS} are read.")
+            raise UserError(f"its {role} has {len(inner)} parts; at most {_MAX_PARTS} are supported.")
         return {"type": kind, name: [_checked_piece(one, role, known) for one in inner]}
     return _checked_piece(part, role, known)
 
@@ -121,12 +124,12 @@ def _checked_piece(part: Any, role: str, known: tuple[str, ...]) -> dict[str, An
 
 def _object(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UserError(f"{name} is no object.")
+        raise UserError(f"{name} is not an object.")
     return value
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
     found = document.get(name) or []
     if not isinstance(found, list):
-        raise UserError(f"{name} is no list.")
+        raise UserError(f"{name} is not a list.")
     return found

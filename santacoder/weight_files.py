@@ -1,4 +1,4 @@
-"""Tensors by name, from safetensors files or PyTorch pickles, one or many with an index."""
+"""Tensors by name, from safetensors files or PyTorch pickles, in one file or in several with an index."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SAFETENSORS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
 # transformers' names, in its order of preference
 NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
-# how much of a file may be read before it is mapped anew
+# how much of a file is read before it is mapped again
 _MAPPED_BYTES = 128 << 20
-# what wraps a model while it is trained: torch.compile, DataParallel and DDP, FSDP, activation checkpointing
+# names of the wrappers that training adds: torch.compile, DataParallel and DDP, FSDP, activation checkpointing
 _WRAPPERS = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-# where the model without its output layer was saved, as transformers' GPTBigCodeModel
+# names in a model saved without its output layer, such as transformers' GPTBigCodeModel
 _WITHOUT_PREFIX = re.compile(r"(h\.\d+|wte|wpe|ln_f)\.")
-# what a pickle of tensors by name is made of. PyTorch lets more through, such as arrays of bytes of any length
+# what a pickle of a state dict contains. PyTorch accepts more, such as byte arrays of any length
 _IN_PICKLES = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_(tensor_v2|parameter)"
     r"|torch (BFloat16|Half|Float|Double|Byte|Bool|Char|Short|Int|Long)Storage"
@@ -35,7 +35,7 @@ _MAX_PICKLE_BYTES = 4 << 20
 
 
 def are_complete(folder: Path) -> bool:
-    """Whether a folder has files of weights, and each that an index names."""
+    """Whether a folder has weights, including all files that an index names."""
     source = _source(folder)
     if source is None or source.suffix != ".json":
         return source is not None
@@ -46,19 +46,19 @@ def are_complete(folder: Path) -> bool:
 
 
 class WeightFiles:
-    """The tensors of a checkpoint folder, by the names that they have in a model which nothing wraps.
+    """The tensors of a checkpoint folder, by their names in a model without wrappers.
 
-    Files are mapped into memory, where the pages that were read count as the process's own until the mapping ends.
-    A pickle may hold nothing but tensors; no code in it is run.
+    Files are memory-mapped; pages that were read count as the process's memory until the mapping ends. Pickles may
+    contain only tensors; no code in them is run.
 
     Raises:
-        CheckpointError: no weights, or a damaged file; the message names it.
+        CheckpointError: there are no weights, or a file is damaged; the message names it.
     """
 
     def __init__(self, folder: Path) -> None:
         source = _source(folder)
         if source is None:
-            raise CheckpointError(f"{shown(folder / SAFETENSORS)} is missing, and so is every other file of weights.")
+            raise CheckpointError(f"{shown(folder / SAFETENSORS)} is missing, and there are no other weights.")
         self._source = source
         self._open: _MappedFile | None = None
         self._read_bytes = 0
@@ -70,17 +70,17 @@ class WeightFiles:
         self.names = self._files.keys()
 
     def file_of(self, name: str) -> Path:
-        """Where the tensor ``name`` is.
+        """The file that contains the tensor ``name``.
 
         Raises:
-            CheckpointError: nowhere.
+            CheckpointError: there is no such tensor.
         """
         if name not in self._files:
             raise CheckpointError(f"{shown(self._source)} lacks the tensor {name}.")
         return self._files[name][0]
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor, of which nothing is read.
+        """The shape of a tensor, without reading it.
 
         Raises:
             CheckpointError: the tensor is missing or its file is damaged.
@@ -92,7 +92,7 @@ class WeightFiles:
             raise _damaged(file.path, error) from error
 
     def tensor(self, name: str) -> torch.Tensor:
-        """A view of the file's own memory; copy what is to be kept.
+        """A view of the mapped file; copy it to keep it.
 
         Raises:
             CheckpointError: the tensor is missing or its file is damaged.
@@ -110,7 +110,7 @@ class WeightFiles:
         return tensor
 
     def _file(self, name: str) -> tuple[_MappedFile, str]:
-        """The file with a tensor, mapped anew after much was read of it, and the tensor's name in it."""
+        """The file with a tensor, mapped again after much of it was read, and the tensor's name in it."""
         path = self.file_of(name)
         stored_name = self._files[name][1]
         if self._open is None or self._open.path != path or self._read_bytes >= _MAPPED_BYTES:
@@ -119,7 +119,7 @@ class WeightFiles:
             self._read_bytes = 0
         if stored_name not in self._open.names:
             raise CheckpointError(
-                f"{shown(path)} lacks the tensor {stored_name}, which {self._source.name} says it has."
+                f"{shown(path)} lacks the tensor {stored_name}, which {self._source.name} lists in it."
             )
         return self._open, stored_name
 
@@ -151,14 +151,14 @@ class _MappedFile:
 
 
 def _holds_tensors_alone(path: Path) -> bool:
-    """Whether a file of ``torch.save`` would make nothing but tensors by name when it is read.
+    """Whether a file of ``torch.save`` contains nothing but a state dict.
 
     Raises:
         BadZipFile, OSError, ValueError: it is damaged, or in the format before PyTorch 1.6, which cannot be mapped.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        # PyTorch looks names up regardless of case; of two alike it might read the other one
+        # PyTorch ignores case in names, so it might read the other of two names that differ only in case
         names = [member.filename.lower() for member in members]
         if len(set(names)) < len(names) or any(member.compress_type != zipfile.ZIP_STORED for member in members):
             return False
@@ -169,24 +169,24 @@ def _holds_tensors_alone(path: Path) -> bool:
 
 
 def _called(content: bytes) -> Iterator[str]:
-    """What a pickle calls when it is read, as ``module name``; the stack's own way to name it is not told apart."""
+    """Yield what a pickle calls when it is loaded, as ``module name``, without distinguishing stack-based names."""
     for opcode, argument, _ in pickletools.genops(content):
         if "GLOBAL" in opcode.name or opcode.name == "INST":
             yield str(argument)
 
 
 def _by_plain_name(source: Path, files: dict[str, Path]) -> dict[str, tuple[Path, str]]:
-    """File and stored name of each tensor, by its name in a model that nothing wraps.
+    """The file and stored name of each tensor, by its name in a model without wrappers.
 
     Raises:
-        CheckpointError: two would have one name, or the tensors are updates to another model's.
+        CheckpointError: two tensors would have the same name, or the tensors are updates to another model's.
     """
     plain: dict[str, tuple[Path, str]] = {}
     for stored_name, path in files.items():
         if ".lora_" in stored_name:
             raise CheckpointError(
-                f"{shown(path)} holds updates of LoRA ({stored_name}) beside the weights. Merge them, with "
-                "merge_and_unload and save_pretrained of peft, and load that."
+                f"{shown(path)} contains LoRA updates ({stored_name}) besides the weights. Merge them, with "
+                "merge_and_unload and save_pretrained of peft, and load the result."
             )
         name = ".".join(part for part in stored_name.split(".") if part not in _WRAPPERS)
         if _WITHOUT_PREFIX.match(name):
@@ -200,7 +200,7 @@ def _by_plain_name(source: Path, files: dict[str, Path]) -> dict[str, tuple[Path
 
 
 def _source(folder: Path) -> Path | None:
-    """The file of weights, or the index of several."""
+    """The weights file, or the index of several."""
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
 
 
@@ -217,12 +217,12 @@ def _read_index(path: Path) -> dict[str, Path]:
 
 def _other_than_tensors(path: Path) -> CheckpointError:
     return CheckpointError(
-        f"{shown(path)} holds something other than tensors. It was not read, because a pickle can run any program; "
-        "ask for its weights as safetensors."
+        f"{shown(path)} contains something other than tensors. It was not read, because a pickle can run arbitrary "
+        "code; get its weights as safetensors."
     )
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{shown(path)} is damaged or cut short ({str(error).split(chr(10))[0]}); get or publish it again."
+        f"{shown(path)} is damaged or truncated ({str(error).split(chr(10))[0]}); get or publish it again."
     )

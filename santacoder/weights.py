@@ -1,8 +1,8 @@
-"""Two dialects in, one model: the weights of GPTBigCode and of GPT2LMHeadCustomModel, tensor by tensor.
+"""Loading weights in either format: those of GPTBigCode and of GPT2LMHeadCustomModel, tensor by tensor.
 
-GPTBigCode has our own names and layouts. ``bigcode/santacoder`` follows GPT-2's ``Conv1D``, which stores a matrix as
-(in, out); it keeps queries apart from key and value when multi-query, and has ``query | key | value`` of all heads when
-multi-head, where GPTBigCode has the three of each head together.
+GPTBigCode has this project's names and layouts. ``bigcode/santacoder`` uses GPT-2's ``Conv1D``, which stores a matrix
+as (in, out). For multi-query attention it separates queries from key and value. For multi-head attention it has ``query
+| key | value`` of all heads, whereas GPTBigCode has the three of each head together.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def load_model(
     device: torch.device,
     report: Callable[[float], None],
 ) -> SantaCoder:
-    """A model in ``dtype`` on ``device`` from the weights in ``folder``, with peak memory near its own size.
+    """Load a model in ``dtype`` on ``device`` from the weights in ``folder``, with a peak memory close to its size.
 
-    An output layer that differs from the embedding is kept, whatever ``config`` says of it. ``report`` is told after
-    each tensor which share of them has been read.
+    An output layer that differs from the embedding is kept, whatever ``config`` says. ``report`` is called after each
+    tensor with the fraction of tensors that have been read.
 
     Raises:
-        CheckpointError: a tensor is missing, left over, misshapen or not finite, or a file is damaged; the message
-            names the file and the first tensor that is wrong.
+        CheckpointError: a tensor is missing, unexpected, has the wrong shape or is not finite, or a file is damaged;
+            the message names the file and the first such tensor.
     """
     files = WeightFiles(folder)
     if OUTPUT_WEIGHT in files.names:
@@ -53,7 +53,7 @@ def load_model(
         model = SantaCoder(config)
     shapes = model.state_dict()
     _check(files, {key: view for name in shapes for key, view in _sources(name, shapes[name], config, dialect).items()})
-    # the largest first: a mapped original and its copy weigh least while the rest is still to come
+    # largest first: the mapped original and its copy matter least while little else is loaded
     names = sorted(shapes, key=lambda name: name.startswith("transformer.h."))
     weights = _allocate(shapes, names, dtype, device)
     for number, name in enumerate(names, start=1):
@@ -71,15 +71,15 @@ def _allocate(
         if device.type == "cpu":
             return {name: _empty_in_huge_pages(shapes[name].shape, dtype) for name in names}
         return {name: torch.empty_like(shapes[name], dtype=dtype, device=device) for name in names}
-    except (RuntimeError, OSError) as error:  # for too little memory: PyTorch's, on whichever device, and the system's
+    except (RuntimeError, OSError) as error:  # out of memory: raised by PyTorch, on any device, or by the system
         size = sum(shape.numel() for shape in shapes.values()) * dtype.itemsize
         raise CheckpointError(
-            f"A model of the shape in config.json takes {size / 1e9:,.1f} GB, more than there is on {device}."
+            f"A model of the shape in config.json needs {size / 1e9:,.1f} GB, more than is available on {device}."
         ) from error
 
 
 def _empty_in_huge_pages(shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
-    """As ``torch.empty``. Claiming the pages of usual size took most of the time of loading."""
+    """Like ``torch.empty``, but with huge pages: allocating pages of normal size took most of the loading time."""
     memory = mmap.mmap(-1, shape.numel() * dtype.itemsize)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a kernel built without them
@@ -88,9 +88,10 @@ def _empty_in_huge_pages(shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, dialect: Dialect) -> dict[str, torch.Tensor]:
-    """The stored tensors that make up a parameter, each with its place: a view of the parameter in stored order.
+    """The stored tensors of a parameter, each with its destination: a view of the parameter in the stored order.
 
-    A view with more than two dimensions stands for a tensor whose last one is the product of the view's last three.
+    A view with more than two dimensions represents a tensor whose last dimension is the product of the view's last
+    three.
     """
     if dialect == "gpt_bigcode" or not (".attn." in name or ".mlp." in name):
         return {name: parameter}
@@ -105,9 +106,9 @@ def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, diale
 
 
 def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
-    """Fill ``place`` with a stored tensor, and check the values it then has."""
-    stored = files.tensor(source).to(place.dtype)  # PyTorch transposes in blocks only between tensors of one type
-    # one pass over contiguous memory, without a temporary; NaN wins over every number in both results
+    """Copy a stored tensor to ``place`` and check that its values are finite."""
+    stored = files.tensor(source).to(place.dtype)  # PyTorch transposes in blocks only between tensors of the same type
+    # one pass over contiguous memory, without a temporary; NaN propagates to both results
     lowest, highest = (extreme.item() for extreme in torch.aminmax(stored))
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise CheckpointError(
@@ -115,7 +116,7 @@ def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
             f"{str(place.dtype).removeprefix('torch.')}."
         )
     if place.dim() == 2 and not place.is_contiguous():
-        # untouched memory is claimed fastest in order, which transposing is not
+        # fresh memory is allocated fastest in order, which a transposed copy is not
         place.t().zero_().copy_(stored.t())
     else:
         place.copy_(stored.reshape(place.shape))
@@ -126,19 +127,20 @@ def _output_is_embedding(files: WeightFiles) -> bool:
 
 
 def _check(files: WeightFiles, expected: dict[str, torch.Tensor]) -> None:
-    """Refuse files that do not have the tensors of the shapes in ``expected``, before there is room for any: what is
-    allocated is then no more than a file stands for, whatever ``config.json`` says.
+    """Check that the files have the tensors and shapes of ``expected``, before memory is allocated.
+
+    What is allocated is then bounded by the size of the files, whatever ``config.json`` says.
 
     Raises:
-        CheckpointError: a tensor is missing, left over or misshapen.
+        CheckpointError: a tensor is missing, unexpected or has the wrong shape.
     """
     for name in sorted(expected):
         files.file_of(name)
     for name in sorted(files.names - expected.keys() - {OUTPUT_WEIGHT}):
         if not name.endswith(_MASKS):
             raise CheckpointError(
-                f"{shown(files.file_of(name))} has the tensor {name}, which a model of the shape in config.json "
-                "has not."
+                f"{shown(files.file_of(name))} has the tensor {name}, which a model with this config.json "
+                "does not have."
             )
     for name in sorted(expected, key=lambda name: (files.file_of(name), name)):
         view = expected[name]
@@ -146,4 +148,4 @@ def _check(files: WeightFiles, expected: dict[str, torch.Tensor]) -> None:
         stored = files.shape(name)
         if stored != shape:
             place = shown(files.file_of(name))
-            raise CheckpointError(f"{place}: {name} has shape {list(stored)}, but config.json asks for {list(shape)}.")
+            raise CheckpointError(f"{place}: {name} has shape {list(stored)}, but config.json requires {list(shape)}.")

@@ -1,4 +1,4 @@
-"""Where a text came from: verbatim stretches, looked up in an index of training files (docs/attribution.md)."""
+"""Attribution: finds verbatim copies of training files in a text, with an index of the files (docs/attribution.md)."""
 
 from santacoder.attribution.query import AttributionIndex
 from santacoder.attribution.shards import Shards

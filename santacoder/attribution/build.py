@@ -1,4 +1,4 @@
-"""From source files to the contents of an index: parts, which can be made in parallel, and their merger."""
+"""Building an index from source files: in parts, which can be built in parallel, and then merged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from santacoder.attribution.tokens import COMMENT_STYLES, Tokens, tokenize
 from santacoder.attribution.winnowing import fingerprints
 from santacoder.errors import AttributionError
 
-_BUCKET_SIZE = 8  # fingerprints a bucket, on average
+_BUCKET_SIZE = 8  # average number of fingerprints per bucket
 _TOKENS_AT_ONCE = 2**19
-_LIMIT = 2**32  # bytes of source and tokens that the index can number
+_LIMIT = 2**32  # maximum bytes of source, and maximum tokens, that the index can address
 
 
 class SourceText(NamedTuple):
@@ -29,8 +29,9 @@ class SourceText(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """Index of some files: fingerprints' ``hashes`` [n] uint64 and ``places`` [n] counted from the part's first token,
-    ``anchors`` and ``files`` as in the index but counted within the part, with a row for its end."""
+    """The index of some files. ``hashes`` [n] uint64 and ``places`` [n] are those of the fingerprints, counted from the
+    part's first token; ``anchors`` and ``files`` are as in the index, but relative to the part, with a row for its end.
+    """
 
     hashes: np.ndarray
     places: np.ndarray
@@ -41,7 +42,7 @@ class Part:
 
 
 def index_part(sources: Iterable[SourceText], text: BinaryIO | None, parameters: Parameters = USUAL) -> Part:
-    """Fingerprints of ``sources``, whose UTF-8 bytes are written to ``text``."""
+    """Index ``sources``, and write their UTF-8 bytes to ``text``."""
     rows, anchors, paths = [(0, 0, 0, 0, 0, 0)], [np.empty(0, ANCHOR)], bytearray()
     origins: dict[Origin, int] = {}
     found = _Fingerprints(parameters.window)
@@ -62,7 +63,9 @@ def index_part(sources: Iterable[SourceText], text: BinaryIO | None, parameters:
 
 
 class _Fingerprints:
-    """Fingerprints of file after file, some hundred thousand tokens at a time: what fits into a processor's cache."""
+    """Computes the fingerprints of consecutive files in chunks of some hundred thousand tokens, which fit in the
+    processor's cache.
+    """
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -72,14 +75,14 @@ class _Fingerprints:
         self._places = [np.empty(0, np.int64)]
 
     def add(self, tokens: np.ndarray) -> None:
-        """The hashes of a file's tokens."""
+        """Add the token hashes of a file."""
         self._pending.append(tokens)
         self._n_pending += len(tokens)
         if self._n_pending > _TOKENS_AT_ONCE:
             self._flush()
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
-        """Hashes and places, counted from the first file's first token, of all fingerprints."""
+        """The hashes of all fingerprints, and their positions counted from the first token of the first file."""
         if self._pending:
             self._flush()
         return np.concatenate(self._hashes), np.concatenate(self._places)
@@ -94,12 +97,12 @@ class _Fingerprints:
 
 
 def digest(content: bytes) -> int:
-    """64 bits by which a file is known again."""
+    """A 64-bit hash that identifies the content of a file."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
 def merge(parts: Sequence[Part], parameters: Parameters = USUAL) -> Contents:
-    """One index of all ``parts``, which were made with ``parameters``, in their order.
+    """Merge ``parts``, all built with ``parameters``, into one index, in order.
 
     Raises:
         AttributionError: they are too large for one index.
@@ -109,7 +112,9 @@ def merge(parts: Sequence[Part], parameters: Parameters = USUAL) -> Contents:
     )
     starts = np.cumsum(np.vstack([np.zeros(4, np.int64), ends]), axis=0)
     if starts[-1].max() >= _LIMIT:
-        raise AttributionError("One index holds up to 4 GB of source. Build several, in folders of one folder.")
+        raise AttributionError(
+            "An index can hold at most 4 GB of source. Build several indexes in subfolders of one folder."
+        )
     hashes = np.concatenate([part.hashes for part in parts])
     places = np.concatenate([part.places + start for part, start in zip(parts, starts[:, 0], strict=False)])
     order = np.argsort(hashes, kind="stable")
@@ -130,7 +135,7 @@ def merge(parts: Sequence[Part], parameters: Parameters = USUAL) -> Contents:
 
 
 def remainder(hashes: np.ndarray, bucket_bits: int) -> np.ndarray:
-    """The 32 bits of ``hashes`` that the index keeps: those behind the ``bucket_bits`` that number the bucket."""
+    """The 32 bits of ``hashes`` that the index stores: those after the ``bucket_bits`` that select the bucket."""
     return (hashes >> np.uint64(32 - bucket_bits)).astype(np.uint32)
 
 
@@ -144,7 +149,7 @@ def _anchors(content: bytes, tokens: Tokens) -> np.ndarray:
 
 
 def _merge_files(parts: Sequence[Part], starts: np.ndarray) -> tuple[np.ndarray, list[Origin]]:
-    """The files of all parts, counted from the first part's beginning, and their origins, each once."""
+    """The files of all parts, with positions relative to the first part, and their distinct origins."""
     numbers: dict[Origin, int] = {}
     tables = []
     for part, start in zip(parts, starts, strict=False):

@@ -1,4 +1,4 @@
-"""Where a text's fingerprints stand in the index, and which of them follow each other as they do in the text."""
+"""Occurrences of a text's fingerprints in the index, and chains of consecutive ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from santacoder.errors import AttributionError
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Of every occurrence, the number of its fingerprint, its place in the index and its file, all [n]; and of every
-    fingerprint, in how many files it stands, [m]."""
+    """Occurrences of fingerprints: for each, the number of its fingerprint, its position in the index and its file, all
+    [n]; and for each fingerprint, the number of files that contain it, [m].
+    """
 
     fingerprint: np.ndarray
     place: np.ndarray
@@ -25,9 +26,11 @@ class Occurrences:
 
 @dataclass(frozen=True)
 class Chain:
-    """Neighbouring fingerprints, numbers ``first`` to ``last`` of the text's, that also stand in ``file`` and
-    as far apart; ``place`` is the first one's token there. No run around them has tokens of the text outside ``reach``,
-    first and last + 1."""
+    """Consecutive fingerprints of the text, ``first`` to ``last``, that also occur in ``file`` at the same distances.
+
+    ``place`` is the position of the first one in the file, in tokens. ``reach``, first and last + 1, bounds the tokens
+    of the text that a run around the chain can include.
+    """
 
     first: int
     last: int
@@ -37,7 +40,7 @@ class Chain:
 
 
 def occurrences(index: Contents, hashes: np.ndarray) -> Occurrences:
-    """Everything the index has of fingerprints ``hashes`` [m] uint64.
+    """Find all occurrences of the fingerprints ``hashes`` [m] uint64 in the index.
 
     Raises:
         AttributionError: the index is damaged.
@@ -46,22 +49,24 @@ def occurrences(index: Contents, hashes: np.ndarray) -> Occurrences:
     begin = index.buckets[buckets].astype(np.int64)
     lengths = index.buckets[buckets + 1].astype(np.int64) - begin
     if len(hashes) and (lengths.min() < 0 or (begin + lengths).max() > len(index.hashes)):
-        raise AttributionError("The index is damaged: a bucket reaches beyond it. Copy it or build it again.")
+        raise AttributionError("The index is damaged: a bucket exceeds its size. Copy it or build it again.")
     fingerprint = np.repeat(np.arange(len(hashes)), lengths)
     within = np.arange(len(fingerprint)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = begin[fingerprint] + within
     equal = index.hashes[rows] == remainder(hashes, index.bucket_bits)[fingerprint]
     fingerprint, place = fingerprint[equal], index.places[rows[equal]].astype(np.int64)
     if len(place) and place.max() >= index.files["token"][-1]:
-        raise AttributionError("The index is damaged: a token lies beyond its files. Copy it or build it again.")
+        raise AttributionError("The index is damaged: a token is outside its files. Copy it or build it again.")
     file = np.searchsorted(index.files["token"], place, side="right") - 1
     pairs = np.unique(np.stack([fingerprint, file]), axis=1)
     return Occurrences(fingerprint, place, file, np.bincount(pairs[0], minlength=len(hashes)))
 
 
 def chains(index: Contents, found: Occurrences, places: np.ndarray, n_tokens: int) -> list[Chain]:
-    """Occurrences of neighbouring fingerprints, which stand at ``places`` [m] in the text of ``n_tokens`` tokens,
-    joined where they are as far apart in one file as in the text."""
+    """Join occurrences of consecutive fingerprints that have the same distances in a file as in the text.
+
+    ``places`` [m] are the positions of the fingerprints in the text of ``n_tokens`` tokens.
+    """
     if not len(found.place):
         return []
     diagonal = found.place - places[found.fingerprint]
@@ -79,10 +84,11 @@ def chains(index: Contents, found: Occurrences, places: np.ndarray, n_tokens: in
 
 
 def _reach(places: np.ndarray, elsewhere: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each occurrence, whose fingerprint is at ``places`` in the text, the tokens outside which no run around it
-    can have any. ``elsewhere`` says where the next occurrence is of another file or diagonal.
+    """For each occurrence, the range of tokens of the text that a run around it can include.
 
-    A run that has a whole window before a fingerprint has another one in that window, at most ``window`` before it.
+    ``places`` are the positions of the occurrences' fingerprints in the text; ``elsewhere`` marks where the next
+    occurrence is in another file or diagonal. A run that includes a whole window before a fingerprint has another
+    fingerprint in that window, at most ``window`` before it.
     """
     begins, ends = _stretches(elsewhere | (np.diff(places) > window))
     lengths = ends - begins + 1
@@ -90,11 +96,11 @@ def _reach(places: np.ndarray, elsewhere: np.ndarray, window: int) -> tuple[np.n
 
 
 def _has_gaps(places: np.ndarray, n_tokens: int, window: int) -> bool:
-    """Whether a whole window has no fingerprint, because it only repeats a few tokens."""
+    """Whether some window has no fingerprint, because it only repeats a few tokens."""
     return bool(np.diff(np.concatenate([[-1], places, [n_tokens - RUN + 1]])).max() > window)
 
 
 def _stretches(breaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and last of each stretch, where ``breaks`` [n - 1] tells between which of n neighbours one ends."""
+    """First and last index of each run of n neighbours; ``breaks`` [n - 1] marks where a run ends."""
     begins = np.append(0, np.flatnonzero(breaks) + 1)
     return begins, np.append(begins[1:], len(breaks) + 1) - 1

@@ -1,4 +1,4 @@
-"""The stored text of the indexed files: token by token where matches are widened, line by line where they are shown."""
+"""The stored text of the indexed files, read by tokens to extend matches, and by lines to show them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from santacoder.errors import AttributionError
 
 
 class Piece(NamedTuple):
-    """Some tokens of a file: the number of the first, the tokens with places in ``content``, and the line, counted from
-    1, in which ``content`` begins."""
+    """Some tokens of a file: ``first`` is the number of the first one, ``tokens`` have positions in ``content``, and
+    ``line`` is the number of the line, from 1, in which ``content`` begins.
+    """
 
     first: int
     tokens: Tokens
@@ -24,10 +25,11 @@ class Piece(NamedTuple):
 
 
 class CorpusText:
-    """``text.bin`` beside an index, memory-mapped. A file is read only where it is needed."""
+    """The memory-mapped ``text.bin`` of an index; files are read only when needed."""
 
     def __init__(self, path: Path, index: Contents) -> None:
-        """
+        """Open the text.
+
         Raises:
             AttributionError: it is not the text that was indexed.
         """
@@ -38,18 +40,18 @@ class CorpusText:
         if path.stat().st_size != index.n_bytes:
             raise AttributionError(
                 f"{path} has {path.stat().st_size:,} bytes, but the index beside it was made from {index.n_bytes:,}: "
-                "it is cut short, or another corpus. Build the index again with python -m train.data index."
+                "it is truncated or belongs to another corpus. Build the index again with python -m train.data index."
             )
         self._bytes = np.memmap(path, np.uint8, "r") if index.n_bytes else np.empty(0, np.uint8)
 
     def check(self, number: int) -> None:
-        """Make sure that a file is what was indexed. Its digest is taken when it is first asked for.
+        """Check that a file is unchanged since it was indexed. Its digest is computed at the first check.
 
         Raises:
-            AttributionError: it was changed since then, or the whole text is being changed.
+            AttributionError: the file has changed, or the whole text is being changed.
         """
         if self._path.stat().st_mtime_ns != self._time:
-            raise AttributionError(f"{self._path} was changed while it is in use. Restart what asks it.")
+            raise AttributionError(f"{self._path} was changed while in use. Restart the program that queries it.")
         if number in self._unchanged:
             return
         start, end = self._extent(number)
@@ -64,7 +66,7 @@ class CorpusText:
         """The UTF-8 text of a file.
 
         Raises:
-            AttributionError: it was changed since it was indexed.
+            AttributionError: it has changed since it was indexed.
         """
         self.check(number)
         start, end = self._extent(number)
@@ -77,10 +79,10 @@ class CorpusText:
     def tokens(self, number: int, first: int, last: int) -> Piece:
         """The tokens of a file from ``first`` to before ``last``, and some on either side.
 
-        Only the lines between two anchors are looked at: a token depends on nothing but its line.
+        Only the lines between two anchors are read, because a token depends only on its line.
 
         Raises:
-            AttributionError: the file was changed since it was indexed.
+            AttributionError: the file has changed since it was indexed.
         """
         self.check(number)
         start, end = self._extent(number)
@@ -99,12 +101,12 @@ class CorpusText:
         return Piece(below * ANCHOR_TOKENS, tokens, content, int(anchors["line"][below]))
 
     def _extent(self, number: int) -> tuple[int, int]:
-        """Where a file begins and ends in the text."""
+        """The start and end of a file in the text."""
         start, end = self._index.files["byte"][number : number + 2].tolist()
         return int(start), int(end)
 
     def _line_start(self, start: int, place: int) -> int:
-        """Where the line with ``place`` begins, in a file that begins at ``start``."""
+        """The start of the line that contains ``place``, in a file that begins at ``start``."""
         width = 256
         while True:
             begin = max(start, place - width)
@@ -114,7 +116,7 @@ class CorpusText:
             width *= 8
 
     def _line_end(self, place: int, end: int) -> int:
-        """Where the line with ``place`` ends, in a file that ends at ``end``."""
+        """The end of the line that contains ``place``, in a file that ends at ``end``."""
         width = 256
         while True:
             behind = min(end, place + width)

@@ -1,18 +1,18 @@
-"""The index on disk: ``index.bin``, memory-mapped, and beside it ``text.bin``, the indexed files in a row.
+"""The index on disk: the memory-mapped ``index.bin`` and, next to it, ``text.bin``, the concatenated indexed files.
 
-``index.bin`` is 16 bytes (magic, format version, length of the header, its CRC-32), a header in JSON and the sections
-it names, little-endian, each at a multiple of 64 bytes:
+``index.bin`` is 16 bytes (magic, format version, length of the header, its CRC-32), a JSON header and the sections
+that it lists, little-endian, each at a multiple of 64 bytes:
 
-- ``buckets``: where the fingerprints with each leading bits begin, in order of their hashes
-- ``hashes``, ``places``: the next 32 bits of each fingerprint's hash, and its token, counted over all files
-- ``anchors``: byte within its file and line of every 128th token of each file
-- ``files``: first token, byte, anchor and byte of its path, origin (a row of ``origins`` in the header) and digest of
-  every file, and a row for the end
+- ``buckets``: start of the fingerprints with each value of the leading hash bits, in the order of hashes
+- ``hashes``, ``places``: the next 32 bits of each fingerprint's hash, and its token position, counted over all files
+- ``anchors``: byte offset in the file, and line, of every 128th token of each file
+- ``files``: for every file its first token, byte and anchor, the start of its path, its origin (a row of ``origins`` in
+  the header) and its digest; and a row for the end
 - ``paths``: the files' paths
 
-The header also has the CRC-32 of each section, which are checked when the index is opened.
+The header also has the CRC-32 of each section; they are checked when the index is opened.
 
-``text.bin`` is needed to widen and confirm what the fingerprints tell. An index without it is the compact form.
+``text.bin`` is needed to extend and confirm matches. An index without it is called compact.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _MADE_WITH = {"tokens": tokens.VERSION, "run": winnowing.RUN}
 
 
 class Origin(NamedTuple):
-    """What many files have in common. ``registry`` is one of those that ``origins.py`` knows addresses of, or empty."""
+    """Properties that many files share. ``registry`` is empty or one whose addresses ``origins.py`` knows."""
 
     package: str
     version: str
@@ -63,7 +63,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameters:
-    """What an index is made with. ``window`` is that of winnowing; with ``renamed``, names do not count."""
+    """The parameters of an index. ``window`` is the winnowing window; with ``renamed``, all identifiers are equal."""
 
     window: int = winnowing.WINDOW
     renamed: bool = False
@@ -74,7 +74,7 @@ USUAL = Parameters()
 
 @dataclass(frozen=True)
 class Contents:
-    """The sections, as arrays in memory or memory-mapped, and what the header tells."""
+    """The sections, in memory or memory-mapped, and the contents of the header."""
 
     buckets: np.ndarray
     hashes: np.ndarray
@@ -100,7 +100,7 @@ class Contents:
 
 
 def write(path: Path, contents: Contents) -> None:
-    """Write ``index.bin``, whole or not at all.
+    """Write ``index.bin`` atomically.
 
     Raises:
         OSError: the disk is full.
@@ -126,7 +126,7 @@ def read(path: Path) -> Contents:
     """Memory-map an index.
 
     Raises:
-        AttributionError: there is none, it is damaged or cut short, or was made with other tokens or parameters.
+        AttributionError: it does not exist, is damaged or truncated, or was built with another tokenization.
     """
     try:
         size = path.stat().st_size
@@ -141,40 +141,40 @@ def read(path: Path) -> Contents:
         end = start + count * dtype.itemsize
         if end > size:
             raise AttributionError(
-                f"{path} is cut short: it should go on beyond byte {end:,}, but ends at {size:,}. "
+                f"{path} is truncated: it should have at least {end:,} bytes, but has {size:,}. "
                 "Copy it or build it again."
             )
         arrays[name] = np.memmap(path, dtype, "r", start, (count,)) if count else np.empty(0, dtype)
         start = end
     if start != size:
-        raise AttributionError(f"{path} has {size - start:,} bytes too many at its end. Copy it or build it again.")
+        raise AttributionError(f"{path} has {size - start:,} extra bytes at its end. Copy it or build it again.")
     for name, array in arrays.items():
         if zlib.crc32(array.data) != header["checksums"][name]:
             raise AttributionError(
-                f"{path} is damaged: its {name} are not what was written. Copy it or build it again."
+                f"{path} is damaged: the checksum of its {name} is wrong. Copy it or build it again."
             )
     origins = [Origin(*origin) for origin in header["origins"]]
     return Contents(**arrays, origins=origins, parameters=Parameters(**header["parameters"]))
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The header, and the byte behind it."""
+    """The header, and the offset of the byte after it."""
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
-        raise AttributionError(f"{path} is not an attribution index. Make one with python -m train.data index.")
+        raise AttributionError(f"{path} is not an attribution index. Create one with python -m train.data index.")
     _, version, length, checksum = _PREFIX.unpack(prefix)
     if version != _FORMAT:
         raise AttributionError(
-            f"{path} has format {version}, and this program reads format {_FORMAT}. Build it again with "
+            f"{path} has format {version}, but this program reads format {_FORMAT}. Build it again with "
             "python -m train.data index."
         )
     encoded = file.read(length)
     if len(encoded) < length or zlib.crc32(encoded) != checksum:
-        raise AttributionError(f"{path} is damaged: its header is not what was written. Copy it or build it again.")
+        raise AttributionError(f"{path} is damaged: the checksum of its header is wrong. Copy it or build it again.")
     header = json.loads(encoded)
     if header["made_with"] != _MADE_WITH:
         raise AttributionError(
-            f"{path} was made with {header['made_with']}, and this program asks with {_MADE_WITH}: their fingerprints "
+            f"{path} was made with {header['made_with']}, but this program uses {_MADE_WITH}: their fingerprints "
             "cannot be compared. Build it again with python -m train.data index."
         )
     return header, _PREFIX.size + length

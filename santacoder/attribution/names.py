@@ -1,4 +1,4 @@
-"""Names in copies that may have renamed them: at first all names are alike, then each must stand for one other."""
+"""Copies with renamed identifiers: identifiers match any other at first, then the mapping must be one-to-one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 KEYWORDS = {
     "#": frozenset(keyword.kwlist),
-    # Java and JavaScript: the words that no name can be, in either of the two
+    # Java and JavaScript: words that cannot be identifiers in either of the two
     "//": frozenset(
         """abstract assert async await boolean break byte case catch char class const continue debugger default delete
         do double else enum export extends false final finally float for function if implements import in instanceof
@@ -16,12 +16,14 @@ KEYWORDS = {
         yield""".split()
     ),
 }
-"""Words that are no names, by the style of comments."""
+"""Words that are not identifiers, by comment style."""
 
 
 def renamed_stretches(one: Sequence[int], other: Sequence[int]) -> list[tuple[int, int]]:
-    """The longest stretches, first and last + 1, in which every token of ``one`` stands for a single one of ``other``,
-    and the other way round. They may overlap; both have the same length."""
+    """The longest stretches, as first and last + 1, in which tokens of ``one`` and ``other`` map one-to-one.
+
+    They may overlap. Both sequences must have the same length.
+    """
     stretches = []
     start = 0
     partners: tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]] = ({}, {})

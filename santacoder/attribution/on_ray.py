@@ -1,4 +1,4 @@
-"""Indexes on the machines of a Ray cluster, for corpora that one machine cannot hold."""
+"""Indexes distributed over a Ray cluster, for corpora that do not fit on one machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # set before the import, which reads it
 
 import ray
 from ray.exceptions import RayTaskError
@@ -19,13 +19,14 @@ _CODE = Path(__file__).resolve().parents[1]
 
 
 class RayShards:
-    """What ``Shards`` is, with an actor for each index. All machines see ``folder``.
+    """Like ``Shards``, with an actor for each index. All machines must share ``folder``.
 
-    Runs on the cluster that ``RAY_ADDRESS`` names, or on one started here.
+    Runs on the cluster at ``RAY_ADDRESS``, or on one started on this machine.
     """
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Start an actor for each index in ``folder``.
+
         Raises:
             AttributionError: there is no index, or one of them cannot be used.
         """
@@ -37,7 +38,7 @@ class RayShards:
         self.searched = total(_get([shard.searched.remote() for shard in self._shards]))
 
     def find(self, text: str, language: str | None = None) -> list[Span]:
-        """The spans of all indexes, as :meth:`AttributionIndex.find` tells them.
+        """The spans from all indexes; see :meth:`AttributionIndex.find`.
 
         Raises:
             AttributionError: the text cannot be looked up, or a corpus was changed.
@@ -45,7 +46,7 @@ class RayShards:
         return merged(_get([shard.find.remote(text, language) for shard in self._shards]))
 
     def original(self, source: Source) -> str | None:
-        """The original lines, or none where the index has no text.
+        """The original lines, or None if the index has no text.
 
         Raises:
             AttributionError: the corpus was changed since it was indexed.
@@ -54,7 +55,7 @@ class RayShards:
 
 
 def _get(results: Any) -> Any:
-    """What the actors return; what they raise, without Ray's account of where it happened."""
+    """The results of the actors. Their exceptions are raised without Ray's wrapper."""
     try:
         return ray.get(results)
     except RayTaskError as error:

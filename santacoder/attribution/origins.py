@@ -1,4 +1,4 @@
-"""Where the world can read a source, and what its licence asks of those who use it."""
+"""Public addresses of sources, and the obligations of their licences."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from santacoder.attribution.spans import Source
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _KEEP_NOTICE = "Keep its copyright notice and the licence's text with what you copy."
-# patterns over SPDX expressions and the spellings found in packages, the first that matches
+# patterns for SPDX expressions and the spellings found in packages; the first match applies
 _ASKS = (
-    (r"\bAGPL", "Publish the whole program under this licence, also where it only runs on a server."),
+    (r"\bAGPL", "Publish the whole program under this licence, even if it only runs on a server."),
     (r"(?<!L)GPL", "Publish the whole program under this licence, with its source."),
     (r"\b(LGPL|MPL|EPL|CDDL)", "Keep what you copy under this licence and publish your changes to it."),
     (r"Apache", "Keep its notices (NOTICE too) and the licence's text with what you copy, and say what you changed."),
     (r"BSD.*4-Clause|BSD-4", f"{_KEEP_NOTICE} Name its authors in advertising."),
-    (r"0BSD|CC0|Unlicense|[Pp]ublic [Dd]omain", "It asks nothing; to name the source is kind."),
+    (r"0BSD|CC0|Unlicense|[Pp]ublic [Dd]omain", "It has no conditions; crediting the source is good practice."),
     (r"BSD", f"{_KEEP_NOTICE} Do not advertise with its authors' names."),
     (r"\bPSF|Python Software Foundation|Python-2", f"{_KEEP_NOTICE} Summarise what you changed."),
     (r"\b(MIT|ISC|HPND|X11)\b", _KEEP_NOTICE),
@@ -26,7 +26,7 @@ _ASKS = (
 
 
 def what_it_asks(licence: str) -> str:
-    """In a sentence, what a licence asks of those who copy. No legal advice: the text of the licence counts."""
+    """The obligations of a licence in one sentence. This is not legal advice: the text of the licence applies."""
     for pattern, asks in _ASKS:
         if re.search(pattern, licence):
             return asks
@@ -34,7 +34,7 @@ def what_it_asks(licence: str) -> str:
 
 
 def link(source: Source) -> str | None:
-    """An address at which ``source`` can be read: its lines, its file or its package; none where that is not known."""
+    """The public address of the lines, file or package of ``source``, or None if it is unknown."""
     package, version, path = (quote(part) for part in (source.package, source.version, source.path))
     first, last = source.lines
     match source.registry:

@@ -1,4 +1,4 @@
-"""Which stretches of a text stand in the indexed files, and where."""
+"""Queries: find the stretches of a text that occur in the indexed files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ MAX_LOOKS = 4 * MAX_SOURCES
 
 
 class AttributionIndex:
-    """An opened index. It may be asked by several threads at once."""
+    """An open index; thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Open the index in ``folder``.
+
         Raises:
             AttributionError: there is none, or it cannot be used.
         """
@@ -47,26 +48,25 @@ class AttributionIndex:
         )
 
     def find(self, text: str, language: str | None = None) -> list[Span]:
-        """Every stretch of at least ``searched.guaranteed_tokens`` tokens that also stands in an indexed file, as far
-        as it reaches, in the order of the text; stretches within longer ones are left out. ``language`` says what is a
-        comment; without it, both ways are tried.
+        """Find all runs of at least ``searched.guaranteed_tokens`` tokens that occur in an indexed file.
 
-        Where a fingerprint stands in many files, eight are named, those that share most with the text around it; the
-        search for them ends after 32 looks.
+        Runs are extended as far as possible and returned in the order of the text, without those inside longer ones.
+        ``language`` selects the comment syntax; without it, both are tried. If a run occurs in many files, the eight
+        that share most with the surrounding text are returned; the search for them stops after 32 candidates.
 
         Raises:
-            UnaskableText: it is too long or no valid Unicode, or the language is unknown.
+            UnaskableText: the text is too long or not valid Unicode, or the language is unknown.
             AttributionError: the corpus was changed since it was indexed.
         """
         content = _encoded(text)
         if language is not None and language not in COMMENT_STYLES:
-            raise UnaskableText(f"Language {language!r} is unknown; known are {', '.join(COMMENT_STYLES)}.")
+            raise UnaskableText(f"Language {language!r} is unknown; supported are {', '.join(COMMENT_STYLES)}.")
         styles = {COMMENT_STYLES[language]} if language else set(COMMENT_STYLES.values())
         characters = _CharacterOffsets(content)
         return outermost(span for style in sorted(styles) for span in self._find(content, style, characters))
 
     def original(self, source: Source) -> str | None:
-        """The original lines, or none where the index has no text.
+        """The original lines, or None if the index has no text.
 
         Raises:
             AttributionError: the corpus was changed since it was indexed.
@@ -102,7 +102,7 @@ class AttributionIndex:
             )
 
     def _runs(self, tokens: Tokens, places: np.ndarray, candidates: list[Chain]) -> list[Run]:
-        """The chains that are worth a look, the longest first, as runs."""
+        """The runs of the most promising chains, longest first."""
         named = np.zeros(len(places), np.int64)
         looked_at = np.zeros(len(places), np.int64)
         runs: dict[Run, None] = {}
@@ -112,7 +112,7 @@ class AttributionIndex:
             if ((named[covered] >= MAX_SOURCES) | (looked_at[covered] >= MAX_LOOKS)).all():
                 continue
             if any(first <= chain.reach[0] and chain.reach[1] <= last for first, last in extents - {chain.reach}):
-                continue  # its run would be within a longer one, and not be told
+                continue  # its run would be inside a longer one, and not be reported
             looked_at[covered] += 1
             found = self._looked_at(tokens, places, chain)
             named[covered] += bool(found)
@@ -121,7 +121,7 @@ class AttributionIndex:
         return list(runs)
 
     def _looked_at(self, tokens: Tokens, places: np.ndarray, chain: Chain) -> list[Run]:
-        """What is left of ``chain`` when it is compared with the stored text, where there is one."""
+        """The runs that remain of ``chain`` after comparison with the stored text, if there is one."""
         if self.text is None:
             return [self._unconfirmed(chain, places)]
         runs = widen(self.text, tokens, int(places[chain.first]), chain)
@@ -143,7 +143,7 @@ class AttributionIndex:
 
 
 class _CharacterOffsets:
-    """From bytes of UTF-8 to characters."""
+    """Converts UTF-8 byte offsets to character offsets."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -160,12 +160,12 @@ class _CharacterOffsets:
 def _encoded(text: str) -> bytes:
     if len(text) > MAX_CHARACTERS:
         raise UnaskableText(
-            f"The text has {len(text):,} characters; up to {MAX_CHARACTERS:,} can be looked up at once. "
-            "Ask about it in parts."
+            f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} can be looked up at once. "
+            "Look it up in parts."
         )
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UnaskableText(
-            f"The text is no valid Unicode: half a surrogate pair at character {error.start}."
+            f"The text is not valid Unicode: half a surrogate pair at character {error.start}."
         ) from None

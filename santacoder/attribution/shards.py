@@ -1,4 +1,4 @@
-"""Several indexes asked as one: each by a thread of its own, or on a Ray cluster (``on_ray.py``)."""
+"""Several indexes queried as one, each in a thread of its own; ``on_ray.py`` does the same on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from santacoder.errors import AttributionError
 
 
 class Shards:
-    """The indexes in a folder: its own, or those of its sub-folders. They may be asked by several threads at once."""
+    """The indexes in a folder: its own, or those of its subfolders. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        """
+        """Open all indexes in ``folder``.
+
         Raises:
             AttributionError: there is none, or one of them cannot be used.
         """
@@ -25,7 +26,7 @@ class Shards:
         self.searched = total([index.searched for index in self._indexes])
 
     def find(self, text: str, language: str | None = None) -> list[Span]:
-        """The spans of all indexes, as :meth:`AttributionIndex.find` tells them.
+        """The spans from all indexes; see :meth:`AttributionIndex.find`.
 
         Raises:
             AttributionError: the text cannot be looked up, or a corpus was changed.
@@ -35,7 +36,7 @@ class Shards:
         return merged(self._pool.map(lambda index: index.find(text, language), self._indexes))
 
     def original(self, source: Source) -> str | None:
-        """The original lines, or none where the index has no text.
+        """The original lines, or None if the index has no text.
 
         Raises:
             AttributionError: the corpus was changed since it was indexed.
@@ -44,7 +45,7 @@ class Shards:
 
 
 def shard_folders(folder: Path) -> list[Path]:
-    """``folder``, or those of its sub-folders that hold an index.
+    """``folder``, or its subfolders that contain an index.
 
     Raises:
         AttributionError: there is no index.
@@ -53,12 +54,12 @@ def shard_folders(folder: Path) -> list[Path]:
         return [folder]
     found = sorted(path.parent for path in folder.glob("*/index.bin"))
     if not found:
-        raise AttributionError(f"{folder} holds no attribution index. Make one with python -m train.data index.")
+        raise AttributionError(f"{folder} contains no attribution index. Create one with python -m train.data index.")
     return found
 
 
 def total(parts: Iterable[Searched]) -> Searched:
-    """What several indexes search together; what is found for sure is what each of them finds."""
+    """The totals of several indexes; a run length is guaranteed if every index guarantees it."""
     first, *others = parts
     for part in others:
         first = replace(

@@ -1,4 +1,4 @@
-"""What is found in a text: spans of it, and the files in which each stands."""
+"""Query results: spans of a text, and the files in which each occurs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ BOILERPLATE_FILES = 100
 
 @dataclass(frozen=True)
 class Source:
-    """Where a stretch stands: ``lines`` are numbered from 1, the last included; ``file`` is its number in the index,
-    and ``shard`` that of the index, where there are several. With ``renamed``, other names stand there."""
+    """A file in which a span occurs.
+
+    ``lines`` are the first and last line, from 1. ``file`` is the file's number in the index, and ``shard`` the number
+    of the index, if there are several. If ``renamed``, the file uses other identifiers.
+    """
 
     package: str
     version: str
@@ -28,12 +31,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Span:
-    """Characters ``start`` to before ``end`` of the text that was asked about, which are ``tokens`` tokens.
+    """Characters ``start`` to before ``end`` of the text, which are ``tokens`` tokens long and occur in indexed files.
 
-    ``sources`` are up to eight of the files that hold them, those that share most with the text around it first; of one
-    file, one place. ``files`` is in how many files they stand, at most, by their fingerprints. A span that
-    is not ``confirmed`` comes from the fingerprints of a compact index alone: it may reach further, and lines are those
-    of the anchors around.
+    ``sources`` are up to eight files that contain the span, those that share most with the surrounding text first, with
+    one position each. ``files`` is an upper bound of the number of files that contain it, from the fingerprints. A span
+    that is not ``confirmed`` comes from the fingerprints of a compact index: it may be longer in fact, and its lines
+    are those of the surrounding anchors.
     """
 
     start: int
@@ -45,13 +48,13 @@ class Span:
 
     @property
     def boilerplate(self) -> bool:
-        """Whether so many files have it that it says little about where the text came from."""
+        """Whether so many files contain the span that it says little about the origin of the text."""
         return self.files >= BOILERPLATE_FILES
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What an index was asked about: its files, and from how many tokens on a run is found for sure."""
+    """The contents of the queried indexes, and the length in tokens from which a run is certain to be found."""
 
     files: int
     bytes: int
@@ -62,7 +65,7 @@ class Searched:
 
 
 def outermost(spans: Iterable[Span]) -> list[Span]:
-    """``spans`` in the order of the text, without those within another."""
+    """Sort ``spans`` by position, without those inside other spans."""
     found: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if not found or span.end > found[-1].end:
@@ -71,7 +74,7 @@ def outermost(spans: Iterable[Span]) -> list[Span]:
 
 
 def merged(shards: Iterable[Iterable[Span]]) -> list[Span]:
-    """The spans of several indexes as if they were one."""
+    """Merge the spans from several indexes."""
     by_extent: dict[tuple[int, int], Span] = {}
     for number, spans in enumerate(shards):
         for span in spans:

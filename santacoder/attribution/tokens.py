@@ -1,9 +1,9 @@
-"""Source text as normalised tokens: what two copies of the same code have in common.
+"""Source text as normalised tokens, which copies of the same code have in common.
 
-White space and comments are dropped; words (letters, digits, ``_``, ``$``, anything beyond ASCII) and single other
-characters remain, also those inside strings. What counts as a comment depends on its own line alone, so that a fragment
-has the same tokens wherever it was cut out at line breaks. The price: a line inside a block comment counts as one only
-where it begins with ``*``, as is usual.
+White space and comments are dropped. The tokens are words (letters, digits, ``_``, ``$``, and anything beyond ASCII)
+and other single characters, also inside strings. Whether something is a comment depends only on its line, so that a
+fragment cut at line breaks always has the same tokens. The disadvantage is that a line inside a block comment is
+recognised only if it begins with ``*``, as is usual.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from santacoder.attribution.names import KEYWORDS
 
 CommentStyle = Literal["#", "//"]
 COMMENT_STYLES: dict[str, CommentStyle] = {"python": "#", "java": "//", "javascript": "//"}
-# what the tokens of an index were made with: an index of another version is refused
+# the version of the tokenization: an index with another version is rejected
 VERSION = 1
 
 _SPACE, _WORD, _OTHER = 0, 1, 2
-_NAME = np.uint64(0x6E616D65)  # what every name is where copies may have renamed them
-_MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 by the golden ratio, odd: has an inverse modulo 2^64
+_NAME = np.uint64(0x6E616D65)  # the hash of all identifiers if they may be renamed
+_MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio, odd, so that it has an inverse modulo 2^64
 _INVERSE = pow(_MULTIPLIER, -1, 2**64)
-# an escape first, so that an unclosed quote costs one look at the rest of its line and not one for each quote in it
+# escapes come first, so that an unclosed quote costs only one scan of its line, not one for each quote in it
 _QUOTED = rb"""\\.|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"""
 _COMMENTS = {
     "#": re.compile(_QUOTED + rb"|(\#[^\n]*)"),
@@ -39,9 +39,9 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """Normalised tokens of a text: 64-bit hashes, and where each begins and ends in its UTF-8 bytes; all [n].
+    """The normalised tokens of a text: 64-bit hashes, and the start and end of each in UTF-8 bytes; all [n].
 
-    ``hashes`` are what is compared at first; ``exact`` tells names apart also where they may differ.
+    ``hashes`` are for matching; ``exact`` distinguishes identifiers even if they may be renamed.
     """
 
     hashes: np.ndarray
@@ -51,11 +51,11 @@ class Tokens:
 
 
 def tokenize(source: bytes, style: CommentStyle, *, renamed: bool = False) -> Tokens:
-    """The normalised tokens of ``source``, UTF-8 text that begins at the beginning of a line. With ``renamed``, the
-    hashes of all names are the same.
+    """Split ``source``, UTF-8 text that begins at the start of a line, into normalised tokens. If ``renamed``, all
+    identifiers have the same hash.
 
-    A token's hash is the sum of its bytes' random values, each times a power of an odd number (Karp and Rabin 1987),
-    computed for all tokens at once: the sum of a stretch of such products, divided by the power at its beginning.
+    A token's hash is the sum of its bytes' random values, each multiplied by a power of an odd number (Karp and Rabin
+    1987). It is computed for all tokens at once: the sum of the products, divided by the power at the token's start.
     """
     codes = np.frombuffer(_without_comments(source, style), np.uint8)
     kinds, values = _byte_tables()
@@ -83,14 +83,16 @@ def powers(n: int, *, inverse: bool = False) -> np.ndarray:
 
 
 def mix(hashes: np.ndarray) -> np.ndarray:
-    """``hashes`` with every bit depending on all of theirs: the finaliser of MurmurHash3, uint64."""
+    """Mix the bits of ``hashes``, uint64, with the finaliser of MurmurHash3: every bit of the result depends on all
+    input bits.
+    """
     hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     hashes = (hashes ^ (hashes >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return hashes ^ (hashes >> np.uint64(33))
 
 
 def _are_names(first_bytes: np.ndarray, hashes: np.ndarray, style: CommentStyle) -> np.ndarray:
-    """Which tokens are names, by the byte they begin with, [n] bool."""
+    """Which tokens are identifiers, by their first byte and the keywords, [n] bool."""
     digits = (first_bytes >= ord("0")) & (first_bytes <= ord("9"))
     return (_byte_tables()[0][first_bytes] == _WORD) & ~digits & ~np.isin(hashes, _keyword_hashes(style))
 
@@ -101,10 +103,10 @@ def _keyword_hashes(style: CommentStyle) -> np.ndarray:
 
 
 def _without_comments(source: bytes, style: CommentStyle) -> bytes | bytearray:
-    """``source`` with spaces in place of comments, as long as before."""
+    """Replace the comments in ``source`` with spaces; the length is unchanged."""
     if (b"#" if style == "#" else b"*") not in source and (style == "#" or b"//" not in source):
         return source
-    # a line break in front lets the first line be seen as the others are
+    # a leading newline lets the patterns treat the first line like the others
     blanked = bytearray(b"\n" + source)
     for found in _COMMENTS[style].finditer(bytes(blanked)):
         if found.lastindex:
@@ -115,7 +117,7 @@ def _without_comments(source: bytes, style: CommentStyle) -> bytes | bytearray:
 
 @lru_cache
 def _byte_tables() -> tuple[np.ndarray, np.ndarray]:
-    """Of every byte, its kind, [256] uint8, and its value in hashes, [256] uint64, zero for white space."""
+    """For every byte, its kind, [256] uint8, and its value in hashes, [256] uint64, zero for white space."""
     kinds = np.full(256, _OTHER, np.uint8)
     kinds[:33] = kinds[127] = _SPACE
     kinds[[byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or chr(byte) in "_$"]] = _WORD

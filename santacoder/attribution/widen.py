@@ -1,4 +1,4 @@
-"""A chain of fingerprints against the stored text: as far as it reaches on both sides, or not at all."""
+"""Extension of a chain of fingerprints in both directions, by comparison with the stored text."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _MARGIN = 128
 
 @dataclass(frozen=True)
 class Run:
-    """Tokens ``first`` to before ``last`` of a text, which also stand in ``lines`` of ``file``, first and last; there
-    perhaps with other names, where it is ``renamed``."""
+    """Tokens ``first`` to before ``last`` of a text that also occur in ``file``, in ``lines`` (first and last). If
+    ``renamed``, the file uses other identifiers.
+    """
 
     first: int
     last: int
@@ -28,10 +29,11 @@ class Run:
 
 
 def widen(text: CorpusText, query: Tokens, place: int, chain: Chain) -> list[Run]:
-    """The longest run around ``chain``, whose first fingerprint is at ``place`` in ``query``; none where the stored
-    text has not even that fingerprint, and several where names are exchanged, but not the same ones throughout.
+    """Find the longest runs around ``chain``, whose first fingerprint is at ``place`` in ``query``.
 
-    In steps of four times the width, so that a long file is read no further than the run reaches.
+    The result is empty if the stored text does not even contain that fingerprint. It has several runs if identifiers
+    are renamed inconsistently. The compared part grows by a factor of four, so that little more than the run is read of
+    a long file.
 
     Raises:
         AttributionError: the file was changed since it was indexed.
@@ -55,7 +57,7 @@ def widen(text: CorpusText, query: Tokens, place: int, chain: Chain) -> list[Run
 
 
 def _runs(query: Tokens, first: int, last: int, file: int, piece: Piece, at: int) -> list[Run]:
-    """Tokens ``first`` to before ``last``, which stand at ``at`` in ``piece``, as one run or as several."""
+    """Tokens ``first`` to before ``last``, which occur at ``at`` in ``piece``, as one run or several."""
     asked, stored = query.exact[first:last], piece.tokens.exact[at : at + last - first]
     if np.array_equal(asked, stored):
         return [_run(first, last, file, piece, at, False)]
@@ -73,5 +75,5 @@ def _run(first: int, last: int, file: int, piece: Piece, at: int, renamed: bool)
 
 
 def _leading(equal: np.ndarray) -> int:
-    """How many are true before the first that is not."""
+    """The number of leading true values."""
     return len(equal) if equal.all() else int(np.argmin(equal))

@@ -1,7 +1,7 @@
-"""Published models: found by name and revision, loaded, listed, added to.
+"""Published models: resolve, load, list and publish revisions.
 
-A model is looked for in our store, then in the user's Hugging Face cache, then on the Hub unless ``HF_HUB_OFFLINE`` is
-set. A revision is a branch, a commit or the beginning of one; ``main`` and ``final`` name the same branch.
+A model is searched for in the store, then in the user's Hugging Face cache, then on the Hub unless ``HF_HUB_OFFLINE``
+is set. A revision is a branch, a commit or a prefix of one; ``main`` and ``final`` name the same branch.
 """
 
 from santacoder.checkpoints.loading import load, read_config, read_tokenizer

@@ -12,7 +12,7 @@ from santacoder.paths import command_name, user_path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when done, 1 where the Hub or the store said no."""
+    """Run the command. Returns 0 on success, 1 if the Hub or the store reported an error."""
     parser = argparse.ArgumentParser(prog=command_name("checkpoints", "python -m santacoder.checkpoints"))
     upload = parser.add_subparsers(required=True).add_parser("push", help="upload a branch with its commits to the Hub")
     upload.add_argument("--repo", required=True, help="model in the store, such as santacoder/nano")

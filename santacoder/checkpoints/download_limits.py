@@ -1,4 +1,4 @@
-"""How large the files of a repository may be, told from their sizes before they are fetched."""
+"""Size limits for the files of a repository, checked before they are downloaded."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ _MIB = 1024 * 1024
 MAX_TOKENIZER_BYTES = 64 * _MIB
 MAX_DESCRIPTION_BYTES = 4 * _MIB
 _GRAPHS = 8
-"""Graphs of a revision: one of each precision, none of which is larger than the weights in single precision."""
+"""Maximum number of graphs per revision: one of each precision, none larger than the weights in single precision."""
 
 
 def require_small_descriptions(repo_id: str, sizes: Mapping[str, int]) -> None:
-    """``sizes`` are bytes by the names of those files that describe a model.
+    """Check the sizes of the files that describe a model; ``sizes`` are bytes by file name.
 
     Raises:
-        CheckpointError: one is larger than any such file needs to be.
+        CheckpointError: one is larger than the limit.
     """
     for name, size in sizes.items():
         most = MAX_TOKENIZER_BYTES if name == "tokenizer.json" else MAX_DESCRIPTION_BYTES
         if size > most:
             raise CheckpointError(
-                f"{name} of {repo_id} has {size / _MIB:,.0f} MiB, more than the {most // _MIB} MiB that are read."
+                f"{name} of {repo_id} has {size / _MIB:,.0f} MiB, more than the limit of {most // _MIB} MiB."
             )
 
 
 def require_fitting_weights(repo_id: str, config: SantaCoderConfig, sizes: Mapping[str, int]) -> None:
-    """``sizes`` are bytes by the names of the files with weights, and of graphs in the folder ``onnx``.
+    """Check the sizes of weights, and of graphs in the folder ``onnx``; ``sizes`` are bytes by file name.
 
     Raises:
         CheckpointError: they are larger than a model of this shape can be.
     """
-    # in single precision, each layer with a mask in it as older files have them, and with room for names and headers
+    # in single precision, including a mask per layer as in older files, and space for names and headers
     most = 4 * (n_parameters(config) + config.n_layer * config.n_positions**2) + 64 * _MIB
     graphs = sum(size for name, size in sizes.items() if name.startswith("onnx/"))
     for kind, size, limit in (("weights", sum(sizes.values()) - graphs, most), ("graphs", graphs, _GRAPHS * most)):
         if size > limit:
             raise CheckpointError(
-                f"The {kind} of {repo_id} have {size / 1e9:,.1f} GB; a model of its config.json has no more than "
+                f"The {kind} of {repo_id} have {size / 1e9:,.1f} GB; a model with its config.json has at most "
                 f"{limit / 1e9:,.1f} GB."
             )
 
 
 def n_parameters(config: SantaCoderConfig) -> int:
-    """Without making a model, whose shape may be beyond any memory."""
+    """The number of parameters, computed without creating a model, whose shape may exceed any memory."""
     width, inner = config.n_embd, config.inner_dim
     projected = width + 2 * config.n_kv_head * config.head_dim
     attention = width * projected + projected + width * width + width

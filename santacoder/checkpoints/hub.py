@@ -1,6 +1,6 @@
-"""The user's Hugging Face cache and the Hub, both through ``huggingface_hub`` alone and under its settings.
+"""The user's Hugging Face cache and the Hub, accessed only through ``huggingface_hub`` and with its settings.
 
-``HF_HUB_OFFLINE`` keeps every call here from the network, ``HF_ENDPOINT`` and ``HF_HUB_CACHE`` say where to look.
+``HF_HUB_OFFLINE`` disables network access; ``HF_ENDPOINT`` and ``HF_HUB_CACHE`` set the locations.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ _DESCRIPTIONS = (
 
 
 class HubUnreachable(CheckpointError):
-    """The Hub could not be asked, so it is not known what it has."""
+    """The Hub could not be reached, so its contents are unknown."""
 
 
 def cache() -> Path:
-    """The user's cache folder, which has the layout of our store."""
+    """The user's cache folder, which has the same layout as the store."""
     return Path(constants.HF_HUB_CACHE)
 
 
 def is_complete(snapshot: Path) -> bool:
-    """Whether a snapshot has what a model needs; a download that was broken off leaves some of its files."""
+    """Whether a snapshot has all files that a model needs; an interrupted download leaves only some."""
     needed = ("config.json", "tokenizer.json")
     return all((snapshot / name).is_file() for name in needed) and weight_files.are_complete(snapshot)
 
 
 def branches(repo_id: str) -> dict[str, str]:
-    """The branches of a repository on the Hub and the commits they point to, ``main`` first.
+    """The branches of a repository on the Hub and their commits, ``main`` first.
 
     Raises:
-        CheckpointError: the Hub has no such repository, or cannot be asked (``HubUnreachable``).
+        CheckpointError: the repository does not exist, or the Hub cannot be reached (``HubUnreachable``).
     """
     with hub_answers(repo_id):
         refs = huggingface_hub.HfApi().list_repo_refs(repo_id).branches
@@ -70,10 +70,10 @@ def branches(repo_id: str) -> dict[str, str]:
 
 
 def log(repo_id: str, branch: str) -> list[Commit]:
-    """The commits of a branch on the Hub, newest first, with what their ``commit.json`` says where they have one.
+    """The commits of a branch on the Hub, newest first, with the contents of their ``commit.json``, if any.
 
     Raises:
-        CheckpointError: there is no such branch, or the Hub cannot be asked (``HubUnreachable``).
+        CheckpointError: the branch does not exist, or the Hub cannot be reached (``HubUnreachable``).
     """
     name = _branch(branch, branches(repo_id)) or branch
     with hub_answers(repo_id, branch):
@@ -82,7 +82,7 @@ def log(repo_id: str, branch: str) -> list[Commit]:
     commits: list[Commit] = []
     ours = True
     for entry, parent in zip(history, parents, strict=True):
-        # behind a commit without the file there are no more with it: that is where the author of the branch began
+        # older commits than the first one without the file have none either: they precede the published branch
         commit = _described(repo_id, branch, entry.commit_id) if ours else None
         ours = commit is not None
         commit = commit or Commit(branch, None, None, None, None, entry.created_at.isoformat(timespec="seconds"))
@@ -91,12 +91,13 @@ def log(repo_id: str, branch: str) -> list[Commit]:
 
 
 def download(repo_id: str, revision: str) -> Path:
-    """Fetch what a model needs of a revision into the cache, and return the snapshot folder.
+    """Download the files of a revision that a model needs into the cache, and return the snapshot folder.
 
-    Its architecture, its tokenizer and all sizes are checked before weights are fetched.
+    The architecture, the tokenizer and all sizes are checked before the weights are downloaded.
 
     Raises:
-        CheckpointError: there is no such revision, it cannot be used, or the Hub cannot be asked (``HubUnreachable``).
+        CheckpointError: the revision does not exist or cannot be used, or the Hub cannot be reached
+            (``HubUnreachable``).
     """
     heads = branches(repo_id)
     target = _branch(revision, heads) or _commit(repo_id, revision, heads)
@@ -112,7 +113,7 @@ def download(repo_id: str, revision: str) -> Path:
 
 
 def _checked_config(folder: Path) -> SantaCoderConfig:
-    # loading finds revisions by name, and with that imports this module
+    # imported here because loading resolves revisions, which imports this module
     from santacoder.checkpoints.loading import read_config, read_tokenizer
 
     read_tokenizer(folder)
@@ -129,7 +130,9 @@ def _branch(revision: str, heads: dict[str, str]) -> str | None:
 
 
 def _commit(repo_id: str, revision: str, heads: dict[str, str]) -> str:
-    """The full commit that ``revision`` begins, among those of all branches; ``revision`` itself if there is none."""
+    """The full commit that begins with ``revision``, among those of all branches, or ``revision`` itself if there is
+    none.
+    """
     if len(revision) == 40 or not set(revision) <= set("0123456789abcdef"):
         return revision
     with hub_answers(repo_id, revision, heads):
@@ -148,7 +151,7 @@ def _described(repo_id: str, branch: str, sha: str) -> Commit | None:
 
 
 def _with_weights(names: Collection[str]) -> Iterator[str]:
-    """The files of a repository that hold one kind of weights, and its graphs."""
+    """Yield the files of one kind of weights in a repository, and its graphs."""
     weights = next((name for name in weight_files.NAMES if name in names), None)
     patterns = ["onnx/*"]
     if weights is not None:
@@ -165,13 +168,13 @@ def _is_any_of(name: str, patterns: Iterable[str]) -> bool:
 
 @contextmanager
 def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str] | None = None) -> Iterator[None]:
-    """Turns what the client raises into sentences.
+    """Translate exceptions of the client into sentences.
 
     Raises:
-        CheckpointError: the Hub said no, or could not be asked (``HubUnreachable``).
+        CheckpointError: the Hub reported an error, or could not be reached (``HubUnreachable``).
     """
     if huggingface_hub.is_offline_mode():
-        raise HubUnreachable("HF_HUB_OFFLINE is set, so the Hub was not asked.")
+        raise HubUnreachable("HF_HUB_OFFLINE is set, so the Hub was not contacted.")
     try:
         yield
     except CheckpointError:
@@ -181,7 +184,7 @@ def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str]
         raise CheckpointError(f"{repo_id} has no revision {revision!r} on the Hub.{known}") from error
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repo_id} asks to accept its terms: do so on its page on the Hub, then log in."
+            f"{repo_id} requires accepting its terms: do so on its page on the Hub, then log in."
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
@@ -192,8 +195,8 @@ def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str]
             raise CheckpointError(
                 f"The Hub refused {repo_id} ({_first_line(error)}); log in with `hf auth login` as its owner."
             ) from error
-        raise HubUnreachable(f"The Hub does not work at the moment ({_first_line(error)}).") from error
-    except Exception as error:  # connection errors belong to whichever HTTP library the client was built with
+        raise HubUnreachable(f"The Hub is not working at the moment ({_first_line(error)}).") from error
+    except Exception as error:  # connection errors have the types of the HTTP library that the client uses
         raise HubUnreachable(f"The Hub could not be reached ({_first_line(error)}).") from error
 
 

@@ -1,4 +1,4 @@
-"""From a revision to a model and its tokenizer."""
+"""Loading the model and tokenizer of a revision."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ def load(
     store: Path = DEFAULT_STORE,
     report: Callable[[float], None] = lambda share: None,
 ) -> tuple[SantaCoder, Tokenizer]:
-    """The model, in evaluation mode, and its tokenizer, by name or from a folder with a snapshot's files.
+    """Load a model, in evaluation mode, and its tokenizer.
 
-    ``report`` is told which share of the weights has been read, from 0 to 1.
+    Args:
+        repo_id_or_folder: name of a repository, or a folder with the files of a snapshot.
+        revision: branch or commit, if a repository is named.
+        dtype: type of the weights in memory.
+        device: where the weights are loaded.
+        store: folder of published models.
+        report: called with the fraction of the weights that has been read, from 0 to 1.
 
     Raises:
-        CheckpointError: nothing there, or a file is damaged; the message names the file and what is wrong with it.
+        CheckpointError: the model does not exist, or a file is damaged; the message names the file and the problem.
     """
     folder = user_path(repo_id_or_folder)
     if not repo_id_or_folder or not folder.is_dir():
@@ -44,25 +50,25 @@ def load(
 
 
 def read_config(folder: Path) -> SantaCoderConfig:
-    """The shape of the model in a folder with a snapshot's files.
+    """Read the shape of the model in a folder with the files of a snapshot.
 
     Raises:
-        CheckpointError: there is no ``config.json``, or it describes another architecture.
+        CheckpointError: ``config.json`` is missing, or describes another architecture.
     """
     return _read(folder)[0]
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer in a folder with a snapshot's files.
+    """Read the tokenizer in a folder with the files of a snapshot.
 
     Raises:
-        CheckpointError: it is missing, damaged, or has more tokens than the model beside it.
+        CheckpointError: it is missing, damaged, or has more tokens than the model in the folder.
     """
     file = folder / "tokenizer.json"
     if not file.exists():
         raise CheckpointError(
-            f"{shown(folder)} has no tokenizer.json. Copy that of the model it was made from beside its weights, or "
-            "have transformers write it: AutoTokenizer.from_pretrained(THAT MODEL).save_pretrained(THIS FOLDER)."
+            f"{shown(folder)} has no tokenizer.json. Copy it from the original model, or write it with "
+            "transformers: AutoTokenizer.from_pretrained(THAT MODEL).save_pretrained(THIS FOLDER)."
         )
     try:
         tokenizer = _tokenizer(file, file.stat().st_mtime_ns)
@@ -72,14 +78,14 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     if tokenizer.vocab_size > vocab_size:
         raise CheckpointError(
             f"{shown(folder / 'tokenizer.json')} has {tokenizer.vocab_size} tokens, more than the {vocab_size} of the "
-            "model beside it."
+            "model in this folder."
         )
     return tokenizer
 
 
 @lru_cache(maxsize=8)
 def _tokenizer(file: Path, _modified_ns: int) -> Tokenizer:
-    """Kept, as reading one takes a second in which nobody else is answered (AMD EPYC Zen 3)."""
+    """Load a tokenizer, cached because it takes a second in which no other thread runs (AMD EPYC Zen 3)."""
     return Tokenizer.load(file)
 
 
@@ -87,8 +93,8 @@ def _read(folder: Path) -> tuple[SantaCoderConfig, Dialect]:
     path = folder / "config.json"
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
-            f"{shown(folder)} holds an adapter of LoRA (adapter_config.json), not a whole model. Merge it into the "
-            "model it was made for, with merge_and_unload and save_pretrained of peft, and load that."
+            f"{shown(folder)} contains a LoRA adapter (adapter_config.json), not a whole model. Merge it into the "
+            "model it was made for, with merge_and_unload and save_pretrained of peft, and load the result."
         )
     if not path.exists():
         raise CheckpointError(f"{shown(path)} is missing, so {shown(folder)} is not a checkpoint.")

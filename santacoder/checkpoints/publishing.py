@@ -1,4 +1,4 @@
-"""Adding a commit to a branch of the store."""
+"""Adding commits to branches of the store."""
 
 from __future__ import annotations
 
@@ -56,15 +56,26 @@ def publish(
 ) -> str:
     """Add a commit to ``branch`` and return its sha.
 
-    ``metrics`` are scores by name, for ``commit.json``; ``files`` further texts by name, such as ``README.md``.
+    The branch points to the new commit once it is complete; if the process is killed before, the branch is unchanged.
+    Only one process at a time adds to a repository; others wait.
 
-    The branch points to the new commit once that is complete; a kill before leaves the branch as it was. Only one
-    process at a time adds to a repository; others wait.
+    Args:
+        model: the model whose weights are written.
+        tokenizer: the model's tokenizer.
+        repo_id: name of the repository, as ``org/name``.
+        branch: branch to add to.
+        step: number of training steps.
+        tokens: number of training tokens.
+        validation_loss: in nats per token.
+        metrics: further scores by name, for ``commit.json``.
+        dtype: type of the stored weights.
+        files: further text files by name, such as ``README.md``.
+        store: folder of published models.
 
     Raises:
-        CheckpointError: a repository or branch name with characters the store does not take, or another process has
-            not finished adding to the repository for a long time.
-        OSError: the disk is full; the branch is as it was.
+        CheckpointError: the name of the repository or branch is invalid, or another process has been adding to the
+            repository for a long time.
+        OSError: the disk is full; the branch is unchanged.
     """
     repo = require_branch(repo_id, branch, store)
     with _locked(repo), _staging(repo) as folder:
@@ -82,15 +93,15 @@ def publish(
 
 
 def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, store: Path = DEFAULT_STORE) -> str:
-    """Add a commit to ``branch`` that has the files of its newest one and ``files`` (by name in the snapshot, content
-    or where to copy it from), and return its sha. A file of the same name is replaced.
+    """Add a commit to ``branch`` with the files of its newest commit and ``files``, and return its sha.
 
-    A sha stands for its files, so what is found out later about a commit (scores, graphs) goes into one behind it; the
-    files that both have are hard links.
+    ``files`` maps names in the snapshot to contents or to paths to copy. Existing files with the same name are
+    replaced. A sha identifies its files, so later results for a commit (scores, graphs) are added in a new commit;
+    files that both share are hard links.
 
     Raises:
-        CheckpointError: there is no such branch in the store.
-        OSError: the disk is full; the branch is as it was.
+        CheckpointError: the branch does not exist in the store.
+        OSError: the disk is full; the branch is unchanged.
     """
     repo = repo_folder(repo_id, store)
     _newest(repo_id, branch, store)
@@ -114,14 +125,15 @@ def add_files(repo_id: str, branch: str, files: Mapping[str, bytes | Path], *, s
 
 
 def copy_branch(repo_id: str, branch: str, source: Path, target: Path, *, n_commits: int | None = None) -> str:
-    """Make ``branch`` in the store ``target`` what it is in the store ``source``, and return its sha.
+    """Copy ``branch`` from the store ``source`` to the store ``target``, and return its sha.
 
-    Of the commits after the same step, which differ in graphs and scores, only the newest is copied, so that weights
-    are not there twice where files are not linked, as in a repository. Of those, the last ``n_commits`` are, or all.
+    Of several commits for the same step, which differ in graphs and scores, only the newest is copied, so that weights
+    are not stored twice where files cannot be linked, as in a Git repository. Of these, the last ``n_commits`` are
+    copied, or all.
 
     Raises:
-        CheckpointError: there is no such branch in ``source``.
-        OSError: the disk is full; the branch is as it was.
+        CheckpointError: the branch does not exist in ``source``.
+        OSError: the disk is full; the branch is unchanged.
     """
     sha = read_ref(repo_folder(repo_id, source), branch)
     if sha is None:
@@ -144,7 +156,7 @@ def _newest(repo_id: str, branch: str, store: Path) -> Path:
     """The newest snapshot of a branch.
 
     Raises:
-        CheckpointError: there is no such branch in the store.
+        CheckpointError: the branch does not exist in the store.
     """
     sha = read_ref(repo_folder(repo_id, store), branch)
     folder = snapshot(store, repo_id, sha) if sha else None
@@ -155,12 +167,12 @@ def _newest(repo_id: str, branch: str, store: Path) -> Path:
 
 @contextmanager
 def _locked(repo: Path) -> Iterator[None]:
-    """Nobody else adds to ``repo`` meanwhile, so that no commit gets lost between reading a branch and moving it.
+    """Lock ``repo`` against other publications, so that no commit is lost between reading and moving a branch.
 
     Raises:
-        CheckpointError: somebody else does not come to an end.
+        CheckpointError: another process holds the lock for too long.
     """
-    locks = repo.parent / ".locks"  # where huggingface_hub has those of a cache
+    locks = repo.parent / ".locks"  # the folder that huggingface_hub uses for locks of a cache
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{repo.name}.lock", timeout=_SECONDS_TO_WAIT)
     try:
@@ -177,7 +189,7 @@ def _locked(repo: Path) -> Iterator[None]:
 
 
 def _sweep(repo: Path) -> None:
-    """Remove what publications that were killed have left. Whoever holds the lock writes nothing yet."""
+    """Remove the files of interrupted publications. The caller must hold the lock and not have written yet."""
     for folder in repo.glob(f"{_STAGING}*"):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (repo / "refs").glob(".*.incomplete"):
@@ -186,7 +198,7 @@ def _sweep(repo: Path) -> None:
 
 @contextmanager
 def _staging(repo: Path) -> Iterator[Path]:
-    """A folder for the files of a commit; what is still there at the end goes."""
+    """A temporary folder for the files of a commit; it is deleted at the end of the block if it still exists."""
     (repo / "snapshots").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=repo))
     try:
@@ -196,7 +208,7 @@ def _staging(repo: Path) -> Iterator[Path]:
 
 
 def _commit(repo: Path, branch: str, staging: Path) -> str:
-    """Make a snapshot of ``staging`` and move ``branch`` to it; its sha."""
+    """Turn ``staging`` into a snapshot, move ``branch`` to it, and return its sha."""
     for path in _files(staging):
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -211,7 +223,7 @@ def _commit(repo: Path, branch: str, staging: Path) -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the file system has no links."""
+    """Create a hard link, or a copy if the file system does not support links."""
     try:
         os.link(source, target)
     except OSError:
@@ -229,7 +241,7 @@ def _write_snapshot(
     weights = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     try:
         save_file(weights, folder / SAFETENSORS, metadata={"format": "pt"})
-    except SafetensorError as error:  # how the library reports that a write failed
+    except SafetensorError as error:  # the library reports failed writes this way
         raise OSError(str(error)) from error
     tokenizer.save(folder / "tokenizer.json")
     end_of_text = tokenizer.end_of_text_id
@@ -244,7 +256,8 @@ def _write_snapshot(
             "unk_token": tokenizer.decode([end_of_text]),
             "additional_special_tokens": [tokenizer.decode([mark]) for mark in marks],
             "clean_up_tokenization_spaces": False,
-            # without it, transformers before 5 adds the embedding of token 0 to every position, as its type
+            # without it, transformers before version 5 adds the embedding of token 0 to every position, as its token
+            # type
             "model_input_names": ["input_ids", "attention_mask"],
             "model_max_length": model.config.n_positions,
         },
@@ -257,13 +270,13 @@ def _write_snapshot(
 
 
 def _described(commit: Commit) -> str:
-    """What ``commit.json`` says."""
+    """The contents of ``commit.json``."""
     fields = {key: value for key, value in asdict(commit).items() if key not in ("sha", "title")}
     return json.dumps(fields, indent=2) + "\n"
 
 
 def _content_sha(folder: Path) -> str:
-    """40 hexadecimal digits, as long as git's, over names and contents."""
+    """A hash of names and contents with 40 hexadecimal digits, like git's."""
     digest = hashlib.sha1(usedforsecurity=False)
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\n".encode())

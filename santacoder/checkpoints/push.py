@@ -17,22 +17,22 @@ from santacoder.errors import CheckpointError
 
 
 def push(repo_id: str, branch: str, to: str, *, store: Path, report: Callable[[str], None] = print) -> None:
-    """Upload ``branch`` of ``repo_id`` as the same branch of ``to``, oldest commit first.
+    """Upload ``branch`` of ``repo_id`` to the same branch of ``to``, oldest commit first.
 
-    Commits that are already there are left out, so a push that was broken off goes on where it stopped.
+    Commits that are already there are skipped, so an interrupted upload can be continued.
 
     Raises:
-        CheckpointError: the store has no such branch, or the Hub refuses or cannot be reached.
+        CheckpointError: the branch does not exist in the store, or the Hub reports an error or cannot be reached.
     """
     if branch not in local.branches(store, repo_id):
         known = ", ".join(local.branches(store, repo_id)) or "none"
         raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {store}; its branches there: {known}.")
-    local.repo_folder(to, store)  # refuses what is no name
+    local.repo_folder(to, store)  # raises if the name is invalid
     commits = log(repo_id, branch, store=store)[::-1]
     with hub_answers(to, branch):
         api = HfApi()
         api.create_repo(to, exist_ok=True)
-        # a branch of its own begins at the commit that created the repository, not at the head of another branch
+        # a new branch begins at the commit that created the repository, not at the head of another branch
         root = api.list_repo_commits(to)[-1].commit_id
         api.create_branch(to, branch=branch, revision=root, exist_ok=True)
         done = _already_there(to, branch, repo_id, commits, store)
@@ -45,10 +45,10 @@ def push(repo_id: str, branch: str, to: str, *, store: Path, report: Callable[[s
 
 
 def _already_there(to: str, branch: str, repo_id: str, commits: list[Commit], store: Path) -> int:
-    """How many of ``commits``, oldest first, the Hub has: up to that with its head's ``commit.json``.
+    """How many of ``commits``, oldest first, the Hub has: those up to the one in its head's ``commit.json``.
 
     Raises:
-        CheckpointError: its head is a commit of ours that is not among them.
+        CheckpointError: its head is a commit that is not among ``commits``.
     """
     try:
         head = Path(huggingface_hub.hf_hub_download(to, COMMIT_FILE, revision=branch)).read_bytes()
@@ -56,12 +56,12 @@ def _already_there(to: str, branch: str, repo_id: str, commits: list[Commit], st
         return 0
     documents = [(local.snapshot(store, repo_id, commit.sha) / COMMIT_FILE).read_bytes() for commit in commits]
     if head not in documents:
-        raise CheckpointError(f"{to}@{branch} ends in a commit that the store has not; push to another repository.")
+        raise CheckpointError(f"{to}@{branch} ends with a commit that is not in the store; push to another repository.")
     return documents.index(head) + 1
 
 
 def _commit(api: HfApi, to: str, branch: str, folder: Path, replaced: Path | None, title: str) -> str:
-    """Put the files of ``folder`` in the place of those of ``replaced``; the sha that the commit has on the Hub."""
+    """Replace the files of ``replaced`` with those of ``folder`` in a commit on the Hub, and return its sha."""
     files = _files(folder)
     gone = _files(replaced).keys() - files.keys() if replaced else set()
     operations: list[CommitOperationAdd | CommitOperationDelete] = [

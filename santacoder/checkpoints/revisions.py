@@ -1,4 +1,4 @@
-"""Branches, histories and snapshots, wherever a model is: in our store, in the user's cache or on the Hub."""
+"""Branches, histories and snapshots of models in the store, in the user's cache or on the Hub."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from santacoder.errors import CheckpointError
 
 
 def branches(repo_id: str, *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> dict[str, str]:
-    """The branches of a repository and the commits they point to, ``main`` first.
+    """The branches of a repository and their commits, ``main`` first.
 
-    The Hub's list goes before the cache's, which has only what was once downloaded. Without ``ask_hub``, nothing waits
-    for a network.
+    The Hub's list takes precedence over the cache's, which has only downloaded branches. If ``ask_hub`` is false, the
+    network is not used.
 
     Raises:
-        CheckpointError: there is no such repository.
+        CheckpointError: the repository does not exist.
     """
     if found := local.branches(store, repo_id):
         return found
     try:
         if not ask_hub:
-            raise HubUnreachable("The Hub was not asked.")
+            raise HubUnreachable("The Hub was not contacted.")
         return hub.branches(repo_id)
     except HubUnreachable as error:
         if cached := local.branches(hub.cache(), repo_id):
@@ -33,18 +33,18 @@ def branches(repo_id: str, *, store: Path = DEFAULT_STORE, ask_hub: bool = True)
 
 
 def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_hub: bool = True) -> list[Commit]:
-    """The commits of ``branch``, newest first; from the cache, only those that were downloaded. Without ``ask_hub``,
-    nothing waits for a network.
+    """The commits of ``branch``, newest first; the cache has only downloaded ones. If ``ask_hub`` is false, the network
+    is not used.
 
     Raises:
-        CheckpointError: there is no such repository or branch.
+        CheckpointError: the repository or branch does not exist.
     """
     if local.branches(store, repo_id):
         return local.log(store, repo_id, branch, resolve(repo_id, branch, store=store).name)
     local.require_revision(repo_id, branch)
     try:
         if not ask_hub:
-            raise HubUnreachable("The Hub was not asked.")
+            raise HubUnreachable("The Hub was not contacted.")
         return hub.log(repo_id, branch)
     except HubUnreachable as error:
         if sha := local.find(hub.cache(), repo_id, branch):
@@ -53,13 +53,13 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_
 
 
 def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE, download: bool = True) -> Path:
-    """The snapshot folder of a revision, downloaded to the user's cache if it is nowhere on this machine.
+    """The snapshot folder of a revision. It is downloaded to the user's cache if it is not on this machine.
 
-    Without ``download`` the Hub is not asked. What is in the cache is taken as it is, without asking the Hub whether
-    the branch has moved on.
+    If ``download`` is false, the Hub is not used. A snapshot in the cache is used without checking whether the branch
+    on the Hub is newer.
 
     Raises:
-        CheckpointError: the repository or revision does not exist; the message says what does, and how to get it.
+        CheckpointError: the repository or revision does not exist; the message says which exist, and how to get it.
     """
     if known := local.branches(store, repo_id):
         return _in_store(repo_id, revision, store, known)
@@ -69,7 +69,7 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
         return local.snapshot(hub.cache(), repo_id, sha)
     if repo_id in local.EMBEDDED:
         raise CheckpointError(
-            f"There is no {repo_id} in {store}. It comes with the repository, in checkpoints/: copy that folder there, "
+            f"There is no {repo_id} in {store}. It is part of the repository, in checkpoints/: copy that folder there, "
             "or name it with --store."
         )
     if not download:
@@ -81,10 +81,10 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
 
 
 def folder_with(repo_id: str, *, store: Path = DEFAULT_STORE) -> Path | None:
-    """The store or the user's cache, whichever on this machine has the repository; the Hub is not asked.
+    """The store or the user's cache, whichever contains the repository, or None. The Hub is not used.
 
     Raises:
-        CheckpointError: ``repo_id`` is not a name.
+        CheckpointError: ``repo_id`` is not a valid name.
     """
     return next((folder for folder in (store, hub.cache()) if local.branches(folder, repo_id)), None)
 
@@ -100,7 +100,7 @@ def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -
 
 
 def _absence(repo_id: str, store: Path, revision: str | None = None) -> str:
-    """What is here instead of what was asked for."""
+    """Describe what exists in place of the requested model or revision."""
     complete = [
         branch
         for branch, sha in local.branches(hub.cache(), repo_id).items()
@@ -114,4 +114,4 @@ def _absence(repo_id: str, store: Path, revision: str | None = None) -> str:
 
 
 def _remedy(repo_id: str, revision: str) -> str:
-    return f"To have it here, run `hf download {repo_id} --revision {revision}` where there is a network."
+    return f"To get it, run `hf download {repo_id} --revision {revision}` with a network connection."

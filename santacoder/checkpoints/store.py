@@ -1,9 +1,8 @@
 """The store of published models, in the layout of a Hugging Face cache folder.
 
-``models--ORG--NAME/refs/BRANCH`` holds a commit's sha, ``models--ORG--NAME/snapshots/SHA/`` its files, so
-``transformers`` and ``huggingface_hub`` resolve it unchanged with ``cache_dir``, and the user's own cache can be read
-as if it were a store. Every commit of ours carries a ``commit.json`` that names its parent, which makes a branch a list
-of commits.
+``models--ORG--NAME/refs/BRANCH`` contains a commit's sha, and ``models--ORG--NAME/snapshots/SHA/`` its files. Therefore
+``transformers`` and ``huggingface_hub`` can read the store with ``cache_dir``, and the user's cache can be read like a
+store. Commits of this project have a ``commit.json`` that names the parent, so that a branch is a list of commits.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ COMMIT_FILE = "commit.json"
 EVAL_FILE = "eval.json"
 CURVES_FILE = "curves.json"
 GENERATION_FILE = "generation_config.json"
-# the published name of the branch that became the model, and the one it has everywhere else
+# the published name of the branch that became the final model, and its name elsewhere
 _SAME_BRANCH = {"main": "final", "final": "main"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")  # as long as on the Hub
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")  # the same limit as on the Hub
 _SHA = re.compile(r"[0-9a-f]{4,40}")
 _COMMIT_TYPES: dict[str, tuple[type, ...]] = {
     "branch": (str,),
@@ -42,10 +41,10 @@ _COMMIT_TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Commit:
-    """One state of a branch.
+    """A commit of a branch.
 
-    ``validation_loss`` is in nats per token, ``date`` in ISO 8601, UTC. Of a commit that we did not write, only ``sha``
-    is known for sure: the numbers may be None, ``date`` empty. ``title`` is what its author wrote on the Hub.
+    ``validation_loss`` is in nats per token, ``date`` is in ISO 8601, UTC. For commits of others, only ``sha`` is
+    certain to be known: numbers may be None, and ``date`` may be empty. ``title`` is the commit's title on the Hub.
     ``metrics`` are further scores by name.
     """
 
@@ -62,7 +61,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class RevisionScore:
-    """What a revision scored on a benchmark: the mean over its tasks, and the 95 % interval where that is known."""
+    """The score of a revision on a benchmark: the mean over its tasks, and the 95 % interval if known."""
 
     benchmark: str
     language: str
@@ -73,36 +72,36 @@ class RevisionScore:
 
 
 def read_fim_order(folder: Path) -> FimOrder | None:
-    """In which order the revision in ``folder`` fills gaps best, where its ``generation_config.json`` says so."""
+    """The FIM order with the best infilling scores, if the ``generation_config.json`` in ``folder`` states it."""
     try:
         order = read_object(folder / GENERATION_FILE).get("fim_order")
-    except CheckpointError:  # older revisions and those of others need not have it
+    except CheckpointError:  # older revisions and those of others may not have it
         return None
     return order if order in get_args(FimOrder) else None
 
 
 def repositories(store: Path = DEFAULT_STORE) -> list[str]:
-    """Names of the repositories that have at least one branch, such as ``santacoder/nano``."""
+    """Names of the repositories with at least one branch, such as ``santacoder/nano``."""
     folders = sorted(store.glob("models--*--*/refs"))
     names = [refs.parent.name.removeprefix("models--").replace("--", "/", 1) for refs in folders]
     return [name for name in names if all(map(_is_name, name.split("/"))) and branches(store, name)]
 
 
 def branches(store: Path, repo_id: str) -> dict[str, str]:
-    """The branches of a repository and the commits they point to, ``main`` first; none for one that is not here.
+    """The branches of a repository and their commits, ``main`` first; empty if the repository does not exist.
 
     Raises:
-        CheckpointError: ``repo_id`` is not a name.
+        CheckpointError: ``repo_id`` is not a valid name.
     """
     refs = sorted((repo_folder(repo_id, store) / "refs").glob("*"), key=lambda path: (path.name != "main", path.name))
     return {path.name: path.read_text().strip() for path in refs if path.is_file() and _NAME.fullmatch(path.name)}
 
 
 def find(store: Path, repo_id: str, revision: str) -> str | None:
-    """The commit that a branch, a full commit or the beginning of one stands for; ``main`` and ``final`` are one.
+    """The commit of a branch, a full commit or a prefix of one, or None. ``main`` and ``final`` are the same branch.
 
     Raises:
-        CheckpointError: more than one commit begins like that, or ``repo_id`` is not a name.
+        CheckpointError: the prefix is ambiguous, or ``repo_id`` is not a valid name.
     """
     commits = branches(store, repo_id)
     sha = commits.get(revision, commits.get(_SAME_BRANCH.get(revision, "")))
@@ -113,13 +112,13 @@ def find(store: Path, repo_id: str, revision: str) -> str | None:
 
 
 def snapshot(store: Path, repo_id: str, sha: str) -> Path:
-    """The folder with a commit's files, if they are here."""
+    """The folder of a commit's files, whether it exists or not."""
     return repo_folder(repo_id, store) / "snapshots" / sha
 
 
 def log(store: Path, repo_id: str, branch: str, sha: str) -> list[Commit]:
-    """The commits from ``sha`` back to the first whose files are here, newest first; each once, should one of them name
-    a later one as its parent.
+    """The commits from ``sha`` back to the first whose files exist, newest first. Each is listed once, even if parents
+    form a cycle.
     """
     commits: dict[str, Commit] = {}
     while sha not in commits and snapshot(store, repo_id, sha).is_dir():
@@ -132,7 +131,7 @@ def log(store: Path, repo_id: str, branch: str, sha: str) -> list[Commit]:
 
 
 def read_commit(folder: Path, branch: str) -> Commit:
-    """What ``commit.json`` says of the snapshot in ``folder``.
+    """Read the ``commit.json`` of the snapshot in ``folder``.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -147,7 +146,7 @@ def read_commit(folder: Path, branch: str) -> Commit:
             if not isinstance(getattr(commit, name), types) or isinstance(getattr(commit, name), bool):
                 raise TypeError(f"its {name} is {getattr(commit, name)!r}"[:80])
         if commit.parent is not None and not _SHA.fullmatch(commit.parent):
-            raise TypeError(f"its parent {commit.parent[:40]!r} is no commit")
+            raise TypeError(f"its parent {commit.parent[:40]!r} is not a commit")
         loss = None if commit.validation_loss is None else _finite(commit.validation_loss)
         metrics = {name: number for name, value in commit.metrics.items() if (number := _finite(value)) is not None}
         for count in (commit.step or 0, commit.tokens or 0):
@@ -158,7 +157,7 @@ def read_commit(folder: Path, branch: str) -> Commit:
 
 
 def read_scores(folder: Path) -> list[RevisionScore]:
-    """The scores in the ``eval.json`` of a snapshot.
+    """Read the scores in the ``eval.json`` of a snapshot.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -175,7 +174,7 @@ def _score(result: dict[str, Any], metric: str, document: dict[str, Any]) -> Rev
     interval, temperature = document.get("interval"), result.get("settings", {}).get("temperature")
     value = _finite(document["value"])
     if value is None or not isinstance(result["benchmark"], str) or not isinstance(result["language"], str):
-        raise TypeError("a score has no value, or a name that is no text")
+        raise TypeError("a score has no value, or a name that is not text")
     return RevisionScore(
         result["benchmark"],
         result["language"],
@@ -187,9 +186,9 @@ def _score(result: dict[str, Any], metric: str, document: dict[str, Any]) -> Rev
 
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """How the training of a snapshot went: by the name of a metric, its values after so many steps, in order.
+    """The training curves of a snapshot: for each metric, (steps, value) pairs in order.
 
-    Nothing for a snapshot without a ``curves.json``. What is no finite number is left out.
+    The result is empty without a ``curves.json``. Values that are not finite are left out.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -206,24 +205,24 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _finite(value: object) -> float | None:
-    """``value`` as a number; None for an infinity or NaN, which a training that diverged leaves.
+    """``value`` as a float, or None for infinity or NaN, which a diverged training leaves.
 
     Raises:
-        TypeError: it is no number.
-        OverflowError: it is larger than any that can be counted with.
+        TypeError: it is not a number.
+        OverflowError: it is too large for a float.
     """
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no number"[:80])
+        raise TypeError(f"{value!r} is not a number"[:80])
     return float(value) if math.isfinite(value) else None
 
 
 def same_branch(branch: str) -> list[str]:
-    """The names under which ``branch`` may be found, its own first."""
+    """The names of ``branch``, its own first."""
     return [branch, _SAME_BRANCH[branch]] if branch in _SAME_BRANCH else [branch]
 
 
 def only_match(repo_id: str, beginning: str, shas: list[str]) -> str | None:
-    """The one commit of ``shas`` that begins so, or None.
+    """The only commit of ``shas`` that begins with ``beginning``, or None.
 
     Raises:
         CheckpointError: there is more than one.
@@ -235,9 +234,10 @@ def only_match(repo_id: str, beginning: str, shas: list[str]) -> str | None:
 
 
 def repo_folder(repo_id: str, store: Path) -> Path:
-    """
+    """The folder of a repository.
+
     Raises:
-        CheckpointError: ``repo_id`` is not a name.
+        CheckpointError: ``repo_id`` is not a valid name.
     """
     organisation, _, name = repo_id.partition("/")
     for part in (organisation, name):
@@ -250,10 +250,10 @@ def repo_folder(repo_id: str, store: Path) -> Path:
 
 
 def require_branch(repo_id: str, branch: str, store: Path) -> Path:
-    """The folder of a repository to whose ``branch`` something is to be added.
+    """The folder of a repository, after checking that ``branch`` is a valid name.
 
     Raises:
-        CheckpointError: one of the names has characters that a file name may not have everywhere.
+        CheckpointError: one of the names has characters that are not portable in file names.
     """
     if not _is_name(branch):
         raise CheckpointError(
@@ -263,16 +263,17 @@ def require_branch(repo_id: str, branch: str, store: Path) -> Path:
 
 
 def require_revision(repo_id: str, revision: str) -> None:
-    """
+    """Check that ``revision`` can be a branch or commit.
+
     Raises:
-        CheckpointError: ``revision`` can be neither a branch nor a commit.
+        CheckpointError: it cannot.
     """
     if not _NAME.fullmatch(revision):
         raise CheckpointError(f"{revision[:100]!r} is neither a branch nor a commit of {repo_id}.")
 
 
 def read_ref(repo: Path, branch: str) -> str | None:
-    """The commit that ``branch`` points to."""
+    """The commit that ``branch`` points to, or None."""
     path = repo / "refs" / branch
     return path.read_text().strip() if path.is_file() else None
 

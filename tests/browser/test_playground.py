@@ -220,7 +220,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, serv
         page.locator("#model input").press("Enter")
         if name == "test/damaged":
             page.locator("#complete-run").click()
-            expect(page.get_by_role("alert")).to_contain_text("model.safetensors is damaged or cut short")
+            expect(page.get_by_role("alert")).to_contain_text("model.safetensors is damaged or truncated")
         else:
             write(page, "complete", "a = 1")
             assert "test/tiny@main" in run(page, "complete")

@@ -109,7 +109,7 @@ def test_a_truncated_weights_file_is_named(published: Path, keep: float) -> None
     weights = checkpoints.resolve("test/tiny", store=published) / "model.safetensors"
     data = weights.read_bytes()
     weights.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or cut short"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or truncated"):
         checkpoints.load("test/tiny", store=published)
 
 
@@ -118,7 +118,7 @@ def test_a_corrupt_header_is_named(published: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[8:40] = os.urandom(32)
     weights.write_bytes(data)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or cut short"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged or truncated"):
         checkpoints.load("test/tiny", store=published)
 
 
@@ -127,7 +127,7 @@ def test_missing_and_misshapen_tensors_are_named(published: Path) -> None:
     weights = load_file(path)
     name = "transformer.h.1.attn.c_proj.weight"
     save_file({**weights, name: weights[name][:10].clone()}, path)
-    with pytest.raises(CheckpointError, match=rf"{name} has shape \[10, 64\], but config.json asks for \[64, 64\]"):
+    with pytest.raises(CheckpointError, match=rf"{name} has shape \[10, 64\], but config.json requires \[64, 64\]"):
         checkpoints.load("test/tiny", store=published)
     save_file({key: value for key, value in weights.items() if key != name}, path)
     with pytest.raises(CheckpointError, match=f"lacks the tensor {name}"):

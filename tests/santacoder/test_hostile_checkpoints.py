@@ -102,7 +102,7 @@ def test_damaged_files_are_named(folder: Path, name: str, content: bytes) -> Non
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder: Path, name: str) -> None:
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    with pytest.raises(CheckpointError, match=rf"{name} is (no plain file|missing)"):
+    with pytest.raises(CheckpointError, match=rf"{name} is (not a regular file|missing)"):
         checkpoints.log("test/tiny", store=folder.parents[2])
         checkpoints.load(folder)
 
@@ -141,9 +141,9 @@ def test_a_config_of_any_types_is_read_or_refused_with_a_sentence(changes: Docum
 @pytest.mark.parametrize(
     "changes,sentence",
     [
-        ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon must be a number from 0 to 1, not 'small'"),
+        ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon must be a number between 0 and 1, not 'small'"),
         ({"n_layer": True}, "n_layer must be a positive whole number, not True"),
-        ({"n_layer": 10**7}, "n_layer is 10000000; up to 1,024 are supported"),
+        ({"n_layer": 10**7}, "n_layer is 10000000; at most 1,024 is supported"),
         ({"n_positions": 10**12}, "n_positions is 1000000000000; up to"),
         ({"multi_query": "no"}, "multi_query must be true or false, not 'no'"),
         ({"model_type": ["gpt2"] * 1000}, r"model_type is \['gpt2', .* …, but a SantaCoder has"),
@@ -159,9 +159,9 @@ def test_a_config_that_cannot_be_is_a_sentence(folder: Path, changes: Document, 
     "changes,sentence",
     [
         ({"n_layer": 1024}, "lacks the tensor transformer.h.10.attn.c_attn.bias"),
-        ({"n_positions": 1 << 20}, r"wpe.weight has shape \[128, 64\], but config.json asks for \[1048576, 64\]"),
-        ({"vocab_size": 1 << 20}, r"wte.weight has shape \[512, 64\], but config.json asks for \[1048576, 64\]"),
-        ({"n_inner": 1 << 18}, "but config.json asks for"),
+        ({"n_positions": 1 << 20}, r"wpe.weight has shape \[128, 64\], but config.json requires \[1048576, 64\]"),
+        ({"vocab_size": 1 << 20}, r"wte.weight has shape \[512, 64\], but config.json requires \[1048576, 64\]"),
+        ({"n_inner": 1 << 18}, "but config.json requires"),
     ],
 )
 def test_a_shape_that_the_weights_have_not_is_refused_before_there_is_room_for_it(
@@ -276,12 +276,12 @@ for path in sys.argv[1:]:
 HOSTILE = {
     set_normalizer: "its normalizer is of the kind 'Replace'",
     hide_normalizer: "its normalizer is of the kind 'Replace'",
-    set_large_id: "the token 'zz' has the id 300000000; ids go from 0 to 262,143",
+    set_large_id: "the token 'zz' has the id 300000000; ids must be between 0 and 262,143",
     set_large_added_id: "the token '<|endoftext|>' has the id 300000000",
     set_pattern: "its pre_tokenizer is of the kind 'Split'",
     set_template: "its post_processor is of the kind 'TemplateProcessing'",
-    set_long_token: "it has a token of no or more than 1,024 characters",
-    set_many_parts: "its pre_tokenizer has 999 parts; 8 are read",
+    set_long_token: "it has a token that is empty or longer than 1,024 characters",
+    set_many_parts: "its pre_tokenizer has 999 parts; at most 8 are supported",
     set_prefix: "its model has a continuing_subword_prefix",
     set_unigram: "its model is 'Unigram', but SantaCoder's is BPE",
     set_text_id: "the token 'zz' has the id 7;",
@@ -358,7 +358,7 @@ def test_a_pickle_that_would_take_memory_is_not_read(
     monkeypatch.setattr(torch, "load", lambda *arguments, **settings: pytest.fail("it was read"))
     (folder / "model.safetensors").unlink()
     pickled(folder / "pytorch_model.bin", program, **options)
-    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin holds something other than tensors"):
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin contains something other than tensors"):
         checkpoints.load(folder)
 
 
@@ -417,20 +417,20 @@ def test_an_adapter_is_told_what_to_do_with(folder: Path, with_model: bool) -> N
         for name in ("config.json", "model.safetensors"):
             (folder / name).unlink()
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
-    with pytest.raises(CheckpointError, match=r"holds an adapter of LoRA .* merge_and_unload"):
+    with pytest.raises(CheckpointError, match=r"contains a LoRA adapter .* merge_and_unload"):
         checkpoints.load(folder)
     if with_model:
         (folder / "adapter_config.json").unlink()
         name = "base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight"
         save_file({**weights, name: torch.zeros(2, 64)}, folder / "model.safetensors")
-        with pytest.raises(CheckpointError, match=r"holds updates of LoRA .* merge_and_unload"):
+        with pytest.raises(CheckpointError, match=r"contains LoRA updates .* merge_and_unload"):
             checkpoints.load(folder)
 
 
 def test_a_checkpoint_without_a_tokenizer_is_told_where_to_get_one(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(
-        CheckpointError, match=r"^test/tiny@[0-9a-f]{8} has no tokenizer\.json\. Copy that of the model"
+        CheckpointError, match=r"^test/tiny@[0-9a-f]{8} has no tokenizer\.json\. Copy it from the original model"
     ):
         checkpoints.load(folder)
 

@@ -116,7 +116,7 @@ def test_a_push_leaves_the_work_of_others_alone(
     assert repository.branches["main"].files["LICENSE"] == b"mine"
     checkpoints.publish(random_model(1), tokenizer, "test/tiny", "main", step=7, store=tmp_path / "another")
     answer = ask(push(tmp_path / "another"))
-    assert answer["sentence"].startswith("test/tiny@main ends in a commit that the store has not")
+    assert answer["sentence"].startswith("test/tiny@main ends with a commit that is not in the store")
     assert len(repository.branches["main"].history) == 3
 
 
@@ -138,7 +138,7 @@ def test_the_command_pushes_and_says_what_is_wrong(
     """Offline, as all tests run: from the arguments to the last line that is printed."""
     monkeypatch.setattr(sys, "argv", ["checkpoints", "push", "--repo", "test/tiny", "--store", str(trained)])
     assert main() == 1
-    assert capsys.readouterr().err == "HF_HUB_OFFLINE is set, so the Hub was not asked.\n"
+    assert capsys.readouterr().err == "HF_HUB_OFFLINE is set, so the Hub was not contacted.\n"
 
 
 def test_what_was_pushed_is_listed_and_loaded_from_the_hub_and_then_without_it(
@@ -208,7 +208,7 @@ def test_what_cannot_be_used_is_known_before_weights_are_fetched(
     "sizes,sentence",
     [
         ({"tokenizer.json": 70_000_000}, "tokenizer.json of org/bad has 67 MiB, more than the 64 MiB"),
-        ({"model.safetensors": 70_000_000}, "The weights of org/bad have 0.1 GB; a model of its config.json"),
+        ({"model.safetensors": 70_000_000}, "The weights of org/bad have 0.1 GB; a model with its config.json"),
         ({"a-1.bin": 40_000_000, "a-2.bin": 40_000_000}, "The weights of org/bad have 0.1 GB"),
         ({"onnx/model.onnx": 600_000_000}, "The graphs of org/bad have 0.6 GB"),
     ],
@@ -244,10 +244,10 @@ def test_offline_what_is_not_cached_is_said_with_how_to_get_it(
     hub: LocalHub, ask: Callable[..., Any], call: str
 ) -> None:
     call = call.format("'bigcode/santacoder'").replace(")", ", store=store)")
-    how = r" To have it here, run `hf download bigcode/santacoder --revision mha` where there is a network\."
+    how = r" To get it, run `hf download bigcode/santacoder --revision mha` with a network connection\."
     assert re.fullmatch(
         r"There is no model 'bigcode/santacoder'( at 'mha')? in the store \(it holds: nothing yet\) or in the Hugging "
-        r"Face cache\. HF_HUB_OFFLINE is set, so the Hub was not asked\." + ("" if "branches" in call else how),
+        r"Face cache\. HF_HUB_OFFLINE is set, so the Hub was not contacted\." + ("" if "branches" in call else how),
         ask(f"checkpoints.{call}", offline=True)["sentence"],
     )
     assert not hub.requests
@@ -258,7 +258,7 @@ def test_offline_the_cached_branches_are_named(hub: LocalHub, ask: Callable[...,
     ask("checkpoints.resolve('test/tiny', store=store)")
     assert ask("checkpoints.resolve('test/tiny', 'stars', store=store)", offline=True) == {
         "sentence": "The Hugging Face cache has test/tiny at main, but not at 'stars'. HF_HUB_OFFLINE is set, so the "
-        "Hub was not asked. To have it here, run `hf download test/tiny --revision stars` where there is a network."
+        "Hub was not contacted. To get it, run `hf download test/tiny --revision stars` with a network connection."
     }
 
 

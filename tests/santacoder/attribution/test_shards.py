@@ -61,5 +61,5 @@ def test_ray(library: list[File], folders: tuple[AttributionIndex, Path]) -> Non
 
 
 def test_no_index_at_all(tmp_path: Path) -> None:
-    with pytest.raises(AttributionError, match="holds no attribution index"):
+    with pytest.raises(AttributionError, match="contains no attribution index"):
         Shards(tmp_path)

@@ -87,4 +87,4 @@ def test_problems_are_sentences(
 ) -> None:
     arguments = ["memorization", "test/learned", "--store", str(learned)]
     assert main([*arguments, "--data", str(packed), "--index", str(tmp_path)]) == 2
-    assert "holds no attribution index" in capsys.readouterr().err
+    assert "contains no attribution index" in capsys.readouterr().err
