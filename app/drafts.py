@@ -1,4 +1,4 @@
-"""Candidates while they are written: gap after gap, from the engine's events to tokens and text."""
+"""Candidates in progress: gap after gap, converting the engine's events to tokens and text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from santacoder.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Opening:
-    """What a candidate begins with: gaps that are filled, and the first tokens of the next."""
+    """The fixed beginning of a candidate: filled gaps, and the first tokens of the next gap."""
 
     completions: tuple[Completion, ...] = ()
     tokens: tuple[Token, ...] = ()
@@ -28,7 +28,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Place:
-    """An alternative of a token, by numbers: of the candidate, the gap, the token in it, and the alternative."""
+    """The position of an alternative: indices of the candidate, the gap, the token in it, and the alternative."""
 
     candidate: int
     gap: int
@@ -36,10 +36,10 @@ class Place:
     alternative: int
 
     def opening(self, generation: Generation) -> Opening:
-        """The candidate up to this place, with the alternative chosen.
+        """The candidate up to this position, with the alternative chosen.
 
         Raises:
-            UserError: there is no such place.
+            UserError: the position does not exist.
         """
         if min(self.candidate, self.gap, self.token, self.alternative) < 0:
             raise UserError("There is no such token.")
@@ -55,7 +55,7 @@ class Place:
 
 
 class CandidateDraft:
-    """One candidate under way. ``begin`` starts the next gap, ``add`` takes what the engine says about it."""
+    """A candidate in progress. ``begin`` starts the next gap, and ``add`` processes an event of the engine."""
 
     def __init__(
         self,
@@ -89,16 +89,16 @@ class CandidateDraft:
 
     @property
     def candidate(self) -> Candidate:
-        """As far as it has come; what is not finished counts as cancelled."""
+        """The candidate so far; an unfinished gap counts as cancelled."""
         unfinished = [self._draft.completion("cancelled")] if self._draft else []
         return Candidate((*self._completions, *unfinished))
 
     def begin(self) -> None:
-        """Have the next gap written.
+        """Start generating the next gap.
 
         Raises:
-            EngineBusy: too much is waiting.
-            UserError: it cannot be served; the message is a sentence.
+            EngineBusy: the queue is full.
+            UserError: the request cannot be run; the message is a sentence.
         """
         tokenizer = self._engine.tokenizer
         opening, self._opening = self._opening, ()
@@ -112,11 +112,11 @@ class CandidateDraft:
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 
     def add(self, event: Event) -> None:
-        """Take note of ``event``, and begin the next gap where it was the last of this one.
+        """Process ``event``; if it ends a gap, start the next one.
 
         Raises:
-            EngineBusy: too much is waiting.
-            UserError: the model could not be run, or not on the next gap; the message is a sentence.
+            EngineBusy: the queue is full.
+            UserError: the model could not be run, or not for the next gap; the message is a sentence.
         """
         assert self._draft is not None
         self._draft.add(event)
@@ -134,14 +134,14 @@ class CandidateDraft:
             self._stream.cancel()
 
     def _request(self, opening: tuple[Token, ...]) -> tuple[CompletionRequest, tuple[Token, ...]]:
-        """What to ask for, and ``opening`` with the text that each of its tokens adds."""
+        """The request for the next gap, and ``opening`` with the text that each of its tokens adds."""
         gap = len(self._completions)
         before = [
             text for pair in zip(self._parts, self._completions, strict=False) for text in (pair[0], pair[1].text)
         ]
         prefix = "".join([*before, self._parts[gap]])
         suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
-        # what stands behind a gap ends it; and gaps were cut anywhere in training, inside words, too
+        # The code after a gap ends it; and training cut gaps anywhere, even inside words, so tokens need no healing.
         sampling = self._sampling
         if suffix is not None:
             sampling = replace(sampling, stop_at="none", token_healing=False)
@@ -152,7 +152,7 @@ class CandidateDraft:
 
 
 class _CompletionDraft:
-    """The text and the tokens of one gap, as far as they have come: behind those of ``opening`` what is written."""
+    """The text and tokens of one gap so far: those of ``opening``, then the generated ones."""
 
     def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int, *, crlf: bool) -> None:
         self._special_ids = tokenizer.special_ids
@@ -175,8 +175,10 @@ class _CompletionDraft:
 
 
 def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, n_typed: int, *, crlf: bool) -> tuple[Token, ...]:
-    """``opening`` with the text that each token adds there, where one that was chosen had only been an alternative.
-    The first ``n_typed`` of its bytes are the end of the prompt."""
+    """``opening`` with the text that each token adds at its position, since a chosen alternative only had its own text.
+
+    The first ``n_typed`` bytes belong to the end of the prompt.
+    """
     decoder, line_ends = tokenizer.stream_decoder(), CrlfWriter()
 
     def placed(token: Token) -> Token:
@@ -193,14 +195,14 @@ def _in_place(opening: tuple[Token, ...], tokenizer: Tokenizer, n_typed: int, *,
 
 
 def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
-    """The likeliest in the place of ``token``, to keep and show."""
+    """The most likely tokens at the position of ``token``, to store and show."""
     return tuple(Alternative(text, token_id, logprob) for token_id, text, logprob in token.top)
 
 
 def _after(
     opening: tuple[Token, ...], request: CompletionRequest, engine: Engine
 ) -> tuple[CompletionRequest, tuple[Token, ...]]:
-    """``request`` with the first tokens of its answer given: they stand behind the prompt as the model read it."""
+    """``request`` with the first tokens of its output given: they are appended to the prompt as the model sees it."""
     prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions, healing=engine.healing)
     opening = _in_place(opening, engine.tokenizer, len(prompt.typed), crlf=request.crlf)
     begun = [token.id for token in opening]

@@ -1,4 +1,4 @@
-"""From what is asked for to a :class:`Generation`, as it grows."""
+"""Running a generation task and reporting its progress."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams
 
 TOP_LOGPROBS = 5
-"""Alternatives that are kept of each token."""
-# more often than this a browser spends its time on redrawing the editor
-# the browser draws the whole text and its tokens at each: 25 a second keep a slow one from doing anything else
+"""Number of alternatives that are stored for each token."""
+# The browser redraws the whole text and its tokens at each update, so more frequent updates would block a slow browser.
 _SECONDS_BETWEEN_FIRST_UPDATES, _SECONDS_BETWEEN_UPDATES = 0.04, 0.1
 _SECONDS_BETWEEN_LOADING_UPDATES = 0.1
 _SECONDS_BETWEEN_SIGNS_OF_LIFE = 0.25
@@ -29,10 +28,10 @@ _SECONDS_BETWEEN_SIGNS_OF_LIFE = 0.25
 
 @dataclass(frozen=True)
 class Task:
-    """``n`` candidates for what is missing at the end of the code, or between its ``parts``.
+    """A task to generate ``n`` candidates, either after the code or for the gaps between its ``parts``.
 
-    With ``sampling.seed`` the candidate number i has the seed ``seed + i``, so that it can be had alone, too. Texts of
-    several clients take turns; by which ``client`` it is asked for makes no other task of it.
+    With ``sampling.seed``, candidate number i has the seed ``seed + i``, so that it can be reproduced alone. ``client``
+    is used to schedule the texts of several clients fairly, and does not count for equality.
     """
 
     pane: Pane
@@ -45,13 +44,13 @@ class Task:
 
     @property
     def n_texts(self) -> int:
-        """How often the model writes: in every gap of every candidate."""
+        """The number of generated texts: one for each gap of each candidate."""
         return self.n * max(1, len(self.parts) - 1)
 
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being loaded: ``share`` goes from 0 to 1."""
+    """The model is being loaded; ``share`` increases from 0 to 1."""
 
     name: str
     share: float
@@ -59,7 +58,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Written:
-    """The generation as far as it has come, and sentences the user should know."""
+    """The generation so far, and notices for the user."""
 
     generation: Generation
     notices: tuple[str, ...]
@@ -68,7 +67,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why nothing more comes, as a sentence."""
+    """The task failed; ``sentence`` says why."""
 
     sentence: str
 
@@ -77,7 +76,7 @@ Progress = Loading | Written | Failed
 
 
 def as_ended(progress: Progress, sentence: str) -> Progress:
-    """What is kept of one that was given up, and why it was."""
+    """The final state of a task that was stopped early, with ``sentence`` as the reason."""
     match progress:
         case Written(generation, notices, finished):
             return progress if finished else Written(generation, (*notices, sentence), finished=True)
@@ -87,9 +86,9 @@ def as_ended(progress: Progress, sentence: str) -> Progress:
 
 
 def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterator[Progress]:
-    """Run ``task`` and report at most 25 times in the first second, then 10 times a second.
+    """Run ``task``, with at most 25 updates in the first second and 10 per second afterwards.
 
-    Closing the iterator cancels what runs.
+    Closing the iterator cancels the task.
     """
     started = time.perf_counter()
     seed = task.sampling.seed if task.sampling.seed is not None else secrets.randbelow(MAX_SEED + 1)
@@ -97,7 +96,7 @@ def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterato
     try:
         served = yield from _acquire(models, repo_id, revision)
         try:
-            n = 1 if task.sampling.temperature == 0 else task.n  # without chance, all would be the same
+            n = 1 if task.sampling.temperature == 0 else task.n  # without randomness, all candidates would be the same
             yield from _Writing(served, task, [Opening()] * n, started).progress()
         finally:
             served.release()
@@ -106,8 +105,10 @@ def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterato
 
 
 def continue_from(models: Models, generation: Generation, place: Place, client: str = "") -> Iterator[Progress]:
-    """``generation`` with one candidate more: the one at ``place`` up to its token, then the alternative, then what
-    the same commit writes after it. Closing the iterator cancels what runs.
+    """Extend ``generation`` by a candidate that continues from another token.
+
+    The candidate consists of the one at ``place`` up to its token, the alternative, and what the same commit generates
+    after it. Closing the iterator cancels the task.
     """
     started = time.perf_counter()
     try:
@@ -132,7 +133,7 @@ def continue_from(models: Models, generation: Generation, place: Place, client: 
 
 
 class _Writing:
-    """Candidates under way on one model, behind those there were ``before``."""
+    """Candidates that are being generated on one model, in addition to those in ``before``."""
 
     def __init__(
         self,
@@ -154,10 +155,11 @@ class _Writing:
         self._openings = openings
 
     def progress(self) -> Iterator[Written]:
-        """
+        """Run the task and yield updates.
+
         Raises:
-            EngineBusy: too much is waiting.
-            UserError: the task cannot be served; the message is a sentence.
+            EngineBusy: the queue is full.
+            UserError: the task cannot be run; the message is a sentence.
         """
         reported = 0.0
         try:
@@ -167,7 +169,7 @@ class _Writing:
                 try:
                     index, event, at = self._events.get(timeout=_SECONDS_BETWEEN_SIGNS_OF_LIFE)
                 except queue.Empty:
-                    yield self._written(finished=False)  # whoever stops it need not wait for a token
+                    yield self._written(finished=False)  # lets a caller stop without waiting for a token
                     continue
                 self._count(event, at)
                 self._drafts[index].add(event)
@@ -225,14 +227,14 @@ class _Writing:
         )
         said = [*self._served.notices, *self._drafts[0].notices]
         if self._task.n > len(self._drafts):
-            said.append("At temperature 0 every candidate is the same, so there is one.")
+            said.append("At temperature 0 all candidates are the same, so only one was generated.")
         if len(candidates) < n_written:
-            said.append(f"{n_written} candidates, {len(candidates)} of them different; the most likely is first.")
+            said.append(f"{n_written} candidates, of which {len(candidates)} differ; the most likely is first.")
         return Written(generation, tuple(said), finished)
 
 
 def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress, None, ServedModel]:
-    """The model, after reports of its loading where that takes long enough to be seen."""
+    """Acquire the model, yielding the progress of loading if it takes noticeably long."""
     shares = [0.0]
     thread = ThreadPoolExecutor(1)
     loading = thread.submit(models.acquire, repo_id, revision, shares.append)
@@ -240,7 +242,7 @@ def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress,
     try:
         while wait([loading], _SECONDS_BETWEEN_LOADING_UPDATES).not_done:
             yield Loading(f"{repo_id}@{revision}", shares[-1])
-    except GeneratorExit:  # stopped; what has been loaded stays, but nobody here uses it
+    except GeneratorExit:  # stopped: the loaded model stays in the pool, but is not used here
         loading.add_done_callback(_let_go)
         raise
     return loading.result()

@@ -1,4 +1,4 @@
-"""The values in a JSON text. Their number is limited: what is made of each costs far more than its bytes."""
+"""The values in a JSON text and limits on their number, because processing a value costs far more than its bytes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from itertools import islice
 from typing import Any
 
 MOST_VALUES = 10_000
-"""Of a request, on every route that limits them."""
+"""The maximum number of values of a request, on every route that limits them."""
 _DEEPEST = 100
-"""Lists and objects within each other: what Python, Pydantic and their like can read is a few hundred."""
-_WHOLE_NUMBERS = 10  # as much as one other value
+"""Maximum nesting depth; Python, Pydantic and similar libraries can process a few hundred levels."""
+_WHOLE_NUMBERS = 10  # whole numbers that count as one value
 _STRING = re.compile(rb'"[^"]*"')  # without escapes
 
 
 class TooManyValues(Exception):
-    """A JSON text has more values than are allowed, or they lie too deep within each other."""
+    """A JSON text has too many values, or they are nested too deeply."""
 
 
 def has_more_values(body: bytes, most: int) -> bool:
-    """Whether there are more than ``most`` numbers, texts, lists and so on, or lists too deep within each other. Tokens
-    are cheap: ten whole numbers in a list of nothing else are one value. What is no JSON has none.
+    """Whether a text has more than ``most`` numbers, strings, lists and so on, or is nested too deeply.
+
+    Token ids are cheap: ten whole numbers in a list that contains nothing else count as one value. Invalid JSON has no
+    values.
     """
-    # every value but the first follows one of these, which may also stand in texts
+    # every value but the first follows one of these characters, which may also occur in strings
     may_be_deep = body.count(b"[") + body.count(b"{") > _DEEPEST
     if not may_be_deep and (len(body) <= most or sum(body.count(mark) for mark in b",[{:") < most):
         return False
@@ -36,12 +38,12 @@ def has_more_values(body: bytes, most: int) -> bool:
 
 
 def few_values(body: bytes, most: int) -> list[Any]:
-    """All values of a JSON text, as :func:`has_more_values` counts them; none where it is no JSON.
+    """All values of a JSON text, counted as in :func:`has_more_values`; empty if it is not JSON.
 
     Raises:
-        TooManyValues: there are more than ``most``, or they lie too deep.
+        TooManyValues: there are more than ``most``, or they are nested too deeply.
     """
-    # a million of them, once parsed, hold everybody up for two seconds: Python looks through them for garbage
+    # a million parsed lists or objects would block all threads for two seconds of garbage collection
     if body.count(b"[") + body.count(b"{") > most and _lists_and_objects(body) > most:
         raise TooManyValues
     try:
@@ -56,16 +58,16 @@ def few_values(body: bytes, most: int) -> list[Any]:
 
 
 def _lists_and_objects(body: bytes) -> int:
-    """How many a JSON text has, without parsing it."""
+    """The number of lists and objects in a JSON text, without parsing it."""
     outside_strings = _STRING.sub(b"", body.replace(rb"\\", b"").replace(rb"\"", b""))
     return outside_strings.count(b"[") + outside_strings.count(b"{")
 
 
 def values(value: Any) -> Iterator[Any]:
-    """All values within a JSON value, one after another; of whole numbers in a list, a tenth.
+    """Iterate over all values in a JSON value; of whole numbers in a list, over a tenth.
 
     Raises:
-        TooManyValues: some lie too deep.
+        TooManyValues: they are nested too deeply.
     """
     ahead = [iter([value])]
     while ahead:

@@ -37,7 +37,7 @@ class Repositories:
             return
         if repo_id == PUBLISHED:
             raise CheckpointError(f"{PUBLISHED} is not served here; the operator can allow it with --allow-downloads.")
-        raise CheckpointError(f"There is no model {repo_id[:100]!r} here. There are: {', '.join(self.here())}.")
+        raise CheckpointError(f"There is no model {repo_id[:100]!r} here. Available models: {', '.join(self.here())}.")
 
     def snapshot(self, repo_id: str, revision: str) -> Path:
         """The folder of a revision, downloaded if that is allowed. The server's own model is always allowed.

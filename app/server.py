@@ -1,4 +1,4 @@
-"""The server: the page on a port of its own, from start-up checks to a clean stop."""
+"""The server: start-up checks, the ASGI application, and shutdown."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ _SECONDS_TO_FINISH = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until stopped. Exit code 0 after a stop, 1 where the server could not start."""
+    """Serve until stopped. Returns 0 after a stop, 1 if the server could not start."""
     settings = parse_settings(arguments)
     set_up_logs(settings.log_level)
-    # SIGTERM is how services are stopped, so it is no failure; uvicorn raises it once more after its own clean stop
+    # services are stopped with SIGTERM, so it is not an error; uvicorn raises it again after its own clean shutdown
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         listeners = _listen(settings.addresses, settings.port)
@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
         shown = address_with_token(url, settings.training_token) if settings.wants_training_token else url
         print(f"SantaCoder playground: {shown}  (Ctrl-C stops it)", flush=True)
     if settings.users and not settings.keys:
-        print("The page wants a login, but the API is open: SANTACODER_API_KEYS closes it, too.", file=sys.stderr)
+        print("The page requires a login, but the API is open: protect it with SANTACODER_API_KEYS.", file=sys.stderr)
     if "FORWARDED_ALLOW_IPS" in os.environ:
-        print("FORWARDED_ALLOW_IPS is not read: --proxies says how many proxies are believed.", file=sys.stderr)
+        print("FORWARDED_ALLOW_IPS is ignored: set the number of trusted proxies with --proxies.", file=sys.stderr)
     _serve(create_app(settings, models, indexes, shares, metrics), models, settings, listeners)
     return 0
 
@@ -150,17 +150,19 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         ssr_mode=False,
         show_error=True,
     )
-    page.app = app.router.routes[-1].app  # type: ignore[attr-defined]  # the one that is mounted; the page has its own
+    page.app = app.router.routes[-1].app  # the mounted application; the page has another one
     page.app.state_holder = sessions
     sessions.set_blocks(page)
     page.app.add_exception_handler(RequestValidationError, explain_types)
-    page.has_launched = True  # before that, and so for a page that is mounted, Gradio copies any file that is named
+    # otherwise Gradio would copy any file that a request names, as it does before launch and therefore on a mounted
+    # page
+    page.has_launched = True
     return app
 
 
 def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
-    """What every request passes, from the inside out."""
-    # also where no origin is allowed: Gradio's own, which allows all of them, gives way to it
+    """Add the middleware for all requests, from the innermost to the outermost."""
+    # added even if no origin is allowed: it replaces Gradio's own, which allows all origins
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.origins,
@@ -190,13 +192,13 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _serve(app: FastAPI, models: Models, settings: Settings, listeners: list[socket.socket]) -> None:
-    """Answer requests until SIGINT or SIGTERM; after SIGTERM, those under way may finish first."""
+    """Serve requests until SIGINT or SIGTERM; after SIGTERM, running requests may finish."""
     places = Places(most_connections())
     config = uvicorn.Config(
         app,
         log_config=None,
         root_path=settings.root_path,
-        proxy_headers=False,  # ``--proxies`` says how many are believed
+        proxy_headers=False,  # ``--proxies`` is the number of trusted proxies
         http=partial(BoundedConnection, places),  # type: ignore[arg-type]
         ws="none",
         backlog=BACKLOG,
@@ -207,17 +209,17 @@ def _serve(app: FastAPI, models: Models, settings: Settings, listeners: list[soc
 
 
 def _listen(addresses: list[str], port: int) -> list[socket.socket]:
-    """A socket for each of ``addresses``, all on the same port.
+    """Open a socket for each of ``addresses``, all on the same port.
 
     Raises:
-        OSError: one of them cannot be used; the message is a sentence for the user.
+        OSError: an address cannot be used; the message is a sentence for the user.
     """
     first = _listen_at(addresses[0], port)
     return [first, *(_listen_at(address, first.getsockname()[1]) for address in addresses[1:])]
 
 
 def _listen_at(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use shows before a model is loaded.
+    """Open a bound socket, so that a port in use is detected before a model is loaded.
 
     Raises:
         OSError: the address cannot be used; the message is a sentence for the user.
@@ -228,7 +230,7 @@ def _listen_at(host: str, port: int) -> socket.socket:
         if os.name == "posix":  # a restart need not wait for old connections to time out
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen()  # whoever connects before the server is ready waits for it
+        listener.listen()  # clients that connect before the server is ready wait for it
     except (OSError, OverflowError) as error:
         raise OSError(
             f"Cannot listen on {host}:{port} ({error}). Choose another port with --port, or stop what is using it."

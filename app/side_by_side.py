@@ -1,4 +1,4 @@
-"""One task on several revisions at the same time."""
+"""Running one task on several revisions concurrently."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.generating import Failed, Loading, Progress, Task, Written, generate
 from app.models import Models
 from santacoder.sampling import MAX_SEED
 
-# each update draws every text again: with sixteen a second, a slow browser is too busy to press Stop
+# each update redraws all texts: with sixteen per second, a slow browser is too busy to react to Stop
 _SECONDS_BETWEEN_UPDATES = 0.15
 
 
@@ -29,7 +29,7 @@ def side_by_side(models: Models, revisions: Sequence[tuple[str, str]], task: Tas
         for progress in generate(models, *revisions[index], task):
             latest[index] = progress
             if stopped.is_set():
-                return  # which closes the iterator
+                return  # closes the iterator
 
     threads = [threading.Thread(target=follow, args=[index], daemon=True) for index in range(len(revisions))]
     for thread in threads:

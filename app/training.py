@@ -1,4 +1,4 @@
-"""Training jobs: processes of their own, each with a folder, which outlive the page and the server."""
+"""Training jobs: separate processes with a folder each, which outlive the page and the server."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ State = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What the page asks for. ``base`` is a revision to fine-tune as REPO@REVISION, or empty for a model from scratch.
+    """A training job as requested on the page. ``base`` is a revision to fine-tune as REPO@REVISION; empty to train
+    from scratch.
 
-    One or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages`` (a line each) say what
-    is learned from.
+    The training data are one or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages``
+    (one per line).
 
     Raises:
-        UserError: something is missing, or names nothing; the message is a sentence for the user.
+        UserError: something is missing or does not exist; the message is a sentence for the user.
     """
 
     repo_id: str
@@ -52,7 +53,7 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         if not (self.folder or self.archive or self.packages.strip()):
-            raise UserError("Say what to learn from: a folder, an archive or packages.")
+            raise UserError("Choose the training data: a folder, an archive or packages.")
         if self.folder and not user_path(self.folder).is_dir():
             raise UserError(f"{self.folder} is not a folder on the machine that runs this page.")
         pinned_packages(self.packages)
@@ -66,7 +67,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands. ``message`` is what its end or its log says; ``commit`` what it published."""
+    """The status of a job. ``message`` is its outcome or the last line of its log; ``commit`` is what it published."""
 
     name: str
     state: State
@@ -80,7 +81,7 @@ class Job:
 
 @dataclass(frozen=True)
 class _Process:
-    """What ``job.json`` keeps; a process is known by its id and by when it began, since ids are used again."""
+    """The contents of ``job.json``. A process is identified by its id and start time, because ids are reused."""
 
     request: dict[str, Any]
     command: list[str]
@@ -89,7 +90,8 @@ class _Process:
 
     @classmethod
     def read(cls, path: Path) -> _Process:
-        """
+        """Read the file.
+
         Raises:
             UserError: the file is damaged.
         """
@@ -105,8 +107,8 @@ class _Process:
                 raise TypeError("a value is of another type")
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise UserError(
-                f"The job {path.parent.name} cannot be read, because its {path.name} is damaged; remove its folder "
-                "from the folder of runs to be rid of it."
+                f"The job {path.parent.name} cannot be read because its {path.name} is damaged; to remove the job, "
+                "delete its folder from the folder of runs."
             ) from error
         return process
 
@@ -115,20 +117,21 @@ class _Process:
         try:
             process = psutil.Process(self.pid)
             alive = process.create_time() == self.began and process.status() != psutil.STATUS_ZOMBIE
-        except (psutil.Error, ValueError, OverflowError):  # not there, not ours, or no id at all
+        # it does not exist, belongs to another user, or the id is invalid
+        except (psutil.Error, ValueError, OverflowError):
             return None
         return process if alive else None
 
 
 class Jobs:
-    """The jobs in ``runs``, which are published to ``store``."""
+    """The jobs in ``runs``, which publish to ``store``."""
 
     def __init__(self, runs: Path, store: Path) -> None:
         self._runs = runs
         self._store = store
 
     def start(self, request: JobRequest) -> str:
-        """Begin a job; the name it goes by.
+        """Start a job and return its name.
 
         Raises:
             OSError: its folder cannot be written.
@@ -142,39 +145,40 @@ class Jobs:
         return name
 
     def resume(self, name: str) -> None:
-        """Go on with a job from its last saved state, or from its beginning where it has none."""
+        """Resume a job from its last saved state, or restart it if there is none."""
         process = self._process(name)
         if process.running is None:
             self._run(name, process)
 
     def stop(self, name: str) -> None:
-        """Ask a job to save its state and end."""
+        """Ask a job to save its state and stop."""
         running = self._process(name).running
         if running is not None:
             running.terminate()
 
     def all(self) -> list[Job]:
-        """Every job there has been, newest first. One that cannot be read is there as failed, and says so."""
+        """All jobs, newest first. Unreadable jobs are listed as failed, with the reason."""
         names = sorted((path.parent.name for path in self._runs.glob("*/job.json")), reverse=True)
         return [self._job_or_damage(name) for name in names if _NAME.fullmatch(name)]
 
     def job(self, name: str) -> Job:
-        """
+        """The status of a job.
+
         Raises:
-            UserError: there is no such job, or it cannot be read.
+            UserError: the job does not exist or cannot be read.
         """
         process, run = self._process(name), RunFolder(self._runs / name)
         request, outcome = process.request, run.outcome()
         where = (request["repo_id"], request["branch"], request["steps"])
         if process.running is not None:
             return Job(name, "running", "", *where)
-        if outcome is None:  # killed, or refused before it began
+        if outcome is None:  # killed, or rejected before it started
             return Job(name, "failed", _last_line(run.path / "log.txt"), *where, can_resume=True)
         can_resume = outcome.state != "finished"
         return Job(name, outcome.state, outcome.message, *where, commit=outcome.commit, can_resume=can_resume)
 
     def metrics(self, name: str) -> list[dict[str, float]]:
-        """The records of a job's ``metrics.jsonl``; lines that are none are passed over."""
+        """The records of a job's ``metrics.jsonl``; invalid lines are skipped."""
         return [
             record
             for record in _records(RunFolder(self._runs / name).metrics)
@@ -182,7 +186,7 @@ class Jobs:
         ]
 
     def latest_sample(self, name: str) -> str:
-        """The last text the model wrote while it was trained, behind its prompt."""
+        """The model's latest sample during training, with its prompt."""
         for record in reversed(_records(RunFolder(self._runs / name).samples)):
             match record:
                 case {"step": int(step), "prompt": str(prompt), "text": str(text)}:
@@ -200,7 +204,7 @@ class Jobs:
         resuming = newest_state(RunFolder(folder).states) is not None
         command = [*process.command, "--resume"] if resuming else process.command
         with (folder / "log.txt").open("ab") as log:
-            # a session of its own: what stops the server does not reach it
+            # a session of its own, so that signals to the server do not reach it
             started = subprocess.Popen(
                 command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -211,7 +215,7 @@ class Jobs:
             file.write(json.dumps(document, indent=1).encode())
 
     def _process(self, name: str | None) -> _Process:
-        if not name or not _NAME.fullmatch(name):  # what is in the file of a job is run: it must lie in ``runs``
+        if not name or not _NAME.fullmatch(name):  # the command in a job's file is run, so the file must be in ``runs``
             raise UserError(f"There is no job {(name or '')[:40]!r}.")
         return _Process.read(self._runs / name / "job.json")
 
@@ -227,7 +231,7 @@ class Jobs:
         if request.folder:
             command += ["--folder", str(user_path(request.folder).resolve())]
         if request.archive:
-            kept = folder / "upload" / Path(request.archive).name  # what was uploaded is not kept for long
+            kept = folder / "upload" / Path(request.archive).name  # uploads are deleted after a while
             kept.parent.mkdir()
             shutil.copyfile(request.archive, kept)
             command += ["--archive", str(kept.resolve())]
@@ -239,7 +243,7 @@ class Jobs:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; what a full disk or an editor made of other lines is passed over."""
+    """The objects in a JSON lines file; lines damaged by a full disk or an editor are skipped."""
     try:
         return read_json_lines(path, skip_damaged=True)
     except OSError:
@@ -247,6 +251,6 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _last_line(log: Path) -> str:
-    """The sentence a job ended with, behind its progress bars."""
+    """The last line of the log without progress bars, normally a sentence."""
     lines = log.read_text(errors="replace").replace("\r", "\n").splitlines() if log.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), "The job ended without a word.")
+    return next((line for line in reversed(lines) if line.strip()), "The job ended without a message.")

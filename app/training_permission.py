@@ -1,4 +1,6 @@
-"""Who may train, and on which folders: whoever does reads files of the machine and uses it for long."""
+"""Permission to train: who may train, and on which folders. Training reads files and uses the machine for a long
+time.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ from santacoder.paths import user_path
 
 
 class TrainingPermission:
-    """Those who sit at the machine, and so have the address that the server printed, may train on any folder of it;
-    others where the operator said so."""
+    """Users at the machine, who have the address that the server printed, may train on any folder. Other users may
+    train if the operator allows it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -22,36 +25,37 @@ class TrainingPermission:
         return self._settings.allow_training or self._is_at_the_machine(request)
 
     def require(self, request: Request) -> None:
-        """
+        """Check that training is allowed.
+
         Raises:
-            UserError: the request comes from elsewhere, perhaps through a proxy on this machine.
+            UserError: the request comes from another machine, possibly through a proxy on this one.
         """
         if not self.is_given(request):
             raise UserError(
-                "Only those who sit at the machine can train on it: open the address that the server printed when it "
-                "started, with its token. Its operator can allow others to with --allow-training."
+                "Only users at this machine can train: open the address, with its token, that the server printed when "
+                "it started. The operator can allow others to train with --allow-training."
             )
 
     def folder(self, name: str, request: Request) -> str:
-        """The folder that ``name`` stands for, without links; an empty name stands for none.
+        """Resolve the folder ``name``, following links; an empty name means no folder.
 
         Raises:
-            UserError: it may not be read from where the request comes from.
+            UserError: the sender of the request may not read it.
         """
         if not name:
             return ""
         allowed = self._settings.folders_to_train_on
         if not allowed and not self._is_at_the_machine(request):
             raise UserError(
-                "Folders of the machine can be trained on where its operator names them with --training-folders. "
+                "Folders on the server can only be used if its operator lists them with --training-folders. "
                 "Choose an archive instead."
             )
         try:
             folder = user_path(name).resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or what no file can be called
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or an invalid name
             raise UserError(f"{name[:200]!r} is not the name of a folder.") from error
         if allowed and not any(folder.is_relative_to(each) for each in allowed):
-            raise UserError(f"{name[:200]} is in none of the folders that the operator named with --training-folders.")
+            raise UserError(f"{name[:200]} is not in any folder that the operator listed with --training-folders.")
         return str(folder)
 
     def _is_at_the_machine(self, request: Request) -> bool:

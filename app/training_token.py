@@ -1,6 +1,6 @@
-"""The secret in the address that the server prints: whoever opens it sits at the machine, as with a notebook's.
+"""The token in the address that the server prints: whoever opens that address is at the machine, as with Jupyter.
 
-A reverse proxy on the same machine need not add a header, so a request from a visitor can look as if it was sent here.
+The address of the client is not sufficient, because a reverse proxy on the same machine need not add a header.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PARAMETER = "token"
 
 
 class TrainingToken:
-    """ASGI middleware: ``/?token=…`` becomes a cookie, and the address one that may be shown to others."""
+    """ASGI middleware that turns ``/?token=…`` into a cookie and redirects to the address without the token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -40,7 +40,7 @@ class TrainingToken:
 
 
 def has_token(request: Request, token: str) -> bool:
-    """Whether its sender has opened the address with ``token``."""
+    """Whether the client has opened the address with ``token``."""
     return _is_right(unquote(request.cookies.get(_cookie_name(request), "")), token)
 
 
@@ -53,7 +53,7 @@ def _is_right(given: str, token: str) -> bool:
 
 
 def _cookie_name(request: Request) -> str:
-    """Browsers give a cookie to all servers of a host, whatever their port."""
+    """The name has the port, because browsers send a cookie to all servers of a host, whatever their port."""
     return f"santacoder-training-{(request.scope.get('server') or ('', 0))[1]}"
 
 

@@ -1,4 +1,6 @@
-"""Gradio's routes: those that the page has a use for, what they take, and how much of the queue one client may have."""
+"""Filtering of Gradio's routes: only those that the page uses, with limits on values and on queued events per
+client.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,22 @@ from app.request_bodies import again
 from app.ui_sessions import Sessions
 
 _log = logging.getLogger(__name__)
-# links to a state of the page write to the disk; direct calls pass the queue by; the rest belongs to other components
+# deep links write to the disk; direct calls bypass the queue; the others belong to unused components
 _UNUSED = (
     "api", "run", "deep_link", "component_server", "custom_component", "process_recording", "proxy=", "stream",
     "run-history", "runs", "vibe-edit", "undo-vibe-edit", "vibe-code", "vibe-starter-queries", "dev", "profiling",
 )  # fmt: skip
 _UNUSED_ELSEWHERE = ("/monitoring", "/pwa_icon", "/svelte")
 _JOINING = ("queue", "call")
-"""Numbers, texts, lists and so on in the JSON of one event. The page sends some thirty."""
+"""The routes that join the queue."""
 _MOST_PAGES = 256
-"""Pages that one client may hold open; behind a school's address there may be many."""
+"""Maximum number of open pages per client; a school's address may have many."""
 
 
 class UiRoutes:
-    """ASGI middleware before Gradio; ``names_other_files`` tells whether one of many JSON values names a file that was
-    not uploaded."""
+    """ASGI middleware in front of Gradio. ``names_other_files`` returns whether one of the JSON values names a file
+    that was not uploaded.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class UiRoutes:
         if route.startswith(_UNUSED_ELSEWHERE) or (
             route.startswith("/gradio_api/") and any(first == name or first.startswith("proxy=") for name in _UNUSED)
         ):
-            await _refusal(404, "There is nothing here.")(scope, receive, send)
+            await _refusal(404, "This route does not exist.")(scope, receive, send)
         elif not route.startswith("/gradio_api/"):
             await self._app(scope, receive, send)
         elif first == "heartbeat":
@@ -70,11 +73,11 @@ class UiRoutes:
             await self._explained(scope, receive, send)
 
     async def _hold(self, session_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """A page that stays open."""
+        """Keep the connection of an open page."""
         request = Request(scope)
         client = self._limits.client(request)
         if not self._has_logged_in(request):
-            await _refusal(401, "The page wants a login.")(scope, receive, send)
+            await _refusal(401, "The page requires a login.")(scope, receive, send)
             return
         if self._n_pages.get(client, 0) >= _MOST_PAGES:
             sentence = f"You have {_MOST_PAGES} pages open, which is the limit; close some of them."
@@ -90,7 +93,7 @@ class UiRoutes:
                 del self._n_pages[client]
 
     def _has_logged_in(self, request: Request) -> bool:
-        """Or need not; as Gradio tells it, which lets anybody hold a page."""
+        """Whether the client has logged in, or need not. Gradio itself does not check this for the heartbeat."""
         page = self._page.app
         names = (f"access-token-{page.cookie_id}", f"access-token-unsecure-{page.cookie_id}")
         return page.auth is None or any(request.cookies.get(name) in page.tokens for name in names)
@@ -106,7 +109,7 @@ class UiRoutes:
         try:
             names_others = await run_in_threadpool(lambda: self._names_other_files(few_values(body, MOST_VALUES)))
         except TooManyValues:
-            sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones; the page sends a few."
+            sentence = f"The request has more than {MOST_VALUES:,} values, or is nested too deeply."
             await _refusal(413, sentence)(scope, receive, send)
             return
         if names_others:
@@ -116,8 +119,11 @@ class UiRoutes:
         await self._explained(scope, again(body, receive), send)
 
     async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What Gradio answers. It fails where a request names a function or a session that is not there, or has half a
-        surrogate pair; what its functions do, and how that fails, is told elsewhere."""
+        """Pass the request to Gradio, and turn its failures into a sentence.
+
+        Gradio fails if a request names a function or session that does not exist, or contains half a surrogate pair.
+        Errors of the page's functions are reported elsewhere.
+        """
         has_failed = has_begun = False
 
         async def send_unless_failed(message: Message) -> None:
@@ -130,34 +136,34 @@ class UiRoutes:
         try:
             await self._app(scope, receive, send_unless_failed)
         except Exception as error:
-            _log.info("a request to the page fits nothing there: %r", error)
-            if has_begun:  # a stream of events, which has told what is wrong
+            _log.info("a request does not match the page: %r", error)
+            if has_begun:  # a stream of events, which has already reported the error
                 await send({"type": "http.response.body", "body": b""})
             has_failed = not has_begun
         if has_failed:
-            await _refusal(400, "The request fits no function of this page.")(scope, receive, send)
+            await _refusal(400, "The request does not match any function of this page.")(scope, receive, send)
 
     def _crowding(self, request: Request) -> str:
-        """A sentence where the client has as many events in the queue as it may."""
+        """A sentence if the client has reached its limit of queued events."""
         most = self._limits.streams_per_client
         client = self._limits.client(request)
         events = list(self._page._queue.event_ids_to_events.values())
         if not most or sum(self._limits.client(event.request) == client for event in events) < most:
             return ""
-        return f"You have {most} events of this page under way, which is the limit; wait for one to end."
+        return f"You have {most} events of this page in progress, which is the limit; wait until one has finished."
 
 
 def route_of(scope: Scope) -> str:
-    """The path below the one the server is mounted at."""
+    """The path relative to the one that the server is mounted at."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
 def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """As the page and its clients look for it."""
+    """An error response in the format that the page and its clients expect."""
     return JSONResponse({"error": sentence, "detail": sentence}, status, headers)
 
 
 async def explain_types(_: Request, error: Exception) -> JSONResponse:
-    """Gradio's answer where a value is of a type that it does not expect: a sentence in place of a list."""
+    """Replace Gradio's list of type errors with a sentence."""
     return _refusal(422, explain(error).message)

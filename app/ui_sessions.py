@@ -1,4 +1,4 @@
-"""What the server keeps for each page that is open, and for how long after it was closed."""
+"""Sessions of open pages, and how long they are kept after a page was closed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from gradio.blocks import Blocks
 from gradio.state_holder import SessionState, StateHolder
 
 _SECONDS_KEPT = 300
-"""After a page was closed, or its connection lost: a browser that comes back finds what it had."""
+"""Seconds after a page was closed or lost its connection, so that a browser that reconnects finds its session."""
 _SECONDS_BETWEEN_ROUNDS = 30
 _MOST_KEPT = 32
-"""Sessions that no page holds; the one used longest ago goes first."""
+"""Maximum number of sessions without an open page; the least recently used one is deleted first."""
 
 
 class Sessions(StateHolder):
-    """Gradio's sessions, made and kept at less expense.
+    """Gradio's sessions with less overhead.
 
-    Gradio describes every component anew for each session (0.4 s on two busy cores, while nobody else is answered),
-    for links to a state of the page, which this page has in its shares. And it forgets none before there are 10,000.
+    Gradio creates a description of every component for each session (0.4 s on two busy cores, which blocks all
+    requests), for deep links, which this page replaces with shares. It also keeps the last 10,000 sessions.
     """
 
     def __init__(self, blocks: Blocks | None) -> None:
-        """``blocks`` is the page; None where there is none, and so no session."""
+        """``blocks`` is the page; None if there is no page, and so no sessions."""
         super().__init__()
         self._page = blocks
         if blocks is not None:
@@ -47,7 +47,7 @@ class Sessions(StateHolder):
 
     @contextmanager
     def held(self, session_id: str) -> Iterator[None]:
-        """A page holds the session, for as long as the context lasts. To be used on the event loop."""
+        """Mark the session as used by an open page for the duration of the block. Must run on the event loop."""
         self._connections[session_id] += 1
         try:
             yield
@@ -65,7 +65,9 @@ class Sessions(StateHolder):
             await asyncio.sleep(_SECONDS_BETWEEN_ROUNDS)
 
     def free(self) -> None:
-        """Let go of sessions that no page holds and nothing runs in. To be called on the event loop, now and then."""
+        """Delete sessions without an open page or running events, if they are old or too many. Must run on the event
+        loop.
+        """
         if self._page is None:
             return
         queue = self._page._queue
@@ -77,7 +79,7 @@ class Sessions(StateHolder):
             is_old = now - self._last_used.get(name, 0.0) > _SECONDS_KEPT
             if is_old or len(left) - number > _MOST_KEPT:
                 self._forget(name)
-        # where nobody ever came for the answer
+        # results that were never fetched
         for name in [name for name in queue.pending_event_ids_session if name not in self.session_data]:
             if name not in self._connections and name not in busy:
                 self._forget(name)
@@ -97,7 +99,7 @@ class _Session(SessionState):
     """A session without descriptions of its components."""
 
     def __init__(self, blocks: Blocks) -> None:
-        # Gradio describes those in ``blocks``
+        # Gradio describes the components in ``blocks``
         super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))
 
     def _update_config(self, key: int) -> None: ...

@@ -1,4 +1,6 @@
-"""Whose event of the page runs next: clients take turns in Gradio's queue, which is first come, first served."""
+"""Fair scheduling of the page's events: clients take turns in Gradio's queue, which is otherwise first come, first
+served.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ _MOST_REMEMBERED = 1024
 
 
 class UiTurns:
-    """In each line of ``queue`` the next event is one of the client with the fewest running there, and of several such
-    clients of the one served longest ago. Where several events may run at a time, a client has at most half of them.
-    ``client_of`` tells whom a request comes from.
+    """Chooses the next event in each line of ``queue``: from the client with the fewest running events, and of several
+    such clients, the one served longest ago.
+
+    If several events may run at once, a client can have at most half of them. ``client_of`` returns the client of a
+    request.
     """
 
     def __init__(self, queue: Queue, client_of: Callable[[Request], str]) -> None:
@@ -28,8 +32,10 @@ class UiTurns:
         self._last_turn: dict[str, int] = {}
 
     def next_events(self) -> tuple[list[Event], bool, str] | None:
-        """One event, that they are no batch, and its line; to be called in place of ``Queue.get_events``, which the
-        queue does a thousand times a second while any event waits."""
+        """The next event as a list, whether it is a batch (never), and the id of its line.
+
+        Replaces ``Queue.get_events``, which the queue calls a thousand times per second while an event waits.
+        """
         lines = list(self._queue.event_queue_per_concurrency_id.values())
         random.shuffle(lines)
         for line in lines:

@@ -1,4 +1,4 @@
-"""Files that visitors upload for the Train pane: a folder of their own, how much may lie in it, and for how long."""
+"""Files that visitors upload for the Train pane: a separate folder, and limits on their size, number and lifetime."""
 
 from __future__ import annotations
 
@@ -20,43 +20,46 @@ from app.ui_routes import route_of
 
 MOST_AT_A_TIME = 4
 _SECONDS_KEPT = 3600
-"""A job copies its archive when it starts; what was uploaded is not needed after that."""
+"""Seconds. A job copies its archive when it starts, so uploads are not needed after that."""
 _QUOTA = 4
-"""In uploads of the largest size."""
+"""A multiple of the maximum size of one upload."""
 _MOST_PARTS = 8
-"""Of one upload: the page sends a single file."""
+"""Of one upload; the page sends a single file."""
 
 
 class Uploads:
-    """What is broken off leaves nothing behind; with the server all of it goes.
+    """Interrupted uploads are deleted. All uploads are deleted when the server stops.
 
-    Gradio writes an upload under a temporary name into the folder itself, and moves it into a folder below when it is
-    complete.
+    Gradio writes an upload under a temporary name into the folder, and moves it into a subfolder when it is complete.
     """
 
     def __init__(self, most_bytes: int) -> None:
-        """``most_bytes`` of one upload; 0 where nothing may be uploaded."""
+        """``most_bytes`` is the maximum size of an upload; 0 disables uploads."""
         self.most_bytes = most_bytes
         self.folder = _own_folder()
         self.n_under_way = 0
 
     def refusal(self) -> tuple[int, str] | None:
-        """A status and a sentence where there is no place for another upload."""
+        """A status code and a sentence if another upload is not allowed."""
         if not self.most_bytes:
-            return 404, "Nothing can be uploaded to this server: it trains nothing for its visitors."
+            return 404, "This server does not accept uploads, because visitors cannot train on it."
         if self.n_under_way >= MOST_AT_A_TIME:
-            return 429, f"{MOST_AT_A_TIME} uploads are under way, which is the limit; try again when one has ended."
+            return (
+                429,
+                f"{MOST_AT_A_TIME} uploads are in progress, which is the limit; try again when one has finished.",
+            )
         self.folder.mkdir(exist_ok=True)
         self.sweep()
         held = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
         if held + self.most_bytes > _QUOTA * self.most_bytes:
-            return 507, "There is no more place for uploads at the moment; try again in an hour."
+            return 507, "There is no space for more uploads at the moment; try again in an hour."
         return None
 
     def names_others(self, values: Iterable[Any]) -> bool:
         """Whether one of the values of a JSON text names a file that was not uploaded.
 
-        Gradio copies whatever file or web address a request names, for any component, to where its sender can read it.
+        Gradio copies any file or web address that a request names, for any component, to a location that its sender can
+        read.
         """
         return any(isinstance(each, dict) and "path" in each and not self._holds(each["path"]) for each in values)
 
@@ -67,7 +70,7 @@ class Uploads:
             return False
 
     def sweep(self) -> None:
-        """Delete what was broken off, and what has been there for an hour."""
+        """Delete interrupted uploads, and those older than an hour."""
         for path in self.folder.glob("*"):
             is_broken = path.is_file() and not self.n_under_way
             if is_broken or time.time() - path.stat().st_mtime > _SECONDS_KEPT:
@@ -78,7 +81,7 @@ class Uploads:
 
 
 class UploadLimits:
-    """ASGI middleware: uploads as far as there is place for them."""
+    """ASGI middleware that limits uploads."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app = app
@@ -109,20 +112,22 @@ class UploadLimits:
 
 
 class _Parts:
-    """The parts of an upload as they come: Gradio makes a file of each, on the event loop. Where there are too many,
-    the client is gone for it."""
+    """Counts the parts of an upload as they arrive, because Gradio creates a file for each of them on the event loop.
+
+    If there are too many, Gradio sees a disconnected client.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
         self._mark = b"--" + parse_options_header(kind)[1].get(b"boundary", b"")
         self._receive = receive
         self._send = send
-        self._end = b""  # of what has come, where a mark may have begun
+        self._end = b""  # the last bytes received, where a boundary may have begun
         self._n_marks = 0
 
     @property
     def are_refused(self) -> bool:
-        return self._n_marks > _MOST_PARTS + 1  # one mark more closes the last part
+        return self._n_marks > _MOST_PARTS + 1  # one more boundary closes the last part
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -141,7 +146,7 @@ _PREFIX = "santacoder-uploads-"
 
 @cache
 def _own_folder() -> Path:
-    """A folder of this process, which Gradio uses from now on. Those that killed servers have left are deleted."""
+    """A folder of this process, which Gradio uses from now on. Folders left by killed servers are deleted."""
     parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{_PREFIX}*"):

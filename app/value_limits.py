@@ -26,7 +26,7 @@ class ValueLimits:
             return
         body = await Request(scope, receive).body()
         if await run_in_threadpool(has_more_values, body, MOST_VALUES):
-            sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones."
+            sentence = f"The request has more than {MOST_VALUES:,} values, or is nested too deeply."
             await JSONResponse({"error": sentence}, 413)(scope, receive, send)
             return
         await self._app(scope, again(body, receive), send)

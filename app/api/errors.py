@@ -148,7 +148,9 @@ async def _with_body(request: Request) -> Request:
     except ClientDisconnect as error:
         raise ClientGone from error
     if len(body) > MOST_VALUES and await run_in_threadpool(has_more_values, body, MOST_VALUES):
-        sentence = f"The request has more than {MOST_VALUES:,} values, or too deep ones; send fewer tokens or texts."
+        sentence = (
+            f"The request has more than {MOST_VALUES:,} values, or is nested too deeply; send fewer tokens or texts."
+        )
         raise ApiError(400, sentence)
     return request
 

@@ -66,7 +66,7 @@ class Limits:
         Raises:
             ApiError: the client has too many requests in progress.
         """
-        sentence = f"You have {self.streams_per_client} requests under way, which is the limit"
+        sentence = f"You have {self.streams_per_client} requests in progress, which is the limit"
         return self._enter(self._streams, self.client(request), 1, self.streams_per_client, sentence)
 
     def admit_texts(self, request: Request, n_texts: int) -> Callable[[], None]:
@@ -76,7 +76,7 @@ class Limits:
         Raises:
             ApiError: the client would have too many texts in progress.
         """
-        sentence = f"You would have more than {self.texts_per_client} texts under way, which is the limit"
+        sentence = f"You would have more than {self.texts_per_client} texts in progress, which is the limit"
         return self._enter(self._texts, self.client(request), n_texts, self.texts_per_client, sentence)
 
     def _enter(self, under_way: Counter[str], client: str, n_more: int, most: int, sentence: str) -> Callable[[], None]:

@@ -134,7 +134,9 @@ def openai_routes(server: Server) -> APIRouter:
             return model_list(server)
         repo_id, revision = server.chosen(name)
         if f"{repo_id}@{revision}" not in server.revisions():
-            raise CheckpointError(f"There is no model {name!r} here. There are: {', '.join(server.revisions())}.")
+            raise CheckpointError(
+                f"There is no model {name!r} here. Available models: {', '.join(server.revisions())}."
+            )
         return {**_model(server, f"{repo_id}@{revision}"), "id": name}
 
     return router

@@ -1,4 +1,4 @@
-"""From a client's request to texts under way: the model it names, the engine's events as pieces of text."""
+"""From a client's request to running texts: the requested model, and the engine's events as pieces of text."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
 MAX_TEXTS = 32
-"""Texts of one request: prompts times ``n`` or ``best_of``."""
+"""Maximum number of texts of a request: prompts times ``n`` or ``best_of``."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What came to the text number ``index``; ``reason`` is set in its last piece."""
+    """A new part of the text number ``index``; ``reason`` is set in the last one."""
 
     index: int
     text: str
@@ -47,7 +47,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Server:
-    """What every endpoint needs."""
+    """The dependencies of every endpoint."""
 
     settings: Settings
     models: Models
@@ -60,7 +60,7 @@ class Server:
         return f"{self.settings.model}@{self.settings.revision}"
 
     def repositories(self) -> list[str]:
-        """Those a client may name."""
+        """The repositories that clients may request."""
         return self.models.repositories.names()
 
     def revisions(self) -> list[str]:
@@ -74,23 +74,25 @@ class Server:
         return list(dict.fromkeys([self.default_model, *stored]))
 
     def chosen(self, name: str | None) -> tuple[str, str]:
-        """Repository and revision that ``name`` chooses, as ``repo@revision`` or ``repo:revision``; else the server's.
-        As for Ollama, ``repo:latest`` is ``repo``.
+        """The repository and revision of ``name``, given as ``repo@revision`` or ``repo:revision``; by default the
+        server's.
+
+        As in Ollama, ``repo:latest`` means ``repo``.
 
         Raises:
-            ApiError: no model here has that name.
+            ApiError: this server has no such model.
         """
         repo_id, _, revision = (name or self.default_model).removesuffix(":latest").replace(":", "@", 1).partition("@")
         if repo_id not in self.repositories():
             held = ", ".join(self.models.repositories.here())
-            raise ApiError(404, f"There is no model {name!r} here. There are: {held}.", code=MODEL_NOT_FOUND)
+            raise ApiError(404, f"There is no model {name!r} here. Available models: {held}.", code=MODEL_NOT_FOUND)
         return repo_id, revision or "main"
 
     async def acquire(self, name: str | None) -> ServedModel:
-        """The revision that ``name`` chooses.
+        """Acquire the model that ``name`` selects.
 
         Raises:
-            ApiError: no model here has that name.
+            ApiError: this server has no such model.
             CheckpointError: the revision does not exist or cannot be loaded.
         """
         repo_id, revision = self.chosen(name)
@@ -99,14 +101,14 @@ class Server:
     async def start(
         self, client: Request, name: str | None, prepare: Callable[[Tokenizer], Iterable[CompletionRequest]]
     ) -> Run:
-        """Begin the requests that ``prepare`` makes, once it has the model's tokenizer; no more of them are made than
-        are allowed. Close the run when done.
+        """Start the requests that ``prepare`` creates from the model's tokenizer, up to the maximum number. Close the
+        run when done.
 
         Raises:
-            ApiError: the client asks for too much, or for no model that is here.
+            ApiError: the client asks for too much, or for a model that this server does not have.
             CheckpointError: the revision does not exist or cannot be loaded.
-            EngineBusy: the waiting line is full.
-            UserError: a request cannot be served.
+            EngineBusy: the queue is full.
+            UserError: a request cannot be run.
         """
         leaving = ExitStack()
         leaving.callback(self.limits.admit(client))
@@ -137,14 +139,14 @@ class Server:
 
 
 class Text:
-    """One text under way, as far as it has come."""
+    """A text in progress."""
 
     def __init__(self, index: int, stream: Stream, tokenizer: Tokenizer) -> None:
         self.index = index
         self.stream = stream
         self.reason: FinishReason | None = None
         self.ids: list[int] = []
-        """All that were written, of a stop sequence as well."""
+        """All generated token ids, including those of a stop sequence."""
         self.total_logprob = 0.0
         self.last_logprob = 0.0
         self._is_cut = False
@@ -158,12 +160,12 @@ class Text:
 
     @property
     def behind(self) -> str:
-        """What was written behind ``text``, the stop sequence that ended it first."""
+        """The text generated after ``text``, beginning with the stop sequence that ended it."""
         return self._accumulator.behind
 
     @property
     def n_echoed(self) -> int:
-        """Tokens of the prompt at the beginning of ``tokens``."""
+        """The number of prompt tokens at the beginning of ``tokens``."""
         return self.stream.n_prompt if self.stream.echo else 0
 
     @property
@@ -179,7 +181,7 @@ class Text:
         return self._accumulator.tokens
 
     def add(self, event: Event, at: float) -> Piece:
-        """Take note of what came at the time ``at``.
+        """Process an event that arrived at the time ``at``.
 
         Raises:
             ApiError: the model could not be run, or was unloaded.
@@ -198,7 +200,7 @@ class Text:
         return Piece(self.index, self.text[n_shown:], tokens, self.reason)
 
     def cut(self) -> None:
-        """End the text where it is, as a limit does."""
+        """End the text at its current length, like a limit."""
         self._is_cut = True
         self.stream.cancel()
 
@@ -217,8 +219,10 @@ class Text:
 
 
 class Run:
-    """Texts under way on one model, which are cut after ``seconds`` (0: never). Closing it cancels those that have not
-    ended, lets the model go and calls ``on_close``. The texts of several clients take turns.
+    """Texts in progress on one model, which are ended after ``seconds`` (0: never).
+
+    Closing it cancels unfinished texts, releases the model and calls ``on_close``. The texts of several clients are
+    scheduled fairly.
     """
 
     def __init__(self, model: ServedModel, seconds: float, on_close: Callable[[], None], client: str = "") -> None:
@@ -241,10 +245,10 @@ class Run:
             self.texts.append(Text(index, stream, self.model.engine.tokenizer))
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        """What comes, of all texts, until every one has ended.
+        """Yield the pieces of all texts until every text has ended.
 
         Raises:
-            ApiError: the model could not be run, or the time was over before a text had begun.
+            ApiError: the model could not be run, or the time limit was reached before a text had begun.
         """
         n_left = len(self.texts)
         while n_left:
@@ -252,13 +256,14 @@ class Run:
             text = self.texts[index]
             piece = text.add(event, at)
             if piece.reason and self._is_late and not text.n_written:
-                raise ApiError(503, f"The request had not got its turn after {self._seconds:g} s; try again later.")
+                raise ApiError(503, f"The request was still queued after {self._seconds:g} s; try again later.")
             n_left -= piece.reason is not None
             if piece.text or piece.tokens or piece.reason:
                 yield piece
 
     async def finish(self, enough: Callable[[Piece], bool]) -> list[Text]:
-        """All texts, once they have ended. One of which there is ``enough`` is ended early.
+        """Wait until all texts have ended, and return them. A text is ended early once ``enough`` returns true for a
+        piece.
 
         Raises:
             ApiError: the model could not be run.
@@ -285,24 +290,24 @@ class Run:
             text.cut()
 
     def _deliver(self, index: int) -> Callable[[Event], None]:
-        """Hands events over to the event loop, from the engine's thread."""
+        """A function that passes events from the engine's thread to the event loop."""
 
         def deliver(event: Event) -> None:
-            # the time is taken here: the loop may be busy when the event comes
+            # the time is taken here, because the loop may be busy when the event arrives
             arrival = (index, event, time.perf_counter())
-            with suppress(RuntimeError):  # the loop has been closed: nobody listens
+            with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
                 self._loop.call_soon_threadsafe(self._events.put_nowait, arrival)
 
         return deliver
 
 
 async def finish(run: Run, request: Request, enough: Callable[[Piece], bool] = lambda piece: False) -> list[Text]:
-    """All texts of ``run``, which is closed then; cancelled as soon as the client goes. One of which there is
-    ``enough`` is ended early.
+    """Wait for all texts of ``run`` and close it; it is cancelled if the client disconnects. A text is ended early once
+    ``enough`` returns true for a piece.
 
     Raises:
         ApiError: the model could not be run.
-        ClientGone: nobody waits for an answer.
+        ClientGone: the client disconnected.
     """
     try:
         return await _unless_gone(request, run.finish(enough))
@@ -311,7 +316,7 @@ async def finish(run: Run, request: Request, enough: Callable[[Piece], bool] = l
 
 
 class RunResponse(StreamingResponse):
-    """A response that is written while its run goes on, and closes the run however it ends."""
+    """A streaming response that closes its run however it ends."""
 
     def __init__(self, run: Run, lines: AsyncIterator[str], media_type: str = "text/event-stream") -> None:
         super().__init__(lines, media_type=media_type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

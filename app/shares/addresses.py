@@ -28,8 +28,8 @@ def parse(address: str) -> URL:
         url = make_url(address)
     except ArgumentError as error:
         raise DatabaseUnusable(
-            f"SANTACODER_DATABASE_URL is no address of a database: {address!r}. "
-            "Name one as sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+            f"SANTACODER_DATABASE_URL is not a database URL: {address!r}. "
+            "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
         ) from error
     kind = url.get_backend_name()
     if kind in ("postgresql", "postgres"):  # the second is how some hosts spell it
@@ -58,8 +58,8 @@ def for_postgresql(url: URL) -> tuple[URL, dict[str, Any]]:
     arguments["ssl_context"] = _ssl_context(str(given.pop("sslmode", "prefer")))
     if given:
         raise DatabaseUnusable(
-            f"SANTACODER_DATABASE_URL has {', '.join(sorted(given))} behind its question mark; only host and sslmode "
-            "are understood there. Take the rest out."
+            f"SANTACODER_DATABASE_URL has {', '.join(sorted(given))} after its question mark; only host and sslmode "
+            "are supported there. Remove the rest."
         )
     return url.set(query={}), arguments
 
@@ -69,7 +69,7 @@ def _ssl_context(mode: str) -> ssl.SSLContext | bool | None:
         return _SSL_MODES[mode]
     if mode not in _VERIFYING_MODES:
         known = ", ".join([*_SSL_MODES, *_VERIFYING_MODES])
-        raise DatabaseUnusable(f"SANTACODER_DATABASE_URL has the sslmode {mode!r}; there are {known}.")
+        raise DatabaseUnusable(f"SANTACODER_DATABASE_URL has the sslmode {mode!r}; it must be one of {known}.")
     context = ssl.create_default_context()
     context.check_hostname = mode == "verify-full"
     return context

@@ -1,4 +1,4 @@
-"""The database of the shares: an SQLite file, or PostgreSQL where ``SANTACODER_DATABASE_URL`` names one."""
+"""The database of shares: an SQLite file, or the PostgreSQL database of ``SANTACODER_DATABASE_URL``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Database:
             name = url.render_as_string(hide_password=True)
             raise DatabaseUnusable(
                 f"The database of shares {name} cannot be used. {error} {_words_of(error.__cause__)}".strip()
-                + "\nSANTACODER_DATABASE_URL names another."
+                + "\nChoose another database with SANTACODER_DATABASE_URL."
             ) from error
 
     @contextmanager
@@ -74,8 +74,8 @@ def _open(url: URL) -> Engine:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnusable(
-                f"The folder of the database {url.database} cannot be made: {error.strerror}. "
-                "SANTACODER_DATABASE_URL names another."
+                f"The folder of the database {url.database} cannot be created: {error.strerror}. "
+                "Choose another database with SANTACODER_DATABASE_URL."
             ) from error
         engine = create_engine(url, connect_args={"timeout": _SECONDS_TO_WAIT_FOR_A_LOCK})
         event.listen(engine, "connect", _set_up_sqlite)
@@ -110,8 +110,8 @@ def _migrate(connection: Connection) -> None:
     present = MigrationContext.configure(connection).get_current_revision()
     if present is not None and present not in known:
         raise DatabaseUnusable(
-            f"It was written by a newer version of this program (schema {present}; this one knows {known[0]} at most). "
-            "Update the program."
+            f"It was written by a newer version of this program (schema {present}; this one supports up to "
+            f"{known[0]}). Update the program."
         )
     if present != known[0]:
         command.upgrade(config, "head")
@@ -137,9 +137,9 @@ def _sentence(error: SQLAlchemyError) -> str:
     """The message for visitors. The database's own message, which may name hosts and users, is the error's cause."""
     reason = str(error).lower()
     if "locked" in reason or "lock timeout" in reason:
-        return "The store of shares is busy with something else, and nothing was changed. Try again in a moment."
+        return "The store of shares is busy, and nothing was changed. Try again in a moment."
     if "disk is full" in reason or "no space left" in reason or "disk full" in reason:
-        return "The disk that holds the shares is full, and nothing was changed. Tell whoever runs this server."
+        return "The disk that holds the shares is full, and nothing was changed. Tell the operator of this server."
     if "readonly" in reason or "read-only" in reason:
-        return "The store of shares can only be read at the moment, and nothing was changed."
-    return "The store of shares does not answer. Try again in a moment."
+        return "The store of shares is read-only at the moment, and nothing was changed."
+    return "The store of shares does not respond. Try again in a moment."

@@ -45,7 +45,7 @@ class RateLimits:
         """
         for rate in _PARSED[action]:
             if not self._limiter.hit(rate, action, address):
-                raise TooOften(f"That was too often from your address: {rate} are allowed. Try again later.")
+                raise TooOften(f"Too many requests from your address: {rate} are allowed. Try again later.")
 
 
 def check_size(title: str, generation: Generation, stored: bytes) -> None:
@@ -57,9 +57,9 @@ def check_size(title: str, generation: Generation, stored: bytes) -> None:
     if len(title) > MAX_TITLE:
         raise ShareRefused(f"The title has {len(title):,} characters; {MAX_TITLE} are allowed.")
     if n_characters > MAX_CODE:
-        raise ShareRefused(f"The code has {n_characters:,} characters; up to {MAX_CODE:,} can be shared.")
+        raise ShareRefused(f"The code has {n_characters:,} characters; at most {MAX_CODE:,} can be shared.")
     if len(stored) > MAX_STORED:
         raise ShareRefused(
-            f"With all probabilities this is {len(stored):,} bytes; up to {MAX_STORED:,} can be shared. "
+            f"With all probabilities this is {len(stored):,} bytes; at most {MAX_STORED:,} can be shared. "
             "Share fewer candidates."
         )

@@ -23,7 +23,7 @@ def moderation_routes(store: ShareStore, limits: RateLimits, key: str) -> APIRou
 
     def check(request: Request, given: Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]) -> None:
         if not key:
-            raise ShareMissing("There is no moderator here: the server was started without SANTACODER_MODERATOR_KEY.")
+            raise ShareMissing("This server has no moderator: it was started without SANTACODER_MODERATOR_KEY.")
         if given is not None:
             limits.count("moderate", address(request))
         if given is None or not hmac.compare_digest(given.password.encode(), key.encode()):
@@ -45,7 +45,7 @@ def moderation_routes(store: ShareStore, limits: RateLimits, key: str) -> APIRou
         if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             raise ShareRefused("Only the moderation page itself can do this.")
         if action not in ("hide", "show"):
-            raise ShareMissing(f"A share can be hidden or shown, not {action[:20]!r}.")
+            raise ShareMissing(f"The action must be hide or show, not {action[:20]!r}.")
         store.moderate(slug, hidden=action == "hide")
         return RedirectResponse("../../moderation", 303)
 

@@ -33,7 +33,7 @@ _PREVIEW_CACHED = "public, max-age=3600"
 
 
 def add_share_routes(app: FastAPI, store: ShareStore, limits: RateLimits, moderator_key: str) -> None:
-    """Add the routes of shares to ``app``, and error messages for what cannot be done."""
+    """Add the routes of shares to ``app``, and error messages for the exceptions of the store."""
     app.include_router(_routes(store, limits))
     app.include_router(moderation_routes(store, limits, moderator_key))
     app.add_exception_handler(ShareError, _explain)

@@ -43,14 +43,16 @@ class ShareStore:
     def add(
         self, shared: Generation | Comparison, title: str, candidate: int = 0, attribution: str | None = None
     ) -> Receipt:
-        """Store a generation; it is durable once this has returned.
+        """Store a generation or comparison; it is on disk once this has returned.
 
         Args:
-            candidate: the one that is shown.
-            attribution: JSON of what was found in the training files.
+            shared: what to store.
+            title: the title; if empty, one is suggested.
+            candidate: the candidate that is shown.
+            attribution: JSON of the spans found in the training files.
 
         Raises:
-            ShareRefused: it is larger than a share may be, or there is nothing generated in it.
+            ShareRefused: it is larger than the limit, or nothing was generated.
         """
         values, receipt = share_values(shared, title, candidate, attribution)
         with self._database.writing() as connection:
@@ -58,9 +60,10 @@ class ShareStore:
         return receipt
 
     def open(self, slug: str) -> OpenedShare:
-        """
+        """Open a visible share.
+
         Raises:
-            ShareMissing: it does not exist, or is hidden, or another version of this program has written it.
+            ShareMissing: it does not exist, is hidden, or was written by an incompatible version of this program.
         """
         with self._database.reading() as connection:
             row = connection.execute(select(SHARES).where(SHARES.c.slug == slug)).one_or_none()
@@ -137,7 +140,7 @@ class ShareStore:
             found = select(SHARES.c.id, SHARES.c.deletion_digest).where(SHARES.c.slug == slug)
             share = _existing(connection.execute(found).one_or_none())
             if not hmac.compare_digest(share.deletion_digest, _digest(deletion_token)):
-                raise ShareRefused("This is not the link that its author was given; nothing was deleted.")
+                raise ShareRefused("This is not the deletion link of the share; nothing was deleted.")
             connection.execute(delete(SHARES).where(SHARES.c.id == share.id))
 
     def report(self, slug: str, visitor: str, reason: str) -> None:
@@ -149,7 +152,7 @@ class ShareStore:
         """
         reason = _storable(reason.strip())
         if not reason:
-            raise ShareRefused("Say what is wrong with it.")
+            raise ShareRefused("Say what is wrong with the share.")
         if len(reason) > MAX_REASON:
             raise ShareRefused(f"The reason has {len(reason):,} characters; {MAX_REASON} are allowed.")
         report = {"visitor": _digest(visitor), "created_at": int(time.time()), "reason": reason}
@@ -196,10 +199,10 @@ class ShareStore:
 def share_values(
     shared: Generation | Comparison, title: str, candidate: int, attribution: str | None
 ) -> tuple[dict[str, Any], Receipt]:
-    """The row of a new share, and what its author gets.
+    """The row of a new share, and its author's receipt.
 
     Raises:
-        ShareRefused: it is larger than a share may be, or there is nothing generated in it.
+        ShareRefused: it is larger than the limit, or nothing was generated.
     """
     generations = shared.generations if isinstance(shared, Comparison) else (shared,)
     generation = generations[0]

@@ -1,4 +1,4 @@
-"""The pane of a model's branches: the experiments, how their training went, and what they wrote on the way."""
+"""The Branches pane: a model's branches, their training curves, and a replay of their commits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_config(path):
 
 @dataclass(frozen=True)
 class _Parts:
-    """The components of the pane. ``commits`` holds those that the slider goes through, oldest first."""
+    """The components of the pane. ``commits`` contains the commits of the slider, oldest first."""
 
     table: gr.HTML
     about: gr.HTML
@@ -78,7 +78,7 @@ def branches_pane(
     revision: list[gr.Dropdown],
     compared: gr.Dropdown,
 ) -> None:
-    """Fill the surrounding ``tab``. ``compared`` is the menu of the revisions that the Compare pane shows."""
+    """Fill the surrounding ``tab``. ``compared`` is the revision menu of the Compare pane."""
     with gr.Column(elem_id="branches"):
         parts = _layout()
     _connect_looking(parts, models.repositories, store, tab, revision)
@@ -115,7 +115,7 @@ def _layout() -> _Parts:
 def _connect_looking(
     parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]
 ) -> None:
-    """The model and the branch that are shown are those of the menus; a press in the table sets the menus."""
+    """Show the model and branch of the menus; a click in the table sets the menus."""
     outputs = [
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def _connect_looking(
         metrics = metrics_of(branch)
         metric = metric if metric in metrics else next(iter(metrics), None)
         n_commits = len(branch.commits)
-        # the same commits again keep what they have written, and the slider its place
+        # for the same commits, the replay and the position of the slider are kept
         film = (
             gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
             film_of(branch.commits),
@@ -164,11 +164,11 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
     def replay(
         code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
     ) -> Iterator[tuple[Any, ...]]:
-        # the likeliest tokens, so that nothing but the training differs
+        # greedy decoding, so that only the training differs
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None
         try:
-            with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit after another
+            with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit at a time
                 task = replace(task, client=client)
                 states = replays.replay(repo_id, [commit.sha for commit in commits], task)
                 for state in in_time(limits, states, lambda state: replace(state, finished=True)):
@@ -188,7 +188,7 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
     )
     running.then(lambda: buttons(running=False), None, [parts.run, parts.stop], **_QUIET)
     running.failure(film_of, parts.commits, parts.film, **_QUIET)
-    # once nothing more can come
+    # once nothing more can arrive
     parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
         lambda: buttons(running=False), None, [parts.run, parts.stop], **_QUIET
     )
@@ -197,13 +197,13 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
 def _connect_commit(
     parts: _Parts, store: Path, tabs: gr.Tabs, revision: list[gr.Dropdown], compared: gr.Dropdown
 ) -> None:
-    """The slider chooses a commit: it is shown in the browser, and can be taken to the other panes."""
+    """Connect the slider: the commit is shown in the browser, and can be opened in the other panes."""
 
     def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
         return [*filled_menus(store, repo_id, branch, commits[number - 1].sha), gr.Tabs(selected="complete")]
 
     def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
-        """With the newest; that one with the first."""
+        """Compare a commit with the newest one, or the newest one with the first."""
         is_newest = number == len(commits)
         shown = [branch, commits[0].sha[:12]] if is_newest else [commits[number - 1].sha[:12], branch]
         names = dict.fromkeys(f"{repo_id}@{each}" for each in (shown if len(commits) > 1 else [branch]))
@@ -216,6 +216,6 @@ def _connect_commit(
 
 
 def _chosen(branches: list[Branch], name: str) -> Branch:
-    """The branch of that name, or ``main``, or the first."""
+    """The branch ``name``, or ``main``, or the first."""
     by_name = {branch.name: branch for branch in branches}
     return by_name.get(name) or by_name.get("main") or branches[0]

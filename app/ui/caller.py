@@ -1,4 +1,4 @@
-"""Who pressed the button, and what they may ask for: the request behind an event of the page."""
+"""The visitor behind a page event, and the limits that apply to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def caller() -> Request:
-    """Only while a function of the page runs."""
+    """The request behind the running event; can only be used while a function of the page runs."""
     request = LocalContext.request.get()
     assert request is not None and request.request is not None
     return request.request
@@ -26,11 +26,12 @@ def caller() -> Request:
 
 @contextmanager
 def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[str]:
-    """What the page is asked to run counts as a request to the API that is under way, with ``n_tokens`` for each of
-    ``n_texts``. Gives the client that asks, whose texts take turns with those of others.
+    """Count an event of the page like an API request, with ``n_tokens`` for each of ``n_texts``.
+
+    Yields the client's name, by which texts of several clients are scheduled fairly.
 
     Raises:
-        UserError: the client asks too often or for too much; the message is a sentence.
+        UserError: the client sends too many requests or asks for too much; the message is a sentence.
     """
     request = caller()
     with ExitStack() as leaving:
@@ -45,7 +46,7 @@ def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[st
 
 
 def in_time(limits: Limits, steps: Iterator[T], ended: Callable[[T], T]) -> Iterator[T]:
-    """``steps`` for as long as a request may take; the last one is ``ended`` then, and the rest is given up."""
+    """Yield from ``steps`` until the time limit of a request; then yield the last one as ``ended`` and stop."""
     started = time.monotonic()
     for step in steps:
         if not limits.seconds or time.monotonic() - started < limits.seconds:

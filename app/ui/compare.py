@@ -1,4 +1,4 @@
-"""The pane that gives one prompt to several revisions at once."""
+"""The Compare pane: one prompt on several revisions at once."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _PROMPT = '''class Stack:
 
 @dataclass(frozen=True)
 class ComparePane:
-    """The components of the pane. ``results`` hold what each revision has come to, and the names of these.
+    """The components of the pane. ``results`` contains the result of each revision, and the revisions' names.
 
-    Whoever has a comparison to show outputs ``show(…)`` to ``shown``.
+    To show a comparison, output ``show(…)`` to ``shown``.
     """
 
     chosen: gr.Dropdown
@@ -59,7 +59,9 @@ class ComparePane:
         return [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
 
     def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> list[Any]:
-        """Updates of ``shown``. ``revisions`` are those to be run again; ``notices`` are told of each column."""
+        """Updates of ``shown``. ``revisions`` are the ones that Compare would run; ``notices`` are shown in each
+        column.
+        """
         first = comparison.first
         names = [f"{generation.repo_id}@{generation.revision}" for generation in comparison.generations]
         kept: list[Progress] = [
@@ -72,7 +74,7 @@ class ComparePane:
 
 
 def comparison_of(results: Sequence[Progress]) -> Comparison | None:
-    """What was written, of those revisions that wrote; None where none did."""
+    """The generations of the revisions that generated text, as a comparison; None if there are none."""
     written = [one.generation for one in results if isinstance(one, Written)]
     written = [generation for generation in written if generation.candidates[0].completions]
     return Comparison(tuple(written)) if written else None
@@ -129,7 +131,7 @@ def compare_pane(
     )  # fmt: skip
     running.then(lambda: buttons(running=False), None, [run, stop], **_QUIET)
     running.failure(stopped, [view, results], outputs, **_QUIET)
-    # what has been written is looked at once nothing more can come
+    # the generated code is read once nothing more can arrive
     stop.click(None, None, None, cancels=[running], api_visibility="private").then(
         stopped, [view, results], outputs, **_QUIET
     )
@@ -138,7 +140,7 @@ def compare_pane(
 
 
 def revision_menu() -> gr.Dropdown:
-    """The menu of the revisions to compare, to be filled with :func:`menu` and rendered by the pane."""
+    """The menu of revisions to compare, to be filled with :func:`menu` and rendered by the pane."""
     return gr.Dropdown(
         [],
         value=[],
@@ -153,7 +155,7 @@ def revision_menu() -> gr.Dropdown:
 
 
 def menu(store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdown:
-    """Every branch there is. Where nothing is chosen: the page's branch, and one beside it."""
+    """The menu with all branches. If nothing is chosen, it suggests the page's branch and another one."""
     known = [
         f"{name}@{each}"
         for name in checkpoints.repositories(store)
@@ -171,9 +173,10 @@ def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
 
 
 def _required(names: list[str]) -> list[str]:
-    """
+    """Check the number of revisions.
+
     Raises:
-        UserError: there is nothing to compare.
+        UserError: there are too few or too many to compare.
     """
     if not 2 <= len(names) <= MOST:
         raise UserError(f"Choose two to four revisions to compare, not {len(names)}.")
@@ -181,6 +184,6 @@ def _required(names: list[str]) -> list[str]:
 
 
 def _parsed(name: str) -> tuple[str, str]:
-    """Model and revision; ``main`` where none is named."""
+    """Model and revision; the default revision is ``main``."""
     repo_id, _, revision = name.strip().partition("@")
     return repo_id, revision or "main"

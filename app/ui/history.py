@@ -1,4 +1,4 @@
-"""What was generated before, kept in the browser alone (``history.js``)."""
+"""The history of generations, kept only in the browser (``history.js``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.ui.inputs import event_value
 from app.ui.status import failure
 from santacoder.errors import UserError
 
-# always there: a tab that was never opened has no scripts
+# always rendered, because the scripts of a tab run only once it is opened
 _RECORDER = """watch("value", () => props.value && santacoder.history.add("PANE", props.value));"""
 _ON_LOAD = """
 santacoder.history.follow(element, "PANE");
@@ -23,7 +23,9 @@ _LIST = """<p class="empty">Your runs appear here. They are kept in this browser
 
 
 def history_tab(pane: CodePane) -> gr.HTML:
-    """A tab of the pane's details. Whatever JSON of a generation is output to the component returned is added to it."""
+    """Add a history tab to the pane's details. JSON of generations that is output to the returned component is added to
+    it.
+    """
     recorder = gr.HTML(
         "", html_template=" ", js_on_load=_RECORDER.replace("PANE", pane.name), elem_classes="history-recorder"
     )

@@ -1,4 +1,4 @@
-"""What events of the page are given, checked before anything is made of it: whoever joins the queue sends any JSON."""
+"""Validation of the inputs of page events, because clients can send any JSON to the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TYPES_OF_FUNCTIONS = {"string": _TEXT, "integer": ((int,), "a whole number"), "
 
 
 def check_inputs(page: gr.Blocks) -> None:
-    """Let every event of ``page`` refuse, in a sentence, values that its components cannot have."""
+    """Make every event of ``page`` reject values that its components cannot have, with a sentence."""
     preprocess = page.preprocess_data
 
     async def check_and_preprocess(event: BlockFunction, inputs: list[Any], *rest: Any, **options: Any) -> Any:
@@ -39,7 +39,7 @@ def check_inputs(page: gr.Blocks) -> None:
         try:
             _require_valid_text(inputs)
             left_out = event.inputs[len(inputs) :]
-            if all(isinstance(component, Api) for component in left_out):  # a function's last parameters
+            if all(isinstance(component, Api) for component in left_out):  # the last parameters of a function
                 inputs = [*inputs, *(component.value for component in left_out)]
             names = _names(event)
             given = [_checked(*each) for each in zip(event.inputs, inputs, names, strict=False)]
@@ -49,17 +49,17 @@ def check_inputs(page: gr.Blocks) -> None:
             raise
         except UserError as error:
             raise _misfit(str(error)) from error
-        except Exception as error:  # whatever Gradio's components make of it
+        except Exception as error:  # any error of Gradio's components
             raise _misfit("The values do not match any event of this page.") from error
 
     page.preprocess_data = check_and_preprocess
 
 
 def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> Any:
-    """What the page's script sends with an event, as ``kind``.
+    """A value that the page's script sends with an event, converted to ``kind``.
 
     Raises:
-        UserError: it is not there, or is something else.
+        UserError: it is missing or has another type.
     """
     try:
         value = kind(getattr(event, name))
@@ -70,9 +70,10 @@ def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> A
 
 
 def _require_valid_text(given: Any) -> None:
-    """
+    """Check that all strings are valid Unicode.
+
     Raises:
-        UserError: a text in it has half a surrogate pair, which no answer could repeat.
+        UserError: a string has half a surrogate pair, which no response could repeat.
     """
     for value in values(given):
         for text in (value, *value) if isinstance(value, dict) else (value,):
@@ -81,7 +82,9 @@ def _require_valid_text(given: Any) -> None:
 
 
 def _names(event: BlockFunction) -> list[str]:
-    """What the inputs of ``event`` are called: a function's parameters, which Gradio numbers, by their own names."""
+    """The names of the inputs of ``event``: labels, or the names of a function's parameters, which Gradio only
+    numbers.
+    """
     parameters = [*inspect.signature(event.fn).parameters] if event.fn else []
     return [
         name if isinstance(component, Api) else getattr(component, "label", None) or "A value"
@@ -90,10 +93,10 @@ def _names(event: BlockFunction) -> list[str]:
 
 
 def _checked(component: Any, value: Any, name: str) -> Any:
-    """``value``, or empty text where a component of text has none; ``name`` is what the sentence calls it.
+    """Validate ``value``; a missing value of a text component becomes empty text. ``name`` is for messages.
 
     Raises:
-        gradio.Error: no value of ``component`` is of that type.
+        gradio.Error: the value has a type that ``component`` does not accept.
     """
     is_free_text = isinstance(component, (gr.Code, gr.Textbox)) or getattr(component, "allow_custom_value", False)
     if is_free_text and value is None and not getattr(component, "multiselect", False):

@@ -56,7 +56,19 @@ def connect_opening(
     limits: RateLimits,
     store: Path,
 ) -> None:
-    """Open a share once the page has ``loaded`` its menus."""
+    """Open a share once the page has ``loaded`` its menus.
+
+    Args:
+        loaded: the event after which the menus are filled.
+        banner: the banner that names the share.
+        tabs: the tabs of the panes.
+        panes: the code panes.
+        compare: the Compare pane.
+        controls: the menus and parameters.
+        shares: the store of shares.
+        limits: rate limits of shares.
+        store: folder of published models.
+    """
     settings = [*controls.revision, controls.candidates, *controls.parameters]
     in_panes = [*(component for pane in panes for component in _shown(pane)), *compare.shown]
     outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]

@@ -1,4 +1,4 @@
-"""The page as a whole: model and revision menus, the panes, the parameters two of them share."""
+"""The page as a whole: model and revision menus, the panes, and the parameters shared by two of them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared)
         with gallery:
             gallery_pane(shares, limits, gallery)
-        # the style sheets show those parameters that a pane has
+        # the style sheets show only the parameters of the selected pane
         for tab in (complete, infill, compare, branches, gallery, train):
             tab.select(None, js=f"() => {{ document.body.dataset.pane = '{tab.id}'; }}", api_visibility="private")
         if settings.training_is_allowed:
@@ -94,7 +94,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         explain_faults(page)
         check_inputs(page)
     page.queue(max_size=settings.max_waiting)
-    # Gradio would make a table of the last 10,000 events after each of them, for a page that nobody sees
+    # otherwise Gradio would recompute a table of the last 10,000 events after each event, for a page that is not used
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     page._queue.get_events = UiTurns(page._queue, server.limits.client).next_events
     return page

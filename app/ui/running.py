@@ -1,4 +1,4 @@
-"""Run, Stop, Undo, and a candidate that goes on from another token."""
+"""Run, Stop, Retry and Undo of a code pane, and continuing from another token."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ _STOPPED = '<p class="status">Stopped before anything was written.</p>'
 
 
 def connect_running(pane: CodePane, models: Models, controls: Controls, recorder: gr.HTML) -> None:
-    """Buttons that stream what the model writes into the editor. Stop keeps what has been written; every generation
-    that has ended is given to ``recorder``, as JSON."""
+    """Connect the buttons that stream generated code into the editor. Stop keeps the code generated so far; every
+    finished generation is passed to ``recorder`` as JSON.
+    """
     outputs = [*pane.shown, pane.run, pane.stop, recorder]
     limits = controls.limits
 
@@ -97,11 +98,11 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
     retrying = pane.retry.click(retry, inputs, outputs, api_visibility="private", **_RUNNING)
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
-    # Gradio drops a click on a button whose last event has not quite ended
+    # Gradio ignores a click on a button whose last event has not quite ended
     for event in (running, retrying, going_on):
         event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **_QUIET)
         event.failure(stopped, [pane.generation, pane.index], outputs, **_QUIET)
-    # what has been written is looked at once nothing more can come
+    # the generated code is read once nothing more can arrive
     pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
         stopped, [pane.generation, pane.index], outputs, **_QUIET
     )
@@ -109,19 +110,19 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
 
 
 def _another_seed(seed: int, generation: Generation | None) -> int:
-    """Behind those that the candidates of ``generation`` had, so that a second retry gives yet other texts."""
+    """The seed after those of the candidates of ``generation``, so that each retry gives different texts."""
     candidates = generation.candidates if generation else ()
     used = [completion.seed for candidate in candidates for completion in candidate.completions]
     return (max([seed, *used]) + 1) % (MAX_SEED + 1)
 
 
 def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
-    """Updates of what is shown, Run, Stop and the recorder; ``index`` is the candidate to look at."""
+    """Updates of the pane, of Run and Stop, and of the recorder; ``index`` is the candidate to show."""
     buttons = _buttons(running=True)
     for progress in progresses:
         if isinstance(progress, Written) and progress.finished:
             shown = pane.show(progress.generation, index, progress.notices)
-            shown[pane.shown.index(pane.order)] = gr.skip()  # it may have been chosen for this prompt alone
+            shown[pane.shown.index(pane.order)] = gr.skip()  # it may have been chosen only for this prompt
             yield [*shown, *buttons, progress.generation.to_json()]
         else:
             yield [*_partly(pane, progress, index), *buttons, gr.skip()]
@@ -129,16 +130,16 @@ def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> 
 
 
 def _partly(pane: CodePane, progress: Progress, index: int) -> list[Any]:
-    """The code and the status; everything else stays as it is until the end."""
+    """Update the code and the status; everything else stays unchanged until the end."""
     updates: dict[Any, Any] = {pane.status: status_of(progress, index)}
     if isinstance(progress, Written):
         generation = progress.generation
         updates |= {pane.editor: generation.code(index), pane.generation: generation, pane.index: index}
-    elif isinstance(progress, Loading):  # what was there before is not what Stop would keep
+    elif isinstance(progress, Loading):  # Stop must not keep the previous generation
         updates[pane.generation] = None
     return [updates.get(component, gr.skip()) for component in pane.shown]
 
 
 def _buttons(running: bool) -> list[gr.Button]:
-    """Run and Stop, as they are while something runs or not."""
+    """The Run and Stop buttons while something is running or not."""
     return [gr.Button(interactive=not running), gr.Button(interactive=running)]

@@ -94,7 +94,7 @@ def _share_controls(
             return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
         longest = max(map(len, found.codes))
         if longest > MAX_CODE:
-            sentence = f"The code has {longest:,} characters; up to {MAX_CODE:,} can be shared."
+            sentence = f"The code has {longest:,} characters; at most {MAX_CODE:,} can be shared."
             return [gr.Column(visible=True), _error(sentence), *_no_form()]
         private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
         return [
@@ -109,7 +109,7 @@ def _share_controls(
         try:
             found = content(*values)
             if found is None:
-                raise ShareRefused("There is nothing to share any more: press Run again.")
+                raise ShareRefused("There is nothing left to share: press Run again.")
             limits.count("share", request.client.host)
             receipt = found.add(title)
         except ShareError as error:

@@ -28,7 +28,7 @@ _TOP = 5
 
 
 def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
-    """A tab of the pane's details."""
+    """Add the tab to the pane's details."""
     with pane.details, gr.Tab("My code", elem_id=f"{pane.name}-surprise-tab"):
         button = gr.Button("How surprising is this code?", elem_id=f"{pane.name}-surprise", elem_classes="small")
         shown = gr.HTML(_NOTHING, elem_id=f"{pane.name}-surprise-tokens", elem_classes="token-map")
@@ -57,14 +57,15 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 def _without_marks(pane: CodePane, code: str) -> str:
     try:
         return "".join(pane.split(code))
-    except UserError:  # none of them is there
+    except UserError:  # no gap markers
         return code
 
 
 def _scored(served: ServedModel, code: str, client: str) -> str:
-    """
+    """Score the code.
+
     Raises:
-        EngineBusy: too much is waiting.
+        EngineBusy: the queue is full.
         UserError: there is nothing to score; the message is a sentence.
     """
     tokenizer, n_positions = served.engine.tokenizer, served.engine.runner.n_positions

@@ -163,7 +163,22 @@ def _request(
     *,
     may_read: Callable[[str], str],
 ) -> JobRequest:
-    """The request of the controls; ``may_read`` resolves a folder's name, or refuses it.
+    """The job that the controls describe.
+
+    Args:
+        start: fine-tune the selected model, or train a new one.
+        size: preset size of a new model.
+        variant: published experiment that a new model repeats.
+        folder: folder of training data.
+        archive: path of an uploaded archive.
+        packages: Python packages, one per line.
+        steps: number of training steps.
+        repo_id: model to publish to.
+        branch: branch to publish to.
+        base_repo: the selected model.
+        base_branch: the selected branch.
+        base_commit: the selected commit; empty for the newest.
+        may_read: resolves the name of a folder, or raises.
 
     Raises:
         UserError: the request is invalid; the message is for the user.

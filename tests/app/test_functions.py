@@ -125,7 +125,7 @@ def test_where_texts_begin_and_end_is_as_in_the_api(serving: Serving, client: Cl
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"revision": "some/other"}, "There is no model 'some/other' here. There are: test/tiny."),
+    ({"revision": "some/other"}, "There is no model 'some/other' here. Available models: test/tiny."),
     ({"revision": "test/tiny@nowhere"}, "test/tiny has no revision 'nowhere'"),
     ({"code": ""}, "There is no code to start from"),
     ({"code": "ab\0"}, "NUL character at position 3"),

@@ -123,7 +123,7 @@ def test_without_chance_there_is_one_candidate_and_a_notice(models: Models) -> N
     *_, progress = generate(models, "test/tiny", "main", task("x", n=3))
     assert isinstance(progress, Written)
     assert len(progress.generation.candidates) == 1
-    assert progress.notices[-1].startswith("At temperature 0 every candidate is the same")
+    assert progress.notices[-1].startswith("At temperature 0 all candidates are the same")
 
 
 @pytest.mark.parametrize("repo_id,parts", [("test/none", ("x",)), ("test/tiny", ("",)), ("test/tiny", ("\0",))])

@@ -97,7 +97,7 @@ def test_one_client_has_few_events_in_the_queue(small: Serving) -> None:
     with small.failing(seconds=0.1):
         answers = [join(small, f"session{number}") for number in range(6)]
         assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 3
-        assert "3 events of this page under way" in answers[-1].json()["detail"]
+        assert "3 events of this page in progress" in answers[-1].json()["detail"]
     small.wait_until_idle()
     deadline = time.monotonic() + 30
     while join(small, "later").status_code != 200:
@@ -124,7 +124,9 @@ def test_too_many_values_are_refused_before_anything_is_made_of_them(small: Serv
 )
 def test_what_fits_no_function_is_said_in_a_sentence(small: Serving, path: str, body: bytes) -> None:
     answer = post(f"{small.url}/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400 and answer.json()["detail"] == "The request fits no function of this page."
+    assert (
+        answer.status_code == 400 and answer.json()["detail"] == "The request does not match any function of this page."
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_an_upload_has_few_files(small: Serving) -> None:
 
 def test_uploads_are_only_where_something_is_trained(public: Serving, small: Serving) -> None:
     refused = post(f"{public.url}/gradio_api/upload", files={"files": b"x"})
-    assert refused.status_code == 404 and "Nothing can be uploaded" in refused.json()["error"]
+    assert refused.status_code == 404 and "This server does not accept uploads" in refused.json()["error"]
     (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": b"x"}).json()
     assert Path(kept).read_bytes() == b"x"
     folder = Path(kept).parents[1]

@@ -79,7 +79,7 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "changes,sentence",
     [
-        ({"folder": ""}, "Say what to learn from"),
+        ({"folder": ""}, "Choose the training data"),
         ({"folder": "/no/such/folder"}, "is not a folder on the machine"),
         ({"packages": "a==1\n# coding: utf-7\nb"}, "'b' is not a pinned package"),
         ({"steps": 0}, "Steps must be at least 1"),
@@ -135,7 +135,9 @@ def test_a_damaged_job_leaves_the_others_as_they_are(store: Path, tmp_path: Path
     (good / "outcome.json").write_text('{"state": ["finished"], "message": 5}')
     jobs = Jobs(runs, store)
     damaged, whole = jobs.all()
-    assert damaged.state == "failed" and "its job.json is damaged; remove its folder" in damaged.message
+    assert (
+        damaged.state == "failed" and "its job.json is damaged; to remove the job, delete its folder" in damaged.message
+    )
     assert (whole.state, whole.repo_id, whole.steps) == ("failed", "mine/coder", 5)
     assert [record["step"] for record in jobs.metrics(whole.name)] == [0, 1]
     assert jobs.latest_sample(whole.name) == "# step 1\nab"

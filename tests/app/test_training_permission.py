@@ -127,5 +127,5 @@ def test_nothing_but_the_named_folders_is_read(tmp_path: Path) -> None:
     assert permission.folder("", request()) == ""
     for refused in (str(secret), f"{code}/../code-secret", f"{code}/link", "/", "~", "~nobody-of-this-name", "a\0b"):
         for origin in (request(), request("192.0.2.1")):
-            with pytest.raises(UserError, match="in none of the folders|is not the name"):
+            with pytest.raises(UserError, match="is not in any folder|is not the name"):
                 permission.folder(refused, origin)

@@ -42,7 +42,7 @@ def test_a_short_text_is_served_beside_128_long_ones(serving: Serving) -> None:
         for _ in range(2):
             assert two.post("/v1/completions", json={"prompt": "y", "max_tokens": 2}).status_code == 200
         refused = one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1})
-        assert "more than 128 texts under way" in refused.text, "a long one has ended before"
+        assert "more than 128 texts in progress" in refused.text, "a long one has ended before"
     serving.wait_until_idle()
 
 
@@ -56,6 +56,6 @@ def test_an_event_of_the_page_is_served_beside_a_full_line(serving: Serving) -> 
             for _ in range(2):
                 event = join(two, 1).json()["event_id"]
                 assert "event: complete" in two.get(f"/gradio_api/call/complete_code/{event}").text
-            assert "events of this page under way" in join(one, 1).text, "the first of the long ones has ended before"
+            assert "events of this page in progress" in join(one, 1).text, "the first of the long ones has ended before"
         assert "event: complete" in one.get(f"/gradio_api/call/complete_code/{events[-1]}").text
     serving.wait_until_idle()

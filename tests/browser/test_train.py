@@ -62,7 +62,7 @@ def test_a_tuned_model_uses_names_the_base_did_not_know(
     assert not NAMES_OF_THE_FOLDER.search(continued(page))
     open_train(page)
     page.locator("#train-start").click()
-    expect(page.locator("#train-refusal")).to_contain_text("Say what to learn from")
+    expect(page.locator("#train-refusal")).to_contain_text("Choose the training data")
     page.get_by_label("Folder").fill(str(tmp_path / "code"))
     page.locator("#train-steps input").fill(str(STEPS))
     page.locator("#train-start").click()

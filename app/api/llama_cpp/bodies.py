@@ -1,4 +1,4 @@
-"""What clients of llama.cpp's server send.
+"""Request bodies of llama.cpp's server.
 
 https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 """
@@ -17,15 +17,15 @@ from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, stop_sequences, 
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
-# llama.cpp's number for a seed that is drawn
+# llama.cpp's value for a random seed
 ANY_SEED = 2**32 - 1
-# the orders that samplers can have; that of temperature and top_k makes no difference
+# the supported orders of samplers; the relative order of temperature and top_k makes no difference
 _ORDERS = (
     ("penalties", "top_k", "top_p", "min_p", "temperature"),
     ("penalties", "temperature", "top_k", "top_p", "min_p"),
     ("penalties", "top_k", "temperature", "top_p", "min_p"),
 )
-# by its letter, where "samplers" is one string
+# the letters of samplers, for "samplers" as a string
 _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
 
 
@@ -70,7 +70,7 @@ class SamplingBody(EndFields):
     min_keep: Annotated[int, unsupported(lambda value: value <= 1)] = 0
 
     def sampling(self, index: int, tokenizer: Tokenizer, default_seed: int | None) -> SamplingParams:
-        # the sampler "infill" takes the likeliest continuation unless it is unsure; so do we
+        # llama.cpp's sampler "infill" takes the most likely continuation unless it is unsure; so does this server
         used = self.sampler_names
         greedy = "infill" in used and index == 0
         temperature = self.temperature if "temperature" in used else 1.0
@@ -96,10 +96,10 @@ class SamplingBody(EndFields):
         )
 
     def _temperature_is_last(self) -> bool:
-        """Whether the temperature is applied to what the other samplers leave, as it is by default.
+        """Whether the temperature is applied after truncation by the other samplers, as by default.
 
         Raises:
-            ApiError: the samplers are to be applied in an order that this server does not have.
+            ApiError: the samplers have an order that this server does not support.
         """
         changes_something = {
             "penalties": self.repeat_penalty != 1 or self.frequency_penalty != 0 or self.presence_penalty != 0,
@@ -119,7 +119,7 @@ class SamplingBody(EndFields):
 
     @property
     def sampler_names(self) -> list[str]:
-        """Those that are applied; by default all but the one for infilling."""
+        """The samplers to apply; by default all except the one for infilling."""
         if self.samplers is None:
             return [name for name in _SAMPLERS.values() if name != "infill"]
         return [_SAMPLERS.get(name, name) for name in self.samplers]
@@ -140,7 +140,7 @@ class InfillBody(SamplingBody):
 
 
 class PromptObject(Body):
-    """A prompt with what models read that see and hear."""
+    """A prompt with data for multimodal models."""
 
     prompt_string: str
     multimodal_data: Annotated[list[Any], unsupported(lambda value: not value)] = []
@@ -160,7 +160,7 @@ class CompletionBody(SamplingBody):
 
     @property
     def prompts(self) -> list[Prompt]:
-        """One, or several; a list in which there is a token id is one."""
+        """One prompt or several; a list that contains a token id is a single prompt."""
         if isinstance(self.prompt, list) and not any(isinstance(part, int) for part in self.prompt):
             return self.prompt  # type: ignore[return-value]
         return [self.prompt]  # type: ignore[list-item]

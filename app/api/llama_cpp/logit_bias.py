@@ -1,4 +1,4 @@
-"""``logit_bias`` in each of the forms that llama.cpp's server takes."""
+"""``logit_bias`` in each of the forms that llama.cpp's server accepts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 from app.api.bodies import Number, one_of
 from santacoder.tokenizer import Tokenizer
 
-# beyond it a token is chosen always or never, whatever the logits
+# with a larger bias, a token is always or never chosen, whatever the logits
 _LARGEST = 100.0
 
 Bias = Number | bool
@@ -20,7 +20,7 @@ LogitBias = Annotated[
 
 
 def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float], ...]:
-    """Pairs of token id and bias. Of text, every token has it; ``false`` bans."""
+    """Pairs of token id and bias. A text stands for all of its tokens; ``false`` bans a token."""
     pairs = given.items() if isinstance(given, dict) else given
     return tuple((token_id, _number(bias)) for token, bias in pairs for token_id in _ids(token, tokenizer))
 

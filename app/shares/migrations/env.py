@@ -1,4 +1,4 @@
-"""What Alembic runs for a migration: over the connection that ``app/shares/database.py`` hands it."""
+"""Alembic's environment: runs migrations on the connection that ``app/shares/database.py`` provides."""
 
 from alembic import context
 

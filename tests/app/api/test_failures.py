@@ -149,9 +149,7 @@ def shares_fail(url: str, sentence: str) -> None:
     assert httpx.post(f"{url}/v1/completions", json=BODY).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "drill,sentence", [(locked, "is busy with something else"), (full, "The disk that holds the shares is full")]
-)
+@pytest.mark.parametrize("drill,sentence", [(locked, "is busy"), (full, "The disk that holds the shares is full")])
 def test_shares_that_cannot_be_written(
     store: Path,
     tmp_path: Path,
@@ -178,7 +176,7 @@ def test_a_database_that_cannot_be_reached(store: Path) -> None:
     with serve(settings) as serving:
         wait_for_health(serving.url)
         postgres.kill()
-        shares_fail(serving.url, "does not answer")
+        shares_fail(serving.url, "does not respond")
         postgres.start()
         wait_for_health(serving.url)
     postgres.stop()

@@ -67,7 +67,7 @@ def test_a_client_has_few_requests_at_a_time(
             open_.enter_context(one.stream("POST", "/v1/completions", json=STREAM))
         refused = one.post(path, json=body)
         assert refused.status_code == 429 and int(refused.headers["Retry-After"]) >= 1
-        assert message(refused, where).startswith("You have 2 requests under way")
+        assert message(refused, where).startswith("You have 2 requests in progress")
         assert two.post("/v1/completions", json={"prompt": "x", "max_tokens": 1}).status_code == 200
     limited.wait_until_idle()
     with client(limited) as one:
@@ -82,7 +82,7 @@ def test_one_client_cannot_fill_the_line_that_all_wait_in(store: Path) -> None:
             for _ in range(2):
                 open_.enter_context(one.stream("POST", "/v1/completions", json={**STREAM, "n": 16}))
             refused = one.post("/v1/completions", json={"prompt": "x", "max_tokens": 1})
-            assert refused.status_code == 429 and "more than 32 texts under way" in refused.text
+            assert refused.status_code == 429 and "more than 32 texts in progress" in refused.text
             waiting = open_.enter_context(two.stream("POST", "/v1/completions", json=STREAM))
             assert waiting.status_code == 200
         serving.wait_until_idle()
@@ -120,10 +120,10 @@ def test_who_had_no_turn_in_time_may_come_back(
             other.cancel()
     if path == "/generate_stream":  # has begun to answer before
         last = answer.text.strip().split("\n")[-1].removeprefix("data:")
-        assert "had not got its turn after 1.5 s" in message(json.loads(last), where)
+        assert "was still queued after 1.5 s" in message(json.loads(last), where)
     else:
         assert answer.status_code == 503 and answer.headers["Retry-After"]
-        assert "had not got its turn after 1.5 s" in message(answer, where)
+        assert "was still queued after 1.5 s" in message(answer, where)
     limited.wait_until_idle()
 
 

@@ -212,7 +212,7 @@ def test_a_bias_decides(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize(
     "fields,status,sentence",
     [
-        ({"model": "gpt-4"}, 404, "There is no model 'gpt-4' here. There are: test/tiny."),
+        ({"model": "gpt-4"}, 404, "There is no model 'gpt-4' here. Available models: test/tiny."),
         ({"model": "test/tiny@nope"}, 404, "has no revision 'nope'. Its branches are: main, other."),
         ({"temperature": 3}, 400, "temperature: Input should be less than or equal to 2."),
         ({"prompt": "a\0b"}, 400, "NUL character"),

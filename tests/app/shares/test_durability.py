@@ -88,7 +88,7 @@ def test_a_locked_store_is_a_sentence_and_works_again(tmp_path: Path, monkeypatc
     store = ShareStore(Database(f"sqlite:///{tmp_path}/shares.db"))
     other = sqlite3.connect(tmp_path / "shares.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    sentence = "The store of shares is busy with something else, and nothing was changed. Try again in a moment."
+    sentence = "The store of shares is busy, and nothing was changed. Try again in a moment."
     with pytest.raises(StoreUnavailable) as caught:
         store.add(generation("x"), "")
     assert str(caught.value) == sentence and store.problem() == sentence
@@ -121,7 +121,7 @@ def test_a_server_that_has_gone_is_a_sentence_without_its_address(postgres: Post
     for _ in range(2):
         with pytest.raises(StoreUnavailable) as caught:
             store.open(slug)
-        assert str(caught.value) == "The store of shares does not answer. Try again in a moment."
+        assert str(caught.value) == "The store of shares does not respond. Try again in a moment."
     postgres.start()
     assert store.open(slug).share.slug == slug  # without a restart of ours
     store.close()
@@ -134,7 +134,9 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(
     slug = store.add(generation("x"), "").slug
     store.close()
     _execute(request, database_url, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one knows 0001"):
+    with pytest.raises(
+        DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one supports up to 0001"
+    ):
         Database(database_url)
     _execute(request, database_url, "UPDATE alembic_version SET version_num = '0001'")
     store = ShareStore(Database(database_url))
@@ -145,13 +147,13 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(
 @pytest.mark.parametrize(
     "address,sentence",
     [
-        ("nonsense", "is no address of a database"),
+        ("nonsense", "is not a database URL"),
         ("mysql://host/name", "must begin with sqlite:/// and a file, or with postgresql://, not mysql"),
         ("sqlite://", "must begin with sqlite:///"),
-        ("sqlite:////proc/none/shares.db", "cannot be made"),
+        ("sqlite:////proc/none/shares.db", "cannot be created"),
         ("postgresql://user:secret@127.0.0.1:1/name", r"postgresql\+pg8000://user:\*\*\*@127.0.0.1:1/name cannot"),
         ("postgresql+pg8000://user:secret@127.0.0.1:1/name", "Can't create a connection to host 127.0.0.1"),
-        ("postgresql://user:secret@host/name?pool=3", "has pool behind its question mark"),
+        ("postgresql://user:secret@host/name?pool=3", "has pool after its question mark"),
         ("postgresql://user:secret@host/name?sslmode=perhaps", "has the sslmode 'perhaps'"),
     ],
 )

@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.LargeBinary, nullable=False),
         sqlite_autoincrement=True,
     )
-    # one index for each way the gallery is filtered and ordered; what is hidden is in none
+    # one index for each filter and order of the gallery; none contains hidden shares
     for filters in ([], ["language"], ["repo_id", "revision"], ["language", "repo_id", "revision"]):
         for order in (["id"], ["likes", "id"]):
             op.create_index(
@@ -64,7 +64,9 @@ def upgrade() -> None:
 
 
 def _index_words_in_sqlite() -> None:
-    """An FTS5 table over the column, which triggers keep up to date. Words have no order, so no positions are kept."""
+    """Create an FTS5 table over the column, kept up to date by triggers. Words have no order, so positions are not
+    stored.
+    """
     op.execute(
         "CREATE VIRTUAL TABLE shares_words USING fts5(words, content='shares', content_rowid='id', detail=none, "
         "columnsize=0, tokenize='unicode61 remove_diacritics 0')"
