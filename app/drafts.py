@@ -55,7 +55,18 @@ class Place:
 
 
 class CandidateDraft:
-    """A candidate in progress. ``begin`` starts the next gap, and ``add`` processes an event of the engine."""
+    """A candidate in progress. ``begin`` starts the next gap, and ``add`` processes an event of the engine.
+
+    Args:
+        engine: generates the texts.
+        parts: the code around the gaps; a single part is continued at its end.
+        sampling: sampling parameters of each gap.
+        fim_order: order of prefix and suffix in the prompt.
+        language: language of the code.
+        opening: the fixed beginning of the candidate.
+        deliver: called with each event of the engine, on the engine's thread.
+        client: name by which the engine schedules texts fairly.
+    """
 
     def __init__(
         self,

@@ -90,7 +90,17 @@ def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: in
 def _blocks(
     nodes: Nodes, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int, size: int
 ) -> str:
-    """A product in which each block of a row of the matrix has a scale, and so has each block of the activations."""
+    """A product in which each block of a row of the matrix has a scale, and so has each block of the activations.
+
+    Args:
+        nodes: the graph under construction.
+        name: prefix of the names of nodes and tensors.
+        source: name of the input, [..., in].
+        weight: [out, in] float32.
+        bias: [out] float32, or None.
+        bits: bits per weight.
+        size: weights per block.
+    """
     values, scales = quantize_blocks(weight, bits, size)
     inputs = [
         source,

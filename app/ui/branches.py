@@ -78,7 +78,17 @@ def branches_pane(
     revision: list[gr.Dropdown],
     compared: gr.Dropdown,
 ) -> None:
-    """Fill the surrounding ``tab``. ``compared`` is the revision menu of the Compare pane."""
+    """Fill the surrounding ``tab``.
+
+    Args:
+        models: the loaded models, for the replay.
+        limits: limits of clients.
+        store: folder of published models.
+        tabs: the tabs of all panes.
+        tab: the tab of this pane.
+        revision: the menus of model, branch and commit.
+        compared: the revision menu of the Compare pane.
+    """
     with gr.Column(elem_id="branches"):
         parts = _layout()
     _connect_looking(parts, models.repositories, store, tab, revision)

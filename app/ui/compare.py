@@ -89,7 +89,17 @@ def compare_pane(
     chosen: gr.Dropdown,
     parameters: list[gr.components.Component],
 ) -> ComparePane:
-    """Fill the surrounding ``tab``. ``chosen`` is the menu of the revisions to compare."""
+    """Fill the surrounding ``tab``.
+
+    Args:
+        models: the loaded models.
+        limits: limits of clients.
+        store: folder of published models.
+        tab: the tab of this pane.
+        revision: the menus of model, branch and commit.
+        chosen: the menu of the revisions to compare.
+        parameters: the controls of the sampling parameters.
+    """
     with gr.Column(elem_id="compare"):
         chosen.render()
         language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")

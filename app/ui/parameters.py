@@ -105,7 +105,18 @@ def sampling_params(
     stop_at: StopAt,
     stop_repetition: bool,
 ) -> SamplingParams:
-    """The parameters as the controls show them.
+    """The sampling parameters of the controls' values.
+
+    Args:
+        max_new_tokens: maximum length in tokens.
+        temperature: 0 for greedy decoding.
+        top_p: fraction of probability to keep.
+        top_k: number of tokens to keep; 0 for all.
+        repetition_penalty: 1 for none.
+        seed: a number, or empty for a random seed.
+        stop: stop sequences, one per line, with ``\\n`` for a newline.
+        stop_at: the unit of code to end at.
+        stop_repetition: end a text that repeats itself.
 
     Raises:
         UserError: a value is out of range; the message is for the user.

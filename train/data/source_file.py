@@ -71,7 +71,17 @@ def language_of(path: str) -> str | None:
 def decode(
     content: bytes, *, language: str, package: str, version: str, licence: str, path: str, stars: int = 0
 ) -> SourceFile | Removed:
-    """Decode ``content``, or return why it cannot be used: too large, binary, or not UTF-8. Line endings become LF."""
+    """Decode ``content``, or return why it cannot be used: too large, binary, or not UTF-8. Line endings become LF.
+
+    Args:
+        content: the bytes of the file.
+        language: one of the values of ``LANGUAGES``.
+        package: name of the package or repository.
+        version: version or commit of the package.
+        licence: SPDX expression or name of the licence; ``user`` for files of the user.
+        path: path relative to the root of the package.
+        stars: GitHub stars of the package or a substitute.
+    """
     if len(content) > MAX_FILE_BYTES:
         return Removed(package, path, language, len(content), too_large())
     if b"\0" in content:

@@ -166,6 +166,7 @@ def _finish(
     tasks: Tasks,
     folder: Path,
 ) -> Result:
+    """Write the result of a finished run to ``folder``, and return it; the other arguments are its fields."""
     result = Result(
         benchmark,
         language,
