@@ -1,1 +1,1 @@
-"""What people touch: the web page and its server."""
+"""The user interfaces: the web page and the server with its HTTP API."""

@@ -37,14 +37,17 @@ class Attribution:
 
     @staticmethod
     def from_json(text: str | bytes) -> Attribution:
-        """
+        """Parse a stored attribution.
+
         Raises:
-            UserError: it is none.
+            UserError: the JSON is not an attribution.
         """
         try:
             return _ADAPTER.validate_json(text)
         except ValidationError as error:
-            raise UserError(f"This is no stored attribution: {error.errors(include_url=False)[0]['msg']}.") from error
+            raise UserError(
+                f"This is not a stored attribution: {error.errors(include_url=False)[0]['msg']}."
+            ) from error
 
 
 _ADAPTER = TypeAdapter(Attribution)
@@ -105,5 +108,5 @@ def _opener(on_ray: bool) -> Callable[[Path], Index]:
     try:
         from santacoder.attribution.on_ray import RayShards
     except ImportError as error:
-        raise AttributionError("Attribution on Ray needs one more library: pip install 'ray[data]'.") from error
+        raise AttributionError("Attribution on Ray needs the ray library: pip install 'ray[data]'.") from error
     return RayShards

@@ -32,7 +32,7 @@ class BodyTimeout:
             if not body.is_refused:
                 raise
         if body.is_refused:
-            sentence = f"The body of the request did not come within {self._seconds:g} s."
+            sentence = f"The body of the request did not arrive within {self._seconds:g} s."
             error = {"message": sentence, "type": "invalid_request_error", "code": 408}
             await JSONResponse({"error": error}, 408, {"Connection": "close"})(scope, receive, send)
 

@@ -48,7 +48,7 @@ def read_branches(repo_id: str, store: Path) -> list[Branch]:
     folder = checkpoints.folder_with(repo_id, store=store)
     names = _names(repo_id, local.branches(folder, repo_id) if folder else {})
     if not names:
-        raise CheckpointError(f"There is nothing of {repo_id!r} on this machine; choose another model above.")
+        raise CheckpointError(f"There are no files of {repo_id!r} on this machine; choose another model above.")
     repeats_the_paper = repo_id == PUBLISHED or any(name in EXPERIMENTS and name != "final" for name in names)
     branches = [_branch(repo_id, name, folder, experiment(name) if repeats_the_paper else None) for name in names]
     order = list(EXPERIMENTS)

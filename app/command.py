@@ -1,4 +1,4 @@
-"""``santacoder COMMAND``, once the project is installed: each is the same as its ``python -m``."""
+"""The installed command ``santacoder COMMAND``; each command is the same as its ``python -m``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _HELP = """usage: santacoder COMMAND [OPTION ...]
 
 commands:
   serve        serve the playground, as python app.py
-  train        train a model or tune one, as python -m train
+  train        train or fine-tune a model, as python -m train
   evaluate     run benchmarks and compare revisions, as python -m train.evaluate
   export       write ONNX graphs, as python -m export
   checkpoints  upload published models to the Hub, as python -m santacoder.checkpoints
 
-santacoder COMMAND --help tells the options of each; santacoder --version tells the version.
+santacoder COMMAND --help lists the options of a command; santacoder --version prints the version.
 """
 _MODULES = {
     "train": "train.__main__",
@@ -26,7 +26,9 @@ _MODULES = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that is named first. The exit code is that command's, or 2 where there is no such command."""
+    """Run the command named by the first argument. Returns the command's exit code, or 2 if there is no such
+    command.
+    """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(_HELP, end="")
@@ -43,10 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def serve(arguments: list[str] | None = None) -> int:
-    """Serve until stopped. Exit code 1 where the server could not start."""
+    """Serve until stopped. Returns 1 if the server could not start."""
     from app.proxies import proxy_problem
 
-    if problem := proxy_problem():  # before Gradio is imported, which needs a client
+    if problem := proxy_problem():  # checked before Gradio is imported, which creates a client
         print(problem, file=sys.stderr)
         return 1
     from app.server import main as serve_until_stopped

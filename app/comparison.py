@@ -18,9 +18,9 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not self.generations:
-            raise UserError("A comparison needs something that was generated.")
+            raise UserError("A comparison needs at least one generation.")
         if any(each.parts != self.first.parts for each in self.generations):
-            raise UserError("The generations of a comparison start from the same code.")
+            raise UserError("The generations of a comparison must start from the same code.")
 
     @property
     def first(self) -> Generation:
@@ -31,9 +31,10 @@ class Comparison:
 
     @staticmethod
     def from_json(text: str | bytes) -> Comparison:
-        """
+        """Parse a stored comparison.
+
         Raises:
-            UserError: it is no comparison; the message is a sentence that names the field.
+            UserError: the JSON is not a comparison; the message is a sentence that names the field.
         """
         return parsed(_ADAPTER, text, "comparison")
 

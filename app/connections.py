@@ -111,7 +111,7 @@ class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
 
 def most_connections() -> int:
     """The number of connections that the file descriptors allow, after raising the process's limit to its maximum."""
-    if sys.platform == "win32":  # which has no such limit
+    if sys.platform == "win32":  # Windows has no such limit
         return _MOST
     import resource
 

@@ -34,6 +34,6 @@ def without_paths(sentence: str) -> str:
 def _name_of_file(match: re.Match[str]) -> str:
     try:
         is_path = Path(match[1]).is_dir()
-    except OSError:  # no folder can have so long a name
+    except OSError:  # the name is too long for a path
         is_path = False
     return Path(match[2]).name if is_path else match[0]

@@ -1,4 +1,4 @@
-"""The prompt behind code whose gaps have been filled, and which may have been edited since."""
+"""The original prompt of code whose gaps have been filled, and which may have been edited since."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from app.generation import Generation
 
 def unfilled(generation: Generation, index: int, code: str) -> tuple[str, ...]:
     """The user's parts of ``code``, which showed the candidate number ``index`` of ``generation``: the code split at
-    the model's texts. If the user has edited it since, the model's texts move along; edits inside them count as the
-    model's.
+    the model's texts.
+
+    If the user has edited the code, the model's texts are located again; edits inside them count as the model's.
     """
     shown = generation.code(index)
     if code == shown:
@@ -26,10 +27,11 @@ def unfilled(generation: Generation, index: int, code: str) -> tuple[str, ...]:
         for begin, end in generation.spans(index)
     ]
     if len(generation.parts) == 1:
-        goes_on = not spans or code[spans[0][1] :].strip()  # behind what was written stands the user's own
+        goes_on = not spans or code[spans[0][1] :].strip()  # the user's own code follows the generated text
         return (code if goes_on else code[: spans[0][0]],)
     ends = [0, *(place for span in spans for place in span), len(code)]
-    ends = [max(ends[: position + 1]) for position in range(len(ends))]  # in order, also where spans were edited as one
+    # in order, even where several spans were edited together
+    ends = [max(ends[: position + 1]) for position in range(len(ends))]
     return tuple(code[begin:end] for begin, end in list(pairwise(ends))[::2])
 
 

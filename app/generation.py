@@ -106,12 +106,10 @@ class Generation:
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise UserError("A generation needs the code that it starts from.")
+            raise UserError("A generation needs the code that it started from.")
         for candidate in self.candidates:
             if len(candidate.completions) > self.n_gaps:
-                raise UserError(
-                    f"The code has {self.n_gaps} place(s) to be written, a candidate {len(candidate.completions)}."
-                )
+                raise UserError(f"The code has {self.n_gaps} gap(s), but a candidate has {len(candidate.completions)}.")
 
     @property
     def n_gaps(self) -> int:
@@ -137,17 +135,19 @@ class Generation:
 
     @staticmethod
     def from_json(text: str | bytes) -> Generation:
-        """
+        """Parse a stored generation.
+
         Raises:
-            UserError: it is no generation; the message is a sentence that names the field.
+            UserError: the JSON is not a generation; the message is a sentence that names the field.
         """
         return parsed(_ADAPTER, text, "generation")
 
 
 def parsed(adapter: TypeAdapter[T], text: str | bytes, kind: str) -> T:
-    """
+    """Parse stored JSON of the given ``kind``.
+
     Raises:
-        UserError: the JSON is no such thing; the message is a sentence that names the field.
+        UserError: the JSON does not match; the message is a sentence that names the field.
     """
     try:
         return adapter.validate_json(text)
@@ -155,7 +155,7 @@ def parsed(adapter: TypeAdapter[T], text: str | bytes, kind: str) -> T:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "its beginning"
         message = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise UserError(f"This is no stored {kind}: at {field}, {message}.") from error
+        raise UserError(f"This is not a stored {kind}: at {field}, {message}.") from error
 
 
 _ADAPTER = TypeAdapter(Generation)

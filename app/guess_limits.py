@@ -24,7 +24,7 @@ _ALL = "all"
 class GuessLimits:
     """ASGI middleware: 429 for a password sent after too many wrong ones within a minute.
 
-    Right passwords are not counted. While the limit is reached they are refused, too, because a different response
+    Correct passwords are not counted. While the limit is reached they are rejected too, because a different response
     would reveal them.
     """
 

@@ -30,7 +30,7 @@ _END_OF_TAGS = b"<script>window.gradio_config"
 
 
 def home_page_routes() -> APIRouter:
-    """The files that the tags of :class:`HomePageTags` name."""
+    """The routes of the files that the tags of :class:`HomePageTags` refer to."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/preview.png")

@@ -54,7 +54,8 @@ class HostAndOrigin:
             )
         elif _changes_something(scope) and self._is_foreign(headers, scope):
             response = _refusal(
-                403, "Another website has sent this request. Only pages of this server and of --cors-origins may."
+                403,
+                "This request comes from another website. Only pages of this server and of --cors-origins are allowed.",
             )
         else:
             await self._app(scope, receive, send)

@@ -34,7 +34,7 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "santacoder_http_request_seconds",
-            "From a request to the end of its answer.",
+            "Time from a request to the end of its response.",
             ["endpoint"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -42,22 +42,24 @@ class Metrics:
         self.loads = Counter(
             "santacoder_model_loads", "Revisions loaded into memory.", ["model", "result"], registry=self.registry
         )
-        self._texts = Counter("santacoder_texts", "Texts by what ended them.", ["reason"], registry=self.registry)
+        self._texts = Counter(
+            "santacoder_texts", "Finished texts by the reason for their end.", ["reason"], registry=self.registry
+        )
         self._stopped = Counter(
             "santacoder_texts_stopped",
-            "Texts that ended before their limit, by what ended them; repetition: they repeated themselves.",
+            "Texts that ended before their limit, by reason; repetition: they repeated themselves.",
             ["by"],
             registry=self.registry,
         )
         self._tokens = Counter(
             "santacoder_tokens",
-            "Tokens of ended texts: read, taken from the prefix cache, written.",
+            "Tokens of finished texts: prefilled, from the prefix cache, generated.",
             ["kind"],
             registry=self.registry,
         )
         self._first_token = Histogram(
             "santacoder_time_to_first_token_seconds",
-            "From a request's arrival at the engine to its first new token.",
+            "Time from a request's arrival at the engine to its first new token.",
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -97,8 +99,8 @@ class _Engines(Collector):
 
     def collect(self) -> Iterable[Metric]:
         slots = GaugeMetricFamily("santacoder_slots", "Sequences that a model can run.", labels=["model", "state"])
-        waiting = GaugeMetricFamily("santacoder_waiting", "Requests in a model's waiting line.", labels=["model"])
-        failing = GaugeMetricFamily("santacoder_engine_failing", "1 where a model cannot be run.", labels=["model"])
+        waiting = GaugeMetricFamily("santacoder_waiting", "Requests in a model's queue.", labels=["model"])
+        failing = GaugeMetricFamily("santacoder_engine_failing", "1 if a model cannot be run.", labels=["model"])
         for name, engine in self._loaded.engines():
             n_free = engine.n_free_slots
             slots.add_metric([name, "free"], n_free)

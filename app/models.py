@@ -208,7 +208,7 @@ class Models:
     def _forget_dead(self, snapshot: Path) -> None:
         resident = self._residents.get(snapshot)
         if resident and resident.engine and not resident.engine.alive:
-            del self._residents[snapshot]  # its users have been told that it has ended
+            del self._residents[snapshot]  # its users have already received the error
 
     def _drop(self, engine: Engine) -> None:
         with self._changed:

@@ -29,9 +29,10 @@ class Repositories:
         return list(dict.fromkeys([*self.here(), *published]))
 
     def require(self, repo_id: str) -> None:
-        """
+        """Check that clients may use ``repo_id``.
+
         Raises:
-            CheckpointError: ``repo_id`` may not be named here.
+            CheckpointError: ``repo_id`` may not be used on this server.
         """
         if repo_id in self.names():
             return
@@ -43,7 +44,7 @@ class Repositories:
         """The folder of a revision, downloaded if that is allowed. The server's own model is always allowed.
 
         Raises:
-            CheckpointError: the repository may not be named, or is not there.
+            CheckpointError: the repository may not be used, or does not exist.
         """
         self.require(repo_id)
         is_own = (repo_id, revision) == (self._settings.model, self._settings.revision)

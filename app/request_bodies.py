@@ -12,7 +12,7 @@ class BodyTooLarge(Exception):
     """A request has more bytes than allowed; the message is for the client's user."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"The request is larger than {most:,} bytes; send less of what surrounds it.")
+        super().__init__(f"The request is larger than {most:,} bytes; send less context.")
 
 
 class RequestBodies:
@@ -63,7 +63,8 @@ class _Body:
         self._is_complete = False
 
     async def receive(self) -> Message:
-        """
+        """Receive a message of the body.
+
         Raises:
             BodyTooLarge: the body is too large, or is declared to be.
         """

@@ -1,1 +1,1 @@
-"""The protocols of editors and clients: one module for each, all with the same way to run a request."""
+"""The protocols of editors and clients: a module for each, which all run requests in the same way."""

@@ -42,8 +42,8 @@ def attribution_routes(server: Server) -> APIRouter:
         if index is None:
             raise ApiError(
                 404,
-                f"There is no index of what {repo_id} was trained on, so nothing can be said about the text. Make one "
-                "with python -m train.data index and name it in SANTACODER_ATTRIBUTION.",
+                f"There is no index of the training data of {repo_id}, so the text cannot be looked up. Create one "
+                "with python -m train.data index and set SANTACODER_ATTRIBUTION to its folder.",
             )
         return repo_id, index
 

@@ -47,11 +47,11 @@ def one_of(sentence: str) -> WrapValidator:
 
 
 def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> AfterValidator:
-    """Refuses a field of the protocol that this server does not support, unless its value would change nothing."""
+    """Rejects a field of the protocol that this server does not support, unless its value would have no effect."""
 
     def check(value: Any) -> Any:
         if not has_no_effect(value):
-            raise PydanticCustomError("unsupported", "This server does not support it; leave it out")
+            raise PydanticCustomError("unsupported", "This server does not support it; omit it")
         return value
 
     return AfterValidator(check)

@@ -26,25 +26,25 @@ def _named(language: object) -> object:
 class EndFields(Body):
     """Fields for the body of a request."""
 
-    stop_at: StopAt = Field("none", description="Ends the text with the line, the block or the function it is in.")
-    stop_repetition: bool = Field(False, description="Ends a text that begins to repeat itself.")
+    stop_at: StopAt = Field("none", description="Ends the text at the end of the current line, block or function.")
+    stop_repetition: bool = Field(False, description="Ends the text when it begins to repeat itself.")
     fit_gap: bool | None = Field(
         None,
-        description="Cuts a middle that goes on with what stands behind the gap, and does not begin it with a line "
-        "break inside a line. On where the suffix is a field of its own.",
+        description="Ends the middle before it repeats the code after the gap, and does not begin it with a line "
+        "break inside a line. On by default if the suffix is a separate field.",
     )
     language: Annotated[Language, BeforeValidator(_named)] | None = Field(
-        None, description="Of the code; without it, it is guessed from the code."
+        None, description="Language of the code; by default, it is detected."
     )
-    file_name: str | None = Field(None, description="Whose ending says the language, where that is not given.")
+    file_name: str | None = Field(None, description="Its extension selects the language, if language is not set.")
 
     token_healing: bool | None = Field(
         None,
-        description="Takes the end of the prompt back as far as it may be the beginning of longer tokens, and begins "
-        "with tokens that agree with it. On for text to be continued, off for gaps; without effect on tokens and echo.",
+        description="Removes the end of the prompt as far as it may be the beginning of longer tokens, and generates "
+        "it again. On by default for continuations, off for gaps; no effect on token ids and with echo.",
     )
     min_logprob: float | None = Field(
-        None, le=0, description="Ends the text before the first token less likely than that, in nats."
+        None, le=0, description="Ends the text before the first token with a lower log-probability, in nats."
     )
 
     def with_ends(self, request: CompletionRequest) -> CompletionRequest:

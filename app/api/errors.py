@@ -107,7 +107,9 @@ def explain(error: Exception) -> Explanation:
         case UserError():
             return Explanation(400, str(error))
     log.error("a request failed", exc_info=error)
-    sentence = "Something went wrong on the server request; its log says how, under the X-Request-Id of this answer."
+    sentence = (
+        "Something went wrong on the server request; its log has the details, under the X-Request-Id of this response."
+    )
     return Explanation(500, sentence)
 
 
@@ -128,7 +130,7 @@ def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
 
 def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
     if detail["type"] == "json_invalid":
-        return f"The request is no JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
+        return f"The request is not valid JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
     place = ".".join(str(part) for part in detail["loc"][n_outer:])
     complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
     return f"{place or 'The request'}: {complaint}."

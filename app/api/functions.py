@@ -1,4 +1,4 @@
-"""The page's work as plain functions, from text to text: for gradio_client, and for agents as MCP tools."""
+"""The page's functions as plain functions on text, for gradio_client and for agents as MCP tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from santacoder.sampling import SamplingParams, StopAt
 
 
 def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..., Awaitable[str]]]:
-    """They raise a UserError whose message is a sentence. ``caller`` tells whose request is being answered."""
+    """The functions. They raise a UserError whose message is a sentence. ``caller`` returns the request being
+    answered.
+    """
 
     async def complete_code(
         code: str,
@@ -36,12 +38,12 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         Args:
             code: Python, Java or JavaScript source code.
             revision: the model as repository@branch; empty for the server's own.
-            max_new_tokens: the most tokens to write.
-            temperature: 0 for the likeliest text, up to 2 for more variety.
-            stop_at: ends the text with the "line", the "block" or the "function" of code that it is in, or with "none".
-            stop_repetition: ends a text that begins to repeat itself.
-            token_healing: goes on with the word that the code ends in, if it ends inside one.
-            min_logprob: ends the text before the first token less likely than that, in nats, 0 or less; null: never.
+            max_new_tokens: maximum number of tokens to generate.
+            temperature: 0 for greedy decoding, up to 2 for more variety.
+            stop_at: ends the text at the end of the current "line", "block" or "function", or with "none" nowhere.
+            stop_repetition: ends the text when it begins to repeat itself.
+            token_healing: completes a word that the code ends inside of.
+            min_logprob: ends the text before the first token with a lower log-probability, in nats; null: off.
 
         Returns:
             The text that continues the code, without the code itself.
@@ -63,18 +65,18 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         token_healing: bool = False,
         min_logprob: float | None = None,
     ) -> str:
-        """Write what is missing between two pieces of source code, with the small code model SantaCoder.
+        """Fill the gap between two pieces of source code, with the small code model SantaCoder.
 
         Args:
             prefix: the code before the gap.
             suffix: the code after the gap.
             revision: the model as repository@branch; empty for the server's own.
-            max_new_tokens: the most tokens to write.
-            temperature: 0 for the likeliest text, up to 2 for more variety.
-            stop_at: ends the text with the "line", the "block" or the "function" of code that it is in, or with "none".
-            stop_repetition: ends a text that begins to repeat itself.
-            token_healing: goes on with the word that the prefix ends in, as if it were no gap.
-            min_logprob: ends the text before the first token less likely than that, in nats, 0 or less; null: never.
+            max_new_tokens: maximum number of tokens to generate.
+            temperature: 0 for greedy decoding, up to 2 for more variety.
+            stop_at: ends the text at the end of the current "line", "block" or "function", or with "none" nowhere.
+            stop_repetition: ends the text when it begins to repeat itself.
+            token_healing: completes a word that the prefix ends inside of, as without a suffix.
+            min_logprob: ends the text before the first token with a lower log-probability, in nats; null: off.
 
         Returns:
             The text for the gap.
@@ -102,7 +104,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
 
 
 class _Fields(NamedTuple):
-    """How a function is to begin and end its text."""
+    """The fields that control where a text begins and ends."""
 
     stop_at: str
     stop_repetition: bool
@@ -110,9 +112,10 @@ class _Fields(NamedTuple):
     min_logprob: float | None
 
     def add_to(self, request: CompletionRequest) -> CompletionRequest:
-        """
+        """Apply the fields to ``request``.
+
         Raises:
-            RequestValidationError: a value that the API would refuse.
+            RequestValidationError: a value is invalid in the API.
         """
         try:
             return EndFields(**self._asdict()).with_ends(request)

@@ -18,7 +18,7 @@ def key_check(keys: Sequence[str]) -> Callable[[Request], None]:
             return
         # every key is compared, in constant time, so that the duration reveals nothing about them
         if not sum(hmac.compare_digest(given_key(request).encode(), key.encode()) for key in keys):
-            raise ApiError(401, "This server wants an API key: send one as Authorization: Bearer KEY.")
+            raise ApiError(401, "This server requires an API key: send one as Authorization: Bearer KEY.")
 
     return check
 

@@ -82,7 +82,7 @@ class Limits:
     def _enter(self, under_way: Counter[str], client: str, n_more: int, most: int, sentence: str) -> Callable[[], None]:
         with self._lock:  # the page's functions run in threads
             if most and under_way[client] + n_more > most:
-                raise ApiError(429, f"{sentence}; wait for one to end, or close its connection.", retry_after=1)
+                raise ApiError(429, f"{sentence}; wait until one has finished, or close its connection.", retry_after=1)
             under_way[client] += n_more
 
         def leave() -> None:

@@ -1,6 +1,6 @@
 """The Model Context Protocol at /mcp: the functions as tools for agents.
 
-https://modelcontextprotocol.io/specification. Every request stands for itself, so any replica can answer it.
+https://modelcontextprotocol.io/specification. Requests are stateless, so any replica can answer them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.api.running import Server
 
 
 class Tools(FastMCP):
-    """Tools whose arguments are the default where they are null, and whose complaints are sentences."""
+    """Tools with the default for arguments that are null, and with sentences as errors."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Sequence[ContentBlock] | dict[str, Any]:
         given = {argument: value for argument, value in arguments.items() if value is not None}
@@ -35,7 +35,7 @@ class Tools(FastMCP):
 
 
 def mcp_server(server: Server) -> FastMCP:
-    """Its ``streamable_http_app`` has the route; its ``session_manager`` has to run meanwhile."""
+    """The server of the tools. Its ``streamable_http_app`` has the route; its ``session_manager`` must be running."""
     mcp = Tools(
         "SantaCoder",
         log_level="WARNING",

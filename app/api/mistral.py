@@ -33,7 +33,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 class FimBody(EndFields):
-    """Fields of the protocol. Its defaults depend on the model; ours are those of its code models."""
+    """Fields of the protocol. Its defaults depend on the model; the defaults here are those of its code models."""
 
     model: str | None = None
     prompt: str

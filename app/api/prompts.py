@@ -53,7 +53,8 @@ def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:
 
 def fitting_seed(seed: int | None, default: int | None, index: int = 0) -> int | None:
     """The seed of the text number ``index`` of a request: the request's own, if it is not negative, otherwise the
-    server's ``default``. Seeds beyond our maximum are folded into the range."""
+    server's ``default``. Larger seeds are reduced to the supported range.
+    """
     chosen = default if seed is None or seed < 0 else seed
     return None if chosen is None else (chosen + index) % (MAX_SEED + 1)
 

@@ -25,11 +25,11 @@ from app.metrics import Metrics
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request cannot be answered; the message says why."},
-    401: {"description": "An API key is wanted."},
-    404: {"description": "There is no such model or revision."},
+    401: {"description": "An API key is required."},
+    404: {"description": "The model or revision does not exist."},
     413: {"description": "The request is too large, or asks for too much."},
-    429: {"description": "The client asks too often, or for too much at a time; Retry-After tells when to come back."},
-    503: {"description": "The server is busy; Retry-After tells when to come back."},
+    429: {"description": "The client exceeds a limit on requests or texts; Retry-After says when to try again."},
+    503: {"description": "The server is busy; Retry-After says when to try again."},
 }
 
 

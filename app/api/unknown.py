@@ -44,7 +44,7 @@ def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
     def unknown(request: Request) -> NoReturn:
         path = request.path_params.get("path")
         place = prefix if path is None else f"{prefix}/{path}"
-        raise ApiError(404, f"There is no {place} here. /docs lists what there is.")
+        raise ApiError(404, f"There is no {place} here. /docs lists all endpoints.")
 
     for path in ["", "/{path:path}"] if prefix else ["/{path:path}"]:
         router.add_api_route(path, unknown, methods=sorted(_METHODS), response_model=None)
@@ -55,6 +55,6 @@ def unknown_paths(prefix: str, error_body: ErrorBody) -> APIRouter:
 def _refuse(path: str, known: set[str]) -> Callable[[], NoReturn]:
     def refuse() -> NoReturn:
         allowed = ", ".join(sorted(known))
-        raise HTTPException(405, f"{path} answers {allowed} alone", {"Allow": allowed})
+        raise HTTPException(405, f"{path} supports only {allowed}", {"Allow": allowed})
 
     return refuse

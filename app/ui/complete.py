@@ -1,4 +1,4 @@
-"""The pane that continues code where it ends."""
+"""The Complete pane, in which the model continues code at its end."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from app.generation import Generation
 _WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
 Piece = tuple[Literal["prompt", "same", "new"], str]
-"""A piece of code: the user's prompt, or generated text that is the same as in the others or new."""
+"""A piece of code: the user's prompt, or generated text that is either common or new."""
 
 
 def compared_pieces(generation: Generation, others: Sequence[Generation], *, whole_prompt: bool = True) -> list[Piece]:

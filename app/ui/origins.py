@@ -27,7 +27,8 @@ class Findings(NamedTuple):
 
 
 def findings(code: str, written: list[tuple[int, int]], attribution: Attribution, index: Index | None) -> Findings:
-    """
+    """The findings for ``code``.
+
     Raises:
         AttributionError: the corpus has changed since it was indexed.
     """

@@ -88,7 +88,7 @@ def _url(request: gr.Request) -> str:
 
 
 def _folder(settings: Settings, repo_id: str) -> str | None:
-    """The folder in which transformers finds the model; None if it finds it by itself."""
+    """The folder in which transformers finds the model, or None if it needs none."""
     if repo_id not in checkpoints.repositories(settings.store):
         return None
     return "checkpoints" if CHECKOUT and settings.store == CHECKOUT / "checkpoints" else str(settings.store)

@@ -160,7 +160,9 @@ def test_the_limits_of_the_api_are_those_of_the_functions(store: Path) -> None:
             client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
         # agents have keys, each of which is a client of its own
         arguments = {"code": BEFORE, "max_new_tokens": 1}
-        assert "wants an API key" in as_agent(serving, lambda session: call(session, "complete_code", **arguments))[1]
+        assert (
+            "requires an API key" in as_agent(serving, lambda session: call(session, "complete_code", **arguments))[1]
+        )
 
         async def work(session: ClientSession) -> list[bool]:
             return [(await call(session, "complete_code", **arguments))[0] for _ in range(4)]

@@ -98,8 +98,11 @@ def example() -> dict[str, Any]:
     "change,sentence",
     [
         ({"pane": "other"}, "at pane, Input should be 'complete' or 'infill'."),
-        ({"parts": []}, "needs the code that it starts from."),
-        ({"candidates": [{"completions": example()["candidates"][0]["completions"] * 2}]}, "has 1 place(s) to be"),
+        ({"parts": []}, "needs the code that it started from."),
+        (
+            {"candidates": [{"completions": example()["candidates"][0]["completions"] * 2}]},
+            "has 1 gap(s), but a candidate has",
+        ),
         ({"sampling": {"top_p": 7}}, "at sampling, top_p must be above 0 and at most 1, not 7.0."),
         ({"seconds_to_first_token": float("nan")}, "at seconds_to_first_token, Input should be"),
         ({"n_prompt": "many"}, "at n_prompt, Input should be a valid integer"),
@@ -107,12 +110,12 @@ def example() -> dict[str, Any]:
     ],
 )
 def test_what_is_malformed_is_refused_with_a_sentence(change: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match="^This is no stored generation: ") as refusal:
+    with pytest.raises(ValueError, match="^This is not a stored generation: ") as refusal:
         Generation.from_json(json.dumps({**example(), **change}))
     assert sentence in str(refusal.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"pane":', "\x00", b"\xff\xfe"])
 def test_what_is_no_generation_at_all_is_refused(text: str | bytes) -> None:
-    with pytest.raises(ValueError, match="^This is no stored generation: "):
+    with pytest.raises(ValueError, match="^This is not a stored generation: "):
         Generation.from_json(text)

@@ -170,7 +170,7 @@ def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
     page.evaluate("(entries) => localStorage.setItem('santacoder.history.complete', entries)", entries)
     open_detail(page, "complete", "History")
     page.locator("#complete-history li button").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is no stored generation: at language, Field required.")
+    expect(page.get_by_role("alert")).to_contain_text("This is not a stored generation: at language, Field required.")
 
 
 def test_code_is_copied_and_saved(page: Page) -> None:

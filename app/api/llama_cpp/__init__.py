@@ -1,1 +1,1 @@
-"""llama.cpp's server: the fields of its requests, the form of its answers, its endpoints."""
+"""llama.cpp's server: the fields of its requests, the format of its responses, its endpoints."""

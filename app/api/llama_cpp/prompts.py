@@ -16,14 +16,15 @@ def infill_request(body: InfillBody, sampling: SamplingParams) -> CompletionRequ
     """The gap between prefix and suffix. Other files go before the prefix, where they are truncated first."""
     prefix = body.input_prefix + body.prompt
     extras = to_lf("".join(map(_heading_and_text, body.input_extra)))
-    # other files may have other line ends than the client's file
+    # other files may have other line endings than the client's file
     if uses_crlf(prefix, body.input_suffix):
         extras = extras.replace("\n", "\r\n")
     return gap_request(extras + prefix, body.input_suffix, sampling)
 
 
 def prompt_request(prompt: Prompt, sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
-    """Text, tokens, or a list of both. As in llama.cpp, it has to fit; only around a gap can something be left out.
+    """A prompt of text, tokens, or both. As in llama.cpp, it must fit in the context; only infilling prompts are
+    truncated.
 
     Raises:
         UserError: a token that the model does not have.

@@ -109,7 +109,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
     async def slots() -> list[dict[str, Any]]:
         """The slots of the server's own model, and which of them are in use."""
         if not server.settings.slots:
-            raise ApiError(501, "This server does not tell how busy it is; start it without --no-slots.")
+            raise ApiError(501, "This server does not report its slots; start it without --no-slots.")
         model = await server.acquire(None)
         model.release()
         busy = model.engine.busy_slots
@@ -151,7 +151,7 @@ def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
 
 def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
     if any(token_id >= tokenizer.vocab_size for token_id in body.tokens):
-        raise ApiError(400, f"tokens: the model's go from 0 to {tokenizer.vocab_size - 1}.")
+        raise ApiError(400, f"tokens: ids must be between 0 and {tokenizer.vocab_size - 1}.")
     return JSONResponse({"content": tokenizer.decode(body.tokens)})
 
 

@@ -1,1 +1,1 @@
-"""Ollama: the fields of its requests, the form of its answers, its endpoints."""
+"""Ollama: the fields of its requests, the format of its responses, its endpoints."""

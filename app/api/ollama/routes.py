@@ -69,6 +69,6 @@ def ollama_routes(server: Server) -> APIRouter:
 
     @router.post("/chat", response_model=None, include_in_schema=False)
     def chat() -> NoReturn:
-        raise ApiError(400, "The models here complete code and do not chat; ask /api/generate.")
+        raise ApiError(400, "The models on this server complete code and do not chat; use /api/generate.")
 
     return router

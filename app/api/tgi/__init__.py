@@ -1,1 +1,1 @@
-"""Text Generation Inference: the fields of its requests, the form of its answers, its endpoints."""
+"""Text Generation Inference: the fields of its requests, the format of its responses, its endpoints."""

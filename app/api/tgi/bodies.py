@@ -20,7 +20,7 @@ from santacoder.tokenizer import Tokenizer
 
 
 class Parameters(EndFields):
-    """Fields and defaults of the protocol; asking for any kind of sampling turns it on."""
+    """Fields and defaults of the protocol; any sampling parameter enables sampling."""
 
     max_new_tokens: int = Field(100, ge=1)
     do_sample: bool = False

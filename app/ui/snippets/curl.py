@@ -29,7 +29,7 @@ def _one_for_each_gap(call: Call) -> str:
     n_gaps = len(call.task.parts) - 1
     seeds = " ".join(str(-1 if seed is None else seed) for seed in call.seeds)
     return (
-        "# One request a gap, each with what was written before in its prefix. This needs jq.\n"
+        "# One request per gap; its prefix contains the previous gaps, filled. This needs jq.\n"
         f"parts={shlex.quote(parts)}\n"
         f"parameters={shlex.quote(parameters)}\n"
         f"for seed in {seeds}; do\n"

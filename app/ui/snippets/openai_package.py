@@ -32,7 +32,7 @@ def _one_for_each_gap(call: Call) -> str:
         f"parts = {list(call.task.parts)!r}\n\n"
         f"for seed in {call.seeds!r}:\n"
         "    code = parts[0]\n"
-        "    for gap in range(1, len(parts)):  # each with those before it filled\n"
+        "    for gap in range(1, len(parts)):  # with the previous gaps filled\n"
         '        suffix = "".join(parts[gap:])\n'
         f"        answer = client.completions.create(\n{_written(call, arguments, ' ' * 12)}        )\n"
         "        code += answer.choices[0].text + parts[gap]\n"

@@ -31,11 +31,13 @@ def _differences(call: Call) -> str:
     """Comments on why the text may differ from the page's."""
     said = []
     if call.runner and "fp32" not in call.runner:
-        said.append(f"# The page shows what was computed as ({call.runner}); in float32, another token may win.\n")
+        said.append(
+            f"# The page shows what was computed as ({call.runner}); in float32, another token may be chosen.\n"
+        )
     if call.is_healed:
-        said.append("# transformers leaves the prompt's tokens as they are; the server may spell its end in others.\n")
+        said.append("# transformers keeps the prompt's tokens; the server may tokenize its end differently.\n")
     if call.ends:
-        said.append(f"# transformers goes on where the server ends a text ({', '.join(call.ends)}).\n")
+        said.append(f"# transformers continues where the server ends a text ({', '.join(call.ends)}).\n")
     return "".join(said)
 
 
@@ -57,7 +59,7 @@ def _one_for_each_gap(call: Call) -> str:
         f"for seed in {call.seeds!r}:\n"
         + ("    set_seed(seed)\n" if _is_seeded(call) else "")
         + "    code = parts[0]\n"
-        "    for gap in range(1, len(parts)):  # each with those before it filled\n"
+        "    for gap in range(1, len(parts)):  # with the previous gaps filled\n"
         '        suffix = "".join(parts[gap:])\n'
         f"        prompt = {call.joined_prompt}\n"
         + indent(_IDS + _generate(call, 1) + "answer = answers[0]\n" + _decode(call), " " * 8)

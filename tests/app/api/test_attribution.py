@@ -84,7 +84,7 @@ def test_a_model_without_an_index(http: httpx.Client) -> None:
     for path, body in (("/v1/attribution", {"text": "x"}), ("/overlap", {"document": "x"})):
         response = http.post(path, json=body)
         assert response.status_code == 404
-        assert "no index of what test/tiny was trained on" in response.json()["error"]["message"]
+        assert "no index of the training data of test/tiny" in response.json()["error"]["message"]
 
 
 def test_a_corpus_that_changed(store: Path, tmp_path: Path) -> None:

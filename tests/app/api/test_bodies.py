@@ -103,7 +103,7 @@ def test_json_is_read_whatever_it_is_called(http: httpx.Client, header: dict[str
         ("/generate", {"inputs": "x", "parameters": {"stop": [1] * 90}}, "There are 85 more such errors."),
         ("/v1/completions", {"prompt": "x", "logit_bias": {"a": 1}}, "logit_bias: Input should be an object of token"),
         ("/infill", {"input_extra": ["a"]}, "input_extra.0: Input should be a JSON object."),
-        ("/v1/completions", {"prompt": "x", "grammar": "y"}, "grammar: This server does not support it; leave it out."),
+        ("/v1/completions", {"prompt": "x", "grammar": "y"}, "grammar: This server does not support it; omit it."),
     ],
 )
 def test_complaints_are_sentences(http: httpx.Client, path: str, body: dict[str, Any], sentence: str) -> None:
@@ -118,11 +118,11 @@ def test_complaints_are_sentences(http: httpx.Client, path: str, body: dict[str,
 def test_unknown_paths_answer_in_their_protocols_form(http: httpx.Client, method: str) -> None:
     answer = http.request(method, "/v1/chat/completions")
     assert answer.status_code == 404
-    assert answer.json()["error"]["message"] == "There is no /v1/chat/completions here. /docs lists what there is."
+    assert answer.json()["error"]["message"] == "There is no /v1/chat/completions here. /docs lists all endpoints."
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
     assert http.request(method, "/v1").json()["error"]["message"].startswith("There is no /v1 here.")
     assert http.request(method, "/api/embed").json() == {
-        "error": "There is no /api/embed here. /docs lists what there is."
+        "error": "There is no /api/embed here. /docs lists all endpoints."
     }
 
 
@@ -142,7 +142,7 @@ def test_unknown_paths_answer_in_their_protocols_form(http: httpx.Client, method
 def test_another_method_is_405(http: httpx.Client, method: str, path: str, allowed: str) -> None:
     answer = http.request(method, path)
     assert answer.status_code == 405 and answer.headers["Allow"] == allowed
-    assert f"{path} answers {allowed} alone" in answer.text
+    assert f"{path} supports only {allowed}" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -86,5 +86,5 @@ def test_places_are_those_of_javascript() -> None:
 def test_attribution_survives_json() -> None:
     kept = found(SPAN).attribution
     assert Attribution.from_json(kept.to_json()) == kept
-    with pytest.raises(ValueError, match="no stored attribution"):
+    with pytest.raises(ValueError, match="not a stored attribution"):
         Attribution.from_json('{"spans": 1}')
