@@ -1,4 +1,4 @@
-"""Small parts that many tests share: a tokenizer, a model, a store with two branches."""
+"""Fixtures shared by many tests: a tokenizer, a model, a store with two branches."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session", autouse=True)
 def shares_database(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Servers that tests start keep their shares out of the repository."""
+    """Keep the shares of test servers out of the repository."""
     os.environ["SANTACODER_DATABASE_URL"] = f"sqlite:///{tmp_path_factory.mktemp('shares')}/shares.db"
 
 
 def random_model(seed: int = 0, **shape: int | bool) -> SantaCoder:
-    """A small model with weights large enough that its logits differ clearly from token to token."""
+    """A small model with weights large enough that its logits differ clearly between tokens."""
     torch.manual_seed(seed)
     defaults = {"vocab_size": 512, "n_positions": 128, "n_embd": 64, "n_layer": 3, "n_head": 4}
     return SantaCoder(SantaCoderConfig(**{**defaults, **shape}, initializer_range=0.2)).eval()
@@ -40,14 +40,15 @@ def random_model(seed: int = 0, **shape: int | bool) -> SantaCoder:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    """400 tokens and the special ones, once trained on the project's own files: what random models write depends on it,
-    and must not depend on every change to a file."""
+    """A tokenizer of 400 tokens plus special tokens. It was trained on the project's files once and stored, because the
+    texts of random models depend on it and must not change with every file.
+    """
     return Tokenizer.load(Path(__file__).with_name("tokenizer.json"))
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
-    """A store whose model ``test/tiny`` has the branches ``main`` and ``other``, with different weights."""
+    """A store with the model ``test/tiny``, whose branches ``main`` and ``other`` have different weights."""
     root = tmp_path_factory.mktemp("store")
     for seed, branch in enumerate(["main", "other"]):
         checkpoints.publish(

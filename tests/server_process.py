@@ -1,4 +1,4 @@
-"""``python app.py`` in a process of its own, without waiting for its imports: a process that has them forks each."""
+"""``python app.py`` in a separate process without its import time: a process that has the imports forks each server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FORKSERVER.set_forkserver_preload(["app.server", "tests.server_process"])
 
 
 class ServerProcess:
-    """A server with ``options`` on its command line and ``environment`` beside this process's own.
+    """A server with ``options`` on its command line, and ``environment`` in addition to this process's environment.
 
-    It has what the tests need of ``subprocess.Popen``. With ``quiet``, its output can be read from ``stdout`` and
-    ``stderr``; without, it goes where this process's goes.
+    It has the parts of the interface of ``subprocess.Popen`` that the tests need. If ``quiet``, its output can be read
+    from ``stdout`` and ``stderr``; otherwise it goes to this process's output.
     """
 
     def __init__(self, *options: str, environment: dict[str, str] | None = None, quiet: bool = False) -> None:
@@ -70,7 +70,7 @@ class ServerProcess:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What is left of both outputs, once the server has ended."""
+        """The rest of both outputs, once the server has ended."""
         with ThreadPoolExecutor() as pool:
             out, err = pool.map(lambda output: output.read() if output else "", (self.stdout, self.stderr))
         self.wait(timeout)

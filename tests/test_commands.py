@@ -1,4 +1,4 @@
-"""Every command tells how it is used."""
+"""Every command has a help text."""
 
 from __future__ import annotations
 

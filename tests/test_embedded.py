@@ -1,4 +1,4 @@
-"""The models in the repository: there, small, described, measured, and worth having."""
+"""The models in the repository exist, and are small, described, evaluated and useful."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index in the repository: small, and a fresh clone shows where code is from."""
+"""The index in the repository is small, and a fresh clone shows the origin of code."""
 
 from __future__ import annotations
 

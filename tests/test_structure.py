@@ -22,7 +22,7 @@ FILES = [path for floor in FORBIDDEN for path in sorted((REPOSITORY / floor).rgl
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Top-level names of the modules a file imports."""
+    """Top-level names of the modules that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -44,7 +44,9 @@ def raised_value_errors(path: Path) -> list[str]:
 
 
 def test_what_is_told_to_users_is_no_bare_value_error() -> None:
-    """A ``ValueError`` counts as a fault of ours; ``santacoder.errors.UserError`` is for what a user can mend."""
+    """A ``ValueError`` is reported as an internal error; ``santacoder.errors.UserError`` is for errors that users can
+    fix.
+    """
     assert [place for path in FILES for place in raised_value_errors(path)] == []
 
 

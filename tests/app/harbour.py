@@ -1,4 +1,4 @@
-"""A folder of code whose names no other code has."""
+"""A folder of code with identifiers that no other code has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ THINGS = ("barge", "cutter", "dinghy", "ferry", "galley", "ketch", "launch", "sc
 
 
 def write_harbour(folder: Path) -> None:
-    """Ten modules that use a ``Tidebook``."""
+    """Write ten modules that use a ``Tidebook``."""
     for thing in THINGS:
         path = folder / "harbour" / thing / f"{thing}s.py"
         path.parent.mkdir(parents=True)

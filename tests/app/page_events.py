@@ -1,4 +1,4 @@
-"""Events of the page as an attacker sends them: without a browser, to functions that have no name."""
+"""Events of the page as an attacker can send them: without a browser, and to functions without a name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import httpx
 
 
 def fire(url: str, elem_id: str, event: str, data: list[Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """What the page is told when the function of a component's ``event`` is given ``data``.
+    """Trigger the function of a component's ``event`` with ``data``.
 
-    A message of Gradio's queue: ``success`` says whether the function returned, ``output`` what it returned.
+    Returns a message of Gradio's queue: ``success`` says whether the function returned, ``output`` is its result.
     """
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         config = client.get("/config").json()

@@ -1,4 +1,4 @@
-"""Requests with whatever headers an attacker may forge."""
+"""Requests with any headers that an attacker may forge."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Answer(NamedTuple):
 
 
 def send(url: str, method: str, path: str, headers: Headers = (), body: object = None) -> Answer:
-    """``Host`` is that of ``url`` where ``headers`` have none; ``body`` is bytes, or becomes JSON."""
+    """Send a request. ``Host`` is that of ``url`` unless ``headers`` has one; ``body`` is bytes, or is converted to
+    JSON.
+    """
     pairs = list(headers.items() if isinstance(headers, dict) else headers)
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     parts = urlsplit(url)

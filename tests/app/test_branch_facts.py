@@ -1,4 +1,4 @@
-"""What is known of branches, from real folders."""
+"""Facts about branches, from real folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CURVE = [(step, 5 - step / 100) for step in range(10, 101, 10)]
 
 @pytest.fixture
 def trained(tmp_path: Path, tokenizer: Tokenizer) -> Path:
-    """A model of which four experiments were trained, one of them with two commits on the way."""
+    """A model with four trained experiments, one of which has two earlier commits."""
     for branch, steps in (("main", [200]), ("fim", [10, 50, 100]), ("no-fim", [100]), ("mha", [100])):
         for step in steps:
             checkpoints.publish(

@@ -1,4 +1,4 @@
-"""``santacoder COMMAND``, and that what is imported is declared."""
+"""``santacoder COMMAND``, and a check that all imports are declared dependencies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def normal(name: str) -> str:
 
 
 def declared() -> set[str]:
-    """The distributions that ``pyproject.toml`` names, with those of the extras and of the groups."""
+    """The distributions in ``pyproject.toml``, including extras and groups."""
     return {normal(name) for name in re.findall(r'"([A-Za-z][\w.-]*)(?:\[[\w,]*\])?(?:[<>=]=?)[^"]*"', PROJECT)}
 
 

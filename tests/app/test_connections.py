@@ -1,4 +1,4 @@
-"""Connections that hold a place and send nothing, or next to nothing."""
+"""Connections that send nothing, or almost nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server of few places, which waits a second."""
+    """A server with few connections and a timeout of a second."""
     monkeypatch.setattr(connections, "SECONDS_FOR_HEADERS", 1.0)
     places = Places(MOST)
     config = uvicorn.Config(
@@ -72,7 +72,7 @@ def connected(url: str, sent: bytes = b"") -> Iterator[socket.socket]:
 
 
 def received(connection: socket.socket) -> bytes:
-    """All that comes until the server closes the connection."""
+    """Everything received until the server closes the connection."""
     found = b""
     try:
         while chunk := connection.recv(65536):

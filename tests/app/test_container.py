@@ -1,4 +1,4 @@
-"""The recipes of a container and of a Space: what they name is there, and what the image holds is enough to start."""
+"""The recipes of the container and the Space: the files they name exist, and the image can start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 
 
 def instructions(name: str) -> list[list[str]]:
-    """The words of all instructions of that name."""
+    """The words of all instructions with that name."""
     return [shlex.split(line)[1:] for line in LINES if line.startswith(f"{name} ")]
 
 
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def image(folder: Path) -> None:
-    """What ``COPY . .`` puts into the image, as links."""
+    """The contents of the image after ``COPY . .``, as links."""
     ignored = set((REPOSITORY / ".dockerignore").read_text().split())
     for path in REPOSITORY.iterdir():
         if path.name not in ignored and not path.name.startswith("."):

@@ -1,4 +1,4 @@
-"""The dashboard asks for figures that the server has."""
+"""The dashboard uses metrics that the server has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between texts."""
+"""Differences between texts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_nothing_differs_from_itself(text: str) -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=7), st.lists(st.sampled_from("abc"), max_size=7))
 def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> None:
-    """Against trying every subsequence."""
+    """Compared with all subsequences."""
     found = in_common(words, others)
     kept = [word for word, is_common in zip(words, found, strict=True) if is_common]
     subsequences = {each for size in range(len(others) + 1) for each in combinations(others, size)}

@@ -1,4 +1,4 @@
-"""What people are told names files, but not where the server keeps them."""
+"""Messages for users contain file names, but no paths on the server."""
 
 from __future__ import annotations
 

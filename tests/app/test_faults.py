@@ -1,4 +1,4 @@
-"""What nobody foresaw: the log has it whole, people get a sentence, and nothing waits for ever."""
+"""Unexpected errors: the log has the details, users get a sentence, and nothing waits forever."""
 
 from __future__ import annotations
 

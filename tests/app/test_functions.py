@@ -1,4 +1,4 @@
-"""The page's functions as other programs call them: gradio_client, and the client of the Model Context Protocol."""
+"""The page's functions, called by gradio_client and by a client of the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def client(serving: Serving) -> Iterator[Client]:
 
 
 def completed(serving: Serving, **body: Any) -> str:
-    """What the API gives."""
+    """The result of the API."""
     body = {"prompt": BEFORE, "max_tokens": 12, "temperature": 0, **body}
     return httpx.post(f"{serving.url}/v1/completions", json=body, timeout=60).json()["choices"][0]["text"]
 
 
 def as_agent(serving: Serving, work: Callable[[ClientSession], Awaitable[T]], **headers: str) -> T:
-    """What ``work`` returns, of a session as agents have them."""
+    """The result of ``work`` in a session like those of agents."""
 
     async def run() -> T:
         async with (
@@ -55,13 +55,13 @@ def as_agent(serving: Serving, work: Callable[[ClientSession], Awaitable[T]], **
 
 
 async def call(session: ClientSession, tool: str, **arguments: Any) -> tuple[bool, str]:
-    """Whether a tool failed, and what it said."""
+    """Call a tool; returns whether it failed, and its text."""
     result = await session.call_tool(tool, arguments)
     return result.isError, result.content[0].text  # type: ignore[union-attr]
 
 
 def told_an_agent(serving: Serving, tool: str, **arguments: Any) -> tuple[bool, str]:
-    """Whether a tool failed, and what it said, in a session of its own."""
+    """Call a tool in a new session; returns whether it failed, and its text."""
     return as_agent(serving, lambda session: call(session, tool, **arguments))
 
 
@@ -108,7 +108,7 @@ def test_agents_get_what_the_api_gives(serving: Serving) -> None:
     "fields", [{"stop_at": "line"}, {"stop_repetition": True}, {"token_healing": None}, {"min_logprob": -1.0}], ids=str
 )
 def test_where_texts_begin_and_end_is_as_in_the_api(serving: Serving, client: Client, fields: dict[str, Any]) -> None:
-    """Prompts that end inside a word, and behind which this random model ends a line, or repeats itself."""
+    """The prompts end inside a word, and the random model then ends a line or repeats itself."""
     code, differ = "def g" if "stop_repetition" in fields else BEFORE.removesuffix("rn "), []
     for name, sent, body in (
         ("complete_code", {"code": code}, {"prompt": code}),

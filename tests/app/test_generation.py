@@ -1,4 +1,4 @@
-"""Generations as data: what is written is read again, the same or not at all."""
+"""Generations as data: stored JSON is read back identically, or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords that are guessed, from one address and from many, real and forged."""
+"""Password guesses from one address and from many, real and forged."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def _wrong(scope: Any, receive: Any, send: Any) -> None:
 
 
 def statuses(app: Any, clients: list[str], **headers: str) -> list[int]:
-    """The answers to a login from each of ``clients``."""
+    """The status codes of a login attempt from each of ``clients``."""
     found: list[int] = []
 
     async def note(message: Any) -> None:

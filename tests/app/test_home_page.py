@@ -1,4 +1,4 @@
-"""The home page as link previews, home screens and browsers' tabs see it."""
+"""The home page as seen by link previews, home screens and browser tabs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Websites that try to reach a server through a visitor's browser: with a rebound name, and by requests of theirs."""
+"""Websites that use a visitor's browser to reach a server: with DNS rebinding, and with cross-site requests."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_no_cookie_goes_with_the_requests_of_other_websites(guarded: Serving) ->
 
 
 def passes(method: str, headers: list[tuple[str, str]], scheme: str = "http", **settings: Any) -> bool:
-    """Whether the middleware lets a request through."""
+    """Whether the middleware accepts a request."""
     reached: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Values of a JSON text, against a count by recursion."""
+"""Values of a JSON text, compared with a recursive count."""
 
 from __future__ import annotations
 

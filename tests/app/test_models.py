@@ -1,4 +1,4 @@
-"""Several revisions in memory, within a budget."""
+"""Several revisions in memory, within a memory budget."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def branch_store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer)
 
 @pytest.fixture
 def models(branch_store: Path) -> Iterator[Models]:
-    """Room for two of the four branches, and a half."""
+    """Enough memory for two and a half of the four branches."""
     size = memory_needed(random_model().config, torch.float32)
     models = Models(Settings(store=branch_store, model="test/tiny", device="cpu", model_memory=2.5 * size / 1e9))
     yield models
@@ -42,7 +42,7 @@ def models(branch_store: Path) -> Iterator[Models]:
 
 
 def visit(models: Models, branch: str) -> ServedModel:
-    """Load a branch, or find it loaded, and let it go again."""
+    """Load a branch, if it is not loaded, and release it."""
     served = models.acquire("test/tiny", branch)
     served.release()
     return served

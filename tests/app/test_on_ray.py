@@ -51,7 +51,7 @@ def replicas() -> list[str]:
 
 
 def stream(url: str, endings: list[str]) -> None:
-    """Note how a stream of some thousand tokens ends."""
+    """Record how a stream of some thousand tokens ends."""
     body = {"prompt": "x", "n": 32, "max_tokens": 120, "temperature": 1.5, "stream": True}
     try:
         with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=120) as answer:
@@ -61,7 +61,7 @@ def stream(url: str, endings: list[str]) -> None:
 
 
 def test_a_page_stays_with_its_replica(url: str) -> None:
-    """The queue of a page is in the memory of one replica: an event and what comes of it are two requests."""
+    """Gradio's queue is in one replica's memory, and an event and its result are two requests."""
     for _ in range(4):
         with httpx.Client(base_url=url, timeout=60) as browser:
             assert "SantaCoder" in browser.get("/").text and browser.cookies

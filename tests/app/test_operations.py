@@ -1,4 +1,4 @@
-"""What those who run a server see of it: figures, logs, request ids, a stop that lets requests finish."""
+"""Operation of the server: metrics, logs, request ids, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY = {"prompt": "def secret_name():", "max_tokens": 5, "temperature": 0}
 
 @contextmanager
 def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[str, ServerProcess]]:
-    """``python app.py`` and its address."""
+    """``python app.py`` and its URL."""
     address = ["--port", "0", "--store", str(store), "--model", "test/tiny"]
     process = ServerProcess(*address, *options, environment=environment, quiet=True)
     assert process.stdout is not None
@@ -111,7 +111,7 @@ def test_a_stop_waits_no_longer_than_it_was_told(store: Path) -> None:
 
 @pytest.fixture(scope="module")
 def long_winded(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
-    """A store whose model writes for many seconds before it is at its end."""
+    """A store with a model that generates for many seconds."""
     store = tmp_path_factory.mktemp("long-winded")
     checkpoints.publish(random_model(3, n_positions=16_384), tokenizer, "test/tiny", store=store)
     return store

@@ -1,4 +1,4 @@
-"""Events of the page with values of all types: a sentence for the sender, and nothing for the log."""
+"""Events of the page with values of all types: a sentence for the sender, and no log entry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def http(serving: Serving) -> Iterator[httpx.Client]:
 
 
 def answers(http: httpx.Client, bodies: list[dict[str, Any]], session: str) -> list[dict[str, Any]]:
-    """The last message to each of the events that were let into the queue."""
+    """The last message of each event that was accepted into the queue."""
     events = set()
     for body in bodies:
         headers = {"Content-Type": "application/json"}
@@ -126,7 +126,7 @@ def test_only_who_has_logged_in_holds_a_page(store: Path) -> None:
 
 
 def test_no_more_is_kept_of_pages_that_are_left_than_allowed(http: httpx.Client, serving: Serving) -> None:
-    """In the server as it is, where Gradio has holders of sessions of its own."""
+    """In the real server, where Gradio has its own holders of sessions."""
     config = http.get("/config").json()
     number = next(each["id"] for each in config["dependencies"] if each["api_name"] == "complete_code")
     for page in range(_MOST_KEPT + 5):

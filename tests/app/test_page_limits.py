@@ -1,4 +1,4 @@
-"""What one visitor of the page can take from the others: bytes, places in the queue, memory, disk."""
+"""Limits of what one visitor of the page can take from others: bytes, queue slots, memory, disk."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def small(store: Path) -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def public(store: Path) -> Iterator[Serving]:
-    """A server that trains nothing for its visitors."""
+    """A server on which visitors cannot train."""
     with serve(Settings(store=store, model="test/tiny", device="cpu", host="0.0.0.0")) as serving:
         yield serving
 
 
 def post_paths(serving: Serving) -> list[str]:
-    """Every address that takes a request's body: our own, and Gradio's."""
+    """All routes that accept a request body: this project's and Gradio's."""
     own = get(f"{serving.url}/openapi.json").json()["paths"]
     paths = [path for path, methods in own.items() if "post" in methods]
     return [*paths, "/s/abcdefgh/report", "/mcp", "/gradio_api/queue/join", "/gradio_api/call/complete_code",
@@ -184,7 +184,7 @@ def test_the_page_takes_a_file_that_was_uploaded(small: Serving) -> None:
 
 
 def test_an_upload_has_few_files(small: Serving) -> None:
-    """Gradio makes a file of each on the event loop."""
+    """Gradio creates a file for each part on the event loop."""
     many = post(f"{small.url}/gradio_api/upload", files=[("files", (f"{number}.py", b"x")) for number in range(200)])
     assert many.status_code == 413 and "more than 8 files" in many.json()["error"]
     content = b"filename=--b\r\n--b" * 2_000  # a mark is only what the request says it is
@@ -242,7 +242,7 @@ def test_a_session_where_something_runs_is_kept(sessions: Sessions, monkeypatch:
 
 
 def test_a_session_is_soon_made_and_keeps_what_is_put_into_it(sessions: Sessions) -> None:
-    """It holds no descriptions of components, and changed components and states as ever."""
+    """It has no descriptions of components, but keeps changed components and states as before."""
     (state,) = [key for key, block in sessions.blocks.blocks.items() if isinstance(block, gr.State)]
     (button,) = [key for key, block in sessions.blocks.blocks.items() if isinstance(block, gr.Button)]
     first, second = sessions["first"], sessions["second"]
@@ -255,7 +255,7 @@ def test_a_session_is_soon_made_and_keeps_what_is_put_into_it(sessions: Sessions
 
 @pytest.mark.parametrize("named", ["file", "file, escaped", "address", "stream", "nothing"])
 def test_the_page_takes_no_file_that_was_not_uploaded(public: Serving, tmp_path: Path, named: str) -> None:
-    """Gradio would copy it to where its sender can read it, whatever component it is sent for."""
+    """Gradio would copy it to a location that its sender can read, for any component."""
     secret = tmp_path / "secret.txt"
     secret.write_text("of the operator")
     path = {"address": "http://127.0.0.1:1/", "nothing": "\0"}.get(named, str(secret))

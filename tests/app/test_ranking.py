@@ -1,4 +1,4 @@
-"""The order in which candidates are offered, and which of them are one."""
+"""The order of candidates, and which of them are considered equal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One prompt over the commits of a branch, and on several revisions at once, with real engines."""
+"""One prompt on the commits of a branch, and on several revisions concurrently, with real engines."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_what_is_remembered_has_a_size(models: Models, commits: list[Commit], mo
 
 
 def test_a_stop_needs_no_token(models: Models, commits: list[Commit]) -> None:
-    """Somebody who waits in line can leave it."""
+    """A queued request can be stopped."""
     served = models.acquire("test/tiny", commits[0].sha)
     engine = served.engine
     free, read = threading.Event(), engine.runner.read

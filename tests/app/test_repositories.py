@@ -1,4 +1,4 @@
-"""Which repositories a visitor may name, and that nothing is asked of the Hub for any other."""
+"""The repositories that a visitor may use; the Hub is not contacted for any other."""
 
 from __future__ import annotations
 

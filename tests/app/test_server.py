@@ -1,4 +1,4 @@
-"""Starting the server, and the sentences it leaves with where it cannot."""
+"""Starting the server, and the messages if it cannot start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.server_process import ServerProcess
 
 
 def start(*options: str) -> subprocess.CompletedProcess[str]:
-    """``python app.py`` with options it cannot start with."""
+    """``python app.py`` with options that prevent it from starting."""
     process = ServerProcess(*options, quiet=True)
     out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(options, process.wait(), out, err)

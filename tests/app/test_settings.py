@@ -1,4 +1,6 @@
-"""Options of the server: each is a flag with a help text and a variable, but for secrets, which are variables alone."""
+"""Options of the server: each has a flag with a help text and a variable, except secrets, which have only a
+variable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that train: started, watched, stopped, resumed, published, all as processes of their own."""
+"""Training jobs: started, watched, stopped, resumed and published, each in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may train, and on what: those at the machine, and nobody who comes through a proxy unless that was allowed."""
+"""Permission to train: for users at the machine, and for users behind a proxy only if it was allowed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_token(url: str) -> dict[str, str]:
 
 
 def request(client: str = "127.0.0.1", **headers: str) -> Request:
-    """As the server hands it to the page."""
+    """A request as the server passes it to the page."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -52,7 +52,7 @@ def serving(store: Path) -> Iterator[Serving]:
 
 
 def begin(url: str, headers: dict[str, str] | None, folder: str, **changed: str) -> str:
-    """What the page says when training is started; no job begins where the name to publish to is none."""
+    """The page's message when training is started; the invalid model name prevents the job from starting."""
     model, publish_to = changed.get("model", "test/tiny"), changed.get("publish_to", "nameless")
     form = [TUNE, "nano", "final", folder, None, "", 1, publish_to, "main", model, "main", ""]
     return str(fire(url, "train-start", "click", form, headers)["output"])
@@ -77,7 +77,7 @@ def test_only_models_that_may_be_named_are_tuned(model: str, serving: Serving, t
 
 
 def test_a_proxy_that_adds_no_header_lets_nobody_train(serving: Serving, tmp_path: Path) -> None:
-    """Its visitors' requests look as if they were sent on this machine, but nobody has told them the token."""
+    """Requests through it look local, but visitors do not know the token."""
     for headers in (None, {"Cookie": f"santacoder-training-{urlsplit(serving.url).port}=guessed"}):
         assert "--allow-training" in begin(serving.url, headers, str(tmp_path))
         assert not fire(serving.url, "train-stop", "click", [None], headers)["success"]

@@ -1,4 +1,4 @@
-"""Clients take turns, in the API and on the page: who asks for little waits for nobody's long line."""
+"""Fair scheduling in the API and on the page: a small request does not wait for another client's many requests."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def start_server(*options: str, port: int | None = None) -> tuple[ServerProcess, str]:
-    """``python app.py`` with ``options``, once it answers."""
+    """Start ``python app.py`` with ``options``, and wait until it responds."""
     port = port or free_port()
     environment = {
         "GRADIO_ANALYTICS_ENABLED": "False",
@@ -91,7 +91,7 @@ UNTIL_TABS_STAY = """
 
 
 def open_pane(page: Page, name: str, of: str = "#panes") -> None:
-    """Press the tab ``name``, which a narrow window may have put into a menu."""
+    """Open the tab ``name``, which a narrow window may have moved into a menu."""
     tabs = page.locator(of)
     tab = tabs.get_by_role("tab", name=name, exact=True)
     page.evaluate(UNTIL_TABS_STAY, of)  # a pane without parameters makes room for them, once it has been drawn
@@ -103,7 +103,9 @@ def open_pane(page: Page, name: str, of: str = "#panes") -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Iterator[Server]:
-    """A server whose model ``test/tiny`` writes nonsense, for long enough to be stopped, on two branches."""
+    """A server with two branches of the model ``test/tiny``, which generates random text for long enough to be
+    stopped.
+    """
     store = tmp_path_factory.mktemp("browser-store")
     for seed, branch in enumerate(["main", "other"]):
         model = random_model(seed, n_positions=1024, n_layer=8, n_embd=256)
@@ -128,14 +130,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def desk(chromium: Browser) -> Iterator[BrowserContext]:
-    """A window whose pages share what the browser keeps, so that the page's scripts are fetched and compiled once."""
+    """A browser context whose pages share a cache, so that the page's scripts are loaded and compiled once."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     yield context
     context.close()
 
 
 def let_texts_go_on(page: Page) -> None:
-    """Up to the limit of new tokens: what a random model writes ends anywhere else."""
+    """Make texts continue up to the token limit: otherwise a random model's text ends anywhere."""
     page.locator("#stop-at input").click()
     page.get_by_role("option", name="nothing (never stop early)").click()
     page.get_by_label("Stop repetitions").uncheck()
@@ -143,7 +145,7 @@ def let_texts_go_on(page: Page) -> None:
 
 @pytest.fixture
 def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
-    """The playground, freshly opened; the test fails if a script on it does, or is kept from something."""
+    """The playground in a new page; the test fails if a script on it fails or is blocked."""
     page = desk.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))

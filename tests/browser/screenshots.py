@@ -1,9 +1,9 @@
-"""The pictures in docs/images, taken of the page with the embedded models.
+"""The screenshots in docs/images, of the page with the embedded models.
 
     python -m tests.browser.screenshots
 
-The server has a store, jobs and shares of its own, and the page is used before it is looked at: revisions are compared,
-code is shared, a model is tuned. The pictures are reduced to 128 colours, so that the repository stays small.
+The server has its own store, jobs and shares, and the page is used first: revisions are compared, code is shared, and a
+model is fine-tuned. The images are reduced to 128 colours, so that the repository stays small.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _take_writing(page: Page, suffix: str) -> None:
 
 
 def _share(page: Page) -> str:
-    """Share what both panes have written; the permalink of the completion."""
+    """Share the output of both panes; returns the permalink of the completion."""
     permalinks = []
     for pane, name, title in (("complete", "Complete", "A completion"), ("infill", "Fill in the middle", "A gap")):
         open_pane(page, name)
@@ -93,7 +93,7 @@ def _share(page: Page) -> str:
 
 
 def _take_revisions(page: Page, suffix: str) -> None:
-    """Of the model that has branches."""
+    """Take the screenshots of the model with several branches."""
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
     page.locator("#model input").fill("santacoder/nano")
     page.locator("#model input").press("Enter")
@@ -132,7 +132,7 @@ def _take_training(page: Page, suffix: str) -> None:
 
 
 def _take(page: Page, name: str, around: str | None = None) -> None:
-    """A picture of the window: of the top of the page, or with the element ``around`` in its middle."""
+    """Take a screenshot of the window: of the top of the page, or with the element ``around`` in the centre."""
     page.evaluate("scrollTo(0, 0)")
     if around:
         page.locator(around).evaluate("(element) => element.scrollIntoView({block: 'center'})")

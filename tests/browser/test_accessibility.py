@@ -1,4 +1,4 @@
-"""Axe finds no serious problem in any pane, in light and dark, on a desk and on a phone."""
+"""Axe finds no serious problem in any pane, in light and dark mode, on a desktop and a phone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The description of the API, without another host."""
+"""The API documentation, without access to other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies are underlined in the editor and told in the panel, of what the model wrote and of what was pasted."""
+"""Copies are underlined in the editor and listed in the panel, in generated and in pasted code."""
 
 from __future__ import annotations
 

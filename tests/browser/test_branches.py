@@ -20,7 +20,7 @@ STEPS = (10, 40, 100)
 
 @pytest.fixture(scope="module")
 def trained(server: Server, tokenizer: Tokenizer) -> None:
-    """A model with two of the paper's branches: three commits with curves, and one."""
+    """A model with two of the paper's branches: one with three commits and curves, and one with a single commit."""
     for branch, steps in (("main", STEPS), ("no-fim", (100,))):
         for step in steps:
             curve = [(at, 5 - at / 100) for at in range(10, step + 1, 10)]
@@ -76,7 +76,7 @@ def shown_frame(page: Page) -> str:
 
 
 def move_to(page: Page, number: int) -> None:
-    """By the keyboard."""
+    """Move the slider with the keyboard."""
     slider = page.get_by_role("slider", name="range slider for Commit")
     slider.press("Home")
     for _ in range(number - 1):

@@ -12,7 +12,7 @@ from tests.browser.conftest import open_pane
 
 @pytest.fixture
 def compare(page: Page) -> Page:
-    """With the two branches of the model chosen, as the pane suggests."""
+    """Compare the two branches of the model, as the pane suggests."""
     open_pane(page, "Compare")
     expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@main")
     expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")

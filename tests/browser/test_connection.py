@@ -1,4 +1,4 @@
-"""A server that goes away while its page is open, and comes back."""
+"""A server that stops while its page is open, and starts again."""
 
 from __future__ import annotations
 

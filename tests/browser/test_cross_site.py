@@ -1,4 +1,4 @@
-"""A real browser with another website open: what that website can have it do to the server."""
+"""A real browser with another website open: the requests that the website can send to the server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Website(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def website() -> Iterator[str]:
-    """Another site than the server's: ``localhost`` is not ``127.0.0.1``."""
+    """Another site than the server: ``localhost`` is not ``127.0.0.1``."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Website) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         yield f"http://localhost:{other.server_address[1]}/"

@@ -1,4 +1,4 @@
-"""What nobody foresaw, on the page: it says so, and the pane can be used again."""
+"""Unexpected errors on the page: they are reported, and the pane stays usable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input no keyboard types, sent to the page's own functions as its script sends it."""
+"""Input that no keyboard can type, sent to the page's functions like its script does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARAMETERS = [5, 0, 1, 0, 1, "", "", "none", False]
 def streamed(
     server: Server, name: str, code: str, order: str = "psm", parameters: Sequence[object] = PARAMETERS
 ) -> list[str]:
-    """The lines of what the function streams."""
+    """The lines that the function streams."""
     request = urllib.request.Request(
         f"{server.url}/gradio_api/call/{name}",
         # ASCII JSON, as half a surrogate pair has no other form
@@ -33,7 +33,7 @@ def streamed(
 def call(
     server: Server, name: str, code: str, order: str = "psm", parameters: Sequence[object] = PARAMETERS
 ) -> list[str]:
-    """The code and the status at the end of what the function streams."""
+    """The code and the status at the end of the function's stream."""
     lines = streamed(server, name, code, order, parameters)
     assert "event: error" not in lines
     result = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: [")][-1]

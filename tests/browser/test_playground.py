@@ -17,7 +17,7 @@ FINISHED = re.compile(r"seed \d+")
 
 
 def write(page: Page, pane: str, code: str) -> None:
-    """Replace what is in the editor, by the keyboard."""
+    """Replace the editor's contents with the keyboard."""
     content = page.locator(f"#{pane}-editor .cm-content")
     content.click()
     page.keyboard.press("Control+a")
@@ -26,7 +26,7 @@ def write(page: Page, pane: str, code: str) -> None:
 
 
 def read(page: Page, pane: str) -> str:
-    """The lines of the editor that are drawn."""
+    """The visible lines of the editor."""
     return "\n".join(page.locator(f"#{pane}-editor .cm-line").all_inner_texts())
 
 
@@ -37,7 +37,7 @@ def set_parameter(page: Page, label: str, value: str) -> None:
 
 
 def run(page: Page, pane: str) -> str:
-    """Press Run and wait for the end; the line below the editor."""
+    """Press Run and wait for the end; returns the status line."""
     status = page.locator(f"#{pane}-status .status").first
     before = status.inner_text()
     page.locator(f"#{pane}-run").click()
@@ -296,7 +296,7 @@ def test_no_pane_is_wider_than_the_window(chromium: Browser, server: Server, wid
 def test_both_panes_are_drawn_in_light_and_dark(
     chromium: Browser, server: Server, scheme: str, request: pytest.FixtureRequest
 ) -> None:
-    """Leaves screenshots in ``test-results`` for whoever wants to look."""
+    """Leaves screenshots in ``test-results`` for inspection."""
     page = chromium.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
@@ -322,7 +322,7 @@ def test_the_page_asks_no_other_host(chromium: Browser, server: Server) -> None:
 
 
 def test_closing_the_page_stops_its_request(chromium: Browser, server: Server) -> None:
-    """Every slot is taken by pages that go away; a new one is served all the same, and soon."""
+    """All slots are used by pages that are closed; a new request is still served soon."""
     for n_tokens, n_candidates in ((512, 8), (512, 8), (5, 1)):
         page = chromium.new_page()
         page.goto(server.url)

@@ -1,4 +1,4 @@
-"""What the page knows of a prompt after it was run, and how its editors help to write one."""
+"""The prompt that the page restores after a run, and the editor's support for writing one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.browser.test_playground import open_infill, run, set_parameter, write
 
 
 def code(page: Page, pane: str) -> str:
-    """All that is in the editor."""
+    """The contents of the editor."""
     return page.evaluate(
         "(pane) => document.querySelector(`#${pane}-editor .cm-content`).cmTile.root.view.state.doc.toString()", pane
     )
 
 
 def rerun(page: Page, pane: str, button: str) -> str:
-    """Press a button that runs, and wait until the seed is another one."""
+    """Press a button that runs, and wait until the seed changes."""
     status = page.locator(f"#{pane}-status .status").first
     before = re.search(r"seed \d+", status.inner_text())
     assert before

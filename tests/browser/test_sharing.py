@@ -1,4 +1,4 @@
-"""Shares, as those who make, open, like, report, hide and delete them see them."""
+"""Shares as seen by those who create, open, like, report, hide and delete them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOSTILE = (
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Page]:
-    """Somebody else, whose browser knows nothing; the test fails if a script fails there or is kept from something."""
+    """Another user with a fresh browser; the test fails if a script fails or is blocked."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     failures: list[str] = []
@@ -45,14 +45,14 @@ def visitor(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def shares(server: Server) -> Iterator[ShareStore]:
-    """The server's own store, to put into it what its page would not make."""
+    """The server's own store, for shares that the page would not create."""
     store = ShareStore(Database(os.environ["SANTACODER_DATABASE_URL"]))
     yield store
     store.close()
 
 
 def share(page: Page, pane: str, title: str) -> tuple[str, str]:
-    """Press Share and fill in the title; the permalink and the deletion link."""
+    """Press Share and enter the title; returns the permalink and the deletion link."""
     page.locator(f"#{pane}-share").click()
     page.locator(f"#{pane}-share-title").get_by_role("textbox").fill(title)
     page.locator(f"#{pane}-share-publish").click()

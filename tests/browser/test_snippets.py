@@ -1,4 +1,4 @@
-"""The commands and programs the page shows, run as a person would run them."""
+"""The commands and programs that the page shows, run like a user would."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def output(command: list[str]) -> str:
 
 
 def by_curl(asked: Call) -> str:
-    """What is printed or, for one gap, answered."""
+    """The output, or the response for a single gap."""
     if asked.has_several_gaps and shutil.which("jq") is None:
         pytest.skip("there is no jq on this machine, which the command for several gaps needs")
     printed = output(["bash", "-c", snippet("curl", asked)])
@@ -70,7 +70,7 @@ def by_curl(asked: Call) -> str:
 
 @pytest.fixture(scope="module")
 def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str]:
-    """What the program of a kind prints for a case."""
+    """The output of a kind's program for a case."""
     folder = tmp_path_factory.mktemp("programs")
     keys = [(kind, case) for kind in ("Python", "transformers") for case in CASES]
     paths = [folder / f"{kind}-{case}.py" for kind, case in keys]

@@ -1,4 +1,4 @@
-"""Tuning the embedded model on a folder, in the page, until it uses that folder's names."""
+"""Fine-tuning the embedded model on a folder, on the page, until it uses the folder's identifiers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES_OF_THE_FOLDER = re.compile("find_berth|moor_vessel|release_vessel")
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[Server]:
-    """A server with the embedded model and a store and jobs of its own."""
+    """A server with the embedded model and its own store and jobs."""
     embedded = checkpoints.resolve("santacoder/mini").parents[1]
     shutil.copytree(embedded, tmp_path / "store" / embedded.name)
     process, url = start_server("--store", str(tmp_path / "store"), "--runs", str(tmp_path / "runs"))
@@ -53,7 +53,7 @@ def open_train(page: Page) -> None:
 def test_a_tuned_model_uses_names_the_base_did_not_know(
     chromium: Browser, workshop: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Leaves screenshots in ``test-results`` for whoever wants to look."""
+    """Leaves screenshots in ``test-results`` for inspection."""
     pictures = Path(str(request.config.rootpath)) / "test-results"
     write_harbour(tmp_path / "code")
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})

@@ -1,4 +1,4 @@
-"""What the panes that write offer beside Run and Stop, as a person uses it."""
+"""Further functions of the code panes besides Run and Stop, as a user would use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_detail(page: Page, pane: str, name: str) -> None:
 
 
 def written(page: Page) -> str:
-    """The text that is coloured as the model's."""
+    """The text that is coloured as generated."""
     return page.evaluate("[...CSS.highlights.get('written') ?? []].map(String).join('\\n')")
 
 

@@ -1,4 +1,4 @@
-"""``python -m export`` as a user runs it, and what the server makes of what it wrote."""
+"""``python -m export`` as a user runs it, and the server with its output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPO = "test/exported"
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
-    """A store whose model has graphs in fp32 and int8."""
+    """A store with graphs of its model in fp32 and int8."""
     store = tmp_path_factory.mktemp("exported")
     checkpoints.publish(random_model(vocab_size=tokenizer.vocab_size), tokenizer, REPO, store=store)
     assert main([REPO, "--store", str(store), "--precision", "fp32", "int8"]) in (0, 1)
@@ -36,7 +36,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> 
 
 @pytest.fixture
 def copy(exported: Path, tmp_path: Path) -> Path:
-    """A store of the test's own."""
+    """A copy of the store for one test."""
     return Path(shutil.copytree(exported, tmp_path / "store"))
 
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_exported_is_a_sentence(
 def test_a_graph_out_of_tolerance_is_not_published(
     copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Random weights do not get worse in 4 bits, so the bar is put where none gets over it."""
+    """Random weights do not degrade in 4 bits, so the tolerance is set to an impossible value."""
     monkeypatch.setitem(PRECISIONS, "int4", replace(PRECISIONS["int4"], tolerance=-1.0))
     before = checkpoints.resolve(REPO, store=copy)
     assert main([REPO, "--store", str(copy), "--precision", "int4"]) == 1

@@ -1,4 +1,4 @@
-"""Graphs against the model they are written from, for every shape the model can have."""
+"""Graphs compared with the model they are written from, for every supported shape."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES = [
 
 @torch.no_grad()
 def with_biases(model: SantaCoder) -> SantaCoder:
-    """Biases start at 0, which would hide one that is left out."""
+    """Set biases, which are initially 0, so that a missing one is noticed."""
     for parameter in model.parameters():
         if parameter.dim() == 1:
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -62,7 +62,7 @@ def test_logits_equal_the_models_in_fp32(shape: dict, tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision,tolerance", [("fp16", 0.01), ("int8", 0.1), ("int4", 0.6)])
 @pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_embd": 512, "n_layer": 1}], ids=str)
 def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tmp_path: Path) -> None:
-    """The error of the logits against their own spread."""
+    """The error of the logits relative to their spread."""
     model = with_biases(random_model(**shape))
     runner = export(model, tmp_path / f"model_{precision}.onnx", precision)
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
@@ -75,7 +75,7 @@ def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tm
 @torch.no_grad()
 @pytest.mark.parametrize("tied", [True, False])
 def test_small_matrices_in_8_bits_are_multiplied_as_floats(tied: bool, tmp_path: Path) -> None:
-    """Nothing but the stored weights is rounded, and a token written is as good as one read."""
+    """Only the stored weights are rounded, and a decoded token equals a prefilled one."""
     model = with_biases(random_model(tie_word_embeddings=tied))
     runner = export(model, tmp_path / "model_int8.onnx", "int8")
     for parameter in model.parameters():
@@ -114,7 +114,7 @@ def test_large_matrices_in_8_bits_come_close(wide: tuple[SantaCoder, Path]) -> N
 
 
 def test_a_row_of_integers_does_not_depend_on_its_company(wide: tuple[SantaCoder, Path]) -> None:
-    """Neither on the streams beside it, nor on where a prompt is divided."""
+    """It depends neither on other rows nor on how a prompt is divided."""
     model, path = wide
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
     alone = OnnxRunner(path, model.config)
@@ -133,7 +133,7 @@ def test_a_row_of_integers_does_not_depend_on_its_company(wide: tuple[SantaCoder
 
 @torch.no_grad()
 def test_a_row_of_zeros_stays_one(tmp_path: Path) -> None:
-    """What is quantised by its largest value, which is 0."""
+    """Rows are quantised relative to their largest value, which is 0 here."""
     model = random_model(n_layer=1, n_embd=1024, n_head=8)
     model.transformer.h[0].ln_1.weight.zero_()
     write(model, tmp_path / "model_int8.onnx", "int8")

@@ -1,4 +1,4 @@
-"""Packed weights, unpacked by hand."""
+"""Packed weights, unpacked by simple code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints as others write them, made from transformers' own models, which give the logits to expect."""
+"""Checkpoints in other formats, created from transformers' models, which give the expected logits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def big_code(vocab_size: int, *, seed: int = 0, **settings: Any) -> GPTBigCodeFo
 def santacoder_remote_code(
     vocab_size: int, *, multi_query: bool, seed: int = 0
 ) -> tuple[GPT2LMHeadModel, dict[str, Any], dict[str, Tensor]]:
-    """A model, and the ``config.json`` and weights of ``GPT2LMHeadCustomModel`` that mean the same.
+    """A model, and an equivalent ``config.json`` and weights of ``GPT2LMHeadCustomModel``.
 
-    transformers' GPT-2 is that model where it is multi-head; multi-query is GPT-2 whose heads have equal keys and equal
-    values.
+    For multi-head attention, the model is transformers' GPT-2; for multi-query attention, it is GPT-2 whose heads have
+    equal keys and values.
     """
     torch.manual_seed(seed)
     config = GPT2Config(**SHAPE, vocab_size=vocab_size, activation_function="gelu_fast")
@@ -60,7 +60,7 @@ def write(
     file_format: Format = "safetensors",
     n_shards: int = 1,
 ) -> Path:
-    """A checkpoint folder with one file of weights, or ``n_shards`` and an index."""
+    """Write a checkpoint folder with one weights file, or with ``n_shards`` files and an index."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(document))
     tokenizer.save(folder / "tokenizer.json")
@@ -80,7 +80,7 @@ def write(
 
 @torch.no_grad()
 def _with_biases(model: PreTrainedModel) -> Any:
-    """transformers starts biases at 0 and LayerNorm at 1, which would hide a mistake in their order."""
+    """Set biases and LayerNorms, which transformers initialises to 0 and 1, so that a wrong order is noticed."""
     for parameter in model.parameters():
         if parameter.dim() == 1:
             parameter.add_(torch.randn_like(parameter) * 0.2)

@@ -1,4 +1,4 @@
-"""A small Hub on loopback: repositories with branches and commits, as far as ``huggingface_hub`` asks for them."""
+"""A small Hub on loopback: repositories with branches and commits, as far as ``huggingface_hub`` needs them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HubCommit:
 
 @dataclass
 class HubRepository:
-    """Branches by name; a new one has the commit that the Hub makes itself."""
+    """A repository. ``branches`` are by name; a new one has the commit that the Hub creates."""
 
     branches: dict[str, HubCommit] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ class HubRepository:
 
 
 class LocalHub(ThreadingHTTPServer):
-    """Repositories by name, and the requests that came in, as ``METHOD path``. While ``down``, it answers none."""
+    """Repositories by name, and the received requests as ``METHOD path``. While ``down``, no request is answered."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -69,10 +69,10 @@ class LocalHub(ThreadingHTTPServer):
 
 
 class Client:
-    """A process that calls ``santacoder.checkpoints`` with this Hub as its only one.
+    """A process that calls ``santacoder.checkpoints`` with this Hub.
 
-    The client library reads where its Hub is once, hence a process of its own; one, because each imports PyTorch. Its
-    cache is a folder that the test chooses.
+    The client library reads the Hub's address only once, so a separate process is needed; only one, because importing
+    PyTorch is slow. The test chooses the folder of its cache.
     """
 
     def __init__(self, hub: LocalHub) -> None:
@@ -92,7 +92,9 @@ class Client:
         )
 
     def call(self, home: Path, expression: str, *, offline: bool, token: str = "hf_owner") -> Any:
-        """The value of an expression, as JSON, where ``store`` is an empty store and ``cache`` is under ``home``."""
+        """Evaluate an expression and return its value, by way of JSON; ``store`` is an empty store and ``cache`` is
+        under ``home``.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps([str(home), expression, offline, token]) + "\n")
         self._process.stdin.flush()
@@ -296,5 +298,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _blob(content: bytes) -> str:
-    """git's name for a file."""
+    """git's hash of a file."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

@@ -24,7 +24,7 @@ from tests.conftest import REPOSITORY, random_model
 
 @pytest.fixture
 def published(tmp_path: Path, tokenizer: Tokenizer) -> Path:
-    """A store of its own with one commit of ``test/tiny``, for tests that damage it."""
+    """A separate store with one commit of ``test/tiny``, for tests that damage it."""
     checkpoints.publish(random_model(), tokenizer, "test/tiny", dtype=torch.float32, store=tmp_path)
     return tmp_path
 
@@ -240,7 +240,7 @@ def test_what_a_kill_left_is_swept_by_the_next_publication(published: Path, toke
 
 
 def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokenizer: Tokenizer) -> None:
-    """A limit on the size of files stands in for a full disk: both fail the write with an OSError."""
+    """A limit on file sizes simulates a full disk: both make the write fail with an OSError."""
     before = checkpoints.branches("test/tiny", store=published)
     script = (
         "import resource, signal, sys; from pathlib import Path\n"

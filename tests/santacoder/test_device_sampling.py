@@ -1,4 +1,4 @@
-"""Choosing by PyTorch against choosing by NumPy. It runs on the CPU here; a GPU is used the same way."""
+"""Sampling with PyTorch compared with NumPy. The tests run on the CPU; a GPU is used in the same way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fill-in-the-middle: the layout of prompts, and that training samples lose nothing."""
+"""Fill-in-the-middle: the layout of prompts, and that the training transformation loses nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_prompts_are_laid_out_as_published(tokenizer: Tokenizer) -> None:
 
 
 def recover(document: np.ndarray, tokenizer: Tokenizer) -> bytes:
-    """The original bytes of a transformed document, up to where its suffix was cut."""
+    """The original bytes of a transformed document, up to where its suffix was truncated."""
     ids = [token_id for token_id in document.tolist() if token_id != tokenizer.end_of_text_id]
     if tokenizer.fim_prefix_id not in ids:
         return tokenizer.decode_bytes(ids)
@@ -91,7 +91,7 @@ def test_a_window_whose_edges_lie_inside_characters_is_transformed(
 
 
 def test_most_windows_of_chinese_text_are_transformed(tokenizer: Tokenizer) -> None:
-    """Where the edges were looked at as they are, a third of them were."""
+    """If incomplete characters at the edges were not dropped, only a third would be."""
     ids = tokenizer.encode("函數返回兩個參數的和。" * 400)
     transform, rng = FimTransform(tokenizer, fim_rate=1.0), np.random.default_rng(0)
     windows = np.array(ids[: len(ids) // 128 * 128]).reshape(-1, 128)

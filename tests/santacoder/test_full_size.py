@@ -1,4 +1,4 @@
-"""The published 1.1 B shape, with random weights, in both dialects."""
+"""The published 1.1 B shape with random weights, in both formats."""
 
 from __future__ import annotations
 

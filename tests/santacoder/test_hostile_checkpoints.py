@@ -1,4 +1,4 @@
-"""Checkpoints that anybody may have written: what is wrong is a sentence, before it costs memory or time."""
+"""Untrusted checkpoints: problems are reported as a sentence before they cost memory or time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Document = dict[str, Any]
 
 @pytest.fixture
 def folder(tmp_path: Path, tokenizer: Tokenizer) -> Path:
-    """A snapshot of its own, to be damaged."""
+    """A separate snapshot, to be damaged."""
     checkpoints.publish(random_model(), tokenizer, "test/tiny", dtype=torch.float32, store=tmp_path)
     return checkpoints.resolve("test/tiny", store=tmp_path)
 
@@ -324,7 +324,7 @@ def test_settings_of_a_training_are_not_those_of_reading(tmp_path: Path, tokeniz
 
 
 def pickled(path: Path, program: bytes, *, name: str = "data.pkl", compression: int = zipfile.ZIP_STORED) -> None:
-    """A file as ``torch.save`` writes it, with another pickle in it."""
+    """A file like those of ``torch.save``, with another pickle in it."""
     torch.save({"a": torch.zeros(4)}, path)
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}

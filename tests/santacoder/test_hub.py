@@ -28,7 +28,7 @@ from tests.santacoder.local_hub import Client, HubRepository, LocalHub, local_hu
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[tuple[LocalHub, Client]]:
-    """A Hub, and a process that asks it."""
+    """A Hub, and a process that uses it."""
     with local_hub() as server:
         client = Client(server)
         yield server, client
@@ -46,7 +46,7 @@ def hub(running: tuple[LocalHub, Client]) -> LocalHub:
 
 @pytest.fixture
 def ask(running: tuple[LocalHub, Client], tmp_path: Path) -> Callable[..., Any]:
-    """The value of an expression in a process with a cache of the test's own and an empty store."""
+    """Evaluates an expression in a process with the test's own cache and an empty store."""
 
     def ask(expression: str, *, offline: bool = False, **settings: str) -> Any:
         value = running[1].call(tmp_path / "home", expression, offline=offline, **settings)
@@ -71,7 +71,7 @@ def trained(tmp_path: Path, tokenizer: Tokenizer) -> Path:
 
 
 def push(trained: Path, branch: str = "main", to: str = "test/tiny") -> str:
-    """The expression that pushes a branch and gives what was reported."""
+    """The expression that pushes a branch and returns what was reported."""
     store = f"Path({str(trained)!r})"
     return f"push('test/tiny', {branch!r}, {to!r}, store={store}, report=reports.append) or reports"
 
@@ -135,7 +135,7 @@ def test_a_push_that_cannot_be_is_a_sentence(hub: LocalHub, ask: Callable[..., A
 def test_the_command_pushes_and_says_what_is_wrong(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Offline, as all tests run: from the arguments to the last line that is printed."""
+    """Offline, like all tests: from the arguments to the last printed line."""
     monkeypatch.setattr(sys, "argv", ["checkpoints", "push", "--repo", "test/tiny", "--store", str(trained)])
     assert main() == 1
     assert capsys.readouterr().err == "HF_HUB_OFFLINE is set, so the Hub was not contacted.\n"

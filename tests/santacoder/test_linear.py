@@ -1,4 +1,4 @@
-"""Products by oneDNN against PyTorch in double precision, with gradients, for sizes where they are used and not."""
+"""Products with oneDNN compared with PyTorch in double precision, with gradients, for sizes that use oneDNN or not."""
 
 from __future__ import annotations
 

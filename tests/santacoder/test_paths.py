@@ -1,4 +1,4 @@
-"""Paths as people write them: what no file can be called is said in a sentence, on every command line."""
+"""Paths as users enter them: invalid ones are reported in a sentence by every command."""
 
 from __future__ import annotations
 

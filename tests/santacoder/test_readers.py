@@ -1,4 +1,4 @@
-"""What ``publish`` writes is read by others, who write the same tokens with it."""
+"""Other software reads what ``publish`` writes, and generates the same tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def ours(folder: Path, prompt: str) -> list[int]:
-    """Greedy tokens up to end-of-text, by the engine."""
+    """Greedy tokens of the engine, up to end-of-text."""
     model, tokenizer = checkpoints.load(folder)
     engine = Engine(TorchRunner(model), tokenizer)
     sampling = SamplingParams(temperature=0, max_new_tokens=N_TOKENS)
@@ -49,7 +49,7 @@ def up_to_end(ids: list[int], tokenizer: Tokenizer) -> list[int]:
 
 
 def never_chosen(folder: Path, tokenizer: Tokenizer) -> list[int]:
-    """Marks, and rows of the embedding that are no tokens: random weights would choose them."""
+    """Sentinels and rows of the embedding without a token: random weights would choose them."""
     rows = json.loads((folder / "config.json").read_text())["vocab_size"]
     return [*sorted(tokenizer.fim_ids), *range(tokenizer.vocab_size, rows)]
 
@@ -106,7 +106,7 @@ for prompt in prompts:
 
 @pytest.fixture(scope="module")
 def old_transformers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that goes before the installed packages; PyTorch is the installed one."""
+    """A folder that precedes the installed packages; only PyTorch is the installed one."""
     folder = tmp_path_factory.mktemp("transformers-4.40")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), *OLD_TRANSFORMERS]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

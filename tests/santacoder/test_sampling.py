@@ -1,4 +1,4 @@
-"""Sampling against transformers' logits processors and against the distribution it should draw from."""
+"""Sampling compared with transformers' logits processors and with the expected distribution."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def test_candidates_equal_transformers(
 
 
 def _at_the_edge(scores: torch.Tensor, top_k: int, top_p: float, min_p: float) -> bool:
-    """Whether rounding decides which tokens have ``top_p`` or ``min_p``, or which of two equal ones is among the
-    ``top_k``, of which transformers keeps both."""
+    """Whether rounding decides which tokens have ``top_p`` or ``min_p``, or two tokens at the limit of ``top_k`` are
+    equal, in which case transformers keeps both.
+    """
     descending = scores.sort(descending=True).values
     if 0 < top_k < len(descending) and np.isclose(descending[top_k - 1], descending[top_k], atol=1e-6):
         return True

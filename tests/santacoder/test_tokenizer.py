@@ -1,4 +1,4 @@
-"""Encoding and decoding are inverses, whatever the text."""
+"""Encoding and decoding are inverse, for any text."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_other_threads_run_while_a_long_text_is_encoded(tokenizer: Tokenizer) ->
 
 
 def test_a_text_without_spaces_is_short(tokenizer: Tokenizer) -> None:
-    """What the library makes of a word of millions holds the interpreter for as long."""
+    """The library blocks the interpreter for the whole time that it processes a word of millions of characters."""
     assert tokenizer.decode(tokenizer.encode("x" * 100_000)) == "x" * 100_000
     with pytest.raises(UserError, match="300,000 characters without a space"):
         tokenizer.encode("x" * 300_000)

@@ -1,4 +1,4 @@
-"""Checkpoints as others write them give the logits that transformers computes from the same weights."""
+"""Checkpoints in other formats give the same logits as transformers with the same weights."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_masks_that_old_files_carry_are_passed_over(tmp_path: Path, tokenizer: T
 
 
 def test_special_tokens_have_the_ids_of_the_file(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    """The marks in another order, listed as ordinary additions, with settings that training left behind."""
+    """Special tokens in another order, listed as ordinary additions, with settings left from training."""
     tokenizer.save(tmp_path / "tokenizer.json")
     document = json.loads((tmp_path / "tokenizer.json").read_text())
     ids = sorted(token["id"] for token in document["added_tokens"])
@@ -128,7 +128,7 @@ def test_special_tokens_have_the_ids_of_the_file(tmp_path: Path, tokenizer: Toke
 
 
 def own_weights(twin: GPTBigCodeForCausalLM) -> dict[str, Tensor]:
-    """Without the output layer where that is the embedding."""
+    """The weights, without the output layer if it is the embedding."""
     shared = twin.config.tie_word_embeddings
     return {
         name: tensor.clone() for name, tensor in twin.state_dict().items() if not (shared and name == "lm_head.weight")

@@ -1,4 +1,4 @@
-"""A small folder of source code and the run configuration the training tests share."""
+"""A small folder of source code, and the configuration of runs that the training tests share."""
 
 from __future__ import annotations
 

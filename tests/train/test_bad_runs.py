@@ -1,4 +1,4 @@
-"""What can go wrong with a run, the sentence it leaves, and that nothing is lost."""
+"""Failures of a run: the message, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def _utf7(text: str) -> str:
-    """``text`` in letters, digits, ``+`` and ``-`` alone."""
+    """``text`` written with only letters, digits, ``+`` and ``-``."""
     coded = (base64.b64encode(char.encode("utf-16-be")).decode().rstrip("=") for char in text)
     return "".join(
         char if char.isalnum() or char == "." else f"+{code}-" for char, code in zip(text, coded, strict=True)
@@ -197,7 +197,7 @@ def _utf7(text: str) -> str:
 
 
 def _hostile_source_distribution(path: Path, trace: Path) -> Path:
-    """A source distribution that leaves ``trace`` when it is built."""
+    """A source distribution that creates ``trace`` when it is built."""
     build = '[build-system]\nrequires = []\nbuild-backend = "hostile"\nbackend-path = ["."]\n'
     with tarfile.open(path, "w:gz") as pack:
         for name, text in (("pyproject.toml", build), ("hostile.py", f"open({str(trace)!r}, 'w').close()\n")):

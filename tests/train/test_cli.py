@@ -1,4 +1,4 @@
-"""``python -m train`` from a folder to a published model, and what it says to bad input."""
+"""``python -m train`` from a folder to a published model, and its messages for invalid input."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_metrics_are_json_lines(tmp_path: Path, packed: Path) -> None:
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The sentence ``main`` leaves with."""
+    """The message with which ``main`` fails."""
     assert main(list(arguments)) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "Traceback" not in error

@@ -1,4 +1,4 @@
-"""Two gloo processes compute what one process computes, through a kill, and states move between world sizes."""
+"""Two gloo processes give the same result as one, even after a kill; states can be loaded with another world size."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def assert_same_losses(run: Path, alone: Path) -> None:
 
 @pytest.fixture(scope="module")
 def alone(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of one process."""
+    """The run of a single process."""
     output = tmp_path_factory.mktemp("alone") / "run"
     assert main(["--data", str(packed), "--output", str(output), *FLAGS]) == 0
     return output

@@ -1,4 +1,4 @@
-"""Training that begins with a published revision, of either dialect, with all of its weights or a low-rank update."""
+"""Training from a published revision, in either format, with all weights or a low-rank update."""
 
 from __future__ import annotations
 

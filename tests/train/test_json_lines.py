@@ -1,4 +1,4 @@
-"""Files of JSON lines, wherever a kill has cut them."""
+"""JSON lines files cut at any position by a kill."""
 
 from __future__ import annotations
 

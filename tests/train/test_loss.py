@@ -1,4 +1,4 @@
-"""The chunked loss against PyTorch's cross-entropy, with its gradients."""
+"""The chunked loss compared with PyTorch's cross-entropy, including gradients."""
 
 from __future__ import annotations
 

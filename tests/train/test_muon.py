@@ -1,4 +1,4 @@
-"""Muon beside PyTorch's own, which computes in bf16."""
+"""Muon compared with PyTorch's own, which computes in bf16."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is killed and resumed computes what an unbroken run computes."""
+"""A run that is killed and resumed gives the same result as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimize
 
 
 def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands in for a full disk: both fail the write with an OSError."""
+    """A limit on file sizes simulates a full disk: both make the write fail with an OSError."""
     train(TINY, load_packed(packed), tmp_path / "run")
     before = saved(tmp_path / "run")
     config = tmp_path / "run" / "config.json"
@@ -140,7 +140,7 @@ def test_the_state_written_after_a_damaged_one_is_kept(packed: Path, tmp_path: P
 
 
 def test_a_run_goes_on_in_another_precision(packed: Path, tmp_path: Path) -> None:
-    """How it is computed, not what: on a processor that multiplies faster in half precision."""
+    """The precision may change, for example on a processor that multiplies faster in half precision."""
     run = tmp_path / "run"
     train(dataclasses.replace(TINY, schedule="wsd", steps=6, precision="fp32"), load_packed(packed), run)
     for steps, precision in ((9, "bf16"), (12, "fp16"), (15, "fp16"), (18, "fp32")):

@@ -1,4 +1,6 @@
-"""One update, however it is computed: in parts, checkpointed, compiled, sharded out, in three precisions."""
+"""One training step, computed in different ways: with micro-batches, checkpointing, compilation, sharding, and in three
+precisions.
+"""
 
 from __future__ import annotations
 
@@ -150,7 +152,7 @@ def test_a_cooldown_begins_and_ends_where_it_should(shape: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_each_kind_of_parameter_has_its_own_rate(packed: Path, optimizer: str) -> None:
-    """The first step of AdamW and Muon moves a parameter by about its rate."""
+    """The first step of AdamW and Muon moves a parameter by about its learning rate."""
     settings = dataclasses.replace(
         TINY, optimizer=optimizer, warmup_fraction=0.0, weight_decay=0.0, learning_rate=1e-3,
         embedding_learning_rate=1e-2, vector_learning_rate=1e-5,
@@ -176,7 +178,7 @@ def test_a_half_life_in_tokens_holds_for_any_batch() -> None:
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("name", ["transformer.h.1.mlp.c_fc.weight", "transformer.wpe.weight", "transformer.ln_f.bias"])
 def test_after_an_overflow_no_optimizer_steps(packed: Path, name: str, value: float) -> None:
-    """Of Muon's matrices, or of AdamW's embeddings and vectors."""
+    """An overflow in Muon's matrices, or in AdamW's embeddings and vectors."""
     settings = dataclasses.replace(TINY, optimizer="muon", precision="fp16")
     training = prepare(starting_model(settings, load_packed(packed).tokenizer, Path()), settings, ALONE)
     source = batches(packed, settings)

@@ -1,4 +1,4 @@
-"""Gaps that are syntax nodes."""
+"""Syntax-aware FIM."""
 
 from __future__ import annotations
 

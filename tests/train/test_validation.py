@@ -1,4 +1,4 @@
-"""The scores that are taken while a model is trained."""
+"""The scores computed during training."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_questions_are_lines_of_held_out_files_and_always_the_same(packed: Path)
 
 
 def test_a_model_that_knows_the_answer_matches(tokenizer: Tokenizer) -> None:
-    """What a model writes itself is what it is asked for; another line is not."""
+    """The question is the model's own output, or another line."""
     model = random_model()
     prompt, text = sample(model, tokenizer, Question("def f(x):\n", "return x", "\n"))
     assert prompt == "def f(x):\n" and text

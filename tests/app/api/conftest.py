@@ -1,4 +1,4 @@
-"""A real server on loopback, and the raw way to talk to it."""
+"""A real server on loopback, and raw requests to it."""
 
 from __future__ import annotations
 
@@ -31,21 +31,23 @@ T = TypeVar("T")
 
 
 def run_apart(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` returns, of a thread of its own: a browser's test may have left a loop running in this one."""
+    """Run ``work`` in a separate thread and return its result: a browser test may have left a running event loop in
+    this one.
+    """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
 
 @dataclass(frozen=True)
 class Serving:
-    """A server in a thread, and the engine behind its default model."""
+    """A server in a thread, and the engine of its default model."""
 
     url: str
     engine: Engine
 
     @contextmanager
     def failing(self, error: BaseException | None = None, seconds: float = 0.0) -> Iterator[None]:
-        """Each step of the model takes ``seconds`` more, and raises ``error`` where there is one."""
+        """Make each step of the model take ``seconds`` longer, and raise ``error`` if it is given."""
         runner = self.engine.runner
         working = runner.read, runner.decode
 
@@ -65,7 +67,7 @@ class Serving:
             runner.read, runner.decode = working  # type: ignore[method-assign]
 
     def wait_until_idle(self) -> None:
-        """Fails where a slot does not come back soon."""
+        """Wait until all slots are free; fails if one is not freed soon."""
         deadline = time.monotonic() + 30
         while self.engine.n_free_slots < self.engine.runner.n_slots:
             assert time.monotonic() < deadline, "a request goes on"
@@ -74,7 +76,7 @@ class Serving:
 
 @contextmanager
 def serve(settings: Settings) -> Iterator[Serving]:
-    """A server on loopback, for as long as the context lasts."""
+    """Run a server on loopback for the duration of the context."""
     metrics = Metrics()
     models = Models(settings, metrics)
     shares = ShareStore(Database(settings.database_url))

@@ -1,4 +1,4 @@
-"""Where a text came from, as clients ask: /v1/attribution, and /overlap as llm-vscode does."""
+"""Attribution as clients request it: /v1/attribution, and /overlap as in llm-vscode."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def test_nothing_found_tells_what_was_searched(asked: httpx.Client) -> None:
 
 
 def test_as_llm_vscode_asks(asked: httpx.Client) -> None:
-    """The extension sends 250 characters on either side of the cursor, cut anywhere, and adds what comes back to
-    offsets of JavaScript."""
+    """The extension sends 250 characters on either side of the cursor, cut anywhere, and adds the results to JavaScript
+    offsets.
+    """
     document = "🚢 = 1\n" + QUAYS
     (span,) = asked.post("/overlap", json={"document": document}).json()["spans"]
     units = document.encode("utf-16-le")

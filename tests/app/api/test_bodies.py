@@ -1,4 +1,4 @@
-"""What every protocol does alike: null is the default, JSON is read whatever it is called, refusals are sentences."""
+"""Behaviour common to all protocols: null is the default, any content type is read as JSON, errors are sentences."""
 
 from __future__ import annotations
 

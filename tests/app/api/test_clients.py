@@ -1,4 +1,4 @@
-"""Clients of other people against a real server: those of Ollama, Hugging Face, Mistral and OpenAI."""
+"""Third-party clients against a real server: those of Ollama, Hugging Face, Mistral and OpenAI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def idle(serving: Serving) -> Iterator[None]:
 
 @pytest.fixture
 def greedy(http: httpx.Client) -> str:
-    """What the model writes behind ``PROMPT``, greedily."""
+    """The model's greedy continuation of ``PROMPT``."""
     body = {"prompt": PROMPT, "max_tokens": 12, "temperature": 0}
     text = http.post("/v1/completions", json=body).json()["choices"][0]["text"]
     assert isinstance(text, str)

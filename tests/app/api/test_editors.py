@@ -1,4 +1,4 @@
-"""What editors send, replayed: llama.vim and llama.vscode, Continue, llm-ls."""
+"""Replayed requests of editors: llama.vim and llama.vscode, Continue, llm-ls."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def post(http: httpx.Client, path: str, body: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def filled(http: httpx.Client) -> str:
-    """What the model puts between prefix and suffix, greedily."""
+    """The model's greedy middle between prefix and suffix."""
     body = {"model": MODEL, "prompt": PREFIX + LINE, "suffix": SUFFIX, "temperature": 0}
     text = post(http, "/v1/completions", body)["choices"][0]["text"]
     assert isinstance(text, str) and text

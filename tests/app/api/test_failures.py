@@ -1,4 +1,6 @@
-"""What fails while the server runs: health says why, streams end in their protocol's form, and it recovers."""
+"""Failures while the server runs: health reports them, streams end in their protocol's format, and the server
+recovers.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def wait_for_health(url: str) -> None:
 
 
 def last_lines(serving: Serving) -> list[Any]:
-    """What streams of three protocols end with."""
+    """The last lines of streams in three protocols."""
     requests: list[tuple[str, dict[str, Any]]] = [
         ("/v1/completions", {**BODY, "stream": True}),
         ("/generate_stream", {"inputs": "x"}),

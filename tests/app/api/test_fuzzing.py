@@ -1,4 +1,4 @@
-"""Requests nobody would write, made from the server's own description: whatever is sent, the server does not fail."""
+"""Generated requests from the server's own description: whatever is sent, the server does not fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AWKWARD = [
 
 @contextmanager
 def modest() -> Iterator[None]:
-    """Fails where what is asked meanwhile takes too much of the processor or of the memory, on however busy a machine.
+    """Fail if the requests use too much processor time or memory, regardless of other load.
 
     The server runs in this process.
     """
@@ -45,7 +45,7 @@ def modest() -> Iterator[None]:
 
 @pytest.mark.parametrize("n_cases", [60, pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
 def test_generated_requests(serving: Serving, n_cases: int) -> None:
-    """As described, and not as described."""
+    """Requests that match the description, and requests that do not."""
     schema = schemathesis.openapi.from_url(f"{serving.url}/openapi.json")
     operations = [operation.ok() for operation in schema.get_all_operations()]
     n_examples = -(-n_cases // len(operations))
@@ -55,7 +55,7 @@ def test_generated_requests(serving: Serving, n_cases: int) -> None:
 
 
 def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
-    """How many requests the server has answered."""
+    """Send requests, and return how many the server has answered."""
     n_sent = 0
 
     @given(operation.as_strategy(generation_mode=mode))
@@ -89,7 +89,7 @@ def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
 
 
 def test_awkward_values_for_the_page(http: httpx.Client, serving: Serving) -> None:
-    """Gradio's own addresses, which no description lists."""
+    """Gradio's own routes, which are in no description."""
     for value in AWKWARD:
         for path, body in (
             ("call/complete_code", f'{{"data": [{value}, "", 1, 0]}}'),

@@ -1,4 +1,4 @@
-"""What evaluation harnesses ask for: log-probabilities of texts, and greedy texts, are those of PyTorch."""
+"""Requests of evaluation harnesses: log-probabilities and greedy texts equal those of PyTorch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODE = "import os\n\n\ndef main(path):\n    for name in os.listdir(path):\n"
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    """Served by PyTorch: 8 bits are another model by a little."""
+    """A server with the PyTorch runner, because quantised weights give slightly different results."""
     settings = Settings(model=REPO, revision=BRANCH, runner="torch", device="cpu")
     with serve(settings) as serving, httpx.Client(base_url=serving.url, timeout=60) as client:
         yield client
@@ -30,7 +30,7 @@ def http() -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def twin() -> Any:
-    """The same commit, as transformers reads it."""
+    """The same commit, loaded by transformers."""
     sha = checkpoints.resolve(REPO, BRANCH).name
     return AutoModelForCausalLM.from_pretrained(REPO, revision=sha, cache_dir=STORE, dtype=torch.float32)
 
@@ -43,7 +43,7 @@ def tokenizer() -> Tokenizer:
 @torch.no_grad()
 @pytest.mark.parametrize("as_tokens", [True, False])
 def test_log_likelihoods(http: httpx.Client, twin: Any, tokenizer: Tokenizer, as_tokens: bool) -> None:
-    """The request and the reading of the answer are those of lm-eval's local-completions."""
+    """The request and its evaluation are those of lm-eval's local-completions."""
     pairs = [(CODE, "        print(name)\n"), (CODE, "        os.remove(name)\n"), ("x", " = 1\n")]
     prompts = [tokenizer.encode(context + continuation) for context, continuation in pairs]
     starts = [len(tokenizer.encode(context)) for context, _ in pairs]

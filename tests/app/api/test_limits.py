@@ -1,4 +1,4 @@
-"""What is too much is refused in the protocol's own form, with the time after which to come back."""
+"""Requests beyond a limit are rejected in the protocol's format, with the time after which to retry."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_client_has_few_requests_at_a_time(
 
 
 def test_one_client_cannot_fill_the_line_that_all_wait_in(store: Path) -> None:
-    """A few requests of many texts each would."""
+    """A few requests with many texts each could fill it otherwise."""
     settings = Settings(store=store, model="test/tiny", device="cpu", api_keys="one,two", max_waiting=64)
     with serve(settings) as serving, client(serving) as one, client(serving, "two") as two:
         with serving.failing(seconds=0.1), ExitStack() as open_:
@@ -91,7 +91,7 @@ def test_one_client_cannot_fill_the_line_that_all_wait_in(store: Path) -> None:
 
 @pytest.mark.parametrize("path,body,where", PROTOCOLS[::2])
 def test_a_request_has_little_time(limited: Serving, path: str, body: dict[str, Any], where: tuple[str, ...]) -> None:
-    """A text that has begun is cut, as by a limit of tokens."""
+    """A text that has begun is ended, as by a token limit."""
     with limited.failing(seconds=0.2), client(limited) as one:
         answer = one.post(path, json=body)
     assert answer.status_code == 200
@@ -135,7 +135,7 @@ def test_a_request_asks_for_few_new_tokens(limited: Serving) -> None:
 
 
 def test_the_waiting_line_is_short(limited: Serving) -> None:
-    """Eight run and one waits; of ten more, none is answered."""
+    """Eight run and one waits; ten more are rejected."""
     statuses: list[int] = []
 
     def ask(key: str) -> None:

@@ -1,4 +1,4 @@
-"""Windows line ends in every protocol: the text that LF gets, with CRLF."""
+"""CRLF line endings in every protocol: the same text as with LF, with CRLF."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients of llama.cpp's server rely on, beside what the editors' tests show."""
+"""What clients of llama.cpp's server rely on, in addition to the editors' tests."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_prompts_in_each_of_their_forms(http: httpx.Client, tokenizer: Tokenizer
 
 
 def test_a_prompt_that_does_not_fit_is_refused_as_by_llama_cpp(http: httpx.Client) -> None:
-    """Its clients shorten what they send then; around a gap, as in an editor, it is cut."""
+    """Clients shorten their prompt in that case; around a gap, as in an editor, it is truncated."""
     refused = http.post("/completion", json={"prompt": "x = 1\n" * 100})
     assert refused.status_code == 400
     assert refused.json()["error"]["type"] == "exceed_context_size_error"
@@ -209,7 +209,7 @@ def test_errors_of_a_stream_are_events(serving: Serving, http: httpx.Client) -> 
 
 
 def test_frequency_and_presence_by_hand() -> None:
-    """Against their definition: a token's logit loses the one for each time it was written, and the other once."""
+    """Compared with their definition: one is subtracted from a token's logit for each occurrence, the other once."""
     from santacoder.sampling import Sampler, SamplingParams
 
     rng = np.random.default_rng(0)
@@ -224,7 +224,7 @@ def test_frequency_and_presence_by_hand() -> None:
 
 def test_samplers_are_applied_in_the_order_given(http: httpx.Client, tokenizer: Tokenizer) -> None:
     def kept(**fields: Any) -> int:
-        """How many tokens could have been drawn."""
+        """The number of tokens that could have been drawn."""
         answer = completion(http, n_predict=1, n_probs=20, post_sampling_probs=True, temperature=5, top_k=0, **fields)
         return len(answer["completion_probabilities"][0]["top_probs"])
 

@@ -1,6 +1,6 @@
-"""The real llama.vim in a real Neovim: it asks, shows what came beside the cursor, and Tab takes it.
+"""The real llama.vim in a real Neovim: it requests a suggestion, shows it at the cursor, and Tab accepts it.
 
-Runs where SANTACODER_LLAMA_VIM names a checkout of the plugin. Neovim 0.11 runs it; 0.7 lacks a function it calls.
+Runs only if SANTACODER_LLAMA_VIM names a checkout of the plugin. Neovim 0.11 works; 0.7 lacks a function that it calls.
 """
 
 from __future__ import annotations

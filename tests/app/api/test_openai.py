@@ -114,7 +114,7 @@ def test_the_best_has_the_highest_log_probability(client: openai.OpenAI) -> None
 def test_echo_gives_the_log_probabilities_of_pytorch(
     client: openai.OpenAI, store: Path, tokenizer: Tokenizer, text: str
 ) -> None:
-    """What lm-eval asks for, and sums."""
+    """The request of lm-eval, which sums the log-probabilities."""
     model, _ = checkpoints.load("test/tiny", store=store)
     for prompt in (text, tokenizer.encode(text)):
         answer = client.completions.create(model=MODEL, prompt=prompt, max_tokens=0, echo=True, logprobs=1)
@@ -165,7 +165,7 @@ def test_a_text_of_parts_of_characters_has_all_its_tokens(client: openai.OpenAI,
 
 
 def test_the_end_of_a_text_is_reported_but_not_shown(client: openai.OpenAI, tokenizer: Tokenizer) -> None:
-    """Harnesses ask for one token more than they score, and drop the last."""
+    """Harnesses request one token more than they score, and drop the last."""
     bias = {str(tokenizer.end_of_text_id): 100}
     answer = client.completions.create(model=MODEL, prompt=PROMPT, max_tokens=1, echo=True, logprobs=1, logit_bias=bias)
     choice = answer.choices[0]

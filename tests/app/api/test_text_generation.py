@@ -1,6 +1,6 @@
 """Text Generation Inference's own Python client against a real server.
 
-It asks for an old huggingface_hub, which pyproject.toml overrides.
+It requires an old huggingface_hub, which pyproject.toml overrides.
 """
 
 from __future__ import annotations

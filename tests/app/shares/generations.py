@@ -1,4 +1,4 @@
-"""Generations to share, as the page makes them."""
+"""Generations to share, like those of the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from santacoder.sampling import SamplingParams
 
 
 def completion(text: str, seed: int = 7) -> Completion:
-    """``text``, a token a character, each with two alternatives."""
+    """A completion of ``text`` with one token per character, each with two alternatives."""
     top = (Alternative("a", 5, -0.25), Alternative("b", 6, -1.5))
     return Completion(text, tuple(Token(character, 9, -0.125, top) for character in text), "length", seed)
 

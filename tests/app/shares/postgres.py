@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the time of a test run, where its programs are installed."""
+"""A real PostgreSQL server for the duration of a test run, if its programs are installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _USER = "nobody" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
 
 
 class Postgres:
-    """A server with a folder of its own and no port: it is reached by a socket in that folder."""
+    """A server with its own folder and without a port; connections use a socket in the folder."""
 
     def __init__(self) -> None:
         assert INITDB and POSTGRES
@@ -51,8 +51,9 @@ class Postgres:
         raise AssertionError("PostgreSQL did not start")
 
     def kill(self) -> None:
-        """End the server's process at once, as a crash does; the processes of its connections notice and end, which is
-        waited for."""
+        """Kill the server's process, as in a crash, and wait until its connections' processes have noticed and
+        ended.
+        """
         connections = psutil.Process(self.process.pid).children()
         self.process.kill()
         self.process.wait()
@@ -66,7 +67,7 @@ class Postgres:
         shutil.rmtree(self.folder)
 
     def execute(self, *statements: str) -> None:
-        """Run each by itself, as the administrator would."""
+        """Execute each statement separately, as an administrator."""
         connection = pg8000.native.Connection("tester", database="postgres", unix_sock=self._socket, timeout=5)
         try:
             for statement in statements:

@@ -1,4 +1,4 @@
-"""What is found before something is shared, and in which line."""
+"""Confidential text that is found before sharing, and its lines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_warning_names_places_and_not_what_stands_there() -> None:
     ["pwd" * 70_000, "a" * 200_000, "://a:" * 40_000, "pwd='" * 40_000, "x@" + "a-" * 100_000, "secret " * 30_000],
 )
 def test_no_text_takes_long(text: str) -> None:
-    """In one line, as whoever shares may send it: a search that is quadratic takes many seconds of the processor."""
+    """In one line, which users can send: a quadratic search would take many seconds of processor time."""
     started = time.process_time()
     confidential(text)
     assert time.process_time() - started < 2

@@ -1,4 +1,4 @@
-"""Databases that are killed, locked, full, old, new or not there."""
+"""Databases that are killed, locked, full, old, new or missing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_some(writer: subprocess.Popen[str], count: int) -> list[str]:
 
 
 def read_rest(writer: subprocess.Popen[str]) -> list[str]:
-    """What was acknowledged until the end; a slug whose line was cut by it does not count."""
+    """Read everything that was acknowledged; a slug whose line is incomplete does not count."""
     out, _ = writer.communicate(timeout=60)
     return [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
 

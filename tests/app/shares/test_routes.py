@@ -1,4 +1,4 @@
-"""The addresses of shares, asked as browsers, crawlers and moderators do."""
+"""The routes of shares, requested like browsers, crawlers and moderators do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client(shares: ShareStore) -> TestClient:
 
 
 class Elements(HTMLParser):
-    """The elements and attributes a browser would see, and the text between them."""
+    """The elements and attributes that a browser would see, and the text between them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the store promises, on either database."""
+"""The guarantees of the store, on either database."""
 
 from __future__ import annotations
 

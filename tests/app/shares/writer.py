@@ -1,4 +1,4 @@
-"""A process that stores shares as fast as it can and says which have been acknowledged. Usage: writer.py URL"""
+"""A process that stores shares as fast as it can and prints which were acknowledged. Usage: writer.py URL"""
 
 from __future__ import annotations
 

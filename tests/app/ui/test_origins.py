@@ -1,4 +1,4 @@
-"""Badge and panel: what they say, and that no text of a model, a user or a corpus is HTML in them."""
+"""Badge and panel: their contents, and that no text of a model, a user or a corpus becomes HTML."""
 
 from __future__ import annotations
 

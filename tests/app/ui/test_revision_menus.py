@@ -1,4 +1,4 @@
-"""What the menus of branches and commits offer."""
+"""The choices in the menus of branches and commits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def publish(store: Path, tokenizer: Tokenizer, branch: str, step: int) -> None:
 
 
 def commits_offered(store: Path, chosen: str) -> dict[str, str]:
-    """Labels by what choosing them means, where ``chosen`` of the branch main is."""
+    """The labels of the commit menu of the branch main by value, with ``chosen`` selected."""
     menu = filled_menus(store, MODEL, "main", chosen)[2]
     assert menu.value == chosen
     return {str(value): str(label) for label, value in menu.choices}
@@ -61,7 +61,7 @@ def test_a_model_that_is_not_there_has_a_newest_commit_all_the_same(tmp_path: Pa
 
 
 def test_no_menu_waits_for_the_hub(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Hub that does not answer is not asked, whatever the menus are to show."""
+    """A Hub that does not respond is never contacted, whatever the menus show."""
 
     def ask(*arguments: object, **options: object) -> None:
         pytest.fail("the Hub was asked")

@@ -1,4 +1,4 @@
-"""The heat map is HTML that shows tokens and never becomes any of theirs."""
+"""The heat map is HTML that shows tokens without interpreting them as HTML."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ tokens = st.builds(
 
 
 class Reader(HTMLParser):
-    """The tags and attributes of a page, and its text but for the signs."""
+    """The tags and attributes of a page, and its text without the signs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is shared by two texts, found the slow way: tokens as strings, every pair of places compared."""
+"""Common runs of two texts, found by brute force: tokens are strings, and every pair of positions is compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMMENTS = {"#": r"#.*", "//": r"//.*|/\*.*?\*/|/\*.*"}
 
 @lru_cache(maxsize=200)
 def tokens(text: str, style: str) -> list[tuple[str, int, int]]:
-    """Words and other characters with where they begin and end, line by line, without comments."""
+    """Words and other characters with their start and end, line by line, without comments."""
     found = []
     offset = 0
     for line in text.split("\n"):
@@ -30,7 +30,7 @@ def tokens(text: str, style: str) -> list[tuple[str, int, int]]:
 
 
 def shared_runs(one: list[str], other: list[str], at_least: int) -> set[tuple[int, int]]:
-    """Maximal runs of ``one`` that stand in ``other``, as first and last + 1, of every pair of places."""
+    """Maximal runs of ``one`` that occur in ``other``, as first and last + 1, for every pair of positions."""
     beginnings = set(itertools.pairwise(one))
     places: dict[tuple[str, ...], list[int]] = {}
     for place in range(len(other) - at_least + 1):

@@ -32,7 +32,7 @@ class File(NamedTuple):
 def write_index(
     folder: Path, parts: Sequence[Sequence[File]], *, with_text: bool = True, parameters: Parameters = USUAL
 ) -> AttributionIndex:
-    """An index of ``parts``, each made by itself as builders do."""
+    """Write an index of ``parts``, each built separately."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "text.bin").open("wb") as text:
         made = [build.index_part([file.source for file in part], text, parameters) for part in parts]

@@ -1,4 +1,4 @@
-"""Indexes that cannot be used say why."""
+"""Unusable indexes are rejected with the reason."""
 
 from __future__ import annotations
 

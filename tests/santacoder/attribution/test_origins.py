@@ -1,4 +1,4 @@
-"""Links and what licences ask."""
+"""Links to sources, and obligations of licences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans against brute force, and what they tell."""
+"""Spans compared with brute force, and their properties."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ words = [*"abcdef", "(", ")", ":", "=", "é", "'x'", "\n", "  ", " # c\n"]
 
 
 def expected_spans(text: str, files: list[File]) -> list[tuple[int, int]]:
-    """Characters of the longest runs that brute force finds, in order."""
+    """Character spans of the longest runs that brute force finds, in order."""
     asked = brute_force.tokens(text, "#")
     strings = [token for token, _, _ in asked]
     runs: set[tuple[int, int]] = set()
@@ -36,7 +36,7 @@ def expected_spans(text: str, files: list[File]) -> list[tuple[int, int]]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_invented_files(tmp_path: Path, seed: int, n_files: int) -> None:
-    """Files and a text made of the same few pieces, so that runs overlap, touch and nest."""
+    """Files and a text composed of the same few pieces, so that runs overlap, touch and nest."""
     rng = random.Random(seed)
     pieces = ["".join(rng.choices(words, k=rng.randint(10, 250))) for _ in range(4)]
 

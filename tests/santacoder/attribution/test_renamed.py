@@ -1,4 +1,4 @@
-"""Copies whose names were exchanged, against a definition that is checked place by place."""
+"""Copies with renamed identifiers, compared with a definition that is checked position by position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several indexes asked as one: the spans of a single index of everything."""
+"""Several indexes queried as one give the same spans as a single index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalised tokens against regular expressions over strings, line by line."""
+"""Normalised tokens compared with regular expressions on strings, line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guarantee of winnowing, for any tokens: what two texts share is found in both, at the same place of it."""
+"""The guarantee of winnowing for any tokens: a long enough common run has a common fingerprint at the same position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def array(values: list[int]) -> np.ndarray:
 
 
 def repeats(values: list[int]) -> bool:
-    """Whether nothing but one to four values is repeated in ``values``."""
+    """Whether ``values`` only repeats one to four values."""
     return any(values[period:] == values[:-period] for period in range(1, 5))
 
 
@@ -53,7 +53,7 @@ def test_fingerprints_are_the_rightmost_minima_of_all_windows(values: list[int])
 
 
 def run_hash(values: list[int]) -> int:
-    """Hash of one run, as Python's integers compute it."""
+    """The hash of one run, computed with Python integers."""
     total = sum(value * pow(0x9E3779B97F4A7C15, place, 2**64) for place, value in enumerate(values)) % 2**64
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         total = (total ^ (total >> 33)) * factor % 2**64

@@ -1,4 +1,4 @@
-"""Both runners, made from one model: they are held to one contract."""
+"""Both runners for the same model; they must fulfil the same contract."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def model(tokenizer: Tokenizer) -> SantaCoder:
 def make_runner(
     request: pytest.FixtureRequest, model: SantaCoder, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Runner]:
-    """``make_runner(n_slots=...)`` for ``model``, in fp32. What is captured takes the steps that a GPU captures."""
+    """``make_runner(n_slots=...)`` for ``model``, in fp32. The parameter ``captured`` selects the steps that a GPU
+    captures.
+    """
     if request.param == "torch":
         return lambda **options: TorchRunner(model, **options)
     path = tmp_path_factory.mktemp("graph") / "model.onnx"

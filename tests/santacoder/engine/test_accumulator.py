@@ -1,4 +1,4 @@
-"""From events to text, tokens and offsets, where characters take several tokens."""
+"""Conversion of events to text, tokens and offsets if characters take several tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(
     prompt_ids: tuple[int, ...] | None = None,
     room: int = 1,
 ) -> Accumulator:
-    """What comes of a request whose model writes ``ids``, with ``room`` for more."""
+    """The result of a request whose model generates ``ids``, with ``room`` for more."""
     sampling = SamplingParams(max_new_tokens=len(ids) + room, stop=stop, top_logprobs=1)
     events: list[Event] = []
     request = CompletionRequest(prompt, None, sampling, prefix_ids=prompt_ids, echo=echo)
@@ -47,7 +47,7 @@ def written(
 
 
 def offsets(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Where each token's first character is, as the library says that encodes."""
+    """The position of each token's first character, according to the tokenizers library."""
     return [start for start, _ in tokenizer._plain.encode(text).offsets]
 
 

@@ -1,4 +1,4 @@
-"""The engine's greedy text against transformers' ``generate`` with the same weights, in fp32."""
+"""The engine's greedy text compared with transformers' ``generate``, with the same weights in fp32."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Steps that a GPU captures, and graphs for which they fail or come out wrong. There is no GPU here: the steps are
-those that it would capture, and what a captured one keeps for good, they keep, too."""
+"""Steps that a GPU captures, and graphs for which capturing fails or gives wrong results. No GPU is used: the steps
+have the same fixed parameters as captured ones.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +37,9 @@ def graph(model: SantaCoder, tmp_path: Path) -> Path:
 
 
 def add_to_logits(graph: Path, table: np.ndarray) -> None:
-    """Make all logits depend on the total length, which a captured step keeps: they are to have an entry of ``table``
-    added, that of the length plus the first token's id."""
+    """Make all logits depend on the total length, which is fixed in a captured step: add the entry of ``table`` for the
+    length plus the first token's id.
+    """
     changed = onnx.load(graph, load_external_data=False)
     changed.graph.node[-1].output[0] = "logits_before"
     constants = {"table": table.astype(np.float32), "zero": np.zeros(1, np.int64), "all": np.full(1, -1, np.int64)}
@@ -98,7 +100,7 @@ def test_captures_that_fail_are_given_up_at_opening(
 
 
 def test_steps_that_come_out_wrong_either_way_are_not_served(graph: Path, model: SantaCoder) -> None:
-    """Every length adds something else, so tokens read one by one differ from those read at once."""
+    """Every length adds another value, so decoded tokens differ from prefilled ones."""
     add_to_logits(graph, np.arange(600) * 9.0)
     with pytest.raises(CheckpointError, match="ONNX Runtime gives wrong results"):
         OnnxRunner(graph, model.config, captures=True)

@@ -1,4 +1,4 @@
-"""Logits that stay where they were computed give the same texts as logits that are fetched."""
+"""Sampling on the device gives the same texts as sampling on the CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import random_model
 
 
 class AsOnAGpu(TorchRunner):
-    """Gives logits as tensors, as it does on a GPU."""
+    """A runner that returns logits as tensors, as on a GPU."""
 
     def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         return torch.from_numpy(super().read(slot, token_ids, start, n_logits))

@@ -1,4 +1,4 @@
-"""Drafts change how fast the text comes, never the text."""
+"""Prompt lookup changes only the speed, never the text."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_a_draft_is_what_followed_the_latest_same_tokens(ids: list[int], longest
 
 @pytest.fixture(scope="module")
 def checked() -> list[int]:
-    """How many tokens were read in each check of a draft."""
+    """The number of tokens in each verification of a draft."""
     return []
 
 
 @pytest.fixture(scope="module")
 def engines(make_runner: Callable[..., Runner], tokenizer: Tokenizer, checked: list[int]) -> Iterator[list[Engine]]:
-    """One that writes token by token, and one that drafts."""
+    """An engine that decodes token by token, and one that drafts."""
     runner = make_runner()
     read = runner.read
 

@@ -1,4 +1,4 @@
-"""The engine: what it writes, that company changes nothing, and that slots come back."""
+"""The engine: its texts, batch invariance, and the release of slots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def engine(make_runner: Callable[..., Runner], tokenizer: Tokenizer) -> Iterator
 
 
 def run(engine: Engine, prefix: str, suffix: str | None = None, **sampling: object) -> tuple[str, list[int], Finished]:
-    """Text, ids and last event of a request run to its end."""
+    """The text, ids and last event of a request."""
     return collect(engine.submit(CompletionRequest(prefix, suffix, SamplingParams(**sampling))))  # type: ignore[arg-type]
 
 
@@ -127,7 +127,7 @@ def test_text_held_back_for_a_stop_sequence_is_not_lost(engine: Engine) -> None:
 
 
 def test_a_text_ends_before_the_first_token_that_is_too_unlikely(engine: Engine, tokenizer: Tokenizer) -> None:
-    """With nothing written before it, there is none."""
+    """If it is the first token, the text is empty."""
     sampling = SamplingParams(temperature=0, max_new_tokens=30)
     tokens = [
         event for event in engine.submit(CompletionRequest("def f(", None, sampling)) if isinstance(event, TokenEvent)
@@ -242,7 +242,7 @@ def test_a_full_waiting_line_is_said(make_runner: Callable[..., Runner], tokeniz
 
 
 def cut_in_steps(ids: list[int], room: int, step: int) -> list[int]:
-    """The end of ``ids`` that fits ``room`` once whole steps are cut off at the left."""
+    """The end of ``ids`` that fits in ``room`` after cutting off whole steps on the left."""
     while len(ids) > room:
         ids = ids[step:]
     return ids
@@ -323,7 +323,7 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(
 
 
 class Broken(Sampler):
-    """Fails at its third token."""
+    """A runner that fails at its third token."""
 
     def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
         if len(context) > 3:

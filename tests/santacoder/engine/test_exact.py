@@ -1,4 +1,4 @@
-"""A row of a quantised graph is the same to the last bit alone, in company, and however it was read."""
+"""A row of a quantised graph is the same to the last bit, alone or batched, and however it was prefilled."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.conftest import random_model
 
 @pytest.fixture(scope="module")
 def mini() -> OnnxRunner:
-    """Its matrices are small and multiplied in single precision."""
+    """A model with small matrices, which are multiplied in single precision."""
     snapshot = checkpoints.resolve("santacoder/mini", "main")
     return OnnxRunner(graphs(snapshot, "cpu")[0], checkpoints.read_config(snapshot))
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> OnnxRunner:
-    """Its matrices are wide enough for integers along whole rows, which need no company."""
+    """A model with matrices wide enough for integer products over whole rows, which are batch-invariant."""
     model = random_model(n_embd=1024, n_head=8, n_layer=2, vocab_size=1024)
     path, weights = tmp_path_factory.mktemp("graph") / graph_name("int8"), model.state_dict()
     write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["int8"])
@@ -58,7 +58,7 @@ def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) 
 
 @pytest.mark.parametrize("length", [2, 3, 16, 91])
 def test_a_prompt_whose_last_token_alone_is_read_changes_no_bit(runner: OnnxRunner, length: int) -> None:
-    """As where all but that one were cached."""
+    """As if all but that token were cached."""
     rng = random.Random(length)
     ids = [rng.randrange(1000) for _ in range(length)]
     expected = np.array(runner.read(0, ids, 0, 1))

@@ -1,4 +1,4 @@
-"""What is shown of an infilling: the whole middle and no mark, whichever mark ends it."""
+"""The shown text of an infilling: the whole middle without sentinels, whichever sentinel ends it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PREFIX, SUFFIX = "def f():\n    ", "\n\nprint(1)\n"
 
 @torch.no_grad()
 def model_that_writes(ids: list[int], start: int, tokenizer: Tokenizer) -> SantaCoder:
-    """A model whose token after position ``start + n`` is ``ids[n]``, whatever it has read."""
+    """A model whose token after position ``start + n`` is ``ids[n]``, for any input."""
     positions = start + len(ids) + 1
     model = random_model(
         vocab_size=tokenizer.vocab_size, n_positions=positions + 64, n_embd=4 * positions, tie_word_embeddings=False

@@ -1,4 +1,4 @@
-"""LF inside, CRLF outside: whatever pieces a text comes in, and wherever its line ends are."""
+"""LF internally and CRLF externally, however a text is divided into pieces and wherever its line endings are."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_echo_gives_back_what_came() -> None:
 
 @given(text=st.text("ab \r\né東", max_size=30))
 def test_offsets_count_crlf(tokenizer: Tokenizer, text: str) -> None:
-    """Compared with every token's place in the whole text."""
+    """Compared with every token's position in the whole text."""
     ids = tokenizer.encode(to_lf(text))
     accumulator = Accumulator(tokenizer, crlf=True)
     decoder = tokenizer.stream_decoder()

@@ -1,4 +1,4 @@
-"""Which runner serves where a GPU fails. It has none here: what fails for that reason is the real thing."""
+"""The runner that is used if a GPU fails. The tests have no GPU, so failures for that reason are real."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Pat
 
 @pytest.fixture
 def full_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch's weights do not fit onto a GPU."""
+    """PyTorch's weights do not fit on a GPU."""
     load = checkpoints.load
 
     def load_on_cpu_only(*arguments: object, **options: object) -> object:
@@ -44,7 +44,7 @@ def full_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def label(opened: Opened) -> tuple[str, str]:
-    """Runner and device, once it has been seen to serve."""
+    """Runner and device, after a test request."""
     stream = opened.engine.submit(CompletionRequest("x", sampling=SamplingParams(temperature=0, max_new_tokens=3)))
     assert list(stream)[-1].reason in ("length", "stop")  # type: ignore[union-attr]
     opened.engine.close()

@@ -1,4 +1,4 @@
-"""Typing on in an editor: what was read of a prompt is not read again, and the text does not change for it."""
+"""Prefix caching while typing in an editor: cached tokens are not prefilled again, and the text is unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT = "def area(width, height):\n    return width * height\n\n\nclass Square:\n
 
 
 def count_reading(runner: Runner) -> list[int]:
-    """The lengths of all prompt chunks that ``runner`` reads from now on."""
+    """Record the lengths of all prompt chunks that ``runner`` prefills."""
     lengths: list[int] = []
     read = runner.read
 
@@ -114,7 +114,7 @@ def test_a_request_that_waits_for_a_prompt_holds_up_no_other(
 def test_those_that_wait_for_a_prompt_are_compared_once(
     make_runner: Callable[..., Runner], tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many that wait alike cost nothing in the turns in which the one they wait for is read."""
+    """Many equal waiting prompts cost nothing in the turns in which the first one is prefilled."""
     n_compared = 0
 
     def counted(first: np.ndarray, second: np.ndarray) -> int:

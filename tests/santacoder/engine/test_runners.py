@@ -1,4 +1,4 @@
-"""What every runner promises, against the model without a cache."""
+"""The contract of runners, compared with the model without a cache."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_prompt_may_be_read_in_chunks_of_any_length(runner: Runner, model: San
 
 
 def test_sequences_of_different_lengths_decode_together_in_any_slots(runner: Runner, model: SantaCoder) -> None:
-    """Rows between those that decode keep what they hold, whether it is in use or not."""
+    """Rows between those that decode keep their contents, whether they are in use or not."""
     chance = random.Random(1)
     texts = {slot: some_ids(chance, 100) for slot in range(N_SLOTS)}
     lengths = {slot: chance.randint(1, 60) for slot in range(N_SLOTS)}

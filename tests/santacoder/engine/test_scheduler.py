@@ -1,4 +1,4 @@
-"""Turns between clients: nobody waits for another one's line."""
+"""Fair scheduling between clients: no client waits for all of another client's requests."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_clients_share_the_slots(tokenizer: Tokenizer, steps: list[str]) -> None
 
 
 def take_turn(scheduler: Scheduler) -> None:
-    """As the engine does, where nothing is computed."""
+    """Like the engine, but without computation."""
     turn = scheduler.turn()
     assert not {id(each) for each in turn.paused} & {id(each) for each, _ in turn.admitted}
     for each, _ in turn.admitted:

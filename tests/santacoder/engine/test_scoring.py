@@ -1,4 +1,4 @@
-"""What a client may ask about a given text: its log-probabilities; and what it may push: the logits."""
+"""Log-probabilities of a given text, and biases on logits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def events(engine: Engine, prefix: str, suffix: str | None = None, **sampling: o
 
 @torch.no_grad()
 def log_probabilities(model: SantaCoder, ids: list[int], vocab_size: int) -> torch.Tensor:
-    """[T - 1, V]: PyTorch's, without a cache."""
+    """[T - 1, V]: log-probabilities by PyTorch without a cache."""
     return model(torch.tensor([ids]))[0, :-1, :vocab_size].log_softmax(-1)
 
 

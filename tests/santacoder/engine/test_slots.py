@@ -1,4 +1,4 @@
-"""Slots, by what they should give out and against a plain simulation of their contents."""
+"""Slots, compared with the expected choice and with a simulation of their contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop sequences against a search in the whole text."""
+"""Stop sequences compared with a search in the whole text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_borders_are_those_of_their_definition(sequence: str) -> None:
 
 
 def test_the_work_grows_with_the_text_and_not_with_what_is_held_back() -> None:
-    """A text that almost is a stop sequence, for as long as it goes on."""
+    """A text that is almost a stop sequence for its whole length."""
     compared = 0
 
     class Counting(str):

@@ -1,4 +1,4 @@
-"""A prompt that ends inside a token goes on as if it did not."""
+"""A prompt that ends inside a token is continued as if it did not."""
 
 from __future__ import annotations
 

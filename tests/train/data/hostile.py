@@ -1,4 +1,4 @@
-"""Files that the base filter lets through, each against a search that is not linear."""
+"""Files that the base filter accepts, each designed against a search that is not linear."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HAN = "".join(map(chr, range(0x4E00, 0x5A00)))
 
 
 def hostile(size: int) -> dict[str, str]:
-    """Texts of about ``size`` characters, by what they consist of."""
+    """Texts of about ``size`` characters, by kind."""
     draw = random.Random(0)
 
     def drawn(count: int, alphabet: str = _LETTERS) -> str:
@@ -23,13 +23,13 @@ def hostile(size: int) -> dict[str, str]:
         return piece * (size // len(piece))
 
     def spaced(long_line: str) -> str:
-        """``long_line`` between as many short lines as the mean and the share of letters ask for, over and over."""
+        """``long_line`` among as many short lines as the limits on mean length and letters require, repeated."""
         lacking = _ALPHANUMERIC * len(long_line) - sum(map(str.isalnum, long_line))
         count = max(len(long_line) // (_MEAN_LINE - len(_SHORT)), int(lacking / (len(_SHORT) / 2))) + 1
         return repeated(f"{long_line}\n{_SHORT * count}")
 
     def lines(piece: str) -> str:
-        """Lines of nothing but ``piece``, as long as they may be on average."""
+        """Lines that repeat ``piece``, of the maximum mean length."""
         return repeated(piece * ((_MEAN_LINE - 2) // len(piece)) + "\n")
 
     def filled(piece: str) -> str:

@@ -1,8 +1,8 @@
-"""The rules that the original's redaction follows (bigcode-dataset, ``pii/``), written anew, to compare with.
+"""The rules of the original's redaction (bigcode-dataset, ``pii/``), reimplemented for comparison.
 
-E-mail addresses stand between white space, brackets, quotes, some punctuation or Han letters, and have neither ``/``
-nor ``#`` in them. IP addresses stand between the same. Keys are what detect-secrets finds, if
-gibberish-detector agrees, and if it is no hash.
+E-mail addresses are delimited by white space, brackets, quotes, some punctuation or Han letters, and contain neither
+``/`` nor ``#``. IP addresses have the same delimiters. Keys are what detect-secrets finds, if gibberish-detector agrees
+and they are not hashes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _IP = re.compile(rf"(?:^|(?<=[\s@?,!;:'\")(.{_HAN}]))([0-9A-Fa-f:.]{{3,39}})(?=$
 
 
 def found(text: str) -> list[str]:
-    """What would be replaced in ``text``."""
+    """The spans that would be replaced in ``text``."""
     emails = [match[1] for match in _EMAIL.finditer(text)]
     return emails + [match[1] for match in _IP.finditer(text) if _is_address(match, text)] + _keys(text)
 
@@ -113,6 +113,6 @@ def _plugins() -> list:  # type: ignore[type-arg]
 
 @lru_cache
 def _detector() -> Detector:
-    """Trained on ``big.txt`` there; the model that detect-secrets comes with is from another text, at its own limit."""
+    """The original trained it on ``big.txt``; detect-secrets' model was trained on another text, with its own limit."""
     model = Path(detect_secrets.filters.gibberish.__path__[0], "rfc.model")
     return create_from_model(str(model), limit=3.7)

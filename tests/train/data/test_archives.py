@@ -1,4 +1,4 @@
-"""What is read from package archives, and that nothing odd in one leaves it or stops the run."""
+"""Files read from package archives; malformed members neither escape nor stop the run."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_broken_archives_are_named(tmp_path: Path) -> None:
 
 
 def header(name: bytes, size: int, kind: bytes) -> bytes:
-    """A tar header of our own, which claims whatever it is told to."""
+    """A tar header that claims anything."""
     info = tarfile.TarInfo(name.decode())
     info.size, info.type = size, kind
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
 def hostile_tar(path: Path, kind: bytes, size: int) -> Path:
-    """An archive with a header of ``size`` bytes, which is a thousandth of that on disk."""
+    """An archive with a header of ``size`` bytes, which takes a thousandth of that on disk."""
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(header(b"x.py", size, kind))
         for _ in range(size >> 20):
@@ -112,7 +112,7 @@ def test_a_header_that_claims_megabytes_is_not_read(tmp_path: Path, kind: bytes)
 
 
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:
-    """The archive has them, as a file with a hole, which takes no room on the disk."""
+    """The archive really has them, as a sparse file that takes no space on disk."""
     size = 1_500_000_000
     for number, kind in enumerate((tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)):
         archive = tmp_path / f"{number}.tar"

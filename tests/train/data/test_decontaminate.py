@@ -1,4 +1,4 @@
-"""Benchmarks are found in files, whole and in part; ordinary code is not."""
+"""Benchmarks are detected in files, whole and in part; ordinary code is not."""
 
 from __future__ import annotations
 
@@ -50,8 +50,9 @@ def in_a_file(text: str) -> SourceFile:
     ids=["as it is", "indented", "CRLF", "tabs"],
 )
 def test_files_with_a_prompt_or_solution_are_out(change: Callable[[str], str]) -> None:
-    """Every text of the benchmarks, inside other code and with other white space; bodies of less than eight tokens,
-    such as ``return len(string)``, are found with their function's head."""
+    """Every benchmark text, inside other code and with different white space. Bodies of fewer than eight tokens, such
+    as ``return len(string)``, are detected with their function's head.
+    """
     for kind, texts in benchmark_texts(EVALUATION).items():
         missed = [text for text in texts[:500] if not contaminated([in_a_file(change(text))])[0]]
         assert len(missed) == (5 if "bodies" in kind else 0), (kind, missed)
@@ -85,7 +86,9 @@ def test_short_texts_have_nothing_to_be_found_by() -> None:
 
 @given(st.lists(st.text("ab(=\n ", min_size=20, max_size=60), min_size=1, max_size=8), st.text("ab(=\n ", max_size=40))
 def test_a_whole_text_is_found_where_it_stands_and_only_there(texts: list[str], other: str) -> None:
-    """Compared with a search for its tokens, one after the other, of few kinds, so that there are many near misses."""
+    """Compared with a search for consecutive tokens; there are only a few kinds of tokens, so near misses are
+    frequent.
+    """
     tokens = [re.findall(TOKEN, text) for text in texts]
     known = fingerprints(texts)
     kept = [each for each in tokens if len(each) >= MIN_TOKENS and len({one for one in each if one[0] in "ab"}) > 2]

@@ -1,4 +1,4 @@
-"""Which files are kept: published thresholds on files that were counted by hand."""
+"""Filters with the published thresholds, on files that were counted by hand."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from train.data.steps import read_source
 
 
 def packed(folder: Path, package: str, texts: list[str]) -> Path:
-    """A packed folder of ``texts`` as files of ``package``, and of a package that it holds out."""
+    """A packed folder with ``texts`` as files of ``package``, and with a held-out package."""
     named = [(package, text) for text in texts] + [("held-out", "x = 1\n" * 40)]
     files = [SourceFile(name, "1.0", "MIT", f"{name}.py", "python", text) for name, text in named]
     shards = read_source(Source("all", lambda: iter(files)), folder / "shards")

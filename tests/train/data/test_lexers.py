@@ -1,4 +1,4 @@
-"""Comments, strings and docstrings are where the languages' own tokenizers find them."""
+"""Comments, strings and docstrings are the same as for the languages' own tokenizers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STANDARD_LIBRARY = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
 
 
 def reference(text: str) -> tuple[list[str], list[str]] | None:
-    """Comments and docstrings by the standard library; None where it cannot tokenise the text."""
+    """Comments and docstrings according to the standard library; None if it cannot tokenise the text."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):

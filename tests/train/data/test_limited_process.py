@@ -1,4 +1,4 @@
-"""A process that works on hostile texts, and what becomes of one that does not end."""
+"""A process that handles hostile texts, and its end if it exceeds a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near-deduplication against brute force: over token strings of real files, with scipy's and networkx' arithmetic."""
+"""Near-deduplication compared with brute force on token strings of real files, with scipy and networkx."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ N_FILES = 2000
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """Two thousand files of transformers, whose models repeat each other on purpose, without exact duplicates."""
+    """Two thousand files of transformers, whose models are deliberately similar, without exact duplicates."""
     root = Path(transformers.__file__).parent / "models"
     found = {path.read_text("utf-8"): None for path in sorted(root.rglob("*.py"))}
     return [text for text in found if len(tokens(text, 1)) >= 20][:N_FILES]

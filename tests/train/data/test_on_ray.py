@@ -1,4 +1,4 @@
-"""The executor for clusters, on a local Ray with two workers: the same output, file for file."""
+"""The executor for clusters, on a local Ray with two workers: the output is identical, file by file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def executor() -> Iterator[RayExecutor]:
 
 @pytest.mark.heavy
 def test_the_same_files_are_kept_as_on_one_machine(executor: RayExecutor, tmp_path: Path) -> None:
-    """A chain of near duplicates, exact duplicates, and files of their own, through all steps of two filters."""
+    """A chain of near duplicates, exact duplicates, and unique files, through all steps of two filters."""
     folder = tmp_path / "code"
     folder.mkdir()
     names = [f"name{number:03d}" for number in range(400)]
@@ -56,7 +56,7 @@ def test_the_same_files_are_kept_as_on_one_machine(executor: RayExecutor, tmp_pa
 
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)).filter(lambda edge: edge[0] != edge[1]), min_size=1))
 def test_stars_are_the_components(edges: list[tuple[int, int]]) -> None:
-    """The iteration of the cluster, in one part."""
+    """The cluster's iteration, in one part."""
     pairs, before = {tuple(sorted(edge)) for edge in edges}, set()
     while pairs != before:
         before = pairs

@@ -1,4 +1,4 @@
-"""Packing: the split by package, and that the tokens are the files."""
+"""Packing: the split by package, and that the tokens represent the files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_too_few_files_are_said(tmp_path: Path, count: int) -> None:
 def test_the_tokenizer_learns_as_much_of_each_language_and_nothing_held_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sample is watched where the tokenizer is trained; a tenth of the Python there is equals all of the Java."""
+    """The sample is recorded where the tokenizer is trained; a tenth of the Python files equals all Java files."""
     monkeypatch.setattr("train.data.pack.TOKENIZER_SAMPLE_BYTES", 80_000)
     seen: list[str] = []
 

@@ -1,4 +1,6 @@
-"""The manifest, and downloads from a server on this machine: in parallel, resumed, checked, going on without."""
+"""The manifest, and downloads from a local server: parallel, resumed, verified, and continuing without missing
+packages.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ CONTENT = bytes(range(256)) * 1000
 
 
 class Archive(BaseHTTPRequestHandler):
-    """Serves one file with ranges, and 404 for everything else; breaks off after ``patience`` bytes."""
+    """A server of one file with range requests, and 404 otherwise; it disconnects after ``patience`` bytes."""
 
     ranges: ClassVar[list[str | None]] = []
     patience: ClassVar[int | None] = None

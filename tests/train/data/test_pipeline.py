@@ -1,4 +1,4 @@
-"""The pipeline as a whole: what it keeps, that it goes on where it stopped, and what it reports."""
+"""The pipeline as a whole: what it keeps, that it can be continued, and its report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODE = "# what {name} does\ndef {name}(one, other):\n    return one + other * {n
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six packages of a file, one of them with an address in it, one under copyleft, one without comments."""
+    """Six packages with one file each: one has an address, one is under copyleft, one has no comments."""
     root = tmp_path / "code"
     for number, name in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]):
         words = "\n".join(f"{name}{word}" for word in range(40))

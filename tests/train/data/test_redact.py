@@ -1,4 +1,4 @@
-"""Redaction on lines that were labelled by hand: what must go, and what looks alike and must stay.
+"""Redaction of lines that were labelled by hand: secrets, and similar text that must stay.
 
 The original's rules run on the same lines (``original_redaction.py``).
 """

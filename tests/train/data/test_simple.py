@@ -1,4 +1,4 @@
-"""What suits a small model, and what does not."""
+"""Files that suit a small model, and files that do not."""
 
 from __future__ import annotations
 

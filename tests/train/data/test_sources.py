@@ -1,4 +1,4 @@
-"""What is read from folders, installed packages and the standard library."""
+"""Files read from folders, installed packages and the standard library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.data.source_file import Removed, SourceFile, read_shard, write_shard
 
 
 def read(found: list[sources.Source]) -> tuple[list[SourceFile], dict[str, str]]:
-    """The files of some sources, and the reason against each of the others by path."""
+    """The files of some sources, and the reason for each removed file by path."""
     items = [item for source in found for item in source.read()]
     files = [item for item in items if isinstance(item, SourceFile)]
     return files, {item.path: item.reason for item in items if isinstance(item, Removed)}

@@ -1,4 +1,4 @@
-"""Tables of files: one's own, and datasets with the columns of The Stack."""
+"""Tables of files: the user's own, and datasets with the columns of The Stack."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_rows_become_files(tmp_path: Path) -> None:
 
 
 def test_a_row_whose_path_is_nothing_but_an_ending_is_a_file_like_others(tmp_path: Path) -> None:
-    """The language is the row's, whatever the path says."""
+    """The row states the language, whatever its path."""
     paths = ["src/.js", "a.js", "b.py", "Makefile", "", "."]
     rows = [{**ROW, "lang": "JavaScript", "max_stars_repo_path": path} for path in paths]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
@@ -88,7 +88,7 @@ def test_a_missing_column_or_dataset_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_dataset_is_read_as_the_library_gives_it(tmp_path: Path) -> None:
-    """A folder is a dataset to the library, too."""
+    """The library accepts a folder as a dataset, too."""
     pq.write_table(pa.Table.from_pylist([ROW, {**ROW, "lang": "Java"}]), tmp_path / "train.parquet")
     files = [item for source in hub.dataset(str(tmp_path)) for item in source.read()]
     assert [item.language for item in files] == ["python", "java"]
@@ -99,7 +99,7 @@ CODE = "# what {0} does\ndef {0}(one, other):\n    return one + other * {0}_of(o
 
 
 def read(path: Path, language: str | None = None) -> list[tuple[str, str, str]]:
-    """Language (or the reason against it), licence and path of every row."""
+    """Language (or the reason for removal), licence and path of every row."""
     items = [item for source in table_files(path, language) for item in source.read()]
     return [
         (item.language, item.licence, item.path) if isinstance(item, SourceFile) else (item.reason, "", item.path)

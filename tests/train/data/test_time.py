@@ -1,4 +1,4 @@
-"""No step takes long, whatever a file that the base filter lets through holds."""
+"""No step takes long, for any file that the base filter accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ablation's differences and intervals against scipy, and the page that is written from results."""
+"""The ablation's differences and intervals compared with scipy, and the page written from results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_with_two_rows_of_seeds_the_interval_is_the_t_tests() -> None:
 
 
 def write_results(out: Path) -> None:
-    """A score for every run, worse for ``stars`` by far more than two seeds differ."""
+    """Write a score for every run; ``stars`` is worse by far more than the difference between seeds."""
     for number, run in enumerate(nano_runs()):
         value = 2 + 0.001 * number + (run.experiment.branch == "stars")
         for benchmark, language in (("bits-per-byte", "java"), ("infilling", "python"), ("bodies", "python")):

@@ -1,4 +1,4 @@
-"""The one command for the embedded models: what it would do, that it goes on, and what it refuses."""
+"""The command for the embedded models: its stages, continuation, and errors."""
 
 from __future__ import annotations
 

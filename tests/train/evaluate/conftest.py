@@ -1,4 +1,4 @@
-"""The sandbox and the benchmark data, where they are at hand."""
+"""The sandbox and the benchmark data, if available."""
 
 from __future__ import annotations
 

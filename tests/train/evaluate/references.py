@@ -1,4 +1,4 @@
-"""Programs that solve the tasks: those of HumanEval, of MBPP, and what the infilling tasks are cut from."""
+"""Reference solutions of the tasks: those of HumanEval, of MBPP, and the sources of the infilling tasks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def solved_gaps(folder: Path) -> dict[tuple[str, str], str]:
 
 
 def reference_programs(tasks: list[Task], folder: Path) -> dict[str, str]:
-    """Programs for the MultiPL-E ``tasks`` that have a reference, by task."""
+    """Programs for those MultiPL-E ``tasks`` that have a reference, by task."""
     solved, human_eval, mbpp = solved_gaps(folder), human_eval_solutions(folder), mbpp_solutions(folder)
     programs = {}
     for task in tasks:

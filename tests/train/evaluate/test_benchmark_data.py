@@ -36,7 +36,7 @@ def the_judge(sandbox: Sandbox) -> Iterator[Judge]:
 
 
 def failed(the_judge: Judge, language: Language, programs: dict[str, str]) -> dict[str, str]:
-    """The programs that did not pass, and why; with more time than the benchmarks give, for a busy machine."""
+    """The programs that failed, and why; the time limit is longer than the benchmarks', for busy machines."""
     try:
         the_judge.require(language)
     except MissingProgram as error:

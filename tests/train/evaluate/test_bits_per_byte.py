@@ -1,4 +1,4 @@
-"""Bits per byte against a token-by-token sum, and against the xz program."""
+"""Bits per byte compared with a token-by-token sum, and with the xz program."""
 
 from __future__ import annotations
 

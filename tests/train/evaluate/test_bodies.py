@@ -1,4 +1,4 @@
-"""Bodies of held-out functions: where they begin and end, and what the languages' own parsers say of them."""
+"""Bodies of held-out functions: their extent, and the verdicts of the languages' own parsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pass@k against its definition, and bootstrap intervals against the normal approximation."""
+"""pass@k compared with its definition, and bootstrap intervals with the normal approximation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that has learned some files by heart is caught; one that has learned nothing is not."""
+"""A model that has memorized some files is detected; an untrained model is not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_PROMPTS = 4
 
 @pytest.fixture(scope="module")
 def index(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the files that ``packed`` was packed from, without those it holds out."""
+    """The index of the training files of ``packed``, without held-out files."""
     folder = tmp_path_factory.mktemp("attribution")
     build_index(packed_shards(packed), folder)
     return folder
@@ -29,7 +29,7 @@ def index(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def learned(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a model that knows the excerpts by heart that the command will ask about."""
+    """A store with a model that has memorized the excerpts that the command will use."""
     data = load_packed(packed)
     torch.manual_seed(0)
     model = random_model(vocab_size=data.tokenizer.vocab_size, n_positions=256, n_layer=2).train()

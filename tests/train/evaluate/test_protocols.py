@@ -1,4 +1,4 @@
-"""Published protocols ask for whole texts: nothing of what ends them in the page is in their requests."""
+"""Published protocols request whole texts: their requests have none of the page's options for ending texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published model, where it is at hand: its golden outputs, and the beginning of its published table."""
+"""The published model, if available: its golden outputs, and the beginning of its published table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that go round in circles, and those that do not."""
+"""Texts that repeat themselves, and texts that do not."""
 
 from __future__ import annotations
 

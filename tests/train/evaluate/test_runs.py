@@ -1,4 +1,4 @@
-"""Runs that are interrupted, resumed, started twice or asked for with other settings."""
+"""Runs that are interrupted, resumed, started twice or requested with other settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TASKS = [
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """MultiPL-E as it is, but with four little tasks of our own."""
+    """MultiPL-E with only four small tasks."""
     folder = tmp_path / "data"
     (folder / "multipl-e").mkdir(parents=True)
     (folder / "multipl-e" / "humaneval-py-reworded.json").write_text(json.dumps(TASKS))

@@ -1,4 +1,4 @@
-"""Hostile programs: each is stopped, does not disturb the next, and leaves neither a process nor a file."""
+"""Hostile programs: each is stopped, does not affect the next, and leaves neither processes nor files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_memory_bomb_of_many_processes(sandbox: Sandbox) -> None:
 
 @pytest.fixture(params=["counted", "uncounted"])
 def either(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A sandbox where a control group counts the memory, and one where the system allows none."""
+    """A sandbox in which a control group limits memory, and one on a system that does not allow it."""
     if request.param == "counted":
         if find_parent() is None:
             pytest.skip("no control group for memory can be made here")

@@ -1,4 +1,4 @@
-"""Results as tables, comparisons, charts, and as a part of a revision."""
+"""Results as tables, comparisons and charts, and their publication."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from train.evaluate.result import Result, read_results
 def result(
     rate: float, *, seed: int = 0, benchmark: str = "humaneval", model: str = "test/tiny", sha: str = "0" * 40
 ) -> Result:
-    """200 tasks of which ten samples each pass with probability ``rate``."""
+    """A result of 200 tasks with ten samples each, which pass with probability ``rate``."""
     draw = random.Random(seed)
     tasks = {f"task {number}": (10, float(sum(draw.random() < rate for _ in range(10)))) for number in range(200)}
     return Result(benchmark, "python", model, "main", sha, {"temperature": 0.2}, {"runner": "torch"}, tasks)

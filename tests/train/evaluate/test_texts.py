@@ -1,4 +1,4 @@
-"""Infilling and docstrings: BLEU against sacrebleu, and what is asked of the model."""
+"""Infilling and docstrings: BLEU compared with sacrebleu, and the model's prompts."""
 
 from __future__ import annotations
 

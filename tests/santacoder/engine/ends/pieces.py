@@ -1,4 +1,4 @@
-"""Text that an end is fed in pieces."""
+"""Feeding text to an end in pieces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class End(Protocol):
 
 
 def shown_of(end: End, text: str, size: int) -> str:
-    """What ``end`` shows of ``text``, fed ``size`` characters at a time; nothing shown is taken back."""
+    """The text that ``end`` shows of ``text``, fed ``size`` characters at a time; shown text is never taken back."""
     shown = ""
     for at in range(0, len(text), size):
         more, has_ended = end.feed(text[at : at + size])

@@ -1,4 +1,4 @@
-"""Tokens of code in pieces, against those of the whole and those of other lexers."""
+"""Tokens of code fed in pieces, compared with those of the whole text and of other lexers."""
 
 from __future__ import annotations
 

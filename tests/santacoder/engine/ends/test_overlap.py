@@ -1,4 +1,4 @@
-"""Middles that go on with what stands behind the gap."""
+"""Middles that repeat the text after the gap."""
 
 from __future__ import annotations
 

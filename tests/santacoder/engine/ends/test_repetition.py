@@ -1,4 +1,4 @@
-"""Texts that repeat themselves, and such as only look like it."""
+"""Texts that repeat themselves, and texts that only seem to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from santacoder.engine.ends.repetition import RepetitionEnd
 
 
 def shown_of(pieces: list[str]) -> tuple[str, bool, str]:
-    """What is shown of tokens with these texts, whether they ended early, and what was cut off."""
+    """The shown text of tokens with these texts, whether it ended early, and what was cut off."""
     end = RepetitionEnd()
     shown = ""
     for piece in pieces:
@@ -63,7 +63,7 @@ def test_what_is_usual_in_code_is_no_repetition(text: str) -> None:
 
 
 def test_a_line_of_the_prompt_is_none_of_the_text() -> None:
-    """Only the line that the text goes on with counts as its first."""
+    """Only the line that the text continues counts as its first line."""
     for prompt, text, kept in (
         ("    f()", "\n    f()\n    f()\n", "\n    f()\n    f()\n"),
         ("    f()", "\n    f()\n    f()\n    f()\n", "\n    f()"),
@@ -91,7 +91,7 @@ def test_nothing_is_lost_and_nothing_is_taken_back(pieces: list[str]) -> None:
 
 
 def repeats(pieces: list[str]) -> bool:
-    """The definition, looked for at every place."""
+    """The definition of a repetition, checked at every position."""
     for end in range(1, len(pieces) + 1):
         for length in range(1, end // 4 + 1):
             unit = pieces[end - length : end]

@@ -1,4 +1,4 @@
-"""Where lines, blocks and functions end, against what Python's own parser says, and by hand for the others."""
+"""The ends of lines, blocks and functions, compared with Python's parser, and by hand for other languages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def end_of(prompt: str, text: str, stop_at: StopAt, language: Language | None, s
 
 
 def heads(path: Path, kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, str, str]]:
-    """Every statement of these kinds: the file up to its body, its body, what follows."""
+    """Every statement of these kinds: the file up to its body, the body, and the rest."""
     text = path.read_text()
     lines = text.splitlines(keepends=True)
     for node in ast.walk(ast.parse(text)):
