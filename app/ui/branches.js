@@ -1,4 +1,4 @@
-// Of the commits of a branch, shows the one that the slider is at: its frame of the film, its button on the curve.
+// Shows the commit that the slider selects: its frame of the replay, and its button on the curve.
 const pane = element.closest("#branches");
 const film = element.closest("#branches-film") ?? element;
 let number = null;
@@ -23,6 +23,6 @@ pane.addEventListener("click", (event) => {
   slider.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
-// what Gradio draws anew, or patches, knows nothing of the slider
+// Gradio redraws or patches the HTML without regard to the slider
 new MutationObserver(show).observe(pane, { subtree: true, childList: true, attributeFilter: ["class"] });
 show();

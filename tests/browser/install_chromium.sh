@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure there is a Chromium for the browser tests, where one can be installed. Usage: install_chromium.sh PYTHON
+# Installs Chromium for the browser tests, if possible. Usage: install_chromium.sh PYTHON
 set -u
 for name in chromium-headless-shell chromium chromium-browser google-chrome; do
   command -v "$name" >/dev/null && exit 0

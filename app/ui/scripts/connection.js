@@ -1,4 +1,4 @@
-// A bar at the top while the server cannot be reached, which says so before anybody presses a button in vain.
+// A bar at the top of the page while the server cannot be reached.
 (() => {
   const SECONDS = 5;
   const GONE = "Reconnecting… The server cannot be reached; your code is kept in this browser.";
@@ -23,7 +23,7 @@
     } catch {
       missed += 1;
     }
-    // one miss may be a hiccup
+    // a single failure may be temporary
     const gone = missed > 1;
     bar().hidden = !gone;
     bar().textContent = gone ? GONE : "";

@@ -1,11 +1,11 @@
-// What the editors do beyond Gradio's own: they indent as their code does, take the mark of a gap where the cursor is,
-// and give a continuation back word by word or line by line.
+// Functions of the editors in addition to Gradio's: indentation like that of the code, gap markers at the cursor, and
+// accepting a continuation word by word or line by line.
 (() => {
   const MARK = "<FILL_HERE>";
   const viewOf = (editor) => editor?.querySelector(".cm-content")?.cmTile?.root?.view;
   const paneOf = (editor) => editor.id.replace(/-editor$/, "");
 
-  // A step of indentation: the one most lines of the code take, else that of its language.
+  // The unit of indentation: the most frequent one in the code, or else that of the language.
   function unitOf(editor) {
     const lines = viewOf(editor).state.doc.toString().slice(0, 20000).split("\n").filter((line) => line.trim());
     const steps = new Map();
@@ -13,7 +13,7 @@
     for (const line of lines) {
       const space = line.match(/^[ \t]*/)[0];
       if (space.includes("\t")) return "\t";
-      // a line of a block comment or of an aligned list says nothing
+      // lines of block comments and of aligned lists are not informative
       const step = space.length - last;
       if (step > 1 && step <= 8) steps.set(step, (steps.get(step) ?? 0) + 1);
       last = space.length;
@@ -24,7 +24,7 @@
     return " ".repeat(language === "javascript" ? 2 : 4);
   }
 
-  // The editor asks its state for a facet whose default is two spaces. Gradio has no setting for it.
+  // The editor reads the unit from a facet of its state, whose default is two spaces. Gradio has no setting for it.
   let unit = null;
   const states = new WeakSet();
   function teach(view) {
@@ -54,11 +54,11 @@
     true,
   );
 
-  // Up to the end of the next word, or of the next line that is not blank.
+  // The length up to the end of the next word, or of the next line that is not blank.
   const word = (text) => text.match(/^\s*(?:[\p{L}\p{N}_$]+|[^\s\p{L}\p{N}_$]+|$)/u)[0].length;
   const line = (text) => text.match(/^\s*[^\n]*/)[0].length;
 
-  // The continuation that is being accepted: the editor, where it begins, all of its text, how much of it stands there.
+  // The continuation that is being accepted: the editor, its start, its whole text, and the length accepted so far.
   let pending = null;
 
   function accept(editor, view, part) {

@@ -1,4 +1,4 @@
-// What was generated before, in this browser's storage alone: a list for each pane, newest first.
+// The history of generations, kept only in this browser's storage: a list for each pane, newest first.
 santacoder.history = (() => {
   const KEPT = 30;
   const nameOf = (pane) => `santacoder.history.${pane}`;
@@ -12,7 +12,7 @@ santacoder.history = (() => {
     }
   }
 
-  // The oldest make room where the browser gives no more.
+  // Deletes the oldest entries if the browser's storage is full.
   function write(pane, entries) {
     for (; ; entries = entries.slice(0, -1)) {
       try {
@@ -23,7 +23,7 @@ santacoder.history = (() => {
     }
   }
 
-  // Alternatives are many and can be had again by running: they are not kept.
+  // Alternatives are not kept: there are many, and running again gives them.
   function compact(text) {
     return JSON.stringify(JSON.parse(text), (key, value) => (key === "top" ? [] : value));
   }

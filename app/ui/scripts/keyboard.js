@@ -1,5 +1,5 @@
-// The keyboard: Ctrl-Enter or ⌘-Enter presses Run in the pane that is shown, or Stop while that is running; Alt-[ and
-// Alt-] turn to another candidate; Escape leaves the editor, in which Tab indents.
+// Keyboard shortcuts: Ctrl-Enter or ⌘-Enter presses Run in the visible pane, or Stop while it is running; Alt-[ and
+// Alt-] show another candidate; Escape leaves the editor, in which Tab indents.
 document.addEventListener(
   "keydown",
   (event) => {
@@ -7,7 +7,7 @@ document.addEventListener(
       const shown = (button) => button.offsetParent !== null && !button.disabled;
       const button = [...document.querySelectorAll(selector)].find(shown);
       if (!button) return;
-      // before the editor sees it, which would insert a line
+      // before the editor handles it and inserts a line
       event.preventDefault();
       event.stopPropagation();
       button.click();

@@ -1,5 +1,5 @@
-// Makes Gradio's editors readable for everybody: light colours that are too pale for white paper are replaced wherever
-// the editor's style sheet uses them, code can be reached and scrolled by the keyboard, and empty plots say what they are.
+// Accessibility of Gradio's editors and plots: colours with too little contrast on white are replaced wherever the
+// editor's style sheet uses them, code can be focused and scrolled with the keyboard, and empty plots have a name.
 (() => {
   // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
   const DARKER = {
@@ -12,7 +12,7 @@
     "rgb(129, 161, 193)": "#45688f",
     "rgb(180, 142, 173)": "#8a5480",
     "rgb(191, 97, 106)": "#a63f49",
-    // dark enough; it stays ahead of the others where an element has several
+    // dark enough; it takes precedence if an element has several
     "rgb(76, 86, 106)": "#4c566a",
   };
   const sheet = document.createElement("style");
@@ -32,7 +32,7 @@
   function look() {
     const contents = document.querySelectorAll(".cm-content:not([tabindex])");
     contents.forEach((content) => (content.tabIndex = 0));
-    // an empty plot has a name, which only something with a role may have
+    // only elements with a role can have a name
     document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
     const others = [...document.querySelectorAll("style")].filter((style) => style !== sheet);
     const length = others.reduce((sum, style) => sum + style.textContent.length, 0);

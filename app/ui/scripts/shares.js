@@ -1,7 +1,7 @@
-// The buttons of cards in the gallery, and of the links that the author of a share gets. They work wherever they are
-// inserted, as the whole document is listened to.
+// The buttons of cards in the gallery, and of the author's links to a share. The handlers are on the document, so that
+// buttons that are inserted later work as well.
 (() => {
-  // The answer as JSON; an Error whose message is a sentence where there is none.
+  // Returns the response's JSON, or throws an Error whose message is a sentence.
   async function ask(slug, action, options) {
     let response;
     try {
@@ -24,7 +24,7 @@
   function report(button) {
     const dialog = document.createElement("dialog");
     dialog.className = "report-dialog";
-    // nothing of the share is in it
+    // it contains no part of the share
     dialog.innerHTML = `<form method="dialog"><label for="report-reason">What is wrong with this share?</label>
       <textarea id="report-reason" maxlength="500" rows="4" required></textarea>
       <p><button type="submit" value="send">Send report</button>

@@ -1,5 +1,5 @@
-// The alternatives of a token that is clicked, and the way from token to token by the arrow keys. A choice among them is
-// told as the event `alternative`, where the map is one whose tokens can be gone on from.
+// Shows the alternatives of a clicked token, and moves between tokens with the arrow keys. In maps with selectable
+// alternatives, a choice triggers the event `alternative`.
 (() => {
   function popover() {
     let box = document.querySelector("#alternatives");
@@ -20,7 +20,7 @@
     return made;
   }
 
-  // A token as it is written in a program's text, so that blanks and breaks can be seen.
+  // A token as a string literal, so that spaces and line breaks are visible.
   const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll(" ", "·") || "∅";
 
   function row([text, share, said], choose) {

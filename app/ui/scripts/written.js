@@ -1,9 +1,9 @@
-// Colours what the model wrote and underlines what was copied, in the drawn lines of the editor, through the CSS Custom Highlight API: nothing in the
-// editor itself is touched. A browser without it shows the code as it is.
+// Colours generated code and underlines copies in the visible lines of the editor, with the CSS Custom Highlight API, which does not change the
+// editor's contents. Browsers without it show plain code.
 (() => {
   if (!("highlights" in CSS)) return;
 
-  // The drawn lines by number, from 0. The gutter has an invisible element more, which keeps its width.
+  // The visible lines by number, from 0. The gutter has an additional invisible element, which keeps its width.
   function drawnLines(editor) {
     const numbers = [...editor.querySelectorAll(".cm-lineNumbers .cm-gutterElement")].filter(
       (element) => element.style.visibility !== "hidden",
@@ -12,7 +12,7 @@
     return new Map(numbers.map((element, index) => [Number(element.textContent) - 1, lines[index]]));
   }
 
-  // The text node and the offset in it of a column of a line.
+  // The text node, and the offset in it, of a column in a line.
   function point(line, column) {
     const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
@@ -39,7 +39,7 @@
     return ranges;
   }
 
-  // An editor, the status and the badge below it share the beginning of their names.
+  // The ids of an editor, its status and its badge have the same prefix.
   const below = (editor, part) => document.querySelector(`#${editor.id.replace(/-editor$/, part)}`);
   const statusOf = (editor) => below(editor, "-status [data-written]");
   const badgeOf = (editor) => below(editor, "-origin-badge [data-copied]");
@@ -60,7 +60,7 @@
     CSS.highlights.set("copied", new Highlight(...copied));
   }
 
-  // While code is being written at the end of the editor, the end stays in view.
+  // Keeps the end of the editor visible while code is generated there.
   function follow(editor, status) {
     const scroller = editor.querySelector(".cm-scroller");
     if (status.dataset.running === "true" && editor.id === "complete-editor") scroller.scrollTop = scroller.scrollHeight;
@@ -80,7 +80,7 @@
     if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines, .origin-badge"))) soon();
   }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "data-copied", "style"] });
 
-  // What is edited is the user's own from then on.
+  // Edited text counts as the user's.
   document.addEventListener("beforeinput", (event) => {
     const editor = event.target.closest?.(".code-editor");
     if (!editor) return;

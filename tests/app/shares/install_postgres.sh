@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes sure there is a PostgreSQL for the tests of shares, where one can be installed. No server of it is started.
+# Installs PostgreSQL for the tests of shares, if possible. No server is started.
 set -u
 for folder in "" /usr/lib/postgresql/*/bin; do
   PATH="$PATH:$folder" command -v initdb >/dev/null && exit 0
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  # Debian's package would start a server of its own
+  # Debian's package would start a server
   mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null && exit 0
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that programs can be isolated, and run in Java and JavaScript, where what that needs can be installed.
+# Installs the sandbox, Java and JavaScript for the evaluation, if possible.
 set -u
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)

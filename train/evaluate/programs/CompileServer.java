@@ -5,9 +5,9 @@ import java.util.*;
 import javax.tools.*;
 
 /**
- * A compiler that stays warm. Reads the length and UTF-8 text of one source file after the other from its standard
- * input, and answers each on standard output with the number of classes followed by name, length and bytes of each,
- * or with -1 and the first error. Compiling runs none of the code: annotation processing is off.
+ * A persistent compiler. It reads the length and UTF-8 text of one source file after another from standard input, and
+ * writes to standard output, for each, the number of classes followed by the name, length and bytes of each class, or
+ * -1 and the first error. Compilation does not run the code: annotation processing is disabled.
  */
 public class CompileServer {
     public static void main(String[] arguments) throws IOException {

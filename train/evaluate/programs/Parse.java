@@ -3,7 +3,7 @@ import java.net.URI;
 import java.util.*;
 import javax.tools.*;
 
-/** Reads sources, separated by NUL, and prints 1 for each that javac's parser takes, 0 otherwise. */
+/** Reads sources, separated by NUL, and prints 1 for each that javac's parser accepts, 0 otherwise. */
 public class Parse {
     public static void main(String[] arguments) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();

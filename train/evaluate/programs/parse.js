@@ -1,4 +1,4 @@
-// Reads sources, separated by NUL, and prints 1 for each that node's parser takes, 0 otherwise. None of them is run.
+// Reads sources, separated by NUL, and prints 1 for each that node's parser accepts, 0 otherwise. The sources are not run.
 const vm = require("node:vm");
 
 const parses = (source) => {
