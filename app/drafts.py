@@ -12,6 +12,7 @@ from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.line_ends import CrlfWriter, to_lf
 from santacoder.engine.request import CompletionRequest, build_prompt
+from santacoder.engine.token_healing import is_on_by_default
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
@@ -152,10 +153,11 @@ class CandidateDraft:
         ]
         prefix = "".join([*before, self._parts[gap]])
         suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
-        # The code after a gap ends it; and training cut gaps anywhere, even inside words, so tokens need no healing.
-        sampling = self._sampling
-        if suffix is not None:
-            sampling = replace(sampling, stop_at="none", token_healing=False)
+        # only what the user has typed may end inside a token
+        healing = self._sampling.token_healing and is_on_by_default(self._parts[gap], suffix)
+        sampling = replace(self._sampling, token_healing=healing)
+        if suffix is not None:  # the code after a gap ends it
+            sampling = replace(sampling, stop_at="none")
         request = CompletionRequest(
             prefix, suffix, sampling, self._fim_order, language=self._language, fit_gap=suffix is not None
         )
@@ -220,11 +222,13 @@ def _after(
     n_new = sum(not token.respelled for token in opening)
     after = CompletionRequest(
         request.prefix,
-        None,
+        request.suffix,
         replace(request.sampling, max_new_tokens=max(0, prompt.max_new_tokens - n_new)),
         prefix_ids=(*prompt.ids, *begun),
         crlf=request.crlf,
         language=request.language,
+        fit_gap=request.fit_gap,
+        is_begun=True,
         written=to_lf("".join(token.text for token in opening)),
         typed=prompt.typed[len(engine.tokenizer.decode_bytes(begun)) :],
     )

@@ -1,14 +1,16 @@
 """The effect of token_healing, stop_at, stop_repetition and fit_gap on completions of held-out lines.
 
-    python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano] [--kinds lines gaps inside words]
-                                         [--per-language 50] [--data FOLDER]
+    python -m benchmarks.completion_ends [--models santacoder/mini santacoder/nano]
+                                         [--kinds lines gaps ends inside words] [--per-language 50] [--data FOLDER]
 
 The lines are those of the single-line infilling benchmark (``python -m train.evaluate``), which no training set
-contains. All texts are greedy. Left to right, the model continues from the start of the line with at most 64 tokens; in
-a gap, with 25 as in the paper. ``line`` is the fraction of texts whose first non-blank line is the missing line;
-``repeats`` and ``empty`` are the fractions of repetitive and empty texts as ``train.evaluate`` defines them. ``inside``
-are gaps inside the line: after its first ``=``, ``(`` or ``return``, if it has one. ``words`` are prompts that end in
-the middle of the line's longest word, left to right and in gaps. Prints a Markdown table.
+contains. The benchmark omits the line breaks around its gaps; here they are where an editor has them. All texts are
+greedy. Left to right (``lines``), the model continues after the line above with at most 64 tokens; in a gap, with 25 as
+in the paper. ``gaps`` are empty lines; ``ends`` begin at the end of the line above; ``inside`` are inside the line,
+after its first ``=``, ``(`` or ``return``, if it has one. ``words`` are prompts that end in the middle of the line's
+longest word, left to right and in gaps. ``line`` is the fraction of texts whose first non-blank line is the missing
+line; ``repeats`` and ``empty`` are the fractions of repetitive and empty texts as ``train.evaluate`` defines them.
+Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -26,6 +28,7 @@ from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.gap_start import is_inside_line
 from santacoder.engine.opening import open_engine
 from santacoder.engine.request import CompletionRequest
+from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from train.evaluate.infilling import Gap, gaps
@@ -51,12 +54,14 @@ def left_to_right(name: str, **fields: object) -> Setting:
 
 
 def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -> Setting:
-    """An ``order`` of None is the page's automatic choice: suffix first inside a line."""
+    """An ``order`` of None is the page's automatic choice: suffix first inside a line, token healing by default."""
     sampling = SamplingParams(**{**vars(_IN_A_GAP), **fields})
 
     def request(gap: Gap) -> CompletionRequest:
         chosen = order or ("spm" if is_inside_line(gap.prefix, gap.suffix) else "psm")
-        return CompletionRequest(gap.prefix, gap.suffix, sampling, chosen, language=gap.language, fit_gap=fit_gap)
+        healing = sampling.token_healing or (order is None and is_on_by_default(gap.prefix, gap.suffix))
+        asked = replace(sampling, token_healing=healing)
+        return CompletionRequest(gap.prefix, gap.suffix, asked, chosen, language=gap.language, fit_gap=fit_gap)
 
     return Setting(name, request)
 
@@ -77,19 +82,20 @@ GAPS = [
     in_gap("spm", "spm", False),
     in_gap("spm, fit_gap", "spm", True),
     in_gap("spm, token_healing", "spm", False, token_healing=True),
-    in_gap("page: auto, fit_gap, repetition", None, True, stop_repetition=True),
+    in_gap("page: auto, healing, fit_gap, repetition", None, True, stop_repetition=True),
 ]
 WORDS = [
     left_to_right("left to right", stop_at="line"),
     left_to_right("left to right, token_healing", stop_at="line", token_healing=True),
-    *(setting for setting in GAPS if "fit_gap" not in setting.name),
+    *(setting for setting in GAPS if not setting.name.endswith(", fit_gap")),
 ]
 
 
 # for each kind, the transformation of a task and the settings to compare
 KINDS: dict[str, tuple[Callable[[Gap], Gap | None], list[Setting]]] = {
     "lines": (lambda gap: gap, LINES),
-    "gaps": (lambda gap: gap, GAPS),
+    "gaps": (lambda gap: _in_an_editor(gap), GAPS),
+    "ends": (lambda gap: _behind_the_line_above(gap), GAPS),
     "inside": (lambda gap: _cut_inside(gap), GAPS),
     "words": (lambda gap: _cut_a_word(gap), WORDS),
 }
@@ -137,8 +143,22 @@ def _spread(tasks: list[Gap], per_language: int) -> list[Gap]:
     return chosen
 
 
+def _in_an_editor(gap: Gap) -> Gap:
+    """The gap as an empty line: the benchmark leaves out the line breaks before and after it."""
+    prefix, suffix = (f"{gap.prefix}\n" if gap.prefix else ""), (f"\n{gap.suffix}" if gap.suffix else "")
+    return Gap(gap.name, gap.language, prefix, suffix, gap.middle)
+
+
+def _behind_the_line_above(gap: Gap) -> Gap | None:
+    """The gap from the end of the line above; None where it is blank."""
+    if not gap.prefix.rpartition("\n")[2].strip():
+        return None
+    return Gap(gap.name, gap.language, gap.prefix, _in_an_editor(gap).suffix, f"\n{gap.middle}")
+
+
 def _cut_inside(gap: Gap) -> Gap | None:
     """The gap after the beginning of its line; None if the line has no such position."""
+    gap = _in_an_editor(gap)
     found = _INSIDE.match(gap.middle.rstrip("\n"))
     if found is None or found.end() >= len(gap.middle.rstrip()):
         return None
@@ -148,6 +168,7 @@ def _cut_inside(gap: Gap) -> Gap | None:
 
 def _cut_a_word(gap: Gap) -> Gap | None:
     """The gap in the middle of the line's longest word (the first, if several); None without a word of four letters."""
+    gap = _in_an_editor(gap)
     words = list(_WORD.finditer(gap.middle))
     if not words:
         return None

@@ -1,4 +1,5 @@
-"""Whether completions are consistent when typing stops at different positions, with and without token healing.
+"""Whether completions are consistent when typing stops at different positions: without token healing, with it, and with
+the end of repetitions as well.
 
     python -m benchmarks.token_healing [--model santacoder/mini] [--revision main] [--prompts 60] [--tails 4]
 
@@ -79,6 +80,11 @@ HEADERS = {
         "button.addEventListener('click', (event) => {",
     ),
 }
+_WAYS: dict[str, dict[str, bool]] = {
+    "without": {},
+    "with": {"token_healing": True},
+    "with stop_repetition, too": {"token_healing": True, "stop_repetition": True},
+}
 _TYPED_BEHIND = ("\n", "\n    ")
 _FOREIGN = {
     "py": re.compile(r"^\s*(\*|/\*|//|\}|<p>|public |function |var |const )|[;{]\s*$", re.MULTILINE),
@@ -104,9 +110,8 @@ def main() -> None:
     snapshot = checkpoints.resolve(args.model, args.revision)
     engine = open_engine(snapshot, device="cpu", runner=args.runner).engine
     cases = prompts(args.prompts)
-    ways = {"without": False, "with": True}
-    results = {name: agreement(engine, cases, args.tails, healing) for name, healing in ways.items()}
-    results |= {f"{name}, after Enter": behind_enter(engine, healing) for name, healing in ways.items()}
+    results = {name: agreement(engine, cases, args.tails, fields) for name, fields in _WAYS.items()}
+    results |= {f"{name}, after Enter": behind_enter(engine, fields) for name, fields in _WAYS.items()}
     print("| token healing | cases | consistent | empty | another language |\n|---|---|---|---|---|")
     for name, found in results.items():
         shares = " | ".join(f"{found[key] / found['cases']:.1%}" for key in ("same", "empty", "foreign"))
@@ -134,18 +139,18 @@ def prompts(count: int) -> list[Case]:
     return cases[:count]
 
 
-def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) -> dict[str, int]:
+def agreement(engine: Engine, cases: list[Case], n_tails: int, fields: dict[str, bool]) -> dict[str, int]:
     """How many prompts with a typed prefix of the continuation give the same text, none, or another language's
     syntax.
     """
     chance = random.Random(0)
     typed: list[tuple[Case, str, str]] = []
-    for case, text in zip(cases, texts(engine, [case.prompt for case in cases], healing), strict=True):
+    for case, text in zip(cases, texts(engine, [case.prompt for case in cases], fields), strict=True):
         places = [size for size in range(1, min(len(text), _LONGEST_TAIL)) if _inside(text, size)]
         for size in sorted(chance.sample(places, min(n_tails, len(places)))):
             typed.append((case, text[:size], text[size:]))
     found = {"cases": len(typed), "same": 0, "empty": 0, "foreign": 0}
-    continued = texts(engine, [case.prompt + tail for case, tail, _ in typed], healing)
+    continued = texts(engine, [case.prompt + tail for case, tail, _ in typed], fields)
     for (case, _, expected), text in zip(typed, continued, strict=True):
         found["same"] += _agree(text, expected)
         found["empty"] += not text.strip() and bool(expected.strip())
@@ -153,15 +158,15 @@ def agreement(engine: Engine, cases: list[Case], n_tails: int, healing: bool) ->
     return found
 
 
-def behind_enter(engine: Engine, healing: bool) -> dict[str, int]:
+def behind_enter(engine: Engine, fields: dict[str, bool]) -> dict[str, int]:
     """How many headers, followed by Enter or by Enter and four spaces, are continued like the header alone, with
     nothing, or with another language's syntax.
     """
     headers = [Case(language, header) for language, headers in HEADERS.items() for header in headers]
-    alone = texts(engine, [case.prompt for case in headers], healing)
+    alone = texts(engine, [case.prompt for case in headers], fields)
     found = {"cases": 0, "same": 0, "empty": 0, "foreign": 0}
     for typed in _TYPED_BEHIND:
-        continued = texts(engine, [case.prompt + typed for case in headers], healing)
+        continued = texts(engine, [case.prompt + typed for case in headers], fields)
         for case, expected, text in zip(headers, alone, continued, strict=True):
             found["cases"] += 1
             found["same"] += expected.startswith(typed) and _agree(text, expected[len(typed) :])
@@ -170,8 +175,8 @@ def behind_enter(engine: Engine, healing: bool) -> dict[str, int]:
     return found
 
 
-def texts(engine: Engine, prompts: list[str], healing: bool, n_tokens: int = N_TOKENS) -> list[str]:
-    sampling = SamplingParams(max_new_tokens=n_tokens, temperature=0, token_healing=healing)
+def texts(engine: Engine, prompts: list[str], fields: dict[str, bool]) -> list[str]:
+    sampling = SamplingParams(max_new_tokens=N_TOKENS, temperature=0, **fields)  # type: ignore[arg-type]
     found = []
     for start in range(0, len(prompts), engine.runner.n_slots):
         streams = [

@@ -56,7 +56,8 @@ class SamplingParams:
         logprobs_of_sampling: report log-probabilities after temperature and truncation, of the tokens that can be
             drawn.
         stop_at: end the text with the current line, block or function.
-        stop_repetition: end the text when it begins to repeat itself.
+        stop_repetition: end the text when it begins to repeat itself, and sample no white-space token twice while the
+            text is blank.
 
     Raises:
         UserError: a value is out of range; the message is a sentence for the user.

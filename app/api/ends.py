@@ -27,7 +27,9 @@ class EndFields(Body):
     """Fields for the body of a request."""
 
     stop_at: StopAt = Field("none", description="Ends the text at the end of the current line, block or function.")
-    stop_repetition: bool = Field(False, description="Ends the text when it begins to repeat itself.")
+    stop_repetition: bool = Field(
+        False, description="Ends the text when it begins to repeat itself; it does not begin with repeated white space."
+    )
     fit_gap: bool | None = Field(
         None,
         description="Ends the middle before it repeats the code after the gap, and does not begin it with a line "
@@ -41,7 +43,8 @@ class EndFields(Body):
     token_healing: bool | None = Field(
         None,
         description="Removes the end of the prompt as far as it may be the beginning of longer tokens, and generates "
-        "it again. On by default for continuations, off for gaps; no effect on token ids and with echo.",
+        "it again. On by default for continuations, and for gaps unless the prefix ends in punctuation at the end of a "
+        "line; off for prompts with sentinels; no effect on token ids and with echo.",
     )
     min_logprob: float | None = Field(
         None, le=0, description="Ends the text before the first token with a lower log-probability, in nats."

@@ -62,7 +62,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         temperature: float = 0.0,
         stop_at: StopAt = "none",
         stop_repetition: bool = False,
-        token_healing: bool = False,
+        token_healing: bool | None = None,
         min_logprob: float | None = None,
     ) -> str:
         """Fill the gap between two pieces of source code, with the small code model SantaCoder.
@@ -75,7 +75,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
             temperature: 0 for greedy decoding, up to 2 for more variety.
             stop_at: ends the text at the end of the current "line", "block" or "function", or with "none" nowhere.
             stop_repetition: ends the text when it begins to repeat itself.
-            token_healing: completes a word that the prefix ends inside of, as without a suffix.
+            token_healing: completes a word that the prefix ends inside of; null: where that measured better.
             min_logprob: ends the text before the first token with a lower log-probability, in nats; null: off.
 
         Returns:
@@ -108,7 +108,7 @@ class _Fields(NamedTuple):
 
     stop_at: str
     stop_repetition: bool
-    token_healing: bool
+    token_healing: bool | None
     min_logprob: float | None
 
     def add_to(self, request: CompletionRequest) -> CompletionRequest:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from santacoder import fim
 from santacoder.engine.request import CompletionRequest
+from santacoder.engine.token_healing import is_on_by_default
 from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
 
@@ -31,7 +32,7 @@ def raw_request(
         return CompletionRequest("", None, sampling, prefix_ids=(tokenizer.end_of_text_id,))
     found = fim.parse_prompt(prompt)
     if found is None:
-        return CompletionRequest(prompt, None, replace(sampling, token_healing=True), echo=echo)
+        return CompletionRequest(prompt, None, _healed(sampling, prompt, None), echo=echo)
     prefix, suffix, order = found
     return CompletionRequest(prefix, suffix, sampling, order, echo=echo)
 
@@ -41,9 +42,13 @@ def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> Completio
 
     The order is the one that the model fills best. If the model does not say, the suffix comes first (SPM): typed text
     is then at the end of the prompt, so a keystroke costs the prefill of a few tokens. Prefix first, everything after
-    the cursor would be prefilled again.
+    the cursor would be prefilled again. Token healing may respell the end of the prefix.
     """
-    return CompletionRequest(prefix, suffix, sampling, None, fit_gap=True)
+    return CompletionRequest(prefix, suffix, _healed(sampling, prefix, suffix), None, fit_gap=True)
+
+
+def _healed(sampling: SamplingParams, prefix: str, suffix: str | None) -> SamplingParams:
+    return replace(sampling, token_healing=is_on_by_default(prefix, suffix))
 
 
 def stop_sequences(stop: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -27,12 +27,14 @@ class GapStart:
         ends = tokenizer.special_ids if prefix.rstrip().endswith(_NEEDS_MORE) else frozenset[int]()
         self._breaks = np.array(sorted(_line_breaks(tokenizer) | ends), dtype=np.int64)
 
-    def avoided(self, logits: Logits) -> list[int]:
-        """Ids that must not be sampled from ``logits`` [V]."""
+    def avoided(self, logits: Logits, agreeing: np.ndarray | None = None) -> list[int]:
+        """Ids that must not be sampled from ``logits`` [V], where only ``agreeing`` ids can be, if they are given."""
         scores = logits.cpu().numpy() if isinstance(logits, torch.Tensor) else logits
-        weights = np.exp(scores - scores.max())
-        is_sure = weights[self._breaks].sum() >= _SURE * weights.sum()
-        return [] if is_sure else self._breaks.tolist()
+        possible = scores if agreeing is None else scores[agreeing]
+        breaks = self._breaks if agreeing is None else np.intersect1d(self._breaks, agreeing)
+        highest = possible.max()
+        is_sure = np.exp(scores[breaks] - highest).sum() >= _SURE * np.exp(possible - highest).sum()
+        return [] if is_sure else breaks.tolist()
 
 
 def is_inside_line(prefix: str, suffix: str) -> bool:

@@ -35,6 +35,7 @@ class CompletionRequest:
         language: the language of the code; without one, it is guessed where needed.
         fit_gap: cut a middle where it repeats the suffix, and let it begin with a line break inside a line only if the
             model is sure.
+        is_begun: ``prefix_ids`` are the whole prompt, the suffix included, and the tokens of the answer so far.
         written: the part of the answer that has already been generated; its tokens are the last of ``prefix_ids``.
         typed: what the first tokens must spell again of the typed text, after ``prefix_ids``.
 
@@ -53,6 +54,7 @@ class CompletionRequest:
     crlf: bool = False
     language: Language | None = None
     fit_gap: bool = False
+    is_begun: bool = False
     written: str = ""
     typed: bytes = b""
 
@@ -115,13 +117,13 @@ def build_prompt(
     """
     _require_known(request, tokenizer.vocab_size)
     max_new_tokens = request.sampling.max_new_tokens
-    is_fim = request.suffix is not None
+    is_fim = request.suffix is not None and not request.is_begun
     reserved = min(max_new_tokens, n_positions // 2) if request.may_be_cut else 1
     room = n_positions - reserved - (_FIM_MARKS if is_fim else 0)
     prefix, more_prefix = (
         tokenizer.encode_end(request.prefix, room) if request.prefix_ids is None else (list(request.prefix_ids), False)
     )
-    suffix, more_suffix = tokenizer.encode_beginning(request.suffix or "", room)
+    suffix, more_suffix = tokenizer.encode_beginning(request.suffix or "" if is_fim else "", room)
     kept_prefix, kept_suffix = _cut(prefix, suffix, room)
     if request.echo and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
         said = _said(len(prefix) + len(suffix), more_prefix or more_suffix)

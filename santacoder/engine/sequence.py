@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
+from santacoder.engine.blank_start import BlankStart
 from santacoder.engine.drafting import Drafting
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
@@ -70,8 +71,12 @@ class Sequence:
         self._never = list(_never(request, prompt, tokenizer))
         self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
         self._gap_start: GapStart | None = None
-        if request.fit_gap and request.suffix is not None and is_inside_line(request.prefix, request.suffix):
-            self._gap_start = GapStart(request.prefix, tokenizer)
+        self._blank_start: BlankStart | None = None
+        if not request.written.strip():
+            if request.fit_gap and request.suffix is not None and is_inside_line(request.prefix, request.suffix):
+                self._gap_start = GapStart(request.prefix, tokenizer)
+            if request.sampling.stop_repetition:
+                self._blank_start = BlankStart(tokenizer, request.prefix_ids or (), request.written)
         self.drafting = Drafting()
         self.cancelled = threading.Event()
         self.finished = False
@@ -109,9 +114,13 @@ class Sequence:
         return self._end - len(self.ids)
 
     def look_at(self, logits: Logits) -> None:
-        """Prepare for sampling from ``logits`` [V]: some tokens must not come first in a gap."""
-        if self._gap_start is not None and self.agreeing is None:
-            self.sampler.never = self._never + self._gap_start.avoided(logits)
+        """Prepare for sampling from ``logits`` [V]: some tokens must not come first in a gap or in a text."""
+        avoided: list[int] = []
+        if self._gap_start is not None:
+            avoided += self._gap_start.avoided(logits, self.agreeing)
+        if self._blank_start is not None and self.agreeing is None:
+            avoided += self._blank_start.avoided
+        self.sampler.never = self._never + avoided if avoided else self._never
 
     def add(self, choice: Choice) -> None:
         """Report the next token; end the sequence after it if it is the last one, or before it if too unlikely."""
@@ -129,8 +138,10 @@ class Sequence:
         # end-of-text closes a document; any other special token opens or closes a part of one
         ended = choice.id in self._special_ids
         decoded = "" if ended else self._decoder.feed(choice.id, n_typed)
-        if self._gap_start is not None and decoded.strip():  # the line goes on
-            self._gap_start, self.sampler.never = None, self._never
+        if decoded.strip():  # the text has begun
+            self._gap_start = self._blank_start = None
+        elif self._blank_start is not None and not is_typed:
+            self._blank_start.add(choice.id)
         text, stopped = ("", False) if ended or is_typed else self._text_end.feed(choice.id, decoded)
         self._report(TokenEvent(text, choice.id, choice.logprob, choice.top, n_typed))
         if stopped:

@@ -15,6 +15,7 @@ from app.models import Models
 from app.settings import Settings
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
 
 GREEDY = SamplingParams(max_new_tokens=10, temperature=0)
 
@@ -62,6 +63,24 @@ def test_to_continue_from_the_token_that_was_taken_changes_nothing(
             assert [[token.id for token in text.tokens] for text in new] == [
                 [token.id for token in text.tokens] for text in old
             ]
+
+
+@pytest.mark.parametrize(
+    "parts,healed", [(("def are", "\nb"), [0]), (("f():", "\nb"), []), (("f():", "\nb", "\nc"), [1])]
+)
+def test_a_gap_is_healed_by_what_stands_before_it(
+    models: Models, tokenizer: Tokenizer, parts: tuple[str, ...], healed: list[int]
+) -> None:
+    orders: tuple[FimOrder, ...] = ("psm", "spm")
+    for order in orders:
+        sampling = replace(GREEDY, token_healing=True)
+        generation = last(generate(models, "test/tiny", "main", task(*parts, order=order, sampling=sampling)))
+        (candidate,) = generation.candidates
+        shown = ["".join(token.text for token in completion.tokens) for completion in candidate.completions]
+        assert shown == [completion.text for completion in candidate.completions]
+        spelled = [tokenizer.decode([token.id for token in each.tokens]) for each in candidate.completions]
+        assert [gap for gap, text in enumerate(spelled) if text != shown[gap]] == healed
+        assert all(text.endswith(shown[gap]) for gap, text in enumerate(spelled))
 
 
 def test_windows_line_ends_change_nothing_but_themselves(models: Models) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.generating import Task
+from santacoder.engine.token_healing import is_on_by_default
 from santacoder.sampling import MAX_SEED
 from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
@@ -45,8 +46,8 @@ class Call:
     @property
     def sends_suffix(self) -> bool:
         """Whether prefix and suffix are separate fields, which the server reads suffix first; otherwise the prompt is
-        one text with sentinel tokens."""
-        return self.suffix is not None and self.task.fim_order == "spm"
+        one text with sentinel tokens. To some protocols an empty suffix is no gap."""
+        return bool(self.suffix and self.task.parts[-1]) and self.task.fim_order == "spm"
 
     @property
     def prompt(self) -> str:
@@ -83,14 +84,18 @@ class Call:
         return fields | ({"stop_repetition": True} if sampling.stop_repetition else {})
 
     @property
-    def beginning(self) -> dict[str, Any]:
-        """The same for how the text begins."""
-        return {} if self.is_healed or self.suffix is not None else {"token_healing": False}
+    def healing(self) -> list[bool]:
+        """Whether token healing applies to the text, or to each of the gaps."""
+        parts, is_on = self.task.parts, self.task.sampling.token_healing
+        if self.suffix is None:
+            return [is_on]
+        return [is_on and is_on_by_default(parts[gap], "".join(parts[gap + 1 :])) for gap in range(len(parts) - 1)]
 
     @property
-    def is_healed(self) -> bool:
-        """Whether token healing applies."""
-        return self.task.sampling.token_healing and self.suffix is None
+    def beginning(self) -> dict[str, Any]:
+        """The same for how the text begins, of a single text or gap."""
+        default = self.suffix is None or (self.sends_suffix and is_on_by_default(self.prefix, self.suffix))
+        return {} if self.has_several_gaps or self.healing == [default] else {"token_healing": self.healing[0]}
 
     @property
     def seeds(self) -> list[int | None]:

@@ -32,6 +32,7 @@ def _one_for_each_gap(call: Call) -> str:
         "# One request per gap; its prefix contains the previous gaps, filled. This needs jq.\n"
         f"parts={shlex.quote(parts)}\n"
         f"parameters={shlex.quote(parameters)}\n"
+        f"healed={shlex.quote(json.dumps(call.healing))}\n"
         f"for seed in {seeds}; do\n"
         '  code=$(jq -n "$parts | .[0]")\n'
         f"  for gap in {' '.join(str(gap) for gap in range(1, n_gaps + 1))}; do\n"
@@ -47,10 +48,11 @@ def _one_for_each_gap(call: Call) -> str:
 
 def _code(call: Call) -> str:
     """A jq expression inside the shell's double quotes, which uses the shell's variables."""
+    fields = "seed: $seed, token_healing: ($healed | .[$gap - 1])"
     if call.sends_suffix:
-        return "{input_prefix: $code, input_suffix: $suffix, seed: $seed}"
+        return f"{{input_prefix: $code, input_suffix: $suffix, {fields}}}"
     before, between, after = (json.dumps(mark).replace('"', '\\"') for mark in call.marks)
-    return f"{{prompt: ({before} + $code + {between} + $suffix + {after}), seed: $seed}}"
+    return f"{{prompt: ({before} + $code + {between} + $suffix + {after}), {fields}}}"
 
 
 def _address(call: Call) -> str:

@@ -32,7 +32,7 @@ def _one_for_each_gap(call: Call) -> str:
         f"parts = {list(call.task.parts)!r}\n\n"
         f"for seed in {call.seeds!r}:\n"
         "    code = parts[0]\n"
-        "    for gap in range(1, len(parts)):  # with the previous gaps filled\n"
+        f"    for gap, healing in enumerate({call.healing}, start=1):  # with the previous gaps filled\n"
         '        suffix = "".join(parts[gap:])\n'
         f"        answer = client.completions.create(\n{_written(call, arguments, ' ' * 12)}        )\n"
         "        code += answer.choices[0].text + parts[gap]\n"
@@ -43,6 +43,12 @@ def _one_for_each_gap(call: Call) -> str:
 def _written(call: Call, own: dict[str, str], indent: str) -> str:
     """The arguments of the call; ``own`` are already Python code."""
     sampling = call.task.sampling
+    extra = {
+        "top_k": sampling.top_k,
+        "repetition_penalty": sampling.repetition_penalty,
+        **call.beginning,
+        **call.ends,
+    }
     arguments = {
         "model": repr(call.model),
         **own,
@@ -50,13 +56,6 @@ def _written(call: Call, own: dict[str, str], indent: str) -> str:
         "temperature": repr(sampling.temperature),
         "top_p": repr(sampling.top_p),
         **({"stop": repr(list(sampling.stop))} if sampling.stop else {}),
-        "extra_body": repr(
-            {
-                "top_k": sampling.top_k,
-                "repetition_penalty": sampling.repetition_penalty,
-                **call.beginning,
-                **call.ends,
-            }
-        ),
+        "extra_body": repr(extra) + (' | {"token_healing": healing}' if call.has_several_gaps else ""),
     }
     return "".join(f"{indent}{name}={value},\n" for name, value in arguments.items())

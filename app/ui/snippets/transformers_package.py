@@ -34,10 +34,11 @@ def _differences(call: Call) -> str:
         said.append(
             f"# The page shows what was computed as ({call.runner}); in float32, another token may be chosen.\n"
         )
-    if call.is_healed:
+    if any(call.healing):
         said.append("# transformers keeps the prompt's tokens; the server may tokenize its end differently.\n")
     if call.ends:
-        said.append(f"# transformers continues where the server ends a text ({', '.join(call.ends)}).\n")
+        rules = ", ".join(call.ends)
+        said.append(f"# transformers does not know the server's rules for where a text begins and ends ({rules}).\n")
     return "".join(said)
 
 

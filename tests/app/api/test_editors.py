@@ -59,13 +59,20 @@ def filled(http: httpx.Client) -> str:
     return text
 
 
+@pytest.fixture
+def filled_as_marked(http: httpx.Client) -> str:
+    """The same of tokens as they are: there is no token healing where a prompt has marks."""
+    body = {"model": MODEL, "prompt": PREFIX + LINE, "suffix": SUFFIX, "temperature": 0, "token_healing": False}
+    return str(post(http, "/v1/completions", body)["choices"][0]["text"])
+
+
 def test_llama_vim(http: httpx.Client, filled: str) -> None:
     answer = post(http, "/infill", LLAMA_VIM)
     assert set(answer) == set(LLAMA_VIM["response_fields"])  # type: ignore[call-overload]
     assert answer["content"] == filled and answer["truncated"] is False
     assert answer["timings/predicted_n"] >= 1 and answer["timings/predicted_ms"] >= 0
     again = post(http, "/infill", LLAMA_VIM)
-    assert again["content"] == filled and again["timings/prompt_n"] == 1
+    assert again["content"] == filled and again["timings/prompt_n"] <= 2  # white space at the end is read again
 
 
 def test_marks_in_the_usual_order(http: httpx.Client) -> None:
@@ -81,7 +88,7 @@ def test_llama_vim_warms_the_cache(http: httpx.Client) -> None:
     body = {**LLAMA_VIM, "input_prefix": "warm = 1\n" * 3, "prompt": "", "n_predict": 0, "response_fields": [""]}
     assert post(http, "/infill", body) == {}
     body |= {"n_predict": 1, "response_fields": ["timings/prompt_n"]}
-    assert post(http, "/infill", body) == {"timings/prompt_n": 1}
+    assert post(http, "/infill", body)["timings/prompt_n"] <= 2
 
 
 def test_llama_vscode_asks_for_several(http: httpx.Client, filled: str) -> None:
@@ -111,20 +118,20 @@ def test_lines_indented_less_end_the_text(http: httpx.Client) -> None:
     assert all(line.startswith("    ") or not line.strip() for line in cut["content"].split("\n")[1:])
 
 
-def test_continue_over_llama_cpp(http: httpx.Client, filled: str) -> None:
+def test_continue_over_llama_cpp(http: httpx.Client, filled_as_marked: str) -> None:
     body = {"prompt": MARKED, "n_predict": 16, "temperature": 0, "stream": True}
     with http.stream("POST", "/completion", json=body) as answer:
         events = [json.loads(line.removeprefix("data: ")) for line in answer.iter_lines() if line]
-    assert "".join(event["content"] for event in events) == filled
+    assert "".join(event["content"] for event in events) == filled_as_marked
     assert [event["stop"] for event in events] == [False] * (len(events) - 1) + [True]
 
 
-def test_continue_over_tgi(http: httpx.Client, filled: str) -> None:
+def test_continue_over_tgi(http: httpx.Client, filled_as_marked: str) -> None:
     body = {"inputs": MARKED, "parameters": {"max_new_tokens": 16}}
     with http.stream("POST", "/generate_stream", json=body) as answer:
         events = [json.loads(line.removeprefix("data:")) for line in answer.iter_lines() if line]
-    assert "".join(event["token"]["text"] for event in events) == filled
-    assert events[-1]["generated_text"] == filled
+    assert "".join(event["token"]["text"] for event in events) == filled_as_marked
+    assert events[-1]["generated_text"] == filled_as_marked
     assert events[-1]["details"]["finish_reason"] in ("length", "eos_token")
 
 
@@ -140,13 +147,13 @@ def test_continue_over_ollama(http: httpx.Client, filled: str) -> None:
     assert post(http, "/api/generate", {"model": "test/tiny"})["done_reason"] == "load"
 
 
-def test_llm_ls(http: httpx.Client, filled: str) -> None:
+def test_llm_ls(http: httpx.Client, filled_as_marked: str) -> None:
     parameters = {"max_new_tokens": 16, "temperature": 0.2, "do_sample": True, "top_p": 0.95, "stop": ["\n\n"]}
     body = {"inputs": MARKED, "parameters": {**parameters, "return_full_text": False, "seed": 1}}
     answer = post(http, "/generate", body)
     assert set(answer) == {"generated_text"} and "\n\n" not in answer["generated_text"]
     greedy = post(http, "/generate", {"inputs": MARKED, "parameters": {"max_new_tokens": 16}})
-    assert greedy["generated_text"] == filled
+    assert greedy["generated_text"] == filled_as_marked
     full = {"max_new_tokens": 16, "return_full_text": True, "details": True}
     echoed = post(http, "/generate", {"inputs": PREFIX, "parameters": full})
     assert echoed["generated_text"].startswith(PREFIX) and echoed["details"]["generated_tokens"] >= 1

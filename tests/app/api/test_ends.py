@@ -41,6 +41,50 @@ def test_what_is_unknown_is_said(
     assert field in answer.text
 
 
+GAPS: list[tuple[str, tuple[str, str], dict[str, Any], str | None]] = [
+    ("/v1/completions", ("prompt", "suffix"), {"temperature": 0, "max_tokens": 12}, None),
+    ("/v1/fim/completions", ("prompt", "suffix"), {"temperature": 0, "max_tokens": 12}, None),
+    ("/infill", ("input_prefix", "input_suffix"), {"temperature": 0, "n_predict": 12}, None),
+    ("/infill", ("prompt", "input_suffix"), {"temperature": 0, "n_predict": 12}, None),
+    ("/api/generate", ("prompt", "suffix"), {"temperature": 0, "num_predict": 12}, "options"),
+]
+
+
+def filled(http: httpx.Client, prefix: str, **fields: Any) -> str:
+    """The text that all protocols put between ``prefix`` and a suffix."""
+    found = set()
+    for path, (before, behind), options, inside in GAPS:
+        body = {before: prefix, behind: "\ny = 2\n", "stream": False}
+        answer = post(http, path, body, inside, **options, **fields).json()
+        choice = answer["choices"][0] if "choices" in answer else answer
+        text = choice.get("message", choice)
+        found.add(next(text[key] for key in ("text", "content", "response") if key in text))
+    assert len(found) == 1, found
+    return found.pop()
+
+
+@pytest.mark.parametrize(
+    "prefix,is_healed", [("retu", True), ("    i", True), ("x = ", True), ("x\r\n", True), ('f("', False)]
+)
+def test_a_gap_is_healed_unless_its_prefix_ends_in_punctuation(
+    http: httpx.Client, prefix: str, is_healed: bool
+) -> None:
+    healed, plain = filled(http, prefix, token_healing=True), filled(http, prefix, token_healing=False)
+    assert healed != plain
+    assert filled(http, prefix) == (healed if is_healed else plain)
+
+
+def test_marks_are_healed_only_if_they_are_told_to(http: httpx.Client) -> None:
+    """As harnesses write them, whose protocols know no healing."""
+
+    def text(**fields: Any) -> str:
+        body = {"prompt": "<fim_prefix><fim_suffix>\ny = 2\n<fim_middle>retu", "max_tokens": 12, "temperature": 0}
+        return str(http.post("/v1/completions", json={**body, **fields}).json()["choices"][0]["text"])
+
+    assert text() == text(token_healing=False) == filled(http, "retu", token_healing=False, fit_gap=False)
+    assert text(token_healing=True) == filled(http, "retu", fit_gap=False)
+
+
 def test_a_line_has_one_line(http: httpx.Client) -> None:
     body = {"prompt": "x = ", "max_tokens": 100, "temperature": 1, "seed": 3}
     whole = http.post("/v1/completions", json=body).json()["choices"][0]["text"]
@@ -51,4 +95,7 @@ def test_a_line_has_one_line(http: httpx.Client) -> None:
 
 def test_what_ended_a_text_is_counted(http: httpx.Client) -> None:
     http.post("/v1/completions", json={"prompt": "x = ", "max_tokens": 100, "stop_at": "line", "seed": 3})
-    assert 'santacoder_texts_stopped_total{by="stop_at"}' in http.get("/metrics").text
+    greedy = {"prompt": "def g", "max_tokens": 100, "temperature": 0, "stop_repetition": True}
+    assert http.post("/v1/completions", json=greedy).json()["choices"][0]["finish_reason"] == "stop"
+    for by in ("stop_at", "repetition"):
+        assert f'santacoder_texts_stopped_total{{by="{by}"}}' in http.get("/metrics").text

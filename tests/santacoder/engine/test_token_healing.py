@@ -107,6 +107,25 @@ def test_the_text_begins_after_what_was_typed(
         assert len(new) == 12 == stream._sequence.n_written
 
 
+@pytest.mark.parametrize("order", ["psm", "spm"])
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_middle_begins_after_what_was_typed(engine: Engine, tokenizer: Tokenizer, prompt: str, order: str) -> None:
+    stream = engine.submit(replace(healed(prompt, "\n    return y\n", order), fit_gap=True))
+    typed = tokenizer.decode_bytes(stream._sequence.taken_back)
+    assert typed and prompt.encode().endswith(typed)
+    events = list(stream)
+    spelled = b"".join(
+        tokenizer.decode_bytes([event.id])
+        for event in events
+        if isinstance(event, TokenEvent) and event.id not in tokenizer.special_ids
+    )
+    assert spelled.startswith(typed)
+    accumulator = Accumulator(tokenizer, stream.prompt_end)
+    for event in events:
+        accumulator.add(event)
+    assert accumulator.text and spelled.removeprefix(typed).decode(errors="replace").startswith(accumulator.text)
+
+
 @pytest.mark.parametrize("suffix,order", [(None, "psm"), ("\n    return y\n", "psm"), ("\n    return y\n", "spm")])
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_tokens_are_the_models_likeliest_that_agree(

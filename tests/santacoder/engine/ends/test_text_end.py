@@ -125,6 +125,11 @@ def test_what_breaks_the_line_is_avoided_unless_the_model_is_sure(tokenizer: Tok
     assert start.avoided(torch.from_numpy(logits)) == avoided
     logits[line_break] = 50
     assert start.avoided(logits) == []
+    logits[tokenizer.encode("name")] = 60  # with token healing, only what agrees with the prompt counts
+    blank = tokenizer.encode(" ")
+    assert start.avoided(logits, np.array([line_break, *blank])) == []
+    logits[blank] = 60
+    assert start.avoided(logits, np.array([line_break, *blank])) == [line_break]
 
 
 @pytest.mark.parametrize("fit_gap,shown", [(True, "x"), (False, "\nreturn")])
