@@ -16,7 +16,7 @@ from app.ui.languages import code_update
 from app.ui.status import summary
 from app.ui.tokens import heat_map
 
-NO_TOKENS = '<p class="empty">Run, and every token the model wrote is shown here with how likely it was.</p>'
+NO_TOKENS = '<p class="empty">After a run, every generated token is shown here with its probability.</p>'
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def candidates_control() -> gr.Slider:
 def parameter_controls() -> list[gr.components.Component]:
     """The controls, in the order of the arguments of :func:`sampling_params`."""
     defaults = SamplingParams()
-    return [
+    basic = [
         gr.Slider(
             1,
             512,
@@ -48,6 +48,13 @@ def parameter_controls() -> list[gr.components.Component]:
             label="Temperature",
             info="Randomness. 0 always picks the most likely token.",
         ),
+    ]
+    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+        return [*basic, *_advanced_controls(defaults)]
+
+
+def _advanced_controls(defaults: SamplingParams) -> list[gr.components.Component]:
+    return [
         gr.Slider(
             0.05,
             1,
@@ -92,6 +99,14 @@ def parameter_controls() -> list[gr.components.Component]:
             info="End a text that starts to repeat itself, and remove the repetition.",
         ),
     ]
+
+
+def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) -> None:
+    """Keep the values of ``controls`` across reloads of the page, and collapse them on phones."""
+    keep = "(...values) => santacoder.keep('parameters', values)"
+    kept = "(...values) => { santacoder.collapseParameters(); return santacoder.kept('parameters') ?? values; }"
+    gr.on([control.change for control in controls], None, controls, None, js=keep, api_visibility="private")
+    page.load(None, controls, controls, js=kept, api_visibility="private")
 
 
 def sampling_params(

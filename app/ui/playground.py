@@ -12,6 +12,7 @@ from app.shares.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training import Jobs
 from app.training_permission import TrainingPermission
+from app.ui.address import PANES, connect_address
 from app.ui.branches import branches_pane
 from app.ui.caller import caller
 from app.ui.code_pane import Controls
@@ -23,7 +24,7 @@ from app.ui.gallery import gallery_pane
 from app.ui.infill import infill_pane
 from app.ui.inputs import check_inputs
 from app.ui.opening import connect_opening, share_banner
-from app.ui.parameters import candidates_control, parameter_controls
+from app.ui.parameters import candidates_control, keep_parameters, parameter_controls
 from app.ui.revision_menus import revision_menus
 from app.ui.share import share_code, share_comparison
 from app.ui.train import train_pane
@@ -42,12 +43,10 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         banner = share_banner()
         with gr.Row(equal_height=False, elem_id="desk"):
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes") as tabs:
-                complete = gr.Tab("Complete", id="complete")
-                infill = gr.Tab("Fill in the middle", id="infill")
-                compare = gr.Tab("Compare", id="compare")
-                branches = gr.Tab("Branches", id="branches")
-                gallery = gr.Tab("Gallery", id="gallery")
-                train = gr.Tab("Train", id="train", visible=settings.training_is_allowed)
+                complete, infill, compare, branches, gallery, train = (
+                    gr.Tab(title, id=name, visible=name != "train" or settings.training_is_allowed)
+                    for name, title in PANES.items()
+                )
             with gr.Column(scale=1, min_width=260, elem_id="parameters"), gr.Accordion("Parameters"):
                 controls = Controls(
                     page,
@@ -57,6 +56,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                     indexes=server.indexes,
                     limits=server.limits,
                 )
+                keep_parameters(page, [controls.candidates, *controls.parameters])
         with complete:
             panes = [complete_pane(settings, models, controls)]
         with infill:
@@ -75,9 +75,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared)
         with gallery:
             gallery_pane(shares, limits, gallery)
-        # the style sheets show only the parameters of the selected pane
-        for tab in (complete, infill, compare, branches, gallery, train):
-            tab.select(None, js=f"() => {{ document.body.dataset.pane = '{tab.id}'; }}", api_visibility="private")
+        connect_address([complete, infill, compare, branches, gallery, train], revision, menus_filled)
         if settings.training_is_allowed:
             with train:
                 permission = TrainingPermission(settings)

@@ -51,7 +51,17 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         repositories.require(repo_id)
         return _commit_menu(settings.store, repo_id, name)
 
-    def fill_all(repo_id: str, name: str) -> list[gr.Dropdown]:
+    def fill_all(repo_id: str, name: str, request: gr.Request) -> list[gr.Dropdown]:
+        """The revision that the page's address names, or else the server's own."""
+        asked = dict(request.query_params)
+        if "model" in asked:
+            try:
+                repositories.require(asked["model"])
+                return filled_menus(
+                    settings.store, asked["model"], asked.get("branch") or "main", asked.get("commit", "")
+                )
+            except CheckpointError as error:
+                gr.Warning(str(error))
         repositories.require(repo_id)
         return filled_menus(settings.store, repo_id, name)
 

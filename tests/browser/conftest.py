@@ -136,8 +136,15 @@ def desk(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+def open_advanced(page: Page) -> None:
+    """Show the parameters that are collapsed at first."""
+    if not page.locator("#stop-at").is_visible():
+        page.locator("#advanced > button").click()
+
+
 def let_texts_go_on(page: Page) -> None:
     """Make texts continue up to the token limit: otherwise a random model's text ends anywhere."""
+    open_advanced(page)
     page.locator("#stop-at input").click()
     page.get_by_role("option", name="nothing (never stop early)").click()
     page.get_by_label("Stop repetitions").uncheck()

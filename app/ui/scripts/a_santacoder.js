@@ -33,7 +33,12 @@ window.santacoder = {
     this.say(`Saved as ${name}.`);
   },
 
-  // Code and language of a pane, for as long as the browser's tab is open.
+  // On a phone, the parameters begin collapsed.
+  collapseParameters() {
+    if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
+  },
+
+  // Code and language of a pane, or the parameters, for as long as the browser's tab is open.
   keep(pane, values) {
     try {
       sessionStorage.setItem(`santacoder.kept.${pane}`, JSON.stringify(values));
@@ -42,9 +47,10 @@ window.santacoder = {
     }
   },
 
-  // What was kept; nothing where the address says what to show.
+  // What was kept; nothing where the address names a share.
   kept(pane) {
-    const values = location.search ? null : sessionStorage.getItem(`santacoder.kept.${pane}`);
+    const isShare = new URLSearchParams(location.search).has("share");
+    const values = isShare ? null : sessionStorage.getItem(`santacoder.kept.${pane}`);
     return values && JSON.parse(values);
   },
 };

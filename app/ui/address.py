@@ -1,0 +1,28 @@
+"""The page's address, which names the pane and the revision: ``/?pane=compare&model=…`` (``scripts/address.js``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import gradio as gr
+
+PANES = {
+    "complete": "Complete",
+    "infill": "Fill in the middle",
+    "compare": "Compare",
+    "branches": "Branches",
+    "gallery": "Gallery",
+    "train": "Train",
+}
+"""The titles of all panes, by the name that the address has."""
+
+
+def connect_address(tabs: Sequence[gr.Tab], revision: list[gr.Dropdown], menus_filled: gr.events.Dependency) -> None:
+    """Open the pane that the address names, and keep the address up to date. The menus read the revision from it
+    themselves."""
+    for tab in tabs:
+        tab.select(None, js=f"() => santacoder.address.pane({tab.id!r})", api_visibility="private")
+    js = "(...revision) => santacoder.address.revision(...revision)"
+    gr.on([menu.change for menu in revision], None, revision, None, js=js, api_visibility="private")
+    menus_filled.then(None, js=f"() => santacoder.address.follow({json.dumps(PANES)})", api_visibility="private")
