@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import shutil
 import threading
 from collections.abc import Callable
@@ -25,14 +26,12 @@ class Health:
     """
 
     def __init__(self, checks: dict[str, Check], mend: Check = lambda: None) -> None:
-        self._checks = checks
-        self._mend = mend
-        self._running: dict[str, Future[str | None]] = {}
-        self._lock = threading.Lock()
+        self._checks = {name: _Worker(name, check) for name, check in checks.items()}
+        self._mending = _Worker("mending", mend)
 
     async def problems(self) -> dict[str, str]:
         """The problems by the name of their check, within two seconds."""
-        asked = {name: asyncio.wrap_future(self._once(name, check)) for name, check in self._checks.items()}
+        asked = {name: asyncio.wrap_future(worker.run()) for name, worker in self._checks.items()}
         if asked:
             # a check that is still running is not cancelled: the next request waits for it
             await asyncio.wait(asked.values(), timeout=_SECONDS_TO_ANSWER)
@@ -41,16 +40,42 @@ class Health:
 
     def start_mending(self) -> None:
         """Start the recovery, unless it is running."""
-        self._once("", self._mend)
+        self._mending.run()
 
-    def _once(self, name: str, work: Check) -> Future[str | None]:
+    def close(self) -> None:
+        """End the threads after their current checks."""
+        for worker in (*self._checks.values(), self._mending):
+            worker.close()
+
+
+class _Worker:
+    """A persistent thread for one check. Starting a thread blocks the event loop until it runs, which takes long on a
+    busy server."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self._name = f"health {name}"
+        self._check = check
+        self._asked: queue.SimpleQueue[Future[str | None] | None] = queue.SimpleQueue()
+        self._running: Future[str | None] | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> Future[str | None]:
+        """The result of the check; it is started unless it is already running."""
         with self._lock:
-            running = self._running.get(name)
-            if running is None or running.done():
-                running = self._running[name] = Future()
-                thread = threading.Thread(target=_settle, args=(running, work), name=f"health {name}", daemon=True)
-                thread.start()
-            return running
+            if self._running is None:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            if self._running is None or self._running.done():
+                self._running = Future()
+                self._asked.put(self._running)
+            return self._running
+
+    def close(self) -> None:
+        self._asked.put(None)
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            if asked.set_running_or_notify_cancel():
+                _settle(asked, self._check)
 
 
 def disk_check(folder: Path) -> Check:

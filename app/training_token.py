@@ -53,8 +53,9 @@ def _is_right(given: str, token: str) -> bool:
 
 
 def _cookie_name(request: Request) -> str:
-    """The name has the port, because browsers send a cookie to all servers of a host, whatever their port."""
-    return f"santacoder-training-{(request.scope.get('server') or ('', 0))[1]}"
+    """The name has the port that the browser uses, because browsers send a cookie to all servers of a host. Behind a
+    tunnel, it is not the server's own port."""
+    return f"santacoder-training-{request.url.port or 0}"
 
 
 def _is_front_page(scope: Scope) -> bool:

@@ -29,6 +29,8 @@ _UNUSED = (
 _UNUSED_ELSEWHERE = ("/monitoring", "/pwa_icon", "/svelte")
 _JOINING = ("queue", "call")
 """The routes that join the queue."""
+_LONGEST_SESSION = 64
+"""Maximum length of a session's name, which Gradio keeps; browsers and gradio_client send 10 to 36 characters."""
 _MOST_PAGES = 256
 """Maximum number of open pages per client; a school's address may have many."""
 
@@ -106,17 +108,24 @@ class UiRoutes:
         body = await request.body()
         if joins:
             self._sessions.free()
-        try:
-            names_others = await run_in_threadpool(lambda: self._names_other_files(few_values(body, MOST_VALUES)))
-        except TooManyValues:
-            sentence = f"The request has more than {MOST_VALUES:,} values, or is nested too deeply."
-            await _refusal(413, sentence)(scope, receive, send)
-            return
-        if names_others:
-            sentence = "The request names a file that was not uploaded to this page."
-            await _refusal(403, sentence)(scope, receive, send)
+        refusal = await run_in_threadpool(self._refusal_of, body)
+        if refusal is not None:
+            await _refusal(*refusal)(scope, receive, send)
             return
         await self._explained(scope, again(body, receive), send)
+
+    def _refusal_of(self, body: bytes) -> tuple[int, str] | None:
+        """The status and the sentence with which a request is refused before Gradio sees it."""
+        try:
+            found = few_values(body, MOST_VALUES)
+        except TooManyValues:
+            return 413, f"The request has more than {MOST_VALUES:,} values, or is nested too deeply."
+        if self._names_other_files(found):
+            return 403, "The request names a file that was not uploaded to this page."
+        session = found[0].get("session_hash") if found and isinstance(found[0], dict) else None
+        if isinstance(session, str) and not (session.isascii() and 0 < len(session) <= _LONGEST_SESSION):
+            return 400, f"The session_hash must have 1 to {_LONGEST_SESSION} ASCII characters."
+        return None
 
     async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to Gradio, and turn its failures into a sentence.

@@ -20,7 +20,7 @@ from santacoder.sampling import SamplingParams, StopAt
 
 def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..., Awaitable[str]]]:
     """The functions. They raise a UserError whose message is a sentence. ``caller`` returns the request being
-    answered.
+    answered, which has been counted against the rate limit.
     """
 
     async def complete_code(
@@ -89,9 +89,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
 
     async def write(revision: str, request: Callable[[], CompletionRequest]) -> str:
         try:
-            client = caller()
-            server.limits.check_rate(client)
-            run = await server.start(client, revision, lambda tokenizer: [request()])
+            run = await server.start(caller(), revision, lambda tokenizer: [request()])
             try:
                 (text,) = await run.finish(lambda piece: False)
             finally:

@@ -10,12 +10,14 @@ from app.api.llama_cpp.answers import error_body
 from app.errors import without_paths
 from app.health import Health
 
+HEALTH_PATHS = ("/health", "/v1/health")
+
 
 def health_routes(health: Health) -> APIRouter:
     router = APIRouter(tags=["Health"], route_class=route_class(error_body))
 
-    @router.get("/health", responses={503: {"description": "Something is wrong; the message says what."}})
-    @router.get("/v1/health", include_in_schema=False)
+    @router.get(HEALTH_PATHS[0], responses={503: {"description": "Something is wrong; the message says what."}})
+    @router.get(HEALTH_PATHS[1], include_in_schema=False)
     async def report() -> JSONResponse:
         """Whether the server is healthy. If it is not, the response says why, and recovery starts."""
         problems = await health.problems()

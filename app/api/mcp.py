@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
+from fastapi.responses import JSONResponse
 from mcp.server.fastmcp import FastMCP
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ContentBlock
 from pydantic import ValidationError
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.errors import sentences
+from app.api.errors import ApiError, sentences
 from app.api.functions import functions
 from app.api.keys import key_check
+from app.api.limits import Limits
 from app.api.running import Server
+
+_SERVER_ERROR = -32_000  # of JSON-RPC, the first of those that a server defines
 
 
 class Tools(FastMCP):
@@ -56,3 +62,29 @@ def mcp_server(server: Server) -> FastMCP:
     for function in functions(server, caller):
         mcp.add_tool(function)
     return mcp
+
+
+def mcp_routes(mcp: FastMCP, limits: Limits) -> list[BaseRoute]:
+    """The routes of ``mcp``. Each request counts against the rate limit, whatever it asks for."""
+    return [
+        Route(route.path, _Counted(route.app, limits)) if isinstance(route, Route) else route
+        for route in mcp.streamable_http_app().routes
+    ]
+
+
+class _Counted:
+    """ASGI application: 429 if a client has sent too many requests within a minute."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._limits.check_rate(Request(scope))
+        except ApiError as error:
+            told = {"jsonrpc": "2.0", "id": None, "error": {"code": _SERVER_ERROR, "message": str(error)}}
+            headers = {"Retry-After": str(error.retry_after)}
+            await JSONResponse(told, error.status, headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

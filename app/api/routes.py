@@ -35,8 +35,16 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
     """Add the routes of all protocols, of health checks and of Prometheus to ``app``."""
-    key = Depends(key_check(server.settings.keys))
-    rate = Depends(server.limits.check_rate)
+    check_key = key_check(server.settings.keys)
+
+    # asynchronous, because FastAPI runs other dependencies in a thread
+    async def with_key(request: Request) -> None:
+        check_key(request)
+
+    async def in_rate(request: Request) -> None:
+        server.limits.check_rate(request)
+
+    key, rate = Depends(with_key), Depends(in_rate)
     for routes in (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
         app.include_router(answer_other_methods(routes(server)), dependencies=[key, rate], responses=_REFUSALS)
     app.include_router(answer_other_methods(health_routes(server.health)))

@@ -21,6 +21,7 @@ from app.attribution import Indexes
 from app.health import Health
 from app.logs import log_completion_request
 from app.models import Models, ServedModel
+from app.request_turns import turn_of
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.engine.accumulator import Accumulator, Token
@@ -110,8 +111,9 @@ class Server:
             EngineBusy: the queue is full.
             UserError: a request cannot be run.
         """
-        leaving = ExitStack()
+        leaving, turn = ExitStack(), turn_of(client)
         leaving.callback(self.limits.admit(client))
+        turn.leave()  # loading a model takes long
         try:
             model = await self.acquire(name)
         except BaseException:
@@ -119,12 +121,15 @@ class Server:
             raise
         run = Run(model, self.limits.seconds, leaving.close, self.limits.client(client))
         try:
+            await turn.take()
             requests = await run_in_threadpool(self._prepared, prepare, model)
             leaving.callback(self.limits.admit_texts(client, len(requests)))
             await run_in_threadpool(run.submit, requests)
         except BaseException:
             run.close()
             raise
+        finally:
+            turn.leave()
         return run
 
     def _prepared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import string
 import time
@@ -29,6 +30,7 @@ from santacoder.errors import UserError
 _ALPHABET = string.ascii_letters + string.digits
 _COMPARE = "compare"  # as the pane of a comparison
 _SLUG_LENGTH = 8  # 62^8: with 100,000 shares, one address in two billion is one
+_SECONDS_WELL = 1.0
 _LISTED = [SHARES.c[name] for name in (
     "id", "slug", "created_at", "hidden", "likes", "title", "pane", "language", "repo_id", "revision", "sha", "excerpt"
 )]  # fmt: skip
@@ -39,6 +41,7 @@ class ShareStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._well_at = -math.inf
 
     def add(
         self, shared: Generation | Comparison, title: str, candidate: int = 0, attribution: str | None = None
@@ -183,13 +186,18 @@ class ShareStore:
                 connection.execute(delete(REPORTS).where(REPORTS.c.share_id == share.id))
 
     def problem(self) -> str | None:
-        """Why shares cannot be read or written; None if they can."""
+        """Why shares cannot be read or written; None if they can. A good result is reused for a second, because each
+        check writes to the disk and waits for it."""
+        started = time.monotonic()
+        if started - self._well_at < _SECONDS_WELL:
+            return None
         try:
             with self._database.writing() as connection:
                 # writes the schema's version again: a transaction without changes would not notice a full disk
                 connection.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
         except StoreUnavailable as error:
             return str(error)
+        self._well_at = started
         return None
 
     def close(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import gradio as gr
+import gradio.utils
 
 from app.api.running import Server
 from app.shares.limits import RateLimits
@@ -94,5 +96,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
     page.queue(max_size=settings.max_waiting)
     # otherwise Gradio would recompute a table of the last 10,000 events after each event, for a page that is not used
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
+    # for each event, Gradio switches the backend of matplotlib; importing it would block the event loop for 0.7 s
+    gradio.utils.MatplotlibBackendMananger = nullcontext
     page._queue.get_events = UiTurns(page._queue, server.limits.client).next_events
     return page

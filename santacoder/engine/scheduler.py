@@ -107,8 +107,11 @@ class Scheduler:
         for sequence in self.running:  # what they have read by now may serve a newcomer
             self._slots.hold(_slot(sequence), _read_of_prompt(sequence))
         settled = list(self.running)
-        while (newcomer := self._next(settled)) is not None:
-            if not self._slots.n_free and (to_pause := self._to_pause(settled)) is not None:
+        while (newcomer := self._next()) is not None:
+            if not self._slots.n_free:
+                to_pause = self._to_pause(settled)
+                if to_pause is None:
+                    break
                 self._pause(to_pause)
                 settled.remove(to_pause)
                 paused.append(to_pause)
@@ -123,13 +126,11 @@ class Scheduler:
             admitted.append((newcomer, place))
         return paused, admitted
 
-    def _next(self, settled: list[Sequence]) -> Sequence | None:
-        """Whoever gets the next slot, if anybody does."""
+    def _next(self) -> Sequence | None:
+        """Whoever gets the next slot: one that is free, or that of a sequence which can be paused."""
         if not self._waiting:  # which is most turns
             return None
         n_running = self._n_running()
-        if not self._slots.n_free and self._to_pause(settled) is None:
-            return None
         for client in sorted(self._waiting, key=n_running.__getitem__):  # those with as many stay in their order
             if not self._slots.n_free and n_running[client]:
                 return None

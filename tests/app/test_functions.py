@@ -148,26 +148,30 @@ def test_refusals_are_sentences(serving: Serving, client: Client, changes: dict[
 
 def test_the_limits_of_the_api_are_those_of_the_functions(store: Path) -> None:
     settings = Settings(
-        store=store, model="test/tiny", device="cpu", api_keys="one,two", max_new_tokens=50, requests_per_minute=3
+        store=store, model="test/tiny", device="cpu", api_keys="one,two", max_new_tokens=50, requests_per_minute=8
     )
     with serve(settings) as serving:
         client = Client(serving.url, verbose=False)
         with pytest.raises(AppError, match="asks for up to 60 new tokens in 1 text\\(s\\); the limit is 50"):
             client.predict(BEFORE, max_new_tokens=60, api_name="/complete_code")
-        for _ in range(2):
-            client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
-        with pytest.raises(AppError, match="3 requests within a minute"):
-            client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
         # agents have keys, each of which is a client of its own
         arguments = {"code": BEFORE, "max_new_tokens": 1}
         assert (
             "requires an API key" in as_agent(serving, lambda session: call(session, "complete_code", **arguments))[1]
         )
+        with pytest.raises(AppError, match="8 requests within a minute"):
+            for _ in range(8):
+                client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")
+        methods = ["tools/list", "tools/call"] * 5
+        assert [asked(serving, method, arguments) for method in methods] == [200] * 8 + [429] * 2
 
-        async def work(session: ClientSession) -> list[bool]:
-            return [(await call(session, "complete_code", **arguments))[0] for _ in range(4)]
 
-        assert as_agent(serving, work, Authorization="Bearer one") == [False, False, False, True]
+def asked(serving: Serving, method: str, arguments: dict[str, Any]) -> int:
+    """The status of one request of an agent."""
+    parameters = {"name": "complete_code", "arguments": arguments} if method == "tools/call" else {}
+    headers = {"Accept": "application/json, text/event-stream", "Authorization": "Bearer one"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    return httpx.post(f"{serving.url}/mcp", json=body, headers=headers, timeout=60).status_code
 
 
 def test_what_the_page_runs_counts_too(store: Path) -> None:

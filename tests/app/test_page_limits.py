@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +19,7 @@ import gradio as gr
 import httpx
 import pytest
 
+from app.server import _prepare_interpreter
 from app.settings import Settings
 from app.ui_sessions import _MOST_KEPT, Sessions
 from tests.app.api.conftest import Serving, serve
@@ -129,6 +132,16 @@ def test_what_fits_no_function_is_said_in_a_sentence(small: Serving, path: str, 
     )
 
 
+@pytest.mark.parametrize("session", ["", "x" * 65, "\ud800", "é"])
+def test_a_session_has_a_short_name(session: str, small: Serving, capfd: pytest.CaptureFixture[str]) -> None:
+    """Gradio keeps the name, and logs a traceback for an empty one when its event begins."""
+    body = {"data": ["x", "", 1, 0], "session_hash": session}
+    for path in ("queue/join", "call/complete_code", "cancel"):
+        answer = post(f"{small.url}/gradio_api/{path}", content=json.dumps(body))
+        assert answer.status_code == 400 and "1 to 64 ASCII characters" in answer.json()["detail"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     "method,path",
     [
@@ -207,6 +220,26 @@ def test_uploads_are_only_where_something_is_trained(public: Serving, small: Ser
     assert held <= 8 * MOST
 
 
+def test_an_event_loads_no_library_for_plots(small: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio would import it on the event loop."""
+    loaded: list[str] = []
+    library = SimpleNamespace(get_backend=lambda: loaded.append("read"), use=lambda backend: loaded.append("switched"))
+    monkeypatch.setitem(sys.modules, "matplotlib", library)
+    called = post(f"{small.url}/gradio_api/call/complete_code", json={"data": ["x", "", 1, 0]}).json()
+    assert "event: complete" in get(f"{small.url}/gradio_api/call/complete_code/{called['event_id']}").text
+    assert not loaded
+
+
+def test_what_is_there_at_the_start_is_not_searched_for_garbage() -> None:
+    interval, n_frozen = sys.getswitchinterval(), gc.get_freeze_count()
+    try:
+        _prepare_interpreter()
+        assert gc.get_freeze_count() > n_frozen + 100_000 and len(gc.get_objects()) < 10_000
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+
 @pytest.fixture
 def sessions() -> Sessions:
     with gr.Blocks() as page:
@@ -232,7 +265,7 @@ def test_a_session_where_something_runs_is_kept(sessions: Sessions, monkeypatch:
     monkeypatch.setattr("app.ui_sessions._SECONDS_KEPT", 0)
     queue = sessions.blocks._queue
     assert sessions["runs"]
-    queue.event_ids_to_events["event"] = SimpleNamespace(session_hash="runs")  # type: ignore[assignment]
+    queue.event_ids_to_events["event"] = SimpleNamespace(session_hash="runs")
     sessions.free()
     assert "runs" in sessions
     del queue.event_ids_to_events["event"]

@@ -14,7 +14,7 @@ from fastapi import Request
 from app.client_address import ClientAddress
 from app.settings import Settings
 from app.training_permission import TrainingPermission
-from app.training_token import address_with_token
+from app.training_token import address_with_token, has_token
 from santacoder.errors import UserError
 from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.page_events import fire
@@ -40,7 +40,8 @@ def request(client: str = "127.0.0.1", **headers: str) -> Request:
         seen.append(Request(scope))
 
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    run_apart(ClientAddress(app, 0)({"type": "http", "client": (client, 1), "headers": pairs}, None, None))  # type: ignore[arg-type]
+    scope = {"type": "http", "path": "/", "client": (client, 1), "headers": pairs}
+    run_apart(ClientAddress(app, 0)(scope, None, None))  # type: ignore[arg-type]
     (found,) = seen
     return found
 
@@ -84,6 +85,18 @@ def test_a_proxy_that_adds_no_header_lets_nobody_train(serving: Serving, tmp_pat
     guessed = httpx.get(serving.url, params={"token": "guessed", "share": "x"}, timeout=60)
     assert guessed.status_code == 303 and guessed.headers["Location"] == "/?share=x"
     assert "Set-Cookie" not in guessed.headers
+
+
+def test_servers_behind_two_tunnels_take_no_cookie_from_each_other(serving: Serving) -> None:
+    """Both listen on the same port, of other machines; the browser tells them apart by the ports of its own."""
+    with httpx.Client(timeout=60) as http:
+        for port in (9001, 9002):
+            opened = http.get(address_with_token(serving.url, TOKEN), headers={"Host": f"localhost:{port}"})
+            assert opened.status_code == 303 and f"santacoder-training-{port}=" in opened.headers["Set-Cookie"]
+    scope = {"type": "http", "path": "/", "scheme": "http", "server": ("127.0.0.1", 7860)}
+    for host, is_given in ((b"localhost:9001", True), (b"localhost:9002", False), (b"localhost:7860", False)):
+        headers = [(b"host", host), (b"cookie", b"santacoder-training-9001=secret")]
+        assert has_token(Request({**scope, "headers": headers}), "secret") is is_given
 
 
 @pytest.mark.parametrize(

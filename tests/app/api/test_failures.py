@@ -97,7 +97,7 @@ def test_checks_that_find_something_or_fail_themselves(tmp_path: Path, monkeypat
 
 def test_a_check_that_hangs_runs_once_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.health._SECONDS_TO_ANSWER", 0.1)
-    free, n_started = threading.Event(), 0
+    free, n_started, others = threading.Event(), 0, set(threading.enumerate())
 
     def hanging() -> str | None:
         nonlocal n_started
@@ -114,8 +114,11 @@ def test_a_check_that_hangs_runs_once_and_delays_nobody(monkeypatch: pytest.Monk
     assert n_started == 1
     for _ in range(5):
         health.start_mending()
-    assert n_started == 2  # the check and one repair
+    health.close()
     free.set()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(30)
+    assert n_started == 2  # the check and one repair
 
 
 @contextmanager
@@ -145,7 +148,10 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def shares_fail(url: str, sentence: str) -> None:
-    health = httpx.get(f"{url}/health", timeout=60)
+    deadline = time.monotonic() + 30  # what was well a second ago is well
+    while (health := httpx.get(f"{url}/health", timeout=60)).status_code == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert health.status_code == 503 and sentence in health.json()["problems"]["shares"]
     # what has nothing to do with shares goes on
     assert httpx.post(f"{url}/v1/completions", json=BODY).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -103,7 +104,16 @@ def test_awkward_values_for_the_page(http: httpx.Client, serving: Serving) -> No
         ):
             with modest():
                 answer = http.post(f"/gradio_api/{path}", content=body, headers={"Content-Type": "application/json"})
+                if answer.status_code == 200 and path in ("queue/join", "call/complete_code"):
+                    wait_for_event(http, path, json.loads(body).get("session_hash"), answer.json()["event_id"])
             assert answer.status_code < 500, f"{path} {body[:200]!r}: {answer.text}"
+
+
+def wait_for_event(http: httpx.Client, path: str, session: str | None, event: str) -> None:
+    """An event of the page is answered at once, and runs after that."""
+    followed = f"call/complete_code/{event}" if "call" in path else "queue/data"
+    ended = http.get(f"/gradio_api/{followed}", params={"session_hash": session or event})
+    assert ended.status_code == 200 and ("event: " in ended.text or "process_completed" in ended.text), ended.text
 
 
 def awkward_bodies(description: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -156,11 +156,25 @@ def test_the_waiting_line_is_short(limited: Serving) -> None:
     limited.wait_until_idle()
 
 
+def as_agent(client: httpx.Client, method: str) -> httpx.Response:
+    """One request of the Model Context Protocol."""
+    parameters = {"name": "complete_code", "arguments": {"code": "x", "max_new_tokens": 1}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters if method == "tools/call" else {}}
+    headers = {"Accept": "application/json, text/event-stream"}
+    return client.post("/mcp", json=body, headers=headers)
+
+
 def test_requests_come_at_a_rate(store: Path) -> None:
     settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=4)
     with serve(settings) as serving, client(serving) as one:
-        statuses = [one.post("/tokenize", json={"content": "x"}).status_code for _ in range(6)]
+        statuses = [one.post("/tokenize", json={"content": "x"}).status_code for _ in range(2)]
+        statuses += [as_agent(one, method).status_code for method in ("tools/list", "tools/call")]
+        statuses += [one.post("/tokenize", json={"content": "x"}).status_code for _ in range(2)]
         assert statuses == [200] * 4 + [429] * 2
+        for method in ("tools/list", "tools/call"):
+            refused = as_agent(one, method)
+            assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60
+            assert "4 requests within a minute" in message(refused, ("error", "message"))
         for path, body, where in PROTOCOLS:
             refused = one.post(path, json=body)
             assert refused.status_code == 429 and 1 <= int(refused.headers["Retry-After"]) <= 60

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 
 import pytest
+from sqlalchemy import Connection
 
 from app.comparison import Comparison
-from app.shares.errors import ShareMissing, ShareRefused
+from app.shares.errors import ShareMissing, ShareRefused, StoreUnavailable
 from app.shares.excerpt import suggested_title
 from app.shares.limits import MAX_CODE, MAX_TITLE
 from app.shares.share import Page, Query
@@ -202,6 +204,24 @@ def test_what_is_too_large_is_refused_and_not_stored(store: ShareStore) -> None:
         with pytest.raises(ShareRefused, match=sentence):
             store.report(slug, "visitor", reason)
     assert len(store.find(Query()).shares) == 1
+
+
+def test_the_disk_is_not_tried_more_often_than_once_a_second(
+    store: ShareStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.shares.store._SECONDS_WELL", 3600)
+    writing, n_tries = store._database.writing, 0
+
+    def counted() -> AbstractContextManager[Connection]:
+        nonlocal n_tries
+        n_tries += 1
+        if n_tries < 3:
+            raise StoreUnavailable("It is away.")
+        return writing()
+
+    monkeypatch.setattr(store._database, "writing", counted)
+    assert [store.problem() for _ in range(6)] == ["It is away.", "It is away.", None, None, None, None]
+    assert n_tries == 3  # what is wrong is tried again
 
 
 def test_a_store_opened_again_has_everything(database_url: str) -> None:

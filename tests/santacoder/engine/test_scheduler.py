@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -66,6 +67,24 @@ def take_turn(scheduler: Scheduler) -> None:
     for each, _ in turn.admitted:
         each.is_paused = False
         each.n_read = each.n_prompt
+
+
+def test_whom_to_pause_is_found_once_for_each_newcomer(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    find, found = Scheduler._to_pause, []
+
+    def counted(scheduler: Scheduler, settled: list[Sequence]) -> Sequence | None:
+        found.append(find(scheduler, settled))
+        return found[-1]
+
+    monkeypatch.setattr(Scheduler, "_to_pause", counted)
+    scheduler = Scheduler(N_SLOTS, max_waiting=100)
+    for client in "A" * 6 + "BC":
+        scheduler.add(sequence(client, tokenizer))
+        take_turn(scheduler)
+    assert Counter(each.client for each in scheduler.running) == Counter("ABC")
+    assert len(found) == 2 and None not in found
+    take_turn(scheduler)
+    assert len(found) == 2
 
 
 def test_one_short_text_waits_for_none_of_128_long_ones(

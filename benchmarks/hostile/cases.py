@@ -1,41 +1,19 @@
-"""The effect of hostile requests on other clients: the slowest /health response and the longest pause of a stream.
-
-    python -m benchmarks.hostile
-    python -m benchmarks.hostile --only tokenize --json hostile.json
-
-A server is started on loopback, and each request is as large as the server allows. The baseline is measured in quiet
-periods between the cases. The exit code is 1 if a case delays other clients by more than ``--most`` seconds beyond the
-baseline. Memory and disk usage of the server are measured before and after all cases.
-"""
+"""Hostile requests, each as large as the server allows."""
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
-import os
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
-
 MOST = 4 * 1024 * 1024
 _ROOM = 200_000  # bytes for the JSON around a text
-_QUIET_SECONDS = 4.0
-_HEALTH_EVERY = 0.05
-# another loopback address, where 127.0.0.0/8 is this machine
-_ELSEWHERE = ("127.0.0.2", 0) if sys.platform == "linux" else None
 
 
 @dataclass
@@ -43,8 +21,6 @@ class Client:
     """Sends requests to a server, each on a new connection."""
 
     url: str
-    source: tuple[str, int] | None = None
-    """The source address, by which the server identifies clients."""
     config: dict[str, Any] = field(default_factory=dict)
 
     def post(self, path: str, body: Any, *, timeout: float = 120) -> int:
@@ -53,7 +29,7 @@ class Client:
         return self.send("POST", path, content, timeout=timeout)[0]
 
     def send(self, method: str, path: str, content: Any = None, *, timeout: float = 120) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout, source_address=self.source)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=timeout)
         try:
             accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
             connection.request(method, path, content, accepted)
@@ -81,50 +57,6 @@ class Client:
         if status == 200:
             self.send("GET", f"/gradio_api/queue/data?session_hash={session}")
         return status
-
-
-@dataclass
-class Watch:
-    """What another visitor experiences: the response time of /health, and the longest pause of a stream."""
-
-    client: Client
-    health: float = 0.0
-    gap: float = 0.0
-    _is_over: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        threads = [threading.Thread(target=work, daemon=True) for work in (self._ask_health, self._read_streams)]
-        for thread in threads:
-            thread.start()
-        yield
-        self._is_over.set()
-        for thread in threads:
-            thread.join()
-
-    def reset(self) -> None:
-        self.health = self.gap = 0.0
-
-    def _ask_health(self) -> None:
-        while not self._is_over.wait(_HEALTH_EVERY):
-            started = time.perf_counter()
-            self.client.send("GET", "/health")
-            self.health = max(self.health, time.perf_counter() - started)
-
-    def _read_streams(self) -> None:
-        body = json.dumps({"prompt": "def add(a, b):\n", "max_tokens": 512, "stream": True, "logit_bias": {"0": -100}})
-        while not self._is_over.is_set():
-            netloc = urlsplit(self.client.url).netloc
-            connection = http.client.HTTPConnection(netloc, timeout=120, source_address=self.client.source)
-            connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            latest = None
-            while (line := answer.readline()) and not self._is_over.is_set():
-                now = time.perf_counter()
-                if latest is not None and line != b"\n":
-                    self.gap = max(self.gap, now - latest)
-                latest = now
-            connection.close()
 
 
 def text(piece: str) -> str:
@@ -207,8 +139,13 @@ def the_page(client: Client) -> dict[str, Callable[[], object]]:
 def crowds(client: Client) -> dict[str, Callable[[], object]]:
     event = {"data": ["def f(", "", 16, 0]}
     long = {"prompt": "x", "max_tokens": 200, "n": 8, "logit_bias": {"0": -100}}
+    many_words = "x = 1\n" * 20_000
     alike = {"prompt": "x = 1\n" * 300, "max_tokens": 1, "n": 4}
     return {
+        "40 tokenizations at once": lambda: many(40, lambda _: client.post("/tokenize", {"content": many_words})),
+        "40 attributions at once": lambda: many(
+            40, lambda _: client.post("/v1/attribution", {"text": many_words, "language": "python"})
+        ),
         "280 events": lambda: many(280, lambda _: client.post("/gradio_api/call/complete_code", event)),
         "200 pages": lambda: many(200, lambda i: client.event("complete-context", "x", f"page{i}")),
         "128 long texts": lambda: many(16, lambda _: client.post("/v1/completions", long)),
@@ -257,93 +194,3 @@ def broken_request(client: Client) -> str:
         head = f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 100\r\n\r\nx"
         connection.sendall(head.encode())
     return "broken"
-
-
-@dataclass
-class Result:
-    """The measurements of a case: times in seconds, memory in MB relative to before."""
-
-    name: str
-    answer: str
-    seconds: float
-    health: float
-    gap: float
-    memory: float
-
-
-def measure(name: str, work: Callable[[], object], watch: Watch, memory: Callable[[], float]) -> Result:
-    before = memory()
-    watch.reset()
-    started = time.perf_counter()
-    answer = work()
-    seconds = time.perf_counter() - started
-    time.sleep(0.2)
-    return Result(name, str(answer), seconds, watch.health, watch.gap, memory() - before)
-
-
-@contextmanager
-def server(port: int) -> Iterator[tuple[Client, psutil.Process, Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "SANTACODER_DATABASE_URL": f"sqlite:///{folder}/shares.db",
-            "GRADIO_TEMP_DIR": f"{folder}/uploads",
-        }
-        command = [sys.executable, "app.py", "--port", str(port), "--runs", f"{folder}/runs"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        client = Client(process.stdout.readline().split()[2].partition("/?")[0])
-        yield client, psutil.Process(process.pid), Path(folder)
-        process.terminate()
-        process.wait()
-
-
-def disk(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--only", default="", help="run only cases whose name contains this text")
-    parser.add_argument(
-        "--most", type=float, default=0.2, help="maximum delay in seconds beyond the baseline (default: 0.2)"
-    )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    options = parser.parse_args()
-    results = []
-    with server(options.port) as (client, process, folder):
-        client.post("/v1/completions", {"prompt": "x", "max_tokens": 64})  # excludes one-time initialisation
-        client.send("GET", "/")
-        watch = Watch(Client(client.url, _ELSEWHERE))
-        chosen = {name: work for name, work in cases(client).items() if options.only in name}
-        with watch.running():
-            usual = [measure("usual", lambda: time.sleep(_QUIET_SECONDS), watch, lambda: 0.0)]
-            memory = lambda: process.memory_info().rss / 1e6  # noqa: E731
-            at_first = memory(), disk(folder)
-            print(f"{'':34} {'answer':>10} {'seconds':>8} {'health':>8} {'gap':>8} {'MB':>7}")
-            for name, work in chosen.items():
-                results.append(measure(name, work, watch, memory))
-                show(results[-1])
-                usual.append(measure("usual", lambda: time.sleep(_QUIET_SECONDS / 4), watch, lambda: 0.0))
-        health, gap = (max(getattr(each, name) for each in usual) for name in ("health", "gap"))
-        print(f"baseline: /health {health:.3f} s, gap {gap:.3f} s")
-        print(f"memory: {at_first[0]:.0f} MB, then {memory():.0f} MB")
-        print(f"disk: {at_first[1]:.1f} MB, then {disk(folder):.1f} MB")
-    if options.json:
-        options.json.write_text(json.dumps([asdict(each) for each in [*usual, *results]], indent=1))
-    late = [each.name for each in results if each.health > health + options.most or each.gap > gap + options.most]
-    print(f"beyond the baseline by more than {options.most} s: {', '.join(late) or 'none'}")
-    return bool(late)
-
-
-def show(result: Result) -> None:
-    print(
-        f"{result.name:34} {result.answer[:10]:>10} {result.seconds:8.2f} {result.health:8.3f} {result.gap:8.3f} "
-        f"{result.memory:7.0f}",
-        flush=True,
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

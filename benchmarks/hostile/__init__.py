@@ -1,0 +1,1 @@
+"""The effect of hostile requests on other clients."""
