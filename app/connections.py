@@ -9,6 +9,8 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from app.client_address import network
+
 BACKLOG = 512
 """Connections that the system queues until they are accepted; as many may be accepted at once."""
 MAX_HEADER_BYTES = 64 * 1024
@@ -33,7 +35,7 @@ class Places:
         self._waiting: OrderedDict[BoundedConnection, float] = OrderedDict()
 
     def enter(self, connection: BoundedConnection) -> None:
-        address = connection.client[0] if connection.client else ""
+        address = network(connection.client[0]) if connection.client else ""
         self._open[connection] = address
         self._of_address[address] += 1
         if len(self._open) > self._most:

@@ -16,7 +16,10 @@ from limits.strategies import MovingWindowRateLimiter
 
 from app.api.errors import ApiError
 from app.api.keys import given_key
+from app.client_address import network
 from santacoder.engine.request import CompletionRequest
+
+_CLIENT = "santacoder.client"
 
 
 @dataclass
@@ -116,6 +119,11 @@ class Limits:
             )
 
     def client(self, request: Request) -> str:
-        """The key by which ``request`` is counted."""
-        key = given_key(request)
-        return key if key in self.keys else request.client.host if request.client else ""
+        """The key by which ``request`` is counted. It is kept with the request, because each event of the page compares
+        the clients of all events."""
+        if _CLIENT not in request.scope:
+            key = given_key(request)
+            address = network(request.client.host) if request.client else ""
+            request.scope[_CLIENT] = key if key in self.keys else address
+        client: str = request.scope[_CLIENT]
+        return client

@@ -8,6 +8,7 @@ from limits import parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from app.client_address import network
 from app.generation import Generation
 from app.shares.errors import ShareRefused, TooOften
 
@@ -44,7 +45,7 @@ class RateLimits:
             TooOften: the limit is exceeded.
         """
         for rate in _PARSED[action]:
-            if not self._limiter.hit(rate, action, address):
+            if not self._limiter.hit(rate, action, network(address)):
                 raise TooOften(f"Too many requests from your address: {rate} are allowed. Try again later.")
 
 

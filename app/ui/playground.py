@@ -98,5 +98,6 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     # for each event, Gradio switches the backend of matplotlib; importing it would block the event loop for 0.7 s
     gradio.utils.MatplotlibBackendMananger = nullcontext
+    page._queue.sleep_when_free = 0.005  # seconds between looks for the next event; Gradio looks every millisecond
     page._queue.get_events = UiTurns(page._queue, server.limits.client).next_events
     return page

@@ -6,14 +6,18 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 
+from app.api.limits import Limits
 from app.settings import Settings
+from app.shares.errors import TooOften
+from app.shares.limits import RateLimits
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from tests.app.api.conftest import Serving, serve
@@ -154,6 +158,25 @@ def test_the_waiting_line_is_short(limited: Serving) -> None:
             thread.join()
     assert 503 in statuses and set(statuses) <= {200, 503}
     limited.wait_until_idle()
+
+
+@pytest.mark.parametrize(
+    "others,are_same",
+    [
+        (("2001:db8::1", "2001:db8::ffff:2"), True),
+        (("2001:db8::1", "2001:db8:0:1::1"), False),
+        (("10.0.0.1", "10.0.0.2"), False),
+    ],
+)
+def test_an_ipv6_client_is_its_network(others: tuple[str, str], are_same: bool) -> None:
+    """It owns all addresses in it."""
+    limits, rates = Limits(), RateLimits()
+    first, second = (Request({"type": "http", "headers": [], "client": (host, 1)}) for host in others)
+    assert (limits.client(first) == limits.client(second)) is are_same
+    for _ in range(10):
+        rates.count("share", others[0])
+    with pytest.raises(TooOften) if are_same else nullcontext():
+        rates.count("share", others[1])
 
 
 def as_agent(client: httpx.Client, method: str) -> httpx.Response:
