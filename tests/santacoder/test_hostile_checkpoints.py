@@ -144,7 +144,7 @@ def test_a_config_of_any_types_is_read_or_refused_with_a_sentence(changes: Docum
         ({"layer_norm_epsilon": "small"}, "layer_norm_epsilon must be a number between 0 and 1, not 'small'"),
         ({"n_layer": True}, "n_layer must be a positive whole number, not True"),
         ({"n_layer": 10**7}, "n_layer is 10000000; at most 1,024 is supported"),
-        ({"n_positions": 10**12}, "n_positions is 1000000000000; up to"),
+        ({"n_positions": 10**12}, "n_positions is 1000000000000; at most 1,048,576 is supported."),
         ({"multi_query": "no"}, "multi_query must be true or false, not 'no'"),
         ({"model_type": ["gpt2"] * 1000}, r"model_type is \['gpt2', .* …, but a SantaCoder has"),
     ],

@@ -67,7 +67,7 @@ def test_no_model_learns_from_what_it_is_measured_on() -> None:
 def test_a_stage_is_done_once_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     left = tmp_path / "left"
     stage = Stage("one", ("json.tool", str(tmp_path / "absent.json")), left, ("json.tool", str(left)))
-    with pytest.raises(StageFailed, match=r"(?s)one failed with exit code \d; .*one\.log tells why:.*absent\.json"):
+    with pytest.raises(StageFailed, match=r"(?s)one failed with exit code \d; see .*one\.log:.*absent\.json"):
         run(stage, tmp_path)
     assert not is_done(stage, tmp_path)
     left.write_text('{"went": "on"}')
