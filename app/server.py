@@ -165,7 +165,8 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         ssr_mode=False,
         show_error=True,
     )
-    page.app = app.router.routes[-1].app  # the mounted application; the page has another one
+    # the mounted application; the page has another one
+    page.app = app.router.routes[-1].app  # type: ignore[attr-defined]
     page.app.state_holder = sessions
     sessions.set_blocks(page)
     page.app.add_exception_handler(RequestValidationError, explain_types)
