@@ -95,7 +95,7 @@ def main() -> int:
         "--most", type=float, default=0.2, help="maximum delay in seconds beyond the baseline (default: %(default)s)"
     )
     parser.add_argument(
-        "--growth", type=float, default=20, help="maximum growth in the last round in MB (default: %(default)s)"
+        "--growth", type=float, default=50, help="maximum growth in the last round in MB (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
