@@ -186,7 +186,10 @@ def changed_config(files: dict[str, bytes], **changes: Any) -> bytes:
     "make,sentence",
     [
         (lambda files: {"config.json": changed_config(files, model_type="llama")}, "cannot be used"),
-        (lambda files: {"config.json": b" " * 5_000_000}, "config.json of org/bad has 5 MiB, more than the 4 MiB"),
+        (
+            lambda files: {"config.json": b" " * 5_000_000},
+            "config.json of org/bad has 5 MiB, more than the limit of 4 MiB",
+        ),
         (lambda files: {"config.json": b"{"}, "config.json cannot be read"),
         (lambda files: {"commit.json": b" " * 5_000_000}, "commit.json of org/bad has 5 MiB"),
         (lambda files: {"tokenizer.json": b"{}"}, "tokenizer.json"),
@@ -207,7 +210,7 @@ def test_what_cannot_be_used_is_known_before_weights_are_fetched(
 @pytest.mark.parametrize(
     "sizes,sentence",
     [
-        ({"tokenizer.json": 70_000_000}, "tokenizer.json of org/bad has 67 MiB, more than the 64 MiB"),
+        ({"tokenizer.json": 70_000_000}, "tokenizer.json of org/bad has 67 MiB, more than the limit of 64 MiB"),
         ({"model.safetensors": 70_000_000}, "The weights of org/bad have 0.1 GB; a model with its config.json"),
         ({"a-1.bin": 40_000_000, "a-2.bin": 40_000_000}, "The weights of org/bad have 0.1 GB"),
         ({"onnx/model.onnx": 600_000_000}, "The graphs of org/bad have 0.6 GB"),
