@@ -26,9 +26,6 @@ class _Line:
     n_bodies: int = 0
     """Requests that wait for their turn and whose bodies use memory."""
 
-    # for weak references
-    __hash__ = object.__hash__
-
 
 class Turn:
     """The turn of one request, which can be taken and left several times."""
