@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine, Stream
-from santacoder.engine.gap_start import is_inside_line
+from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.engine.opening import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
@@ -58,7 +58,7 @@ def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -
     sampling = SamplingParams(**{**vars(_IN_A_GAP), **fields})
 
     def request(gap: Gap) -> CompletionRequest:
-        chosen = order or ("spm" if is_inside_line(gap.prefix, gap.suffix) else "psm")
+        chosen = order or ("spm" if suits_suffix_first(gap.prefix, gap.suffix) else "psm")
         healing = sampling.token_healing or (order is None and is_on_by_default(gap.prefix, gap.suffix))
         asked = replace(sampling, token_healing=healing)
         return CompletionRequest(gap.prefix, gap.suffix, asked, chosen, language=gap.language, fit_gap=fit_gap)

@@ -7,7 +7,7 @@ from typing import Literal
 import gradio as gr
 
 from app.generation import Pane
-from santacoder.engine.gap_start import is_inside_line
+from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.fim import FimOrder
 
 OrderChoice = Literal["auto", "psm", "spm"]
@@ -27,8 +27,8 @@ def order_choice(name: Pane) -> gr.Radio:
 
 
 def chosen_order(choice: OrderChoice, parts: tuple[str, ...]) -> FimOrder:
-    """The chosen order. Automatically, it is suffix first for a gap inside a line, so that the text before the gap is
-    continued like any other, and prefix first for whole lines, like most of the training data."""
+    """The chosen order. Automatically, it is suffix first for a gap inside a line or after a word, so that the text
+    before the gap is continued like any other, and prefix first for whole lines, like most of the training data."""
     if choice != "auto":
         return choice
-    return "spm" if len(parts) > 1 and is_inside_line(parts[0], parts[1]) else "psm"
+    return "spm" if len(parts) > 1 and suits_suffix_first(parts[0], parts[1]) else "psm"

@@ -48,6 +48,12 @@ def is_inside_line(prefix: str, suffix: str) -> bool:
     return line != written and not written.endswith(_ENDS_LINE)
 
 
+def suits_suffix_first(prefix: str, suffix: str) -> bool:
+    """Whether the gap continues the line before it, or a word at its end, and so is filled better with the suffix first
+    (docs/completion.md)."""
+    return is_inside_line(prefix, suffix) or prefix[-1:].isalnum() or prefix.endswith("_")
+
+
 @lru_cache(maxsize=8)
 def _line_breaks(tokenizer: Tokenizer) -> frozenset[int]:
     """Tokens that begin a new line, at once or after blanks."""
