@@ -12,7 +12,7 @@ from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.checkpoints import store as local
 from santacoder.config import SantaCoderConfig
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, Experiment, experiment
-from train.evaluate.published import published_scores
+from train.evaluate.results.published import published_scores
 
 Curve = list[tuple[int, float]]
 """Pairs of step and value."""

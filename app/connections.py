@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from app.client_address import network
+from app.middleware.client_address import network
 
 BACKLOG = 512
 """Connections that the system queues until they are accepted; as many may be accepted at once."""

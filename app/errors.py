@@ -1,4 +1,4 @@
-"""Error messages for users. Unexpected errors are only logged."""
+"""Errors that several parts of the server raise, and error messages for users. Unexpected errors are only logged."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ _PATH = re.compile(r"(?<![\w.:/\\])(/[^/\s'\",;:()<>]+)(/[^\s'\",;:()<>]+)")
 _MOST_CHARACTERS = 4000  # of a message that quotes the request
 
 log = logging.getLogger(__name__)
+
+MODEL_NOT_FOUND = "model_not_found"
+SECONDS_TO_RETRY = 1
 
 
 def sentence_for(error: Exception) -> str:
@@ -37,3 +40,42 @@ def _name_of_file(match: re.Match[str]) -> str:
     except OSError:  # the name is too long for a path
         is_path = False
     return Path(match[2]).name if is_path else match[0]
+
+
+class ApiError(Exception):
+    """A request that cannot be answered; the message is for the client's user, ``retry_after`` is in seconds.
+
+    ``code`` is the protocols' name for the error, for programs.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, retry_after: int = SECONDS_TO_RETRY
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+
+class ShareError(Exception):
+    """An error with a share; the message is for the user."""
+
+
+class ShareRefused(ShareError):
+    """The request is not allowed: too large, too many, or with the wrong secret."""
+
+
+class TooOften(ShareRefused):
+    """More than the rate limit allows."""
+
+
+class ShareMissing(ShareError):
+    """The share does not exist, was deleted, or is hidden."""
+
+
+class StoreUnavailable(ShareError):
+    """The database failed; nothing was changed."""
+
+
+class DatabaseUnusable(ShareError):
+    """The database cannot be opened at start."""

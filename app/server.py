@@ -8,9 +8,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from types import FrameType
 
 import gradio as gr
 import uvicorn
@@ -19,43 +21,41 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
-from app.api.health import HEALTH_PATHS
-from app.api.limits import Limits
 from app.api.mcp import mcp_routes, mcp_server
 from app.api.openai import error_body as openai_error
-from app.api.routes import add_routes
-from app.api.running import MAX_TEXTS, Server
+from app.api.routes import HEALTH_PATHS, add_routes
+from app.api.start import MAX_TEXTS
 from app.api.unknown import unknown_paths
-from app.attribution import Indexes
-from app.body_timeout import BodyTimeout
-from app.client_address import ClientAddress
+from app.attribution_indexes import Indexes
 from app.connections import BACKLOG, BoundedConnection, Places, most_connections
-from app.draining import DrainingServer
-from app.guess_limits import GuessLimits
-from app.health import Health, disk_check
-from app.home_page import HomePageTags, home_page_routes
-from app.host_and_origin import HostAndOrigin
-from app.logs import set_up_logs
+from app.context import Server
+from app.errors import ShareError
+from app.limits import Limits, RateLimits
 from app.memory import give_back_regularly
-from app.metrics import Metrics
-from app.models import Models
-from app.request_bodies import RequestBodies
-from app.request_turns import RequestTurns
-from app.requests import Requests
-from app.security_headers import SecurityHeaders
+from app.middleware.body_timeout import BodyTimeout
+from app.middleware.client_address import ClientAddress
+from app.middleware.guess_limits import GuessLimits
+from app.middleware.host_and_origin import HostAndOrigin
+from app.middleware.request_bodies import RequestBodies
+from app.middleware.request_log import Requests
+from app.middleware.request_turns import RequestTurns
+from app.middleware.security_headers import SecurityHeaders
+from app.middleware.training_token import TrainingToken, address_with_token
+from app.middleware.uploads import UploadLimits, Uploads, is_upload
+from app.middleware.value_limits import ValueLimits
+from app.model_pool import Models
+from app.observability.health import Health, disk_check
+from app.observability.logs import set_up_logs
+from app.observability.metrics import Metrics
 from app.settings import Settings, parse_settings
 from app.shares.database import Database
-from app.shares.errors import ShareError
-from app.shares.limits import RateLimits
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
-from app.training_token import TrainingToken, address_with_token
 from app.ui.assets import HEAD, STYLE, THEME
-from app.ui.playground import build_playground
-from app.ui_routes import UiRoutes, explain_types
-from app.ui_sessions import Sessions
-from app.uploads import UploadLimits, Uploads, is_upload
-from app.value_limits import ValueLimits
+from app.ui.home_page import HomePageTags, home_page_routes
+from app.ui.page import build_playground
+from app.ui.serving.routes import UiRoutes, explain_types
+from app.ui.serving.sessions import Sessions
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
@@ -265,3 +265,28 @@ def _listen_at(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port} ({error}). Choose another port with --port, or stop what is using it."
         ) from error
     return listener
+
+
+class DrainingServer(uvicorn.Server):
+    """After the first SIGTERM, ``drain`` is called and the server stops when it returns; any other signal stops it."""
+
+    def __init__(self, config: uvicorn.Config, places: Places, drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._places = places
+        self._drain = drain
+        self._is_draining = False
+
+    async def on_tick(self, counter: int) -> bool:
+        self._places.give_up_late()
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or self._is_draining:
+            super().handle_exit(sig, frame)
+            return
+        self._is_draining = True
+        threading.Thread(target=self._drain_and_exit, args=(sig,), name="drain").start()
+
+    def _drain_and_exit(self, sig: int) -> None:
+        self._drain()
+        super().handle_exit(sig, None)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from app.client_address import is_local
+from app.middleware.client_address import is_local
+from app.middleware.training_token import has_token
 from app.settings import Settings
-from app.training_token import has_token
 from santacoder.errors import UserError
 from santacoder.paths import user_path
 

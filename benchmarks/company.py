@@ -21,7 +21,7 @@ import numpy as np
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.events import TokenEvent
-from santacoder.engine.opening import open_engine
+from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner, Step
 from santacoder.sampling import SamplingParams

@@ -26,13 +26,13 @@ from tqdm import tqdm
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine, Stream
 from santacoder.engine.gap_start import suits_suffix_first
-from santacoder.engine.opening import open_engine
+from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
-from train.evaluate.infilling import Gap, gaps
-from train.evaluate.repetition import is_empty, repeats_itself
+from train.evaluate.tasks.infilling import Gap, gaps
+from train.evaluate.tasks.repetition import is_empty, repeats_itself
 
 _LEFT_TO_RIGHT = SamplingParams(max_new_tokens=64, temperature=0)
 _IN_A_GAP = SamplingParams(max_new_tokens=25, temperature=0)

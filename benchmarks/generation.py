@@ -21,13 +21,13 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from santacoder import checkpoints
-from santacoder.engine.opening import RunnerChoice, open_engine
+from santacoder.engine.loader import RunnerChoice, open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
-from train.evaluate.data import DataUnavailable, default_folder
 from train.evaluate.generate import complete
-from train.evaluate.tasks import first, human_eval
+from train.evaluate.tasks.data import DataUnavailable, default_folder
+from train.evaluate.tasks.programming import first, human_eval
 
 
 @dataclass(frozen=True)

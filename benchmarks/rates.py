@@ -22,14 +22,14 @@ from santacoder import checkpoints
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
-from train.batches import Batches
 from train.config import TrainConfig
+from train.core.batches import Batches
+from train.core.loss import next_token_loss
+from train.core.step import prepare, training_step
 from train.data.archives import read_archive
 from train.data.packages import DEFAULT_MANIFEST, download, downloaded_path, read_manifest
 from train.data.source_file import SourceFile
 from train.loop import ALONE
-from train.loss import next_token_loss
-from train.step import prepare, training_step
 
 _LEARNED = {
     "more-itertools", "boltons", "networkx", "toolz", "pydash", "cachetools", "commons-io", "commons-csv",

@@ -58,7 +58,7 @@ def throughput(n_replicas: int, n_clients: int, seconds: float) -> float:
     import ray
     from ray import serve
 
-    from app.on_ray import playground
+    from app.ray_serve import playground
 
     with closing(create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]

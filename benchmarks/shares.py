@@ -19,11 +19,10 @@ from typing import Any
 
 from sqlalchemy import insert, text
 
-from app.generation import Generation, Language
-from app.shares.database import Database
-from app.shares.share import Query
+from app.generation.records import Generation, Language
+from app.shares.database import SHARES, Database
+from app.shares.models import Query
 from app.shares.store import ShareStore, share_values
-from app.shares.tables import SHARES
 from tests.app.shares.generations import generation
 from tests.app.shares.postgres import POSTGRES, Postgres
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from app.models import Models
+from app.model_pool import Models
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig

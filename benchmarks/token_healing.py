@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine
-from santacoder.engine.opening import open_engine
+from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 

@@ -34,15 +34,15 @@ from transformers.trainer_callback import PrinterCallback
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
-from train.batches import Batches, prefetched
 from train.config import TrainConfig
+from train.core.batches import Batches, prefetched
+from train.core.distributed import World
+from train.core.step import prepare, training_step
 from train.data import sources
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed, pack
 from train.data.pipeline import Pipeline
-from train.distributed import World
 from train.presets import SIZES
-from train.step import prepare, training_step
 from train.variants import variant
 
 SMALL = {"n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 512, "batch_size": 8}

@@ -29,16 +29,16 @@ import httpx
 import numpy as np
 import uvicorn
 
-from app.attribution import Indexes
-from app.metrics import Metrics
-from app.models import Models, ServedModel
+from app.attribution_indexes import Indexes
+from app.model_pool import Models, ServedModel
+from app.observability.metrics import Metrics
 from app.server import create_app
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.store import ShareStore
 from export.__main__ import main as export
 from santacoder import checkpoints
-from santacoder.engine.opening import RunnerChoice
+from santacoder.engine.loader import RunnerChoice
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 

@@ -15,11 +15,11 @@ import os
 import time
 from pathlib import Path
 
-from train.evaluate.data import default_folder, rows
-from train.evaluate.infilling import gaps
-from train.evaluate.sandbox import Sandbox
-from train.evaluate.tasks import Task, human_eval, multipl_e
-from train.evaluate.verdicts import Judge, Language, judge
+from train.evaluate.execution.sandbox import Sandbox
+from train.evaluate.execution.verdicts import Judge, Language, judge
+from train.evaluate.tasks.data import default_folder, rows
+from train.evaluate.tasks.infilling import gaps
+from train.evaluate.tasks.programming import Task, human_eval, multipl_e
 
 PEER_TASKS = 20
 Program = tuple[str, Language, str]

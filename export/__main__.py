@@ -19,7 +19,7 @@ from export.verify import Reference, Verification, validation_texts, verify
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.onnx_runner import OnnxRunner, graph_name
+from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.model import SantaCoder
 from santacoder.paths import command_name, user_path
 

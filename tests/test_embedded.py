@@ -12,13 +12,13 @@ from transformers import AutoModelForCausalLM
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
-from santacoder.engine.opening import open_engine
+from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.experiments import EXPERIMENTS, experiment
 from santacoder.sampling import SamplingParams
 from train.embedded.recipe import MINI, NANO
-from train.evaluate.bits_per_byte import measure
+from train.evaluate.tasks.bits_per_byte import measure
 
 BRANCHES = ["main" if branch == "final" else branch for branch in EXPERIMENTS]
 # held out of the training of mini, and in every Python

@@ -6,7 +6,7 @@ import inspect
 
 import pygments.lexer
 
-from app.attribution import Indexes
+from app.attribution_indexes import Indexes
 from app.settings import Settings
 from santacoder.checkpoints import DEFAULT_STORE
 

@@ -12,17 +12,17 @@ import torch
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
 from santacoder.errors import UserError
-from train import distributed
 from train.arguments import build_parser, continued_config, new_config
 from train.config import TrainConfig
-from train.corpus import download, unpack
+from train.core import distributed
+from train.core.distributed import World
 from train.data.arguments import pack_sources
+from train.data.corpus import download, unpack
 from train.data.pack import PackedData, load_packed
-from train.distributed import World
 from train.loop import Stopped, Trained, TrainingFailed, train
-from train.model_card import model_card
-from train.run_folder import Outcome, RunFolder, newest_state
-from train.starting_point import base_tokenizer
+from train.model.starting_point import base_tokenizer
+from train.publish.model_card import model_card
+from train.run.folder import Outcome, RunFolder, newest_state
 
 
 def main(arguments: list[str] | None = None) -> int:

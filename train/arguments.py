@@ -11,8 +11,8 @@ from santacoder.errors import UserError
 from santacoder.paths import command_name, user_path
 from train.config import TrainConfig
 from train.data.arguments import add_source_arguments
+from train.model.starting_point import resolve_base
 from train.presets import FINE_TUNING, LORA, SIZES
-from train.starting_point import resolve_base
 from train.variants import training_settings
 
 EXAMPLES = """

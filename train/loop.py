@@ -13,21 +13,21 @@ import torch
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
-from train.batches import Batches, prefetched
 from train.config import TrainConfig
+from train.core.batches import Batches, prefetched
+from train.core.distributed import World
+from train.core.memory import require_memory
+from train.core.optimizer import learning_rate
+from train.core.step import NotFinite, Training, prepare, training_step
 from train.data.pack import PackedData
-from train.distributed import World
-from train.log import Log
-from train.memory import require_memory
-from train.optimizer import learning_rate
-from train.plain_model import plain_model
-from train.run_folder import RunFolder, newest_state, steps_done
-from train.saved_states import SavedStates
-from train.starting_point import starting_model
-from train.step import NotFinite, Training, prepare, training_step
-from train.stopping import stop_requests
-from train.syntax import node_cuts
-from train.validation import Watch
+from train.data.syntax import node_cuts
+from train.model.plain_model import plain_model
+from train.model.starting_point import starting_model
+from train.run.folder import RunFolder, newest_state, steps_done
+from train.run.log import Log
+from train.run.saved_states import SavedStates
+from train.run.stopping import stop_requests
+from train.run.validation import Watch
 
 ALONE = World(0, 1, torch.device("cpu"))
 

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from app.api.bodies import Body
-from app.api.errors import ApiError, route_class
+from app.api.error_responses import route_class
+from app.api.fields import Body
 from app.api.openai import error_body
-from app.api.running import Server
-from app.attribution import Index
+from app.attribution_indexes import Index
+from app.context import Server
+from app.errors import ApiError
 from santacoder.attribution import Source, Span
 from santacoder.attribution.origins import link, what_it_asks
 

@@ -9,10 +9,11 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from app.api.ends import EndFields
-from app.api.errors import explain
+from app.api.error_responses import explain
+from app.api.fields import EndFields
 from app.api.prompts import gap_request
-from app.api.running import Server
+from app.api.start import start_run
+from app.context import Server
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams, StopAt
@@ -89,7 +90,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
 
     async def write(revision: str, request: Callable[[], CompletionRequest]) -> str:
         try:
-            run = await server.start(caller(), revision, lambda tokenizer: [request()])
+            run = await start_run(server, caller(), revision, lambda tokenizer: [request()])
             try:
                 (text,) = await run.finish(lambda piece: False)
             finally:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from fastapi import Request
 
-from app.api.errors import ApiError
+from app.errors import ApiError
+from app.limits import given_key
 
 
 def key_check(keys: Sequence[str]) -> Callable[[Request], None]:
@@ -21,9 +22,3 @@ def key_check(keys: Sequence[str]) -> Callable[[Request], None]:
             raise ApiError(401, "This server requires an API key: send one as Authorization: Bearer KEY.")
 
     return check
-
-
-def given_key(request: Request) -> str:
-    """The bearer token or ``X-Api-Key`` of a request, valid or not."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")

@@ -18,11 +18,12 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.errors import ApiError, sentences
+from app.api.error_responses import sentences
 from app.api.functions import functions
 from app.api.keys import key_check
-from app.api.limits import Limits
-from app.api.running import Server
+from app.context import Server
+from app.errors import ApiError
+from app.limits import Limits
 
 _SERVER_ERROR = -32_000  # of JSON-RPC, the first of those that a server defines
 
@@ -48,7 +49,7 @@ def mcp_server(server: Server) -> FastMCP:
         stateless_http=True,
         json_response=True,
         max_request_body_size=server.settings.max_request_bytes,
-        # the whole server is protected (app/host_and_origin.py)
+        # the whole server is protected (app/middleware/host_and_origin.py)
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     check_key = key_check(server.settings.keys)

@@ -14,9 +14,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from app.api.bodies import Number, Stop, unsupported
-from app.api.ends import EndFields
-from app.api.errors import ApiError, explain, route_class
+from app.api.error_responses import explain, route_class
+from app.api.fields import EndFields, Number, Stop, unsupported
 from app.api.openai import error_body, event, usage
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
@@ -26,7 +25,10 @@ from app.api.prompts import (
     stop_sequences,
     temperature_and_top_p,
 )
-from app.api.running import Run, RunResponse, Server, finish
+from app.api.start import start_run
+from app.api.streams import Run, RunResponse, finish
+from app.context import Server
+from app.errors import ApiError
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -66,7 +68,9 @@ def mistral_routes(server: Server) -> APIRouter:
     @router.post("/completions")
     async def completions(body: FimBody, request: Request) -> Response:
         """Fill the gap between ``prompt`` and ``suffix``; without a suffix, continue the prompt."""
-        run = await server.start(request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)])
+        run = await start_run(
+            server, request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)]
+        )
         heading = {"id": secrets.token_hex(16), "created": int(time.time()), "model": body.model or run.model.name}
         if body.stream:
             return RunResponse(run, _lines(run, {**heading, "object": "chat.completion.chunk"}))

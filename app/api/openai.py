@@ -17,11 +17,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from app.api.bodies import Body, Number, Stop, TokenIds, one_of, unsupported
-from app.api.ends import EndFields
-from app.api.errors import MODEL_NOT_FOUND, ApiError, Explanation, explain, route_class
+from app.api.error_responses import Explanation, explain, route_class
+from app.api.fields import Body, EndFields, Number, Stop, TokenIds, one_of, unsupported
 from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences, temperature_and_top_p
-from app.api.running import Run, RunResponse, Server, Text, finish
+from app.api.start import start_run
+from app.api.streams import Run, RunResponse, Text, finish
+from app.context import Server
+from app.errors import MODEL_NOT_FOUND, ApiError
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.accumulator import Token
@@ -106,8 +108,8 @@ def openai_routes(server: Server) -> APIRouter:
     async def completions(body: CompletionBody, request: Request) -> Response:
         """Continue a prompt, or with a ``suffix`` fill the gap between the two."""
         _check(body)
-        run = await server.start(
-            request, body.model, lambda tokenizer: _requests(body, tokenizer, server.settings.seed)
+        run = await start_run(
+            server, request, body.model, lambda tokenizer: _requests(body, tokenizer, server.settings.seed)
         )
         heading = {
             "id": f"cmpl-{secrets.token_hex(12)}",

@@ -9,19 +9,21 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.attribution import attribution_routes
-from app.api.errors import ApiError, explain
-from app.api.health import health_routes
+from app.api.error_responses import explain, route_class
 from app.api.keys import key_check
+from app.api.llama_cpp.answers import error_body as llama_cpp_error
 from app.api.llama_cpp.routes import llama_cpp_routes
 from app.api.mistral import mistral_routes
-from app.api.ollama.answers import error_body as ollama_error
-from app.api.ollama.routes import ollama_routes
+from app.api.ollama import error_body as ollama_error
+from app.api.ollama import ollama_routes
 from app.api.openai import error_body as openai_error
 from app.api.openai import openai_routes
-from app.api.running import Server
-from app.api.tgi.routes import tgi_routes
+from app.api.tgi import tgi_routes
 from app.api.unknown import answer_other_methods, unknown_paths
-from app.metrics import Metrics
+from app.context import Server
+from app.errors import ApiError, without_paths
+from app.observability.health import Health
+from app.observability.metrics import Metrics
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request cannot be answered; the message says why."},
@@ -31,6 +33,8 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     429: {"description": "The client exceeds a limit on requests or texts; Retry-After says when to try again."},
     503: {"description": "The server is busy; Retry-After says when to try again."},
 }
+
+HEALTH_PATHS = ("/health", "/v1/health")
 
 
 def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
@@ -68,3 +72,21 @@ def _refusal(_: Request, error: Exception) -> JSONResponse:
     told = explain(error)
     headers = {"WWW-Authenticate": "Bearer"} if told.status == 401 else None
     return JSONResponse({"error": {"message": told.message, "code": told.status}}, told.status, headers)
+
+
+def health_routes(health: Health) -> APIRouter:
+    router = APIRouter(tags=["Health"], route_class=route_class(llama_cpp_error))
+
+    @router.get(HEALTH_PATHS[0], responses={503: {"description": "Something is wrong; the message says what."}})
+    @router.get(HEALTH_PATHS[1], include_in_schema=False)
+    async def report() -> JSONResponse:
+        """Whether the server is healthy. If it is not, the response says why, and recovery starts."""
+        problems = await health.problems()
+        if not problems:
+            return JSONResponse({"status": "ok"})
+        health.start_mending()
+        problems = {name: without_paths(sentence) for name, sentence in problems.items()}
+        error = {"code": 503, "message": " ".join(problems.values()), "type": "unavailable_error"}
+        return JSONResponse({"status": "error", "error": error, "problems": problems}, 503)
+
+    return router

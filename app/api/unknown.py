@@ -13,7 +13,8 @@ from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.api.errors import ApiError, ErrorBody, route_class
+from app.api.error_responses import ErrorBody, route_class
+from app.errors import ApiError
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _OF_THE_PAGE = "/"

@@ -1,7 +1,9 @@
-"""The database of shares: an SQLite file, or the PostgreSQL database of ``SANTACODER_DATABASE_URL``."""
+"""The database of the shares: an SQLite file, or PostgreSQL where ``SANTACODER_DATABASE_URL`` names one."""
 
 from __future__ import annotations
 
+import getpass
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,16 +13,84 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from app.shares.addresses import for_postgresql, parse
-from app.shares.errors import DatabaseUnusable, StoreUnavailable
+from app.errors import DatabaseUnusable, StoreUnavailable
+
+METADATA = MetaData()
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+SHARES = Table(
+    "shares",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("slug", String(16), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),  # seconds since 1970
+    Column("deletion_digest", String(64), nullable=False),  # SHA-256 of the token in the author's link
+    Column("hidden", Boolean, nullable=False),
+    Column("likes", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("pane", String(16), nullable=False),
+    Column("language", String(16), nullable=False),
+    Column("repo_id", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("sha", String(64), nullable=False),
+    Column("candidate", Integer, nullable=False),  # the candidate that was shown
+    Column("excerpt", Text, nullable=False),  # JSON: see models.py
+    Column("words", Text, nullable=False),  # the words it is found by: see search.py
+    Column("attribution", Text),  # JSON of the spans found in the training files, if they were looked up
+    # JSON of a generation, or of a comparison where the pane is "compare" (generation/records.py), compressed by zlib
+    Column("generation", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,  # ids are never reused, so that pagination continues where it stopped
+)
+
+LIKES = Table(
+    "likes",
+    METADATA,
+    Column("share_id", _ID, ForeignKey("shares.id", ondelete="CASCADE"), primary_key=True),
+    Column("visitor", String(64), primary_key=True),  # SHA-256 of what is in the visitor's cookie
+)
+
+REPORTS = Table(
+    "reports",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("share_id", _ID, ForeignKey("shares.id", ondelete="CASCADE"), nullable=False),
+    Column("visitor", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("share_id", "visitor"),
+)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5A17AC0DE  # any number that no other program locks
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5
+
+_DRIVER = "postgresql+pg8000"
+_SECONDS_TO_ANSWER = 10
+_SOCKET = "{}/.s.PGSQL.{}"
+# values as in PostgreSQL's programs; None accepts what the server offers, True encrypts without verifying the server
+_SSL_MODES = {"disable": False, "allow": None, "prefer": None, "require": True}
+_VERIFYING_MODES = ("verify-ca", "verify-full")
 
 
 class Database:
@@ -31,7 +101,7 @@ class Database:
     """
 
     def __init__(self, address: str) -> None:
-        url = parse(address)
+        url = parse_url(address)
         self.engine = _open(url)
         try:
             with self.writing() as connection:
@@ -143,3 +213,59 @@ def _sentence(error: SQLAlchemyError) -> str:
     if "readonly" in reason or "read-only" in reason:
         return "The store of shares is read-only at the moment, and nothing was changed."
     return "The store of shares does not respond. Try again in a moment."
+
+
+def parse_url(address: str) -> URL:
+    """
+    Raises:
+        DatabaseUnusable: this is not a database URL; the message is for the user.
+    """
+    try:
+        url = make_url(address)
+    except ArgumentError as error:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL is not a database URL: {address!r}. "
+            "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        ) from error
+    kind = url.get_backend_name()
+    if kind in ("postgresql", "postgres"):  # the second is how some hosts spell it
+        return url.set(drivername=_DRIVER, username=url.username or getpass.getuser())
+    if kind != "sqlite" or not url.database:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL must begin with sqlite:/// and a file, or with postgresql://, not {kind}://."
+        )
+    return url
+
+
+def for_postgresql(url: URL) -> tuple[URL, dict[str, Any]]:
+    """The URL without its parameters, and these as arguments of the driver: ``host``, if it is the folder of a socket,
+    and ``sslmode``.
+
+    Raises:
+        DatabaseUnusable: there are other parameters, or invalid values.
+    """
+    given = dict(url.query)
+    arguments: dict[str, Any] = {"timeout": _SECONDS_TO_ANSWER}
+    folder = str(given.pop("host", ""))
+    if folder.startswith("/"):
+        arguments["unix_sock"] = _SOCKET.format(folder, url.port or 5432)
+    elif folder:
+        url = url.set(host=folder)
+    arguments["ssl_context"] = _ssl_context(str(given.pop("sslmode", "prefer")))
+    if given:
+        raise DatabaseUnusable(
+            f"SANTACODER_DATABASE_URL has {', '.join(sorted(given))} after its question mark; only host and sslmode "
+            "are supported there. Remove the rest."
+        )
+    return url.set(query={}), arguments
+
+
+def _ssl_context(mode: str) -> ssl.SSLContext | bool | None:
+    if mode in _SSL_MODES:
+        return _SSL_MODES[mode]
+    if mode not in _VERIFYING_MODES:
+        known = ", ".join([*_SSL_MODES, *_VERIFYING_MODES])
+        raise DatabaseUnusable(f"SANTACODER_DATABASE_URL has the sslmode {mode!r}; it must be one of {known}.")
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify-full"
+    return context

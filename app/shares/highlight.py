@@ -12,8 +12,8 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Keyword, Name, Number, String, _TokenType
 
-from app.shares.excerpt import Piece
-from app.shares.reveal import reveal
+from app.shares.models import Piece
+from app.shares.text_safety import reveal
 
 _KINDS = [
     (Comment, "comment"),

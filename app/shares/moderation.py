@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from app.shares.errors import ShareMissing, ShareRefused
-from app.shares.limits import RateLimits
+from app.errors import ShareMissing, ShareRefused
+from app.limits import RateLimits
+from app.shares.cookies import address
 from app.shares.pages import moderation_page
 from app.shares.store import ShareStore
-from app.shares.visitors import address
 
 _BASIC = HTTPBasic(realm="SantaCoder moderation", auto_error=False)
 

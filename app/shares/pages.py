@@ -9,11 +9,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from app.shares.excerpt import Piece
 from app.shares.highlight import highlighted
+from app.shares.models import Piece, Report, Share
 from app.shares.preview import SIZE
-from app.shares.reveal import reveal
-from app.shares.share import Report, Share
+from app.shares.text_safety import reveal
 
 _HERE = Path(__file__).parent
 CODE_STYLE = (_HERE / "code.css").read_text()

@@ -10,8 +10,8 @@ import gradio
 from PIL import Image, ImageDraw, ImageFont
 
 from app.shares.highlight import Run, runs
-from app.shares.reveal import reveal
-from app.shares.share import Share
+from app.shares.models import Share
+from app.shares.text_safety import reveal
 
 SIZE = (1200, 630)
 _MARGIN = 56

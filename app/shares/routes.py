@@ -10,13 +10,13 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from app.shares.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften
-from app.shares.limits import RateLimits
+from app.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften
+from app.limits import RateLimits
+from app.shares.cookies import address, visitor
 from app.shares.moderation import moderation_routes
 from app.shares.pages import deletion_page, message_page, share_page
 from app.shares.preview import preview
 from app.shares.store import ShareStore
-from app.shares.visitors import address, visitor
 
 # the first match counts
 _STATUS = {TooOften: 429, ShareRefused: 403, ShareMissing: 404, StoreUnavailable: 503}

@@ -1,7 +1,9 @@
-"""The queries behind a page of the gallery, on either database."""
+"""How shares are found: by words, the same on every database, and the queries behind a page of the gallery."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 
 from sqlalchemy import (
@@ -19,15 +21,19 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from app.shares.share import Query
-from app.shares.tables import SHARES
-from app.shares.words import facet, searched
+from app.shares.database import SHARES
+from app.shares.models import Query
 
 _RANKED = 1_000
 """How many of the newest matches are ordered by likes; for a common word, older matches are not even read."""
 _RECENT = 5_000
 """How many of the newest shares PostgreSQL scans before it queries the index of words for all matches."""
 _WORDS = table("shares_words", column("rowid"))  # the index of words in SQLite
+
+_MAX_LENGTH = 64
+_MIN_PREFIX = 3
+_WORD = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def gallery_queries(query: Query, columns: Sequence[Column], dialect: str) -> list[Select]:
@@ -89,7 +95,31 @@ def _terms(query: Query, dialect: str) -> str:
         whole.append(facet("language", query.language))
     if query.branch:
         whole.append(facet("branch", query.branch))
-    # words.py returns only letters and digits, so quotes need no escaping
+    # these are letters and digits alone, so quotes need no escaping
     if dialect == "sqlite":
         return " ".join([*(f'"{word}"' for word in whole), *([f'"{beginning}"*'] if beginning else [])])
     return " & ".join([*(f"'{word}'" for word in whole), *([f"'{beginning}':*"] if beginning else [])])
+
+
+def words(text: str) -> set[str]:
+    """The words of ``text`` in lower case. Identifiers are split into their parts; ``camelCase`` also counts as a
+    whole."""
+    found: set[str] = set()
+    for match in _WORD.finditer(text):
+        parts = _HUMP.split(match[0])
+        found.update(part.casefold()[:_MAX_LENGTH] for part in (*parts, match[0]))
+    return found
+
+
+def searched(text: str) -> tuple[list[str], str]:
+    """The words of a search, and the prefix of its last word, which may still be incomplete."""
+    last = _WORD.findall(text)[-1:]
+    if not last or len(last[0]) < _MIN_PREFIX or not text.endswith(last[0]):
+        return sorted(words(text)), ""
+    beginning = last[0].casefold()[:_MAX_LENGTH]
+    return sorted(words(text[: -len(last[0])])), beginning
+
+
+def facet(name: str, value: str) -> str:
+    """An artificial word for a filter, so that the index of words handles filters, too."""
+    return "x" + hashlib.sha256(f"{name} {value}".encode()).hexdigest()[:24]

@@ -15,16 +15,24 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, tuple_, update
 
-from app.comparison import Comparison
-from app.generation import Generation
-from app.shares import excerpt
-from app.shares.database import Database
-from app.shares.errors import ShareMissing, ShareRefused, StoreUnavailable
-from app.shares.limits import MAX_REASON, check_size
-from app.shares.search import gallery_queries
-from app.shares.share import OpenedShare, Page, Query, Receipt, Report, Share
-from app.shares.tables import LIKES, REPORTS, SHARES
-from app.shares.words import facet, words
+from app.errors import ShareMissing, ShareRefused, StoreUnavailable
+from app.generation.records import Comparison, Generation
+from app.shares.database import LIKES, REPORTS, SHARES, Database
+from app.shares.models import (
+    MAX_REASON,
+    OpenedShare,
+    Page,
+    Query,
+    Receipt,
+    Report,
+    Share,
+    check_size,
+    excerpt,
+    excerpt_from_json,
+    excerpt_to_json,
+    suggested_title,
+)
+from app.shares.search import facet, gallery_queries, words
 from santacoder.errors import UserError
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -216,7 +224,7 @@ def share_values(
     generation = generations[0]
     if not all(each.candidates for each in generations):
         raise ShareRefused("There is nothing to share yet: press Run first.")
-    title = " ".join(title.split()) or excerpt.suggested_title(generation)
+    title = " ".join(title.split()) or suggested_title(generation)
     stored = shared.to_json().encode()
     check_size(title, generation, stored)
     receipt = Receipt(_random_slug(), secrets.token_urlsafe(24))
@@ -233,7 +241,7 @@ def share_values(
         "revision": generation.revision,
         "sha": generation.sha,
         "candidate": candidate,
-        "excerpt": excerpt.dump(excerpt.excerpt(generation, candidate)),
+        "excerpt": excerpt_to_json(excerpt(generation, candidate)),
         "words": _indexed_words(generations, candidate, title),
         "attribution": attribution,
         "generation": zlib.compress(stored),
@@ -262,7 +270,7 @@ def _share(row: Row) -> Share:
         sha=row.sha,
         likes=row.likes,
         hidden=row.hidden,
-        excerpt=excerpt.load(row.excerpt),
+        excerpt=excerpt_from_json(row.excerpt),
     )
 
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 from fastapi import Request
 from gradio.context import LocalContext
 
-from app.api.errors import ApiError
-from app.api.limits import Limits
+from app.errors import ApiError
+from app.limits import Limits
 from santacoder.errors import UserError
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from app.generation import Generation
+from app.generation.records import Generation
 
 _WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 

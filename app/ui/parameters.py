@@ -1,10 +1,15 @@
-"""The sampling parameters, shared by the panes."""
+"""The parameters of a generation: those of sampling, shared by the panes, and the order of a prompt with a gap."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import gradio as gr
 
+from app.generation.records import Pane
+from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.errors import UserError
+from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams, StopAt
 
 MAX_CANDIDATES = 8
@@ -14,6 +19,8 @@ _STOP_AT: dict[StopAt, str] = {
     "line": "the line",
     "none": "nothing (never stop early)",
 }
+
+OrderChoice = Literal["auto", "psm", "spm"]
 
 
 def candidates_control() -> gr.Slider:
@@ -170,3 +177,24 @@ def _seed(text: str) -> int | None:
     if text and not text.isdecimal():
         raise UserError(f"The seed must be a whole number from 0 to {MAX_SEED}, or empty, not {text[:40]!r}.")
     return int(text) if text else None
+
+
+def order_choice(name: Pane) -> gr.Radio:
+    """A choice of the order, for panes with gaps."""
+    return gr.Radio(
+        [("Auto", "auto"), ("Prefix first", "psm"), ("Suffix first", "spm")],
+        value="auto",
+        label="Prompt order",
+        elem_id=f"{name}-order",
+        elem_classes="segmented",
+        min_width=280,
+        visible=name == "infill",
+    )
+
+
+def chosen_order(choice: OrderChoice, parts: tuple[str, ...]) -> FimOrder:
+    """The chosen order. Automatically, it is suffix first for a gap inside a line or after a word, so that the text
+    before the gap is continued like any other, and prefix first for whole lines, like most of the training data."""
+    if choice != "auto":
+        return choice
+    return "spm" if len(parts) > 1 and suits_suffix_first(parts[0], parts[1]) else "psm"

@@ -8,6 +8,7 @@ import gradio as gr
 
 from app.repositories import Repositories
 from app.settings import Settings
+from app.ui.components import QUIET
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
@@ -44,8 +45,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         repositories.require(repo_id)
         return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    model.input(fill_branches, model, [branch, commit], **quiet)
+    model.input(fill_branches, model, [branch, commit], **QUIET)
 
     def fill_commits(repo_id: str, name: str) -> gr.Dropdown:
         repositories.require(repo_id)
@@ -65,8 +65,8 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         repositories.require(repo_id)
         return filled_menus(settings.store, repo_id, name)
 
-    branch.input(fill_commits, [model, branch], commit, **quiet)
-    filled = page.load(fill_all, [model, branch], [model, branch, commit], **quiet)
+    branch.input(fill_commits, [model, branch], commit, **QUIET)
+    filled = page.load(fill_all, [model, branch], [model, branch, commit], **QUIET)
     return [model, branch, commit], filled
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 
 from app.errors import without_paths
 from app.repositories import Repositories
-from app.training import Job, JobRequest, Jobs
+from app.training_jobs import Job, JobRequest, Jobs
 from app.training_permission import TrainingPermission
 from app.ui.caller import caller
+from app.ui.components import QUIET, failure
 from app.ui.revision_menus import filled_menus
-from app.ui.status import failure
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
@@ -76,7 +76,6 @@ def train_pane(
     timer = gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False)
     drawn = gr.State(_Drawn())
     shown = [timer, drawn, job, status, stop, resume, use, *plots, sample]
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
 
     def look(name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
         permission.require(caller())
@@ -115,12 +114,12 @@ def train_pane(
         chosen = jobs.job(name)
         return filled_menus(store, chosen.repo_id, chosen.branch)
 
-    start.click(begin, [*form, *revision], [refusal, *shown], **quiet)
-    timer.tick(follow, [job, drawn, published, *revision], [*shown, published, *revision], **quiet)
-    gr.on([tab.select, job.input], look, [job, drawn], shown, **quiet)
-    stop.click(stop_it, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
-    resume.click(resume_it, job, None, **quiet).then(look, [job, drawn], shown, **quiet)
-    use.click(use_it, job, revision, **quiet)
+    start.click(begin, [*form, *revision], [refusal, *shown], **QUIET)
+    timer.tick(follow, [job, drawn, published, *revision], [*shown, published, *revision], **QUIET)
+    gr.on([tab.select, job.input], look, [job, drawn], shown, **QUIET)
+    stop.click(stop_it, job, None, **QUIET).then(look, [job, drawn], shown, **QUIET)
+    resume.click(resume_it, job, None, **QUIET).then(look, [job, drawn], shown, **QUIET)
+    use.click(use_it, job, revision, **QUIET)
 
 
 def _form() -> list[gr.components.Component]:

@@ -14,7 +14,7 @@ from export.graph import write_graph
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.onnx_runner import graph_name
+from santacoder.engine.onnx.runner import graph_name
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 

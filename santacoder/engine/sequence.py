@@ -11,10 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from santacoder.engine.blank_start import BlankStart
-from santacoder.engine.drafting import Drafting
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
 from santacoder.engine.gap_start import GapStart, is_inside_line
+from santacoder.engine.prompt_lookup import Drafting
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest, Prompt, build_prompt
 from santacoder.engine.runner import Logits
 from santacoder.engine.token_healing import TokenHealing

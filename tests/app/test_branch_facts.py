@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from app.branch_facts import read_branches
-from app.ui.branch_chart import branch_chart, metrics_of
-from app.ui.branch_table import about_branch, branch_table
+from app.ui.branches.chart import branch_chart, metrics_of
+from app.ui.branches.table import about_branch, branch_table
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.experiments import EXPERIMENTS, PUBLISHED

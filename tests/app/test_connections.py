@@ -19,9 +19,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 
 from app import connections
-from app.body_timeout import BodyTimeout
 from app.connections import BACKLOG, MAX_HEADER_BYTES, BoundedConnection, Places, most_connections
-from app.draining import DrainingServer
+from app.middleware.body_timeout import BodyTimeout
+from app.server import DrainingServer
 from tests.app.raw import send
 
 MOST = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.models import Models
+from app.model_pool import Models
 from app.repositories import Repositories
 from app.settings import Settings
 from santacoder.checkpoints import CheckpointError

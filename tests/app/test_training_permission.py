@@ -11,10 +11,10 @@ import httpx
 import pytest
 from fastapi import Request
 
-from app.client_address import ClientAddress
+from app.middleware.client_address import ClientAddress
+from app.middleware.training_token import address_with_token, has_token
 from app.settings import Settings
 from app.training_permission import TrainingPermission
-from app.training_token import address_with_token, has_token
 from santacoder.errors import UserError
 from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.page_events import fire

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-import app.ui.branches
-import app.ui.compare
-import app.ui.running
+import app.ui.branches.pane
+import app.ui.code_pane.run_buttons
+import app.ui.compare.pane
 from app.settings import Settings
 from tests.app.api.conftest import serve
 from tests.browser.conftest import open_pane
@@ -23,9 +23,9 @@ def test_a_pane_that_fails_can_be_used_again(
     def broken(*arguments: Any, **options: Any) -> Any:
         raise RuntimeError("/srv/secret/place is broken")
 
-    monkeypatch.setattr(app.ui.compare, "side_by_side", broken)
-    monkeypatch.setattr(app.ui.branches.Replays, "replay", broken)
-    monkeypatch.setattr(app.ui.running, "generate", broken)
+    monkeypatch.setattr(app.ui.compare.pane, "side_by_side", broken)
+    monkeypatch.setattr(app.ui.branches.pane.Replays, "replay", broken)
+    monkeypatch.setattr(app.ui.code_pane.run_buttons, "generate", broken)
     with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
         page = desk.new_page()
         page.goto(serving.url)

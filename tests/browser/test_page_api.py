@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.generation import MARK
+from app.generation.records import MARK
 from tests.browser.conftest import Server
 
 PARAMETERS = [5, 0, 1, 0, 1, "", "", "none", False]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.generation import MARK
+from app.generation.records import MARK
 from santacoder import checkpoints
 from tests.browser.conftest import Server, let_texts_go_on, open_pane
 from tests.conftest import random_model

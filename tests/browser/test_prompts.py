@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from app.generation import MARK
+from app.generation.records import MARK
 from tests.browser.test_playground import open_infill, run, set_parameter, write
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.generation import MARK, Generation
+from app.generation.records import MARK, Generation
 from app.shares.database import Database
 from app.shares.store import ShareStore
 from santacoder import checkpoints

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.generating import Task
+from app.generation.task import Task
 from app.ui.snippets import Call, snippet
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams

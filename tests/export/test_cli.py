@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from app.models import Models, ServedModel
+from app.model_pool import Models, ServedModel
 from app.settings import Settings
 from export.__main__ import main
 from export.precisions import PRECISIONS

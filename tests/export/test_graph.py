@@ -12,7 +12,7 @@ import torch
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS, block_size
-from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.runner import Step
 from santacoder.model import SantaCoder
 from tests.conftest import random_model

@@ -25,12 +25,12 @@ from tests.train.conftest import TINY
 from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
 from train.config import TrainConfig
-from train.corpus import download, pinned_packages, unpack
+from train.core.memory import memory_needed, require_memory
+from train.data.corpus import download, pinned_packages, unpack
 from train.data.pack import load_packed
 from train.loop import ALONE, TrainingFailed, train
-from train.memory import memory_needed, require_memory
 from train.presets import SIZES
-from train.run_folder import RunFolder, newest_state
+from train.run.folder import RunFolder, newest_state
 
 
 def test_a_loss_that_is_no_number_names_step_batch_and_last_good_state(packed: Path, tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_too_little_memory_is_a_sentence_with_what_would_fit(monkeypatch: pytest
     config = TrainConfig(**SIZES["base"])
     shape = config.model_config(16_384)
     free = memory_needed(shape, dataclasses.replace(config, micro_batch_size=16), ALONE)
-    monkeypatch.setattr("train.memory.free_memory", lambda world: free)
+    monkeypatch.setattr("train.core.memory.free_memory", lambda world: free)
     with pytest.raises(ValueError, match="--micro-batch-size 16 would fit"):
         require_memory(shape, config, ALONE)
-    monkeypatch.setattr("train.memory.free_memory", lambda world: 1.5e9)
+    monkeypatch.setattr("train.core.memory.free_memory", lambda world: 1.5e9)
     with pytest.raises(ValueError, match="GB are free: --size mini --micro-batch-size 1 would fit"):
         require_memory(shape, config, ALONE)
 
@@ -164,7 +164,7 @@ def test_paths_that_lead_elsewhere_are_refused(make: object, name: str, path: st
 
 @pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
 def test_an_archive_bomb_is_refused(make: object, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.corpus.MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("train.data.corpus.MAX_UNPACKED_BYTES", 1_000_000)
     archive = make(tmp_path / name, *(f"{n}.txt" for n in range(3)), text="0" * 500_000)  # type: ignore[operator]
     assert archive.stat().st_size < 10_000
     with pytest.raises(ValueError, match="unpacks to more than"):

@@ -11,7 +11,7 @@ from santacoder import checkpoints
 from tests.conftest import REPOSITORY
 from train.__main__ import main
 from train.arguments import build_parser, new_config
-from train.run_folder import RunFolder
+from train.run.folder import RunFolder
 
 SMALL = "--n-layer 1 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 2 --vocab-size 300 --steps 5".split()
 

@@ -17,10 +17,10 @@ from tests.train.test_cli import failing
 from train.__main__ import main
 from train.data.pack import load_packed
 from train.loop import ALONE, train
-from train.lora import add_updates
-from train.plain_model import plain_model
-from train.run_folder import newest_state
-from train.starting_point import resolve_base, starting_model
+from train.model.lora import add_updates
+from train.model.plain_model import plain_model
+from train.model.starting_point import resolve_base, starting_model
+from train.run.folder import newest_state
 
 QUICK = "--steps 4 --sequence-length 32 --batch-size 2 --precision fp32 --loader-workers 0 --fim-questions 2".split()
 

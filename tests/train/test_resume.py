@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.train.conftest import TINY
 from train.data.pack import load_packed
 from train.loop import train
-from train.run_folder import RunFolder, newest_state
+from train.run.folder import RunFolder, newest_state
 
 FLAGS = (
     "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 60 --precision fp32 "

@@ -16,7 +16,7 @@ from tree_sitter import Node, Query, QueryCursor
 
 from train.data.limited_process import LimitedProcess
 from train.data.source_file import SourceFile
-from train.syntax import grammar, parse
+from train.data.syntax import grammar, parse
 
 LONGEST_FUNCTION = 60  # lines
 MEAN_FUNCTION = 25  # lines

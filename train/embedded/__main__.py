@@ -14,7 +14,7 @@ from pathlib import Path
 from santacoder.paths import user_path
 from train.embedded.presets import PRESETS
 from train.embedded.recipe import Stage, stages
-from train.embedded.running import StageFailed, is_done, run, write_table
+from train.embedded.stages import StageFailed, is_done, run, write_table
 
 EXAMPLES = """
 examples:

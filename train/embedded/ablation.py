@@ -19,8 +19,8 @@ from santacoder.paths import user_path
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
 from train.embedded.recipe import Run, nano_runs
-from train.evaluate.published import ABLATIONS
-from train.evaluate.result import read_results
+from train.evaluate.results.published import ABLATIONS
+from train.evaluate.results.result import read_results
 from train.json_lines import read_json_lines
 
 METRICS = {

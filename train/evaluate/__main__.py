@@ -15,16 +15,17 @@ from santacoder.attribution import Shards
 from santacoder.errors import AttributionError
 from santacoder.paths import command_name, user_path
 from santacoder.sampling import SamplingParams
-from train.evaluate import measure, memorization, memorization_report, plots, published, report
-from train.evaluate.benchmarks import environment
-from train.evaluate.bits_per_byte import drawn, held_out_documents, in_folder
-from train.evaluate.bits_per_byte import measure as measure_bits
-from train.evaluate.compare import compare, results_of
-from train.evaluate.data import DataUnavailable
-from train.evaluate.programs.missing import MissingProgram
-from train.evaluate.result import Result, read_results
+from train.evaluate import benchmark_commands
+from train.evaluate.execution.programs.missing import MissingProgram
+from train.evaluate.execution.sandbox import SandboxUnavailable
+from train.evaluate.results import memorization_report, plots, published, report
+from train.evaluate.results.compare import compare, results_of
+from train.evaluate.results.result import Result, environment, read_results
 from train.evaluate.run_folder import RESULT_FILE
-from train.evaluate.sandbox import SandboxUnavailable
+from train.evaluate.tasks import memorization
+from train.evaluate.tasks.bits_per_byte import drawn, held_out_documents, in_folder
+from train.evaluate.tasks.bits_per_byte import measure as measure_bits
+from train.evaluate.tasks.data import DataUnavailable
 
 REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
 
@@ -53,26 +54,32 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    human_eval = add("humaneval", _measure(measure.human_eval), "HumanEval in Python: pass@k")
-    multipl_e = add("multipl-e", _measure(measure.multipl_e), "HumanEval and MBPP in several languages: pass@k")
-    infilling = add("infilling", _measure(measure.single_line_infilling), "one missing line: exact match")
+    human_eval = add("humaneval", _measure(benchmark_commands.human_eval), "HumanEval in Python: pass@k")
+    multipl_e = add(
+        "multipl-e", _measure(benchmark_commands.multipl_e), "HumanEval and MBPP in several languages: pass@k"
+    )
+    infilling = add("infilling", _measure(benchmark_commands.single_line_infilling), "one missing line: exact match")
     repeated = add(
         "repetition",
-        _measure(measure.repeated_continuations),
+        _measure(benchmark_commands.repeated_continuations),
         "fraction of HumanEval continuations that repeat themselves",
     )
-    docstrings = add("docstrings", _measure(measure.docstring_generation), "Python docstrings: smoothed BLEU-4")
+    docstrings = add(
+        "docstrings", _measure(benchmark_commands.docstring_generation), "Python docstrings: smoothed BLEU-4"
+    )
     for command in (human_eval, multipl_e, infilling, repeated, docstrings):
-        measure.add_subject_arguments(command)
-    measure.add_order_argument(infilling)
+        benchmark_commands.add_subject_arguments(command)
+    benchmark_commands.add_order_argument(infilling)
     for command in (human_eval, multipl_e):
-        measure.add_program_arguments(command)
-    measure.add_suite_arguments(multipl_e)
+        benchmark_commands.add_program_arguments(command)
+    benchmark_commands.add_suite_arguments(multipl_e)
 
     functions = add(
-        "bodies", _measure(measure.function_bodies), "fraction of generated bodies of held-out functions that parse"
+        "bodies",
+        _measure(benchmark_commands.function_bodies),
+        "fraction of generated bodies of held-out functions that parse",
     )
-    measure.add_subject_arguments(functions)
+    benchmark_commands.add_subject_arguments(functions)
     functions.add_argument(
         "--held-out", type=user_path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
     )
@@ -88,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     bits.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
     copies = add("memorization", _memorization, "how much a model copies or has memorized from its training files")
-    measure.add_revision_arguments(copies)
+    benchmark_commands.add_revision_arguments(copies)
     copies.add_argument(
         "--data", type=user_path, required=True, help="packed data of the training run (its OUTPUT/data)"
     )
@@ -97,22 +104,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     copies.add_argument(
         "--prompts",
-        type=measure.positive,
+        type=benchmark_commands.positive,
         default=200,
         help="number of prompts from training files and from held-out files (default: 200)",
     )
     copies.add_argument("--temperature", type=float, nargs="+", default=[0, 0.2, 0.8], help="default: 0 0.2 0.8")
     copies.add_argument(
-        "--max-new-tokens", type=measure.positive, default=256, help="maximum length of a text in tokens (default: 256)"
+        "--max-new-tokens",
+        type=benchmark_commands.positive,
+        default=256,
+        help="maximum length of a text in tokens (default: 256)",
     )
     copies.add_argument("--seed", type=int, default=0, help="seed of prompts and sampling (default: 0)")
     copies.add_argument("--plot", type=user_path, help="chart of the lengths of copied runs: .png, .svg or .pdf")
     copies.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
     paper = add("published", _published, "measure everything that the SantaCoder paper reports, and compare")
-    measure.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
-    measure.add_program_arguments(paper)
-    measure.add_suite_arguments(paper)
+    benchmark_commands.add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
+    benchmark_commands.add_program_arguments(paper)
+    benchmark_commands.add_suite_arguments(paper)
     paper.set_defaults(order=["psm"])  # the paper's order
 
     of_two = add("compare", _compare, "compare two models on the same tasks, with confidence intervals")
@@ -170,7 +180,7 @@ def _memorization(args: argparse.Namespace) -> None:
     index = Shards(args.index)
     guaranteed = index.searched.guaranteed_tokens
     lengths = sorted({args.max_new_tokens // 4, args.max_new_tokens // 2, args.max_new_tokens} - {0})
-    with measure.open_subject(args) as subject:
+    with benchmark_commands.open_subject(args) as subject:
         runs: dict[tuple[memorization.Split, float], list[memorization.Written]] = {}
         for split in memorization.SPLITS:
             asked = memorization.excerpts(args.data, split, args.prompts, args.seed)
@@ -197,11 +207,11 @@ def _memorization(args: argparse.Namespace) -> None:
 
 
 def _published(args: argparse.Namespace) -> None:
-    with measure.open_subject(args) as subject:
+    with benchmark_commands.open_subject(args) as subject:
         print(published.golden_table(subject.engine))
-    results = [*measure.multipl_e(args), *measure.single_line_infilling(args)]
+    results = [*benchmark_commands.multipl_e(args), *benchmark_commands.single_line_infilling(args)]
     try:
-        results += measure.docstring_generation(args)
+        results += benchmark_commands.docstring_generation(args)
     except DataUnavailable as error:
         print(f"Docstrings are skipped: {error}", file=sys.stderr)
     print(published.score_table(results))

@@ -5,44 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from santacoder.engine.engine import Engine
 from santacoder.sampling import SamplingParams
+from train.evaluate.execution.verdicts import Judge
 from train.evaluate.generate import Prompt, generate
-from train.evaluate.result import Result
+from train.evaluate.results.result import Result, Subject, Tasks
 from train.evaluate.run_folder import RESULT_FILE, RunFolder, run_folder
-from train.evaluate.tasks import Task
-from train.evaluate.verdicts import Judge
-
-Tasks = dict[str, tuple[int, float]]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The revision under evaluation, and the engine that runs it."""
-
-    model: str
-    revision: str
-    sha: str
-    engine: Engine
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        runner = self.engine.runner
-        return environment(runner.name, runner.precision, runner.device)
-
-
-def environment(runner: str, precision: str, device: str) -> dict[str, Any]:
-    """The software and hardware of a measurement, and its date."""
-    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"runner": runner, "precision": precision, "device": device, "torch": torch.__version__, "date": date}
+from train.evaluate.tasks.programming import Task
 
 
 def run_programs(

@@ -7,12 +7,11 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from app.api.errors import EXCEEDS_CONTEXT, ApiError, Explanation, explain
-from app.api.llama_cpp.bodies import SamplingBody
-from app.api.llama_cpp.logit_bias import logit_bias
+from app.api.error_responses import EXCEEDS_CONTEXT, Explanation, explain
+from app.api.llama_cpp.bodies import SamplingBody, logit_bias
 from app.api.prompts import stop_sequences
-from app.api.running import Run, Text
-from app.api.token_pieces import by_token
+from app.api.streams import Run, Text, by_token
+from app.errors import ApiError
 from santacoder.engine.accumulator import Alternative, Token
 from santacoder.engine.line_ends import to_lf
 from santacoder.tokenizer import Tokenizer

@@ -5,15 +5,25 @@ https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from app.api.bodies import Body, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
-from app.api.ends import EndFields
-from app.api.errors import ApiError
-from app.api.llama_cpp.logit_bias import LogitBias, logit_bias
-from app.api.prompts import UNLIMITED_NEW_TOKENS, fitting_seed, stop_sequences, temperature_and_top_p
+from app.api.fields import Body, EndFields, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
+from app.api.prompts import (
+    UNLIMITED_NEW_TOKENS,
+    fitting_seed,
+    gap_request,
+    raw_request,
+    stop_sequences,
+    temperature_and_top_p,
+)
+from app.errors import ApiError
+from santacoder.engine.line_ends import to_lf, uses_crlf
+from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
@@ -27,6 +37,15 @@ _ORDERS = (
 )
 # the letters of samplers, for "samplers" as a string
 _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "temperature", "i": "infill"}
+
+# with a larger bias, a token is always or never chosen, whatever the logits
+_LARGEST = 100.0
+
+Bias = Number | bool
+LogitBias = Annotated[
+    list[tuple[int | str, Bias]] | dict[str, Bias],
+    one_of("Input should be pairs of a token id or text and a number or false, or an object of them"),
+]
 
 
 class SamplingBody(EndFields):
@@ -176,3 +195,53 @@ class TokenizeBody(Body):
 class DetokenizeBody(Body):
     model: str | None = None
     tokens: list[Annotated[int, Field(ge=0)]]
+
+
+def infill_request(body: InfillBody, sampling: SamplingParams) -> CompletionRequest:
+    """The gap between prefix and suffix. Other files go before the prefix, where they are truncated first."""
+    prefix = body.input_prefix + body.prompt
+    extras = to_lf("".join(map(_heading_and_text, body.input_extra)))
+    # other files may have other line endings than the client's file
+    if uses_crlf(prefix, body.input_suffix):
+        extras = extras.replace("\n", "\r\n")
+    return gap_request(extras + prefix, body.input_suffix, sampling)
+
+
+def prompt_request(prompt: Prompt, sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
+    """A prompt of text, tokens, or both. As in llama.cpp, it must fit in the context; only infilling prompts are
+    truncated.
+
+    Raises:
+        UserError: a token that the model does not have.
+    """
+    if isinstance(prompt, PromptObject):
+        prompt = prompt.prompt_string
+    if isinstance(prompt, str):
+        request = raw_request(prompt, sampling, tokenizer)
+        return request if request.suffix is not None else replace(request, may_be_cut=False)
+    text = "".join(part for part in prompt if isinstance(part, str))
+    ids = [id_ for part in prompt for id_ in (tokenizer.encode(to_lf(part)) if isinstance(part, str) else [part])]
+    return replace(raw_request(ids, sampling, tokenizer), crlf=uses_crlf(text), may_be_cut=False)
+
+
+def _heading_and_text(extra: Extra) -> str:
+    heading = f"# {extra.filename}\n" if extra.filename else ""
+    return f"{heading}{extra.text}\n\n"
+
+
+def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float], ...]:
+    """Pairs of token id and bias. A text stands for all of its tokens; ``false`` bans a token."""
+    pairs = given.items() if isinstance(given, dict) else given
+    return tuple((token_id, _number(bias)) for token, bias in pairs for token_id in _ids(token, tokenizer))
+
+
+def _ids(token: int | str, tokenizer: Tokenizer) -> Iterable[int]:
+    if isinstance(token, int):
+        return [token]
+    return [int(token)] if token.isdecimal() else tokenizer.encode(token)
+
+
+def _number(bias: Bias) -> float:
+    if isinstance(bias, bool):
+        return 0.0 if bias else -math.inf
+    return max(-_LARGEST, min(_LARGEST, bias))

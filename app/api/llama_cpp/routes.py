@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.api.errors import ApiError, route_class
+from app.api.error_responses import route_class
 from app.api.llama_cpp.answers import chosen, error_body, generation_settings, lines, result
 from app.api.llama_cpp.bodies import (
     ANY_SEED,
@@ -26,10 +26,14 @@ from app.api.llama_cpp.bodies import (
     InfillBody,
     SamplingBody,
     TokenizeBody,
+    infill_request,
+    prompt_request,
 )
-from app.api.llama_cpp.prompts import infill_request, prompt_request
 from app.api.openai import model_list
-from app.api.running import RunResponse, Server, Text, finish
+from app.api.start import start_run
+from app.api.streams import RunResponse, Text, finish
+from app.context import Server
+from app.errors import ApiError
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -51,7 +55,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
                 for sampling in samplings:
                     yield body.with_ends(replace(make(sampling), use_cache=body.cache_prompt))
 
-        run = await server.start(request, body.model, requests)
+        run = await start_run(server, request, body.model, requests)
         if body.stream:
             return RunResponse(run, lines(run, body))
         texts = await finish(run, request, lambda piece: _enough(run.texts[piece.index], body))

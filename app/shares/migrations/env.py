@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from app.shares.tables import METADATA
+from app.shares.database import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 context.run_migrations()

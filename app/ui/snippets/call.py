@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.generating import Task
+from app.generation.task import Task
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.sampling import MAX_SEED
 from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX

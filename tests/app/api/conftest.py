@@ -17,9 +17,9 @@ import httpx
 import pytest
 import uvicorn
 
-from app.attribution import Indexes
-from app.metrics import Metrics
-from app.models import Models
+from app.attribution_indexes import Indexes
+from app.model_pool import Models
+from app.observability.metrics import Metrics
 from app.server import create_app
 from app.settings import Settings
 from app.shares.database import Database

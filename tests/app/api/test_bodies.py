@@ -10,11 +10,11 @@ import pytest
 from app.api.llama_cpp.bodies import CompletionBody as LlamaCppBody
 from app.api.llama_cpp.bodies import InfillBody
 from app.api.mistral import FimBody
-from app.api.ollama.bodies import GenerateBody as OllamaBody
-from app.api.ollama.bodies import Options
+from app.api.ollama import GenerateBody as OllamaBody
+from app.api.ollama import Options
 from app.api.openai import CompletionBody
-from app.api.tgi.bodies import GenerateBody as TgiBody
-from app.api.tgi.bodies import Parameters
+from app.api.tgi import GenerateBody as TgiBody
+from app.api.tgi import Parameters
 
 # a body of each protocol that has nothing but what it needs, and the bodies inside it
 BODIES: list[tuple[str, type[Any], dict[str, Any], dict[str, type[Any]]]] = [

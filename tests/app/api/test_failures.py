@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.health import Health, disk_check
+from app.observability.health import Health, disk_check
 from app.settings import Settings
 from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.shares.postgres import POSTGRES, Postgres
@@ -96,7 +96,7 @@ def test_checks_that_find_something_or_fail_themselves(tmp_path: Path, monkeypat
 
 
 def test_a_check_that_hangs_runs_once_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.health._SECONDS_TO_ANSWER", 0.1)
+    monkeypatch.setattr("app.observability.health._SECONDS_TO_ANSWER", 0.1)
     free, n_started, others = threading.Event(), 0, set(threading.enumerate())
 
     def hanging() -> str | None:

@@ -14,10 +14,9 @@ import httpx
 import pytest
 from fastapi import Request
 
-from app.api.limits import Limits
+from app.errors import TooOften
+from app.limits import Limits, RateLimits
 from app.settings import Settings
-from app.shares.errors import TooOften
-from app.shares.limits import RateLimits
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from tests.app.api.conftest import Serving, serve

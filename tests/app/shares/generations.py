@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.generation import Alternative, Candidate, Completion, Generation, Language, Token
+from app.generation.records import Alternative, Candidate, Completion, Generation, Language, Token
 from santacoder.sampling import SamplingParams
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import DatabaseUnusable, StoreUnavailable
 from app.shares.database import Database
-from app.shares.errors import DatabaseUnusable, StoreUnavailable
-from app.shares.share import Query
+from app.shares.models import Query
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
 from tests.app.shares.postgres import Postgres

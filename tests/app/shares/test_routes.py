@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.security_headers import SecurityHeaders
+from app.limits import RateLimits
+from app.middleware.security_headers import SecurityHeaders
 from app.shares.database import Database
-from app.shares.limits import RateLimits
+from app.shares.models import Query
 from app.shares.preview import SIZE
 from app.shares.routes import add_share_routes
-from app.shares.share import Query
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
 

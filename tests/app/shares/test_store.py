@@ -8,11 +8,9 @@ from contextlib import AbstractContextManager
 import pytest
 from sqlalchemy import Connection
 
-from app.comparison import Comparison
-from app.shares.errors import ShareMissing, ShareRefused, StoreUnavailable
-from app.shares.excerpt import suggested_title
-from app.shares.limits import MAX_CODE, MAX_TITLE
-from app.shares.share import Page, Query
+from app.errors import ShareMissing, ShareRefused, StoreUnavailable
+from app.generation.records import Comparison
+from app.shares.models import MAX_CODE, MAX_TITLE, Page, Query, suggested_title
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ui import compare
+from app.ui.compare import pane
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import hub
@@ -73,4 +73,4 @@ def test_no_menu_waits_for_the_hub(store: Path, monkeypatch: pytest.MonkeyPatch)
             assert len(filled_menus(store, repo_id, branch)) == 3
     offered = [value for _, value in filled_menus(store, "bigcode/santacoder", "main")[1].choices]
     assert offered[0] == "main" and "mha" in offered
-    assert compare.menu(store, "bigcode/santacoder", "main", []).choices
+    assert pane.menu(store, "bigcode/santacoder", "main", []).choices

@@ -8,7 +8,7 @@ import pytest
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS
-from santacoder.engine.onnx_runner import OnnxRunner
+from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.runner import Runner
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.model import SantaCoder

@@ -13,8 +13,8 @@ from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.engine import engine as engine_module
 from santacoder.engine.engine import Engine, Stream
-from santacoder.engine.onnx_runner import OnnxRunner, graph_name
-from santacoder.engine.opening import graphs
+from santacoder.engine.loader import graphs
+from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Step
 from santacoder.sampling import SamplingParams

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.token_healing import agreement, prompts
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine
-from santacoder.engine.opening import open_engine
+from santacoder.engine.loader import open_engine
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from santacoder.errors import UserError
-from train.corpus import unpack
 from train.data.archives import read_archive, tar_files
+from train.data.corpus import unpack
 from train.data.source_file import MAX_FILE_BYTES, Removed, SourceFile
 
 FILES = {

@@ -12,7 +12,7 @@ from scipy import stats
 from santacoder.experiments import EXPERIMENTS
 from train.embedded.ablation import Row, differences, main
 from train.embedded.recipe import nano_runs
-from train.evaluate.result import Result
+from train.evaluate.results.result import Result
 
 
 def test_with_two_rows_of_seeds_the_interval_is_the_t_tests() -> None:

@@ -10,12 +10,12 @@ import pytest
 from santacoder.experiments import EXPERIMENTS
 from train.arguments import build_parser, new_config
 from train.config import TrainConfig
+from train.core.optimizer import learning_rate
 from train.data.__main__ import main as data_main
 from train.embedded.__main__ import main
 from train.embedded.presets import HELD_OUT, PRESETS
 from train.embedded.recipe import Stage, stages
-from train.embedded.running import StageFailed, is_done, run, write_table
-from train.optimizer import learning_rate
+from train.embedded.stages import StageFailed, is_done, run, write_table
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from train.evaluate import data
-from train.evaluate.sandbox import Sandbox, SandboxUnavailable
+from train.evaluate.execution.sandbox import Sandbox, SandboxUnavailable
+from train.evaluate.tasks import data
 
 
 @pytest.fixture(scope="session")

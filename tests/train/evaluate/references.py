@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from train.evaluate.data import rows
-from train.evaluate.infilling import gaps
-from train.evaluate.tasks import Task
+from train.evaluate.tasks.data import rows
+from train.evaluate.tasks.infilling import gaps
+from train.evaluate.tasks.programming import Task
 
 # tests for primes with BigInteger.isProbablePrime(1), which is right only most of the time
 _BY_CHANCE = ("java", "HumanEval_39_prime_fib")

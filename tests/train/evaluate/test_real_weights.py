@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from santacoder import checkpoints
-from train.evaluate import published
 from train.evaluate.__main__ import REAL_WEIGHTS, main
-from train.evaluate.measure import open_subject
-from train.evaluate.result import read_results
-from train.evaluate.sandbox import Sandbox
+from train.evaluate.benchmark_commands import open_subject
+from train.evaluate.execution.sandbox import Sandbox
+from train.evaluate.results import published
+from train.evaluate.results.result import read_results
 
 pytestmark = [
     pytest.mark.heavy,

@@ -14,9 +14,9 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from train.evaluate.__main__ import main
+from train.evaluate.execution.sandbox import Sandbox
 from train.evaluate.journal import Journal
 from train.evaluate.run_folder import run_folder
-from train.evaluate.sandbox import Sandbox
 
 TASKS = [
     {

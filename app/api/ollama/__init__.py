@@ -1,1 +1,0 @@
-"""Ollama: the fields of its requests, the format of its responses, its endpoints."""

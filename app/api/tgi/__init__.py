@@ -1,1 +1,0 @@
-"""Text Generation Inference: the fields of its requests, the format of its responses, its endpoints."""

@@ -1,0 +1,69 @@
+"""The dependencies of every endpoint and pane: settings, models, attribution indexes, limits, health checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from app.attribution_indexes import Indexes
+from app.errors import MODEL_NOT_FOUND, ApiError
+from app.limits import Limits
+from app.model_pool import Models, ServedModel
+from app.observability.health import Health
+from app.settings import Settings
+from santacoder import checkpoints
+
+
+@dataclass(frozen=True)
+class Server:
+    """The dependencies of every endpoint."""
+
+    settings: Settings
+    models: Models
+    indexes: Indexes
+    limits: Limits
+    health: Health
+
+    @property
+    def default_model(self) -> str:
+        return f"{self.settings.model}@{self.settings.revision}"
+
+    def repositories(self) -> list[str]:
+        """The repositories that clients may request."""
+        return self.models.repositories.names()
+
+    def revisions(self) -> list[str]:
+        """All branches of the store as ``repo@revision``, the server's own first."""
+        store = self.settings.store
+        stored = [
+            f"{repo_id}@{branch}"
+            for repo_id in checkpoints.repositories(store)
+            for branch in checkpoints.branches(repo_id, store=store, ask_hub=False)
+        ]
+        return list(dict.fromkeys([self.default_model, *stored]))
+
+    def chosen(self, name: str | None) -> tuple[str, str]:
+        """The repository and revision of ``name``, given as ``repo@revision`` or ``repo:revision``; by default the
+        server's.
+
+        As in Ollama, ``repo:latest`` means ``repo``.
+
+        Raises:
+            ApiError: this server has no such model.
+        """
+        repo_id, _, revision = (name or self.default_model).removesuffix(":latest").replace(":", "@", 1).partition("@")
+        if repo_id not in self.repositories():
+            held = ", ".join(self.models.repositories.here())
+            raise ApiError(404, f"There is no model {name!r} here. Available models: {held}.", code=MODEL_NOT_FOUND)
+        return repo_id, revision or "main"
+
+    async def acquire(self, name: str | None) -> ServedModel:
+        """Acquire the model that ``name`` selects.
+
+        Raises:
+            ApiError: this server has no such model.
+            CheckpointError: the revision does not exist or cannot be loaded.
+        """
+        repo_id, revision = self.chosen(name)
+        return await run_in_threadpool(self.models.acquire, repo_id, revision)

@@ -1,0 +1,68 @@
+"""A task and its progress: the model is loading, the generation so far, or why it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app.generation.records import Generation, Language, Pane
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task to generate ``n`` candidates, either after the code or for the gaps between its ``parts``.
+
+    With ``sampling.seed``, candidate number i has the seed ``seed + i``, so that it can be reproduced alone. ``client``
+    is used to schedule the texts of several clients fairly, and does not count for equality.
+    """
+
+    pane: Pane
+    language: Language
+    parts: tuple[str, ...]
+    sampling: SamplingParams
+    fim_order: FimOrder = "psm"
+    n: int = 1
+    client: str = field(default="", compare=False)
+
+    @property
+    def n_texts(self) -> int:
+        """The number of generated texts: one for each gap of each candidate."""
+        return self.n * max(1, len(self.parts) - 1)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The model is being loaded; ``share`` increases from 0 to 1."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """The generation so far, and notices for the user."""
+
+    generation: Generation
+    notices: tuple[str, ...]
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The task failed; ``sentence`` says why."""
+
+    sentence: str
+
+
+Progress = Loading | Written | Failed
+
+
+def as_ended(progress: Progress, sentence: str) -> Progress:
+    """The final state of a task that was stopped early, with ``sentence`` as the reason."""
+    match progress:
+        case Written(generation, notices, finished):
+            return progress if finished else Written(generation, (*notices, sentence), finished=True)
+        case Loading():
+            return Failed(sentence)
+    return progress

@@ -1,0 +1,79 @@
+"""Curves of a model's branches by step, with a button for each commit of the chosen branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.branch_facts import Branch, Curve
+from app.ui.html import render
+
+METRICS = {
+    "validation_loss": "Validation loss, nats per token",
+    "bits_per_byte": "Bits per byte of held-out files",
+    "fim_exact_match": "Lines filled in exactly",
+    "loss": "Training loss, nats per token",
+}
+# the first steps, where the loss falls from that of guessing, would flatten the rest of the curve
+_LEFT_OUT = 0.04
+_MARGIN = 0.06
+
+
+def metrics_of(branch: Branch) -> list[str]:
+    """The metrics that can be drawn."""
+    return [name for name in METRICS if len(branch.curves.get(name, [])) > 1]
+
+
+def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str:
+    """HTML: the curve of ``chosen`` for one of its :func:`metrics_of`, in front of the other branches' curves."""
+    curve = chosen.curves[metric]
+    others = [branch for branch in branches if branch.name != chosen.name and metric in metrics_of(branch)]
+    frame = _Frame.around([branch.curves[metric] for branch in (chosen, *others)])
+    return render(
+        "branch_chart",
+        chosen=chosen.name,
+        spoken=f"{METRICS[metric]}: {curve[-1][1]:.3f} after {curve[-1][0]:,} steps on branch {chosen.name}",
+        lines=[
+            *(("other", branch.name, frame.line(branch.curves[metric])) for branch in others),
+            ("chosen", chosen.name, frame.line(curve)),
+        ],
+        commits=[
+            (number, f"{commit.step:,}", *frame.place(commit.step, _value_at(curve, commit.step)))
+            for number, commit in enumerate(chosen.commits, 1)
+            if commit.step is not None and commit.step <= frame.last
+        ],
+        low=f"{frame.low:.3g}",
+        high=f"{frame.high:.3g}",
+        middle=f"{frame.last // 2:,}",
+        last=f"{frame.last:,}",
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Steps from 0 to ``last`` and values from ``low`` to ``high``, drawn on 100 × 100."""
+
+    last: int
+    low: float
+    high: float
+
+    @staticmethod
+    def around(curves: Sequence[Curve]) -> _Frame:
+        last = max(curve[-1][0] for curve in curves)
+        values = [value for curve in curves for step, value in curve if step >= _LEFT_OUT * last]
+        margin = ((max(values) - min(values)) or 1) * _MARGIN
+        return _Frame(max(1, last), min(values) - margin, max(values) + margin)
+
+    def place(self, step: float, value: float) -> tuple[float, float]:
+        """Coordinates from the left and top, clipped to the edge."""
+        top = 100 * (self.high - value) / (self.high - self.low)
+        return round(100 * step / self.last, 2), round(min(100.0, max(0.0, top)), 2)
+
+    def line(self, curve: Curve) -> str:
+        """The points of ``curve`` in SVG notation."""
+        return " ".join("{},{}".format(*self.place(*point)) for point in curve)
+
+
+def _value_at(curve: Curve, step: int) -> float:
+    """The value nearest to ``step``."""
+    return min(curve, key=lambda point: abs(point[0] - step))[1]

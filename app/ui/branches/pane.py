@@ -1,0 +1,228 @@
+"""The Branches pane: a model's branches, their training curves, and a replay of their commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.branch_facts import Branch, read_branches
+from app.errors import sentence_for
+from app.generation.records import Language
+from app.generation.replay import Replays
+from app.limits import Limits
+from app.model_pool import Models
+from app.repositories import Repositories
+from app.ui.branches.chart import METRICS, branch_chart, metrics_of
+from app.ui.branches.replay_view import film as film_of
+from app.ui.branches.table import about_branch, branch_table
+from app.ui.caller import admitted, in_time
+from app.ui.components import MAX_RUNNING, QUIET, buttons, failure, prompt_editor, prompt_task, run_and_stop
+from app.ui.inputs import event_value
+from app.ui.revision_menus import filled_menus
+from santacoder.checkpoints import CheckpointError, Commit
+from santacoder.errors import UserError
+from santacoder.sampling import SamplingParams
+
+_CHOOSE_BRANCH = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-branch]");
+  if (button) trigger("select", { branch: button.dataset.branch });
+});
+"""
+_SHOW_COMMIT = (Path(__file__).parent / "branches.js").read_text()
+_MOVE = """(number) => {
+  document.querySelector("#branches-film").dispatchEvent(new CustomEvent("commit", { detail: number }));
+}"""
+_NO_CURVE = '<p class="empty">This branch has no training curve.</p>'
+_PROMPT = '''import json
+
+
+def read_config(path):
+    """Return the settings in a JSON file."""'''
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The components of the pane. ``commits`` contains the commits of the slider, oldest first."""
+
+    table: gr.HTML
+    about: gr.HTML
+    training: gr.Row
+    metric: gr.Dropdown
+    chart: gr.HTML
+    slider: gr.Slider
+    use: gr.Button
+    compare: gr.Button
+    language: gr.Radio
+    prompt: gr.Code
+    length: gr.Slider
+    run: gr.Button
+    stop: gr.Button
+    film: gr.HTML
+    commits: gr.State
+
+
+def branches_pane(
+    models: Models,
+    limits: Limits,
+    store: Path,
+    tabs: gr.Tabs,
+    tab: gr.Tab,
+    revision: list[gr.Dropdown],
+    compared: gr.Dropdown,
+) -> None:
+    """Fill the surrounding ``tab``.
+
+    Args:
+        models: the loaded models, for the replay.
+        limits: limits of clients.
+        store: folder of published models.
+        tabs: the tabs of all panes.
+        tab: the tab of this pane.
+        revision: the menus of model, branch and commit.
+        compared: the revision menu of the Compare pane.
+    """
+    with gr.Column(elem_id="branches"):
+        parts = _layout()
+    _connect_looking(parts, models.repositories, store, tab, revision)
+    _connect_replay(parts, Replays(models), limits, revision[0])
+    _connect_commit(parts, store, tabs, revision, compared)
+
+
+def _layout() -> _Parts:
+    table = gr.HTML(elem_id="branches-table", apply_default_css=False, js_on_load=_CHOOSE_BRANCH)
+    about = gr.HTML(elem_id="branches-about", apply_default_css=False)
+    with gr.Row(equal_height=False, visible=False) as training:
+        with gr.Column(min_width=280):
+            metric = gr.Dropdown([], label="Curve", elem_id="branches-metric")
+            chart = gr.HTML(elem_id="branches-chart", apply_default_css=False)
+            slider = gr.Slider(
+                1, 2, 1, step=1, label="Commit", info="Oldest to newest.", elem_id="branches-commit",
+                buttons=[],
+            )  # fmt: skip
+            with gr.Row(elem_classes="actions"):
+                use = gr.Button("Complete with this commit", elem_id="branches-use", min_width=90)
+                compare = gr.Button("Compare this commit", elem_id="branches-compare", min_width=90)
+        with gr.Column(min_width=280):
+            language, prompt = prompt_editor("branches", _PROMPT, "Prompt for every commit")
+            length = gr.Slider(8, 256, 48, step=8, label="Maximum length", elem_id="branches-length", buttons=[])
+            with gr.Row(elem_classes="actions"):
+                run, stop = run_and_stop("branches", "Replay")
+            film = gr.HTML(elem_id="branches-film", apply_default_css=False, js_on_load=_SHOW_COMMIT)
+    return _Parts(
+        table, about, training, metric, chart, slider, use, compare, language, prompt, length, run, stop, film,
+        commits=gr.State([]),
+    )  # fmt: skip
+
+
+def _connect_looking(
+    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]
+) -> None:
+    """Show the model and branch of the menus; a click in the table sets the menus."""
+    outputs = [
+        parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
+    ]  # fmt: skip
+
+    def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> tuple[Any, ...]:
+        try:
+            repositories.require(repo_id)
+            branches = read_branches(repo_id, store)
+        except CheckpointError as error:
+            return (failure(sentence_for(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
+        branch = _chosen(branches, name)
+        metrics = metrics_of(branch)
+        metric = metric if metric in metrics else next(iter(metrics), None)
+        n_commits = len(branch.commits)
+        # for the same commits, the replay and the position of the slider are kept
+        film = (
+            gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
+            film_of(branch.commits),
+            branch.commits,
+        )
+        return (
+            branch_table(branches, branch.name),
+            about_branch(repo_id, branch, branches),
+            gr.Row(visible=n_commits > 0),
+            gr.Dropdown([(METRICS[each], each) for each in metrics], value=metric, visible=len(metrics) > 1),
+            branch_chart(branches, branch, metric) if metric else _NO_CURVE,
+            *([gr.skip()] * 3 if branch.commits == commits else film),
+        )
+
+    def draw(repo_id: str, name: str, metric: str) -> str:
+        repositories.require(repo_id)
+        branches = read_branches(repo_id, store)
+        return branch_chart(branches, _chosen(branches, name), metric)
+
+    def choose(repo_id: str, event: gr.EventData) -> list[gr.Dropdown]:
+        repositories.require(repo_id)
+        return filled_menus(store, repo_id, event_value(event, "branch", str))
+
+    inputs = [*revision[:2], parts.metric]
+    gr.on([tab.select, revision[0].change, revision[1].change], look, [*inputs, parts.commits], outputs, **QUIET)
+    parts.metric.input(draw, inputs, parts.chart, **QUIET)
+    parts.table.select(choose, revision[0], revision, **QUIET)
+
+
+def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.Dropdown) -> None:
+    def replay(
+        code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
+    ) -> Iterator[tuple[Any, ...]]:
+        # greedy decoding, so that only the training differs
+        task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
+        number = None
+        try:
+            with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit at a time
+                task = replace(task, client=client)
+                states = replays.replay(repo_id, [commit.sha for commit in commits], task)
+                for state in in_time(limits, states, lambda state: replace(state, finished=True)):
+                    moved = gr.skip() if state.current == number else state.current + 1
+                    number = state.current
+                    yield film_of(commits, state), moved, *buttons(running=not state.finished)
+        except UserError as error:
+            yield failure(str(error)), gr.skip(), *buttons(running=False)
+
+    running = parts.run.click(
+        replay,
+        [parts.prompt, parts.language, parts.length, model, parts.commits],
+        [parts.film, parts.slider, parts.run, parts.stop],
+        concurrency_limit=MAX_RUNNING,
+        concurrency_id="generate",
+        **QUIET,
+    )
+    running.then(lambda: buttons(running=False), None, [parts.run, parts.stop], **QUIET)
+    running.failure(film_of, parts.commits, parts.film, **QUIET)
+    # once nothing more can arrive
+    parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
+        lambda: buttons(running=False), None, [parts.run, parts.stop], **QUIET
+    )
+
+
+def _connect_commit(
+    parts: _Parts, store: Path, tabs: gr.Tabs, revision: list[gr.Dropdown], compared: gr.Dropdown
+) -> None:
+    """Connect the slider: the commit is shown in the browser, and can be opened in the other panes."""
+
+    def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
+        return [*filled_menus(store, repo_id, branch, commits[number - 1].sha), gr.Tabs(selected="complete")]
+
+    def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
+        """Compare a commit with the newest one, or the newest one with the first."""
+        is_newest = number == len(commits)
+        shown = [branch, commits[0].sha[:12]] if is_newest else [commits[number - 1].sha[:12], branch]
+        names = dict.fromkeys(f"{repo_id}@{each}" for each in (shown if len(commits) > 1 else [branch]))
+        return [list(names), gr.Tabs(selected="compare")]
+
+    chosen = [parts.slider, *revision[:2], parts.commits]
+    parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
+    parts.use.click(use, chosen, [*revision, tabs], **QUIET)
+    parts.compare.click(compare, chosen, [compared, tabs], **QUIET)
+
+
+def _chosen(branches: list[Branch], name: str) -> Branch:
+    """The branch ``name``, or ``main``, or the first."""
+    by_name = {branch.name: branch for branch in branches}
+    return by_name.get(name) or by_name.get("main") or branches[0]

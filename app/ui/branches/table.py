@@ -1,0 +1,193 @@
+"""The branches of a model as a table: description, training progress, scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.branch_facts import Branch, Curve
+from app.ui.html import render
+from santacoder.checkpoints import RevisionScore
+from santacoder.experiments import PUBLISHED
+
+_BENCHMARKS = {
+    "multipl-e-humaneval": "HumanEval",
+    "humaneval": "HumanEval",
+    "multipl-e-mbpp": "MBPP",
+    "infilling": "Infilling",
+    "docstrings": "Docstrings",
+    "bits-per-byte": "Held-out files",
+    "bodies": "Function bodies",
+    "verbatim": "Texts",
+    "memorization": "Training files",
+}
+_LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
+_LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
+_NO_SHARES = ("bits per byte", "BLEU")
+_UNKNOWN = "–"
+# size of a sparkline, in pixels
+_WIDTH, _HEIGHT = 60, 14
+
+Heading = tuple[str, str]
+"""Benchmark and metric."""
+
+
+def branch_table(branches: Sequence[Branch], chosen: str) -> str:
+    """HTML with a button for each branch; the button of ``chosen`` is pressed."""
+    shown = _shown(branches)
+    return render(
+        "branch_table",
+        repeats_the_paper=any(branch.experiment for branch in branches),
+        columns=[
+            {"benchmark": _benchmark(benchmark), "metric": metric, "languages": [_language(name) for name in languages]}
+            for (benchmark, metric), languages in shown.items()
+        ],
+        rows=[_row(branch, branches, shown) for branch in branches],
+        chosen=chosen,
+    )
+
+
+def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> str:
+    """HTML: the branch's description, the scores without a column in the table, and what is missing."""
+    further = [heading for heading in _languages([branch]) if heading not in _shown(branches)]
+    languages = [name for name in _LANGUAGES if any(_find(branch, heading, name) for heading in further)]
+    return render(
+        "branch_about",
+        repo_id=repo_id,
+        branch=branch,
+        languages=[_language(name) for name in languages],
+        further=[
+            (f"{_benchmark(heading[0])} {heading[1]}", [_cell([branch], branch, heading, name) for name in languages])
+            for heading in further
+        ],
+        published=repo_id == PUBLISHED and branch.scores,
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The cells of a branch; ``scores`` has the scores of each column, by language."""
+
+    name: str
+    alias: str
+    attention: str
+    shape: str
+    objective: str
+    files: str
+    tokens: str
+    steps: str
+    loss: str
+    sparkline: str
+    scores: list[list[_Cell | None]]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A score; ``share`` is its percentage of the largest score in the column."""
+
+    text: str
+    interval: str
+    is_best: bool
+    share: int
+
+
+def _row(branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[str]]) -> _Row:
+    experiment, config = branch.experiment, branch.config
+    attention = config.multi_query if config else experiment.multi_query if experiment else None
+    tokens, steps = _length(branch)
+    curve = branch.curves.get("validation_loss", [])
+    return _Row(
+        name=branch.name,
+        alias="final" if experiment and branch.name == "main" else "",
+        attention=_UNKNOWN if attention is None else "multi-query" if attention else "multi-head",
+        shape=f"{config.n_layer} layers of {config.n_embd:,}" if config else "",
+        objective=experiment.objective if experiment else _UNKNOWN,
+        files=experiment.data if experiment else _UNKNOWN,
+        tokens=tokens,
+        steps=steps,
+        loss=f"{curve[-1][1]:.3f}" if curve else _UNKNOWN,
+        sparkline=_sparkline(curve) if len(curve) > 2 else "",
+        scores=[[_cell(branches, branch, heading, name) for name in names] for heading, names in shown.items()],
+    )
+
+
+def _length(branch: Branch) -> tuple[str, str]:
+    """Tokens and steps: of the newest commit, or as reported in the paper."""
+    if branch.newest and branch.newest.tokens:
+        tokens = branch.newest.tokens
+        short = f"{tokens / 1e9:.1f} B" if tokens >= 1e9 else f"{tokens / 1e6:.1f} M"
+        return short, f"{branch.newest.step or 0:,} steps"
+    if branch.experiment and not branch.config:
+        return f"{118 * branch.experiment.length} B", f"{300 * branch.experiment.length},000 steps"
+    return _UNKNOWN, ""
+
+
+def _sparkline(curve: Curve) -> str:
+    """The points of a line in SVG notation."""
+    steps, values = [step for step, _ in curve], [value for _, value in curve]
+    across, down = _WIDTH / max(1, steps[-1] - steps[0]), _HEIGHT / ((max(values) - min(values)) or 1)
+    return " ".join(
+        f"{across * (step - steps[0]):.1f},{1 + down * (max(values) - value):.1f}"
+        for step, value in curve[:: max(1, len(curve) // _WIDTH)]
+    )
+
+
+def _shown(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
+    """The columns and their languages: the most common ones among the branches with scores."""
+    count = Counter(heading for branch in branches for heading in _languages([branch]))
+    most = max(count.values(), default=0)
+    return {heading: names for heading, names in _languages(branches).items() if count[heading] * 2 > most}
+
+
+def _languages(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
+    """The benchmarks and metrics of the branches, and their languages."""
+    found: dict[Heading, dict[str, None]] = {}
+    for score in (score for branch in branches for score in branch.scores):
+        found.setdefault(_heading(score), {})[score.language] = None
+    order = list(_LANGUAGES)
+    return {
+        heading: sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+        for heading, names in found.items()
+    }
+
+
+def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language: str) -> _Cell | None:
+    score = _find(branch, heading, language)
+    if score is None:
+        return None
+    values = [found.value for other in branches if (found := _find(other, heading, language))]
+    best = min(values) if heading[1] in _LOWER_IS_BETTER else max(values)
+    return _Cell(
+        text=_number(score.value, heading[1]) + (" %" if _is_share(heading[1]) else ""),
+        interval=" – ".join(_number(end, heading[1]) for end in score.interval or ()),
+        is_best=len(set(values)) > 1 and score.value == best,
+        share=round(100 * score.value / (max(values) or 1)),
+    )
+
+
+def _find(branch: Branch, heading: Heading, language: str) -> RevisionScore | None:
+    """The score; for several temperatures, the first that was measured."""
+    matching = (score for score in branch.scores if _heading(score) == heading and score.language == language)
+    return next(matching, None)
+
+
+def _number(value: float, metric: str) -> str:
+    """A score in its usual form: shares in per cent, BLEU times a hundred."""
+    return f"{value:.3f}" if metric == "bits per byte" else f"{value * 100:.1f}"
+
+
+def _is_share(metric: str) -> bool:
+    return metric not in _NO_SHARES
+
+
+def _heading(score: RevisionScore) -> Heading:
+    return score.benchmark, score.metric
+
+
+def _benchmark(name: str) -> str:
+    return _BENCHMARKS.get(name, name)
+
+
+def _language(name: str) -> str:
+    return {**_LANGUAGES, "held-out": "all"}.get(name, name)

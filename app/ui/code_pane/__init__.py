@@ -1,0 +1,1 @@
+"""The panes Complete and Fill in the middle."""

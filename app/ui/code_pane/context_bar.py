@@ -1,0 +1,84 @@
+"""The context bar: how much of the model's context the code takes, and what will be truncated."""
+
+from __future__ import annotations
+
+import html
+from functools import lru_cache
+from pathlib import Path
+
+import gradio as gr
+
+from app.repositories import Repositories
+from app.settings import Settings
+from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.components import LATEST
+from app.ui.parameters import OrderChoice, chosen_order
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
+from santacoder.errors import UserError
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+
+def connect_context(
+    pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
+) -> None:
+    """Update the bar with the code, the revision and the number of new tokens."""
+
+    repositories = Repositories(settings)
+
+    def measure(code: str, order: OrderChoice, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
+        try:
+            # nothing is downloaded just for the bar
+            repositories.require(repo_id)
+            snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
+            tokenizer, n_positions = _reader(snapshot)
+            parts = _parts(pane, code)
+            request = _request(parts, chosen_order(order, parts), int(max_new_tokens))
+            return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
+        except (CheckpointError, UserError):
+            return ""  # Run reports the error
+
+    new_tokens = controls.parameters[0]
+    inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
+    changes = [component.change for component in (*controls.revision, new_tokens, pane.tokens)]
+    gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, inputs, pane.context, **LATEST)
+    for event in beginnings:
+        event.then(measure, inputs, pane.context, **LATEST)
+
+
+@lru_cache(maxsize=8)
+def _reader(snapshot: Path) -> tuple[Tokenizer, int]:
+    """The tokenizer of the model, and its context size in tokens."""
+    return checkpoints.read_tokenizer(snapshot), checkpoints.read_config(snapshot).n_positions
+
+
+def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
+    """The code split at its gaps; one part if it has none, as after it was filled."""
+    try:
+        return pane.split(code)
+    except UserError:
+        return (code,)
+
+
+def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> CompletionRequest:
+    """The first request for this code."""
+    suffix = "".join(parts[1:]) if len(parts) > 1 else None
+    return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
+
+
+def _bar(prompt: Prompt, n_positions: int) -> str:
+    n_read, n_new = len(prompt.ids), prompt.max_new_tokens
+    said = f"{n_read:,} prompt tokens · up to {n_new:,} new · {n_positions - n_read - n_new:,} of {n_positions:,} free"
+    notices = "".join(f'<p class="cut">{html.escape(notice)}</p>' for notice in prompt.notices)
+    return (
+        f'<div class="context-bar" role="img" aria-label="Context: {said}">'
+        f"{_part('read', n_read / n_positions)}{_part('new', n_new / n_positions)}</div>"
+        f'<p class="context-said">{said}</p>{notices}'
+    )
+
+
+def _part(kind: str, share: float) -> str:
+    return f'<span class="{kind}" style="width: {share:.2%}"></span>'

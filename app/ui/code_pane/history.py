@@ -1,0 +1,50 @@
+"""The history of generations, kept only in the browser (``history.js``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from app.generation.records import Generation
+from app.ui.code_pane.controls import CodePane
+from app.ui.components import QUIET, failure
+from app.ui.inputs import event_value
+from santacoder.errors import UserError
+
+# always rendered, because the scripts of a tab run only once it is opened
+_RECORDER = """watch("value", () => props.value && santacoder.history.add("PANE", props.value));"""
+_ON_LOAD = """
+santacoder.history.follow(element, "PANE");
+element.addEventListener("restore", (event) => trigger("select", event.detail));
+"""
+_LIST = """<p class="empty">Your runs appear here. They are kept in this browser only.</p>
+<ol class="history-list"></ol><button type="button" class="history-clear" hidden>Clear history</button>"""
+
+
+def history_tab(pane: CodePane) -> gr.HTML:
+    """Add a history tab to the pane's details. JSON of generations that is output to the returned component is added to
+    it.
+    """
+    recorder = gr.HTML(
+        "", html_template=" ", js_on_load=_RECORDER.replace("PANE", pane.name), elem_classes="history-recorder"
+    )
+    with pane.details, gr.Tab("History", elem_id=f"{pane.name}-history-tab"):
+        entries = gr.HTML(
+            html_template=_LIST,
+            js_on_load=_ON_LOAD.replace("PANE", pane.name),
+            elem_id=f"{pane.name}-history",
+            elem_classes="history",
+        )
+
+    def restore(event: gr.EventData) -> list[Any]:
+        try:
+            generation = Generation.from_json(event_value(event, "generation", str))
+            if generation.pane != pane.name or not generation.candidates:
+                raise UserError("This entry belongs to another pane.")
+            return pane.show(generation)
+        except UserError as error:
+            return [failure(str(error)) if component is pane.status else gr.skip() for component in pane.shown]
+
+    entries.select(restore, None, pane.shown, **QUIET)
+    return recorder

@@ -1,0 +1,174 @@
+"""The panes Complete and Fill in the middle: their layout and basic events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from app.generation.records import MARK, Generation, Pane
+from app.model_pool import Models
+from app.settings import Settings
+from app.ui.code_pane.context_bar import connect_context
+from app.ui.code_pane.controls import NO_TOKENS, CodePane, Controls
+from app.ui.code_pane.examples import connect_beginning, presets
+from app.ui.code_pane.history import history_tab
+from app.ui.code_pane.origin import NOT_CHECKED, connect_origins
+from app.ui.code_pane.run_buttons import connect_running
+from app.ui.code_pane.snippets_tab import snippets_tab
+from app.ui.code_pane.surprise import surprise_tab
+from app.ui.components import LANGUAGES, QUIET, READY, code_editor, language_choice
+from app.ui.parameters import order_choice
+from app.ui.token_map import token_map
+from santacoder.errors import UserError
+
+MAX_GAPS = 8
+
+
+def complete_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
+    """Fill the surrounding tab."""
+    return code_pane("complete", "Code to complete", lambda code: (code,), settings, models, controls)
+
+
+def infill_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
+    """Fill the surrounding tab."""
+    label = f"Code with {MARK} where something is missing"
+    return code_pane("infill", label, split_at_marks, settings, models, controls)
+
+
+def split_at_marks(code: str) -> tuple[str, ...]:
+    """The code split at the gap markers.
+
+    Raises:
+        UserError: there is no gap marker, or there are too many.
+    """
+    parts = tuple(code.split(MARK))
+    if len(parts) == 1:
+        raise UserError(f"The code has no gap: put {MARK} where something is missing.")
+    if len(parts) - 1 > MAX_GAPS:
+        raise UserError(f"The code has {len(parts) - 1} gaps ({MARK}); at most {MAX_GAPS} can be filled at once.")
+    return parts
+
+
+def code_pane(
+    name: Pane,
+    label: str,
+    split: Callable[[str], tuple[str, ...]],
+    settings: Settings,
+    models: Models,
+    controls: Controls,
+) -> CodePane:
+    """Fill the surrounding tab."""
+    pane = _layout(name, label, split)
+    beginnings = connect_beginning(pane)
+    surprise_tab(pane, models, controls)
+    snippets_tab(pane, settings, controls, beginnings)
+    recorder = history_tab(pane)
+    connect_origins(pane, controls, recorder)
+    connect_running(pane, models, controls, recorder)
+    _connect_pager(pane)
+    _connect_copying(pane)
+    _connect_keeping(pane, controls)
+    connect_context(pane, settings, controls, beginnings)
+    return pane
+
+
+def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> CodePane:
+    examples = presets(name, "python")
+    first = next(iter(examples))
+    with gr.Row(elem_classes="toolbar"):
+        language = language_choice(name)
+        preset = gr.Dropdown(list(examples), value=first, label="Example", elem_id=f"{name}-preset", min_width=160)
+        order = order_choice(name)
+    with gr.Column(elem_classes="sheet"):
+        editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
+        context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
+    with gr.Row(elem_classes="actions") as actions:
+        run = gr.Button("Run", variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
+        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+        retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)
+        undo = gr.Button("Undo", elem_id=f"{name}-undo", elem_classes="undo", min_width=72)
+        with gr.Row(visible=False, elem_classes="pager") as pager:
+            earlier = gr.Button("‹", elem_id=f"{name}-earlier", elem_classes="earlier", min_width=40)
+            page_number = gr.HTML(elem_id=f"{name}-page")
+            later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
+    status = gr.HTML(READY, elem_id=f"{name}-status", elem_classes="status-lines")
+    origin_badge = gr.HTML(elem_id=f"{name}-origin-badge", elem_classes="origin-badge")
+    with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details:
+        with gr.Tab("Probabilities"):
+            tokens = token_map(f"{name}-tokens", NO_TOKENS)
+        with gr.Tab("Origin", elem_id=f"{name}-origin-tab"):
+            origin_check = gr.Button("Where is this code from?", elem_id=f"{name}-origin", elem_classes="small")
+            origins = gr.HTML(NOT_CHECKED, elem_id=f"{name}-origins")
+    return CodePane(
+        name=name,
+        split=split,
+        language=language,
+        preset=preset,
+        order=order,
+        editor=editor,
+        context=context,
+        actions=actions,
+        run=run,
+        stop=stop,
+        retry=retry,
+        undo=undo,
+        pager=pager,
+        earlier=earlier,
+        page_number=page_number,
+        later=later,
+        status=status,
+        origin_badge=origin_badge,
+        origin_check=origin_check,
+        origins=origins,
+        details=details,
+        tokens=tokens,
+        generation=gr.State(None),
+        index=gr.State(0),
+    )
+
+
+def _connect_pager(pane: CodePane) -> None:
+    """Buttons for the previous and the next candidate, cyclically."""
+
+    def turn(step: int) -> Callable[[Generation | None, int], list[Any]]:
+        def show(generation: Generation | None, index: int) -> list[Any]:
+            if generation is None:
+                return [gr.skip()] * len(pane.shown)
+            return pane.show(generation, (index + step) % len(generation.candidates))
+
+        return show
+
+    for button, step in ((pane.earlier, -1), (pane.later, 1)):
+        button.click(turn(step), [pane.generation, pane.index], pane.shown, **QUIET)
+
+
+def _connect_copying(pane: CodePane) -> None:
+    """Copy, Download and Insert gap need no server."""
+    with pane.actions:
+        if pane.name == "infill":
+            gap = gr.Button("Insert gap", elem_id="infill-gap", elem_classes="gap", min_width=96)
+            gap.click(None, None, None, js="() => santacoder.insertGap('infill')", **QUIET)
+        copy = gr.Button("Copy", elem_id=f"{pane.name}-copy", elem_classes="copy", min_width=72)
+        download = gr.Button("Download", elem_id=f"{pane.name}-download", elem_classes="download", min_width=96)
+    copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **QUIET)
+    names = {language: named.file_name for language, named in LANGUAGES.items()}
+    download.click(
+        None,
+        [pane.editor, pane.language],
+        None,
+        js=f"(code, language) => santacoder.download(code, {names}[language])",
+        **QUIET,
+    )
+
+
+def _connect_keeping(pane: CodePane, controls: Controls) -> None:
+    """Keep the editor's contents across reloads; Gradio reloads by itself when a server comes back."""
+    kept = [pane.editor, pane.language]
+    pane.editor.change(
+        None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", api_visibility="private"
+    )
+    controls.page.load(
+        None, kept, kept, js=f"(...shown) => santacoder.kept('{pane.name}') ?? shown", api_visibility="private"
+    )

@@ -1,0 +1,143 @@
+"""Run, Stop, Retry and Undo of a code pane, and continuing from another token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from app.generation.continuation import Place
+from app.generation.records import MARK, Generation, Language
+from app.generation.run import continue_from, generate
+from app.generation.task import Failed, Loading, Progress, Task, Written, as_ended
+from app.model_pool import Models
+from app.ui.caller import admitted, in_time
+from app.ui.code_pane.controls import NO_TOKENS, CodePane, Controls
+from app.ui.components import MAX_RUNNING, QUIET, READY, status_of
+from app.ui.inputs import event_value
+from app.ui.parameters import OrderChoice, chosen_order, sampling_params
+from santacoder.errors import UserError
+from santacoder.sampling import MAX_SEED
+
+_RUNNING: dict[str, Any] = {
+    "show_progress": "hidden",
+    "concurrency_limit": MAX_RUNNING,
+    "concurrency_id": "generate",
+}
+_STOPPED = '<p class="status">Stopped before anything was written.</p>'
+
+
+def connect_running(pane: CodePane, models: Models, controls: Controls, recorder: gr.HTML) -> None:
+    """Connect the buttons that stream generated code into the editor. Stop keeps the code generated so far; every
+    finished generation is passed to ``recorder`` as JSON.
+    """
+    outputs = [*pane.shown, pane.run, pane.stop, recorder]
+    limits = controls.limits
+
+    def late(progress: Progress) -> Progress:
+        return as_ended(progress, limits.time_is_over)
+
+    def run(
+        code: str,
+        language: Language,
+        n: int,
+        order: OrderChoice,
+        repo_id: str,
+        branch: str,
+        commit: str,
+        *values: Any,
+        again: bool = False,
+    ) -> Iterator[list[Any]]:
+        *parameters, generation, index = values
+        try:
+            sampling = sampling_params(*parameters)
+            parts = pane.prompt(code, generation, index, again=again)
+            if again and sampling.seed is not None:
+                sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
+            task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
+            with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
+                task = replace(task, client=client)
+                yield from _updates(pane, in_time(limits, generate(models, repo_id, commit or branch, task), late))
+        except UserError as error:
+            yield from _updates(pane, iter([Failed(str(error))]))
+
+    def retry(*values: Any) -> Iterator[list[Any]]:
+        yield from run(*values, again=True)
+
+    def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
+        if generation is None:
+            return
+        try:
+            gap, token, alternative = (event_value(event, name, int) for name in ("gap", "token", "alternative"))
+            place = Place(index, gap, token, alternative)
+            n_gaps = max(1, len(generation.parts) - 1)
+            with admitted(limits, n_gaps, generation.sampling.max_new_tokens) as client:
+                steps = in_time(limits, continue_from(models, generation, place, client), late)
+                yield from _updates(pane, steps, index=len(generation.candidates))
+        except UserError as error:
+            yield from _updates(pane, iter([Failed(str(error))]))
+
+    def stopped(generation: Generation | None, index: int) -> list[Any]:
+        if generation is None:
+            rest = [gr.skip()] * len(pane.shown)
+            rest[pane.shown.index(pane.status)] = _STOPPED
+            return [*rest, *_buttons(running=False), gr.skip()]
+        return [*pane.show(generation, index), *_buttons(running=False), generation.to_json()]
+
+    def undone(generation: Generation | None) -> list[Any]:
+        if generation is None:
+            return [gr.skip()] * 4
+        return [MARK.join(generation.parts), READY, NO_TOKENS, gr.Row(visible=False)]
+
+    inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
+    inputs += [pane.generation, pane.index]
+    running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
+    retrying = pane.retry.click(retry, inputs, outputs, api_visibility="private", **_RUNNING)
+    going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
+    # Gradio ignores a click on a button whose last event has not quite ended
+    for event in (running, retrying, going_on):
+        event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **QUIET)
+        event.failure(stopped, [pane.generation, pane.index], outputs, **QUIET)
+    # the generated code is read once nothing more can arrive
+    pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
+        stopped, [pane.generation, pane.index], outputs, **QUIET
+    )
+    pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.tokens, pane.pager], **QUIET)
+
+
+def _another_seed(seed: int, generation: Generation | None) -> int:
+    """The seed after those of the candidates of ``generation``, so that each retry gives different texts."""
+    candidates = generation.candidates if generation else ()
+    used = [completion.seed for candidate in candidates for completion in candidate.completions]
+    return (max([seed, *used]) + 1) % (MAX_SEED + 1)
+
+
+def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
+    """Updates of the pane, of Run and Stop, and of the recorder; ``index`` is the candidate to show."""
+    buttons = _buttons(running=True)
+    for progress in progresses:
+        if isinstance(progress, Written) and progress.finished:
+            shown = pane.show(progress.generation, index, progress.notices)
+            shown[pane.shown.index(pane.order)] = gr.skip()  # it may have been chosen only for this prompt
+            yield [*shown, *buttons, progress.generation.to_json()]
+        else:
+            yield [*_partly(pane, progress, index), *buttons, gr.skip()]
+        buttons = [gr.skip(), gr.skip()]
+
+
+def _partly(pane: CodePane, progress: Progress, index: int) -> list[Any]:
+    """Update the code and the status; everything else stays unchanged until the end."""
+    updates: dict[Any, Any] = {pane.status: status_of(progress, index)}
+    if isinstance(progress, Written):
+        generation = progress.generation
+        updates |= {pane.editor: generation.code(index), pane.generation: generation, pane.index: index}
+    elif isinstance(progress, Loading):  # Stop must not keep the previous generation
+        updates[pane.generation] = None
+    return [updates.get(component, gr.skip()) for component in pane.shown]
+
+
+def _buttons(running: bool) -> list[gr.Button]:
+    """The Run and Stop buttons while something is running or not."""
+    return [gr.Button(interactive=not running), gr.Button(interactive=running)]

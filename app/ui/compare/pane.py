@@ -1,0 +1,203 @@
+"""The Compare pane: one prompt on several revisions at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.generation.compare import as_stopped, is_running, side_by_side
+from app.generation.records import MARK, Comparison, Language
+from app.generation.task import Progress, Written, as_ended
+from app.limits import Limits
+from app.model_pool import Models
+from app.ui.caller import admitted, in_time
+from app.ui.compare.columns import View, columns
+from app.ui.components import (
+    MAX_RUNNING,
+    QUIET,
+    buttons,
+    code_update,
+    failure,
+    prompt_editor,
+    prompt_task,
+    run_and_stop,
+)
+from app.ui.parameters import sampling_params
+from santacoder import checkpoints
+from santacoder.errors import UserError
+from santacoder.experiments import EXPERIMENTS, PUBLISHED
+
+MOST = 4
+_VIEWS = [("Differences", "differences"), ("Probabilities", "probabilities")]
+_HINT = '<p class="empty">The completions appear here side by side, with differences marked.</p>'
+_PROMPT = '''class Stack:
+    """A last-in, first-out list."""
+
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):'''
+
+
+@dataclass(frozen=True)
+class ComparePane:
+    """The components of the pane. ``results`` contains the result of each revision, and the revisions' names.
+
+    To show a comparison, output ``show(…)`` to ``shown``.
+    """
+
+    chosen: gr.Dropdown
+    language: gr.Radio
+    prompt: gr.Code
+    actions: gr.Row
+    view: gr.Radio
+    written: gr.HTML
+    results: gr.State
+
+    @property
+    def shown(self) -> list[gr.blocks.Block]:
+        return [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
+
+    def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Updates of ``shown``. ``revisions`` are the ones that Compare would run; ``notices`` are shown in each
+        column.
+        """
+        first = comparison.first
+        names = [f"{generation.repo_id}@{generation.revision}" for generation in comparison.generations]
+        kept: list[Progress] = [
+            Written(generation, said, finished=True)
+            for generation, said in zip(comparison.generations, notices, strict=True)
+        ]
+        prompt = code_update(MARK.join(first.parts), first.language)
+        view: View = "differences"
+        return [revisions, first.language, prompt, view, columns(kept, names, view), (kept, names)]
+
+
+def comparison_of(results: Sequence[Progress]) -> Comparison | None:
+    """The generations of the revisions that generated text, as a comparison; None if there are none."""
+    written = [one.generation for one in results if isinstance(one, Written)]
+    written = [generation for generation in written if generation.candidates[0].completions]
+    return Comparison(tuple(written)) if written else None
+
+
+def compare_pane(
+    models: Models,
+    limits: Limits,
+    store: Path,
+    tab: gr.Tab,
+    revision: list[gr.Dropdown],
+    chosen: gr.Dropdown,
+    parameters: list[gr.components.Component],
+) -> ComparePane:
+    """Fill the surrounding ``tab``.
+
+    Args:
+        models: the loaded models.
+        limits: limits of clients.
+        store: folder of published models.
+        tab: the tab of this pane.
+        revision: the menus of model, branch and commit.
+        chosen: the menu of the revisions to compare.
+        parameters: the controls of the sampling parameters.
+    """
+    with gr.Column(elem_id="compare"):
+        chosen.render()
+        language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
+        with gr.Row(elem_classes="actions") as actions:
+            run, stop = run_and_stop("compare", "Compare")
+        view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
+        written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
+    results = gr.State(([], []))
+    outputs = [written, results, run, stop]
+
+    def compare(
+        names: list[str], code: str, language: Language, shown: View, *values: Any
+    ) -> Iterator[tuple[Any, ...]]:
+        try:
+            task = prompt_task(code, language, sampling_params(*values))
+            revisions = [_parsed(name) for name in _required(names)]
+            with admitted(limits, len(revisions), task.sampling.max_new_tokens) as client:
+                task = replace(task, client=client)
+                for latest in in_time(limits, side_by_side(models, revisions, task), late):
+                    running = any(map(is_running, latest))
+                    yield columns(latest, names, shown), (latest, names), *buttons(running=running)
+        except UserError as error:
+            yield failure(str(error)), ([], []), *buttons(running=False)
+
+    def late(latest: list[Progress]) -> list[Progress]:
+        return [as_ended(progress, limits.time_is_over) for progress in latest]
+
+    def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> tuple[Any, ...]:
+        kept = list(map(as_stopped, kept[0])), kept[1]
+        return columns(*kept, shown), kept, *buttons(running=False)
+
+    def show(shown: View, kept: tuple[list[Progress], list[str]]) -> Any:
+        return columns(*kept, shown) if kept[0] else gr.skip()
+
+    tab.select(lambda *values: menu(store, *values), [*revision[:2], chosen], chosen, **QUIET)
+    running = run.click(
+        compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
+        concurrency_id="generate", **QUIET,
+    )  # fmt: skip
+    running.then(lambda: buttons(running=False), None, [run, stop], **QUIET)
+    running.failure(stopped, [view, results], outputs, **QUIET)
+    # the generated code is read once nothing more can arrive
+    stop.click(None, None, None, cancels=[running], api_visibility="private").then(
+        stopped, [view, results], outputs, **QUIET
+    )
+    view.input(show, [view, results], written, **QUIET)
+    return ComparePane(chosen, language, prompt, actions, view, written, results)
+
+
+def revision_menu() -> gr.Dropdown:
+    """The menu of revisions to compare, to be filled with :func:`menu` and rendered by the pane."""
+    return gr.Dropdown(
+        [],
+        value=[],
+        multiselect=True,
+        max_choices=MOST,
+        allow_custom_value=True,
+        label="Revisions",
+        info="Two to four revisions, as model@branch or model@commit.",
+        elem_id="compare-revisions",
+        render=False,
+    )
+
+
+def menu(store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdown:
+    """The menu with all branches. If nothing is chosen, it suggests the page's branch and another one."""
+    known = [
+        f"{name}@{each}"
+        for name in checkpoints.repositories(store)
+        for each in checkpoints.branches(name, store=store, ask_hub=False)
+    ]
+    known += [f"{PUBLISHED}@{each}" for each in EXPERIMENTS]
+    return gr.Dropdown(choices=known, value=names or _suggested(repo_id, branch, known))
+
+
+def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
+    own = f"{repo_id}@{branch}"
+    others = [name for name in known if name.startswith(f"{repo_id}@") and name != own]
+    preferred = f"{repo_id}@no-fim"
+    return [own, *([preferred] if preferred in others else others[:1])]
+
+
+def _required(names: list[str]) -> list[str]:
+    """Check the number of revisions.
+
+    Raises:
+        UserError: there are too few or too many to compare.
+    """
+    if not 2 <= len(names) <= MOST:
+        raise UserError(f"Choose two to four revisions to compare, not {len(names)}.")
+    return names
+
+
+def _parsed(name: str) -> tuple[str, str]:
+    """Model and revision; the default revision is ``main``."""
+    repo_id, _, revision = name.strip().partition("@")
+    return repo_id, revision or "main"

@@ -1,0 +1,191 @@
+"""Components that several panes share: the editor, languages, Run and Stop, the status lines, event options."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.generation.records import MARK, Completion, Generation, Language
+from app.generation.task import Failed, Loading, Progress, Task, Written
+from santacoder.sampling import SamplingParams
+
+_LINES = 8
+
+_REASONS = {
+    "stop": "finished",
+    "length": "hit the length limit",
+    "cancelled": "stopped",
+    "error": "interrupted",
+}
+READY = '<p class="status">Ready. Press <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> to run.</p>'
+
+MAX_RUNNING = 16
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""Options of events that show no progress and are no part of the page's API."""
+LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+"""The same, where of several events in a row the last one counts."""
+
+
+def code_editor(value: str, *, label: str, elem_id: str, lines: int = 16) -> gr.Code:
+    """Gradio's editor, except that it shows code unchanged."""
+    # Gradio strips white space at both ends, which is significant in code. The class itself is patched, because Gradio
+    # creates a new instance on updates, and would write a stub file next to this one for a subclass.
+    gr.Code.postprocess = _as_it_is
+    return gr.Code(
+        value,
+        language="python",
+        lines=lines,
+        max_lines=26,
+        label=label,
+        elem_id=elem_id,
+        elem_classes="code-editor",
+        interactive=True,
+        buttons=[],
+    )
+
+
+def _as_it_is(_: gr.Code, code: str | None) -> str | None:
+    return code
+
+
+def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
+    """The language and the code, for :func:`prompt_task`."""
+    with gr.Row(elem_classes="toolbar"):
+        language = language_choice(name)
+    with gr.Column(elem_classes="sheet"):
+        editor = code_editor(code, label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_LINES)
+    language.input(lambda chosen: code_update(None, chosen), language, editor, **QUIET)
+    return language, editor
+
+
+def prompt_task(code: str, language: Language, sampling: SamplingParams) -> Task:
+    """A task that continues the code, or fills its gaps if it has any."""
+    parts = tuple(code.split(MARK))
+    return Task("complete" if len(parts) == 1 else "infill", language, parts, sampling)
+
+
+def run_and_stop(name: str, label: str) -> tuple[gr.Button, gr.Button]:
+    """Run and Stop buttons, for a row of the class ``actions``."""
+    run = gr.Button(label, variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
+    stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+    return run, stop
+
+
+def buttons(*, running: bool) -> tuple[gr.Button, gr.Button]:
+    """Updates of Run and Stop for the given state."""
+    return gr.Button(interactive=not running), gr.Button(interactive=running)
+
+
+class _Named(NamedTuple):
+    label: str
+    highlighter: str
+    file_name: str
+
+
+# Gradio's editor has no mode for Java; the C++ mode handles its braces, types, comments and most of its keywords
+LANGUAGES: dict[Language, _Named] = {
+    "python": _Named("Python", "python", "completion.py"),
+    "java": _Named("Java", "cpp", "Completion.java"),
+    "javascript": _Named("JavaScript", "javascript", "completion.js"),
+}
+
+
+def language_choice(name: str) -> gr.Radio:
+    """The language buttons of the pane ``name``."""
+    return gr.Radio(
+        [(named.label, language) for language, named in LANGUAGES.items()],
+        value="python",
+        label="Language",
+        elem_id=f"{name}-language",
+        elem_classes="segmented",
+        min_width=220,
+    )
+
+
+def code_update(code: str | None, language: Language) -> dict[str, Any]:
+    """An update of an editor's code, unchanged, and language; None keeps the current code."""
+    value = {} if code is None else {"value": code}
+    return gr.update(language=LANGUAGES[language].highlighter, **value)
+
+
+def status_of(progress: Progress, index: int = 0) -> str:
+    """The status as HTML. With a generation, it contains the positions of the candidate's text, which ``written.js``
+    colours."""
+    match progress:
+        case Loading(name, share):
+            return (
+                f'<p class="status">Loading {html.escape(name)}: {share:.0%}</p>'
+                f'<progress max="1" value="{share:.3f}" aria-label="Loading"></progress>'
+            )
+        case Failed(sentence):
+            return failure(sentence)
+        case Written(generation, notices, finished):
+            return summary(generation, index, notices, running=not finished)
+
+
+def failure(sentence: str) -> str:
+    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+
+
+def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
+    """A summary of ``generation``, with the candidate number ``index`` in the editor."""
+    completions = generation.candidates[index].completions
+    said = [*_speed(generation, completions)]
+    if not running and completions:
+        said += [
+            _reason(generation, completions[-1]),
+            f"seed {completions[0].seed}",
+            f"{generation.repo_id}@{generation.revision} ({generation.runner})",
+        ]
+    lines = "".join(f'<p class="status">{html.escape(line)}</p>' for line in [" · ".join(said), *notices])
+    cut = "" if running else "".join(map(_cut, completions))
+    announcement = "" if running else html.escape(" · ".join(said[2:4]))
+    return (
+        f'<div data-written="{_written(generation, index)}" data-running="{str(running).lower()}">{lines}{cut}'
+        f'<p class="only-read" aria-live="polite">{announcement}</p></div>'
+    )
+
+
+def _reason(generation: Generation, completion: Completion) -> str:
+    """What ended the text."""
+    ends = {
+        "stop_sequence": "reached a stop sequence",
+        "stop_at": f"reached the end of the {generation.sampling.stop_at}",
+        "repetition": "stopped: it was repeating itself",
+        "suffix": "reached the code after the gap",
+    }
+    return ends.get(completion.ended_by or "", _REASONS[completion.reason])
+
+
+def _cut(completion: Completion) -> str:
+    """The text that was cut off, which can be expanded."""
+    if not completion.cut:
+        return ""
+    text = html.escape(completion.cut)
+    return f'<details class="cut"><summary>show what was cut off</summary><pre>{text}</pre></details>'
+
+
+def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:
+    n_tokens = sum(len(completion.written) for completion in completions)
+    if not n_tokens:
+        return ["no tokens yet"]
+    speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []
+    count = f"{n_tokens} token{'s' if n_tokens > 1 else ''}"
+    return [f"first token {generation.seconds_to_first_token * 1000:.0f} ms", *speed, count]
+
+
+def _written(generation: Generation, index: int) -> str:
+    """Line and column where each text begins and ends, from 0, in the editor's UTF-16 units."""
+    code = generation.code(index)
+    places = [f"{place(code, begin)}-{place(code, end)}" for begin, end in generation.spans(index)]
+    return " ".join(places)
+
+
+def place(code: str, position: int) -> str:
+    """The position of a character as ``line:column`` from 0, in the editor's UTF-16 units."""
+    before = code[:position]
+    column = before[before.rfind("\n") + 1 :].rstrip("\r")
+    return f"{before.count(chr(10))}:{len(column.encode('utf-16-le')) // 2}"

@@ -1,0 +1,134 @@
+"""The home page as other programs see it: link preview (Open Graph), icons and web manifest.
+
+Gradio's own tags describe Gradio, and one has the address ``{url}``; they are replaced.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.middleware.mount import route_of
+from app.shares.highlight import runs
+from app.shares.preview import SIZE, card
+from app.ui.code_pane.examples import presets
+
+NAME = "SantaCoder"
+TAGLINE = "Watch a tiny code model think, and teach it your code in two minutes."
+_ICONS = Path(__file__).parent / "icons"
+_CACHED = {"Cache-Control": "public, max-age=86400"}
+_GRADIOS_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*|<link rel="manifest"[^>]*>\s*')
+_END_OF_TAGS = b"<script>window.gradio_config"
+
+
+def home_page_routes() -> APIRouter:
+    """The routes of the files that the tags of :class:`HomePageTags` refer to."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/preview.png")
+    def preview_image() -> Response:
+        return Response(_preview(), media_type="image/png", headers=_CACHED)
+
+    @router.get("/icon.svg")
+    def icon() -> FileResponse:
+        return FileResponse(_ICONS / "icon.svg", headers=_CACHED)
+
+    @router.get("/favicon.ico")
+    @router.get("/icon-192.png")
+    def small_icon() -> FileResponse:
+        return FileResponse(_ICONS / "icon-192.png", headers=_CACHED)
+
+    @router.get("/icon-512.png")
+    def large_icon() -> FileResponse:
+        return FileResponse(_ICONS / "icon-512.png", headers=_CACHED)
+
+    @router.get("/manifest.json")
+    def manifest() -> JSONResponse:
+        pngs = [{"src": f"icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png"} for size in (192, 512)]
+        content = {
+            "name": NAME,
+            "short_name": NAME,
+            "description": TAGLINE,
+            "start_url": "./",
+            "display": "standalone",
+            "background_color": "#fbfaf8",
+            "theme_color": "#b8322a",
+            "icons": [{"src": "icon.svg", "sizes": "any", "type": "image/svg+xml"}, *pngs],
+        }
+        return JSONResponse(content, media_type="application/manifest+json")
+
+    return router
+
+
+class HomePageTags:
+    """ASGI middleware that replaces Gradio's tags for other programs in the home page by this project's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET" or route_of(scope) not in ("", "/"):
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        page = bytearray()
+
+        async def send_with_tags(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            page.extend(message.get("body", b""))
+            if not message.get("more_body"):
+                body = bytes(page)
+                if Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
+                    body = with_tags(body, str(Request(scope).base_url))
+                MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(body))
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, send_with_tags)
+
+
+def with_tags(page: bytes, url: str) -> bytes:
+    """``page`` with the tags of the home page at ``url``, which ends with a slash, in place of Gradio's."""
+    head, separator, rest = page.partition(_END_OF_TAGS)
+    return _GRADIOS_TAGS.sub(b"", head).replace(b"<head>", b"<head>" + _tags(url).encode(), 1) + separator + rest
+
+
+def _tags(url: str) -> str:
+    properties = {
+        "og:type": "website",
+        "og:site_name": NAME,
+        "og:title": NAME,
+        "og:description": TAGLINE,
+        "og:url": url,
+        "og:image": f"{url}preview.png",
+        "og:image:width": str(SIZE[0]),
+        "og:image:height": str(SIZE[1]),
+        "og:image:alt": f"{NAME}: code that a small model completes",
+    }
+    named = {"twitter:card": "summary_large_image", "description": TAGLINE, "theme-color": "#b8322a"}
+    return "".join(
+        [
+            *(f'\n<meta property="{name}" content="{html.escape(value)}">' for name, value in properties.items()),
+            *(f'\n<meta name="{name}" content="{html.escape(value)}">' for name, value in named.items()),
+            '\n<link rel="icon" href="icon.svg" type="image/svg+xml">',
+            '\n<link rel="apple-touch-icon" href="icon-192.png">',
+            '\n<link rel="manifest" href="manifest.json">',
+        ]
+    )
+
+
+@cache
+def _preview() -> bytes:
+    """A PNG with the first example of the page."""
+    code = next(iter(presets("complete", "python").values()))
+    return card(NAME, runs([(code, False)], "python"), TAGLINE)

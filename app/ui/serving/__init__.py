@@ -1,0 +1,1 @@
+"""Gradio's own server: its routes, sessions and queue, kept within limits."""

@@ -1,0 +1,1 @@
+"""Sharing what a pane shows, opening a share, and the gallery."""

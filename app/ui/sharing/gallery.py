@@ -1,0 +1,128 @@
+"""The gallery of shares."""
+
+from __future__ import annotations
+
+import html
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.errors import ShareError
+from app.limits import RateLimits
+from app.shares.cookies import known_visitor
+from app.shares.highlight import highlighted
+from app.shares.models import MAX_SEARCH, Cursor, Order, Page, Query, Share
+from app.shares.store import ShareStore
+from app.shares.text_safety import reveal
+from app.ui.components import LATEST
+
+_LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
+_KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared", " and others")}
+_ALL_BRANCHES = ("All models and branches", "")
+_NOTHING_YET = "Nothing has been shared yet. Run a prompt in Complete or Fill in the middle, then press Share."
+_NOTHING_FOUND = "No shares match. Try fewer words or other filters."
+
+
+class _Place(NamedTuple):
+    """The position in the gallery: the cursors of the pages up to this one, and that of the next."""
+
+    trail: tuple[Cursor | None, ...] = (None,)
+    next: Cursor | None = None
+
+
+def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
+    """Fill the surrounding ``tab``."""
+    with gr.Row(elem_classes="toolbar", elem_id="gallery-controls"):
+        text = gr.Textbox(
+            label="Search",
+            placeholder="Words in the code or title",
+            elem_id="gallery-search",
+            max_length=MAX_SEARCH,
+            scale=2,
+            min_width=200,
+        )
+        language = gr.Dropdown(_LANGUAGES, value="", label="Language", elem_id="gallery-language", min_width=140)
+        branch = gr.Dropdown([_ALL_BRANCHES], value="", label="Branch", elem_id="gallery-branch", min_width=180)
+        order = gr.Radio(
+            [("Newest", "newest"), ("Most liked", "likes")],
+            value="newest",
+            label="Order",
+            elem_id="gallery-order",
+            elem_classes="segmented",
+            min_width=180,
+        )
+    cards = gr.HTML(elem_id="gallery-cards", apply_default_css=False)
+    with gr.Row(elem_id="gallery-pager"):
+        earlier = gr.Button("‹ Previous", elem_id="gallery-previous", min_width=100, interactive=False)
+        number = gr.HTML(elem_id="gallery-page")
+        later = gr.Button("Next ›", elem_id="gallery-next", min_width=100, interactive=False)
+    place = gr.State(_Place())
+    filters = [text, language, branch, order]
+    shown = [cards, number, earlier, later, place]
+
+    def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        """The page of the last cursor in ``at``."""
+        try:
+            limits.count("search", request.client.host)
+            page = store.find(Query(text[:MAX_SEARCH], language, branch, order, at.trail[-1]))
+            liked = store.liked([share.slug for share in page.shares], known_visitor(request.cookies))
+        except ShareError as error:
+            return [_sentence(str(error), "error"), *[gr.skip()] * 4]
+        nothing = _NOTHING_FOUND if text or language or branch else _NOTHING_YET
+        n_pages = len(at.trail)
+        return [
+            _cards(page, liked) if page.shares else _sentence(nothing, "empty"),
+            f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
+            gr.Button(interactive=n_pages > 1),
+            gr.Button(interactive=page.next is not None),
+            _Place(at.trail, page.next),
+        ]
+
+    def begin(text: str, language: str, branch: str, order: Order, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place(), request)
+
+    def go_on(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place((*at.trail, at.next)), request)
+
+    def go_back(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+        return look(text, language, branch, order, _Place(at.trail[:-1] or (None,)), request)
+
+    def fill(chosen: str) -> gr.Dropdown:
+        """The menu of branches that have shares."""
+        try:
+            names = store.branches()
+        except ShareError:  # shown instead of the cards
+            return gr.skip()
+        return gr.Dropdown(choices=[_ALL_BRANCHES, *names], value=chosen if chosen in names else "")
+
+    gr.on([text.change, *(control.input for control in filters[1:])], begin, filters, shown, **LATEST)
+    tab.select(begin, filters, shown, **LATEST)
+    tab.select(fill, branch, branch, **LATEST)
+    later.click(go_on, [*filters, place], shown, **LATEST)
+    earlier.click(go_back, [*filters, place], shown, **LATEST)
+
+
+def _cards(page: Page, liked: set[str]) -> str:
+    """HTML in which all text from people and models is escaped; ``scripts/shares.js`` handles the buttons."""
+    return f'<ol class="cards">{"".join(_card(share, share.slug in liked) for share in page.shares)}</ol>'
+
+
+def _card(share: Share, liked: bool) -> str:
+    title, branch = html.escape(reveal(share.title)), html.escape(reveal(share.branch))
+    language = next((label for label, value in _LANGUAGES if value == share.language), share.language)
+    kind, others = _KINDS.get(share.pane, _KINDS["complete"])
+    return (
+        f'<li class="card" data-slug="{share.slug}">'
+        f'<h3><a href="s/{share.slug}">{title}</a></h3>'
+        f'<pre class="shared-code" tabindex="0" aria-label="Code">{highlighted(share.excerpt, share.language)}</pre>'
+        f'<p class="facts">{html.escape(language)} · {kind} {branch}{others} · '
+        f'<time datetime="{share.created_at:%Y-%m-%dT%H:%M:%SZ}">{share.created_at:%d %b %Y}</time></p>'
+        f'<p class="card-actions"><button type="button" class="like" aria-pressed="{str(liked).lower()}" '
+        f'aria-label="Like">♥ <span>{share.likes}</span></button>'
+        '<button type="button" class="report">Report</button></p></li>'
+    )
+
+
+def _sentence(sentence: str, kind: str) -> str:
+    role = ' role="alert"' if kind == "error" else ""
+    return f'<p class="status {kind}"{role}>{html.escape(sentence)}</p>'

@@ -1,0 +1,172 @@
+"""Opening a share: ``/?share=SLUG`` shows the page as it was when it was shared."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from app.errors import ShareError
+from app.generation.records import MARK, Generation
+from app.limits import RateLimits
+from app.shares.models import OpenedShare
+from app.shares.store import ShareStore
+from app.shares.text_safety import reveal
+from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.code_pane.origin import shared_origins
+from app.ui.compare.pane import ComparePane
+from app.ui.components import QUIET
+from app.ui.parameters import control_values
+from app.ui.revision_menus import filled_menus
+from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+
+_SHA_LENGTH = 12  # characters of a commit's sha in a menu
+_PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
+_FORGET_SHARE = "() => history.replaceState(null, '', location.pathname)"
+
+
+class Banner(NamedTuple):
+    """The line above the panes that names the share, with its actions."""
+
+    whole: gr.Row
+    text: gr.HTML
+    rerun: gr.Button
+    fork: gr.Button
+
+
+def share_banner() -> Banner:
+    with gr.Row(visible=False, elem_id="shared", elem_classes="share-banner") as whole:
+        text = gr.HTML(elem_id="shared-title")
+        rerun = gr.Button("Run again", elem_id="shared-rerun", min_width=110)
+        fork = gr.Button("Fork", elem_id="shared-fork", min_width=72)
+    return Banner(whole, text, rerun, fork)
+
+
+def connect_opening(
+    loaded: gr.events.Dependency,
+    banner: Banner,
+    tabs: gr.Tabs,
+    panes: list[CodePane],
+    compare: ComparePane,
+    controls: Controls,
+    shares: ShareStore,
+    limits: RateLimits,
+    store: Path,
+) -> None:
+    """Open a share once the page has ``loaded`` its menus.
+
+    Args:
+        loaded: the event after which the menus are filled.
+        banner: the banner that names the share.
+        tabs: the tabs of the panes.
+        panes: the code panes.
+        compare: the Compare pane.
+        controls: the menus and parameters.
+        shares: the store of shares.
+        limits: rate limits of shares.
+        store: folder of published models.
+    """
+    settings = [*controls.revision, controls.candidates, *controls.parameters]
+    in_panes = [*(component for pane in panes for component in _shown(pane)), *compare.shown]
+    outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]
+    shown_pane = gr.State("")
+
+    def open_share(request: gr.Request) -> list[Any]:
+        slug = dict(request.query_params).get("share")
+        nothing = [gr.skip()] * (len(outputs) - 2)
+        if not slug:
+            return [gr.skip(), gr.skip(), *nothing, gr.skip()]
+        try:
+            limits.count("open", request.client.host)
+            opened = shares.open(slug)
+        except ShareError as error:
+            sentence = f'<p class="status error" role="alert">{html.escape(str(error))}</p>'
+            return [gr.Row(visible=True), sentence, *nothing, ""]
+        generation, pane_name = opened.generation, opened.share.pane
+        return [
+            gr.Row(visible=True),
+            _title(opened),
+            gr.Tabs(selected=pane_name),
+            *([gr.skip()] * 3 if opened.compared else _menus(generation, store)),
+            gr.skip() if opened.compared else len(generation.candidates),
+            *control_values(generation.sampling),
+            *(update for pane in panes for update in _code_updates(pane, opened, controls, store)),
+            *_comparison_updates(compare, opened, store),
+            pane_name,
+        ]
+
+    loaded.then(open_share, None, [*outputs, shown_pane], **QUIET)
+
+    def prompts(name: str, *generations: Generation | None) -> list[Any]:
+        """Updates of the share's pane with the code before it was run."""
+        return [
+            gr.Tabs(selected=name),
+            *(
+                MARK.join(generation.parts) if generation and pane.name == name else gr.skip()
+                for pane, generation in zip(panes, generations, strict=True)
+            ),
+        ]
+
+    states, editors = [pane.generation for pane in panes], [pane.editor for pane in panes]
+    banner.rerun.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET).then(None, js=_PRESS_RUN, **QUIET)
+    forked = banner.fork.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET)
+    forked.then(lambda: gr.Row(visible=False), None, banner.whole, **QUIET)
+    forked.then(None, js=_FORGET_SHARE, **QUIET)
+
+
+def _shown(pane: CodePane) -> list[gr.blocks.Block]:
+    return [*pane.shown, pane.origin_badge, pane.origins]
+
+
+def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> list[Any]:
+    if pane.name != opened.share.pane:
+        return [gr.skip()] * len(_shown(pane))
+    generation, candidate = opened.generation, opened.candidate
+    origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
+    return [*pane.show(generation, candidate, _notices(generation, store)), *origins]
+
+
+def _comparison_updates(compare: ComparePane, opened: OpenedShare, store: Path) -> list[Any]:
+    if opened.compared is None:
+        return [gr.skip()] * len(compare.shown)
+    generations = opened.compared.generations
+    revisions = [
+        f"{each.repo_id}@{each.sha[:_SHA_LENGTH] if _is_there(each, store) else each.revision}" for each in generations
+    ]
+    return compare.show(opened.compared, revisions, [_notices(each, store) for each in generations])
+
+
+def _menus(generation: Generation, store: Path) -> list[gr.Dropdown]:
+    """Model, branch and commit menus, with the exact commit selected if it still exists."""
+    commit = generation.sha if _is_there(generation, store) else ""
+    return filled_menus(store, generation.repo_id, generation.revision, commit)
+
+
+def _is_there(generation: Generation, store: Path) -> bool:
+    try:
+        checkpoints.resolve(generation.repo_id, generation.sha, store=store, download=False)
+        return True
+    except CheckpointError:
+        return False
+
+
+def _notices(generation: Generation, store: Path) -> tuple[str, ...]:
+    if _is_there(generation, store):
+        return ()
+    return (
+        f"Commit {generation.sha[:8]} of {generation.repo_id} no longer exists here. The saved output is shown; "
+        "running again uses the newest commit.",
+    )
+
+
+def _title(opened: OpenedShare) -> str:
+    share = opened.share
+    generations = opened.compared.generations if opened.compared else (opened.generation,)
+    authors = ", ".join(f"{each.repo_id}@{each.revision} ({each.sha[:8]})" for each in generations)
+    return (
+        f'<p class="shared-title" data-slug="{share.slug}"><strong>{html.escape(reveal(share.title))}</strong> '
+        f"<span>shared {share.created_at:%d %b %Y} · written by {html.escape(reveal(authors))}</span></p>"
+    )

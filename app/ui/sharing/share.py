@@ -1,0 +1,152 @@
+"""The Share button: a permalink for what a pane shows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app.attribution_indexes import Indexes
+from app.errors import ShareError, ShareRefused
+from app.generation.records import Comparison, Generation
+from app.generation.task import Progress
+from app.limits import RateLimits
+from app.shares.models import MAX_CODE, MAX_TITLE, Receipt, suggested_title
+from app.shares.secrets_check import confidential, warning
+from app.shares.store import ShareStore
+from app.ui.code_pane.controls import CodePane
+from app.ui.code_pane.origin import origins_to_share
+from app.ui.compare.pane import ComparePane, comparison_of
+from app.ui.components import QUIET
+
+_EXPLANATION = (
+    "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
+    "parameters, the exact commit, and the training files that match."
+)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The shareable content of a pane: all its code, a suggested title, and a function that stores it under a title."""
+
+    codes: list[str]
+    title: str
+    add: Callable[[str], Receipt]
+
+
+def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
+    """Add sharing of a generation to ``pane``."""
+
+    def content(generation: Generation | None, index: int) -> _Content | None:
+        if generation is None or not generation.candidates:
+            return None
+
+        def add(title: str) -> Receipt:
+            return store.add(generation, title, index, origins_to_share(generation, index, indexes))
+
+        return _Content([generation.code(index)], suggested_title(generation), add)
+
+    _share_controls(pane.name, pane.actions, [pane.generation, pane.index], content, limits)
+
+
+def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -> None:
+    """Add sharing of a comparison to ``pane``."""
+
+    def content(results: tuple[list[Progress], list[str]]) -> _Content | None:
+        comparison: Comparison | None = comparison_of(results[0])
+        if comparison is None:
+            return None
+        codes = [generation.code(0) for generation in comparison.generations]
+        return _Content(codes, suggested_title(comparison.first), lambda title: store.add(comparison, title))
+
+    _share_controls("compare", pane.actions, [pane.results], content, limits)
+
+
+def _share_controls(
+    name: str,
+    actions: gr.Row,
+    inputs: list[gr.State],
+    content: Callable[..., _Content | None],
+    limits: RateLimits,
+) -> None:
+    """A button in the ``actions`` of the pane ``name``, and its dialog. ``inputs`` are the arguments of ``content``."""
+    with actions:
+        share = gr.Button("Share", elem_id=f"{name}-share", min_width=72)
+        with gr.Column(visible=False, elem_id=f"{name}-share-panel", elem_classes="share-panel") as panel:
+            notice = gr.HTML(elem_id=f"{name}-share-notice")
+            with gr.Row(visible=False, elem_classes="share-form") as form:
+                title = gr.Textbox(
+                    label="Title", max_length=MAX_TITLE, elem_id=f"{name}-share-title", min_width=200, scale=3
+                )
+                publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
+            close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
+    outputs = [panel, notice, form, title, publish]
+
+    def ask(*values: Any) -> list[Any]:
+        """Show what will become public, before it does."""
+        found = content(*values)
+        if found is None:
+            return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
+        longest = max(map(len, found.codes))
+        if longest > MAX_CODE:
+            sentence = f"The code has {longest:,} characters; at most {MAX_CODE:,} can be shared."
+            return [gr.Column(visible=True), _error(sentence), *_no_form()]
+        private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
+        return [
+            gr.Column(visible=True),
+            _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
+            gr.Row(visible=True),
+            found.title,
+            gr.Button("Share anyway" if private else "Create link"),
+        ]
+
+    def give(title: str, request: gr.Request, *values: Any) -> list[Any]:
+        try:
+            found = content(*values)
+            if found is None:
+                raise ShareRefused("There is nothing left to share: press Run again.")
+            limits.count("share", request.client.host)
+            receipt = found.add(title)
+        except ShareError as error:
+            return [gr.skip(), _error(str(error)), *[gr.skip()] * 3]
+        return [gr.skip(), _links(receipt, str(request.request.base_url)), *_no_form()]
+
+    share.click(ask, inputs, outputs, **QUIET)
+    gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **QUIET)
+    close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)
+
+
+def _no_form() -> list[Any]:
+    return [gr.Row(visible=False), gr.skip(), gr.skip()]
+
+
+def _error(sentence: str) -> str:
+    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+
+
+def _links(receipt: Receipt, base_url: str) -> str:
+    """The two links, each with a copy button."""
+    permalink = f"{base_url}s/{receipt.slug}"
+    return (
+        '<p class="status" role="status">Link created.</p>'
+        + _link("Permalink", permalink, "permalink", opens=True)
+        + _link(
+            "Deletion link. Save it now: it is not shown again.",
+            f"{permalink}/delete/{receipt.deletion_token}",
+            "deletion",
+            opens=False,
+        )
+    )
+
+
+def _link(label: str, address: str, kind: str, *, opens: bool) -> str:
+    address = html.escape(address)
+    opening = f'<a href="{address}" target="_blank" rel="noopener">Open</a>' if opens else ""
+    return (
+        f'<p class="share-link"><label for="{kind}">{label}</label>'
+        f'<input id="{kind}" class="{kind}" value="{address}" readonly>'
+        f'<button type="button" class="copy-link">Copy</button>{opening}</p>'
+    )

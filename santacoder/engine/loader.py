@@ -1,0 +1,107 @@
+"""From a snapshot to an engine, with the fastest runner that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+
+from santacoder import checkpoints
+from santacoder.checkpoint_files import shown
+from santacoder.engine.engine import MAX_WAITING, Engine
+from santacoder.engine.onnx.runner import OnnxRunner, graph_name
+from santacoder.engine.request import DEFAULT_ORDER
+from santacoder.engine.runner import Runner
+from santacoder.engine.sequence import Sequence
+from santacoder.engine.torch_runner import TorchRunner
+from santacoder.errors import CheckpointError
+
+RunnerChoice = Literal["auto", "torch", "onnx"]
+N_SLOTS = 8
+# graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
+# supports attention over bound keys and values only in half precision
+_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
+
+
+class Opened(NamedTuple):
+    """An engine, and why better runners could not be used."""
+
+    engine: Engine
+    notices: tuple[str, ...]
+
+
+def open_engine(
+    snapshot: Path,
+    *,
+    device: str,
+    runner: RunnerChoice = "auto",
+    n_slots: int = N_SLOTS,
+    max_waiting: int = MAX_WAITING,
+    exact: bool = True,
+    on_end: Callable[[Sequence], None] = lambda sequence: None,
+    report: Callable[[float], None] = lambda share: None,
+) -> Opened:
+    """Load the fastest runner that works, and start an engine on it.
+
+    ``max_waiting`` and ``on_end`` are the engine's. ``report`` is called with the share of the weights that has been
+    read, from 0 to 1. With ``exact``, a graph's texts are batch-invariant to the last byte.
+
+    Raises:
+        CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
+    """
+    opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
+    tokenizer = checkpoints.read_tokenizer(snapshot)
+    order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
+    engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end, fim_order=order)
+    return Opened(engine, tuple(notices))
+
+
+def _open_runner(
+    snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, exact: bool, report: Callable[[float], None]
+) -> tuple[Runner, list[str]]:
+    """The first runner that works, and why those before it did not: both runners on the GPU, then both on the CPU."""
+    notices: list[str] = []
+    for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
+        found = graphs(snapshot, place) if choice != "torch" else []
+        for graph in found:
+            try:
+                config = checkpoints.read_config(snapshot)
+                return OnnxRunner(graph, config, n_slots=n_slots, device=place, exact=exact), notices
+            except CheckpointError as error:
+                notices.append(str(error))
+        if choice == "onnx":
+            if not found:
+                notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
+            continue
+        try:
+            model, _ = checkpoints.load(snapshot, dtype=torch_dtype(place), device=place, report=report)
+            return TorchRunner(model, n_slots=n_slots), notices
+        except torch.OutOfMemoryError:
+            notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
+    raise CheckpointError(" ".join(notices) + " Or use another --runner.")
+
+
+def graphs(snapshot: Path, device: str) -> list[Path]:
+    """The snapshot's ONNX graphs for a device, the best first."""
+    paths = [snapshot / "onnx" / graph_name(precision) for precision in _PRECISIONS[device]]
+    return [path for path in paths if path.is_file()]
+
+
+def torch_dtype(device: str) -> torch.dtype:
+    """The dtype that the PyTorch runner computes in."""
+    return torch.bfloat16 if device == "cuda" else torch.float32
+
+
+def choose_device(device: str) -> str:
+    """``cpu`` or ``cuda``; for ``auto``, a GPU if there is one.
+
+    Raises:
+        CheckpointError: a GPU was asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError("--device cuda was asked for, but PyTorch finds no GPU here; use --device cpu or auto.")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device

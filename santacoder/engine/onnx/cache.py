@@ -1,0 +1,82 @@
+"""Key/value buffers in rows, which every step of a graph reads and writes in place."""
+
+from __future__ import annotations
+
+import onnxruntime
+import torch
+
+from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx.session import first_line
+from santacoder.errors import CheckpointError
+
+# by the type of the key/value buffers in the graph: PyTorch's, and ONNX's number
+_TYPES = {
+    "tensor(float)": (torch.float32, 1),
+    "tensor(float16)": (torch.float16, 10),
+    "tensor(bfloat16)": (torch.bfloat16, 16),
+}
+
+
+class RowCache:
+    """Buffers [n_rows, n_kv_head, capacity, head_dim] of each layer's keys and values.
+
+    ``capacity`` is one place more than there are positions, for rows that only fill a gap in a batch.
+
+    Raises:
+        CheckpointError: there is too little memory for them, or PyTorch cannot use the device.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, config: SantaCoderConfig, n_rows: int, device: str
+    ) -> None:
+        self._session = session
+        self._device = device
+        self.n_rows = n_rows
+        self.capacity = config.n_positions + 1
+        self._names = [f"{kind}.{layer}" for layer in range(config.n_layer) for kind in ("k", "v")]
+        type_in_graph = next(value.type for value in session.get_inputs() if value.name == "past_k.0")
+        dtype, self._element_type = _TYPES[type_in_graph]
+        shape = (len(self._names), n_rows, config.n_kv_head, self.capacity, config.head_dim)
+        self._buffers = _allocate(shape, dtype, device)
+
+    def binding(self, first: int, n_rows: int) -> onnxruntime.IOBinding:
+        """A new one of ``n_rows`` rows from ``first`` on, as past and present at once. It is to be kept: binding every
+        layer's buffers takes longer than half of a small model's step."""
+        binding = self._session.io_binding()
+        shape = [n_rows, *self._buffers.shape[2:]]
+        for index, name in enumerate(self._names):
+            buffer = (self._device, 0, self._element_type, shape, self._buffers[index, first].data_ptr())
+            binding.bind_input(f"past_{name}", *buffer)
+            binding.bind_output(f"present_{name}", *buffer)
+        return binding
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Make the first ``length`` positions of row ``target`` those of ``source``."""
+        self._buffers[:, target, :, :length] = self._buffers[:, source, :, :length]
+        self._wait()
+
+    def save(self, row: int, length: int) -> torch.Tensor:
+        """The first ``length`` positions of a row, [2 n_layer, n_kv_head, length, head_dim]."""
+        saved = self._buffers[:, row, :, :length].clone()
+        self._wait()
+        return saved
+
+    def restore(self, row: int, saved: torch.Tensor) -> int:
+        """Make the first positions of a row what was saved; how many these are."""
+        length = saved.shape[2]
+        self._buffers[:, row, :, :length] = saved
+        self._wait()
+        return length
+
+    def _wait(self) -> None:
+        if self._device == "cuda":
+            torch.cuda.synchronize()  # the runtime works in a stream of its own, which does not wait for PyTorch's
+
+
+def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
+    try:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    except (RuntimeError, AssertionError) as error:  # too little memory; a PyTorch built without CUDA
+        raise CheckpointError(
+            f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."
+        ) from error

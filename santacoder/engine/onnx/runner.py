@@ -1,0 +1,205 @@
+"""Runs the model with ONNX Runtime, from a graph that ``python -m export`` wrote."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from santacoder.checkpoint_files import shown
+from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx.cache import RowCache
+from santacoder.engine.onnx.session import first_line, open_session, run_options
+from santacoder.engine.onnx.step import DecodingStep, aligned
+from santacoder.engine.runner import Logits, Step
+from santacoder.errors import CheckpointError
+
+log = logging.getLogger(__name__)
+
+N_SLOTS = 8
+# of the logits' spread: rounding differs between a token read alone and with others, by far less
+_TOLERANCE = 0.1
+
+
+class OnnxRunner:
+    """A :class:`santacoder.engine.runner.Runner`.
+
+    Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
+    so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
+    With ``exact``, a row's result is the same to the last bit whatever its company: on a CPU most of the runtime's
+    products take rows in pairs, and an odd one in another order of sums. Where a trial finds that, the number of rows
+    is kept even, and a stream alone is slower by that; sums of integers have no order that matters.
+
+    With ``captures``, which None stands for on a GPU, steps that decode are such as can be captured as CUDA graphs, one
+    for each of a few ranges of rows, and are tried before any is relied on. Without a GPU they are the same steps, but
+    slower. Where they cannot be captured or come out wrong, ``captures`` becomes False and a warning is logged.
+
+    Raises:
+        CheckpointError: the graph or its data is damaged or made for another runtime, the device cannot be used, or
+            the steps that were tried come out wrong however they are run.
+    """
+
+    name = "onnx"
+
+    def __init__(
+        self,
+        graph: Path,
+        config: SantaCoderConfig,
+        *,
+        n_slots: int = N_SLOTS,
+        device: str = "cpu",
+        exact: bool = True,
+        captures: bool | None = None,
+    ) -> None:
+        on_trial = device == "cuda" if captures is None else captures
+        self._session, self.captures = open_session(graph, device, captures=on_trial)
+        self._in_pairs = False
+        # the runtime multiplies and attends in another order of sums where there is but one token
+        self._least_read = 2 if exact and device == "cpu" else 1
+        self.n_slots = n_slots
+        self.n_positions = config.n_positions
+        self.device = device
+        self.precision = graph.stem.removeprefix("model_") if graph.stem != "model" else "fp32"
+        self._n_rows = n_slots + n_slots % 2
+        self._vocab_size = config.vocab_size
+        self._cache = RowCache(self._session, config, self._n_rows, device)
+        self._lengths = [0] * self._n_rows
+        self._step = DecodingStep(self._session, self._cache, config, device)
+        self._reading: dict[int, onnxruntime.IOBinding] = {}
+        self._plain = run_options()
+        if on_trial:
+            self._try_steps(graph)
+        if exact and device == "cpu":
+            self._in_pairs = self._company_shows()
+
+    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+        length = len(token_ids)
+        self._lengths[slot] = start + length
+        n_beside = max(self._least_read - length, self._odd(length))
+        ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
+        end = start + ids.shape[1]
+        wanted = np.arange(length - n_logits, length, dtype=np.int64)
+        inputs = {
+            "input_ids": ids,
+            "position_ids": np.minimum(np.arange(start, end)[None], self.n_positions - 1),
+            "seqlens_k": np.array([end - 1], dtype=np.int32),
+            "total_sequence_length": np.array(end, dtype=np.int32),
+            "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(n_logits))),
+        }
+        if slot not in self._reading:
+            self._reading[slot] = self._cache.binding(slot, 1)
+        binding = self._reading[slot]
+        for name, value in inputs.items():
+            binding.bind_cpu_input(name, value)
+        logits = torch.empty((len(inputs["logits_index"]), self._vocab_size), device=self.device)
+        binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), logits.data_ptr())
+        self._session.run_with_iobinding(binding, self._plain)
+        return self._where_computed(logits[:n_logits])
+
+    def decode(self, steps: Sequence[Step]) -> Logits:
+        try:
+            return self._decode(steps)
+        except Exception as error:  # the runtime's exceptions have no common type of their own
+            if not self.captures:
+                raise
+            self._do_without_captures(first_line(error))
+            return self._decode(steps)
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._cache.copy(source, target, length)
+        self._lengths[target] = length
+
+    def save(self, slot: int, length: int) -> Tensor:
+        return self._cache.save(slot, length)
+
+    def restore(self, slot: int, saved: Tensor) -> None:
+        self._lengths[slot] = self._cache.restore(slot, saved)
+
+    def _decode(self, steps: Sequence[Step]) -> Logits:
+        slots = [step.slot for step in steps]
+        first, n_rows = self._rows(min(slots), max(slots))
+        # a row between those asked for writes behind what its slot holds, where nothing is relied on
+        token_ids = [0] * n_rows
+        starts = self._lengths[first : first + n_rows]
+        for step in steps:
+            token_ids[step.slot - first] = step.token_id
+            starts[step.slot - first] = step.position
+            self._lengths[step.slot] = step.position + 1
+        wanted = [slot - first for slot in slots]
+        if self.captures:
+            # whoever decodes, so that each range is captured once
+            logits = self._where_computed(self._step.run(first, token_ids, starts, range(n_rows), captured=True))
+            return logits if wanted == list(range(n_rows)) else logits[wanted]
+        in_pairs = wanted + wanted[-1:] * self._odd(len(wanted))
+        return self._where_computed(self._step.run(first, token_ids, starts, in_pairs, captured=False))[: len(wanted)]
+
+    def _rows(self, first: int, last: int) -> tuple[int, int]:
+        """The first row and the number of rows to compute for slots ``first`` to ``last``."""
+        if self.captures:
+            return aligned(first, last, self._n_rows, least=1 + self._odd(1))
+        if self._odd(last - first + 1):
+            # one more, and the one with less to attend to
+            beside = [row for row in (first - 1, last + 1) if 0 <= row < self._n_rows]
+            row = min(beside, key=lambda row: self._lengths[row])
+            first, last = min(first, row), max(last, row)
+        return first, last - first + 1
+
+    def _odd(self, count: int) -> int:
+        """How many are missing for an even number, where that matters."""
+        return count % 2 if self._in_pairs else 0
+
+    def _where_computed(self, logits: Tensor) -> Logits:
+        return logits.numpy() if self.device == "cpu" else logits
+
+    def _company_shows(self) -> bool:
+        """Whether the first of several rows with the same token differs from the others, or from one alone."""
+        rows = [
+            row
+            for count in (1, 2, 3)
+            for row in np.array(self.decode([Step(slot, 0, 0) for slot in range(min(count, self._n_rows))]))
+        ]
+        self._lengths = [0] * self._n_rows
+        return any(not np.array_equal(row, rows[0]) for row in rows)
+
+    def _try_steps(self, graph: Path) -> None:
+        """Go on without captures where steps come out wrong with them, and not at all where they do so without, as
+        they would where the runtime has an operator on the CPU alone, which sees a GPU's memory as it was when bound.
+        """
+        try:
+            if self.captures and not self._steps_are_right():
+                self._do_without_captures("captured steps come out wrong")
+            right = self.captures or self._steps_are_right()
+        except Exception as error:  # the runtime's exceptions have no common type of their own
+            raise CheckpointError(f"{shown(graph)} cannot be run on {self.device} ({first_line(error)}).") from error
+        if not right:
+            raise CheckpointError(f"{shown(graph)} cannot be run on {self.device}: ONNX Runtime gives wrong results.")
+        self._lengths = [0] * self._n_rows
+
+    def _steps_are_right(self) -> bool:
+        """Whether tokens give the same one by one, in one row and in all, as read at once."""
+        positions = range(2, 8)
+        for slots in ([0], sorted({0, self.n_slots - 1})):
+            tokens = {slot: [position + slot % 2 for position in positions] for slot in slots}
+            for slot in slots:
+                self.read(slot, [0, 1], 0, 1)
+            rounds = [[Step(slot, tokens[slot][at], start) for slot in slots] for at, start in enumerate(positions)]
+            one_by_one = torch.stack([torch.as_tensor(self.decode(steps)).clone() for steps in rounds])
+            for slot, logits in zip(slots, one_by_one.unbind(1), strict=True):
+                at_once = torch.as_tensor(self.read(slot, [0, 1, *tokens[slot]], 0, len(positions)))
+                if not (logits - at_once).square().mean().sqrt() <= _TOLERANCE * at_once.std():
+                    return False
+        return True
+
+    def _do_without_captures(self, reason: str) -> None:
+        log.warning("The model is served without CUDA graphs: %s", reason)
+        self.captures = False
+
+
+def graph_name(precision: str) -> str:
+    """The file of a graph inside a revision's folder ``onnx``, by the names that the Hub's users know."""
+    return "model.onnx" if precision == "fp32" else f"model_{precision}.onnx"

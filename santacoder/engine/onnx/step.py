@@ -1,0 +1,95 @@
+"""A decode step: one token for each of several adjacent rows, with inputs and outputs in memory that is bound once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx.cache import RowCache
+from santacoder.engine.onnx.session import run_options
+
+
+class DecodingStep:
+    """A step whose inputs and outputs keep their addresses. Steps with the same rows and number of logits also keep
+    their shapes, as a CUDA graph needs; on a CPU this saves binding them again. All steps share the same memory."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, cache: RowCache, config: SantaCoderConfig, device: str
+    ) -> None:
+        self._session = session
+        self._cache = cache
+        self._device = device
+        self._last_position = config.n_positions - 1
+        # one tensor, so that one copy moves it to a GPU; only half of the last row is used
+        self._written = torch.zeros((4, cache.n_rows), dtype=torch.int64)
+        self._token_ids, self._positions, self._logits_index, ends = self._written.numpy()
+        self._ends = ends.view(np.int32)
+        self._inputs = self._written.to(device)  # on a CPU, the same memory
+        self._total = torch.zeros((), dtype=torch.int32)
+        self._logits = torch.empty((cache.n_rows, config.vocab_size), device=device)
+        self._bindings: dict[tuple[int, int, int], _Binding] = {}
+        self._plain = run_options()
+
+    def run(
+        self, first: int, token_ids: Sequence[int], starts: Sequence[int], wanted: Sequence[int], *, captured: bool
+    ) -> Tensor:
+        """Run one token of ``token_ids`` at positions ``starts`` in each row from ``first`` on. Returns logits [N, V]
+        float32 of the rows in ``wanted``, counted from 0 for row ``first``; the next call overwrites them.
+
+        With ``captured``, a GPU captures a CUDA graph of these rows, or replays it. The shape of ``wanted`` must not
+        change between replays.
+        """
+        n_rows = len(token_ids)
+        self._token_ids[:n_rows] = token_ids
+        self._positions[:n_rows] = np.minimum(starts, self._last_position)
+        self._ends[:n_rows] = starts
+        self._logits_index[: len(wanted)] = wanted
+        # the operator reads it on the CPU, so a captured step keeps the value of its capture
+        self._total.fill_(self._cache.capacity if captured else max(starts) + 1)
+        if self._device == "cuda":
+            self._inputs.copy_(self._written)  # returns once it is done, so the runtime's stream need not wait for it
+        bound = self._bound(first, n_rows, len(wanted))
+        self._session.run_with_iobinding(bound.binding, bound.captured if captured else self._plain)
+        return self._logits[: len(wanted)]
+
+    def _bound(self, first: int, n_rows: int, n_logits: int) -> _Binding:
+        key = (first, n_rows, n_logits)
+        if key not in self._bindings:
+            binding = self._cache.binding(first, n_rows)
+            token_ids, positions, logits_index, ends = self._inputs
+            for name, tensor, element_type, shape in (
+                ("input_ids", token_ids, np.int64, [n_rows, 1]),
+                ("position_ids", positions, np.int64, [n_rows, 1]),
+                ("logits_index", logits_index, np.int64, [n_logits]),
+                ("seqlens_k", ends, np.int32, [n_rows]),
+                ("total_sequence_length", self._total, np.int32, []),
+            ):
+                binding.bind_input(name, tensor.device.type, 0, element_type, shape, tensor.data_ptr())
+            shape = [n_logits, self._logits.shape[1]]
+            binding.bind_output("logits", self._device, 0, np.float32, shape, self._logits.data_ptr())
+            self._bindings[key] = _Binding(binding, run_options(graph_id=len(self._bindings)))
+        return self._bindings[key]
+
+
+class _Binding(NamedTuple):
+    """``captured`` are the run options for capturing or replaying its CUDA graph."""
+
+    binding: onnxruntime.IOBinding
+    captured: onnxruntime.RunOptions
+
+
+def aligned(first: int, last: int, n_rows: int, *, least: int = 1) -> tuple[int, int]:
+    """The first row and the number of rows of the smallest aligned range that contains ``first`` and ``last``. Its size
+    is ``least`` times a power of two, and it begins at a multiple of its size; it is truncated at ``n_rows``. There are
+    fewer than twice as many such ranges as rows, so each can have a CUDA graph. A single stream is one row anywhere."""
+    size = least
+    while first // size != last // size:
+        size *= 2
+    first = first // size * size
+    return first, min(size, n_rows - first)

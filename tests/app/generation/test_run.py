@@ -1,0 +1,152 @@
+"""From tasks to generations, with a real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.generation.continuation import Place
+from app.generation.records import Generation
+from app.generation.run import continue_from, generate
+from app.generation.task import Failed, Task, Written
+from app.model_pool import Models
+from app.settings import Settings
+from santacoder.fim import FimOrder
+from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
+
+GREEDY = SamplingParams(max_new_tokens=10, temperature=0)
+
+
+@pytest.fixture(scope="module")
+def models(store: Path) -> Iterator[Models]:
+    models = Models(Settings(store=store, device="cpu"))
+    yield models
+    models.close()
+
+
+def last(progresses: Iterator[object]) -> Generation:
+    *_, progress = progresses
+    assert isinstance(progress, Written) and progress.finished, progress
+    return progress.generation
+
+
+def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder = "psm", n: int = 1) -> Task:
+    return Task("infill" if len(parts) > 1 else "complete", "python", parts, sampling, order, n)
+
+
+@pytest.mark.parametrize("token_healing", [False, True])
+@pytest.mark.parametrize(
+    "parts,order",
+    [
+        (("def f(",), "psm"),
+        (("a = ", "\nb"), "psm"),
+        (("a = ", "\nb"), "spm"),
+        (("a", "b", "c"), "psm"),
+        (("a\r\n", "\r\nb"), "psm"),
+    ],
+)
+def test_to_continue_from_the_token_that_was_taken_changes_nothing(
+    models: Models, parts: tuple[str, ...], order: FimOrder, token_healing: bool
+) -> None:
+    sampling = replace(GREEDY, token_healing=token_healing)
+    generation = last(generate(models, "test/tiny", "main", task(*parts, order=order, sampling=sampling)))
+    for gap, completion in enumerate(generation.candidates[0].completions):
+        for index in (0, len(completion.tokens) // 2, len(completion.tokens) - 1):
+            assert completion.tokens[index].top[0].id == completion.tokens[index].id
+            again = last(continue_from(models, generation, Place(0, gap, index, 0)))
+            assert len(again.candidates) == 2
+            old, new = (candidate.completions for candidate in again.candidates)
+            assert [text.text for text in new] == [text.text for text in old]
+            assert [[token.id for token in text.tokens] for text in new] == [
+                [token.id for token in text.tokens] for text in old
+            ]
+
+
+@pytest.mark.parametrize(
+    "parts,healed", [(("def are", "\nb"), [0]), (("f():", "\nb"), []), (("f():", "\nb", "\nc"), [1])]
+)
+def test_a_gap_is_healed_by_what_stands_before_it(
+    models: Models, tokenizer: Tokenizer, parts: tuple[str, ...], healed: list[int]
+) -> None:
+    orders: tuple[FimOrder, ...] = ("psm", "spm")
+    for order in orders:
+        sampling = replace(GREEDY, token_healing=True)
+        generation = last(generate(models, "test/tiny", "main", task(*parts, order=order, sampling=sampling)))
+        (candidate,) = generation.candidates
+        shown = ["".join(token.text for token in completion.tokens) for completion in candidate.completions]
+        assert shown == [completion.text for completion in candidate.completions]
+        spelled = [tokenizer.decode([token.id for token in each.tokens]) for each in candidate.completions]
+        assert [gap for gap, text in enumerate(spelled) if text != shown[gap]] == healed
+        assert all(text.endswith(shown[gap]) for gap, text in enumerate(spelled))
+
+
+def test_windows_line_ends_change_nothing_but_themselves(models: Models) -> None:
+    sampling = SamplingParams(max_new_tokens=40, temperature=2, top_p=1, seed=1)
+    for parts in (("def f():\n    ",), ("a = 1\n", "\nb", "\n")):
+        unix = last(generate(models, "test/tiny", "main", task(*parts, sampling=sampling, n=4)))
+        crlf = [part.replace("\n", "\r\n") for part in parts]
+        windows = last(generate(models, "test/tiny", "main", task(*crlf, sampling=sampling, n=4)))
+        texts = [[each.text for each in candidate.completions] for candidate in unix.candidates]
+        assert any("\n" in text for candidate in texts for text in candidate)
+        assert [[each.text for each in candidate.completions] for candidate in windows.candidates] == [
+            [text.replace("\n", "\r\n") for text in candidate] for candidate in texts
+        ]
+
+
+def test_another_token_stands_where_it_was_chosen(models: Models) -> None:
+    generation = last(generate(models, "test/tiny", "main", task("x")))
+    token = generation.candidates[0].completions[0].tokens[3]
+    again = last(continue_from(models, generation, Place(0, 0, 3, 2)))
+    tokens = again.candidates[1].completions[0].tokens
+    assert tokens[3].id == token.top[2].id != token.id
+    assert tokens[3].logprob == token.top[2].logprob
+    assert len(tokens) <= GREEDY.max_new_tokens
+
+
+@pytest.mark.parametrize("place", [Place(0, 0, 99, 0), Place(1, 0, 0, 0), Place(0, 1, 0, 0), Place(0, 0, -1, 0)])
+def test_a_place_that_is_not_there_is_said(models: Models, place: Place) -> None:
+    generation = last(generate(models, "test/tiny", "main", task("x")))
+    assert list(continue_from(models, generation, place)) == [Failed("There is no such token.")]
+
+
+def test_texts_are_their_tokens_and_stop_sequences_belong_to_neither(models: Models) -> None:
+    sampling = SamplingParams(max_new_tokens=40, temperature=1.5, seed=3)
+    generation = last(generate(models, "test/tiny", "main", task("x", sampling=sampling, n=4)))
+    assert len({candidate.completions[0].text for candidate in generation.candidates}) == 4
+    by_seed = sorted(generation.candidates, key=lambda candidate: candidate.completions[0].seed)
+    for number, candidate in enumerate(by_seed):
+        (completion,) = candidate.completions
+        assert completion.seed == 3 + number
+        assert "".join(token.text for token in completion.tokens) == completion.text
+    whole = by_seed[0].completions[0].text
+    stopped = SamplingParams(max_new_tokens=40, temperature=1.5, seed=3, stop=(whole[10:12],))
+    (completion,) = last(generate(models, "test/tiny", "main", task("x", sampling=stopped))).candidates[0].completions
+    assert completion.reason == "stop"
+    assert completion.text == whole[: whole.index(whole[10:12])]
+    assert "".join(token.text for token in completion.tokens).startswith(completion.text)
+
+
+def test_what_is_stopped_is_as_far_as_it_had_come(models: Models) -> None:
+    stream = generate(models, "test/tiny", "main", task("x", sampling=SamplingParams(max_new_tokens=100), n=2))
+    first = next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert isinstance(first, Written) and not first.finished
+    assert [candidate.completions[0].reason for candidate in first.generation.candidates] == ["cancelled"] * 2
+    assert Generation.from_json(first.generation.to_json()) == first.generation
+
+
+def test_without_chance_there_is_one_candidate_and_a_notice(models: Models) -> None:
+    *_, progress = generate(models, "test/tiny", "main", task("x", n=3))
+    assert isinstance(progress, Written)
+    assert len(progress.generation.candidates) == 1
+    assert progress.notices[-1].startswith("At temperature 0 all candidates are the same")
+
+
+@pytest.mark.parametrize("repo_id,parts", [("test/none", ("x",)), ("test/tiny", ("",)), ("test/tiny", ("\0",))])
+def test_what_cannot_be_run_is_a_sentence(models: Models, repo_id: str, parts: tuple[str, ...]) -> None:
+    (progress,) = generate(models, repo_id, "main", task(*parts))
+    assert isinstance(progress, Failed) and progress.sentence.endswith(".")

@@ -1,0 +1,67 @@
+"""The home page as seen by link previews, home screens and browser tabs."""
+
+from __future__ import annotations
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.settings import Settings
+from app.shares.preview import SIZE
+from app.ui.home_page import NAME, TAGLINE
+from tests.app.api.conftest import serve
+
+
+class Head(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def named(self, name: str) -> list[str | None]:
+        return [tag["content"] for _, tag in self.tags if name in (tag.get("property"), tag.get("name"))]
+
+    def links(self, kind: str) -> list[str | None]:
+        return [tag["href"] for name, tag in self.tags if name == "link" and tag.get("rel") == kind]
+
+
+@pytest.fixture(scope="module")
+def served(store: Path) -> object:
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving, httpx.Client() as http:
+        yield serving.url, http
+
+
+def test_links_to_the_page_are_previewed_as_this_project(served: tuple[str, httpx.Client]) -> None:
+    url, http = served
+    page = http.get(f"{url}/", headers={"Accept": "text/html"})
+    head = Head()
+    head.feed(page.text.partition("<script>window.gradio_config")[0])
+    assert head.named("og:title") == [NAME] and head.named("og:description") == head.named("description") == [TAGLINE]
+    assert head.named("og:url") == [f"{url}/"] and head.named("og:image") == [f"{url}/preview.png"]
+    assert head.named("twitter:card") == ["summary_large_image"] and not head.named("twitter:creator")
+    assert "{url}" not in page.text.partition("<script>window.gradio_config")[0]
+    image = http.get(f"{url}/preview.png")
+    assert Image.open(io.BytesIO(image.content)).size == SIZE
+    assert int(page.headers["content-length"]) == len(page.content)
+
+
+def test_icons_and_manifest_are_the_projects(served: tuple[str, httpx.Client]) -> None:
+    url, http = served
+    head = Head()
+    head.feed(http.get(f"{url}/").text.partition("<script>window.gradio_config")[0])
+    assert head.links("manifest") == ["manifest.json"] and head.links("icon") == ["icon.svg"]
+    manifest = http.get(f"{url}/manifest.json")
+    assert manifest.headers["content-type"].startswith("application/manifest+json") and manifest.json()["name"] == NAME
+    for icon in manifest.json()["icons"]:
+        answer = http.get(f"{url}/{icon['src']}")
+        assert answer.headers["content-type"].startswith(icon["type"])
+        if size := re.fullmatch(r"(\d+)x\d+", icon["sizes"]):
+            assert Image.open(io.BytesIO(answer.content)).size == (int(size[1]),) * 2
+    assert http.get(f"{url}/favicon.ico").headers["content-type"] == "image/png"

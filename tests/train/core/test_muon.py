@@ -1,0 +1,36 @@
+"""Muon compared with PyTorch's own, which computes in bf16."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from train.core.muon import Muon, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(24, 96), (96, 24), (32, 32)])
+def test_singular_values_come_near_one(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    update = orthogonal(matrix)
+    values = torch.linalg.svdvals(update)
+    assert update.shape == matrix.shape and values.min() > 0.3 and values.max() < 1.3
+    # the same singular vectors: what is left of the update in their basis is its diagonal
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    inner = left.t() @ update @ right.t()
+    assert (inner - inner.diag().diag()).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(24, 96), (96, 24)])
+def test_steps_are_those_of_pytorch(shape: tuple[int, int]) -> None:
+    draw = torch.Generator().manual_seed(1)
+    start = torch.randn(shape, generator=draw)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    one = Muon([{"params": [ours], "weight_decay": 0.1}], lr=0.02)
+    other = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(4):
+        gradient = torch.randn(shape, generator=draw)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        one.step()
+        other.step()
+    assert torch.allclose(one.state[ours]["momentum_buffer"], other.state[theirs]["momentum_buffer"])
+    assert (ours - theirs).norm() < 0.03 * (ours - start).norm()

@@ -1,0 +1,1 @@
+"""Generated programs, run in a sandbox."""

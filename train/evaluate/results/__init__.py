@@ -1,0 +1,1 @@
+"""Results: estimated, compared, reported, drawn."""

@@ -1,0 +1,118 @@
+"""Scores as tables, and their publication with the revision."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from santacoder import checkpoints, weight_files
+from santacoder.checkpoints import EVAL_FILE, GENERATION_FILE, CheckpointError
+from santacoder.fim import FimOrder
+from train.evaluate.results.compare import Difference
+from train.evaluate.results.result import Result, Score, read_results
+from train.evaluate.tasks.infilling import BENCHMARKS
+
+_HEADING = "## Scores"
+
+
+def table(results: Iterable[Result]) -> str:
+    """A Markdown table: benchmark, number of tasks and samples, metric, score with its confidence interval."""
+    lines = ["| benchmark | tasks | samples | metric | score | 95 % interval |", "|---|---|---|---|---|---|"]
+    for result in results:
+        samples = min(n for n, _ in result.tasks.values())
+        for metric, score in result.scores().items():
+            cells = [
+                result.name,
+                f"{len(result.tasks):,}",
+                str(samples),
+                metric,
+                f"{score.value:.4f}",
+                _interval(score),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def difference_table(differences: Iterable[Difference]) -> str:
+    """A Markdown table; differences that may be due to chance are marked."""
+    lines = ["| benchmark | metric | tasks | A | B | B − A | 95 % interval | |", "|---|---|---|---|---|---|---|---|"]
+    for one in differences:
+        low, high = one.interval
+        verdict = "clear" if one.is_clear else "may be chance"
+        lines.append(
+            f"| {one.benchmark} | {one.metric} | {one.n_tasks:,} | {one.a:.4f} | {one.b:.4f} | {one.b - one.a:+.4f} "
+            f"| {low:+.4f} … {high:+.4f} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, store: Path) -> str:
+    """Add a commit to ``branch`` with ``results`` in ``eval.json`` and in the model card, and return its sha.
+
+    Earlier scores are kept unless they were measured again. If infilling was measured in both orders, the better one is
+    written to ``generation_config.json`` as the default for requests.
+
+    Raises:
+        CheckpointError: the branch does not exist, or its newest commit has other weights than those measured.
+    """
+    newest = checkpoints.resolve(repo_id, branch, store=store)
+    for result in results:
+        if not _same_weights(repo_id, result, newest, store):
+            raise CheckpointError(
+                f"{result.name} was measured on {result.model} at {result.sha}, whose weights differ from those of "
+                f"{repo_id}@{branch}; measure that revision."
+            )
+    known = {
+        result.name: result for result in (read_results(newest / EVAL_FILE) if (newest / EVAL_FILE).exists() else [])
+    }
+    known.update({result.name: result for result in results})
+    merged = [known[name] for name in sorted(known)]
+    files = {EVAL_FILE: (json.dumps({"results": [result.to_json() for result in merged]}) + "\n").encode()}
+    if order := best_order(merged):
+        generation = json.loads((newest / GENERATION_FILE).read_text()) if (newest / GENERATION_FILE).exists() else {}
+        files[GENERATION_FILE] = (json.dumps({**generation, "fim_order": order}, indent=2) + "\n").encode()
+    card = newest / "README.md"
+    if card.exists():
+        files[card.name] = with_scores(card.read_text(), merged).encode()
+    return checkpoints.add_files(repo_id, branch, files, store=store)
+
+
+def best_order(results: Sequence[Result]) -> FimOrder | None:
+    """The order with the higher exact match, averaged over the languages; None if one was not measured."""
+    means: dict[FimOrder, float] = {}
+    for order, benchmark in BENCHMARKS.items():
+        scores = [result.scores()["exact match"].value for result in results if result.benchmark == benchmark]
+        if not scores:
+            return None
+        means[order] = sum(scores) / len(scores)
+    return max(means, key=lambda order: means[order])
+
+
+def with_scores(card: str, results: Sequence[Result]) -> str:
+    """Add a section of ``results`` to ``card``, in place of an earlier one or before the other sections."""
+    without = re.sub(rf"^{_HEADING}\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
+    section = (
+        f"{_HEADING}\n{table(results)}\n\nMeasured with `python -m train.evaluate`; intervals by the bootstrap over "
+        f"tasks. `{EVAL_FILE}` has the score of every task and the settings.\n\n"
+    )
+    first = re.search(r"^## ", without, flags=re.MULTILINE)
+    place = first.start() if first else len(without)
+    return without[:place] + section + without[place:]
+
+
+def _same_weights(repo_id: str, result: Result, newest: Path, store: Path) -> bool:
+    if result.model != repo_id:
+        return False
+    measured = checkpoints.resolve(repo_id, result.sha, store=store)
+    return all(
+        filecmp.cmp(measured / name, newest / name, shallow=False)
+        for name in weight_files.NAMES
+        if (newest / name).exists() and (measured / name).exists()
+    )
+
+
+def _interval(score: Score) -> str:
+    return f"{score.interval[0]:.4f} … {score.interval[1]:.4f}" if score.interval else ""

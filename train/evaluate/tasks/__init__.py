@@ -1,0 +1,1 @@
+"""The tasks: what a model is asked, and how its text is scored."""

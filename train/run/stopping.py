@@ -1,0 +1,35 @@
+"""Graceful stopping: the current step is finished and the state saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from train.core.distributed import World
+
+
+@contextmanager
+def stop_requests(world: World) -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts immediately.
+
+    Several processes would not see a signal at the same step, so with more than one process a signal ends it, and the
+    last saved state remains.
+    """
+    asked = threading.Event()
+    if world.size > 1 or threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(number: int, _: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
