@@ -104,7 +104,7 @@ def step_seconds(runners: dict[str, Runner]) -> dict[str, Row]:
         steps = [Step(slot, 5, _CONTEXT) for slot in range(n_streams)]
         for runner in runners.values():
             for slot in range(n_streams):
-                runner.read(slot, range(_CONTEXT), 0, 1)
+                runner.prefill(slot, range(_CONTEXT), 0, 1)
         for _ in range(_STEPS):
             for name, runner in runners.items():
                 started = time.perf_counter()

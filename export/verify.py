@@ -111,7 +111,7 @@ def _read_and_write(runner: Runner, ids: list[int]) -> Iterator[tuple[int, Tenso
     written = max(1, len(ids) - _DECODED)
     for start in range(0, written, _CHUNK):
         chunk = ids[start : min(start + _CHUNK, written)]
-        yield start, torch.as_tensor(runner.read(0, chunk, start, len(chunk))).cpu()
+        yield start, torch.as_tensor(runner.prefill(0, chunk, start, len(chunk))).cpu()
     for position in range(written, len(ids)):
         yield position, torch.as_tensor(runner.decode([Step(0, ids[position], position)])).cpu()
 
@@ -129,7 +129,7 @@ def _decode_speed(runner: Runner) -> float:
     step times, which depends little on other load.
     """
     length = min(128, runner.n_positions // 2)
-    runner.read(0, [0] * length, 0, 1)
+    runner.prefill(0, [0] * length, 0, 1)
     seconds = []
     for position in range(length, min(length + _DECODED, runner.n_positions)):
         started = time.perf_counter()

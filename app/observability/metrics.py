@@ -80,7 +80,7 @@ class Metrics:
         if sequence.ended_by is not None:
             self._stopped.labels(sequence.ended_by).inc()
         n_prompt = sequence.n_prompt + len(sequence.taken_back)
-        self._tokens.labels("read").inc(max(0, min(sequence.n_read, n_prompt) - sequence.n_cached))
+        self._tokens.labels("read").inc(max(0, min(sequence.n_computed, n_prompt) - sequence.n_cached))
         self._tokens.labels("cached").inc(sequence.n_cached)
         self._tokens.labels("written").inc(sequence.n_written)
         if sequence.first_token_at is not None:

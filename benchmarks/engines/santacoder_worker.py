@@ -28,7 +28,7 @@ class SantaCoderEngine:
         steps = []
         for slot, prompt in enumerate(prompts):
             for start in range(0, len(prompt), PROMPT_CHUNK):
-                logits = self._runner.read(slot, prompt[start : start + PROMPT_CHUNK], start, 1)
+                logits = self._runner.prefill(slot, prompt[start : start + PROMPT_CHUNK], start, 1)
             steps.append(Step(slot, int(logits[0].argmax()), len(prompt)))
         for _ in range(max_new_tokens - 1):
             chosen = np.argmax(self._runner.decode(steps), axis=-1)

@@ -47,7 +47,7 @@ class Stream:
 
     @property
     def n_cached(self) -> int:
-        """Number of prompt tokens that needed no reading; known from the first event on."""
+        """Number of prompt tokens that needed no prefill; known from the first event on."""
         return self._sequence.n_cached
 
     @property
@@ -201,29 +201,29 @@ class Engine:
 
     def _advance(self, turn: Turn) -> None:
         for sequence in turn.paused:
-            sequence.saved = self.runner.save(sequence.last_slot, sequence.n_read)
+            sequence.saved = self.runner.save(sequence.last_slot, sequence.n_computed)
         for sequence, place in turn.admitted:
             if sequence.saved is not None:
                 self.runner.restore(place.slot, sequence.saved)
                 sequence.saved, sequence.is_paused = None, False
             elif place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
-        plain = [sequence for sequence in turn.writing if not (self._drafts and self._check_draft(sequence))]
+        plain = [sequence for sequence in turn.decoding if not (self._drafts and self._check_draft(sequence))]
         if plain:
-            self._write(plain)
-        for sequence in turn.reading:
-            self._read(sequence)
+            self._decode(plain)
+        for sequence in turn.prefilling:
+            self._prefill(sequence)
         with self._changed:
             for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
                 self._scheduler.release(sequence)
             if self._scheduler.idle:
                 self._changed.notify_all()
 
-    def _write(self, sequences: list[Sequence]) -> None:
+    def _decode(self, sequences: list[Sequence]) -> None:
         """One token for each."""
         logits = self.runner.decode([_step(sequence) for sequence in sequences])
         for sequence in sequences:
-            sequence.n_read += 1
+            sequence.n_computed += 1
         self._add_tokens(sequences, logits)
 
     def _check_draft(self, sequence: Sequence) -> bool:
@@ -235,8 +235,8 @@ class Engine:
             return False
         assert sequence.slot is not None
         ids = [sequence.ids[-1], *draft]
-        logits = self.runner.read(sequence.slot, ids, sequence.n_read, len(ids))
-        sequence.n_read += 1
+        logits = self.runner.prefill(sequence.slot, ids, sequence.n_computed, len(ids))
+        sequence.n_computed += 1
         sequence.drafting.report(self._follow(sequence, draft, logits))
         return True
 
@@ -250,24 +250,24 @@ class Engine:
             self._add_tokens([sequence], row)
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
-            sequence.n_read += 1
+            sequence.n_computed += 1
         return n_right
 
-    def _read(self, sequence: Sequence) -> None:
-        """The next chunk of a prompt; once it is read to its end, a token."""
+    def _prefill(self, sequence: Sequence) -> None:
+        """The next chunk of a prompt; after the last one, a token."""
         assert sequence.slot is not None
-        chunk = sequence.ids[sequence.n_read : sequence.n_read + PROMPT_CHUNK]
+        chunk = sequence.ids[sequence.n_computed : sequence.n_computed + PROMPT_CHUNK]
         n_logits = len(chunk) if sequence.echo else 1
-        # what was taken back is read as a draft: where the tokens stay as they were, it costs no step
-        draft = sequence.taken_back if sequence.n_unread == len(chunk) else ()
-        logits = self.runner.read(sequence.slot, [*chunk, *draft], sequence.n_read, n_logits + len(draft))
+        # what was taken back is verified as a draft: where the tokens stay as they were, it costs no step
+        draft = sequence.taken_back if sequence.n_to_prefill == len(chunk) else ()
+        logits = self.runner.prefill(sequence.slot, [*chunk, *draft], sequence.n_computed, n_logits + len(draft))
         if sequence.echo:
-            following = sequence.ids[sequence.n_read + 1 : sequence.n_read + 1 + len(chunk)]
+            following = sequence.ids[sequence.n_computed + 1 : sequence.n_computed + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]
             with _alone(sequence):
                 sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
-        sequence.n_read += len(chunk)
-        if sequence.n_unread == 0 and not sequence.finished:
+        sequence.n_computed += len(chunk)
+        if sequence.n_to_prefill == 0 and not sequence.finished:
             self._follow(sequence, draft, logits[n_logits - 1 :])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
@@ -309,4 +309,4 @@ def _alone(sequence: Sequence) -> Iterator[None]:
 
 def _step(sequence: Sequence) -> Step:
     assert sequence.slot is not None
-    return Step(sequence.slot, sequence.ids[-1], sequence.n_read)
+    return Step(sequence.slot, sequence.ids[-1], sequence.n_computed)

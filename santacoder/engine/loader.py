@@ -13,13 +13,12 @@ from santacoder.checkpoint_files import shown
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
-from santacoder.engine.runner import Runner
+from santacoder.engine.runner import N_SLOTS, Runner
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
 
 RunnerChoice = Literal["auto", "torch", "onnx"]
-N_SLOTS = 8
 # graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
 # supports attention over bound keys and values only in half precision
 _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}

@@ -12,6 +12,10 @@ Logits = np.ndarray | Tensor
 """[N, V] float32: an array, or a tensor on the GPU that computed it."""
 
 
+N_SLOTS = 8
+"""Sequences that a runner holds where nobody says how many."""
+
+
 class Step(NamedTuple):
     """One new token of the sequence in ``slot``, at ``position``."""
 
@@ -32,15 +36,15 @@ class Runner(Protocol):
     n_slots: int
     n_positions: int
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
-        """Read ``token_ids`` at positions ``start`` and up of ``slot``; logits behind the last ``n_logits`` of them.
+    def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+        """Compute ``token_ids`` at positions ``start`` and up of ``slot``: logits after the last ``n_logits`` of them.
 
         What the slot held from ``start`` on is overwritten.
         """
         ...
 
     def decode(self, steps: Sequence[Step]) -> Logits:
-        """Read one token of each of several slots; the logits behind each, in their order."""
+        """Compute one token of each of several slots; the logits after each, in their order."""
         ...
 
     def copy(self, source: int, target: int, length: int) -> None:

@@ -14,16 +14,16 @@ _NOTHING = np.array([], dtype=np.int32)
 
 
 class Turn(NamedTuple):
-    """Sequences to advance now: all that are writing, and of those still reading their prompt one, and all that have
-    but its last token to read.
+    """Sequences to advance now: all that decode, and of those whose prompt is prefilled one, and all that have but its
+    last token left.
 
     One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``paused`` have
     lost their slot to another client with this turn: what their ``last_slot`` holds is to be saved first. ``admitted``
     are those that got their place with this turn, in order; one that was paused gets back what was saved.
     """
 
-    writing: list[Sequence]
-    reading: list[Sequence]
+    decoding: list[Sequence]
+    prefilling: list[Sequence]
     paused: list[Sequence]
     admitted: list[tuple[Sequence, Place]]
 
@@ -41,7 +41,7 @@ class Scheduler:
         self._n_slots = n_slots
         self._max_waiting = max_waiting
         self._waiting: dict[str, deque[Sequence]] = {}  # by client, the one served longest ago first
-        self._read_last = ""  # the client whose prompt was read in the last turn
+        self._prefilled_last = ""  # the client whose prompt was prefilled in the last turn
         self.running: list[Sequence] = []
 
     def add(self, sequence: Sequence) -> bool:
@@ -67,24 +67,26 @@ class Scheduler:
     def turn(self) -> Turn:
         self._release_cancelled()
         paused, admitted = self._admit()
-        writing = [sequence for sequence in self.running if not sequence.n_unread]
-        writing.sort(key=_slot)  # neighbours' keys and values are read where they are
-        reading = [sequence for sequence in self.running if sequence.n_unread == 1]
-        unread = [sequence for sequence in self.running if sequence.n_unread > 1]
-        if unread:
-            chunked = next((sequence for sequence in unread if sequence.client != self._read_last), unread[0])
-            self._read_last = chunked.client
+        decoding = [sequence for sequence in self.running if not sequence.n_to_prefill]
+        decoding.sort(key=_slot)  # neighbours' keys and values are read where they are
+        prefilling = [sequence for sequence in self.running if sequence.n_to_prefill == 1]
+        unfinished = [sequence for sequence in self.running if sequence.n_to_prefill > 1]
+        if unfinished:
+            chunked = next(
+                (sequence for sequence in unfinished if sequence.client != self._prefilled_last), unfinished[0]
+            )
+            self._prefilled_last = chunked.client
             # the next turn begins with another one
             self.running.remove(chunked)
             self.running.append(chunked)
-            reading.append(chunked)
-        return Turn(writing, reading, paused, admitted)
+            prefilling.append(chunked)
+        return Turn(decoding, prefilling, paused, admitted)
 
     def release(self, sequence: Sequence) -> None:
         """Free the slot of a running sequence; its prompt stays there for the next that begins alike."""
         self.running.remove(sequence)
         slot = _slot(sequence)
-        self._slots.hold(slot, _read_of_prompt(sequence))
+        self._slots.hold(slot, _reusable(sequence))
         self._slots.give_back(slot)
         sequence.slot = None
 
@@ -105,7 +107,7 @@ class Scheduler:
         paused: list[Sequence] = []
         admitted: list[tuple[Sequence, Place]] = []
         for sequence in self.running:  # what they have read by now may serve a newcomer
-            self._slots.hold(_slot(sequence), _read_of_prompt(sequence))
+            self._slots.hold(_slot(sequence), _reusable(sequence))
         settled = list(self.running)
         while (newcomer := self._next()) is not None:
             if not self._slots.n_free:
@@ -118,7 +120,7 @@ class Scheduler:
             reuses = newcomer.use_cache and not newcomer.is_paused
             place = self._slots.take(newcomer.prompt if reuses else _NOTHING)
             if not newcomer.is_paused:
-                newcomer.n_read = newcomer.n_cached = place.n_cached
+                newcomer.n_computed = newcomer.n_cached = place.n_cached
             self._leave_line(newcomer)
             newcomer.waits_for = None
             newcomer.slot = newcomer.last_slot = place.slot
@@ -170,14 +172,14 @@ class Scheduler:
             return False
         if sequence.waits_for is not None:
             other, alike = sequence.waits_for
-            if other.slot is not None and other.n_unread > 1 and other.n_read < alike:
+            if other.slot is not None and other.n_to_prefill > 1 and other.n_computed < alike:
                 return True
-        reading = [other for other in self.running if other.n_unread > 1]
-        likeness = [common_prefix(other.prompt, sequence.prompt) for other in reading]
+        prefilling = [other for other in self.running if other.n_to_prefill > 1]
+        likeness = [common_prefix(other.prompt, sequence.prompt) for other in prefilling]
         alike = max(likeness, default=0)
         if alike < WORTH_KEEPING or alike <= self._slots.held(sequence.prompt):
             return False
-        sequence.waits_for = reading[likeness.index(alike)], alike
+        sequence.waits_for = prefilling[likeness.index(alike)], alike
         return True
 
     def _release_cancelled(self) -> None:
@@ -194,7 +196,7 @@ def _slot(sequence: Sequence) -> int:
     return sequence.slot
 
 
-def _read_of_prompt(sequence: Sequence) -> np.ndarray:
+def _reusable(sequence: Sequence) -> np.ndarray:
     """What others may go on from. Keys and values of tokens that were written differ in their last bits from those of
     a prompt with the same tokens, and a text must not depend on which of them it finds."""
-    return sequence.prompt[: sequence.n_read]
+    return sequence.prompt[: sequence.n_computed]

@@ -57,13 +57,13 @@ class Sequence:
         self.notices = prompt.notices
         self.n_prompt = len(prompt.ids)
         self.prompt = np.array(prompt.ids, dtype=np.int32)
-        # while it waits: a sequence that is reading what this one begins with, and how many tokens of it
+        # while it waits: a sequence whose prefill has what this one begins with, and how many tokens of it
         self.waits_for: tuple[Sequence, int] | None = None
         self.n_cached = 0  # prompt ids that were in the cache when the sequence got its slot
         self.echo = request.echo
         self.use_cache = request.use_cache and not request.echo  # an echo needs the logits behind each token
         self.crlf = request.crlf
-        self.n_read = 0  # ids whose keys and values are in the cache
+        self.n_computed = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
         self.last_slot = -1  # stays when the slot is given back
         self.is_paused = False  # it waits for a slot once more, and has ``saved`` keys and values
@@ -100,9 +100,9 @@ class Sequence:
             self._report(PromptToken(self._decoder.feed(self.ids[0]), self.ids[0], None))
 
     @property
-    def n_unread(self) -> int:
-        """Number of ids of the prompt that the model has still to read."""
-        return max(0, self.n_prompt - self.n_read)
+    def n_to_prefill(self) -> int:
+        """Number of ids of the prompt that are still to be prefilled."""
+        return max(0, self.n_prompt - self.n_computed)
 
     @property
     def n_written(self) -> int:

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from santacoder.config import SantaCoderConfig
-from santacoder.engine.runner import Logits, Step
+from santacoder.engine.runner import N_SLOTS, Logits, Step
 from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.model import SantaCoder
-
-N_SLOTS = 8
 
 
 def memory_needed(config: SantaCoderConfig, dtype: torch.dtype) -> int:
@@ -36,14 +34,14 @@ class TorchRunner:
         self.precision = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[weight.dtype]
 
     @torch.inference_mode()
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+    def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         kv_cache = KVCache(self._cache.keys[:, slot : slot + 1], self._cache.values[:, slot : slot + 1], start)
         return self._logits(self._hidden([list(token_ids)], kv_cache)[0, len(token_ids) - n_logits :])
 
     @torch.inference_mode()
     def decode(self, steps: Sequence[Step]) -> Logits:
         if len(steps) == 1:
-            return self.read(steps[0].slot, [steps[0].token_id], steps[0].position, 1)
+            return self.prefill(steps[0].slot, [steps[0].token_id], steps[0].position, 1)
         slots, token_ids, positions = zip(*steps, strict=True)
         kv_cache = RaggedKVCache(self._cache.keys, self._cache.values, slots, positions)
         return self._logits(self._hidden([[token_id] for token_id in token_ids], kv_cache)[:, 0])

@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_run_is_dropped_where_it_is_not_the_servers_own(b
         raise RuntimeError("no such kernel")
 
     for engine in (own.engine, other.engine):
-        engine.runner.read = broken  # type: ignore[method-assign, assignment]
+        engine.runner.prefill = broken  # type: ignore[method-assign, assignment]
         list(engine.submit(CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1))))
     models.mend()
     assert len(models.engines()) == 2  # one is the server's own, and somebody holds the other

@@ -53,8 +53,8 @@ def test_logits_equal_the_models_in_fp32(shape: dict, tmp_path: Path) -> None:
     runner = export(model, tmp_path / "model.onnx", "fp32")
     ids = np.random.default_rng(0).integers(0, 512, 50).tolist()
     expected = model(torch.tensor([ids]))[0].numpy()
-    np.testing.assert_allclose(runner.read(1, ids[:30], 0, 30), expected[:30], atol=2e-4)
-    np.testing.assert_allclose(runner.read(1, ids[30:], 30, 20), expected[30:], atol=2e-4)
+    np.testing.assert_allclose(runner.prefill(1, ids[:30], 0, 30), expected[:30], atol=2e-4)
+    np.testing.assert_allclose(runner.prefill(1, ids[30:], 30, 20), expected[30:], atol=2e-4)
     assert (runner.name, runner.precision, runner.device) == ("onnx", "fp32", "cpu")
 
 
@@ -67,7 +67,7 @@ def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tm
     runner = export(model, tmp_path / f"model_{precision}.onnx", precision)
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
     expected = model(torch.tensor([ids]))[0].numpy()
-    error = np.sqrt(np.square(runner.read(0, ids, 0, 60) - expected).mean()) / expected.std()
+    error = np.sqrt(np.square(runner.prefill(0, ids, 0, 60) - expected).mean()) / expected.std()
     assert error < tolerance
     assert runner.precision == precision
 
@@ -85,7 +85,7 @@ def test_small_matrices_in_8_bits_are_multiplied_as_floats(tied: bool, tmp_path:
             parameter.copy_((parameter / step).round().clamp(-128, 127) * step)
     ids = np.random.default_rng(0).integers(0, 512, 50).tolist()
     expected = model(torch.tensor([ids]))[0].numpy()
-    np.testing.assert_allclose(runner.read(0, ids[:40], 0, 40), expected[:40], atol=2e-4)
+    np.testing.assert_allclose(runner.prefill(0, ids[:40], 0, 40), expected[:40], atol=2e-4)
     written = [np.array(runner.decode([Step(0, ids[at], at)])[0]) for at in range(40, 50)]
     np.testing.assert_allclose(written, expected[40:], atol=2e-4)
 
@@ -109,7 +109,7 @@ def test_large_matrices_in_8_bits_come_close(wide: tuple[SantaCoder, Path]) -> N
     assert "MatMulIntegerToFloat" in {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
     expected = model(torch.tensor([ids]))[0].numpy()
-    error = OnnxRunner(path, model.config).read(0, ids, 0, 60) - expected
+    error = OnnxRunner(path, model.config).prefill(0, ids, 0, 60) - expected
     assert np.sqrt(np.square(error).mean()) / expected.std() < 0.1
 
 
@@ -118,12 +118,12 @@ def test_a_row_of_integers_does_not_depend_on_its_company(wide: tuple[SantaCoder
     model, path = wide
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()
     alone = OnnxRunner(path, model.config)
-    alone.read(0, ids[:40], 0, 1)
+    alone.prefill(0, ids[:40], 0, 1)
     together = OnnxRunner(path, model.config)
     for slot in (1, 3):
-        together.read(slot, ids[slot:30], 0, 1)
-    together.read(2, ids[:7], 0, 1)
-    together.read(2, ids[7:40], 7, 1)
+        together.prefill(slot, ids[slot:30], 0, 1)
+    together.prefill(2, ids[:7], 0, 1)
+    together.prefill(2, ids[7:40], 7, 1)
     expected = [alone.decode([Step(0, token, 40 + at)])[0].copy() for at, token in enumerate(ids[40:])]
     for at, token in enumerate(ids[40:]):
         others = [Step(slot, 3 + slot, 30 - slot + at) for slot in (1, 3)]
@@ -137,7 +137,7 @@ def test_a_row_of_zeros_stays_one(tmp_path: Path) -> None:
     model = random_model(n_layer=1, n_embd=1024, n_head=8)
     model.transformer.h[0].ln_1.weight.zero_()
     write(model, tmp_path / "model_int8.onnx", "int8")
-    logits = OnnxRunner(tmp_path / "model_int8.onnx", model.config).read(0, [1, 2, 3], 0, 3)
+    logits = OnnxRunner(tmp_path / "model_int8.onnx", model.config).prefill(0, [1, 2, 3], 0, 3)
     error = logits - model(torch.tensor([[1, 2, 3]]))[0].numpy()
     assert np.sqrt(np.square(error).mean()) / logits.std() < 0.1
 
@@ -147,9 +147,9 @@ def test_sums_that_would_saturate_are_the_same_on_processors_without_vnni(
 ) -> None:
     model, path = wide
     ids = list(range(50))
-    expected = OnnxRunner(path, model.config).read(0, ids, 0, 50)
+    expected = OnnxRunner(path, model.config).prefill(0, ids, 0, 50)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
-    np.testing.assert_allclose(OnnxRunner(path, model.config).read(0, ids, 0, 50), expected, atol=1e-4)
+    np.testing.assert_allclose(OnnxRunner(path, model.config).prefill(0, ids, 0, 50), expected, atol=1e-4)
 
 
 def test_a_tied_output_layer_is_stored_once_with_the_embedding(tmp_path: Path) -> None:

@@ -16,12 +16,11 @@ from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.cache import RowCache
 from santacoder.engine.onnx.session import first_line, open_session, run_options
 from santacoder.engine.onnx.step import DecodingStep, aligned
-from santacoder.engine.runner import Logits, Step
+from santacoder.engine.runner import N_SLOTS, Logits, Step
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
-N_SLOTS = 8
 # of the logits' spread: rounding differs between a token read alone and with others, by far less
 _TOLERANCE = 0.1
 
@@ -60,7 +59,7 @@ class OnnxRunner:
         self._session, self.captures = open_session(graph, device, captures=on_trial)
         self._in_pairs = False
         # the runtime multiplies and attends in another order of sums where there is but one token
-        self._least_read = 2 if exact and device == "cpu" else 1
+        self._least_prefilled = 2 if exact and device == "cpu" else 1
         self.n_slots = n_slots
         self.n_positions = config.n_positions
         self.device = device
@@ -70,17 +69,17 @@ class OnnxRunner:
         self._cache = RowCache(self._session, config, self._n_rows, device)
         self._lengths = [0] * self._n_rows
         self._step = DecodingStep(self._session, self._cache, config, device)
-        self._reading: dict[int, onnxruntime.IOBinding] = {}
+        self._prefill_bindings: dict[int, onnxruntime.IOBinding] = {}
         self._plain = run_options()
         if on_trial:
             self._try_steps(graph)
         if exact and device == "cpu":
-            self._in_pairs = self._company_shows()
+            self._in_pairs = self._rows_depend_on_batch()
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+    def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
         self._lengths[slot] = start + length
-        n_beside = max(self._least_read - length, self._odd(length))
+        n_beside = max(self._least_prefilled - length, self._odd(length))
         ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
         end = start + ids.shape[1]
         wanted = np.arange(length - n_logits, length, dtype=np.int64)
@@ -91,9 +90,9 @@ class OnnxRunner:
             "total_sequence_length": np.array(end, dtype=np.int32),
             "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(n_logits))),
         }
-        if slot not in self._reading:
-            self._reading[slot] = self._cache.binding(slot, 1)
-        binding = self._reading[slot]
+        if slot not in self._prefill_bindings:
+            self._prefill_bindings[slot] = self._cache.binding(slot, 1)
+        binding = self._prefill_bindings[slot]
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
         logits = torch.empty((len(inputs["logits_index"]), self._vocab_size), device=self.device)
@@ -156,7 +155,7 @@ class OnnxRunner:
     def _where_computed(self, logits: Tensor) -> Logits:
         return logits.numpy() if self.device == "cpu" else logits
 
-    def _company_shows(self) -> bool:
+    def _rows_depend_on_batch(self) -> bool:
         """Whether the first of several rows with the same token differs from the others, or from one alone."""
         rows = [
             row
@@ -186,11 +185,11 @@ class OnnxRunner:
         for slots in ([0], sorted({0, self.n_slots - 1})):
             tokens = {slot: [position + slot % 2 for position in positions] for slot in slots}
             for slot in slots:
-                self.read(slot, [0, 1], 0, 1)
+                self.prefill(slot, [0, 1], 0, 1)
             rounds = [[Step(slot, tokens[slot][at], start) for slot in slots] for at, start in enumerate(positions)]
             one_by_one = torch.stack([torch.as_tensor(self.decode(steps)).clone() for steps in rounds])
             for slot, logits in zip(slots, one_by_one.unbind(1), strict=True):
-                at_once = torch.as_tensor(self.read(slot, [0, 1, *tokens[slot]], 0, len(positions)))
+                at_once = torch.as_tensor(self.prefill(slot, [0, 1, *tokens[slot]], 0, len(positions)))
                 if not (logits - at_once).square().mean().sqrt() <= _TOLERANCE * at_once.std():
                     return False
         return True

@@ -49,7 +49,7 @@ class Serving:
     def failing(self, error: BaseException | None = None, seconds: float = 0.0) -> Iterator[None]:
         """Make each step of the model take ``seconds`` longer, and raise ``error`` if it is given."""
         runner = self.engine.runner
-        working = runner.read, runner.decode
+        working = runner.prefill, runner.decode
 
         def hindered(step: Callable[..., Any]) -> Callable[..., Any]:
             def run(*arguments: Any) -> Any:
@@ -60,11 +60,11 @@ class Serving:
 
             return run
 
-        runner.read, runner.decode = map(hindered, working)  # type: ignore[method-assign]
+        runner.prefill, runner.decode = map(hindered, working)  # type: ignore[method-assign]
         try:
             yield
         finally:
-            runner.read, runner.decode = working  # type: ignore[method-assign]
+            runner.prefill, runner.decode = working  # type: ignore[method-assign]
 
     def wait_until_idle(self) -> None:
         """Wait until all slots are free; fails if one is not freed soon."""

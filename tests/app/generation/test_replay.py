@@ -141,13 +141,13 @@ def test_a_stop_needs_no_token(models: Models, commits: list[Commit]) -> None:
     """A queued request can be stopped."""
     served = models.acquire("test/tiny", commits[0].sha)
     engine = served.engine
-    free, read = threading.Event(), engine.runner.read
+    free, prefill = threading.Event(), engine.runner.prefill
 
     def held(*arguments: Any) -> Any:
         free.wait()
-        return read(*arguments)
+        return prefill(*arguments)
 
-    engine.runner.read = held  # type: ignore[method-assign]
+    engine.runner.prefill = held  # type: ignore[method-assign]
     progress = generate(models, "test/tiny", commits[0].sha, TASK)
     first = next(step for step in progress if isinstance(step, Written))
     assert not first.finished and first.generation.code(0) == "def f("

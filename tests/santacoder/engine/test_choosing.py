@@ -21,8 +21,8 @@ from tests.conftest import random_model
 class AsOnAGpu(TorchRunner):
     """A runner that returns logits as tensors, as on a GPU."""
 
-    def read(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
-        return torch.from_numpy(super().read(slot, token_ids, start, n_logits))
+    def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+        return torch.from_numpy(super().prefill(slot, token_ids, start, n_logits))
 
     def decode(self, steps: Sequence[Step]) -> Logits:
         return torch.as_tensor(super().decode(steps))

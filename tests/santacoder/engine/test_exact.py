@@ -46,12 +46,12 @@ def runner(request: pytest.FixtureRequest) -> OnnxRunner:
 def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) -> None:
     rng = random.Random(0)
     ids = [rng.randrange(1000) for _ in range(91)]
-    runner.read(0, ids, 0, 1)
+    runner.prefill(0, ids, 0, 1)
     expected = np.array(runner.decode([Step(0, 5, 91)])[0])
     for slot in slots:
         cut = rng.randrange(1, 91)
-        runner.read(slot, ids[:cut], 0, 1)
-        runner.read(slot, ids[cut:], cut, 1)
+        runner.prefill(slot, ids[:cut], 0, 1)
+        runner.prefill(slot, ids[cut:], cut, 1)
     for row in runner.decode([Step(slot, 5, 91) for slot in slots]):
         assert np.array_equal(row, expected)
 
@@ -61,9 +61,9 @@ def test_a_prompt_whose_last_token_alone_is_read_changes_no_bit(runner: OnnxRunn
     """As if all but that token were cached."""
     rng = random.Random(length)
     ids = [rng.randrange(1000) for _ in range(length)]
-    expected = np.array(runner.read(0, ids, 0, 1))
-    runner.read(1, ids[:-1], 0, 1)
-    assert np.array_equal(runner.read(1, ids[-1:], length - 1, 1), expected)
+    expected = np.array(runner.prefill(0, ids, 0, 1))
+    runner.prefill(1, ids[:-1], 0, 1)
+    assert np.array_equal(runner.prefill(1, ids[-1:], length - 1, 1), expected)
 
 
 @pytest.mark.parametrize("temperature", [0, 0.8])

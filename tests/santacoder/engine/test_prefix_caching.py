@@ -24,14 +24,14 @@ TEXT = "def area(width, height):\n    return width * height\n\n\nclass Square:\n
 def count_reading(runner: Runner) -> list[int]:
     """Record the lengths of all prompt chunks that ``runner`` prefills."""
     lengths: list[int] = []
-    read = runner.read
+    prefill = runner.prefill
 
     def counted(slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> np.ndarray:
         if n_logits == 1:
             lengths.append(len(token_ids))
-        return read(slot, token_ids, start, n_logits)
+        return prefill(slot, token_ids, start, n_logits)
 
-    runner.read = counted  # type: ignore[method-assign]
+    runner.prefill = counted  # type: ignore[method-assign]
     return lengths
 
 

@@ -42,14 +42,14 @@ def checked() -> list[int]:
 def engines(make_runner: Callable[..., Runner], tokenizer: Tokenizer, checked: list[int]) -> Iterator[list[Engine]]:
     """An engine that decodes token by token, and one that drafts."""
     runner = make_runner()
-    read = runner.read
+    prefill = runner.prefill
 
     def counted(slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         if n_logits > 1:
             checked.append(n_logits)
-        return read(slot, token_ids, start, n_logits)
+        return prefill(slot, token_ids, start, n_logits)
 
-    runner.read = counted  # type: ignore[method-assign]
+    runner.prefill = counted  # type: ignore[method-assign]
     engines = [Engine(make_runner(), tokenizer, drafts=False), Engine(runner, tokenizer)]
     yield engines
     for engine in engines:

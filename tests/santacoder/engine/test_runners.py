@@ -37,7 +37,7 @@ def test_a_prompt_may_be_read_in_chunks_of_any_length(runner: Runner, model: San
         while start < len(ids):
             length = chance.randint(1, len(ids) - start)
             n_logits = chance.randint(1, length)
-            logits = runner.read(slot, ids[start : start + length], start, n_logits)
+            logits = runner.prefill(slot, ids[start : start + length], start, n_logits)
             start += length
             np.testing.assert_allclose(logits, expected(model, ids[:start])[-n_logits:], atol=1e-4)
 
@@ -48,7 +48,7 @@ def test_sequences_of_different_lengths_decode_together_in_any_slots(runner: Run
     texts = {slot: some_ids(chance, 100) for slot in range(N_SLOTS)}
     lengths = {slot: chance.randint(1, 60) for slot in range(N_SLOTS)}
     for slot, length in lengths.items():
-        runner.read(slot, texts[slot][:length], 0, 1)
+        runner.prefill(slot, texts[slot][:length], 0, 1)
     for _ in range(60):
         slots = chance.sample(range(N_SLOTS), chance.randint(1, N_SLOTS))
         slots = [slot for slot in slots if lengths[slot] < 100]
@@ -63,24 +63,24 @@ def test_sequences_of_different_lengths_decode_together_in_any_slots(runner: Run
 def test_a_full_slot_is_left_alone_by_its_neighbours(runner: Runner, model: SantaCoder) -> None:
     chance = random.Random(2)
     full, other = some_ids(chance, 128), some_ids(chance, 20)
-    runner.read(1, full[:127], 0, 1)
+    runner.prefill(1, full[:127], 0, 1)
     for slot in (0, 2):
-        runner.read(slot, other[:10], 0, 1)
+        runner.prefill(slot, other[:10], 0, 1)
     np.testing.assert_allclose(runner.decode([Step(1, full[127], 127)])[0], expected(model, full)[-1], atol=1e-4)
     for position in range(10, 20):
         runner.decode([Step(0, other[position], position), Step(2, other[position], position)])
-    last = runner.read(1, full[127:], 127, 1)[0]
+    last = runner.prefill(1, full[127:], 127, 1)[0]
     np.testing.assert_allclose(last, expected(model, full)[-1], atol=1e-4)
 
 
 def test_what_was_copied_can_be_continued(runner: Runner, model: SantaCoder) -> None:
     chance = random.Random(3)
     ids, others = some_ids(chance, 40), some_ids(chance, 10)
-    runner.read(0, ids, 0, 1)
+    runner.prefill(0, ids, 0, 1)
     runner.copy(0, 3, 25)
-    logits = runner.read(3, others, 25, 1)[0]
+    logits = runner.prefill(3, others, 25, 1)[0]
     np.testing.assert_allclose(logits, expected(model, ids[:25] + others)[-1], atol=1e-4)
-    again = runner.read(0, others, 40, 1)[0]
+    again = runner.prefill(0, others, 40, 1)[0]
     np.testing.assert_allclose(again, expected(model, ids + others)[-1], atol=1e-4)
 
 
@@ -89,10 +89,10 @@ def test_what_was_saved_goes_on_in_any_slot(runner: Runner, model: SantaCoder) -
     for _ in range(5):
         ids, length = some_ids(chance, 60), chance.randint(1, 59)
         source, target = chance.randrange(N_SLOTS), chance.randrange(N_SLOTS)
-        runner.read(source, ids[:length], 0, 1)
+        runner.prefill(source, ids[:length], 0, 1)
         saved = runner.save(source, length)
         for slot in (source, target):
-            runner.read(slot, some_ids(chance, 80), 0, 1)
+            runner.prefill(slot, some_ids(chance, 80), 0, 1)
         runner.restore(target, saved)
         (row,) = runner.decode([Step(target, ids[length], length)])
         np.testing.assert_allclose(row, expected(model, ids[: length + 1])[-1], atol=1e-4)

@@ -66,7 +66,7 @@ def take_turn(scheduler: Scheduler) -> None:
     assert not {id(each) for each in turn.paused} & {id(each) for each, _ in turn.admitted}
     for each, _ in turn.admitted:
         each.is_paused = False
-        each.n_read = each.n_prompt
+        each.n_computed = each.n_prompt
 
 
 def test_whom_to_pause_is_found_once_for_each_newcomer(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:

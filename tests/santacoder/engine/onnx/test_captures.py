@@ -60,7 +60,7 @@ def add_to_logits(graph: Path, table: np.ndarray) -> None:
 @torch.no_grad()
 def assert_right(runner: OnnxRunner, model: SantaCoder) -> None:
     ids = list(range(10, 30))
-    runner.read(0, ids[:10], 0, 1)
+    runner.prefill(0, ids[:10], 0, 1)
     for position in range(10, 20):
         expected = model(torch.tensor([ids[: position + 1]]))[0, -1].numpy()
         np.testing.assert_allclose(runner.decode([Step(0, ids[position], position)])[0], expected, atol=1e-4)
