@@ -12,7 +12,7 @@ from dataclasses import replace
 from app.errors import sentence_for
 from app.generation.continuation import Opening, Place, alternatives, request_after
 from app.generation.ranking import ranked
-from app.generation.records import Candidate, Completion, Generation, Language, Token
+from app.generation.records import Candidate, Completion, Generation, Token
 from app.generation.task import Failed, Loading, Progress, Task, Written
 from app.model_pool import Models, ServedModel
 from santacoder.engine.accumulator import Accumulator
@@ -21,9 +21,7 @@ from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.errors import UserError
-from santacoder.fim import FimOrder
-from santacoder.sampling import MAX_SEED, SamplingParams
-from santacoder.tokenizer import Tokenizer
+from santacoder.sampling import MAX_SEED
 
 TOP_LOGPROBS = 5
 """Number of alternatives that are stored for each token."""
@@ -136,13 +134,9 @@ class _Writing:
         seed = ((task.sampling.seed or 0) + len(self._before) + index) % (MAX_SEED + 1)
         return CandidateDraft(
             self._served.engine,
-            task.parts,
-            replace(task.sampling, seed=seed),
-            task.fim_order,
-            task.language,
+            replace(task, sampling=replace(task.sampling, seed=seed)),
             opening,
             lambda event: self._events.put((index, event, time.perf_counter())),
-            task.client,
         )
 
     def _count(self, event: Event, at: float) -> None:
@@ -182,70 +176,46 @@ class _Writing:
 
 
 class CandidateDraft:
-    """A candidate in progress. ``begin`` starts the next gap, and ``add`` processes an event of the engine.
+    """A candidate of ``task`` in progress, gap after gap. ``add`` processes an event of the engine, which hands it to
+    ``deliver`` on its own thread."""
 
-    Args:
-        engine: generates the texts.
-        parts: the code around the gaps; a single part is continued at its end.
-        sampling: sampling parameters of each gap.
-        fim_order: order of prefix and suffix in the prompt.
-        language: language of the code.
-        opening: the fixed beginning of the candidate.
-        deliver: called with each event of the engine, on the engine's thread.
-        client: name by which the engine schedules texts fairly.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        parts: tuple[str, ...],
-        sampling: SamplingParams,
-        fim_order: FimOrder,
-        language: Language,
-        opening: Opening,
-        deliver: Callable[[Event], None],
-        client: str = "",
-    ) -> None:
+    def __init__(self, engine: Engine, task: Task, opening: Opening, deliver: Callable[[Event], None]) -> None:
         self._engine = engine
-        self._parts = parts
-        self._sampling = sampling
-        self._fim_order = fim_order
-        self._language = language
+        self._task = task
         self._deliver = deliver
-        self._client = client
-        self._opening = opening.tokens
         self._completions = list(opening.completions)
-        self._draft: _CompletionDraft | None = None
+        self._opening: tuple[Token, ...] = ()  # the fixed beginning of the current gap
+        self._written: Accumulator | None = None  # what follows it; None once all gaps are filled
         self._stream: Stream | None = None
         self.n_prompt = 0
         self.notices: tuple[str, ...] = ()
-        self.begin()
+        self._begin(opening.tokens)
 
     @property
     def finished(self) -> bool:
-        return self._draft is None
+        return self._written is None
 
     @property
     def candidate(self) -> Candidate:
         """The candidate so far; an unfinished gap counts as cancelled."""
-        unfinished = [self._draft.completion("cancelled")] if self._draft else []
+        unfinished = [] if self.finished else [self._completion("cancelled")]
         return Candidate((*self._completions, *unfinished))
 
-    def begin(self) -> None:
-        """Start generating the next gap.
+    def _begin(self, opening: tuple[Token, ...] = ()) -> None:
+        """Start generating the next gap, behind the tokens of ``opening``.
 
         Raises:
             EngineBusy: the queue is full.
             UserError: the request cannot be run; the message is a sentence.
         """
         tokenizer = self._engine.tokenizer
-        opening, self._opening = self._opening, ()
-        request, opening = self._request(opening)
-        self._draft = _CompletionDraft(tokenizer, opening, self._sampling.seed or 0, crlf=request.crlf)
-        if opening and opening[-1].id in tokenizer.special_ids:
+        request, self._opening = self._request(opening)
+        begun = [token.id for token in self._opening]
+        self._written = Accumulator(tokenizer, begun, crlf=request.crlf, with_typed=True)
+        if begun and begun[-1] in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
-        self._stream = self._engine.submit(request, self._deliver, client=self._client)
+        self._stream = self._engine.submit(request, self._deliver, client=self._task.client)
         self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 
@@ -256,16 +226,16 @@ class CandidateDraft:
             EngineBusy: the queue is full.
             UserError: the model could not be run, or not for the next gap; the message is a sentence.
         """
-        assert self._draft is not None
-        self._draft.add(event)
+        assert self._written is not None
+        self._written.add(event)
         if not isinstance(event, Finished):
             return
         if event.reason == "error":
             raise UserError(event.message)
-        self._completions.append(replace(self._draft.completion(event.reason), ended_by=event.ended_by, cut=event.cut))
-        self._draft = None
-        if len(self._completions) < max(1, len(self._parts) - 1):
-            self.begin()
+        self._completions.append(replace(self._completion(event.reason), ended_by=event.ended_by, cut=event.cut))
+        self._written = None
+        if len(self._completions) < max(1, len(self._task.parts) - 1):
+            self._begin()
 
     def cancel(self) -> None:
         if self._stream is not None:
@@ -275,40 +245,31 @@ class CandidateDraft:
         """The request for the next gap, and ``opening`` with the text that each of its tokens adds."""
         gap = len(self._completions)
         before = [
-            text for pair in zip(self._parts, self._completions, strict=False) for text in (pair[0], pair[1].text)
+            text for pair in zip(self._task.parts, self._completions, strict=False) for text in (pair[0], pair[1].text)
         ]
-        prefix = "".join([*before, self._parts[gap]])
-        suffix = "".join(self._parts[gap + 1 :]) if len(self._parts) > 1 else None
+        prefix = "".join([*before, self._task.parts[gap]])
+        suffix = "".join(self._task.parts[gap + 1 :]) if len(self._task.parts) > 1 else None
         # only what the user has typed may end inside a token
-        healing = self._sampling.token_healing and is_on_by_default(self._parts[gap], suffix)
-        sampling = replace(self._sampling, token_healing=healing)
+        healing = self._task.sampling.token_healing and is_on_by_default(self._task.parts[gap], suffix)
+        sampling = replace(self._task.sampling, token_healing=healing)
         if suffix is not None:  # the code after a gap ends it
             sampling = replace(sampling, stop_at="none")
         request = CompletionRequest(
-            prefix, suffix, sampling, self._fim_order, language=self._language, fit_gap=suffix is not None
+            prefix, suffix, sampling, self._task.fim_order, language=self._task.language, fit_gap=suffix is not None
         )
         return request_after(opening, request, self._engine) if opening else (request, ())
 
-
-class _CompletionDraft:
-    """The text and tokens of one gap so far: those of ``opening``, then the generated ones."""
-
-    def __init__(self, tokenizer: Tokenizer, opening: tuple[Token, ...], seed: int, *, crlf: bool) -> None:
-        self._special_ids = tokenizer.special_ids
-        self._seed = seed
-        self._opening = opening
-        self._written = Accumulator(tokenizer, [token.id for token in opening], crlf=crlf, with_typed=True)
-
-    def add(self, event: Event) -> None:
-        self._written.add(event)
-
-    def completion(self, reason: FinishReason) -> Completion:
+    def _completion(self, reason: FinishReason) -> Completion:
+        """The current gap so far: its fixed beginning, then the generated text."""
+        assert self._written is not None
         text = "".join(token.text for token in self._opening) + self._written.text
-        return Completion(text, (*self._opening, *self._tokens()), reason, self._seed)
+        return Completion(text, (*self._opening, *self._tokens()), reason, self._task.sampling.seed or 0)
 
     def _tokens(self) -> Iterator[Token]:
+        assert self._written is not None
+        special_ids = self._engine.tokenizer.special_ids
         for index, token in enumerate(self._written.tokens):
-            text = "" if token.id in self._special_ids else token.text
+            text = "" if token.id in special_ids else token.text
             respelled = index < self._written.n_typed
             yield Token(text, token.id, token.logprob, alternatives(token), respelled)
 
