@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import gradio as gr
 
+from app.ui.revision_menus import RevisionMenus
+
 PANES = {
     "complete": "Complete",
     "infill": "Fill in the middle",
@@ -18,11 +20,11 @@ PANES = {
 """The titles of all panes, by the name that the address has."""
 
 
-def connect_address(tabs: Sequence[gr.Tab], revision: list[gr.Dropdown], menus_filled: gr.events.Dependency) -> None:
+def connect_address(tabs: Sequence[gr.Tab], revision: RevisionMenus, menus_filled: gr.events.Dependency) -> None:
     """Open the pane that the address names, and keep the address up to date. The menus read the revision from it
     themselves."""
     for tab in tabs:
         tab.select(None, js=f"() => santacoder.address.pane({tab.id!r})", api_visibility="private")
     js = "(...revision) => santacoder.address.revision(...revision)"
-    gr.on([menu.change for menu in revision], None, revision, None, js=js, api_visibility="private")
+    gr.on([menu.change for menu in revision], None, [*revision], None, js=js, api_visibility="private")
     menus_filled.then(None, js=f"() => santacoder.address.follow({json.dumps(PANES)})", api_visibility="private")

@@ -27,6 +27,8 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of events that show no progress and are no part of the page's API."""
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 """The same, where of several events in a row the last one counts."""
+Updates = dict[gr.blocks.Block, Any]
+"""What an event changes: values or properties by component. The event's other outputs stay as they are."""
 
 
 def code_editor(value: str, *, label: str, elem_id: str, lines: int = 16) -> gr.Code:
@@ -74,9 +76,9 @@ def run_and_stop(name: str, label: str) -> tuple[gr.Button, gr.Button]:
     return run, stop
 
 
-def buttons(*, running: bool) -> tuple[gr.Button, gr.Button]:
-    """Updates of Run and Stop for the given state."""
-    return gr.Button(interactive=not running), gr.Button(interactive=running)
+def running_state(run: gr.Button, stop: gr.Button, *, running: bool) -> Updates:
+    """Run and Stop, as they are while something runs or not."""
+    return {run: gr.Button(interactive=not running), stop: gr.Button(interactive=running)}
 
 
 class _Named(NamedTuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import gradio as gr
 
 from app.generation.records import Pane
+from app.ui.components import Updates
 from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
@@ -35,77 +36,102 @@ def candidates_control() -> gr.Slider:
     )
 
 
-def parameter_controls() -> list[gr.components.Component]:
-    """The controls, in the order of the arguments of :func:`sampling_params`."""
+class ParameterControls(NamedTuple):
+    """The controls of the sampling parameters, in the order of the arguments of :func:`sampling_params`."""
+
+    max_new_tokens: gr.Slider
+    temperature: gr.Slider
+    top_p: gr.Slider
+    top_k: gr.Slider
+    repetition_penalty: gr.Slider
+    seed: gr.Textbox
+    stop: gr.Textbox
+    stop_at: gr.Dropdown
+    stop_repetition: gr.Checkbox
+
+    def updates(self, sampling: SamplingParams) -> Updates:
+        """The values of the controls for ``sampling``."""
+        return {
+            self.max_new_tokens: sampling.max_new_tokens,
+            self.temperature: sampling.temperature,
+            self.top_p: sampling.top_p,
+            self.top_k: sampling.top_k,
+            self.repetition_penalty: sampling.repetition_penalty,
+            self.seed: "" if sampling.seed is None else str(sampling.seed),
+            self.stop: "\n".join(text.replace("\n", "\\n") for text in sampling.stop),
+            self.stop_at: sampling.stop_at,
+            self.stop_repetition: sampling.stop_repetition,
+        }
+
+
+def parameter_controls() -> ParameterControls:
     defaults = SamplingParams()
-    basic = [
-        gr.Slider(
-            1,
-            512,
-            defaults.max_new_tokens,
-            step=1,
-            label="Maximum length",
-            info="At most this many tokens. A line of code has about ten.",
-        ),
-        gr.Slider(
-            0,
-            2,
-            defaults.temperature,
-            step=0.05,
-            label="Temperature",
-            info="Randomness. 0 always picks the most likely token.",
-        ),
-    ]
+    max_new_tokens = gr.Slider(
+        1,
+        512,
+        defaults.max_new_tokens,
+        step=1,
+        label="Maximum length",
+        info="At most this many tokens. A line of code has about ten.",
+    )
+    temperature = gr.Slider(
+        0,
+        2,
+        defaults.temperature,
+        step=0.05,
+        label="Temperature",
+        info="Randomness. 0 always picks the most likely token.",
+    )
     with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        return [*basic, *_advanced_controls(defaults)]
-
-
-def _advanced_controls(defaults: SamplingParams) -> list[gr.components.Component]:
-    return [
-        gr.Slider(
-            0.05,
-            1,
-            defaults.top_p,
-            step=0.05,
-            label="Top-p",
-            info="Sample from the most likely tokens that add up to this probability. 1 keeps all.",
-        ),
-        gr.Slider(
-            0,
-            200,
-            defaults.top_k,
-            step=1,
-            label="Top-k",
-            info="Sample from this many of the most likely tokens. 0 keeps all.",
-        ),
-        gr.Slider(
-            1,
-            2,
-            defaults.repetition_penalty,
-            step=0.05,
-            label="Repetition penalty",
-            info="Above 1, tokens that already occurred become less likely.",
-        ),
-        gr.Textbox("", label="Seed", info="The same seed gives the same text. Leave it empty for a random seed."),
-        gr.Textbox(
-            "",
-            label="Stop sequences",
-            info="Generation stops before any of these. One per line; \\n stands for a line break.",
-            lines=2,
-        ),
-        gr.Dropdown(
-            [(label, stop_at) for stop_at, label in _STOP_AT.items()],
-            value="function",
-            label="Stop at the end of",
-            info="Where a completion at the end of the code stops. Gaps end by themselves.",
-            elem_id="stop-at",
-        ),
-        gr.Checkbox(
-            True,
-            label="Stop repetitions",
-            info="End a text that starts to repeat itself, and remove the repetition.",
-        ),
-    ]
+        return ParameterControls(
+            max_new_tokens,
+            temperature,
+            top_p=gr.Slider(
+                0.05,
+                1,
+                defaults.top_p,
+                step=0.05,
+                label="Top-p",
+                info="Sample from the most likely tokens that add up to this probability. 1 keeps all.",
+            ),
+            top_k=gr.Slider(
+                0,
+                200,
+                defaults.top_k,
+                step=1,
+                label="Top-k",
+                info="Sample from this many of the most likely tokens. 0 keeps all.",
+            ),
+            repetition_penalty=gr.Slider(
+                1,
+                2,
+                defaults.repetition_penalty,
+                step=0.05,
+                label="Repetition penalty",
+                info="Above 1, tokens that already occurred become less likely.",
+            ),
+            seed=gr.Textbox(
+                "", label="Seed", info="The same seed gives the same text. Leave it empty for a random seed."
+            ),
+            stop=gr.Textbox(
+                "",
+                label="Stop sequences",
+                info="Generation stops before any of these. One per line; \\n stands for a line break.",
+                lines=2,
+            ),
+            stop_at=gr.Dropdown(
+                [(label, stop_at) for stop_at, label in _STOP_AT.items()],
+                value="function",
+                label="Stop at the end of",
+                info="Where a completion at the end of the code stops. Gaps end by themselves.",
+                elem_id="stop-at",
+            ),
+            stop_repetition=gr.Checkbox(
+                True,
+                label="Stop repetitions",
+                info="End a text that starts to repeat itself, and remove the repetition.",
+            ),
+        )
 
 
 def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) -> None:
@@ -155,21 +181,6 @@ def sampling_params(
         stop_at=stop_at,
         stop_repetition=stop_repetition,
     )
-
-
-def control_values(sampling: SamplingParams) -> list[float | str]:
-    """The values of the controls for ``sampling``."""
-    return [
-        sampling.max_new_tokens,
-        sampling.temperature,
-        sampling.top_p,
-        sampling.top_k,
-        sampling.repetition_penalty,
-        "" if sampling.seed is None else str(sampling.seed),
-        "\n".join(text.replace("\n", "\\n") for text in sampling.stop),
-        sampling.stop_at,
-        sampling.stop_repetition,
-    ]
 
 
 def _seed(text: str) -> int | None:

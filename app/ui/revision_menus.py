@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
 
 from app.repositories import Repositories
 from app.settings import Settings
-from app.ui.components import QUIET
+from app.ui.components import QUIET, Updates
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
@@ -16,7 +17,19 @@ from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
 _NEWEST = ""
 
 
-def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdown], gr.events.Dependency]:
+class RevisionMenus(NamedTuple):
+    """The menus that choose a revision, or updates of them."""
+
+    model: gr.Dropdown
+    branch: gr.Dropdown
+    commit: gr.Dropdown
+
+    def updates(self, filled: RevisionMenus) -> Updates:
+        """``filled`` by the menus it is for."""
+        return dict(zip(self, filled, strict=True))
+
+
+def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, gr.events.Dependency]:
     """The menus of model, branch and commit. A change of one fills those after it. All are filled when ``page`` is
     opened; that event is returned."""
     model = gr.Dropdown(
@@ -51,7 +64,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
         repositories.require(repo_id)
         return _commit_menu(settings.store, repo_id, name)
 
-    def fill_all(repo_id: str, name: str, request: gr.Request) -> list[gr.Dropdown]:
+    def fill_all(repo_id: str, name: str, request: gr.Request) -> RevisionMenus:
         """The revision that the page's address names, or else the server's own."""
         asked = dict(request.query_params)
         if "model" in asked:
@@ -67,17 +80,17 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[list[gr.Dropdow
 
     branch.input(fill_commits, [model, branch], commit, **QUIET)
     filled = page.load(fill_all, [model, branch], [model, branch, commit], **QUIET)
-    return [model, branch, commit], filled
+    return RevisionMenus(model, branch, commit), filled
 
 
-def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> list[gr.Dropdown]:
-    """The menus as the store is now, with ``commit`` (empty: the newest) of ``branch`` selected."""
+def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> RevisionMenus:
+    """Updates of the menus as the store is now, with ``commit`` (empty: the newest) of ``branch`` selected."""
     names = dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id])
-    return [
+    return RevisionMenus(
         gr.Dropdown(choices=list(names), value=repo_id),
         _branch_menu(store, repo_id, branch),
         _commit_menu(store, repo_id, branch, commit),
-    ]
+    )
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:

@@ -16,8 +16,8 @@ from app.repositories import Repositories
 from app.training_jobs import Job, JobRequest, Jobs
 from app.training_permission import TrainingPermission
 from app.ui.caller import caller
-from app.ui.components import QUIET, failure
-from app.ui.revision_menus import filled_menus
+from app.ui.components import QUIET, Updates, failure
+from app.ui.revision_menus import RevisionMenus, filled_menus
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
@@ -49,12 +49,41 @@ class _Drawn:
         return n_records > worth
 
 
+@dataclass(frozen=True)
+class _JobView:
+    """The components that show a job; ``plots`` by the name of their curve."""
+
+    timer: gr.Timer
+    drawn: gr.State
+    job: gr.Dropdown
+    status: gr.HTML
+    stop: gr.Button
+    resume: gr.Button
+    use: gr.Button
+    plots: dict[str, gr.LinePlot]
+    sample: gr.Code
+
+    @property
+    def shown(self) -> list[gr.blocks.Block]:
+        return [
+            self.timer,
+            self.drawn,
+            self.job,
+            self.status,
+            self.stop,
+            self.resume,
+            self.use,
+            *self.plots.values(),
+            self.sample,
+        ]
+
+
 def train_pane(
     jobs: Jobs,
     permission: TrainingPermission,
     repositories: Repositories,
     tab: gr.Tab,
-    revision: list[gr.Dropdown],
+    revision: RevisionMenus,
     store: Path,
 ) -> None:
     """Fill the surrounding ``tab``."""
@@ -64,24 +93,14 @@ def train_pane(
             start = gr.Button("Start training", variant="primary", elem_id="train-start")
             refusal = gr.HTML(elem_id="train-refusal")
         with gr.Column(min_width=280):
-            job = gr.Dropdown([], label="Jobs", elem_id="train-job", info="Newest first.")
-            status = gr.HTML('<p class="status">No training jobs yet.</p>', elem_id="train-status")
-            with gr.Row(elem_classes="buttons"):
-                stop = gr.Button("Stop", elem_id="train-stop", interactive=False, min_width=90)
-                resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=90)
-                use = gr.Button("Use this model", elem_id="train-use", interactive=False, min_width=90)
-            plots = [_plot(title, f"train-{name}") for name, title in _CURVES.items()]
-            sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
+            view = _job_view()
     published = gr.State("")
-    timer = gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False)
-    drawn = gr.State(_Drawn())
-    shown = [timer, drawn, job, status, stop, resume, use, *plots, sample]
 
-    def look(name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
+    def look(name: str | None, drawn: _Drawn) -> Updates:
         permission.require(caller())
-        return _look(jobs, name, drawn)
+        return _look(view, jobs, name, drawn) or gr.skip()
 
-    def begin(*values: Any) -> tuple[Any, ...]:
+    def begin(*values: Any) -> Updates:
         try:
             permission.require(caller())
             request = _request(*values, may_read=lambda folder: permission.folder(folder, caller()))
@@ -90,16 +109,16 @@ def train_pane(
                 repositories.snapshot(base, at)
             name = jobs.start(request)
         except (UserError, CheckpointError, OSError) as error:
-            return (failure(without_paths(str(error))), *[gr.skip()] * len(shown))
-        return ("", *look(name, _Drawn()))
+            return {refusal: failure(without_paths(str(error)))}
+        return {refusal: "", **_look(view, jobs, name, _Drawn())}
 
-    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> tuple[Any, ...]:
+    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> Updates:
         """Updates of everything shown, and of the menus after a new publication."""
         permission.require(caller())
         repositories.require(repo_id)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
-        menus = filled_menus(store, repo_id, branch, commit) if newest != seen else [gr.skip()] * 3
-        return (*look(name, drawn), newest, *menus)
+        menus = revision.updates(filled_menus(store, repo_id, branch, commit)) if newest != seen else {}
+        return {**_look(view, jobs, name, drawn), published: newest, **menus}
 
     def stop_it(name: str) -> None:
         permission.require(caller())
@@ -109,17 +128,18 @@ def train_pane(
         permission.require(caller())
         jobs.resume(name)
 
-    def use_it(name: str) -> list[gr.Dropdown]:
+    def use_it(name: str) -> Updates:
         permission.require(caller())
         chosen = jobs.job(name)
-        return filled_menus(store, chosen.repo_id, chosen.branch)
+        return revision.updates(filled_menus(store, chosen.repo_id, chosen.branch))
 
-    start.click(begin, [*form, *revision], [refusal, *shown], **QUIET)
-    timer.tick(follow, [job, drawn, published, *revision], [*shown, published, *revision], **QUIET)
-    gr.on([tab.select, job.input], look, [job, drawn], shown, **QUIET)
-    stop.click(stop_it, job, None, **QUIET).then(look, [job, drawn], shown, **QUIET)
-    resume.click(resume_it, job, None, **QUIET).then(look, [job, drawn], shown, **QUIET)
-    use.click(use_it, job, revision, **QUIET)
+    known = [view.job, view.drawn]
+    start.click(begin, [*form, *revision], [refusal, *view.shown], **QUIET)
+    view.timer.tick(follow, [*known, published, *revision], [*view.shown, published, *revision], **QUIET)
+    gr.on([tab.select, view.job.input], look, known, view.shown, **QUIET)
+    view.stop.click(stop_it, view.job, None, **QUIET).then(look, known, view.shown, **QUIET)
+    view.resume.click(resume_it, view.job, None, **QUIET).then(look, known, view.shown, **QUIET)
+    view.use.click(use_it, view.job, [*revision], **QUIET)
 
 
 def _form() -> list[gr.components.Component]:
@@ -144,6 +164,28 @@ def _form() -> list[gr.components.Component]:
         repo_id = gr.Textbox("mine/coder", label="Publish to model", elem_id="train-repo", min_width=140)
         branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
     return [start, size, variant, folder, archive, packages, steps, repo_id, branch]
+
+
+def _job_view() -> _JobView:
+    job = gr.Dropdown([], label="Jobs", elem_id="train-job", info="Newest first.")
+    status = gr.HTML('<p class="status">No training jobs yet.</p>', elem_id="train-status")
+    with gr.Row(elem_classes="buttons"):
+        stop = gr.Button("Stop", elem_id="train-stop", interactive=False, min_width=90)
+        resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=90)
+        use = gr.Button("Use this model", elem_id="train-use", interactive=False, min_width=90)
+    plots = {name: _plot(title, f"train-{name}") for name, title in _CURVES.items()}
+    sample = gr.Code(label="What it writes now", language="python", elem_id="train-sample", lines=6)
+    return _JobView(
+        timer=gr.Timer(_SECONDS_BETWEEN_UPDATES, active=False),
+        drawn=gr.State(_Drawn()),
+        job=job,
+        status=status,
+        stop=stop,
+        resume=resume,
+        use=use,
+        plots=plots,
+        sample=sample,
+    )
 
 
 def _request(
@@ -199,25 +241,26 @@ def _plot(title: str, elem_id: str) -> gr.LinePlot:
     return gr.LinePlot(x="step", y="value", title=title, height=170, elem_id=elem_id, y_title=" ")
 
 
-def _look(jobs: Jobs, name: str | None, drawn: _Drawn) -> tuple[Any, ...]:
-    """The menu of jobs, and everything about the selected one, or else the newest."""
+def _look(view: _JobView, jobs: Jobs, name: str | None, drawn: _Drawn) -> Updates:
+    """Updates of the menu of jobs, and of everything about the selected one, or else the newest; none without jobs."""
     known = jobs.all()
     if not known:
-        return tuple([gr.skip()] * (8 + len(_CURVES)))
+        return {}
     job = next((job for job in known if job.name == name), known[0])
     records = jobs.metrics(job.name)
-    draws = drawn.is_old(job, len(records))
-    return (
-        gr.Timer(active=any(each.state == "running" for each in known)),
-        _Drawn(job.name, len(records)) if draws else drawn,
-        gr.Dropdown(choices=[(_summary(each), each.name) for each in known], value=job.name),
-        _status(job, records),
-        gr.Button(interactive=job.state == "running"),
-        gr.Button(interactive=job.can_resume),
-        gr.Button(interactive=bool(job.commit)),
-        *(_curve(records, name) if draws else gr.skip() for name in _CURVES),
-        jobs.latest_sample(job.name),
-    )
+    updates: Updates = {
+        view.timer: gr.Timer(active=any(each.state == "running" for each in known)),
+        view.job: gr.Dropdown(choices=[(_summary(each), each.name) for each in known], value=job.name),
+        view.status: _status(job, records),
+        view.stop: gr.Button(interactive=job.state == "running"),
+        view.resume: gr.Button(interactive=job.can_resume),
+        view.use: gr.Button(interactive=bool(job.commit)),
+        view.sample: jobs.latest_sample(job.name),
+    }
+    if drawn.is_old(job, len(records)):
+        updates[view.drawn] = _Drawn(job.name, len(records))
+        updates |= {plot: _curve(records, curve) for curve, plot in view.plots.items()}
+    return updates
 
 
 def _summary(job: Job) -> str:

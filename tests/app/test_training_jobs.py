@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from app.attribution_indexes import Indexes
@@ -21,7 +22,7 @@ from app.shares.database import Database
 from app.shares.store import ShareStore
 from app.training_jobs import Job, JobRequest, Jobs
 from app.ui.page import build_playground
-from app.ui.train import _Drawn, _look
+from app.ui.train import _Drawn, _job_view, _look
 from santacoder import checkpoints
 from santacoder.errors import UserError
 from tests.conftest import REPOSITORY
@@ -140,8 +141,10 @@ def test_a_damaged_job_leaves_the_others_as_they_are(store: Path, tmp_path: Path
     assert (whole.state, whole.repo_id, whole.steps) == ("failed", "mine/coder", 5)
     assert [record["step"] for record in jobs.metrics(whole.name)] == [0, 1]
     assert jobs.latest_sample(whole.name) == "# step 1\nab"
+    with gr.Blocks():
+        view = _job_view()
     for name in (damaged.name, whole.name):
-        assert _look(jobs, name, _Drawn())
+        assert _look(view, jobs, name, _Drawn()).keys() == set(view.shown)
     with pytest.raises(UserError, match="is damaged"):
         jobs.resume(damaged.name)
     assert str(tmp_path) not in damaged.message

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -20,9 +19,18 @@ from app.ui.branches.chart import METRICS, branch_chart, metrics_of
 from app.ui.branches.replay_view import film as film_of
 from app.ui.branches.table import about_branch, branch_table
 from app.ui.caller import admitted, in_time
-from app.ui.components import MAX_RUNNING, QUIET, buttons, failure, prompt_editor, prompt_task, run_and_stop
+from app.ui.components import (
+    MAX_RUNNING,
+    QUIET,
+    Updates,
+    failure,
+    prompt_editor,
+    prompt_task,
+    run_and_stop,
+    running_state,
+)
 from app.ui.inputs import event_value
-from app.ui.revision_menus import filled_menus
+from app.ui.revision_menus import RevisionMenus, filled_menus
 from santacoder.checkpoints import CheckpointError, Commit
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
@@ -72,7 +80,7 @@ def branches_pane(
     store: Path,
     tabs: gr.Tabs,
     tab: gr.Tab,
-    revision: list[gr.Dropdown],
+    revision: RevisionMenus,
     compared: gr.Dropdown,
 ) -> None:
     """Fill the surrounding ``tab``.
@@ -89,7 +97,7 @@ def branches_pane(
     with gr.Column(elem_id="branches"):
         parts = _layout()
     _connect_looking(parts, models.repositories, store, tab, revision)
-    _connect_replay(parts, Replays(models), limits, revision[0])
+    _connect_replay(parts, Replays(models), limits, revision.model)
     _connect_commit(parts, store, tabs, revision, compared)
 
 
@@ -120,57 +128,62 @@ def _layout() -> _Parts:
 
 
 def _connect_looking(
-    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: list[gr.Dropdown]
+    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus
 ) -> None:
     """Show the model and branch of the menus; a click in the table sets the menus."""
     outputs = [
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
     ]  # fmt: skip
 
-    def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> tuple[Any, ...]:
+    def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> Updates:
         try:
             repositories.require(repo_id)
             branches = read_branches(repo_id, store)
         except CheckpointError as error:
-            return (failure(sentence_for(error)), "", gr.Row(visible=False), *[gr.skip()] * 4, [])
+            return {
+                parts.table: failure(sentence_for(error)),
+                parts.about: "",
+                parts.training: gr.Row(visible=False),
+                parts.commits: [],
+            }
         branch = _chosen(branches, name)
         metrics = metrics_of(branch)
         metric = metric if metric in metrics else next(iter(metrics), None)
         n_commits = len(branch.commits)
-        # for the same commits, the replay and the position of the slider are kept
-        film = (
-            gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
-            film_of(branch.commits),
-            branch.commits,
-        )
-        return (
-            branch_table(branches, branch.name),
-            about_branch(repo_id, branch, branches),
-            gr.Row(visible=n_commits > 0),
-            gr.Dropdown([(METRICS[each], each) for each in metrics], value=metric, visible=len(metrics) > 1),
-            branch_chart(branches, branch, metric) if metric else _NO_CURVE,
-            *([gr.skip()] * 3 if branch.commits == commits else film),
-        )
+        choices = [(METRICS[each], each) for each in metrics]
+        updates: Updates = {
+            parts.table: branch_table(branches, branch.name),
+            parts.about: about_branch(repo_id, branch, branches),
+            parts.training: gr.Row(visible=n_commits > 0),
+            parts.metric: gr.Dropdown(choices, value=metric, visible=len(metrics) > 1),
+            parts.chart: branch_chart(branches, branch, metric) if metric else _NO_CURVE,
+        }
+        if branch.commits != commits:  # for the same commits, the replay and the slider's position are kept
+            updates |= {
+                parts.slider: gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
+                parts.film: film_of(branch.commits),
+                parts.commits: branch.commits,
+            }
+        return updates
 
     def draw(repo_id: str, name: str, metric: str) -> str:
         repositories.require(repo_id)
         branches = read_branches(repo_id, store)
         return branch_chart(branches, _chosen(branches, name), metric)
 
-    def choose(repo_id: str, event: gr.EventData) -> list[gr.Dropdown]:
+    def choose(repo_id: str, event: gr.EventData) -> Updates:
         repositories.require(repo_id)
-        return filled_menus(store, repo_id, event_value(event, "branch", str))
+        return revision.updates(filled_menus(store, repo_id, event_value(event, "branch", str)))
 
-    inputs = [*revision[:2], parts.metric]
-    gr.on([tab.select, revision[0].change, revision[1].change], look, [*inputs, parts.commits], outputs, **QUIET)
+    inputs = [revision.model, revision.branch, parts.metric]
+    changes = [tab.select, revision.model.change, revision.branch.change]
+    gr.on(changes, look, [*inputs, parts.commits], outputs, **QUIET)
     parts.metric.input(draw, inputs, parts.chart, **QUIET)
-    parts.table.select(choose, revision[0], revision, **QUIET)
+    parts.table.select(choose, revision.model, [*revision], **QUIET)
 
 
 def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.Dropdown) -> None:
-    def replay(
-        code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]
-    ) -> Iterator[tuple[Any, ...]]:
+    def replay(code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]) -> Iterator[Updates]:
         # greedy decoding, so that only the training differs
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None
@@ -179,11 +192,15 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
                 task = replace(task, client=client)
                 states = replays.replay(repo_id, [commit.sha for commit in commits], task)
                 for state in in_time(limits, states, lambda state: replace(state, finished=True)):
-                    moved = gr.skip() if state.current == number else state.current + 1
+                    moved = {} if state.current == number else {parts.slider: state.current + 1}
                     number = state.current
-                    yield film_of(commits, state), moved, *buttons(running=not state.finished)
+                    buttons = running_state(parts.run, parts.stop, running=not state.finished)
+                    yield {parts.film: film_of(commits, state), **moved, **buttons}
         except UserError as error:
-            yield failure(str(error)), gr.skip(), *buttons(running=False)
+            yield {parts.film: failure(str(error)), **ended()}
+
+    def ended() -> Updates:
+        return running_state(parts.run, parts.stop, running=False)
 
     running = parts.run.click(
         replay,
@@ -193,30 +210,29 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
         concurrency_id="generate",
         **QUIET,
     )
-    running.then(lambda: buttons(running=False), None, [parts.run, parts.stop], **QUIET)
+    running.then(ended, None, [parts.run, parts.stop], **QUIET)
     running.failure(film_of, parts.commits, parts.film, **QUIET)
     # once nothing more can arrive
     parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
-        lambda: buttons(running=False), None, [parts.run, parts.stop], **QUIET
+        ended, None, [parts.run, parts.stop], **QUIET
     )
 
 
-def _connect_commit(
-    parts: _Parts, store: Path, tabs: gr.Tabs, revision: list[gr.Dropdown], compared: gr.Dropdown
-) -> None:
+def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: RevisionMenus, compared: gr.Dropdown) -> None:
     """Connect the slider: the commit is shown in the browser, and can be opened in the other panes."""
 
-    def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
-        return [*filled_menus(store, repo_id, branch, commits[number - 1].sha), gr.Tabs(selected="complete")]
+    def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> Updates:
+        filled = filled_menus(store, repo_id, branch, commits[number - 1].sha)
+        return {**revision.updates(filled), tabs: gr.Tabs(selected="complete")}
 
-    def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> list[Any]:
+    def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> Updates:
         """Compare a commit with the newest one, or the newest one with the first."""
         is_newest = number == len(commits)
         shown = [branch, commits[0].sha[:12]] if is_newest else [commits[number - 1].sha[:12], branch]
         names = dict.fromkeys(f"{repo_id}@{each}" for each in (shown if len(commits) > 1 else [branch]))
-        return [list(names), gr.Tabs(selected="compare")]
+        return {compared: list(names), tabs: gr.Tabs(selected="compare")}
 
-    chosen = [parts.slider, *revision[:2], parts.commits]
+    chosen = [parts.slider, revision.model, revision.branch, parts.commits]
     parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
     parts.use.click(use, chosen, [*revision, tabs], **QUIET)
     parts.compare.click(compare, chosen, [compared, tabs], **QUIET)

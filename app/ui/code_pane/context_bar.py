@@ -41,7 +41,7 @@ def connect_context(
         except (CheckpointError, UserError):
             return ""  # Run reports the error
 
-    new_tokens = controls.parameters[0]
+    new_tokens = controls.parameters.max_new_tokens
     inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
     changes = [component.change for component in (*controls.revision, new_tokens, pane.tokens)]
     gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, inputs, pane.context, **LATEST)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -12,7 +11,9 @@ from app.attribution_indexes import Indexes
 from app.generation.gaps import unfilled
 from app.generation.records import MARK, Generation, Pane
 from app.limits import Limits
-from app.ui.components import code_update, summary
+from app.ui.components import READY, Updates, code_update, summary
+from app.ui.parameters import ParameterControls
+from app.ui.revision_menus import RevisionMenus
 from app.ui.token_map import heat_map
 
 NO_TOKENS = '<p class="empty">After a run, every generated token is shown here with its probability.</p>'
@@ -24,8 +25,8 @@ class Controls:
     indexes, and the limits for a client."""
 
     page: gr.Blocks
-    revision: list[gr.Dropdown]
-    parameters: list[gr.components.Component]
+    revision: RevisionMenus
+    parameters: ParameterControls
     candidates: gr.Slider
     indexes: Indexes
     limits: Limits
@@ -36,8 +37,8 @@ class CodePane:
     """The components of a pane.
 
     ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate. To
-    show another one, an event outputs ``show(generation, index)`` to ``shown``. More buttons go into ``actions``, more
-    tabs into ``details``. ``split`` splits the editor's code at its gaps, or raises a UserError.
+    show another one, an event whose outputs are ``shown`` returns ``show(generation, index)``. More buttons go into
+    ``actions``, more tabs into ``details``. ``split`` splits the editor's code at its gaps, or raises a UserError.
     """
 
     name: Pane
@@ -93,19 +94,23 @@ class CodePane:
                 return parts
         return self.split(code)
 
-    def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> list[Any]:
+    def cleared(self) -> Updates:
+        """Updates of the status, the tokens and the pager: as they are before anything was written."""
+        return {self.status: READY, self.tokens: NO_TOKENS, self.pager: gr.Row(visible=False)}
+
+    def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> Updates:
         """Updates of ``shown``, with the candidate number ``index`` in the editor."""
-        return [
-            code_update(generation.code(index), generation.language),
-            summary(generation, index, notices),
-            _heat_maps(generation, index),
-            gr.Row(visible=len(generation.candidates) > 1 or generation.candidates[0].n_alike > 1),
-            _page_number(generation, index),
-            generation.language,
-            generation.fim_order,
-            generation,
-            index,
-        ]
+        return {
+            self.editor: code_update(generation.code(index), generation.language),
+            self.status: summary(generation, index, notices),
+            self.tokens: _heat_maps(generation, index),
+            self.pager: gr.Row(visible=len(generation.candidates) > 1 or generation.candidates[0].n_alike > 1),
+            self.page_number: _page_number(generation, index),
+            self.language: generation.language,
+            self.order: generation.fim_order,
+            self.generation: generation,
+            self.index: index,
+        }
 
 
 def _heat_maps(generation: Generation, index: int) -> str:

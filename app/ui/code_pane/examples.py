@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import yaml
 
 from app.generation.records import Language, Pane
-from app.ui.code_pane.controls import NO_TOKENS, CodePane
-from app.ui.components import LATEST, QUIET, READY, code_update
+from app.ui.code_pane.controls import CodePane
+from app.ui.components import LATEST, QUIET, Updates, code_update
 from santacoder.languages import plain_language
 
 
@@ -29,30 +28,31 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
 
     Returns the two events, so that others can be chained to them.
     """
-    cleared = [pane.status, pane.tokens, pane.pager]
+    cleared = list(pane.cleared())
 
-    def choose_language(language: Language, code: str) -> list[Any]:
+    def choose_language(language: Language, code: str) -> Updates:
         examples = presets(pane.name, language)
         is_example = code in [preset.code for preset in PRESETS]
         name = next(iter(examples), None) if is_example else None
-        return [
-            code_update(examples[name] if name else None, language),
-            gr.Dropdown(choices=list(examples), value=name),
-            *(_cleared() if name else [gr.skip()] * len(cleared)),
-        ]
+        return {
+            pane.editor: code_update(examples[name] if name else None, language),
+            pane.preset: gr.Dropdown(choices=list(examples), value=name),
+            **(pane.cleared() if name else {}),
+        }
 
-    def choose_example(language: Language, name: str | None) -> list[Any]:
+    def choose_example(language: Language, name: str | None) -> Updates:
         code = presets(pane.name, language).get(name or "")
-        return [gr.skip()] * (1 + len(cleared)) if code is None else [code, *_cleared()]
+        return gr.skip() if code is None else {pane.editor: code, **pane.cleared()}
 
-    def follow(language: Language, code: str) -> list[Any]:
+    def follow(language: Language, code: str) -> Updates:
         """Updates of the menus that match the code in the editor."""
         seen = plain_language(code, language)
         examples = presets(pane.name, seen)
         name = next((name for name, example in examples.items() if example == code), None)
-        if seen == language:
-            return [gr.skip(), gr.skip(), gr.Dropdown(choices=list(examples), value=name)]
-        return [code_update(None, seen), seen, gr.Dropdown(choices=list(examples), value=name)]
+        updates: Updates = {pane.preset: gr.Dropdown(choices=list(examples), value=name)}
+        if seen != language:
+            updates |= {pane.editor: code_update(None, seen), pane.language: seen}
+        return updates
 
     pane.editor.input(
         follow,
@@ -66,10 +66,6 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
         ),
         pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **QUIET),
     ]
-
-
-def _cleared() -> list[Any]:
-    return [READY, NO_TOKENS, gr.Row(visible=False)]
 
 
 PRESETS = tuple(Preset(**entry) for entry in yaml.safe_load(Path(__file__).with_name("presets.yaml").read_text()))

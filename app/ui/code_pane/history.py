@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from app.generation.records import Generation
 from app.ui.code_pane.controls import CodePane
-from app.ui.components import QUIET, failure
+from app.ui.components import QUIET, Updates, failure
 from app.ui.inputs import event_value
 from santacoder.errors import UserError
 
@@ -37,14 +35,14 @@ def history_tab(pane: CodePane) -> gr.HTML:
             elem_classes="history",
         )
 
-    def restore(event: gr.EventData) -> list[Any]:
+    def restore(event: gr.EventData) -> Updates:
         try:
             generation = Generation.from_json(event_value(event, "generation", str))
             if generation.pane != pane.name or not generation.candidates:
                 raise UserError("This entry belongs to another pane.")
             return pane.show(generation)
         except UserError as error:
-            return [failure(str(error)) if component is pane.status else gr.skip() for component in pane.shown]
+            return {pane.status: failure(str(error))}
 
     entries.select(restore, None, pane.shown, **QUIET)
     return recorder

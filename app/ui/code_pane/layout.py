@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
 
@@ -18,7 +17,7 @@ from app.ui.code_pane.origin import NOT_CHECKED, connect_origins
 from app.ui.code_pane.run_buttons import connect_running
 from app.ui.code_pane.snippets_tab import snippets_tab
 from app.ui.code_pane.surprise import surprise_tab
-from app.ui.components import LANGUAGES, QUIET, READY, code_editor, language_choice
+from app.ui.components import LANGUAGES, QUIET, READY, Updates, code_editor, language_choice, run_and_stop
 from app.ui.parameters import order_choice
 from app.ui.token_map import token_map
 from santacoder.errors import UserError
@@ -85,8 +84,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
     with gr.Row(elem_classes="actions") as actions:
-        run = gr.Button("Run", variant="primary", elem_id=f"{name}-run", elem_classes="run", min_width=88)
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", elem_classes="stop", min_width=72)
+        run, stop = run_and_stop(name, "Run")
         retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)
         undo = gr.Button("Undo", elem_id=f"{name}-undo", elem_classes="undo", min_width=72)
         with gr.Row(visible=False, elem_classes="pager") as pager:
@@ -132,10 +130,10 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
 def _connect_pager(pane: CodePane) -> None:
     """Buttons for the previous and the next candidate, cyclically."""
 
-    def turn(step: int) -> Callable[[Generation | None, int], list[Any]]:
-        def show(generation: Generation | None, index: int) -> list[Any]:
+    def turn(step: int) -> Callable[[Generation | None, int], Updates]:
+        def show(generation: Generation | None, index: int) -> Updates:
             if generation is None:
-                return [gr.skip()] * len(pane.shown)
+                return gr.skip()
             return pane.show(generation, (index + step) % len(generation.candidates))
 
         return show

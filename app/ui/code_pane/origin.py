@@ -50,7 +50,7 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
     )
     pane.origin_check.click(
         lambda code, language, repo_id: check(code, [], language, repo_id),
-        [pane.editor, pane.language, controls.revision[0]],
+        [pane.editor, pane.language, controls.revision.model],
         outputs,
         **QUIET,
     )

@@ -14,8 +14,8 @@ from app.generation.run import continue_from, generate
 from app.generation.task import Failed, Loading, Progress, Task, Written, as_ended
 from app.model_pool import Models
 from app.ui.caller import admitted, in_time
-from app.ui.code_pane.controls import NO_TOKENS, CodePane, Controls
-from app.ui.components import MAX_RUNNING, QUIET, READY, status_of
+from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.components import MAX_RUNNING, QUIET, Updates, running_state, status_of
 from app.ui.inputs import event_value
 from app.ui.parameters import OrderChoice, chosen_order, sampling_params
 from santacoder.errors import UserError
@@ -49,7 +49,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         commit: str,
         *values: Any,
         again: bool = False,
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[Updates]:
         *parameters, generation, index = values
         try:
             sampling = sampling_params(*parameters)
@@ -59,14 +59,16 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
                 task = replace(task, client=client)
-                yield from _updates(pane, in_time(limits, generate(models, repo_id, commit or branch, task), late))
+                yield from _updates(
+                    pane, recorder, in_time(limits, generate(models, repo_id, commit or branch, task), late)
+                )
         except UserError as error:
-            yield from _updates(pane, iter([Failed(str(error))]))
+            yield from _updates(pane, recorder, iter([Failed(str(error))]))
 
-    def retry(*values: Any) -> Iterator[list[Any]]:
+    def retry(*values: Any) -> Iterator[Updates]:
         yield from run(*values, again=True)
 
-    def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[list[Any]]:
+    def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[Updates]:
         if generation is None:
             return
         try:
@@ -75,21 +77,22 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             n_gaps = max(1, len(generation.parts) - 1)
             with admitted(limits, n_gaps, generation.sampling.max_new_tokens) as client:
                 steps = in_time(limits, continue_from(models, generation, place, client), late)
-                yield from _updates(pane, steps, index=len(generation.candidates))
+                yield from _updates(pane, recorder, steps, index=len(generation.candidates))
         except UserError as error:
-            yield from _updates(pane, iter([Failed(str(error))]))
+            yield from _updates(pane, recorder, iter([Failed(str(error))]))
 
-    def stopped(generation: Generation | None, index: int) -> list[Any]:
-        if generation is None:
-            rest = [gr.skip()] * len(pane.shown)
-            rest[pane.shown.index(pane.status)] = _STOPPED
-            return [*rest, *_buttons(running=False), gr.skip()]
-        return [*pane.show(generation, index), *_buttons(running=False), generation.to_json()]
+    def ended() -> Updates:
+        return running_state(pane.run, pane.stop, running=False)
 
-    def undone(generation: Generation | None) -> list[Any]:
+    def stopped(generation: Generation | None, index: int) -> Updates:
         if generation is None:
-            return [gr.skip()] * 4
-        return [MARK.join(generation.parts), READY, NO_TOKENS, gr.Row(visible=False)]
+            return {pane.status: _STOPPED, **ended()}
+        return {**pane.show(generation, index), **ended(), recorder: generation.to_json()}
+
+    def undone(generation: Generation | None) -> Updates:
+        if generation is None:
+            return gr.skip()
+        return {pane.editor: MARK.join(generation.parts), **pane.cleared()}
 
     inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
     inputs += [pane.generation, pane.index]
@@ -98,7 +101,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
     # Gradio ignores a click on a button whose last event has not quite ended
     for event in (running, retrying, going_on):
-        event.then(lambda: _buttons(running=False), None, [pane.run, pane.stop], **QUIET)
+        event.then(ended, None, [pane.run, pane.stop], **QUIET)
         event.failure(stopped, [pane.generation, pane.index], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
     pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
@@ -114,30 +117,25 @@ def _another_seed(seed: int, generation: Generation | None) -> int:
     return (max([seed, *used]) + 1) % (MAX_SEED + 1)
 
 
-def _updates(pane: CodePane, progresses: Iterator[Progress], index: int = 0) -> Iterator[list[Any]]:
+def _updates(pane: CodePane, recorder: gr.HTML, progresses: Iterator[Progress], index: int = 0) -> Iterator[Updates]:
     """Updates of the pane, of Run and Stop, and of the recorder; ``index`` is the candidate to show."""
-    buttons = _buttons(running=True)
+    buttons = running_state(pane.run, pane.stop, running=True)
     for progress in progresses:
         if isinstance(progress, Written) and progress.finished:
             shown = pane.show(progress.generation, index, progress.notices)
-            shown[pane.shown.index(pane.order)] = gr.skip()  # it may have been chosen only for this prompt
-            yield [*shown, *buttons, progress.generation.to_json()]
+            del shown[pane.order]  # it may have been chosen only for this prompt
+            yield {**shown, **buttons, recorder: progress.generation.to_json()}
         else:
-            yield [*_partly(pane, progress, index), *buttons, gr.skip()]
-        buttons = [gr.skip(), gr.skip()]
+            yield {**_partly(pane, progress, index), **buttons}
+        buttons = {}
 
 
-def _partly(pane: CodePane, progress: Progress, index: int) -> list[Any]:
-    """Update the code and the status; everything else stays unchanged until the end."""
-    updates: dict[Any, Any] = {pane.status: status_of(progress, index)}
+def _partly(pane: CodePane, progress: Progress, index: int) -> Updates:
+    """Updates of the code and the status; everything else stays unchanged until the end."""
+    updates: Updates = {pane.status: status_of(progress, index)}
     if isinstance(progress, Written):
         generation = progress.generation
         updates |= {pane.editor: generation.code(index), pane.generation: generation, pane.index: index}
     elif isinstance(progress, Loading):  # Stop must not keep the previous generation
         updates[pane.generation] = None
-    return [updates.get(component, gr.skip()) for component in pane.shown]
-
-
-def _buttons(running: bool) -> list[gr.Button]:
-    """The Run and Stop buttons while something is running or not."""
-    return [gr.Button(interactive=not running), gr.Button(interactive=running)]
+    return updates

@@ -19,14 +19,16 @@ from app.ui.compare.columns import View, columns
 from app.ui.components import (
     MAX_RUNNING,
     QUIET,
-    buttons,
+    Updates,
     code_update,
     failure,
     prompt_editor,
     prompt_task,
     run_and_stop,
+    running_state,
 )
-from app.ui.parameters import sampling_params
+from app.ui.parameters import ParameterControls, sampling_params
+from app.ui.revision_menus import RevisionMenus
 from santacoder import checkpoints
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
@@ -47,7 +49,7 @@ _PROMPT = '''class Stack:
 class ComparePane:
     """The components of the pane. ``results`` contains the result of each revision, and the revisions' names.
 
-    To show a comparison, output ``show(…)`` to ``shown``.
+    To show a comparison, an event with the outputs ``shown`` returns ``show(…)``.
     """
 
     chosen: gr.Dropdown
@@ -62,7 +64,7 @@ class ComparePane:
     def shown(self) -> list[gr.blocks.Block]:
         return [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
 
-    def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> list[Any]:
+    def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> Updates:
         """Updates of ``shown``. ``revisions`` are the ones that Compare would run; ``notices`` are shown in each
         column.
         """
@@ -74,7 +76,14 @@ class ComparePane:
         ]
         prompt = code_update(MARK.join(first.parts), first.language)
         view: View = "differences"
-        return [revisions, first.language, prompt, view, columns(kept, names, view), (kept, names)]
+        return {
+            self.chosen: revisions,
+            self.language: first.language,
+            self.prompt: prompt,
+            self.view: view,
+            self.written: columns(kept, names, view),
+            self.results: (kept, names),
+        }
 
 
 def comparison_of(results: Sequence[Progress]) -> Comparison | None:
@@ -89,9 +98,9 @@ def compare_pane(
     limits: Limits,
     store: Path,
     tab: gr.Tab,
-    revision: list[gr.Dropdown],
+    revision: RevisionMenus,
     chosen: gr.Dropdown,
-    parameters: list[gr.components.Component],
+    parameters: ParameterControls,
 ) -> ComparePane:
     """Fill the surrounding ``tab``.
 
@@ -114,36 +123,37 @@ def compare_pane(
     results = gr.State(([], []))
     outputs = [written, results, run, stop]
 
-    def compare(
-        names: list[str], code: str, language: Language, shown: View, *values: Any
-    ) -> Iterator[tuple[Any, ...]]:
+    def compare(names: list[str], code: str, language: Language, shown: View, *values: Any) -> Iterator[Updates]:
         try:
             task = prompt_task(code, language, sampling_params(*values))
             revisions = [_parsed(name) for name in _required(names)]
             with admitted(limits, len(revisions), task.sampling.max_new_tokens) as client:
                 task = replace(task, client=client)
                 for latest in in_time(limits, side_by_side(models, revisions, task), late):
-                    running = any(map(is_running, latest))
-                    yield columns(latest, names, shown), (latest, names), *buttons(running=running)
+                    buttons = running_state(run, stop, running=any(map(is_running, latest)))
+                    yield {written: columns(latest, names, shown), results: (latest, names), **buttons}
         except UserError as error:
-            yield failure(str(error)), ([], []), *buttons(running=False)
+            yield {written: failure(str(error)), results: ([], []), **ended()}
+
+    def ended() -> Updates:
+        return running_state(run, stop, running=False)
 
     def late(latest: list[Progress]) -> list[Progress]:
         return [as_ended(progress, limits.time_is_over) for progress in latest]
 
-    def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> tuple[Any, ...]:
+    def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> Updates:
         kept = list(map(as_stopped, kept[0])), kept[1]
-        return columns(*kept, shown), kept, *buttons(running=False)
+        return {written: columns(*kept, shown), results: kept, **ended()}
 
     def show(shown: View, kept: tuple[list[Progress], list[str]]) -> Any:
         return columns(*kept, shown) if kept[0] else gr.skip()
 
-    tab.select(lambda *values: menu(store, *values), [*revision[:2], chosen], chosen, **QUIET)
+    tab.select(lambda *values: menu(store, *values), [revision.model, revision.branch, chosen], chosen, **QUIET)
     running = run.click(
         compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
         concurrency_id="generate", **QUIET,
     )  # fmt: skip
-    running.then(lambda: buttons(running=False), None, [run, stop], **QUIET)
+    running.then(ended, None, [run, stop], **QUIET)
     running.failure(stopped, [view, results], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
     stop.click(None, None, None, cancels=[running], api_visibility="private").then(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 
@@ -14,7 +14,7 @@ from app.shares.highlight import highlighted
 from app.shares.models import MAX_SEARCH, Cursor, Order, Page, Query, Share
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
-from app.ui.components import LATEST
+from app.ui.components import LATEST, Updates
 
 _LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
 _KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared", " and others")}
@@ -60,31 +60,31 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
     filters = [text, language, branch, order]
     shown = [cards, number, earlier, later, place]
 
-    def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+    def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> Updates:
         """The page of the last cursor in ``at``."""
         try:
             limits.count("search", request.client.host)
             page = store.find(Query(text[:MAX_SEARCH], language, branch, order, at.trail[-1]))
             liked = store.liked([share.slug for share in page.shares], known_visitor(request.cookies))
         except ShareError as error:
-            return [_sentence(str(error), "error"), *[gr.skip()] * 4]
+            return {cards: _sentence(str(error), "error")}
         nothing = _NOTHING_FOUND if text or language or branch else _NOTHING_YET
         n_pages = len(at.trail)
-        return [
-            _cards(page, liked) if page.shares else _sentence(nothing, "empty"),
-            f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
-            gr.Button(interactive=n_pages > 1),
-            gr.Button(interactive=page.next is not None),
-            _Place(at.trail, page.next),
-        ]
+        return {
+            cards: _cards(page, liked) if page.shares else _sentence(nothing, "empty"),
+            number: f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
+            earlier: gr.Button(interactive=n_pages > 1),
+            later: gr.Button(interactive=page.next is not None),
+            place: _Place(at.trail, page.next),
+        }
 
-    def begin(text: str, language: str, branch: str, order: Order, request: gr.Request) -> list[Any]:
+    def begin(text: str, language: str, branch: str, order: Order, request: gr.Request) -> Updates:
         return look(text, language, branch, order, _Place(), request)
 
-    def go_on(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+    def go_on(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> Updates:
         return look(text, language, branch, order, _Place((*at.trail, at.next)), request)
 
-    def go_back(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> list[Any]:
+    def go_back(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> Updates:
         return look(text, language, branch, order, _Place(at.trail[:-1] or (None,)), request)
 
     def fill(chosen: str) -> gr.Dropdown:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 
 from app.errors import ShareError
-from app.generation.records import MARK, Generation
+from app.generation.records import MARK, Comparison, Generation
 from app.limits import RateLimits
 from app.shares.models import OpenedShare
 from app.shares.store import ShareStore
@@ -17,8 +17,7 @@ from app.shares.text_safety import reveal
 from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
-from app.ui.components import QUIET
-from app.ui.parameters import control_values
+from app.ui.components import QUIET, Updates
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -74,41 +73,39 @@ def connect_opening(
     outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]
     shown_pane = gr.State("")
 
-    def open_share(request: gr.Request) -> list[Any]:
+    def open_share(request: gr.Request) -> Updates:
         slug = dict(request.query_params).get("share")
-        nothing = [gr.skip()] * (len(outputs) - 2)
         if not slug:
-            return [gr.skip(), gr.skip(), *nothing, gr.skip()]
+            return gr.skip()
         try:
             limits.count("open", request.client.host)
             opened = shares.open(slug)
         except ShareError as error:
             sentence = f'<p class="status error" role="alert">{html.escape(str(error))}</p>'
-            return [gr.Row(visible=True), sentence, *nothing, ""]
-        generation, pane_name = opened.generation, opened.share.pane
-        return [
-            gr.Row(visible=True),
-            _title(opened),
-            gr.Tabs(selected=pane_name),
-            *([gr.skip()] * 3 if opened.compared else _menus(generation, store)),
-            gr.skip() if opened.compared else len(generation.candidates),
-            *control_values(generation.sampling),
-            *(update for pane in panes for update in _code_updates(pane, opened, controls, store)),
-            *_comparison_updates(compare, opened, store),
-            pane_name,
-        ]
+            return {banner.whole: gr.Row(visible=True), banner.text: sentence, shown_pane: ""}
+        name = opened.share.pane
+        if opened.compared is not None:
+            in_pane = _comparison_updates(compare, opened.compared, store)
+        else:
+            in_pane = _code_updates(next(pane for pane in panes if pane.name == name), opened, controls, store)
+        return {
+            banner.whole: gr.Row(visible=True),
+            banner.text: _title(opened),
+            tabs: gr.Tabs(selected=name),
+            **controls.parameters.updates(opened.generation.sampling),
+            **in_pane,
+            shown_pane: name,
+        }
 
     loaded.then(open_share, None, [*outputs, shown_pane], **QUIET)
 
-    def prompts(name: str, *generations: Generation | None) -> list[Any]:
+    def prompts(name: str, *generations: Generation | None) -> Updates:
         """Updates of the share's pane with the code before it was run."""
-        return [
-            gr.Tabs(selected=name),
-            *(
-                MARK.join(generation.parts) if generation and pane.name == name else gr.skip()
-                for pane, generation in zip(panes, generations, strict=True)
-            ),
-        ]
+        updates: Updates = {tabs: gr.Tabs(selected=name)}
+        for pane, generation in zip(panes, generations, strict=True):
+            if generation and pane.name == name:
+                updates[pane.editor] = MARK.join(generation.parts)
+        return updates
 
     states, editors = [pane.generation for pane in panes], [pane.editor for pane in panes]
     banner.rerun.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET).then(None, js=_PRESS_RUN, **QUIET)
@@ -121,28 +118,27 @@ def _shown(pane: CodePane) -> list[gr.blocks.Block]:
     return [*pane.shown, pane.origin_badge, pane.origins]
 
 
-def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> list[Any]:
-    if pane.name != opened.share.pane:
-        return [gr.skip()] * len(_shown(pane))
+def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> Updates:
+    """Updates of the pane and of the menus, with the exact commit selected if it still exists."""
     generation, candidate = opened.generation, opened.candidate
-    origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
-    return [*pane.show(generation, candidate, _notices(generation, store)), *origins]
+    badge, origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
+    commit = generation.sha if _is_there(generation, store) else ""
+    menus = filled_menus(store, generation.repo_id, generation.revision, commit)
+    return {
+        **controls.revision.updates(menus),
+        controls.candidates: len(generation.candidates),
+        **pane.show(generation, candidate, _notices(generation, store)),
+        pane.origin_badge: badge,
+        pane.origins: origins,
+    }
 
 
-def _comparison_updates(compare: ComparePane, opened: OpenedShare, store: Path) -> list[Any]:
-    if opened.compared is None:
-        return [gr.skip()] * len(compare.shown)
-    generations = opened.compared.generations
+def _comparison_updates(compare: ComparePane, compared: Comparison, store: Path) -> Updates:
+    generations = compared.generations
     revisions = [
         f"{each.repo_id}@{each.sha[:_SHA_LENGTH] if _is_there(each, store) else each.revision}" for each in generations
     ]
-    return compare.show(opened.compared, revisions, [_notices(each, store) for each in generations])
-
-
-def _menus(generation: Generation, store: Path) -> list[gr.Dropdown]:
-    """Model, branch and commit menus, with the exact commit selected if it still exists."""
-    commit = generation.sha if _is_there(generation, store) else ""
-    return filled_menus(store, generation.repo_id, generation.revision, commit)
+    return compare.show(compared, revisions, [_notices(each, store) for each in generations])
 
 
 def _is_there(generation: Generation, store: Path) -> bool:

@@ -20,7 +20,7 @@ from app.shares.store import ShareStore
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.origin import origins_to_share
 from app.ui.compare.pane import ComparePane, comparison_of
-from app.ui.components import QUIET
+from app.ui.components import QUIET, Updates
 
 _EXPLANATION = (
     "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
@@ -84,43 +84,41 @@ def _share_controls(
                 publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
             close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
     outputs = [panel, notice, form, title, publish]
+    shown: Updates = {panel: gr.Column(visible=True)}
+    no_form: Updates = {form: gr.Row(visible=False)}
 
-    def ask(*values: Any) -> list[Any]:
+    def ask(*values: Any) -> Updates:
         """Show what will become public, before it does."""
         found = content(*values)
         if found is None:
-            return [gr.Column(visible=True), _error("There is nothing to share yet: press Run first."), *_no_form()]
+            return {**shown, notice: _error("There is nothing to share yet: press Run first."), **no_form}
         longest = max(map(len, found.codes))
         if longest > MAX_CODE:
             sentence = f"The code has {longest:,} characters; at most {MAX_CODE:,} can be shared."
-            return [gr.Column(visible=True), _error(sentence), *_no_form()]
+            return {**shown, notice: _error(sentence), **no_form}
         private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
-        return [
-            gr.Column(visible=True),
-            _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
-            gr.Row(visible=True),
-            found.title,
-            gr.Button("Share anyway" if private else "Create link"),
-        ]
+        return {
+            **shown,
+            notice: _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
+            form: gr.Row(visible=True),
+            title: found.title,
+            publish: gr.Button("Share anyway" if private else "Create link"),
+        }
 
-    def give(title: str, request: gr.Request, *values: Any) -> list[Any]:
+    def give(chosen_title: str, request: gr.Request, *values: Any) -> Updates:
         try:
             found = content(*values)
             if found is None:
                 raise ShareRefused("There is nothing left to share: press Run again.")
             limits.count("share", request.client.host)
-            receipt = found.add(title)
+            receipt = found.add(chosen_title)
         except ShareError as error:
-            return [gr.skip(), _error(str(error)), *[gr.skip()] * 3]
-        return [gr.skip(), _links(receipt, str(request.request.base_url)), *_no_form()]
+            return {notice: _error(str(error))}
+        return {notice: _links(receipt, str(request.request.base_url)), **no_form}
 
     share.click(ask, inputs, outputs, **QUIET)
     gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **QUIET)
     close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)
-
-
-def _no_form() -> list[Any]:
-    return [gr.Row(visible=False), gr.skip(), gr.skip()]
 
 
 def _error(sentence: str) -> str:
