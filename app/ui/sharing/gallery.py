@@ -14,7 +14,7 @@ from app.shares.highlight import highlighted
 from app.shares.models import MAX_SEARCH, Cursor, Order, Page, Query, Share
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
-from app.ui.components import LATEST, Updates
+from app.ui.components import LATEST, Updates, failure
 
 _LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
 _KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared", " and others")}
@@ -67,11 +67,11 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
             page = store.find(Query(text[:MAX_SEARCH], language, branch, order, at.trail[-1]))
             liked = store.liked([share.slug for share in page.shares], known_visitor(request.cookies))
         except ShareError as error:
-            return {cards: _sentence(str(error), "error")}
+            return {cards: failure(str(error))}
         nothing = _NOTHING_FOUND if text or language or branch else _NOTHING_YET
         n_pages = len(at.trail)
         return {
-            cards: _cards(page, liked) if page.shares else _sentence(nothing, "empty"),
+            cards: _cards(page, liked) if page.shares else f'<p class="status empty">{nothing}</p>',
             number: f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
             earlier: gr.Button(interactive=n_pages > 1),
             later: gr.Button(interactive=page.next is not None),
@@ -121,8 +121,3 @@ def _card(share: Share, liked: bool) -> str:
         f'aria-label="Like">♥ <span>{share.likes}</span></button>'
         '<button type="button" class="report">Report</button></p></li>'
     )
-
-
-def _sentence(sentence: str, kind: str) -> str:
-    role = ' role="alert"' if kind == "error" else ""
-    return f'<p class="status {kind}"{role}>{html.escape(sentence)}</p>'

@@ -17,7 +17,7 @@ from app.shares.text_safety import reveal
 from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
-from app.ui.components import QUIET, Updates
+from app.ui.components import QUIET, Updates, failure
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -81,8 +81,7 @@ def connect_opening(
             limits.count("open", request.client.host)
             opened = shares.open(slug)
         except ShareError as error:
-            sentence = f'<p class="status error" role="alert">{html.escape(str(error))}</p>'
-            return {banner.whole: gr.Row(visible=True), banner.text: sentence, shown_pane: ""}
+            return {banner.whole: gr.Row(visible=True), banner.text: failure(str(error)), shown_pane: ""}
         name = opened.share.pane
         if opened.compared is not None:
             in_pane = _comparison_updates(compare, opened.compared, store)

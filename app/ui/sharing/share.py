@@ -20,7 +20,7 @@ from app.shares.store import ShareStore
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.origin import origins_to_share
 from app.ui.compare.pane import ComparePane, comparison_of
-from app.ui.components import QUIET, Updates
+from app.ui.components import QUIET, Updates, failure
 
 _EXPLANATION = (
     "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
@@ -91,15 +91,15 @@ def _share_controls(
         """Show what will become public, before it does."""
         found = content(*values)
         if found is None:
-            return {**shown, notice: _error("There is nothing to share yet: press Run first."), **no_form}
+            return {**shown, notice: failure("There is nothing to share yet: press Run first."), **no_form}
         longest = max(map(len, found.codes))
         if longest > MAX_CODE:
             sentence = f"The code has {longest:,} characters; at most {MAX_CODE:,} can be shared."
-            return {**shown, notice: _error(sentence), **no_form}
+            return {**shown, notice: failure(sentence), **no_form}
         private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
         return {
             **shown,
-            notice: _error(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
+            notice: failure(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
             form: gr.Row(visible=True),
             title: found.title,
             publish: gr.Button("Share anyway" if private else "Create link"),
@@ -113,16 +113,12 @@ def _share_controls(
             limits.count("share", request.client.host)
             receipt = found.add(chosen_title)
         except ShareError as error:
-            return {notice: _error(str(error))}
+            return {notice: failure(str(error))}
         return {notice: _links(receipt, str(request.request.base_url)), **no_form}
 
     share.click(ask, inputs, outputs, **QUIET)
     gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **QUIET)
     close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)
-
-
-def _error(sentence: str) -> str:
-    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
 
 
 def _links(receipt: Receipt, base_url: str) -> str:
