@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import gradio as gr
 
 from app.generation.records import MARK, Completion, Generation, Language
 from app.generation.task import Failed, Loading, Progress, Task, Written
+from app.ui.html import render
 from santacoder.sampling import SamplingParams
 
 _LINES = 8
@@ -118,10 +118,7 @@ def status_of(progress: Progress, index: int = 0) -> str:
     colours."""
     match progress:
         case Loading(name, share):
-            return (
-                f'<p class="status">Loading {html.escape(name)}: {share:.0%}</p>'
-                f'<progress max="1" value="{share:.3f}" aria-label="Loading"></progress>'
-            )
+            return render("loading", name=name, share=share)
         case Failed(sentence):
             return failure(sentence)
         case Written(generation, notices, finished):
@@ -129,7 +126,11 @@ def status_of(progress: Progress, index: int = 0) -> str:
 
 
 def failure(sentence: str) -> str:
-    return f'<p class="status error" role="alert">{html.escape(sentence)}</p>'
+    return render("failure", sentence=sentence)
+
+
+def status_line(text: str, *, is_error: bool = False) -> str:
+    return render("status_line", text=text, is_error=is_error)
 
 
 def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
@@ -142,12 +143,13 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
             f"seed {completions[0].seed}",
             f"{generation.repo_id}@{generation.revision} ({generation.runner})",
         ]
-    lines = "".join(f'<p class="status">{html.escape(line)}</p>' for line in [" · ".join(said), *notices])
-    cut = "" if running else "".join(map(_cut, completions))
-    announcement = "" if running else html.escape(" · ".join(said[2:4]))
-    return (
-        f'<div data-written="{_written(generation, index)}" data-running="{str(running).lower()}">{lines}{cut}'
-        f'<p class="only-read" aria-live="polite">{announcement}</p></div>'
+    return render(
+        "status",
+        written=_written(generation, index),
+        running=running,
+        lines=[" · ".join(said), *notices],
+        cut=[] if running else [completion.cut for completion in completions if completion.cut],
+        announcement="" if running else " · ".join(said[2:4]),
     )
 
 
@@ -160,14 +162,6 @@ def _reason(generation: Generation, completion: Completion) -> str:
         "suffix": "reached the code after the gap",
     }
     return ends.get(completion.ended_by or "", _REASONS[completion.reason])
-
-
-def _cut(completion: Completion) -> str:
-    """The text that was cut off, which can be expanded."""
-    if not completion.cut:
-        return ""
-    text = html.escape(completion.cut)
-    return f'<details class="cut"><summary>show what was cut off</summary><pre>{text}</pre></details>'
 
 
 def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:

@@ -6,14 +6,15 @@ the event ``select``, with ``gap``, ``token`` and ``alternative`` as numbers.
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import gradio as gr
 
 from app.generation.records import Alternative, Token
+from app.ui.html import render
 
 _STEPS = 8  # of colour, in style.css; each step is one bit
 _ON_LOAD = """
@@ -28,13 +29,11 @@ def token_map(elem_id: str, value: str = "") -> gr.HTML:
 
 
 def heat_map(tokens: Sequence[Token], *, label: str) -> str:
-    """``tokens`` as escaped HTML, without those that spell the prompt's end again. ``label`` is for screen readers."""
-    shown = [(index, token) for index, token in enumerate(tokens) if not token.respelled]
-    spans = "".join(
-        _span(index, token, is_first=number == 0, is_last=number == len(shown) - 1)
-        for number, (index, token) in enumerate(shown)
-    )
-    return f'<div class="tokens" role="group" aria-label="{html.escape(label)}">{spans}</div>'
+    """``tokens`` as HTML, without those that spell the prompt's end again. ``label`` is for screen readers."""
+    shown = [_shown(index, token) for index, token in enumerate(tokens) if not token.respelled]
+    if shown and not shown[-1].text:
+        shown[-1] = shown[-1]._replace(spoken="")  # it says that it is the end
+    return render("token_map", tokens=shown, label=label)
 
 
 def probability(logprob: float) -> str:
@@ -49,20 +48,28 @@ def perplexity(tokens: Sequence[Token]) -> float | None:
     return math.exp(-sum(logprobs) / len(logprobs)) if logprobs else None
 
 
-def _span(index: int, token: Token, *, is_first: bool, is_last: bool) -> str:
-    """``index`` is the token's index among all tokens, used to choose an alternative."""
-    attributes = {"class": "token", "role": "button", "tabindex": "0" if is_first else "-1", "data-token": str(index)}
-    if not token.text.strip() and not (is_last and not token.text):
-        attributes["aria-label"] = _spoken(token.text)
+class _Shown(NamedTuple):
+    """A token in the heat map.
+
+    ``number`` is its index among all tokens, used to choose an alternative. ``spoken`` is for screen readers if there
+    is no readable text. ``top`` are the alternatives as JSON.
+    """
+
+    number: int
+    text: str
+    spoken: str
+    heat: int
+    probability: str
+    top: str
+
+
+def _shown(index: int, token: Token) -> _Shown:
+    heat, share = 0, ""
     if token.logprob is not None:
-        bits = -token.logprob / math.log(2)
-        attributes["data-heat"] = str(min(_STEPS, max(0, round(bits))))
-        attributes["data-probability"] = probability(token.logprob)
-    if token.top:
-        attributes["data-top"] = json.dumps([_row(alternative) for alternative in token.top])
-        attributes["aria-haspopup"] = "dialog"
-    written = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
-    return f"<span {written}>{_shown(token.text, is_last)}</span>"
+        heat = min(_STEPS, max(0, round(-token.logprob / math.log(2))))
+        share = probability(token.logprob)
+    top = json.dumps([_row(alternative) for alternative in token.top]) if token.top else ""
+    return _Shown(index, token.text, "" if token.text.strip() else _spoken(token.text), heat, share, top)
 
 
 def _row(alternative: Alternative) -> list[str | float]:
@@ -74,10 +81,3 @@ def _spoken(text: str) -> str:
     if not text:
         return "part of a character"
     return "line break" if "\n" in text else "white space"
-
-
-def _shown(text: str, is_last: bool) -> str:
-    """The text, with symbols for line ends and for tokens without text."""
-    if not text:
-        return '<span class="sign">■ end</span>' if is_last else '<span class="sign">·</span>'
-    return html.escape(text).replace("\n", '<span class="sign" aria-hidden="true">↵</span>\n')

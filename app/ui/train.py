@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from app.repositories import Repositories
 from app.training_jobs import Job, JobRequest, Jobs
 from app.training_permission import TrainingPermission
 from app.ui.caller import caller
-from app.ui.components import QUIET, Updates, failure
+from app.ui.components import QUIET, Updates, failure, status_line
 from app.ui.revision_menus import RevisionMenus, filled_menus
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
@@ -270,11 +269,10 @@ def _summary(job: Job) -> str:
 def _status(job: Job, records: list[dict[str, float]]) -> str:
     """The job's progress and remaining time, or how it ended."""
     if job.state != "running":
-        style = "status error" if job.state == "failed" else "status"
-        return f'<p class="{style}">{html.escape(without_paths(job.message))}</p>'
+        return status_line(without_paths(job.message), is_error=job.state == "failed")
     steps = [record for record in records if {"loss", "seconds", "tokens_per_second"} <= record.keys()]
     if not steps:
-        return '<p class="status">Reading and packing the source files …</p>'
+        return status_line("Reading and packing the source files …")
     latest, recent = steps[-1], steps[-20:]
     done = int(latest["step"]) + 1
     left = (job.steps - done) * sum(record["seconds"] for record in recent) / len(recent)
@@ -288,7 +286,7 @@ def _status(job: Job, records: list[dict[str, float]]) -> str:
         values = [record[name] for record in records if name in record]
         if values:
             parts.append(f"{values[-1]:.3f} {label}")
-    return f'<p class="status">{" · ".join(parts)}</p>'
+    return status_line(" · ".join(parts))
 
 
 def _curve(records: list[dict[str, float]], name: str) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.components import LATEST
+from app.ui.html import render
 from app.ui.parameters import OrderChoice, chosen_order
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -72,13 +72,4 @@ def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> Co
 def _bar(prompt: Prompt, n_positions: int) -> str:
     n_read, n_new = len(prompt.ids), prompt.max_new_tokens
     said = f"{n_read:,} prompt tokens · up to {n_new:,} new · {n_positions - n_read - n_new:,} of {n_positions:,} free"
-    notices = "".join(f'<p class="cut">{html.escape(notice)}</p>' for notice in prompt.notices)
-    return (
-        f'<div class="context-bar" role="img" aria-label="Context: {said}">'
-        f"{_part('read', n_read / n_positions)}{_part('new', n_new / n_positions)}</div>"
-        f'<p class="context-said">{said}</p>{notices}'
-    )
-
-
-def _part(kind: str, share: float) -> str:
-    return f'<span class="{kind}" style="width: {share:.2%}"></span>'
+    return render("context_bar", said=said, read=n_read / n_positions, new=n_new / n_positions, notices=prompt.notices)

@@ -12,6 +12,7 @@ from app.generation.gaps import unfilled
 from app.generation.records import MARK, Generation, Pane
 from app.limits import Limits
 from app.ui.components import READY, Updates, code_update, summary
+from app.ui.html import render
 from app.ui.parameters import ParameterControls
 from app.ui.revision_menus import RevisionMenus
 from app.ui.token_map import heat_map
@@ -125,5 +126,4 @@ def _heat_maps(generation: Generation, index: int) -> str:
 
 def _page_number(generation: Generation, index: int) -> str:
     alike = generation.candidates[index].n_alike
-    said = f" · {alike} alike" if alike > 1 else ""
-    return f'<p class="page-number">Candidate <b>{index + 1}</b> of {len(generation.candidates)}{said}</p>'
+    return render("page_number", number=index + 1, count=len(generation.candidates), alike=alike)

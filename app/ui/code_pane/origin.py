@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from app.errors import sentence_for
 from app.generation.records import Generation, Language
 from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.components import LATEST, QUIET, place
+from app.ui.html import render
 from santacoder.attribution import Searched, Source, Span
 from santacoder.attribution.origins import link, what_it_asks
 from santacoder.errors import AttributionError, UserError
@@ -106,36 +106,64 @@ def findings(code: str, written: list[tuple[int, int]], attribution: Attribution
 def badge(found: Findings, repo_id: str) -> str:
     """One line: whether anything was found and what was searched, with the positions that ``written.js`` underlines."""
     spans = found.attribution.spans
-    if not spans:
-        return f'<p class="badge clean"><b>No match found.</b> {_searched(found.attribution.searched, repo_id)}</p>'
     packages = list(dict.fromkeys(span.sources[0].package for span in spans))
-    named = ", ".join(map(html.escape, packages[:3])) + (f" and {len(packages) - 3} more" if len(packages) > 3 else "")
-    places = " ".join(f"{place(found.code, span.start)}-{place(found.code, span.end)}" for span in spans)
-    passages = "1 passage" if len(spans) == 1 else f"{len(spans)} passages"
-    return (
-        f'<p class="badge found" data-copied="{places}"><b>{passages} found in training files</b> of {named}: '
-        "underlined in the code, listed below under <i>Origin</i>.</p>"
+    more = f" and {len(packages) - 3} more" if len(packages) > 3 else ""
+    return render(
+        "origin_badge",
+        places=" ".join(f"{place(found.code, span.start)}-{place(found.code, span.end)}" for span in spans),
+        passages="1 passage" if len(spans) == 1 else f"{len(spans)} passages",
+        packages=", ".join(packages[:3]) + more,
+        searched=_searched(found.attribution.searched, repo_id),
     )
 
 
 def unknown(sentence: str) -> str:
     """A badge that says why the code was not checked."""
-    return f'<p class="badge unknown"><b>Not checked.</b> {html.escape(sentence)}</p>'
+    return render("origin_unknown", sentence=sentence)
 
 
 def panel(found: Findings, repo_id: str) -> str:
     """Every span with its sources, their licence terms, and both texts side by side."""
-    searched = f'<p class="searched">{_searched(found.attribution.searched, repo_id)}</p>'
-    if not found.attribution.spans:
-        return f'<p class="empty">No match found.</p>{searched}'
-    sections = (
-        _section(number, found, span, original)
-        for number, (span, original) in enumerate(zip(found.attribution.spans, found.originals, strict=True), 1)
+    passages = [
+        _passage(found, span, original) for span, original in zip(found.attribution.spans, found.originals, strict=True)
+    ]
+    return render("origin", passages=passages, searched=_searched(found.attribution.searched, repo_id))
+
+
+class _Source(NamedTuple):
+    """A place in a training file; ``address`` is where it can be read, if that is known."""
+
+    package_and_version: str
+    path: str
+    lines: tuple[int, int]
+    address: str | None
+
+
+class _Passage(NamedTuple):
+    """A span of the code, what is to be said of it, and both texts. ``here`` are pieces of the code, and whether each
+    is copied; ``there`` is None where the index has fingerprints alone."""
+
+    chips: list[str]
+    licence: str
+    asks: str
+    sources: list[_Source]
+    here: list[tuple[str, bool]]
+    there: str | None
+
+
+def _passage(found: Findings, span: Span, original: str | None) -> _Passage:
+    licence = span.sources[0].licence
+    return _Passage(
+        chips=_chips(found, span),
+        licence=licence,
+        asks=what_it_asks(licence),
+        sources=[_source(source) for source in span.sources],
+        here=_here(found.code, span),
+        there=None if original is None else _shortened(original),
     )
-    return f'<div class="origins">{"".join(sections)}</div>{searched}'
 
 
-def _section(number: int, found: Findings, span: Span, original: str | None) -> str:
+def _chips(found: Findings, span: Span) -> list[str]:
     by_model = any(begin < span.end and span.start < end for begin, end in found.written)
     chips = [f"{span.tokens} tokens", f"lines {_lines(found.code, span)}"]
     chips += ["in your own code"] if found.written and not by_model else []
@@ -143,50 +171,24 @@ def _section(number: int, found: Findings, span: Span, original: str | None) -> 
     chips += ["fingerprints match"] if not span.confirmed else []
     if span.files > 1:
         chips.append(f"in {span.files} files" + (": boilerplate" if span.boilerplate else ""))
-    first, *others = span.sources
-    more = ""
-    if others:
-        items = "".join(f"<li>{_source(source)}</li>" for source in others)
-        more = f"<details><summary>Also in {len(others)} more</summary><ul>{items}</ul></details>"
-    return (
-        f'<section class="origin"><h4>{_source(first)}</h4>'
-        f'<p class="chips">{"".join(f"<span>{html.escape(chip)}</span>" for chip in chips)}</p>'
-        f'<p class="asks"><b>{html.escape(first.licence)}</b> {html.escape(what_it_asks(first.licence))}</p>'
-        f"{_side_by_side(number, found.code, span, original)}{more}</section>"
-    )
+    return chips
 
 
-def _source(source: Source) -> str:
+def _source(source: Source) -> _Source:
     package = f"{source.package} {source.version[:12]}".strip()
-    lines = f"lines {source.lines[0]}–{source.lines[1]}"
-    where = f"<b>{html.escape(package)}</b> <code>{html.escape(source.path)}</code>, {lines}"
-    address = link(source)
-    if address is None:
-        return where
-    return f'{where} <a href="{html.escape(address)}" target="_blank" rel="noopener noreferrer">view source</a>'
+    return _Source(package, source.path, source.lines, link(source))
 
 
-def _side_by_side(number: int, code: str, span: Span, original: str | None) -> str:
-    """The lines of the code with the span marked, and those of the file."""
+def _here(code: str, span: Span) -> list[tuple[str, bool]]:
+    """The lines of the code that have the span: pieces, and whether each is copied, which white space at the ends of
+    lines does not count as."""
     begin = code.rfind("\n", 0, span.start) + 1
     end = code.find("\n", span.end)
-    pieces = (code[begin : span.start], code[span.start : span.end], code[span.end : end if end >= 0 else len(code)])
-    before, copied, after = map(html.escape, pieces)
-    here = before + re.sub(r"\S(?:.*\S)?", lambda line: f"<mark>{line[0]}</mark>", copied) + after
-    if original is None:
-        source = span.sources[0]
-        there = (
-            '<p class="no-text">Only fingerprints of the training files are stored here, not their text. '
-            f"Compare with lines {source.lines[0]} to {source.lines[1]} of the file.</p>"
-        )
-    else:
-        there = f'<pre tabindex="0">{html.escape(_shortened(original))}</pre>'
-    return (
-        f'<div class="side-by-side"><figure aria-label="Passage {number}, this code"><figcaption>This code</figcaption>'
-        f'<pre tabindex="0">{here}</pre></figure>'
-        f'<figure aria-label="Passage {number}, training file"><figcaption>Training file</figcaption>'
-        f"{there}</figure></div>"
-    )
+    pieces, position = [(code[begin : span.start], False)], span.start
+    for line in re.finditer(r"\S(?:.*\S)?", code[span.start : span.end]):
+        pieces += [(code[position : span.start + line.start()], False), (line[0], True)]
+        position = span.start + line.end()
+    return [*pieces, (code[position : end if end >= 0 else len(code)], False)]
 
 
 def _shortened(text: str) -> str:
@@ -205,7 +207,7 @@ def _searched(searched: Searched, repo_id: str) -> str:
     return (
         f"Searched{how}: {_count(searched.files, 'file')} of {_count(searched.packages, 'package')} "
         f"({_names(searched.languages)}, "
-        f"{searched.bytes / 1e6:,.0f} MB) that {html.escape(repo_id)} was trained on. Copies of "
+        f"{searched.bytes / 1e6:,.0f} MB) that {repo_id} was trained on. Copies of "
         f"{searched.guaranteed_tokens} tokens or more are always found; shorter ones may be missed."
     )
 
@@ -216,4 +218,4 @@ def _count(number: int, noun: str) -> str:
 
 def _names(languages: Sequence[str]) -> str:
     spelled = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
-    return html.escape(", ".join(spelled.get(language, language) for language in languages))
+    return ", ".join(spelled.get(language, language) for language in languages)

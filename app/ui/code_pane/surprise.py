@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 
 import gradio as gr
@@ -14,6 +13,7 @@ from app.model_pool import Models, ServedModel
 from app.ui.caller import admitted
 from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.components import failure
+from app.ui.html import render
 from app.ui.token_map import heat_map, perplexity
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.accumulator import Accumulator
@@ -90,8 +90,4 @@ def _verdict(tokens: list[Token], n_left_out: int, is_cut: bool) -> str:
     bits = math.log2(value) * (len(tokens) - 1) / max(1, len("".join(token.text for token in tokens[1:])))
     count = f"{'more than ' if is_cut else ''}{len(tokens) + n_left_out:,}"
     left_out = f" Only the last {len(tokens):,} of {count} tokens fit." if n_left_out else ""
-    return (
-        f'<p class="verdict"><b>Perplexity {value:.3g}</b> · {bits:.2f} bits per character. '
-        f"On average, the next token was as hard to guess as one of {value:.3g} equally likely tokens."
-        f"{html.escape(left_out)}</p>"
-    )
+    return render("surprise", perplexity=f"{value:.3g}", bits=f"{bits:.2f}", left_out=left_out)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import html
+from datetime import datetime
 from typing import NamedTuple
 
 import gradio as gr
+from markupsafe import Markup
 
 from app.errors import ShareError
 from app.limits import RateLimits
 from app.shares.cookies import known_visitor
 from app.shares.highlight import highlighted
-from app.shares.models import MAX_SEARCH, Cursor, Order, Page, Query, Share
+from app.shares.models import MAX_SEARCH, Cursor, Order, Query, Share
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
 from app.ui.components import LATEST, Updates, failure
+from app.ui.html import render
 
 _LANGUAGES = [("All languages", ""), ("Python", "python"), ("Java", "java"), ("JavaScript", "javascript")]
 _KINDS = {"complete": ("Completed by", ""), "infill": ("Filled in by", ""), "compare": ("Compared", " and others")}
@@ -70,9 +72,10 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
             return {cards: failure(str(error))}
         nothing = _NOTHING_FOUND if text or language or branch else _NOTHING_YET
         n_pages = len(at.trail)
+        found = [_card(share, share.slug in liked) for share in page.shares]
         return {
-            cards: _cards(page, liked) if page.shares else f'<p class="status empty">{nothing}</p>',
-            number: f'<p class="page-number">Page {n_pages}</p>' if page.shares else "",
+            cards: render("gallery", cards=found, nothing=nothing),
+            number: render("gallery_page", number=n_pages) if found else "",
             earlier: gr.Button(interactive=n_pages > 1),
             later: gr.Button(interactive=page.next is not None),
             place: _Place(at.trail, page.next),
@@ -102,22 +105,26 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
     earlier.click(go_back, [*filters, place], shown, **LATEST)
 
 
-def _cards(page: Page, liked: set[str]) -> str:
-    """HTML in which all text from people and models is escaped; ``scripts/shares.js`` handles the buttons."""
-    return f'<ol class="cards">{"".join(_card(share, share.slug in liked) for share in page.shares)}</ol>'
+class _Card(NamedTuple):
+    slug: str
+    title: str
+    code: Markup
+    language: str
+    authors: str
+    created_at: datetime
+    liked: bool
+    likes: int
 
 
-def _card(share: Share, liked: bool) -> str:
-    title, branch = html.escape(reveal(share.title)), html.escape(reveal(share.branch))
-    language = next((label for label, value in _LANGUAGES if value == share.language), share.language)
+def _card(share: Share, liked: bool) -> _Card:
     kind, others = _KINDS.get(share.pane, _KINDS["complete"])
-    return (
-        f'<li class="card" data-slug="{share.slug}">'
-        f'<h3><a href="s/{share.slug}">{title}</a></h3>'
-        f'<pre class="shared-code" tabindex="0" aria-label="Code">{highlighted(share.excerpt, share.language)}</pre>'
-        f'<p class="facts">{html.escape(language)} · {kind} {branch}{others} · '
-        f'<time datetime="{share.created_at:%Y-%m-%dT%H:%M:%SZ}">{share.created_at:%d %b %Y}</time></p>'
-        f'<p class="card-actions"><button type="button" class="like" aria-pressed="{str(liked).lower()}" '
-        f'aria-label="Like">♥ <span>{share.likes}</span></button>'
-        '<button type="button" class="report">Report</button></p></li>'
+    return _Card(
+        slug=share.slug,
+        title=reveal(share.title),
+        code=Markup(highlighted(share.excerpt, share.language)),
+        language=next((label for label, value in _LANGUAGES if value == share.language), share.language),
+        authors=f"{kind} {reveal(share.branch)}{others}",
+        created_at=share.created_at,
+        liked=liked,
+        likes=share.likes,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
 from app.ui.components import QUIET, Updates, failure
+from app.ui.html import render
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -161,7 +161,10 @@ def _title(opened: OpenedShare) -> str:
     share = opened.share
     generations = opened.compared.generations if opened.compared else (opened.generation,)
     authors = ", ".join(f"{each.repo_id}@{each.revision} ({each.sha[:8]})" for each in generations)
-    return (
-        f'<p class="shared-title" data-slug="{share.slug}"><strong>{html.escape(reveal(share.title))}</strong> '
-        f"<span>shared {share.created_at:%d %b %Y} · written by {html.escape(reveal(authors))}</span></p>"
+    return render(
+        "shared_title",
+        slug=share.slug,
+        title=reveal(share.title),
+        date=f"{share.created_at:%d %b %Y}",
+        authors=reveal(authors),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,8 @@ from app.shares.store import ShareStore
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.origin import origins_to_share
 from app.ui.compare.pane import ComparePane, comparison_of
-from app.ui.components import QUIET, Updates, failure
+from app.ui.components import QUIET, Updates, failure, status_line
+from app.ui.html import render
 
 _EXPLANATION = (
     "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
@@ -99,7 +99,7 @@ def _share_controls(
         private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
         return {
             **shown,
-            notice: failure(warning(private)) if private else f'<p class="status">{_EXPLANATION}</p>',
+            notice: failure(warning(private)) if private else status_line(_EXPLANATION),
             form: gr.Row(visible=True),
             title: found.title,
             publish: gr.Button("Share anyway" if private else "Create link"),
@@ -124,23 +124,4 @@ def _share_controls(
 def _links(receipt: Receipt, base_url: str) -> str:
     """The two links, each with a copy button."""
     permalink = f"{base_url}s/{receipt.slug}"
-    return (
-        '<p class="status" role="status">Link created.</p>'
-        + _link("Permalink", permalink, "permalink", opens=True)
-        + _link(
-            "Deletion link. Save it now: it is not shown again.",
-            f"{permalink}/delete/{receipt.deletion_token}",
-            "deletion",
-            opens=False,
-        )
-    )
-
-
-def _link(label: str, address: str, kind: str, *, opens: bool) -> str:
-    address = html.escape(address)
-    opening = f'<a href="{address}" target="_blank" rel="noopener">Open</a>' if opens else ""
-    return (
-        f'<p class="share-link"><label for="{kind}">{label}</label>'
-        f'<input id="{kind}" class="{kind}" value="{address}" readonly>'
-        f'<button type="button" class="copy-link">Copy</button>{opening}</p>'
-    )
+    return render("share_links", permalink=permalink, deletion=f"{permalink}/delete/{receipt.deletion_token}")
