@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
-from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_advanced, open_pane, start_server
+from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_pane, start_server
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 from tests.browser.test_sharing import open_share, share
@@ -66,11 +66,15 @@ def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> P
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{url}/?token={TRAINING_TOKEN}")
     page.wait_for_selector("#complete-run")
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+    collapsed = [page.get_by_role("button", name="Parameters")] if size == PHONE else []
+    for button in (*collapsed, page.locator("#advanced > button")):
+        button.click()
     set_parameter(page, "number input for Candidates", "3")
     set_parameter(page, "number input for Maximum length", "48")
-    open_advanced(page)
     set_parameter(page, "Seed", "4")
-    page.locator("#advanced > button").click()
+    for button in (page.locator("#advanced > button"), *collapsed):
+        button.click()
     return page
 
 
