@@ -41,23 +41,23 @@ class Stream:
         self.n_prompt = sequence.n_prompt + len(sequence.taken_back)
         self.echo = sequence.echo
         self.crlf = sequence.crlf
-        """Whether the lines of what is written are to end in CRLF."""
+        """Whether generated lines end in CRLF."""
         self.prompt_end = sequence.prompt_end
-        """The last tokens of a prompt that is not echoed, for an :class:`Accumulator` of what is written behind it."""
+        """The last tokens of a prompt that is not echoed, for the :class:`Accumulator` of the generated text."""
 
     @property
     def n_cached(self) -> int:
-        """Number of prompt tokens that needed no prefill; known from the first event on."""
+        """The number of cached prompt tokens; known from the first event on."""
         return self._sequence.n_cached
 
     @property
     def prompt_ids(self) -> list[int]:
-        """The prompt as it was asked; what is taken back of its end may be spelled in other tokens later."""
+        """The tokens of the prompt as requested. Token healing may later spell its end with other tokens."""
         return [*self._sequence.ids[: self._sequence.n_prompt], *self._sequence.taken_back]
 
     @property
     def slot(self) -> int:
-        """Where it runs or has run; -1 while it waits."""
+        """The current or last slot; -1 while waiting."""
         return self._sequence.last_slot
 
     def __iter__(self) -> Iterator[Event]:
@@ -68,12 +68,12 @@ class Stream:
                 return
 
     def cancel(self) -> None:
-        """Stop before the next token; the slot is free again at once. Does nothing to a finished stream."""
+        """Stop before the next token and free the slot. Does nothing if the stream has finished."""
         self._sequence.cancelled.set()
 
 
 class Engine:
-    """Serves requests to one model, several at a time."""
+    """Serves concurrent requests to one model."""
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class Engine:
         on_end: Callable[[Sequence], None] = lambda sequence: None,
         fim_order: FimOrder = DEFAULT_ORDER,
     ) -> None:
-        """``on_end`` is called by the engine's thread with every sequence that has ended; it must not raise.
-        ``fim_order`` is for requests that leave it open."""
+        """The engine's thread calls ``on_end`` with each finished sequence; it must not raise. ``fim_order`` is for
+        requests without an order."""
         self.fim_order = fim_order
         self.runner = runner
         self.tokenizer = tokenizer
         self.problem: str | None = None
-        """What went wrong the last time the model was run; None where that went well."""
+        """The error of the last run of the model; None if it succeeded."""
         self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         self._drafts = drafts
@@ -106,13 +106,13 @@ class Engine:
     def submit(
         self, request: CompletionRequest, deliver: Callable[[Event], None] | None = None, *, client: str = ""
     ) -> Stream:
-        """Start ``request`` as soon as a slot is free. Those of several clients take turns.
+        """Start ``request`` as soon as a slot is free. Clients take turns.
 
-        With ``deliver``, events are given to that function, mostly by the engine's thread, and the stream is not to be
-        iterated over. It must not block; where it raises, the request is cancelled.
+        With ``deliver``, events are passed to that function, mostly by the engine's thread, and the stream must not be
+        iterated over. The function must not block; if it raises, the request is cancelled.
 
         Raises:
-            EngineBusy: the waiting line is full, or the engine is closed.
+            EngineBusy: the queue is full, or the engine is closed.
             UserError: the request cannot be served; the message is a sentence for the user.
         """
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -146,7 +146,7 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the engine takes requests, or would if nobody had stopped it."""
+        """Whether the engine's thread is still running."""
         return not self._has_ended
 
     @property
@@ -155,13 +155,13 @@ class Engine:
             return self._scheduler.n_waiting
 
     def drain(self, seconds: float) -> None:
-        """Take no more requests, and wait until those under way have ended, or until ``seconds`` have passed."""
+        """Refuse new requests, and wait up to ``seconds`` for the running ones to finish."""
         with self._changed:
             self._refusal = "The server is being stopped; try again in a moment."
             self._changed.wait_for(lambda: self._scheduler.idle or not self.alive, seconds)
 
     def close(self) -> None:
-        """Cancel what runs and end the thread."""
+        """Cancel all requests and end the thread."""
         with self._changed:
             self._closing = True
             self._refusal = "The model is being unloaded; try again."
@@ -172,7 +172,7 @@ class Engine:
         try:
             while self._take_turn():
                 pass
-        except BaseException as error:  # the thread ends: nobody may wait for it
+        except BaseException as error:  # the thread ends: no request may wait for it
             log.exception("the engine has ended")
             self.problem = f"The engine has ended: {as_sentence(error)}"
             raise
@@ -183,7 +183,7 @@ class Engine:
                 self._abandon("error" if self.problem else "cancelled", self.problem or "")
 
     def _take_turn(self) -> bool:
-        """Advance those whose turn it is, once there are any. False where the engine is to end."""
+        """Wait for sequences, and advance those whose turn it is. Returns False if the engine is closing."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or not self._scheduler.idle)
             if self._closing:
@@ -192,7 +192,7 @@ class Engine:
         try:
             self._advance(turn)
             self.problem = None
-        except Exception as error:  # whatever the runner raises, the streams must end and the engine go on
+        except Exception as error:  # whatever the runner raises, the streams must end and the engine must continue
             log.exception("the model could not be run")
             self.problem = f"The model could not be run: {as_sentence(error)}"
             with self._changed:
@@ -220,14 +220,14 @@ class Engine:
                 self._changed.notify_all()
 
     def _decode(self, sequences: list[Sequence]) -> None:
-        """One token for each."""
+        """Generate one token for each sequence."""
         logits = self.runner.decode([_step(sequence) for sequence in sequences])
         for sequence in sequences:
             sequence.n_computed += 1
         self._add_tokens(sequences, logits)
 
     def _check_draft(self, sequence: Sequence) -> bool:
-        """Add as many tokens as were guessed right, and one more; False where there is nothing to guess from."""
+        """Add the correct tokens of a draft, and one more. Returns False if there is no draft."""
         if sequence.agreeing is not None:
             return False
         draft = sequence.drafting.draft(sequence.ids, self.runner.n_positions - len(sequence.ids))
@@ -241,7 +241,7 @@ class Engine:
         return True
 
     def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> int:
-        """Add a token from each row of ``logits``, for as long as the draft that was read is right; how much was."""
+        """Add a token from each row of ``logits`` while the draft is correct. Returns how many of its tokens were."""
         logits = logits[:, : self.tokenizer.vocab_size]
         for n_right in range(len(draft) + 1):
             row = logits[n_right : n_right + 1]
@@ -254,11 +254,11 @@ class Engine:
         return n_right
 
     def _prefill(self, sequence: Sequence) -> None:
-        """The next chunk of a prompt; after the last one, a token."""
+        """Prefill the next chunk of a prompt; after the last chunk, generate a token."""
         assert sequence.slot is not None
         chunk = sequence.ids[sequence.n_computed : sequence.n_computed + PROMPT_CHUNK]
         n_logits = len(chunk) if sequence.echo else 1
-        # what was taken back is verified as a draft: where the tokens stay as they were, it costs no step
+        # tokens removed by token healing are verified as a draft: if they stay the same, they cost no step
         draft = sequence.taken_back if sequence.n_to_prefill == len(chunk) else ()
         logits = self.runner.prefill(sequence.slot, [*chunk, *draft], sequence.n_computed, n_logits + len(draft))
         if sequence.echo:
@@ -271,7 +271,7 @@ class Engine:
             self._follow(sequence, draft, logits[n_logits - 1 :])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
-        """The next token of each, from its row of ``logits``."""
+        """Sample the next token of each sequence from its row of ``logits``."""
         logits = logits[:, : self.tokenizer.vocab_size]
         for sequence, row in zip(sequences, logits, strict=True):
             sequence.look_at(row)
@@ -287,7 +287,7 @@ class Engine:
                     sequence.finish("length")
 
     def _abandon(self, reason: FinishReason, message: str = "") -> None:
-        """End every sequence that has not ended."""
+        """Finish all unfinished sequences."""
         for sequence in self._scheduler.everyone():
             if not sequence.finished:
                 sequence.finish(reason, message)
@@ -299,12 +299,12 @@ class Engine:
 
 @contextmanager
 def _alone(sequence: Sequence) -> Iterator[None]:
-    """What fails for one sequence ends it, and no other."""
+    """Contain a failure: it ends ``sequence``, but no other."""
     try:
         yield
     except Exception as error:
-        log.exception("a text could not go on")
-        sequence.finish("error", f"The text could not go on: {as_sentence(error)}", with_held=False)
+        log.exception("a text could not be continued")
+        sequence.finish("error", f"The text could not be continued: {as_sentence(error)}", with_held=False)
 
 
 def _step(sequence: Sequence) -> Step:

@@ -1,4 +1,4 @@
-"""From a snapshot to an engine, with the fastest runner that works."""
+"""Opens a snapshot as an engine, with the fastest runner that works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
 
 
 class Opened(NamedTuple):
-    """An engine, and why better runners could not be used."""
+    """An engine, and the reasons why preferred runners could not be used."""
 
     engine: Engine
     notices: tuple[str, ...]
@@ -44,11 +44,18 @@ def open_engine(
 ) -> Opened:
     """Load the fastest runner that works, and start an engine on it.
 
-    ``max_waiting`` and ``on_end`` are the engine's. ``report`` is called with the share of the weights that has been
-    read, from 0 to 1. With ``exact``, a graph's texts are batch-invariant to the last byte.
+    Args:
+        snapshot: the folder of the revision.
+        device: ``cpu`` or ``cuda``.
+        runner: the backend; ``auto`` takes the fastest.
+        n_slots: the number of sequences that run at the same time.
+        max_waiting: the length of the engine's queue.
+        exact: make a graph's texts batch-invariant to the last byte.
+        on_end: called by the engine's thread with each finished sequence.
+        report: called with the fraction of the weights that has been read, from 0 to 1.
 
     Raises:
-        CheckpointError: the snapshot's files are damaged, or there is no graph for the runner asked for.
+        CheckpointError: the snapshot's files are damaged, or it has no graph for the requested runner.
     """
     opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
@@ -60,7 +67,7 @@ def open_engine(
 def _open_runner(
     snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, exact: bool, report: Callable[[float], None]
 ) -> tuple[Runner, list[str]]:
-    """The first runner that works, and why those before it did not: both runners on the GPU, then both on the CPU."""
+    """The first runner that works, and why earlier ones did not. Both runners are tried on the GPU, then on the CPU."""
     notices: list[str] = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
         found = graphs(snapshot, place) if choice != "torch" else []
@@ -97,10 +104,10 @@ def choose_device(device: str) -> str:
     """``cpu`` or ``cuda``; for ``auto``, a GPU if there is one.
 
     Raises:
-        CheckpointError: a GPU was asked for and there is none.
+        CheckpointError: a GPU was requested and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError("--device cuda was asked for, but PyTorch finds no GPU here; use --device cpu or auto.")
+        raise CheckpointError("--device cuda needs a GPU, but PyTorch finds none; use --device cpu or auto.")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device

@@ -17,7 +17,7 @@ N_SLOTS = 8
 
 
 class Step(NamedTuple):
-    """One new token of the sequence in ``slot``, at ``position``."""
+    """One token of the sequence in ``slot``, at ``position``."""
 
     slot: int
     token_id: int
@@ -25,9 +25,9 @@ class Step(NamedTuple):
 
 
 class Runner(Protocol):
-    """Computes logits for sequences whose keys and values live in slots.
+    """Computes logits for sequences whose keys and values are stored in slots.
 
-    ``name``, ``precision`` and ``device`` are shown to the user. What is returned may be overwritten by the next call.
+    ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits.
     """
 
     name: str
@@ -37,18 +37,19 @@ class Runner(Protocol):
     n_positions: int
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
-        """Compute ``token_ids`` at positions ``start`` and up of ``slot``: logits after the last ``n_logits`` of them.
+        """Prefill ``token_ids`` into ``slot`` from position ``start`` on. Returns the logits after the last
+        ``n_logits`` of them, [n_logits, V].
 
-        What the slot held from ``start`` on is overwritten.
+        The slot's contents from ``start`` on are overwritten.
         """
         ...
 
     def decode(self, steps: Sequence[Step]) -> Logits:
-        """Compute one token of each of several slots; the logits after each, in their order."""
+        """Decode one token in each of several slots. Returns the logits after each, [N, V], in the same order."""
         ...
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Make the first ``length`` positions of ``target`` those of ``source``."""
+        """Copy the first ``length`` positions of ``source`` to ``target``."""
         ...
 
     def save(self, slot: int, length: int) -> Tensor:
@@ -56,5 +57,5 @@ class Runner(Protocol):
         ...
 
     def restore(self, slot: int, saved: Tensor) -> None:
-        """Make the first positions of ``slot`` what :meth:`save` returned."""
+        """Write what :meth:`save` returned to the first positions of ``slot``."""
         ...

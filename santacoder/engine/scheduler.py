@@ -1,4 +1,4 @@
-"""Who runs: a bounded waiting line, a slot for each running sequence, and turns between clients and sequences."""
+"""Schedules sequences: a bounded queue, a slot for each running sequence, and turns between clients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _NOTHING = np.array([], dtype=np.int32)
 
 
 class Turn(NamedTuple):
-    """Sequences to advance now: all that decode, and of those whose prompt is prefilled one, and all that have but its
-    last token left.
+    """The sequences to advance in one turn.
 
-    One prompt chunk a turn keeps a long prompt from holding up the others for longer than that chunk. ``paused`` have
-    lost their slot to another client with this turn: what their ``last_slot`` holds is to be saved first. ``admitted``
-    are those that got their place with this turn, in order; one that was paused gets back what was saved.
+    ``decoding`` are all sequences that generate tokens. ``prefilling`` are those that have a single prompt token left,
+    and one sequence with more, so that a long prompt delays the others by one chunk at most. ``paused`` lost their slot
+    to another client; the contents of their ``last_slot`` must be saved first. ``admitted`` got a slot, in order; what
+    was saved of a paused sequence is restored.
     """
 
     decoding: list[Sequence]
@@ -29,24 +29,24 @@ class Turn(NamedTuple):
 
 
 class Scheduler:
-    """Clients take turns; the sequences of one client are served in the order in which they came.
+    """Clients take turns; the sequences of one client are served in order of arrival.
 
-    The next free slot goes to the client that has the fewest. Where none is free and a client has none at all, the
-    latest sequence of the client with the most is paused for it. :meth:`add` is for any thread, the rest for the
-    engine's.
+    The next free slot goes to the client with the fewest running sequences. If no slot is free and a client has none
+    running, the newest sequence of the client with the most is paused. Any thread may call :meth:`add`; the other
+    methods are for the engine's thread.
     """
 
     def __init__(self, n_slots: int, max_waiting: int) -> None:
         self._slots = Slots(n_slots)
         self._n_slots = n_slots
         self._max_waiting = max_waiting
-        self._waiting: dict[str, deque[Sequence]] = {}  # by client, the one served longest ago first
+        self._waiting: dict[str, deque[Sequence]] = {}  # by client, least recently served first
         self._prefilled_last = ""  # the client whose prompt was prefilled in the last turn
         self.running: list[Sequence] = []
 
     def add(self, sequence: Sequence) -> bool:
-        """Put ``sequence`` in line; False where the line is full."""
-        # those for whom there is a slot wait for the end of a step alone
+        """Enqueue ``sequence``. Returns False if the queue is full."""
+        # sequences for which a slot is free do not count: they only wait for the end of a step
         if self.n_waiting >= self._max_waiting + self._slots.n_free:
             return False
         self._waiting.setdefault(sequence.client, deque()).append(sequence)
@@ -68,7 +68,7 @@ class Scheduler:
         self._release_cancelled()
         paused, admitted = self._admit()
         decoding = [sequence for sequence in self.running if not sequence.n_to_prefill]
-        decoding.sort(key=_slot)  # neighbours' keys and values are read where they are
+        decoding.sort(key=_slot)  # keys and values of adjacent slots need not be copied
         prefilling = [sequence for sequence in self.running if sequence.n_to_prefill == 1]
         unfinished = [sequence for sequence in self.running if sequence.n_to_prefill > 1]
         if unfinished:
@@ -76,14 +76,14 @@ class Scheduler:
                 (sequence for sequence in unfinished if sequence.client != self._prefilled_last), unfinished[0]
             )
             self._prefilled_last = chunked.client
-            # the next turn begins with another one
+            # the next turn prefills another sequence
             self.running.remove(chunked)
             self.running.append(chunked)
             prefilling.append(chunked)
         return Turn(decoding, prefilling, paused, admitted)
 
     def release(self, sequence: Sequence) -> None:
-        """Free the slot of a running sequence; its prompt stays there for the next that begins alike."""
+        """Free the slot of a running sequence. Its prompt stays cached for prompts with the same prefix."""
         self.running.remove(sequence)
         slot = _slot(sequence)
         self._slots.hold(slot, _reusable(sequence))
@@ -91,7 +91,7 @@ class Scheduler:
         sequence.slot = None
 
     def forget(self, sequence: Sequence) -> None:
-        """Free the slot of a running sequence, and trust nothing that is in it."""
+        """Free the slot of a running sequence, and invalidate its contents."""
         slot = _slot(sequence)
         self.release(sequence)
         self._slots.forget(slot)
@@ -106,7 +106,7 @@ class Scheduler:
     def _admit(self) -> tuple[list[Sequence], list[tuple[Sequence, Place]]]:
         paused: list[Sequence] = []
         admitted: list[tuple[Sequence, Place]] = []
-        for sequence in self.running:  # what they have read by now may serve a newcomer
+        for sequence in self.running:  # a new sequence may reuse what they have prefilled so far
             self._slots.hold(_slot(sequence), _reusable(sequence))
         settled = list(self.running)
         while (newcomer := self._next()) is not None:
@@ -129,11 +129,11 @@ class Scheduler:
         return paused, admitted
 
     def _next(self) -> Sequence | None:
-        """Whoever gets the next slot: one that is free, or that of a sequence which can be paused."""
-        if not self._waiting:  # which is most turns
+        """The sequence that gets the next slot: a free one, or that of a sequence to be paused."""
+        if not self._waiting:  # as in most turns
             return None
         n_running = self._n_running()
-        for client in sorted(self._waiting, key=n_running.__getitem__):  # those with as many stay in their order
+        for client in sorted(self._waiting, key=n_running.__getitem__):  # the sort is stable
             if not self._slots.n_free and n_running[client]:
                 return None
             for sequence in self._waiting[client]:
@@ -159,15 +159,15 @@ class Scheduler:
         return Counter(sequence.client for sequence in self.running)
 
     def _leave_line(self, sequence: Sequence) -> None:
-        """Its client is the last of those that wait now."""
+        """Remove ``sequence`` from the queue; its client becomes the most recently served."""
         line = self._waiting.pop(sequence.client)
         line.remove(sequence)
         if line:
             self._waiting[sequence.client] = line
 
     def _should_wait(self, sequence: Sequence) -> bool:
-        """Whether a prompt that begins like that of ``sequence`` will soon be read further than any slot's contents
-        are now. It is remembered which: comparing all that wait in every turn would hold up those who write."""
+        """Whether another sequence is prefilling a longer common prefix than any slot holds now. That sequence is
+        remembered, because comparing all waiting prompts in every turn would delay the running ones."""
         if not sequence.use_cache:
             return False
         if sequence.waits_for is not None:
@@ -197,6 +197,6 @@ def _slot(sequence: Sequence) -> int:
 
 
 def _reusable(sequence: Sequence) -> np.ndarray:
-    """What others may go on from. Keys and values of tokens that were written differ in their last bits from those of
-    a prompt with the same tokens, and a text must not depend on which of them it finds."""
+    """The part of the prompt that others may reuse. Generated tokens are left out: their keys and values differ in the
+    last bits from those of a prompt with the same tokens, and a text must not depend on which of them is cached."""
     return sequence.prompt[: sequence.n_computed]

@@ -30,10 +30,20 @@ _LONGEST_BEGINNING = 3
 
 
 class Sequence:
-    """Tokens read and written so far, and the way back to whoever asked.
+    """The tokens of a request so far, and the delivery of its events.
 
-    The engine's thread calls :meth:`add`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any
-    thread may set ``cancelled``. Where ``deliver`` fails, nobody listens, and the sequence is cancelled.
+    The engine's thread calls :meth:`add`, :meth:`add_scores` and :meth:`finish`, which call ``deliver``; any thread may
+    set ``cancelled``. If ``deliver`` fails, the sequence is cancelled.
+
+    Args:
+        request: what to complete.
+        tokenizer: the model's tokenizer.
+        n_positions: the context size in tokens.
+        deliver: called with each event.
+        on_end: called with the sequence once it has finished.
+        fim_order: the order of a prompt with a gap, if the request has none.
+        healing: token healing for the tokenizer; None turns it off.
+        client: the client, for turns between clients.
     """
 
     def __init__(
@@ -57,16 +67,16 @@ class Sequence:
         self.notices = prompt.notices
         self.n_prompt = len(prompt.ids)
         self.prompt = np.array(prompt.ids, dtype=np.int32)
-        # while it waits: a sequence whose prefill has what this one begins with, and how many tokens of it
+        # while waiting: a sequence that prefills a common prefix, and the length of that prefix
         self.waits_for: tuple[Sequence, int] | None = None
-        self.n_cached = 0  # prompt ids that were in the cache when the sequence got its slot
+        self.n_cached = 0  # cached prompt ids when the sequence got its slot
         self.echo = request.echo
-        self.use_cache = request.use_cache and not request.echo  # an echo needs the logits behind each token
+        self.use_cache = request.use_cache and not request.echo  # an echo needs the logits after each token
         self.crlf = request.crlf
         self.n_computed = 0  # ids whose keys and values are in the cache
         self.slot: int | None = None
-        self.last_slot = -1  # stays when the slot is given back
-        self.is_paused = False  # it waits for a slot once more, and has ``saved`` keys and values
+        self.last_slot = -1  # kept when the slot is freed
+        self.is_paused = False  # waiting for a slot again, with ``saved`` keys and values
         self.saved: Tensor | None = None
         self._never = list(_never(request, prompt, tokenizer))
         self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
@@ -81,9 +91,9 @@ class Sequence:
         self.cancelled = threading.Event()
         self.finished = False
         self.taken_back = prompt.taken_back
-        self._typed = prompt.typed  # of the end of the prompt, what is still to be spelled out again
+        self._typed = prompt.typed  # the part of the prompt's end that is still to be spelled again
         self._healing = healing
-        # ids of the tokens that may come next, where some of it is
+        # ids of the tokens that may come next, as long as some of it is
         self.agreeing = healing.agreeing(self._typed) if healing and self._typed else None
         self._token_bytes = tokenizer.decode_bytes
         self._n_positions = n_positions
@@ -101,7 +111,7 @@ class Sequence:
 
     @property
     def n_to_prefill(self) -> int:
-        """Number of ids of the prompt that are still to be prefilled."""
+        """The number of prompt tokens that have not been prefilled."""
         return max(0, self.n_prompt - self.n_computed)
 
     @property
@@ -110,7 +120,7 @@ class Sequence:
 
     @property
     def n_left(self) -> int:
-        """Number of tokens that may still be written."""
+        """The number of tokens that may still be generated."""
         return self._end - len(self.ids)
 
     def look_at(self, logits: Logits) -> None:
@@ -123,7 +133,7 @@ class Sequence:
         self.sampler.never = self._never + avoided if avoided else self._never
 
     def add(self, choice: Choice) -> None:
-        """Report the next token; end the sequence after it if it is the last one, or before it if too unlikely."""
+        """Report the next token. Finish the sequence if it is the last one, or if it is too unlikely to be used."""
         n_typed = len(self._typed)
         is_typed = bool(n_typed) and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
@@ -135,7 +145,7 @@ class Sequence:
         self.first_token_at = self.first_token_at or time.perf_counter()
         if n_typed:
             self._spell(choice.id, is_typed=is_typed)
-        # end-of-text closes a document; any other special token opens or closes a part of one
+        # end-of-text ends a document; any other special token begins or ends a part of one
         ended = choice.id in self._special_ids
         decoded = "" if ended else self._decoder.feed(choice.id, n_typed)
         if decoded.strip():  # the text has begun
@@ -151,12 +161,12 @@ class Sequence:
             self.finish("stop" if ended else "length")
 
     def agreeing_behind(self, token_id: int) -> np.ndarray | None:
-        """Ids of the tokens that may follow ``token_id``, where it would leave some of the prompt's end to spell."""
+        """Ids of the tokens that may follow ``token_id`` if it leaves a part of the prompt's end to be spelled."""
         left = self._typed[len(self._token_bytes([token_id])) :]
         return self._healing.agreeing(left) if left and self._healing else None
 
     def _spell(self, token_id: int, *, is_typed: bool) -> None:
-        """Take note of a token that spells the end of the prompt again, or of its last and more."""
+        """Record a token that spells a part of the prompt's end again; the last one may contain more."""
         self._typed = self._typed[len(self._token_bytes([token_id])) :]
         self._n_typed_tokens += is_typed
         if is_typed:
@@ -174,7 +184,7 @@ class Sequence:
             self._report(PromptToken(text, choice.id, choice.logprob, choice.top))
 
     def finish(self, reason: FinishReason, message: str = "", *, with_held: bool = True) -> None:
-        """Report the end; text held back is released as far as it belongs to the text."""
+        """Report the end. Held-back text is released if it belongs to the text."""
         self.finished = True
         self.saved = None
         held = ""
@@ -190,10 +200,10 @@ class Sequence:
         try:
             self._on_end(self)
         except Exception:
-            log.exception("the end of a text could not be noted")
+            log.exception("the end of a text could not be recorded")
 
     def _release_held(self) -> str:
-        begun = self.echo or self.n_written > 0  # an unfinished character of the prompt alone is no part of the text
+        begun = self.echo or self.n_written > 0  # an incomplete character of the prompt is not part of the text
         return self._text_end.finish(self._decoder.finish() if begun else "")
 
     def _report(self, event: Event) -> None:

@@ -40,8 +40,8 @@ class RowCache:
         self._buffers = _allocate(shape, dtype, device)
 
     def binding(self, first: int, n_rows: int) -> onnxruntime.IOBinding:
-        """A new one of ``n_rows`` rows from ``first`` on, as past and present at once. It is to be kept: binding every
-        layer's buffers takes longer than half of a small model's step."""
+        """A new binding of ``n_rows`` rows from ``first`` on, as both past and present. Keep it: binding the buffers of
+        every layer takes longer than half a step of a small model."""
         binding = self._session.io_binding()
         shape = [n_rows, *self._buffers.shape[2:]]
         for index, name in enumerate(self._names):
@@ -51,7 +51,7 @@ class RowCache:
         return binding
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Make the first ``length`` positions of row ``target`` those of ``source``."""
+        """Copy the first ``length`` positions of row ``source`` to row ``target``."""
         self._buffers[:, target, :, :length] = self._buffers[:, source, :, :length]
         self._wait()
 
@@ -62,7 +62,7 @@ class RowCache:
         return saved
 
     def restore(self, row: int, saved: torch.Tensor) -> int:
-        """Make the first positions of a row what was saved; how many these are."""
+        """Write saved keys and values to the first positions of a row. Returns their number."""
         length = saved.shape[2]
         self._buffers[:, row, :, :length] = saved
         self._wait()

@@ -21,7 +21,7 @@ from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
-# of the logits' spread: rounding differs between a token read alone and with others, by far less
+# tolerance, relative to the spread of the logits; rounding differences within a batch are far smaller
 _TOLERANCE = 0.1
 
 
@@ -58,7 +58,7 @@ class OnnxRunner:
         on_trial = device == "cuda" if captures is None else captures
         self._session, self.captures = open_session(graph, device, captures=on_trial)
         self._in_pairs = False
-        # the runtime multiplies and attends in another order of sums where there is but one token
+        # with a single token, the runtime sums in another order
         self._least_prefilled = 2 if exact and device == "cpu" else 1
         self.n_slots = n_slots
         self.n_positions = config.n_positions
@@ -122,7 +122,7 @@ class OnnxRunner:
     def _decode(self, steps: Sequence[Step]) -> Logits:
         slots = [step.slot for step in steps]
         first, n_rows = self._rows(min(slots), max(slots))
-        # a row between those asked for writes behind what its slot holds, where nothing is relied on
+        # a row between the requested ones writes after its slot's contents, which does no harm
         token_ids = [0] * n_rows
         starts = self._lengths[first : first + n_rows]
         for step in steps:
@@ -131,7 +131,7 @@ class OnnxRunner:
             self._lengths[step.slot] = step.position + 1
         wanted = [slot - first for slot in slots]
         if self.captures:
-            # whoever decodes, so that each range is captured once
+            # the same for every caller, so that each range is captured once
             logits = self._where_computed(self._step.run(first, token_ids, starts, range(n_rows), captured=True))
             return logits if wanted == list(range(n_rows)) else logits[wanted]
         in_pairs = wanted + wanted[-1:] * self._odd(len(wanted))
@@ -142,14 +142,14 @@ class OnnxRunner:
         if self.captures:
             return aligned(first, last, self._n_rows, least=1 + self._odd(1))
         if self._odd(last - first + 1):
-            # one more, and the one with less to attend to
+            # one more row: the neighbour with the shorter sequence
             beside = [row for row in (first - 1, last + 1) if 0 <= row < self._n_rows]
             row = min(beside, key=lambda row: self._lengths[row])
             first, last = min(first, row), max(last, row)
         return first, last - first + 1
 
     def _odd(self, count: int) -> int:
-        """How many are missing for an even number, where that matters."""
+        """The number of rows missing for an even number, if rows must be paired."""
         return count % 2 if self._in_pairs else 0
 
     def _where_computed(self, logits: Tensor) -> Logits:
@@ -166,9 +166,8 @@ class OnnxRunner:
         return any(not np.array_equal(row, rows[0]) for row in rows)
 
     def _try_steps(self, graph: Path) -> None:
-        """Go on without captures where steps come out wrong with them, and not at all where they do so without, as
-        they would where the runtime has an operator on the CPU alone, which sees a GPU's memory as it was when bound.
-        """
+        """Disable captures if captured steps give wrong results, and fail if plain steps do. Plain steps are wrong if
+        the runtime runs an operator on the CPU, which sees the GPU's memory as it was when bound."""
         try:
             if self.captures and not self._steps_are_right():
                 self._do_without_captures("captured steps come out wrong")
@@ -180,7 +179,7 @@ class OnnxRunner:
         self._lengths = [0] * self._n_rows
 
     def _steps_are_right(self) -> bool:
-        """Whether tokens give the same one by one, in one row and in all, as read at once."""
+        """Whether decoding tokens one by one, in one row and in all rows, agrees with prefilling them at once."""
         positions = range(2, 8)
         for slots in ([0], sorted({0, self.n_slots - 1})):
             tokens = {slot: [position + slot % 2 for position in positions] for slot in slots}

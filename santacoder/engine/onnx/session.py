@@ -58,7 +58,7 @@ def _session(graph: Path, device: str, captures: bool) -> tuple[onnxruntime.Infe
     # if a library is missing, the runtime logs an error and silently falls back to the CPU
     if _PROVIDERS[device] not in session.get_providers():
         raise CheckpointError(
-            f"ONNX Runtime cannot use the GPU here, though {device} was asked for: CUDA 13 or cuDNN 9 may be missing."
+            f"ONNX Runtime cannot use the GPU here, although {device} was requested: CUDA 13 or cuDNN 9 may be missing."
         )
     return session, captures
 

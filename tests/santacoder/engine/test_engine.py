@@ -358,7 +358,7 @@ def test_what_fails_for_one_request_ends_no_other(
         patched.setattr(sequence_module, "Sampler", Broken)
         broken = engine.submit(request)
     last = collect(broken)[2]
-    assert (last.reason, last.message) == ("error", "The text could not go on: no such token.")
+    assert (last.reason, last.message) == ("error", "The text could not be continued: no such token.")
     assert [collect(stream) for stream in others] == [alone] * 2
     wait_for_free_slots(engine)
     assert sorted(ended) == ["cancelled", "error", "length", "length"] and engine.problem is None
