@@ -16,7 +16,7 @@ from app.shares.database import Database
 from app.shares.store import ShareStore
 from santacoder import checkpoints
 from tests.app.shares.generations import generation
-from tests.browser.conftest import MODERATOR_KEY, Server, open_pane
+from tests.browser.conftest import MODERATOR_KEY, Server, open_advanced, open_pane
 from tests.browser.test_attribution import QUAYS
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import open_infill, read, run, set_parameter, write
@@ -90,6 +90,7 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(visitor.locator("#complete-page")).to_contain_text("2 of 2")
     assert read(visitor, "complete") == written and visitor.locator("#complete-tokens").inner_text() == tokens
     seed = re.search(r"seed (\d+)", status)
+    open_advanced(visitor)
     shared_parameters = parameters(visitor)
     assert {"12", "2", "0.9"} <= set(shared_parameters)
     # the likelier of the two stands first; its seed is the shared one or the one after
