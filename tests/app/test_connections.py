@@ -134,7 +134,7 @@ def test_a_body_that_does_not_come_is_given_up(url: str) -> None:
         ANSWERS.clear()
         with connected(url, b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n") as connection:
             answer = received(connection)
-        assert b"408 Request Timeout" in answer and b"did not come within 1 s" in answer
+        assert b"408 Request Timeout" in answer and b"did not arrive within 1 s" in answer
         assert b"connection: close" in answer.lower() and ANSWERS == ["gone"]
 
 

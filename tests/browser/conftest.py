@@ -136,6 +136,13 @@ def desk(chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+def open_parameters(page: Page) -> None:
+    """Show the parameters, which begin collapsed on a phone, once the page has loaded."""
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "), timeout=30_000)
+    if not page.locator("#candidates").is_visible():
+        page.get_by_role("button", name="Parameters").click()
+
+
 def open_advanced(page: Page) -> None:
     """Show the parameters that are collapsed at first."""
     if not page.locator("#stop-at").is_visible():

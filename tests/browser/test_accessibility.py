@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.shares.database import Database
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
-from tests.browser.conftest import Server, open_pane
+from tests.browser.conftest import Server, open_advanced, open_pane, open_parameters
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 
@@ -49,6 +49,8 @@ def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: No
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
+    open_parameters(page)
+    open_advanced(page)
     set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "number input for Candidates", "2")
     problems = []

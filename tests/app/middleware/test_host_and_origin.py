@@ -121,7 +121,7 @@ def test_requests_of_other_websites_are_refused(method: str, path: str, body: ob
     for headers in foreign:
         for kind in (JSON, TEXT):
             answer = send(guarded.url, method, path, [*headers, kind], body)
-            assert answer.status == 403 and b"Another website" in answer.body, headers
+            assert answer.status == 403 and b"another website" in answer.body, headers
             assert answer.header("Access-Control-Allow-Origin") is None
 
 
@@ -152,7 +152,7 @@ def test_the_moderator_is_asked_by_no_other_website(guarded: Serving) -> None:
     password = ("Authorization", "Basic bTp0aGUga2V5")
     for headers in ([("Origin", ALLOWED)], [("Origin", "https://evil.example")], [("Origin", "null")]):
         answer = send(guarded.url, "POST", "/moderation/absent/hide", [*headers, password], b"")
-        assert answer.status == 403 and b"Another website" in answer.body
+        assert answer.status == 403 and b"another website" in answer.body
     assert send(guarded.url, "POST", "/moderation/absent/hide", [("Origin", guarded.url), password], b"").status == 404
 
 
