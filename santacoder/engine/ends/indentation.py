@@ -60,6 +60,8 @@ class PythonEnd:
         elif token.kind == "indent":
             if self._is_at_start:
                 self._indent = _column(self._indent, token.text)
+        elif token.kind == "comment" and self._may_precede_clause():
+            pass  # the next line tells whether the statement ends
         else:
             if self._is_at_start and (not self._depth or token.text in _NEVER_IN_BRACKETS):
                 self._depth = 0
@@ -102,6 +104,10 @@ class PythonEnd:
         if self._waits_for_function and token.text in ("def", "async"):
             self._waits_for_function = False
             self._limit, self._clauses_belong = self._indent, False
+
+    def _may_precede_clause(self) -> bool:
+        """Whether a comment here may stand before an ``else`` or ``except`` of the same statement."""
+        return self._is_at_start and not self._depth and self._clauses_belong and self._indent == self._limit
 
     def _is_outside(self, token: Token) -> bool:
         assert self._limit is not None

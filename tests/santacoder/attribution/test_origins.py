@@ -48,7 +48,7 @@ def test_every_licence_of_the_package_corpus_is_known() -> None:
         ("GPL-3.0-only", "whole program"),
         ("LGPL-2.1", "your changes"),
         ("AGPL-3.0", "server"),
-        ("0BSD", "nothing"),
+        ("0BSD", "no conditions"),
         ("PSF-2.0", "Summarise"),
         ("user", "Read the licence"),
     ],

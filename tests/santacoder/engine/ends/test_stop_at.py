@@ -73,6 +73,7 @@ CASES: list[tuple[StopAt, Language | None, str, str, str]] = [
     ("line", None, "def f():", "\n    return 1", "\n    x"),
     ("block", None, "def f(x):\n    if x:\n        y = ", "1", "\n    else:\n        y = 2\n"),
     ("block", None, "def f(x):\n    if x:", "\n        y = 1\n    else:\n        y = 2", "\n    return y\n"),
+    ("block", None, "try:", "\n    x()\n# unlikely\nexcept E:\n    pass", "\n# then\ny()\n"),
     ("block", None, "import ", "os", "\nimport sys\n"),
     ("block", None, "total = sum(", "\n    values\n)", "\nprint(total)\n"),
     ("function", None, "def f(x):\n    if x:\n        return ", "1\n    return 2", "\n\n\ndef g():\n    pass\n"),
