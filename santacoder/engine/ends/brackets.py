@@ -12,6 +12,7 @@ _CLOSES = {")": "(", "]": "[", "}": "{"}
 _CONTROLS = frozenset("if for while switch catch with synchronized try await".split())
 _CLASSES = frozenset("class interface enum record".split())
 _CLAUSES = frozenset("else catch finally".split())
+_BEFORE_CLAUSES = frozenset("if else try catch".split())
 _MODIFIERS = frozenset("public private protected static abstract final synchronized async export default @".split())
 _STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
 _GROUP = "{}"  # stands for a pair of braces and everything inside
@@ -45,6 +46,7 @@ class BracketEnd:
         self._is_headed = False  # a statement with its own braces
         self._waits_for_function = False
         self._is_closed = False
+        self._may_have_clause = False  # after what is closed
         self._is_on_new_line = False
         self._has_written = False
 
@@ -59,6 +61,8 @@ class BracketEnd:
         if token.kind == "newline":
             self._break_line(token)
             return
+        if self._is_closed and self._may_have_clause and token.kind == "comment":
+            return  # what follows it tells whether the statement continues
         if self._is_closed and not self._goes_on(token):
             self.ended_at = self.held_from
             return
@@ -144,6 +148,7 @@ class BracketEnd:
         if self._is_statement and index < self._depth:  # closes a block around the statement
             self.ended_at = token.start
         elif index <= self._depth:
+            self._may_have_clause = bool(_BEFORE_CLAUSES.intersection(before[:1]))
             self._close(token)
 
     def _end_statement(self, token: Token) -> None:

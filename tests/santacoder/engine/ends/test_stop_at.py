@@ -95,6 +95,8 @@ CASES: list[tuple[StopAt, Language | None, str, str, str]] = [
     ("function", None, "def f():\n    return (1,", " 2", "\n\ndef g():\n    pass\n"),
     ("function", None, 'def f():\n    """Has', '\n\ndef: no\n"""\n    return 1', "\n\nx = 1\n"),
     ("function", None, "async def f():\n", "    await g()", "\nasync def g():\n    pass\n"),
+    ("block", "java", "if (x) {", "\n  a();\n}\n// unlikely\nelse {\n  b();\n}", "\n// then\nc();"),
+    ("block", "javascript", "while (x) {", "\n  a();\n}", "\n/* then */\nc();"),
     ("function", "java", "class P {\n    int x() {", "\n        return x;\n    }", "\n\n    int y() {\n"),
     ("function", "java", "class P {\n    int x()", " {\n        return '}';\n    }", "\n\n    int y() {\n"),
     (
