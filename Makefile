@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
+# OpenMP threads that wait actively hold up other processes on the same cores
+export GOMP_SPINCOUNT ?= 0
 # not in the lock files, because the build depends on the machine; pip's settings select it
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-annotate --quiet \

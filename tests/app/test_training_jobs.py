@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
+import psutil
 import pytest
 
 from app.attribution_indexes import Indexes
@@ -40,9 +41,15 @@ def wait_until(jobs: Jobs, name: str, holds: Callable[[Job], bool]) -> Job:
 
 
 @pytest.mark.timeout(900)  # two jobs on a busy machine
-def test_a_job_outlives_the_server_is_stopped_resumed_and_published(store: Path, tmp_path: Path) -> None:
+def test_a_job_outlives_the_server_is_stopped_resumed_and_published(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     jobs = Jobs(tmp_path / "runs", store)
     name = jobs.start(JobRequest("mine/coder", "main", steps=24, base="test/tiny@other", folder=SOURCE))
+    pid = json.loads((tmp_path / "runs" / name / "job.json").read_text())["pid"]
+    # its threads must not wait actively, which holds up the server and the browser on the same cores
+    assert psutil.Process(pid).environ()["GOMP_SPINCOUNT"] == "0"
     wait_until(jobs, name, lambda job: len(jobs.metrics(name)) > 3)
     later = Jobs(tmp_path / "runs", store)  # a server that was started again
     assert later.job(name).state == "running"
