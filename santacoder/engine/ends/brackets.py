@@ -12,7 +12,9 @@ _CLOSES = {")": "(", "]": "[", "}": "{"}
 _CONTROLS = frozenset("if for while switch catch with synchronized try await".split())
 _CLASSES = frozenset("class interface enum record".split())
 _CLAUSES = frozenset("else catch finally".split())
-_BEFORE_CLAUSES = frozenset("if else try catch".split())
+_BEFORE_CLAUSES = frozenset("if else try catch do".split())
+_BEFORE_STATEMENTS = frozenset("else do".split())
+_INFIX = frozenset("in instanceof of".split())
 _MODIFIERS = frozenset("public private protected static abstract final synchronized async export default @".split())
 _STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
 _GROUP = "{}"  # stands for a pair of braces and everything inside
@@ -46,7 +48,8 @@ class BracketEnd:
         self._is_headed = False  # a statement with its own braces
         self._waits_for_function = False
         self._is_closed = False
-        self._may_have_clause = False  # after what is closed
+        self._closed_head = ""  # the first word of what is closed
+        self.holds_comment = False
         self._is_on_new_line = False
         self._has_written = False
 
@@ -61,13 +64,15 @@ class BracketEnd:
         if token.kind == "newline":
             self._break_line(token)
             return
-        if self._is_closed and self._may_have_clause and token.kind == "comment":
+        self.holds_comment = self._is_closed and token.kind == "comment" and self._closed_head in _BEFORE_CLAUSES
+        if self.holds_comment:
             return  # what follows it tells whether the statement continues
         if self._is_closed and not self._goes_on(token):
             self.ended_at = self.held_from
             return
         if self._is_on_new_line and self.held_from is not None and not self._is_closed:
-            if token.kind in ("word", "string"):  # a semicolon was left out
+            is_continued = token.text in _INFIX or (self._is_headed and token.text in _CLAUSES)
+            if token.kind in ("word", "string") and not is_continued:  # a semicolon was left out
                 self.ended_at = self.held_from
                 return
             self.held_from = None
@@ -83,17 +88,23 @@ class BracketEnd:
         self._is_on_new_line = True
         if self._is_closed or self.held_from is not None or not self._has_written:
             return
-        if self._is_statement and not self._is_headed and self._language == "javascript" and self._is_complete():
+        if self._is_statement and self._language == "javascript" and self._is_complete():
             self.held_from = token.start
 
     def _is_complete(self) -> bool:
         """Whether the statement could end here without a semicolon."""
         last = self._last
-        return len(self._open) == self._depth and last is not None and (last.kind != "mark" or last.text in ")]}")
+        if last is None or len(self._open) != self._depth or last.text in _BEFORE_STATEMENTS:
+            return False
+        if last.text == ")" and last.kind == "mark":
+            begins = _matching(self._statement)
+            return begins == 0 or self._statement[begins - 1] not in _CONTROLS
+        return last.kind != "mark" or last.text in "]}" or self._statement[-2:] in (["+", "+"], ["-", "-"])
 
     def _goes_on(self, token: Token) -> bool:
         """Whether the statement continues after the brackets that were closed."""
-        if token.text in _CLAUSES and token.kind == "word":
+        is_clause = token.text in _CLAUSES or (token.text == "while" and self._closed_head == "do")
+        if is_clause and token.kind == "word":
             self._is_closed, self.held_from = False, None
             self._is_statement, self._is_headed = True, True
             return True
@@ -137,7 +148,7 @@ class BracketEnd:
         if index is None:  # closes a block that was opened before the prompt
             self._statement = []
             if self._depth is not None:
-                self._close(token)
+                self._close(token, [])
             return
         before = self._open[index].before
         is_argument = index > 0 and self._open[index - 1].bracket != "{"
@@ -148,18 +159,18 @@ class BracketEnd:
         if self._is_statement and index < self._depth:  # closes a block around the statement
             self.ended_at = token.start
         elif index <= self._depth:
-            self._may_have_clause = bool(_BEFORE_CLAUSES.intersection(before[:1]))
-            self._close(token)
+            self._close(token, before)
 
     def _end_statement(self, token: Token) -> None:
         if self._open and self._open[-1].bracket != "{":  # as in the head of a loop
             self._statement.append(";")
             return
-        self._statement = []
+        before, self._statement = self._statement, []
         if self._is_statement and self._depth is not None and len(self._open) == self._depth:
-            self._close(token)
+            self._close(token, before)
 
-    def _close(self, token: Token) -> None:
+    def _close(self, token: Token, before: list[str]) -> None:
+        self._closed_head = before[0] if before else ""
         self._is_closed = True
         self._is_on_new_line = False
         self.held_from = token.end

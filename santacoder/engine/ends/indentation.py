@@ -48,6 +48,7 @@ class PythonEnd:
         self._limit: int | None = None
         self._clauses_belong = False
         self._waits_for_function = False
+        self.holds_comment = False
 
     def begin(self, *, has_written: bool) -> None:
         """The text begins with the next token; with ``has_written``, part of the last token was already the text's."""
@@ -60,9 +61,10 @@ class PythonEnd:
         elif token.kind == "indent":
             if self._is_at_start:
                 self._indent = _column(self._indent, token.text)
-        elif token.kind == "comment" and self._may_precede_clause():
-            pass  # the next line tells whether the statement ends
+        elif token.kind == "comment":
+            self._add_comment()
         else:
+            self.holds_comment = False
             if self._is_at_start and (not self._depth or token.text in _NEVER_IN_BRACKETS):
                 self._depth = 0
                 self._begin_line(token)
@@ -71,6 +73,18 @@ class PythonEnd:
                 self._lines[-1].opens = token.text in _OPENERS
             if self.ended_at is None:
                 self._go_on(token)
+
+    def _add_comment(self) -> None:
+        """Comments have no indentation of their own: one that is indented less than the block is held until the next
+        line of code tells whether the block has ended."""
+        is_left = self._is_at_start and self._limit is not None and self._indent <= self._limit
+        if is_left and not self._depth:
+            self.holds_comment = self.held_from is not None
+            return
+        self._is_at_start = False
+        self.held_from = None
+        if self._limit is not None:
+            self._has_written = True
 
     def _break_line(self, token: Token) -> None:
         if self._lines and not self._depth and not self._is_at_start:
@@ -104,10 +118,6 @@ class PythonEnd:
         if self._waits_for_function and token.text in ("def", "async"):
             self._waits_for_function = False
             self._limit, self._clauses_belong = self._indent, False
-
-    def _may_precede_clause(self) -> bool:
-        """Whether a comment here may stand before an ``else`` or ``except`` of the same statement."""
-        return self._is_at_start and not self._depth and self._clauses_belong and self._indent == self._limit
 
     def _is_outside(self, token: Token) -> bool:
         assert self._limit is not None

@@ -67,7 +67,9 @@ class StructureEnd:
     def finish(self) -> str:
         """The held-back text that is part of the structure."""
         shown, has_ended = self.feed("", final=True)
-        return shown if has_ended else shown + self._show(self._shown_to + len(self._held))
+        if has_ended or self._end.holds_comment:
+            return shown
+        return shown + self._show(self._shown_to + len(self._held))
 
     def _add(self, tokens: list[Token]) -> None:
         for token in tokens:
