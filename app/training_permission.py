@@ -12,6 +12,11 @@ from app.settings import Settings
 from santacoder.errors import UserError
 from santacoder.paths import user_path
 
+ONLY_AT_THE_MACHINE = (
+    "Only users at this machine can train: open the address, with its token, that the server printed when it started. "
+    "The operator can allow others to train with --allow-training."
+)
+
 
 class TrainingPermission:
     """Users at the machine, who have the address that the server printed, may train on any folder. Other users may
@@ -31,10 +36,7 @@ class TrainingPermission:
             UserError: the request comes from another machine, possibly through a proxy on this one.
         """
         if not self.is_given(request):
-            raise UserError(
-                "Only users at this machine can train: open the address, with its token, that the server printed when "
-                "it started. The operator can allow others to train with --allow-training."
-            )
+            raise UserError(ONLY_AT_THE_MACHINE)
 
     def folder(self, name: str, request: Request) -> str:
         """Resolve the folder ``name``, following links; an empty name means no folder.

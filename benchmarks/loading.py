@@ -8,6 +8,7 @@ safetensors as in transformers. Files are in the operating system's cache. Print
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -50,6 +51,7 @@ print(json.dumps({"seconds": seconds, "size": size, "peak": peak, "samples": sam
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for dialect, snapshot in write_both_dialects(Path(folder)).items():

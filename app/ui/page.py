@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import gradio.utils
@@ -15,14 +16,14 @@ from app.context import Server
 from app.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training_jobs import Jobs
-from app.training_permission import TrainingPermission
+from app.training_permission import ONLY_AT_THE_MACHINE, TrainingPermission
 from app.ui.address import PANES, connect_address
 from app.ui.branches.pane import branches_pane
 from app.ui.caller import caller
 from app.ui.code_pane.controls import Controls
 from app.ui.code_pane.layout import complete_pane, infill_pane
 from app.ui.compare.pane import compare_pane, revision_menu
-from app.ui.components import MAX_RUNNING, QUIET
+from app.ui.components import MAX_RUNNING, QUIET, status_line
 from app.ui.faults import explain_faults
 from app.ui.inputs import check_inputs
 from app.ui.parameters import candidates_control, keep_parameters, parameter_controls
@@ -80,16 +81,18 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             gallery_pane(shares, limits, gallery)
         connect_address([complete, infill, compare, branches, gallery, train], revision, menus_filled)
         if settings.training_is_allowed:
+            permission = TrainingPermission(settings)
             with train:
-                permission = TrainingPermission(settings)
-                jobs = Jobs(settings.runs, settings.store)
-                train_pane(jobs, permission, models.repositories, train, revision, settings.store)
-            page.load(
-                lambda: gr.Tab(visible=permission.is_given(caller())),
-                None,
-                train,
-                **QUIET,
-            )
+                refused = gr.HTML(status_line(ONLY_AT_THE_MACHINE), visible=False, elem_id="train-refused")
+                with gr.Column() as allowed:
+                    jobs = Jobs(settings.runs, settings.store)
+                    train_pane(jobs, permission, models.repositories, train, revision, settings.store)
+
+            def admit() -> dict[gr.blocks.Block, Any]:
+                is_allowed = permission.is_given(caller())
+                return {refused: gr.HTML(visible=not is_allowed), allowed: gr.Column(visible=is_allowed)}
+
+            page.load(admit, None, [refused, allowed], **QUIET)
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
         explain_faults(page)
         check_inputs(page)

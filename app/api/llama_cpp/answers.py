@@ -149,6 +149,9 @@ def _probabilities(tokens: Sequence[Token], body: SamplingBody, tokenizer: Token
     def told(token: Token | Alternative) -> dict[str, Any]:
         spelled = tokenizer.decode_bytes([token.id])
         text = spelled.decode("utf-8", errors="ignore")
+        if token.text and text.endswith(token.text):  # token healing: the beginning is the end of the prompt
+            text = token.text
+            spelled = spelled[-len(text.encode()) :]
         return {"id": token.id, "token": text, "bytes": list(spelled), name: number(token.logprob or 0.0)}
 
     return [{**told(token), f"top_{name}s": [told(likely) for likely in token.top]} for token in tokens]

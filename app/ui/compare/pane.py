@@ -193,7 +193,8 @@ def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
     own = f"{repo_id}@{branch}"
     others = [name for name in known if name.startswith(f"{repo_id}@") and name != own]
     preferred = f"{repo_id}@no-fim"
-    return [own, *([preferred] if preferred in others else others[:1])]
+    other_models = [name for name in known if name.endswith("@main") and name != own]
+    return [own, *([preferred] if preferred in others else (others or other_models)[:1])]
 
 
 def _required(names: list[str]) -> list[str]:

@@ -238,3 +238,10 @@ def test_samplers_are_applied_in_the_order_given(http: httpx.Client, tokenizer: 
         assert answer.status_code == 400 and "samplers: This server applies" in answer.json()["error"]["message"]
     # what changes nothing may stand anywhere
     assert completion(http, samplers=["min_p", "top_p", "foo"], top_p=1, min_p=0.1)["content"]
+
+
+def test_probabilities_are_of_what_is_written_where_the_end_of_the_prompt_is_healed(http: httpx.Client) -> None:
+    answer = completion(http, prompt="x = foo.app", n_predict=4, temperature=0, n_probs=1, ignore_eos=True)
+    spelled = b"".join(bytes(token["bytes"]) for token in answer["completion_probabilities"])
+    assert spelled.decode(errors="ignore").endswith(answer["content"])
+    assert len(spelled) <= len(answer["content"].encode()) + 3  # the typed end is not a part of it
