@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.middleware.whole_pages import whole_pages
 
 # the body of a script without src
 _INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
@@ -54,23 +56,11 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start: Message = {}
-        page = bytearray()
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                if not _is_page(message):
-                    await send(_with_headers(message, self._head))
-            elif not _is_page(start):
-                await send(message)
-            else:
-                page.extend(message.get("body", b""))
-                if not message.get("more_body"):
-                    await send(_with_headers(start, bytes(page) + self._head))
-                    await send({"type": "http.response.body", "body": bytes(page)})
+        def with_headers(start: Message, page: bytes) -> tuple[Message, bytes]:
+            return _with_headers(start, page + self._head), page
 
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive, whole_pages(send, with_headers))
 
 
 def content_security_policy(page: bytes) -> str:
@@ -79,10 +69,6 @@ def content_security_policy(page: bytes) -> str:
     sources = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in dict.fromkeys(digests)]
     policy = _POLICY | {"script-src": " ".join([_POLICY["script-src"], *sources])}
     return "; ".join(f"{name} {value}" for name, value in policy.items())
-
-
-def _is_page(start: Message) -> bool:
-    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")
 
 
 def _with_headers(start: Message, page: bytes) -> Message:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.mount import route_of
+from app.middleware.whole_pages import whole_pages
 from app.shares.highlight import runs
 from app.shares.preview import SIZE, card
 from app.ui.code_pane.examples import presets
@@ -78,23 +79,15 @@ class HomePageTags:
         if scope["type"] != "http" or scope["method"] != "GET" or route_of(scope) not in ("", "/"):
             await self._app(scope, receive, send)
             return
-        start: Message = {}
-        page = bytearray()
+        url = str(Request(scope).base_url)
 
-        async def send_with_tags(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                return
-            page.extend(message.get("body", b""))
-            if not message.get("more_body"):
-                body = bytes(page)
-                if Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
-                    body = with_tags(body, str(Request(scope).base_url))
-                MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(body))
-                await send(start)
-                await send({"type": "http.response.body", "body": body})
+        def change(start: Message, page: bytes) -> tuple[Message, bytes]:
+            if page:
+                page = with_tags(page, url)
+                MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(page))
+            return start, page
 
-        await self._app(scope, receive, send_with_tags)
+        await self._app(scope, receive, whole_pages(send, change))
 
 
 def with_tags(page: bytes, url: str) -> bytes:
