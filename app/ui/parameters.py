@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import gradio as gr
@@ -37,7 +38,7 @@ def candidates_control() -> gr.Slider:
 
 
 class ParameterControls(NamedTuple):
-    """The controls of the sampling parameters, in the order of the arguments of :func:`sampling_params`."""
+    """The controls of the sampling parameters."""
 
     max_new_tokens: gr.Slider
     temperature: gr.Slider
@@ -62,6 +63,44 @@ class ParameterControls(NamedTuple):
             self.stop_at: sampling.stop_at,
             self.stop_repetition: sampling.stop_repetition,
         }
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The values of :class:`ParameterControls`.
+
+    ``seed`` is a number, or empty for a random seed; ``stop`` has a stop sequence in each line, with ``\\n`` for a
+    line break. The others are those of :class:`SamplingParams`.
+    """
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    seed: str
+    stop: str
+    stop_at: StopAt
+    stop_repetition: bool
+
+    def sampling(self) -> SamplingParams:
+        """The sampling parameters.
+
+        Raises:
+            UserError: a value is out of range; the message is for the user.
+        """
+        return SamplingParams(
+            max_new_tokens=int(self.max_new_tokens),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=int(self.top_k),
+            repetition_penalty=self.repetition_penalty,
+            seed=_seed(self.seed),
+            token_healing=True,
+            stop=tuple(line.replace("\\n", "\n") for line in self.stop.splitlines() if line),
+            stop_at=self.stop_at,
+            stop_repetition=self.stop_repetition,
+        )
 
 
 def parameter_controls() -> ParameterControls:
@@ -140,47 +179,6 @@ def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) ->
     kept = "(...values) => { santacoder.collapseParameters(); return santacoder.kept('parameters') ?? values; }"
     gr.on([control.change for control in controls], None, controls, None, js=keep, api_visibility="private")
     page.load(None, controls, controls, js=kept, api_visibility="private")
-
-
-def sampling_params(
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    top_k: int,
-    repetition_penalty: float,
-    seed: str,
-    stop: str,
-    stop_at: StopAt,
-    stop_repetition: bool,
-) -> SamplingParams:
-    """The sampling parameters of the controls' values.
-
-    Args:
-        max_new_tokens: maximum length in tokens.
-        temperature: 0 for greedy decoding.
-        top_p: fraction of probability to keep.
-        top_k: number of tokens to keep; 0 for all.
-        repetition_penalty: 1 for none.
-        seed: a number, or empty for a random seed.
-        stop: stop sequences, one per line, with ``\\n`` for a newline.
-        stop_at: the unit of code to end at.
-        stop_repetition: end a text that repeats itself.
-
-    Raises:
-        UserError: a value is out of range; the message is for the user.
-    """
-    return SamplingParams(
-        max_new_tokens=int(max_new_tokens),
-        temperature=temperature,
-        top_p=top_p,
-        top_k=int(top_k),
-        repetition_penalty=repetition_penalty,
-        seed=_seed(seed),
-        token_healing=True,
-        stop=tuple(line.replace("\\n", "\n") for line in stop.splitlines() if line),
-        stop_at=stop_at,
-        stop_repetition=stop_repetition,
-    )
 
 
 def _seed(text: str) -> int | None:

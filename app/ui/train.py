@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +76,45 @@ class _JobView:
         ]
 
 
+@dataclass(frozen=True)
+class _Request:
+    """The values of the controls: those of the form, and the selected revision.
+
+    ``archive`` is the path of an uploaded file; ``packages`` has a package in each line.
+    """
+
+    start: str
+    size: str
+    variant: str
+    folder: str
+    archive: str | None
+    packages: str
+    steps: float | None
+    target: str
+    target_branch: str
+    model: str
+    branch: str
+    commit: str
+
+    def job(self, folder: str) -> JobRequest:
+        """The job that they describe, which reads ``folder``.
+
+        Raises:
+            UserError: the request is invalid; the message is for the user.
+        """
+        return JobRequest(
+            repo_id=self.target.strip(),
+            branch=self.target_branch.strip(),
+            steps=int(self.steps or 0),
+            base=f"{self.model}@{self.commit or self.branch}" if self.start == _TUNE else "",
+            size=self.size,
+            variant=self.variant,
+            folder=folder,
+            archive=self.archive or "",
+            packages=self.packages,
+        )
+
+
 def train_pane(
     jobs: Jobs,
     permission: TrainingPermission,
@@ -100,10 +138,11 @@ def train_pane(
             return gr.skip()  # the pane itself says who may train
         return _look(view, jobs, name, drawn) or gr.skip()
 
-    def begin(*values: Any) -> Updates:
+    def begin(**values: Any) -> Updates:
         try:
             permission.require(caller())
-            request = _request(*values, may_read=lambda folder: permission.folder(folder, caller()))
+            given = _Request(**values)
+            request = given.job(permission.folder(given.folder.strip(), caller()))
             if request.base:  # the job would look for any name on the Hub, or treat it as a folder
                 base, _, at = request.base.partition("@")
                 repositories.snapshot(base, at)
@@ -112,13 +151,13 @@ def train_pane(
             return {refusal: failure(without_paths(str(error)))}
         return {refusal: "", **_look(view, jobs, name, _Drawn())}
 
-    def follow(name: str | None, drawn: _Drawn, seen: str, repo_id: str, branch: str, commit: str) -> Updates:
+    def follow(name: str | None, drawn: _Drawn, seen: str, model: str, branch: str, commit: str) -> Updates:
         """Updates of everything shown, and of the menus after a new publication."""
         if not permission.is_given(caller()):
             return gr.skip()
-        repositories.require(repo_id)
+        repositories.require(model)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
-        menus = revision.updates(filled_menus(store, repo_id, branch, commit)) if newest != seen else {}
+        menus = revision.updates(filled_menus(store, model, branch, commit)) if newest != seen else {}
         return {**_look(view, jobs, name, drawn), published: newest, **menus}
 
     def stop_it(name: str) -> None:
@@ -135,16 +174,22 @@ def train_pane(
         return revision.updates(filled_menus(store, chosen.repo_id, chosen.branch))
 
     known = [view.job, view.drawn]
-    start.click(begin, [*form, *revision], [refusal, *view.shown], **QUIET)
-    view.timer.tick(follow, [*known, published, *revision], [*view.shown, published, *revision], **QUIET)
+    start.click(begin, None, [refusal, *view.shown], inputs_kwargs={**form, **revision._asdict()}, **QUIET)
+    view.timer.tick(
+        follow,
+        None,
+        [*view.shown, published, *revision],
+        inputs_kwargs={"name": view.job, "drawn": view.drawn, "seen": published, **revision._asdict()},
+        **QUIET,
+    )
     gr.on([tab.select, view.job.input], look, known, view.shown, **QUIET)
     view.stop.click(stop_it, view.job, None, **QUIET).then(look, known, view.shown, **QUIET)
     view.resume.click(resume_it, view.job, None, **QUIET).then(look, known, view.shown, **QUIET)
     view.use.click(use_it, view.job, [*revision], **QUIET)
 
 
-def _form() -> list[gr.components.Component]:
-    """The controls, in the order of the arguments of :func:`_request`."""
+def _form() -> dict[str, gr.components.Component]:
+    """The controls by the names of :class:`_Request`."""
     start = gr.Radio([_TUNE, _SCRATCH], value=_TUNE, label="What to train", elem_id="train-start-from")
     with gr.Row(visible=False) as scratch:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
@@ -164,7 +209,17 @@ def _form() -> list[gr.components.Component]:
     with gr.Row():
         repo_id = gr.Textbox("mine/coder", label="Publish to model", elem_id="train-repo", min_width=140)
         branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
-    return [start, size, variant, folder, archive, packages, steps, repo_id, branch]
+    return {
+        "start": start,
+        "size": size,
+        "variant": variant,
+        "folder": folder,
+        "archive": archive,
+        "packages": packages,
+        "steps": steps,
+        "target": repo_id,
+        "target_branch": branch,
+    }
 
 
 def _job_view() -> _JobView:
@@ -186,55 +241,6 @@ def _job_view() -> _JobView:
         use=use,
         plots=plots,
         sample=sample,
-    )
-
-
-def _request(
-    start: str,
-    size: str,
-    variant: str,
-    folder: str,
-    archive: str | None,
-    packages: str,
-    steps: float | None,
-    repo_id: str,
-    branch: str,
-    base_repo: str,
-    base_branch: str,
-    base_commit: str,
-    *,
-    may_read: Callable[[str], str],
-) -> JobRequest:
-    """The job that the controls describe.
-
-    Args:
-        start: fine-tune the selected model, or train a new one.
-        size: preset size of a new model.
-        variant: published experiment that a new model repeats.
-        folder: folder of training data.
-        archive: path of an uploaded archive.
-        packages: Python packages, one per line.
-        steps: number of training steps.
-        repo_id: model to publish to.
-        branch: branch to publish to.
-        base_repo: the selected model.
-        base_branch: the selected branch.
-        base_commit: the selected commit; empty for the newest.
-        may_read: resolves the name of a folder, or raises.
-
-    Raises:
-        UserError: the request is invalid; the message is for the user.
-    """
-    return JobRequest(
-        repo_id=repo_id.strip(),
-        branch=branch.strip(),
-        steps=int(steps or 0),
-        base=f"{base_repo}@{base_commit or base_branch}" if start == _TUNE else "",
-        size=size,
-        variant=variant,
-        folder=may_read(folder.strip()),
-        archive=archive or "",
-        packages=packages,
     )
 
 

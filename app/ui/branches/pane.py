@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -135,10 +136,10 @@ def _connect_looking(
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
     ]  # fmt: skip
 
-    def look(repo_id: str, name: str, metric: str | None, commits: list[Commit]) -> Updates:
+    def look(model: str, branch: str, metric: str | None, commits: list[Commit]) -> Updates:
         try:
-            repositories.require(repo_id)
-            branches = read_branches(repo_id, store)
+            repositories.require(model)
+            branches = read_branches(model, store)
         except CheckpointError as error:
             return {
                 parts.table: failure(sentence_for(error)),
@@ -146,51 +147,51 @@ def _connect_looking(
                 parts.training: gr.Row(visible=False),
                 parts.commits: [],
             }
-        branch = _chosen(branches, name)
-        metrics = metrics_of(branch)
+        chosen = _chosen(branches, branch)
+        metrics = metrics_of(chosen)
         metric = metric if metric in metrics else next(iter(metrics), None)
-        n_commits = len(branch.commits)
+        n_commits = len(chosen.commits)
         choices = [(METRICS[each], each) for each in metrics]
         updates: Updates = {
-            parts.table: branch_table(branches, branch.name),
-            parts.about: about_branch(repo_id, branch, branches),
+            parts.table: branch_table(branches, chosen.name),
+            parts.about: about_branch(model, chosen, branches),
             parts.training: gr.Row(visible=n_commits > 0),
             parts.metric: gr.Dropdown(choices, value=metric, visible=len(metrics) > 1),
-            parts.chart: branch_chart(branches, branch, metric) if metric else _NO_CURVE,
+            parts.chart: branch_chart(branches, chosen, metric) if metric else _NO_CURVE,
         }
-        if branch.commits != commits:  # for the same commits, the replay and the slider's position are kept
+        if chosen.commits != commits:  # for the same commits, the replay and the slider's position are kept
             updates |= {
                 parts.slider: gr.Slider(1, max(2, n_commits), n_commits, visible=n_commits > 1),
-                parts.film: film_of(branch.commits),
-                parts.commits: branch.commits,
+                parts.film: film_of(chosen.commits),
+                parts.commits: chosen.commits,
             }
         return updates
 
-    def draw(repo_id: str, name: str, metric: str) -> str:
-        repositories.require(repo_id)
-        branches = read_branches(repo_id, store)
-        return branch_chart(branches, _chosen(branches, name), metric)
+    def draw(model: str, branch: str, metric: str) -> str:
+        repositories.require(model)
+        branches = read_branches(model, store)
+        return branch_chart(branches, _chosen(branches, branch), metric)
 
     def choose(repo_id: str, event: gr.EventData) -> Updates:
         repositories.require(repo_id)
         return revision.updates(filled_menus(store, repo_id, event_value(event, "branch", str)))
 
-    inputs = [revision.model, revision.branch, parts.metric]
+    inputs: dict[str, Any] = {"model": revision.model, "branch": revision.branch, "metric": parts.metric}
     changes = [tab.select, revision.model.change, revision.branch.change]
-    gr.on(changes, look, [*inputs, parts.commits], outputs, **QUIET)
-    parts.metric.input(draw, inputs, parts.chart, **QUIET)
+    gr.on(changes, look, None, outputs, inputs_kwargs={**inputs, "commits": parts.commits}, **QUIET)
+    parts.metric.input(draw, None, parts.chart, inputs_kwargs=inputs, **QUIET)
     parts.table.select(choose, revision.model, [*revision], **QUIET)
 
 
-def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.Dropdown) -> None:
-    def replay(code: str, language: Language, n_tokens: int, repo_id: str, commits: list[Commit]) -> Iterator[Updates]:
+def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> None:
+    def replay(code: str, language: Language, n_tokens: int, model: str, commits: list[Commit]) -> Iterator[Updates]:
         # greedy decoding, so that only the training differs
         task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
         number = None
         try:
             with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit at a time
                 task = replace(task, client=client)
-                states = replays.replay(repo_id, [commit.sha for commit in commits], task)
+                states = replays.replay(model, [commit.sha for commit in commits], task)
                 for state in in_time(limits, states, lambda state: replace(state, finished=True)):
                     moved = {} if state.current == number else {parts.slider: state.current + 1}
                     number = state.current
@@ -204,8 +205,15 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
 
     running = parts.run.click(
         replay,
-        [parts.prompt, parts.language, parts.length, model, parts.commits],
+        None,
         [parts.film, parts.slider, parts.run, parts.stop],
+        inputs_kwargs={
+            "code": parts.prompt,
+            "language": parts.language,
+            "n_tokens": parts.length,
+            "model": model_menu,
+            "commits": parts.commits,
+        },
         concurrency_limit=MAX_RUNNING,
         concurrency_id="generate",
         **QUIET,
@@ -221,21 +229,26 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model: gr.D
 def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: RevisionMenus, compared: gr.Dropdown) -> None:
     """Connect the slider: the commit is shown in the browser, and can be opened in the other panes."""
 
-    def use(number: int, repo_id: str, branch: str, commits: list[Commit]) -> Updates:
-        filled = filled_menus(store, repo_id, branch, commits[number - 1].sha)
+    def use(number: int, model: str, branch: str, commits: list[Commit]) -> Updates:
+        filled = filled_menus(store, model, branch, commits[number - 1].sha)
         return {**revision.updates(filled), tabs: gr.Tabs(selected="complete")}
 
-    def compare(number: int, repo_id: str, branch: str, commits: list[Commit]) -> Updates:
+    def compare(number: int, model: str, branch: str, commits: list[Commit]) -> Updates:
         """Compare a commit with the newest one, or the newest one with the first."""
         is_newest = number == len(commits)
         shown = [branch, commits[0].sha[:12]] if is_newest else [commits[number - 1].sha[:12], branch]
-        names = dict.fromkeys(f"{repo_id}@{each}" for each in (shown if len(commits) > 1 else [branch]))
+        names = dict.fromkeys(f"{model}@{each}" for each in (shown if len(commits) > 1 else [branch]))
         return {compared: list(names), tabs: gr.Tabs(selected="compare")}
 
-    chosen = [parts.slider, revision.model, revision.branch, parts.commits]
+    chosen: dict[str, Any] = {
+        "number": parts.slider,
+        "model": revision.model,
+        "branch": revision.branch,
+        "commits": parts.commits,
+    }
     parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
-    parts.use.click(use, chosen, [*revision, tabs], **QUIET)
-    parts.compare.click(compare, chosen, [compared, tabs], **QUIET)
+    parts.use.click(use, None, [*revision, tabs], inputs_kwargs=chosen, **QUIET)
+    parts.compare.click(compare, None, [compared, tabs], inputs_kwargs=chosen, **QUIET)
 
 
 def _chosen(branches: list[Branch], name: str) -> Branch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -29,11 +30,11 @@ def connect_context(
 
     repositories = Repositories(settings)
 
-    def measure(code: str, order: OrderChoice, repo_id: str, branch: str, commit: str, max_new_tokens: int) -> str:
+    def measure(code: str, order: OrderChoice, model: str, branch: str, commit: str, max_new_tokens: int) -> str:
         try:
             # nothing is downloaded just for the bar
-            repositories.require(repo_id)
-            snapshot = checkpoints.resolve(repo_id, commit or branch, store=settings.store, download=False)
+            repositories.require(model)
+            snapshot = checkpoints.resolve(model, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions = _reader(snapshot)
             parts = _parts(pane, code)
             request = _request(parts, chosen_order(order, parts), int(max_new_tokens))
@@ -42,11 +43,17 @@ def connect_context(
             return ""  # Run reports the error
 
     new_tokens = controls.parameters.max_new_tokens
-    inputs = [pane.editor, pane.order, *controls.revision, new_tokens]
+    inputs: dict[str, Any] = {
+        "code": pane.editor,
+        "order": pane.order,
+        **controls.revision._asdict(),
+        "max_new_tokens": new_tokens,
+    }
     changes = [component.change for component in (*controls.revision, new_tokens, pane.tokens)]
-    gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, inputs, pane.context, **LATEST)
+    connected = {"outputs": pane.context, "inputs_kwargs": inputs, **LATEST}
+    gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, **connected)
     for event in beginnings:
-        event.then(measure, inputs, pane.context, **LATEST)
+        event.then(measure, **connected)
 
 
 @lru_cache(maxsize=8)

@@ -9,11 +9,12 @@ import gradio as gr
 
 from app.attribution_indexes import Indexes
 from app.generation.gaps import unfilled
-from app.generation.records import MARK, Generation, Pane
+from app.generation.records import MARK, Generation, Language, Pane
+from app.generation.task import Task
 from app.limits import Limits
 from app.ui.components import READY, Updates, code_update, summary
 from app.ui.html import render
-from app.ui.parameters import ParameterControls
+from app.ui.parameters import OrderChoice, ParameterControls, Parameters, chosen_order
 from app.ui.revision_menus import RevisionMenus
 from app.ui.token_map import heat_map
 
@@ -31,6 +32,25 @@ class Controls:
     candidates: gr.Slider
     indexes: Indexes
     limits: Limits
+
+
+@dataclass(frozen=True)
+class PaneInputs(Parameters):
+    """The values of the components that :meth:`CodePane.inputs` names."""
+
+    code: str
+    language: Language
+    candidates: int
+    order: OrderChoice
+    model: str
+    branch: str
+    commit: str
+    generation: Generation | None
+    index: int
+
+    @property
+    def revision(self) -> str:
+        return self.commit or self.branch
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,31 @@ class CodePane:
             self.generation,
             self.index,
         ]
+
+    def inputs(self, controls: Controls) -> dict[str, gr.components.Component]:
+        """The components from which a request is made, by the names of :class:`PaneInputs`. The names and their order
+        are those of the page's API.
+        """
+        return {
+            "code": self.editor,
+            "language": self.language,
+            "candidates": controls.candidates,
+            "order": self.order,
+            **controls.revision._asdict(),
+            **controls.parameters._asdict(),
+            "generation": self.generation,
+            "index": self.index,
+        }
+
+    def task(self, given: PaneInputs, *, again: bool = False) -> Task:
+        """The request that the components describe.
+
+        Raises:
+            UserError: a parameter is out of range, or the code has no gap where it needs one.
+        """
+        parts = self.prompt(given.code, given.generation, given.index, again=again)
+        order = chosen_order(given.order, parts)
+        return Task(self.name, given.language, parts, given.sampling(), order, int(given.candidates))
 
     def prompt(self, code: str, generation: Generation | None, index: int, *, again: bool = False) -> tuple[str, ...]:
         """The prompt to run: the code as it is or, if it has no gap any more or is run ``again``, as it was before the

@@ -9,15 +9,14 @@ from typing import Any
 import gradio as gr
 
 from app.generation.continuation import Place
-from app.generation.records import MARK, Generation, Language
+from app.generation.records import MARK, Generation
 from app.generation.run import continue_from, generate
-from app.generation.task import Failed, Loading, Progress, Task, Written, as_ended
+from app.generation.task import Failed, Loading, Progress, Written, as_ended
 from app.model_pool import Models
 from app.ui.caller import admitted, in_time
-from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
 from app.ui.components import MAX_RUNNING, QUIET, Updates, running_state, status_of
 from app.ui.inputs import event_value
-from app.ui.parameters import OrderChoice, chosen_order, sampling_params
 from santacoder.errors import UserError
 from santacoder.sampling import MAX_SEED
 
@@ -39,34 +38,23 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     def late(progress: Progress) -> Progress:
         return as_ended(progress, limits.time_is_over)
 
-    def run(
-        code: str,
-        language: Language,
-        n: int,
-        order: OrderChoice,
-        repo_id: str,
-        branch: str,
-        commit: str,
-        *values: Any,
-        again: bool = False,
-    ) -> Iterator[Updates]:
-        *parameters, generation, index = values
+    def run(**values: Any) -> Iterator[Updates]:
+        yield from answer(PaneInputs(**values), again=False)
+
+    def retry(**values: Any) -> Iterator[Updates]:
+        yield from answer(PaneInputs(**values), again=True)
+
+    def answer(given: PaneInputs, *, again: bool) -> Iterator[Updates]:
         try:
-            sampling = sampling_params(*parameters)
-            parts = pane.prompt(code, generation, index, again=again)
-            if again and sampling.seed is not None:
-                sampling = replace(sampling, seed=_another_seed(sampling.seed, generation))
-            task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
+            task = pane.task(given, again=again)
+            if again and task.sampling.seed is not None:
+                seed = _another_seed(task.sampling.seed, given.generation)
+                task = replace(task, sampling=replace(task.sampling, seed=seed))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
-                task = replace(task, client=client)
-                yield from _updates(
-                    pane, recorder, in_time(limits, generate(models, repo_id, commit or branch, task), late)
-                )
+                steps = generate(models, given.model, given.revision, replace(task, client=client))
+                yield from _updates(pane, recorder, in_time(limits, steps, late))
         except UserError as error:
             yield from _updates(pane, recorder, iter([Failed(str(error))]))
-
-    def retry(*values: Any) -> Iterator[Updates]:
-        yield from run(*values, again=True)
 
     def go_on(generation: Generation | None, index: int, event: gr.EventData) -> Iterator[Updates]:
         if generation is None:
@@ -94,10 +82,9 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             return gr.skip()
         return {pane.editor: MARK.join(generation.parts), **pane.cleared()}
 
-    inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
-    inputs += [pane.generation, pane.index]
-    running = pane.run.click(run, inputs, outputs, api_name=pane.name, **_RUNNING)
-    retrying = pane.retry.click(retry, inputs, outputs, api_visibility="private", **_RUNNING)
+    inputs = pane.inputs(controls)
+    running = pane.run.click(run, None, outputs, inputs_kwargs=inputs, api_name=pane.name, **_RUNNING)
+    retrying = pane.retry.click(retry, None, outputs, inputs_kwargs=inputs, api_visibility="private", **_RUNNING)
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
     # Gradio ignores a click on a button whose last event has not quite ended
     for event in (running, retrying, going_on):

@@ -7,12 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from app.generation.records import Generation, Language
+from app.generation.records import Generation
 from app.generation.task import Task
 from app.settings import Settings
-from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
 from app.ui.components import LATEST
-from app.ui.parameters import OrderChoice, chosen_order, sampling_params
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
 from santacoder.errors import UserError
@@ -38,39 +37,27 @@ def snippets_tab(
             show_line_numbers=False,
         )
 
-    def write(
-        chosen: str,
-        code: str,
-        language: Language,
-        n: int,
-        order: OrderChoice,
-        repo_id: str,
-        branch: str,
-        commit: str,
-        request: gr.Request,
-        *values: Any,
-    ) -> gr.Code:
-        *parameters, generation, index = values
-        revision, runner = commit or branch, ""
+    def write(chosen: str, request: gr.Request, **values: Any) -> gr.Code:
+        given = PaneInputs(**values)
+        generation, model, revision, runner = given.generation, given.model, given.revision, ""
         try:
-            if generation is not None and code == generation.code(index):  # this generation made the visible code
-                task, revision, runner = _task_of(generation, index), generation.revision, generation.runner
-                repo_id = generation.repo_id
+            if generation is not None and given.code == generation.code(given.index):  # it made the visible code
+                task, model = _task_of(generation, given.index), generation.repo_id
+                revision, runner = generation.revision, generation.runner
             else:
-                parts = pane.prompt(code, generation, index)
-                sampling = sampling_params(*parameters)
-                task = Task(pane.name, language, parts, sampling, chosen_order(order, parts), int(n))
+                task = pane.task(given)
         except UserError as error:
             return gr.Code(f"# {error}")
-        call = Call(task, repo_id, revision, _url(request), _folder(settings, repo_id), runner)
+        call = Call(task, model, revision, _url(request), _folder(settings, model), runner)
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])
 
-    inputs = [pane.editor, pane.language, controls.candidates, pane.order, *controls.revision, *controls.parameters]
-    changes = [component.change for component in (*inputs[2:], kind, pane.tokens, pane.index)]
-    inputs += [pane.generation, pane.index]
-    gr.on([tab.select, pane.editor.blur, *changes], write, [kind, *inputs], shown, **LATEST)
+    inputs = pane.inputs(controls)
+    # while a text streams, its end alone counts
+    unwatched = (pane.editor, pane.language, pane.generation)
+    changes = [component.change for component in (*inputs.values(), kind, pane.tokens) if component not in unwatched]
+    gr.on([tab.select, pane.editor.blur, *changes], write, kind, shown, inputs_kwargs=inputs, **LATEST)
     for event in beginnings:
-        event.then(write, [kind, *inputs], shown, **LATEST)
+        event.then(write, kind, shown, inputs_kwargs=inputs, **LATEST)
 
 
 def _task_of(generation: Generation, index: int) -> Task:

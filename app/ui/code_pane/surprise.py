@@ -33,10 +33,10 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
         button = gr.Button("How surprising is this code?", elem_id=f"{pane.name}-surprise", elem_classes="small")
         shown = gr.HTML(_NOTHING, elem_id=f"{pane.name}-surprise-tokens", elem_classes="token-map")
 
-    def look(code: str, repo_id: str, branch: str, commit: str) -> str:
+    def look(code: str, model: str, branch: str, commit: str) -> str:
         try:
             with admitted(controls.limits) as client:
-                served = models.acquire(repo_id, commit or branch)
+                served = models.acquire(model, commit or branch)
                 try:
                     return _scored(served, _without_marks(pane, code), client)
                 finally:
@@ -46,8 +46,9 @@ def surprise_tab(pane: CodePane, models: Models, controls: Controls) -> None:
 
     button.click(
         look,
-        [pane.editor, *controls.revision],
+        None,
         shown,
+        inputs_kwargs={"code": pane.editor, **controls.revision._asdict()},
         show_progress="minimal",
         concurrency_limit=4,
         api_visibility="private",

@@ -27,7 +27,7 @@ from app.ui.components import (
     run_and_stop,
     running_state,
 )
-from app.ui.parameters import ParameterControls, sampling_params
+from app.ui.parameters import ParameterControls, Parameters
 from app.ui.revision_menus import RevisionMenus
 from santacoder import checkpoints
 from santacoder.errors import UserError
@@ -123,9 +123,9 @@ def compare_pane(
     results = gr.State(([], []))
     outputs = [written, results, run, stop]
 
-    def compare(names: list[str], code: str, language: Language, shown: View, *values: Any) -> Iterator[Updates]:
+    def compare(names: list[str], code: str, language: Language, shown: View, **values: Any) -> Iterator[Updates]:
         try:
-            task = prompt_task(code, language, sampling_params(*values))
+            task = prompt_task(code, language, Parameters(**values).sampling())
             revisions = [_parsed(name) for name in _required(names)]
             with admitted(limits, len(revisions), task.sampling.max_new_tokens) as client:
                 task = replace(task, client=client)
@@ -150,9 +150,20 @@ def compare_pane(
 
     tab.select(lambda *values: menu(store, *values), [revision.model, revision.branch, chosen], chosen, **QUIET)
     running = run.click(
-        compare, [chosen, prompt, language, view, *parameters], outputs, concurrency_limit=MAX_RUNNING,
-        concurrency_id="generate", **QUIET,
-    )  # fmt: skip
+        compare,
+        None,
+        outputs,
+        inputs_kwargs={
+            "names": chosen,
+            "code": prompt,
+            "language": language,
+            "shown": view,
+            **parameters._asdict(),
+        },
+        concurrency_limit=MAX_RUNNING,
+        concurrency_id="generate",
+        **QUIET,
+    )
     running.then(ended, None, [run, stop], **QUIET)
     running.failure(stopped, [view, results], outputs, **QUIET)
     # the generated code is read once nothing more can arrive

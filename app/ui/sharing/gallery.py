@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 from markupsafe import Markup
@@ -59,7 +59,7 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
         number = gr.HTML(elem_id="gallery-page")
         later = gr.Button("Next ›", elem_id="gallery-next", min_width=100, interactive=False)
     place = gr.State(_Place())
-    filters = [text, language, branch, order]
+    filters: dict[str, Any] = {"text": text, "language": language, "branch": branch, "order": order}
     shown = [cards, number, earlier, later, place]
 
     def look(text: str, language: str, branch: str, order: Order, at: _Place, request: gr.Request) -> Updates:
@@ -98,11 +98,11 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
             return gr.skip()
         return gr.Dropdown(choices=[_ALL_BRANCHES, *names], value=chosen if chosen in names else "")
 
-    gr.on([text.change, *(control.input for control in filters[1:])], begin, filters, shown, **LATEST)
-    tab.select(begin, filters, shown, **LATEST)
+    changes = [text.change, language.input, branch.input, order.input, tab.select]
+    gr.on(changes, begin, None, shown, inputs_kwargs=filters, **LATEST)
     tab.select(fill, branch, branch, **LATEST)
-    later.click(go_on, [*filters, place], shown, **LATEST)
-    earlier.click(go_back, [*filters, place], shown, **LATEST)
+    later.click(go_on, None, shown, inputs_kwargs={**filters, "at": place}, **LATEST)
+    earlier.click(go_back, None, shown, inputs_kwargs={**filters, "at": place}, **LATEST)
 
 
 class _Card(NamedTuple):

@@ -174,6 +174,14 @@ def asked(serving: Serving, method: str, arguments: dict[str, Any]) -> int:
     return httpx.post(f"{serving.url}/mcp", json=body, headers=headers, timeout=60).status_code
 
 
+def test_run_takes_the_pages_values_by_name(serving: Serving, client: Client) -> None:
+    """Of those not named, the page's own."""
+    given = {"code": BEFORE, "temperature": 0, "max_new_tokens": 12, "stop_at": "none", "stop_repetition": False}
+    editor, status, *_ = client.predict(**given, api_name="/complete")
+    assert editor == BEFORE + completed(serving, token_healing=True)
+    assert "12 tokens" in status
+
+
 def test_what_the_page_runs_counts_too(store: Path) -> None:
     settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=2)
     with serve(settings) as serving:
