@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
-from contextlib import nullcontext, suppress
-
-import torch
 
 from santacoder import checkpoints
-from santacoder.checkpoints.store import require_branch
 from santacoder.errors import UserError
-from train.arguments import build_parser, continued_config, new_config
-from train.config import TrainConfig
+from train.arguments import build_parser
 from train.core import distributed
-from train.core.distributed import World
-from train.data.arguments import pack_sources
-from train.data.corpus import download, unpack
-from train.data.pack import PackedData, load_packed
-from train.loop import Stopped, Trained, TrainingFailed, train
-from train.model.starting_point import base_tokenizer
-from train.publish.model_card import model_card
-from train.run.folder import Outcome, RunFolder, newest_state
+from train.execute import execute, how_to_go_on
+from train.run.folder import RunFolder, newest_state
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,104 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         device = getattr(args, "device", run.config().device if args.resume else "cpu")
         with distributed.world(device) as world:
-            return _run(args, run, world)
+            return 0 if execute(args, run, world).state == "finished" else 1
     except (UserError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
     except OSError as error:
-        return _refuse(f"Stopped because writing failed: {error}. {_how_to_go_on(run)}", 1)
+        return _refuse(f"Stopped because writing failed: {error}. {how_to_go_on(run)}", 1)
     except KeyboardInterrupt:
-        return _refuse(f"Stopped. {_how_to_go_on(run)}", 1)
+        return _refuse(f"Stopped. {how_to_go_on(run)}", 1)
     except RuntimeError as error:
         if not distributed.under_torchrun():
             raise
         return _refuse(f"Stopped because another process of the run has ended: {error}", 1)
-
-
-def _run(args: argparse.Namespace, run: RunFolder, world: World) -> int:
-    """Train, and write the outcome to the run folder unless the arguments are invalid."""
-    if args.publish:
-        require_branch(args.publish, args.branch, args.store)
-    with run.held() if world.is_first else nullcontext():
-        config = continued_config(args, run.config()) if args.resume else new_config(args)
-        if not args.resume:
-            run.require_new()
-        data = _data(args, config, run, world)
-        outcome = _train(args, config, data, run, world)
-        if world.is_first:
-            print(outcome.message, file=sys.stdout if outcome.state == "finished" else sys.stderr, flush=True)
-            with suppress(OSError):  # a full disk; the message already says so
-                run.finish(outcome)
-    return 0 if outcome.state == "finished" else 1
-
-
-def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run: RunFolder, world: World) -> Outcome:
-    def publish(trained: Trained) -> str:
-        return _publish(args, config, trained, data) if args.publish and trained.model else ""
-
-    try:
-        on_save = publish if args.publish_saves and args.publish else None
-        trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
-        sha = publish(trained)
-    except Stopped as error:
-        return Outcome("stopped", f"{error} {_how_to_go_on(run)}")
-    except TrainingFailed as error:
-        return Outcome("failed", str(error))
-    except OSError as error:
-        return Outcome("failed", f"Stopped because writing failed: {error}. {_how_to_go_on(run)}")
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        advice = "use a smaller --micro-batch-size or --activation-checkpointing"
-        return Outcome("failed", f"Out of memory: {advice}. {_how_to_go_on(run)}")
-    message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
-    if sha:
-        message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
-    return Outcome("finished", message, sha)
-
-
-def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: World) -> PackedData:
-    """Return the packed tokens: those of ``--data``, or those of the run, which the first process packs if needed."""
-    if world.is_first and args.data is not None:
-        load_packed(args.data)
-        run.link_data(args.data)
-    elif world.is_first and not args.resume:
-        run.unlink_data()
-        if args.archive is not None:
-            unpack(args.archive, run.path / "archive")
-            args.folder.append(run.path / "archive")
-        if args.requirements is not None:
-            download(args.requirements, run.path / "packages")
-            args.packages.append(run.path / "packages")
-        tokenizer = base_tokenizer(config.base, args.store) if config.base else None
-        pack_sources(args, run.data, tokenizer=tokenizer)
-    world.wait_for_all()
-    return load_packed(run.data)
-
-
-def _publish(args: argparse.Namespace, config: TrainConfig, trained: Trained, data: PackedData) -> str:
-    assert trained.model is not None
-    return checkpoints.publish(
-        trained.model,
-        data.tokenizer,
-        args.publish,
-        args.branch,
-        step=trained.step,
-        tokens=trained.tokens,
-        validation_loss=round(trained.validation_loss, 4),
-        metrics={name: round(value, 4) for name, value in trained.metrics.items()},
-        files=model_card(args.publish, config, trained, data, RunFolder(args.output)),
-        store=args.store,
-    )
-
-
-def _how_to_go_on(run: RunFolder) -> str:
-    if newest_state(run.states) is not None:
-        return f"The last saved state is intact; continue with: python -m train --output {run.path} --resume"
-    return "Nothing had been saved yet; run the same command again."
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _refuse(message: object, code: int) -> int:

@@ -1,4 +1,4 @@
-"""The commands that evaluate a revision: their arguments and the benchmarks that they run."""
+"""The commands that measure a revision with the benchmarks of others and with generated bodies."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from santacoder.sampling import SamplingParams
 from train.evaluate.benchmarks import run_programs, run_texts
 from train.evaluate.execution.programs.parse import parse
 from train.evaluate.execution.sandbox import NoSandbox, Sandbox
-from train.evaluate.execution.verdicts import LANGUAGES, WORKERS, Language, judge
+from train.evaluate.execution.verdicts import LANGUAGES, Language, judge
 from train.evaluate.generate import Prompt
 from train.evaluate.results.result import Result, Subject
 from train.evaluate.run_folder import RESULT_FILE
 from train.evaluate.tasks import bodies, docstrings, infilling, programming, repetition
 from train.evaluate.tasks.bits_per_byte import held_out_documents
 from train.evaluate.tasks.bodies import Header
-from train.evaluate.tasks.data import default_folder
 from train.evaluate.tasks.infilling import Gap
 from train.evaluate.tasks.programming import Task
 
@@ -34,76 +33,6 @@ _N_BODIES = 100
 
 Programs = list[tuple[str, list[Task]]]
 """Pairs of a benchmark's name and its tasks, which are all in one language."""
-
-
-def add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
-    """Add options for the revision (``repo`` if omitted) and how to run it."""
-    parser.add_argument(
-        "repo",
-        nargs="?" if repo else None,
-        default=repo,
-        help="model in the store, the cache or on the Hub, or a folder with its files"
-        + (f" (default: {repo})" if repo else ""),
-    )
-    parser.add_argument("--revision", default="main", help="branch or commit (default: main)")
-    parser.add_argument("--store", type=user_path, default=checkpoints.DEFAULT_STORE, help="folder of published models")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: a GPU if available")
-    parser.add_argument(
-        "--runner",
-        choices=["auto", "torch", "onnx"],
-        default="torch",
-        help="default: torch, the original weights; auto uses the fastest graph, which may be quantized",
-    )
-
-
-def add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
-    """Add options for the revision (``repo`` if omitted), the tasks and the output."""
-    add_revision_arguments(parser, repo=repo)
-    parser.add_argument(
-        "--data",
-        type=user_path,
-        default=default_folder(),
-        help="folder of the benchmarks' files (default: SANTACODER_EVAL_DATA; the Hub for missing files)",
-    )
-    parser.add_argument("--output", type=user_path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
-    parser.add_argument("--tasks", type=positive, metavar="N", help="only the first N tasks of each benchmark")
-    parser.add_argument("--seed", type=int, default=0, help="sampling seed (default: 0)")
-
-
-def add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
-    """Add options for sampling and running programs."""
-    parser.add_argument("--samples", type=positive, default=samples, help=f"samples per task (default: {samples})")
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        nargs="+",
-        default=[0.2, 0.8],
-        help="default: 0.2 0.8, as published: pass@1 at the first, pass@10 and pass@100 at the second",
-    )
-    parser.add_argument(
-        "--max-new-tokens", type=positive, default=512, help="maximum length of a sample in tokens (default: 512)"
-    )
-    parser.add_argument(
-        "--workers", type=positive, default=WORKERS, help="number of programs to run in parallel (default: all cores)"
-    )
-    parser.add_argument("--unsafe", action="store_true", help="run programs without a sandbox, as the current user")
-
-
-def add_order_argument(parser: argparse.ArgumentParser) -> None:
-    """Add an option for the order of prefix and suffix."""
-    parser.add_argument(
-        "--order",
-        choices=list(infilling.BENCHMARKS),
-        nargs="+",
-        default=list(infilling.BENCHMARKS),
-        help="prefix first or suffix first (default: both)",
-    )
-
-
-def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add options for the parts of MultiPL-E."""
-    parser.add_argument("--suite", choices=["humaneval", "mbpp"], nargs="+", default=["humaneval", "mbpp"])
-    parser.add_argument("--language", choices=LANGUAGES, nargs="+", default=list(LANGUAGES))
 
 
 def human_eval(args: argparse.Namespace) -> list[Result]:
@@ -262,10 +191,3 @@ def _output(args: argparse.Namespace, subject: Subject) -> Path:
     if args.output is not None:
         return args.output
     return Path("runs") / "evaluate" / f"{Path(subject.model).name}-{subject.sha[:8]}"
-
-
-def positive(text: str) -> int:
-    """Parse a positive integer."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)

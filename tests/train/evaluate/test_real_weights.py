@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from santacoder import checkpoints
-from train.evaluate.__main__ import REAL_WEIGHTS, main
+from train.evaluate.__main__ import main
+from train.evaluate.arguments import REAL_WEIGHTS
 from train.evaluate.benchmark_commands import open_subject
 from train.evaluate.execution.sandbox import Sandbox
 from train.evaluate.results import published
