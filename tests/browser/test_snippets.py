@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -63,9 +65,26 @@ def call(server: Server, case: str, stop: tuple[str, ...] = (), temperature: flo
 
 
 def output(command: list[str]) -> str:
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+    """What a command prints, which must not ask the Hub for anything."""
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            asked.append(str(self.rfile.readline()))
+            self.close_connection = True
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+        Thread(target=hub.serve_forever, daemon=True).start()
+        environment = {
+            **os.environ,
+            "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}",
+            "OMP_NUM_THREADS": "1",
+        }
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
+        hub.shutdown()
     assert done.returncode == 0, done.stderr
+    assert asked == []
     return done.stdout
 
 

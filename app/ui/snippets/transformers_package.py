@@ -16,7 +16,9 @@ _IDS = 'ids = tokenizer(prompt, return_tensors="pt").input_ids\n'
 
 
 def transformers_package(call: Call) -> str:
-    files = f"{call.repo_id!r}, revision={call.revision!r}" + (f", cache_dir={call.store!r}" if call.store else "")
+    files = f"{call.repo_id!r}, revision={call.revision!r}"
+    if call.store:  # otherwise transformers would ask the Hub for a newer revision
+        files += f", cache_dir={call.store!r}, local_files_only=True"
     seeding = ", set_seed" if _is_seeded(call) else ""
     return (
         f"{_differences(call)}"
