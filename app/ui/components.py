@@ -23,7 +23,10 @@ _REASONS = {
 READY = '<p class="status">Ready. Press <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> to run.</p>'
 
 MAX_RUNNING = 16
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# with an empty list: otherwise Gradio would tell the state of an event to all its outputs, hidden or not, and once more
+# with every message of every other event
+NO_PROGRESS: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
+QUIET: dict[str, Any] = {**NO_PROGRESS, "api_visibility": "private"}
 """Options of events that show no progress and are no part of the page's API."""
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 """The same, where of several events in a row the last one counts."""

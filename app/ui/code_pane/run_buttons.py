@@ -15,13 +15,13 @@ from app.generation.task import Failed, Loading, Progress, Written, as_ended
 from app.model_pool import Models
 from app.ui.caller import admitted, in_time
 from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
-from app.ui.components import MAX_RUNNING, QUIET, Updates, running_state, status_of
+from app.ui.components import MAX_RUNNING, NO_PROGRESS, QUIET, Updates, running_state, status_of
 from app.ui.inputs import event_value
 from santacoder.errors import UserError
 from santacoder.sampling import MAX_SEED
 
 _RUNNING: dict[str, Any] = {
-    "show_progress": "hidden",
+    **NO_PROGRESS,
     "concurrency_limit": MAX_RUNNING,
     "concurrency_id": "generate",
 }
