@@ -1,6 +1,6 @@
 """Whether completions depend on concurrent requests, and the cost of batch invariance.
 
-    python -m benchmarks.company [--model santacoder/mini] [--texts 24] [--tokens 64] [--runner onnx]
+    python -m benchmarks.batch_invariance [--model santacoder/mini] [--texts 24] [--tokens 64] [--runner onnx]
 
 Each text is generated alone, and then all of them concurrently in eight slots: half of them greedily, half sampled at
 temperature 0.8. The graph runs in two modes: ``exact``, the default, and ``--no-exact``. Measurements of the two modes
@@ -33,7 +33,7 @@ Row = dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.company", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.batch_invariance", description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="santacoder/mini", help="model in the store (default: santacoder/mini)")
     parser.add_argument("--texts", type=int, default=24, help="number of texts (default: 24)")
     parser.add_argument("--tokens", type=int, default=64, help="tokens per text (default: 64)")

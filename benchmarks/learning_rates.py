@@ -1,6 +1,6 @@
 """Learning rates, second moment and cooldown, compared after equally many steps of a small model.
 
-    python -m benchmarks.rates --downloads corpus
+    python -m benchmarks.learning_rates --downloads corpus
 
 Each setting trains a model of 3 layers and a width of 128 from the same initial weights on the same 150 batches of
 2,048 tokens, from a dozen packages in the three languages, and is evaluated on three other packages. A setting differs
@@ -55,7 +55,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rates", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning_rates", description=__doc__)
     parser.add_argument("--downloads", type=Path, default=Path("corpus"), help="folder of the packages (%(default)s)")
     parser.add_argument("--steps", type=int, default=150, help="steps per setting (default: %(default)s)")
     args = parser.parse_args()

@@ -133,7 +133,7 @@ class Tokenizer:
         Other threads can run meanwhile: the library releases the interpreter lock only in its batch functions.
 
         Raises:
-            UserError: the text has half a surrogate pair, which UTF-8 cannot represent, or a part without spaces that
+            UserError: the text has a lone surrogate, which UTF-8 cannot represent, or a part without spaces that
                 is longer than any in code.
         """
         for piece in self._pieces(text):
@@ -151,7 +151,7 @@ class Tokenizer:
         While a text grows, the position of the cut is stable; then it moves by at least ``room`` tokens.
 
         Raises:
-            UserError: the text has half a surrogate pair.
+            UserError: the text has a lone surrogate.
         """
         unit = self._most_characters(room)
         start = max(0, len(text) - _WINDOW - unit) // unit * unit
@@ -164,7 +164,7 @@ class Tokenizer:
         whether it was truncated.
 
         Raises:
-            UserError: the text has half a surrogate pair.
+            UserError: the text has a lone surrogate.
         """
         most = 2 * self._most_characters(room) + _WINDOW
         is_cut = len(text) > most
@@ -265,13 +265,13 @@ def require_valid_unicode(text: str) -> str:
     """Return ``text`` if it is valid.
 
     Raises:
-        UserError: it has half a surrogate pair.
+        UserError: it has a lone surrogate.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UserError(
-            f"The text has half a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start + 1}, "
+            f"The text has a lone surrogate (U+{ord(text[error.start]):04X}) at character {error.start + 1}, "
             "which is not a valid character; remove it and try again."
         ) from error
     return text

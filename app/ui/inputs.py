@@ -73,7 +73,7 @@ def _require_valid_text(given: Any) -> None:
     """Check that all strings are valid Unicode.
 
     Raises:
-        UserError: a string has half a surrogate pair, which no response could repeat.
+        UserError: a string has a lone surrogate, which no response could repeat.
     """
     for value in values(given):
         for text in (value, *value) if isinstance(value, dict) else (value,):

@@ -166,6 +166,4 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UnaskableText(
-            f"The text is not valid Unicode: half a surrogate pair at character {error.start}."
-        ) from None
+        raise UnaskableText(f"The text is not valid Unicode: a lone surrogate at character {error.start}.") from None

@@ -20,7 +20,7 @@ def streamed(
     """The lines that the function streams."""
     request = urllib.request.Request(
         f"{server.url}/gradio_api/call/{name}",
-        # ASCII JSON, as half a surrogate pair has no other form
+        # ASCII JSON, as a lone surrogate has no other form
         json.dumps({"data": [code, "python", 1, order, "test/tiny", "main", "", *parameters]}).encode("ascii"),
         {"Content-Type": "application/json"},
     )
@@ -43,7 +43,7 @@ def call(
 @pytest.mark.parametrize(
     "code,sentence",
     [
-        ("ab\ud800", "half a surrogate pair (U+D800) at character 3"),
+        ("ab\ud800", "a lone surrogate (U+D800) at character 3"),
         ("ab\0", "NUL character at position 3"),
         ("", "There is no code to start from"),
     ],

@@ -113,7 +113,7 @@ def test_large_matrices_in_8_bits_come_close(wide: tuple[SantaCoder, Path]) -> N
     assert np.sqrt(np.square(error).mean()) / expected.std() < 0.1
 
 
-def test_a_row_of_integers_does_not_depend_on_its_company(wide: tuple[SantaCoder, Path]) -> None:
+def test_a_row_of_integers_does_not_depend_on_its_batch(wide: tuple[SantaCoder, Path]) -> None:
     """It depends neither on other rows nor on how a prompt is divided."""
     model, path = wide
     ids = np.random.default_rng(0).integers(0, 512, 60).tolist()

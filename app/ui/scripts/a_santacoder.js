@@ -1,6 +1,6 @@
-// What the page's buttons call.
+// Functions that the events of the page call.
 window.santacoder = {
-  // Tells a screen reader, and for a moment everybody.
+  // Announce a sentence to screen readers, and show it for two seconds.
   say(sentence) {
     let line = document.querySelector("#said");
     if (!line) {
@@ -33,21 +33,21 @@ window.santacoder = {
     this.say(`Saved as ${name}.`);
   },
 
-  // On a phone, the parameters begin collapsed.
+  // Collapse the parameters on a phone.
   collapseParameters() {
     if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
   },
 
-  // Code and language of a pane, or the parameters, for as long as the browser's tab is open.
+  // Keep the code and language of a pane, or the parameters, until the browser's tab is closed.
   keep(pane, values) {
     try {
       sessionStorage.setItem(`santacoder.kept.${pane}`, JSON.stringify(values));
     } catch {
-      // no storage, or no room in it: a reload then shows the example
+      // storage is disabled or full: a reload will show the example
     }
   },
 
-  // What was kept; nothing where the address names a share.
+  // The values that were kept, or null; a share shows its own.
   kept(pane) {
     const isShare = new URLSearchParams(location.search).has("share");
     const values = isShare ? null : sessionStorage.getItem(`santacoder.kept.${pane}`);

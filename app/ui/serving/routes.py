@@ -131,7 +131,7 @@ class UiRoutes:
     async def _explained(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to Gradio, and turn its failures into a sentence.
 
-        Gradio fails if a request names a function or session that does not exist, or contains half a surrogate pair.
+        Gradio fails if a request names a function or session that does not exist, or contains a lone surrogate.
         Errors of the page's functions are reported elsewhere.
         """
         has_failed = has_begun = False

@@ -30,7 +30,7 @@ class OnnxRunner:
 
     Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
     so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
-    With ``exact``, a row's result is the same to the last bit whatever its company: on a CPU most of the runtime's
+    With ``exact``, a row's result is the same to the last bit whatever the batch: on a CPU most of the runtime's
     products take rows in pairs, and an odd one in another order of sums. Where a trial finds that, the number of rows
     is kept even, and a stream alone is slower by that; sums of integers have no order that matters.
 

@@ -178,7 +178,7 @@ def test_run_takes_the_pages_values_by_name(serving: Serving, client: Client) ->
     """Of those not named, the page's own."""
     given = {"code": BEFORE, "temperature": 0, "max_new_tokens": 12, "stop_at": "none", "stop_repetition": False}
     editor, status, *_ = client.predict(**given, api_name="/complete")
-    assert editor == BEFORE + completed(serving, token_healing=True)
+    assert editor["value"] == BEFORE + completed(serving, token_healing=True)
     assert "12 tokens" in status
 
 

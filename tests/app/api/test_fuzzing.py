@@ -23,7 +23,7 @@ MOST_SECONDS = 10.0
 """Of the processor, for one request, with all threads of this process."""
 MOST_BYTES = 256 * 1024 * 1024
 
-# as JSON, since some have no other form: half a surrogate pair, numbers beyond any type
+# as JSON, since some have no other form: a lone surrogate, numbers beyond any type
 AWKWARD = [
     '""', r'"\u0000"', r'"\ud800"', r'"\udfff\ud800 "', r'"\u202e\u0007\u001b[31m\r\n"', r'"e\u0301\ud83d\ude00"',
     '"<fim-prefix><|endoftext|><fim-middle>"', '"' + "x" * 20_000 + '"', "null", "true", "[]", "{}", '[[["x"]]]',

@@ -38,7 +38,7 @@ def test_streamed_text_is_the_whole_text(client: openai.OpenAI) -> None:
     assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
 
 
-def test_async_clients_in_company_get_what_they_get_alone(serving: Serving, client: openai.OpenAI) -> None:
+def test_concurrent_async_clients_get_what_one_gets_alone(serving: Serving, client: openai.OpenAI) -> None:
     alone = client.completions.create(**GREEDY).choices[0].text
 
     async def streamed(asynchronous: openai.AsyncOpenAI) -> str:

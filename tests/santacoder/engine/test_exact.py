@@ -43,7 +43,7 @@ def runner(request: pytest.FixtureRequest) -> OnnxRunner:
 
 
 @pytest.mark.parametrize("slots", [[0], [7], [0, 1], [0, 1, 2], [2, 5], [3, 4, 5, 6, 7], list(range(8))])
-def test_company_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) -> None:
+def test_batch_and_chunks_change_no_bit(runner: OnnxRunner, slots: list[int]) -> None:
     rng = random.Random(0)
     ids = [rng.randrange(1000) for _ in range(91)]
     runner.prefill(0, ids, 0, 1)
