@@ -1,20 +1,27 @@
-"""Connection limits: idle connections time out, and are closed first when there are too many."""
+"""Connection limits: idle connections time out and are closed first when there are too many, and clients take turns in
+having what they send read.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from app.middleware.client_address import network
 
-BACKLOG = 512
-"""Connections that the system queues until they are accepted; as many may be accepted at once."""
+ACCEPTED_AT_ONCE = 512
+"""Connections that may be accepted in one turn of the event loop."""
+BACKLOG = 4096
+"""Connections that the system queues until they are accepted. A connection beyond that is tried again after 1 s."""
 MAX_HEADER_BYTES = 64 * 1024
 SECONDS_FOR_HEADERS = 20.0
+_MOST_POSTPONED = 16
+"""Connections accepted for each one that is read, while many arrive."""
 _SECONDS_TO_BEGIN = 0.5  # a connection that was just accepted may not have been read yet
 _MOST = 8192
 _FILES_FOR_OTHERS = 256  # descriptors that models, databases and pipes need
@@ -35,9 +42,8 @@ class Places:
         self._waiting: OrderedDict[BoundedConnection, float] = OrderedDict()
 
     def enter(self, connection: BoundedConnection) -> None:
-        address = network(connection.client[0]) if connection.client else ""
-        self._open[connection] = address
-        self._of_address[address] += 1
+        self._open[connection] = connection.address
+        self._of_address[connection.address] += 1
         if len(self._open) > self._most:
             self._give_up(self._first_to_go())
         self.wait(connection)
@@ -78,23 +84,78 @@ class Places:
             connection.transport.close()
 
 
-class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """uvicorn's connection, counted among the others, with headers of at most ``MAX_HEADER_BYTES``."""
+class ReadingTurns:
+    """Clients take turns in having what they sent read, so that a thousand requests of one do not delay another's.
 
-    def __init__(self, places: Places, **of_uvicorn: Any) -> None:
+    One connection is read in each turn of the event loop, since a request costs about 1 ms before it first waits. New
+    connections come first: the system queues them in order of arrival, whoever they are from, and uvloop accepts one
+    per turn.
+    """
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, deque[BoundedConnection]] = OrderedDict()  # by address, the next one first
+        self._has_new = False
+        self._n_postponed = 0
+
+    def wait(self, connection: BoundedConnection) -> None:
+        """Call ``connection.read()`` when it is its turn, soon if nobody else waits."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._lines.setdefault(connection.address, deque()).append(connection)
+
+    def postpone(self) -> None:
+        """Let the next reading wait, because a connection was accepted and more may follow."""
+        self._has_new = True
+
+    def _read(self) -> None:
+        if self._has_new and self._n_postponed < _MOST_POSTPONED:
+            self._has_new = False
+            self._n_postponed += 1
+            asyncio.get_running_loop().call_soon(self._read)
+            return
+        self._n_postponed = 0
+        address, line = self._lines.popitem(last=False)
+        connection = line.popleft()
+        if line:
+            self._lines[address] = line
+        if self._lines:
+            asyncio.get_running_loop().call_soon(self._read)
+        connection.read()
+
+
+class BoundedConnection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's connection, counted among the others and read in turn, with headers of at most ``MAX_HEADER_BYTES``."""
+
+    def __init__(self, places: Places, turns: ReadingTurns, **of_uvicorn: Any) -> None:
         super().__init__(**of_uvicorn)
         self._places = places
+        self._turns = turns
+        self.address = ""  # the client's network, which counts as one client
+        self._unread = b""
         self._n_header_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.address = network(self.client[0]) if self.client else ""
         self._places.enter(self)
+        self._turns.postpone()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._unread = b""
         self._places.leave(self)
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
+        self.transport.pause_reading()
+        self._unread = data
+        self._turns.wait(self)
+
+    def read(self) -> None:
+        """Process what was received, unless the client has gone."""
+        data, self._unread = self._unread, b""
+        if not data or self.transport.is_closing():
+            return
+        self.transport.resume_reading()
         # uvicorn has no limit: its parser would keep everything
         begun = self.cycle is not None and (self.cycle.more_body or not self.cycle.response_complete)
         self._n_header_bytes = 0 if begun else self._n_header_bytes + len(data)
@@ -118,7 +179,7 @@ def most_connections() -> int:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reserved = BACKLOG + _FILES_FOR_OTHERS
+    reserved = ACCEPTED_AT_ONCE + _FILES_FOR_OTHERS
     if soft != resource.RLIM_INFINITY and soft < _MOST + reserved:
         soft = _MOST + reserved if hard == resource.RLIM_INFINITY else min(_MOST + reserved, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

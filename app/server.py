@@ -27,7 +27,7 @@ from app.api.routes import HEALTH_PATHS, add_routes
 from app.api.start import MAX_TEXTS
 from app.api.unknown import unknown_paths
 from app.attribution_indexes import Indexes
-from app.connections import BACKLOG, BoundedConnection, Places, most_connections
+from app.connections import ACCEPTED_AT_ONCE, BACKLOG, BoundedConnection, Places, ReadingTurns, most_connections
 from app.context import Server
 from app.errors import ShareError
 from app.limits import Limits, RateLimits
@@ -216,9 +216,9 @@ def _serve(app: FastAPI, models: Models, settings: Settings, listeners: list[soc
         log_config=None,
         root_path=settings.root_path,
         proxy_headers=False,  # ``--proxies`` is the number of trusted proxies
-        http=partial(BoundedConnection, places),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, places, ReadingTurns()),  # type: ignore[arg-type]
         ws="none",
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     with suppress(KeyboardInterrupt):
@@ -275,6 +275,11 @@ class DrainingServer(uvicorn.Server):
         self._places = places
         self._drain = drain
         self._is_draining = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
     async def on_tick(self, counter: int) -> bool:
         self._places.give_up_late()

@@ -7,6 +7,7 @@ https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
@@ -53,6 +54,7 @@ def is_local(scope: Scope) -> bool:
     return bool(scope.get(_IS_LOCAL, False))
 
 
+@lru_cache(1024)
 def network(address: str) -> str:
     """The key by which limits are counted: an address, or for IPv6 its /64, since a client may own all of it."""
     try:

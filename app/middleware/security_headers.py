@@ -51,6 +51,7 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, head: str = "") -> None:
         self._app = app
         self._head = head.encode()
+        self._policy_without_page = content_security_policy(self._head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +59,8 @@ class SecurityHeaders:
             return
 
         def with_headers(start: Message, page: bytes) -> tuple[Message, bytes]:
-            return _with_headers(start, page + self._head), page
+            policy = content_security_policy(page + self._head) if page else self._policy_without_page
+            return _with_headers(start, policy), page
 
         await self._app(scope, receive, whole_pages(send, with_headers))
 
@@ -71,11 +73,11 @@ def content_security_policy(page: bytes) -> str:
     return "; ".join(f"{name} {value}" for name, value in policy.items())
 
 
-def _with_headers(start: Message, page: bytes) -> Message:
+def _with_headers(start: Message, policy: str) -> Message:
     headers = MutableHeaders(raw=[(name, _same_site(name, value)) for name, value in start["headers"]])
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", content_security_policy(page))
+    headers.setdefault("Content-Security-Policy", policy)
     return {**start, "headers": headers.raw}
 
 

@@ -96,7 +96,8 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         gr.HTML((_HERE / "footnote.html").read_text(), elem_id="footnote")
         explain_faults(page)
         check_inputs(page)
-    page.queue(max_size=settings.max_waiting)
+    # waiting events are told their place every second, not after each event, which would be quadratic
+    page.queue(max_size=settings.max_waiting, status_update_rate=1)
     # otherwise Gradio would recompute a table of the last 10,000 events after each event, for a page that is not used
     page._queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize
     # for each event, Gradio switches the backend of matplotlib; importing it would block the event loop for 0.7 s

@@ -19,13 +19,21 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 
 from app import connections
-from app.connections import BACKLOG, MAX_HEADER_BYTES, BoundedConnection, Places, most_connections
+from app.connections import (
+    ACCEPTED_AT_ONCE,
+    MAX_HEADER_BYTES,
+    BoundedConnection,
+    Places,
+    ReadingTurns,
+    most_connections,
+)
 from app.middleware.body_timeout import BodyTimeout
 from app.server import DrainingServer
 from tests.app.raw import send
 
 MOST = 20
 ANSWERS: list[str] = []
+CLIENTS: list[str] = []
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -34,6 +42,9 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
     elif scope["type"] == "http":
+        CLIENTS.append(scope["client"][0])
+        if scope["path"] == "/block":
+            time.sleep(1)
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
@@ -46,14 +57,20 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server with few connections and a timeout of a second."""
     monkeypatch.setattr(connections, "SECONDS_FOR_HEADERS", 1.0)
-    places = Places(MOST)
+    with serving(MOST) as url:
+        yield url
+
+
+@contextmanager
+def serving(most: int) -> Iterator[str]:
+    places = Places(most)
     config = uvicorn.Config(
         BodyTimeout(hello, seconds=1.0),
-        http=partial(BoundedConnection, places),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, places, ReadingTurns()),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
     )
     server = DrainingServer(config, places, lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -146,6 +163,20 @@ def test_a_long_body_has_the_time_it_takes(url: str) -> None:
         assert received(slow).endswith(b"hello 100000")
 
 
+def test_clients_take_turns() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with serving(1000) as url, ExitStack() as stack:
+        CLIENTS.clear()
+        stack.enter_context(connected(url, request.replace(b"/", b"/block", 1)))  # until the others have arrived
+        many = [stack.enter_context(connected(url, request)) for _ in range(300)]
+        address = (urlsplit(url).hostname, urlsplit(url).port)
+        with socket.create_connection(address, 20, source_address=("127.0.0.2", 0)) as other:
+            other.sendall(request)
+            assert received(other).endswith(b"hello 0")
+        assert all(received(each).endswith(b"hello 0") for each in many)
+    assert len(CLIENTS) == 302 and CLIENTS.index("127.0.0.2") < 100
+
+
 def test_an_ordinary_connection_is_kept(url: str) -> None:
     with connected(url) as connection:
         for number in range(3 * MOST):
@@ -162,7 +193,7 @@ def test_there_are_descriptors_for_all_places() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1024), hard))
         most = most_connections()
         now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        assert 16 <= most <= 8192 and (now == resource.RLIM_INFINITY or most + BACKLOG < now)
+        assert 16 <= most <= 8192 and (now == resource.RLIM_INFINITY or most + ACCEPTED_AT_ONCE < now)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
