@@ -79,6 +79,9 @@ class BracketEnd:
         self._is_on_new_line = False
         if token.kind == "comment":
             return
+        if self._waits_for_function and token.text != "{" and self._ends_in_arrow():
+            self._waits_for_function = False
+            self._aim_at_statement(is_headed=False)
         self._take(token)
         if self._depth is not None:
             self._has_written = True
@@ -166,6 +169,9 @@ class BracketEnd:
             self._statement.append(";")
             return
         before, self._statement = self._statement, []
+        if self._waits_for_function and self._language == "java" and self._is_in_class() and _is_abstract(before):
+            self._waits_for_function = False
+            self._close(token, before)
         if self._is_statement and self._depth is not None and len(self._open) == self._depth:
             self._close(token, before)
 
@@ -175,8 +181,26 @@ class BracketEnd:
         self._is_on_new_line = False
         self.held_from = token.end
 
-    def _innermost_brace(self) -> int | None:
-        return next((index for index in reversed(range(len(self._open))) if self._open[index].bracket == "{"), None)
+    def _innermost_brace(self, inside: int | None = None) -> int | None:
+        """The index of the innermost open brace, or of the innermost one around the bracket ``inside``."""
+        indices = reversed(range(len(self._open) if inside is None else inside))
+        return next((index for index in indices if self._open[index].bracket == "{"), None)
+
+    def _innermost_parameters(self) -> int | None:
+        """The index of the innermost open parenthesis that begins the parameters of a function, as around
+        ``function f({ a, `` in JavaScript."""
+        for index in reversed(range(len(self._open))):
+            if self._open[index].bracket == "(" and self._begins_function(self._open[index].before, index):
+                return index
+        return None
+
+    def _is_in_class(self) -> bool:
+        return bool(self._open) and self._open[-1].kind == "class"
+
+    def _ends_in_arrow(self) -> bool:
+        """Whether an arrow function of JavaScript begins that is not an argument."""
+        is_argument = bool(self._open) and self._open[-1].bracket != "{"
+        return self._language == "javascript" and self._statement[-2:] == ["=", ">"] and not is_argument
 
     def _aim_at_block(self) -> None:
         brace = self._innermost_brace()
@@ -192,6 +216,8 @@ class BracketEnd:
         classes = [index for index, each in enumerate(self._open) if each.kind == "class"]
         if self._has_begun_function():
             self._aim_at_statement(is_headed=True)
+        elif (begun := self._innermost_parameters()) is not None and begun > max([-1, *functions, *classes]):
+            self._aim_at_statement(is_headed=True, around=begun)
         elif functions and (not classes or functions[-1] > classes[-1]):
             self._depth = functions[-1]
         else:
@@ -203,8 +229,9 @@ class BracketEnd:
                 self._depth = classes[-1] if classes else -1
                 self._waits_for_function = True
 
-    def _aim_at_statement(self, *, is_headed: bool) -> None:
-        brace = self._innermost_brace()
+    def _aim_at_statement(self, *, is_headed: bool, around: int | None = None) -> None:
+        """End with the statement in which the text begins, or in which the bracket ``around`` was opened."""
+        brace = self._innermost_brace(around)
         self._depth = 0 if brace is None else brace + 1
         self._is_statement, self._is_headed = True, is_headed
 
@@ -216,13 +243,17 @@ class BracketEnd:
 
     def _has_begun_function(self) -> bool:
         head = self._statement
-        if "function" in head and _GROUP not in head[head.index("function") :]:
-            return True
         if head[-2:] in (["=", ">"], ["-", ">"]):
             return True
-        if "(" not in head or "=" in head or head[0] in _CONTROLS:
+        return ("(" in head or "function" in head) and self._begins_function(head, len(self._open))
+
+    def _begins_function(self, head: list[str], depth: int) -> bool:
+        """Whether ``head``, which is inside ``depth`` open brackets, begins a function."""
+        if "function" in head and _GROUP not in head[head.index("function") :]:
+            return True
+        if not head or "=" in head or head[0] in _CONTROLS:
             return False
-        brace = self._innermost_brace()
+        brace = self._innermost_brace(depth)
         return head[0] in _MODIFIERS if brace is None else self._open[brace].kind == "class"
 
 
@@ -232,8 +263,7 @@ def _kind_of_brace(statement: list[str], language: Language) -> Literal["functio
         return "block"
     if statement[-2:] in (["=", ">"], ["-", ">"]):
         return "block" if statement[0] in ("case", "default") else "function"
-    if "throws" in statement:
-        statement = statement[: len(statement) - 1 - statement[::-1].index("throws")]
+    statement = _without_throws(statement)
     if statement and statement[-1] == ")":
         begins = _matching(statement)
         name = statement[begins - 1] if begins > 0 else ""
@@ -243,6 +273,21 @@ def _kind_of_brace(statement: list[str], language: Language) -> Literal["functio
             return "class"
         return "block" if name in _CONTROLS else "function"
     return "class" if _CLASSES.intersection(statement) else "block"
+
+
+def _without_throws(statement: list[str]) -> list[str]:
+    if "throws" not in statement:
+        return statement
+    return statement[: len(statement) - 1 - statement[::-1].index("throws")]
+
+
+def _is_abstract(statement: list[str]) -> bool:
+    """Whether the statement declares a method without a body, as in an interface: ``int f(int a)``."""
+    statement = _without_throws(statement)
+    if not statement or statement[-1] != ")" or "=" in statement:
+        return False
+    begins = _matching(statement)
+    return begins >= 2 and statement[begins - 2] not in (",", ".", "@")
 
 
 def _matching(statement: list[str]) -> int:

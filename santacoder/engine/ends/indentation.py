@@ -122,7 +122,8 @@ class PythonEnd:
     def _is_outside(self, token: Token) -> bool:
         assert self._limit is not None
         is_clause = self._clauses_belong and self._indent == self._limit and token.text in _CLAUSES
-        return self._indent <= self._limit and not is_clause
+        is_decorated = bool(self._lines) and self._lines[-1].word == "@" and self._lines[-1].indent == self._indent
+        return self._indent <= self._limit and not (is_clause or is_decorated)
 
     def _aim_from(self, indent: int) -> None:
         """The text begins outside the block that the prompt was in, at ``indent``."""
