@@ -11,7 +11,7 @@ from app.generation.records import Generation
 from app.generation.task import Task
 from app.settings import Settings
 from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
-from app.ui.components import LATEST
+from app.ui.components import LATEST, QUIET
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
 from santacoder.errors import UserError
@@ -36,6 +36,7 @@ def snippets_tab(
             buttons=["copy"],
             show_line_numbers=False,
         )
+        rewrite = gr.Button("Write again", visible="hidden", elem_id=f"{pane.name}-snippet-rewrite")
 
     def write(chosen: str, request: gr.Request, **values: Any) -> gr.Code:
         given = PaneInputs(**values)
@@ -52,12 +53,15 @@ def snippets_tab(
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])
 
     inputs = pane.inputs(controls)
+    gr.on([tab.select, rewrite.click, kind.input], write, kind, shown, inputs_kwargs=inputs, **LATEST)
+    # asked for by the browser, because the server would write it at every change, whether it is in sight or not
+    in_sight: dict[str, Any] = {"js": f"() => santacoder.rewriteSnippet('{pane.name}')", **QUIET}
     # while a text streams, its end alone counts
     unwatched = (pane.editor, pane.language, pane.generation)
-    changes = [component.change for component in (*inputs.values(), kind, pane.tokens) if component not in unwatched]
-    gr.on([tab.select, pane.editor.blur, *changes], write, kind, shown, inputs_kwargs=inputs, **LATEST)
+    changes = [component.change for component in (*inputs.values(), pane.tokens) if component not in unwatched]
+    gr.on([pane.editor.blur, *changes], None, None, None, **in_sight)
     for event in beginnings:
-        event.then(write, kind, shown, inputs_kwargs=inputs, **LATEST)
+        event.then(None, None, None, **in_sight)
 
 
 def _task_of(generation: Generation, index: int) -> Task:

@@ -33,6 +33,11 @@ window.santacoder = {
     this.say(`Saved as ${name}.`);
   },
 
+  // Have the request of a pane written as code again if it is in sight.
+  rewriteSnippet(pane) {
+    if (document.querySelector(`#${pane}-snippet`)?.offsetParent) document.querySelector(`#${pane}-snippet-rewrite`).click();
+  },
+
   // Collapse the parameters on a phone.
   collapseParameters() {
     if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
