@@ -22,7 +22,7 @@ from train.evaluate.tasks.bits_per_byte import measure
 
 BRANCHES = ["main" if branch == "final" else branch for branch in EXPERIMENTS]
 # held out of the training of mini, and in every Python
-MODULES = ["argparse.py", "configparser.py", "contextlib.py", "csv.py", "functools.py"]
+MODULES = ["contextlib.py", "csv.py"]
 
 
 def files(repo: str) -> list[Path]:

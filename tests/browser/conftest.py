@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,9 +158,9 @@ def let_texts_go_on(page: Page) -> None:
     page.get_by_label("Stop repetitions").uncheck()
 
 
-@pytest.fixture
-def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
-    """The playground in a new page; the test fails if a script on it fails or is blocked."""
+@contextmanager
+def playground(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """The playground in a new page, in which no script may fail or be blocked."""
     page = desk.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
@@ -176,3 +177,19 @@ def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     desk.clear_cookies()
     desk.clear_permissions()
     assert not failures
+
+
+@pytest.fixture
+def page(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """The playground in a new page; the test fails if a script on it fails or is blocked."""
+    with playground(desk, server) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def shared_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """The playground in a page for all tests of a module that set what they depend on, because loading the page takes
+    longer than most of them.
+    """
+    with playground(desk, server) as page:
+        yield page

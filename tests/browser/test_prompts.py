@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from app.generation.records import MARK
 from tests.browser.test_playground import open_infill, run, set_parameter, write
+
+
+@pytest.fixture
+def page(shared_page: Page) -> Page:
+    """The Complete pane, without a seed."""
+    shared_page.get_by_role("tab", name="Complete").click()
+    set_parameter(shared_page, "Seed", "")
+    return shared_page
 
 
 def code(page: Page, pane: str) -> str:

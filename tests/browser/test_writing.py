@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from app.generation.records import MARK
 from tests.browser.test_playground import open_infill, read, run, set_parameter, write
+
+
+@pytest.fixture
+def page(shared_page: Page) -> Page:
+    """The Complete pane."""
+    shared_page.get_by_role("tab", name="Complete").click()
+    return shared_page
 
 
 def open_detail(page: Page, pane: str, name: str) -> None:
@@ -115,62 +122,13 @@ def test_ones_own_code_is_scored(page: Page) -> None:
 
 
 def test_the_bar_tells_what_fits_and_what_is_cut(page: Page) -> None:
+    write(page, "complete", "value = 1")
     context = page.locator("#complete-context")
     expect(context).to_contain_text("of 1,024 free")
     set_parameter(page, "number input for Maximum length", "100")
     expect(context).to_contain_text("up to 100 new")
     write(page, "complete", "value = 1\n" * 1000)
     expect(context).to_contain_text("The model reads only the last")
-
-
-def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> None:
-    language = page.locator("#complete-language")
-    language.get_by_text("JavaScript").click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("function")
-    page.locator("#complete-preset input").click()
-    page.get_by_role("option").nth(1).click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("Stack.prototype")
-    write(page, "complete", "my own")
-    language.get_by_text("Java", exact=True).click()
-    page.wait_for_timeout(500)
-    assert read(page, "complete") == "my own"
-
-
-def test_what_was_run_is_in_the_history_of_this_browser(page: Page) -> None:
-    set_parameter(page, "number input for Maximum length", "6")
-    write(page, "complete", "first = 1")
-    run(page, "complete")
-    first = read(page, "complete")
-    write(page, "complete", "<img src=x onerror=document.title=1>")
-    run(page, "complete")
-    open_detail(page, "complete", "History")
-    entries = page.locator("#complete-history li")
-    expect(entries).to_have_count(2)
-    page.reload()
-    page.wait_for_selector("#complete-run")
-    open_detail(page, "complete", "History")
-    expect(entries).to_have_count(2)
-    entries.nth(1).get_by_role("button").click()
-    expect(page.locator("#complete-status")).to_contain_text("6 tokens")
-    assert read(page, "complete") == first
-    page.get_by_role("button", name="Clear history").click()
-    expect(entries).to_have_count(0)
-    assert page.title() == "SantaCoder"
-
-
-def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
-    generation = {
-        "pane": "complete",
-        "parts": ["x"],
-        "repo_id": "a/b",
-        "revision": "c",
-        "candidates": [{"completions": []}],
-    }
-    entries = json.dumps([{"time": 0, "generation": json.dumps(generation)}])
-    page.evaluate("(entries) => localStorage.setItem('santacoder.history.complete', entries)", entries)
-    open_detail(page, "complete", "History")
-    page.locator("#complete-history li button").click()
-    expect(page.get_by_role("alert")).to_contain_text("This is not a stored generation: at language, Field required.")
 
 
 def test_code_is_copied_and_saved(page: Page) -> None:
@@ -185,15 +143,22 @@ def test_code_is_copied_and_saved(page: Page) -> None:
     assert download.value.path().read_text() == "kept = 1\n"
 
 
-def test_a_reload_keeps_the_code(page: Page) -> None:
-    write(page, "complete", "mine = 1")
-    page.wait_for_timeout(500)
-    page.reload()
-    page.wait_for_selector("#complete-run")
-    expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
-
-
 def test_escape_leaves_the_editor(page: Page) -> None:
     page.locator("#complete-editor .cm-content").click()
     page.keyboard.press("Escape")
     expect(page.locator("#complete-run")).to_be_focused()
+
+
+def test_the_request_as_code_follows_what_is_set(page: Page) -> None:
+    write(page, "complete", "x = 1")
+    set_parameter(page, "number input for Maximum length", "7")
+    open_detail(page, "complete", "As code")
+    shown = page.locator("#complete-snippet .cm-content")
+    expect(shown).to_contain_text('"n_predict": 7')
+    set_parameter(page, "number input for Maximum length", "9")
+    expect(shown).to_contain_text('"n_predict": 9')
+    page.locator("#complete-snippet-kind").get_by_text("Python").click()
+    expect(shown).to_contain_text("OpenAI(")
+    seed = re.search(r"seed (\d+)", run(page, "complete"))
+    assert seed
+    expect(shown).to_contain_text(f"seed={seed[1]}")

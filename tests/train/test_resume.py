@@ -18,6 +18,7 @@ import torch.distributed.checkpoint as dcp
 
 from tests.conftest import REPOSITORY
 from tests.train.conftest import TINY
+from train.__main__ import main
 from train.data.pack import load_packed
 from train.loop import train
 from train.run.folder import RunFolder, newest_state
@@ -73,13 +74,12 @@ def command(packed: Path, output: Path, *flags: str) -> list[str]:
 def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimizer: str) -> None:
     flags = [*FLAGS, "--optimizer", optimizer]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    subprocess.run(command(packed, unbroken, *flags), cwd=REPOSITORY, check=True, capture_output=True)
+    assert main(command(packed, unbroken, *flags)[3:]) == 0
     dying = [sys.executable, "-c", DYING, str(random.randint(8, 50)), *command(packed, broken, *flags)[3:]]
     killed = subprocess.run(dying, cwd=REPOSITORY, check=False, stderr=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL
     assert len(losses(broken)) < len(losses(unbroken))
-    resume = command(packed, broken, "--resume")
-    subprocess.run(resume, cwd=REPOSITORY, check=True, capture_output=True)
+    assert main(command(packed, broken, "--resume")[3:]) == 0
     assert losses(broken) == losses(unbroken)
     one, other = (saved(folder) for folder in (unbroken, broken))
     assert one.keys() == other.keys()

@@ -1,0 +1,68 @@
+"""What a new page begins with, and what is kept across reloads."""
+
+from __future__ import annotations
+
+import json
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_playground import read, run, set_parameter, write
+from tests.browser.test_writing import open_detail
+
+
+def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> None:
+    language = page.locator("#complete-language")
+    language.get_by_text("JavaScript").click()
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("function")
+    page.locator("#complete-preset input").click()
+    page.get_by_role("option").nth(1).click()
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("Stack.prototype")
+    write(page, "complete", "my own")
+    language.get_by_text("Java", exact=True).click()
+    page.wait_for_timeout(500)
+    assert read(page, "complete") == "my own"
+
+
+def test_what_was_run_is_in_the_history_of_this_browser(page: Page) -> None:
+    set_parameter(page, "number input for Maximum length", "6")
+    write(page, "complete", "first = 1")
+    run(page, "complete")
+    first = read(page, "complete")
+    write(page, "complete", "<img src=x onerror=document.title=1>")
+    run(page, "complete")
+    open_detail(page, "complete", "History")
+    entries = page.locator("#complete-history li")
+    expect(entries).to_have_count(2)
+    page.reload()
+    page.wait_for_selector("#complete-run")
+    open_detail(page, "complete", "History")
+    expect(entries).to_have_count(2)
+    entries.nth(1).get_by_role("button").click()
+    expect(page.locator("#complete-status")).to_contain_text("6 tokens")
+    assert read(page, "complete") == first
+    page.get_by_role("button", name="Clear history").click()
+    expect(entries).to_have_count(0)
+    assert page.title() == "SantaCoder"
+
+
+def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
+    generation = {
+        "pane": "complete",
+        "parts": ["x"],
+        "repo_id": "a/b",
+        "revision": "c",
+        "candidates": [{"completions": []}],
+    }
+    entries = json.dumps([{"time": 0, "generation": json.dumps(generation)}])
+    page.evaluate("(entries) => localStorage.setItem('santacoder.history.complete', entries)", entries)
+    open_detail(page, "complete", "History")
+    page.locator("#complete-history li button").click()
+    expect(page.get_by_role("alert")).to_contain_text("This is not a stored generation: at language, Field required.")
+
+
+def test_a_reload_keeps_the_code(page: Page) -> None:
+    write(page, "complete", "mine = 1")
+    page.wait_for_timeout(500)
+    page.reload()
+    page.wait_for_selector("#complete-run")
+    expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
