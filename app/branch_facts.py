@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +62,17 @@ def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
         if not kept or _state(kept[-1]) != _state(commit) or commit.step is None:
             kept.append(commit)
     return kept[::-1]
+
+
+def stages(oldest_first: Sequence[Commit]) -> list[int]:
+    """The number of each commit's stage of training, from 1. A further training counts its steps from 0 again."""
+    numbers: list[int] = []
+    before = 0
+    for commit in oldest_first:
+        step = before if commit.step is None else commit.step
+        numbers.append(numbers[-1] + (step < before) if numbers else 1)
+        before = step
+    return numbers
 
 
 def _names(repo_id: str, known: Mapping[str, str]) -> list[str]:

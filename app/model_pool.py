@@ -129,6 +129,19 @@ class Models:
             partial(self._release, resident),
         )
 
+    def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
+        """The sha of the revision if it is in memory, or if ``may_load``; otherwise None.
+
+        Raises:
+            CheckpointError: there is no such revision on this machine.
+        """
+        self.repositories.require(repo_id)
+        snapshot = checkpoints.resolve(repo_id, revision, store=self._settings.store, download=False)
+        with self._changed:
+            resident = self._residents.get(snapshot)
+            is_loaded = resident is not None and resident.engine is not None
+        return snapshot.name if is_loaded or may_load else None
+
     def engines(self) -> list[tuple[str, Engine]]:
         """The engines in memory, by ``repo@commit``."""
         with self._changed:

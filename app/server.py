@@ -52,6 +52,7 @@ from app.shares.database import Database
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
 from app.ui.assets import HEAD, STYLE, THEME
+from app.ui.code_pane.example_answers import example_routes
 from app.ui.home_page import HomePageTags, home_page_routes
 from app.ui.page import build_playground
 from app.ui.serving.routes import UiRoutes, explain_types
@@ -151,6 +152,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         return app
     add_share_routes(app, shares, rates, settings.moderator_key)
     app.include_router(home_page_routes())
+    app.include_router(example_routes(models, settings))
     gr.mount_gradio_app(
         app,
         page,

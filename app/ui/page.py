@@ -27,7 +27,7 @@ from app.ui.components import MAX_RUNNING, QUIET, status_line
 from app.ui.faults import explain_faults
 from app.ui.inputs import check_inputs
 from app.ui.parameters import candidates_control, keep_parameters, parameter_controls
-from app.ui.revision_menus import revision_menus
+from app.ui.revision_picker import revision_picker
 from app.ui.serving.turns import UiTurns
 from app.ui.sharing.gallery import gallery_pane
 from app.ui.sharing.open_share import connect_opening, share_banner
@@ -43,7 +43,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
             gr.HTML((_HERE / "title.html").read_text(), elem_id="title")
-            revision, menus_filled = revision_menus(page, settings)
+            revision, menus_filled = revision_picker(page, settings)
         banner = share_banner()
         with gr.Row(equal_height=False, elem_id="desk"):
             with gr.Column(scale=3, min_width=300), gr.Tabs(elem_id="panes") as tabs:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from app.branch_facts import stages
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.components import QUIET, Updates
@@ -14,7 +15,8 @@ from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
 
-_NEWEST = ""
+NEWEST = ""
+"""The value of the commit menu that stands for the newest commit of the branch."""
 
 
 class RevisionMenus(NamedTuple):
@@ -44,8 +46,8 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
         min_width=160,
     )
     commit = gr.Dropdown(
-        [("newest", _NEWEST)],
-        value=_NEWEST,
+        [("newest", NEWEST)],
+        value=NEWEST,
         label="Commit",
         elem_id="commit",
         allow_custom_value=True,  # a shared commit may not be in the branch
@@ -85,12 +87,16 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
 
 def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> RevisionMenus:
     """Updates of the menus as the store is now, with ``commit`` (empty: the newest) of ``branch`` selected."""
-    names = dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id])
     return RevisionMenus(
-        gr.Dropdown(choices=list(names), value=repo_id),
+        gr.Dropdown(choices=model_names(store, repo_id), value=repo_id),
         _branch_menu(store, repo_id, branch),
         _commit_menu(store, repo_id, branch, commit),
     )
+
+
+def model_names(store: Path, repo_id: str) -> list[str]:
+    """The models of the store, the published one, and ``repo_id``."""
+    return list(dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id]))
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:
@@ -130,23 +136,30 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
     return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 
-def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = _NEWEST) -> gr.Dropdown:
+def _commit_menu(store: Path, repo_id: str, branch: str, chosen: str = NEWEST) -> gr.Dropdown:
     """The commits of a branch, newest first; only ``newest`` if its history is not on this machine. A selected commit
     outside the branch, as in a share, is included."""
     try:
         commits = checkpoints.log(repo_id, branch, store=store, ask_hub=False)
     except CheckpointError:
         commits = []
-    newest = f"newest: {_summary(commits[0])}" if commits else "newest"
-    choices = [(newest, _NEWEST), *((_summary(commit), commit.sha) for commit in commits[1:])]
+    labels = _labels(commits)
+    newest = f"newest: {labels[commits[0].sha]}" if commits else "newest"
+    choices = [(newest, NEWEST), *((labels[commit.sha], commit.sha) for commit in commits[1:])]
     if chosen not in [sha for _, sha in choices]:
-        label = next((_summary(commit) for commit in commits if commit.sha == chosen), f"commit {chosen[:8]}")
+        label = labels.get(chosen, f"commit {chosen[:8]}")
         choices.append((label, chosen))
     return gr.Dropdown(choices=choices, value=chosen)
 
 
-def _summary(commit: Commit) -> str:
-    """Step, validation loss and sha, if known."""
-    step = f"step {commit.step:,}" if commit.step is not None else ""
-    loss = f"loss {commit.validation_loss:.3f}" if commit.validation_loss is not None else ""
-    return " · ".join(filter(None, [step, loss, commit.title, commit.sha[:8]]))
+def _labels(newest_first: list[Commit]) -> dict[str, str]:
+    """Stage of training if there are several, step, validation loss and sha, if known, by sha."""
+    numbers = stages(newest_first[::-1])[::-1]
+    several = len(set(numbers)) > 1
+    labels = {}
+    for commit, number in zip(newest_first, numbers, strict=True):
+        stage = f"stage {number}" if several else ""
+        step = f"step {commit.step:,}" if commit.step is not None else ""
+        loss = f"loss {commit.validation_loss:.3f}" if commit.validation_loss is not None else ""
+        labels[commit.sha] = " · ".join(filter(None, [stage, step, loss, commit.title, commit.sha[:8]]))
+    return labels

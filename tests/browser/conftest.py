@@ -102,6 +102,29 @@ def open_pane(page: Page, name: str, of: str = "#panes") -> None:
     tab.click()
 
 
+def open_picker(page: Page) -> None:
+    """Open the picker of models, branches and commits."""
+    if not page.locator("#picker").is_visible():
+        page.locator("#pill").click()
+
+
+def pick(page: Page, kind: str, value: str) -> None:
+    """Choose a model, branch or commit in the lists of the picker."""
+    open_picker(page)
+    choice = page.locator(f'.choice[data-kind={kind}][data-value="{value}"]')
+    choice.click()
+    expect(choice).to_have_attribute("aria-pressed", "true")
+    page.locator("#picker-done").click()
+
+
+def type_name(page: Page, kind: str, name: str) -> None:
+    """Type the name of a model, branch or commit into its field in the picker."""
+    open_picker(page)
+    page.locator(f"#{kind} input").fill(name)
+    page.locator(f"#{kind} input").press("Enter")
+    page.locator("#picker-done").click()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Iterator[Server]:
     """A server with two branches of the model ``test/tiny``, which generates random text for long enough to be

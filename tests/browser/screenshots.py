@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
-from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_pane, start_server
+from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_pane, pick, start_server
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
 from tests.browser.test_sharing import open_share, share
@@ -101,8 +101,7 @@ def _share(page: Page) -> str:
 def _take_revisions(page: Page, suffix: str) -> None:
     """Take the screenshots of the model with several branches."""
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
-    page.locator("#model input").fill("santacoder/nano")
-    page.locator("#model input").press("Enter")
+    pick(page, "model", "santacoder/nano")
     open_pane(page, "Compare")
     expect(page.locator("#compare-revisions")).to_contain_text("santacoder/nano@no-fim")
     compare(page)

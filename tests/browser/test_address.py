@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, open_advanced, open_pane
+from tests.browser.conftest import Server, open_advanced, open_pane, pick
 from tests.browser.test_playground import set_parameter
 
 
@@ -42,8 +42,7 @@ def test_a_link_opens_a_pane_with_a_revision(page: Page, server: Server) -> None
     until_filled(page)
     shown_pane(page, "Fill in the middle")
     expect(page.locator("#branch input")).to_have_value(re.compile("^other"))
-    page.locator("#branch input").click()
-    page.get_by_role("option", name=re.compile("^main")).click()
+    pick(page, "branch", "main")
     page.wait_for_url(re.compile(r"\?pane=infill&model=test%2Ftiny&branch=main$"))
 
 

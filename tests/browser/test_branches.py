@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
-from tests.browser.conftest import Server, open_pane
+from tests.browser.conftest import Server, open_pane, type_name
 from tests.conftest import random_model
 
 MODEL = "test/trained"
@@ -50,10 +50,7 @@ def branches(page: Page, trained: None) -> Iterator[Page]:
 
 
 def choose_model(page: Page, name: str) -> None:
-    # once the menus have been filled, which overwrites what was chosen before
-    expect(page.locator("#branch input")).to_have_value(re.compile(" — "), timeout=30_000)
-    page.locator("#model input").fill(name)
-    page.locator("#model input").press("Enter")
+    type_name(page, "model", name)
 
 
 def write_prompt(page: Page, code: str) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.generation.records import MARK
 from santacoder import checkpoints
-from tests.browser.conftest import Server, let_texts_go_on, open_pane
+from tests.browser.conftest import Server, let_texts_go_on, open_pane, open_picker, pick, type_name
 from tests.conftest import random_model
 
 FINISHED = re.compile(r"seed \d+")
@@ -139,8 +139,7 @@ def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(
     set_parameter(page, "Temperature", "0")
     texts = []
     for branch in ("main", "other", "main"):
-        page.locator("#branch input").click()
-        page.get_by_role("option", name=branch).click()
+        pick(page, "branch", branch)
         write(page, "complete", "def f(")
         assert f"test/tiny@{branch}" in run(page, "complete")
         texts.append(read(page, "complete"))
@@ -154,21 +153,27 @@ def test_an_older_commit_of_a_branch_can_be_chosen(page: Page, server: Server) -
     try:
         page.reload()
         set_parameter(page, "number input for Maximum length", "4")
+        open_picker(page)
+        expect(page.locator(".choice[data-kind=commit]").first).to_contain_text(
+            re.compile(rf"step 7.*loss 3\.250.*newest.*{newest.sha[:8]}", re.DOTALL)
+        )
         page.locator("#commit input").click()
         expect(page.get_by_role("option", name=f"newest: step 7 · loss 3.250 · {newest.sha[:8]}")).to_be_visible()
         page.get_by_role("option", name=f"step 0 · {oldest.sha[:8]}").click()
+        page.keyboard.press("Escape")
         assert f"test/tiny@{oldest.sha}" in run(page, "complete")
     finally:
         (server.store / "models--test--tiny" / "refs" / "main").write_text(oldest.sha)
 
 
 def test_the_published_model_is_in_the_menu_with_its_eight_experiments(page: Page) -> None:
-    page.locator("#model input").click()
-    page.get_by_role("option", name="bigcode/santacoder").click()
+    pick(page, "model", "bigcode/santacoder")
+    open_picker(page)
     page.locator("#branch input").click()
     for name in ("mha", "no-fim", "fim", "stars", "fertility", "comments", "dedup-alt", "final"):
         expect(page.get_by_role("option", name=re.compile(f"^{name} — multi-"))).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("#picker")).to_be_hidden()
     page.locator("#complete-run").click()
     expect(page.get_by_role("alert")).to_contain_text("hf download bigcode/santacoder")
 
@@ -182,8 +187,7 @@ def test_switching_the_branch_leaves_a_running_stream_alone(chromium: Browser, s
     set_parameter(pages[0], "number input for Maximum length", "200")
     pages[0].locator("#complete-run").click()
     expect(pages[0].locator("#complete-status")).to_contain_text("first token")
-    pages[1].locator("#branch input").click()
-    pages[1].get_by_role("option", name="other").click()
+    pick(pages[1], "branch", "other")
     set_parameter(pages[1], "number input for Maximum length", "4")
     assert "test/tiny@other" in run(pages[1], "complete")
     expect(pages[0].locator("#complete-status")).to_contain_text("200 tokens · hit the length limit", timeout=120_000)
@@ -202,8 +206,7 @@ def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
             observer.observe(status, {childList: true, subtree: true});
         }"""
     )
-    page.locator("#model input").fill("test/large")
-    page.locator("#model input").press("Enter")
+    type_name(page, "model", "test/large")
     set_parameter(page, "number input for Maximum length", "2")
     assert "test/large@main" in run(page, "complete")
     assert any(re.fullmatch(r"Loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
@@ -216,8 +219,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, serv
     weights.write_bytes(weights.read_bytes()[:-100])
     set_parameter(page, "number input for Maximum length", "4")
     for name in ("test/tiny", "test/damaged", "test/tiny"):
-        page.locator("#model input").fill(name)
-        page.locator("#model input").press("Enter")
+        type_name(page, "model", name)
         if name == "test/damaged":
             page.locator("#complete-run").click()
             expect(page.get_by_role("alert")).to_contain_text("model.safetensors is damaged or truncated")
@@ -227,8 +229,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, serv
 
 
 def test_an_unknown_revision_is_said_with_those_there_are(page: Page) -> None:
-    page.locator("#branch input").fill("nope")
-    page.locator("#branch input").press("Enter")
+    type_name(page, "branch", "nope")
     page.locator("#complete-run").click()
     expect(page.get_by_role("alert")).to_contain_text(
         "test/tiny has no revision 'nope'. Its branches are: main, other."
@@ -240,8 +241,8 @@ def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload(page: Page, 
     checkpoints.publish(random_model(7), tokenizer, "test/tiny", "tuned", store=server.store)
     try:
         page.reload()
-        page.locator("#branch input").click()
-        expect(page.get_by_role("option", name="tuned")).to_be_visible()
+        open_picker(page)
+        expect(page.locator(".choice[data-value=tuned]")).to_be_visible()
     finally:
         (server.store / "models--test--tiny" / "refs" / "tuned").unlink()
 
@@ -274,8 +275,7 @@ def test_what_the_model_writes_is_never_markup(page: Page) -> None:
     write(page, "complete", '<img src=x onerror="document.title=1"><script>document.title=1</script>')
     set_parameter(page, "number input for Maximum length", "4")
     run(page, "complete")
-    page.locator("#branch input").fill("<b onclick=1>x</b>")
-    page.locator("#branch input").press("Enter")
+    type_name(page, "branch", "<b onclick=1>x</b>")
     page.locator("#complete-run").click()
     expect(page.get_by_role("alert")).to_contain_text("<b onclick=1>x</b>")
     assert page.title() == "SantaCoder"

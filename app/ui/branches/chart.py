@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.branch_facts import Branch, Curve
+from app.branch_facts import Branch, Curve, stages
 from app.ui.html import render
 
 METRICS = {
@@ -29,6 +29,7 @@ def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str
     curve = chosen.curves[metric]
     others = [branch for branch in branches if branch.name != chosen.name and metric in metrics_of(branch)]
     frame = _Frame.around([branch.curves[metric] for branch in (chosen, *others)])
+    numbers = stages(chosen.commits)
     return render(
         "branch_chart",
         chosen=chosen.name,
@@ -40,7 +41,8 @@ def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str
         commits=[
             (number, f"{commit.step:,}", *frame.place(commit.step, _value_at(curve, commit.step)))
             for number, commit in enumerate(chosen.commits, 1)
-            if commit.step is not None and commit.step <= frame.last
+            # the curve is that of the last stage of training
+            if commit.step is not None and commit.step <= frame.last and numbers[number - 1] == numbers[-1]
         ],
         low=f"{frame.low:.3g}",
         high=f"{frame.high:.3g}",

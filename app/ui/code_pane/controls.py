@@ -58,8 +58,8 @@ class CodePane:
     """The components of a pane.
 
     ``generation`` holds the :class:`Generation` that is shown, or None, and ``index`` the number of its candidate. To
-    show another one, an event whose outputs are ``shown`` returns ``show(generation, index)``. More buttons go into
-    ``actions``, more tabs into ``details``. ``split`` splits the editor's code at its gaps, or raises a UserError.
+    show another one, an event whose outputs are ``shown`` returns ``show(generation, index)``. More controls go into
+    ``more``, more tabs into ``details``. ``split`` splits the editor's code at its gaps, or raises a UserError.
     """
 
     name: Pane
@@ -69,11 +69,15 @@ class CodePane:
     order: gr.Radio
     editor: gr.Code
     context: gr.HTML
-    actions: gr.Row
+    more: gr.Row
     run: gr.Button
     stop: gr.Button
     retry: gr.Button
     undo: gr.Button
+    gap: gr.Button
+    copy: gr.Button
+    download: gr.Button
+    share: gr.Button
     pager: gr.Row
     earlier: gr.Button
     page_number: gr.HTML
@@ -94,6 +98,8 @@ class CodePane:
             self.status,
             self.tokens,
             self.pager,
+            self.undo,
+            self.share,
             self.page_number,
             self.language,
             self.order,
@@ -141,8 +147,14 @@ class CodePane:
         return self.split(code)
 
     def cleared(self) -> Updates:
-        """Updates of the status, the tokens and the pager: as they are before anything was written."""
-        return {self.status: READY, self.tokens: NO_TOKENS, self.pager: gr.Row(visible=False)}
+        """Updates of what tells of a generation: as it is before anything was written."""
+        return {
+            self.status: READY,
+            self.tokens: NO_TOKENS,
+            self.pager: gr.update(visible=False),
+            self.undo: gr.update(interactive=False),
+            self.share: gr.update(interactive=False),
+        }
 
     def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> Updates:
         """Updates of ``shown``, with the candidate number ``index`` in the editor."""
@@ -151,6 +163,8 @@ class CodePane:
             self.status: summary(generation, index, notices),
             self.tokens: _heat_maps(generation, index),
             self.pager: gr.Row(visible=len(generation.candidates) > 1 or generation.candidates[0].n_alike > 1),
+            self.undo: gr.update(interactive=True),
+            self.share: gr.update(interactive=True),
             self.page_number: _page_number(generation, index),
             self.language: generation.language,
             self.order: generation.fim_order,

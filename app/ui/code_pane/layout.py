@@ -61,6 +61,9 @@ def code_pane(
     """Fill the surrounding tab."""
     pane = _layout(name, label, split)
     beginnings = connect_beginning(pane)
+    if name == "complete":
+        for event in beginnings:
+            event.then(None, js="() => santacoder.ghost.suggest()", api_visibility="private")
     surprise_tab(pane, models, controls)
     snippets_tab(pane, settings, controls, beginnings)
     recorder = history_tab(pane)
@@ -83,14 +86,19 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
-    with gr.Row(elem_classes="actions") as actions:
-        run, stop = run_and_stop(name, "Run")
-        retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)
-        undo = gr.Button("Undo", elem_id=f"{name}-undo", elem_classes="undo", min_width=72)
-        with gr.Row(visible=False, elem_classes="pager") as pager:
-            earlier = gr.Button("‹", elem_id=f"{name}-earlier", elem_classes="earlier", min_width=40)
-            page_number = gr.HTML(elem_id=f"{name}-page")
-            later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
+    with gr.Row(elem_classes="bar"):
+        with gr.Row(elem_classes="actions"):
+            run, stop = run_and_stop(name, "Run")
+            retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)
+            with gr.Row(visible=False, elem_classes="pager") as pager:
+                earlier = gr.Button("‹", elem_id=f"{name}-earlier", elem_classes="earlier", min_width=40)
+                page_number = gr.HTML(elem_id=f"{name}-page")
+                later = gr.Button("›", elem_id=f"{name}-later", elem_classes="later", min_width=40)
+        with gr.Row(elem_classes=["actions", "more"]) as more:
+            undo = _small_button(name, "Undo", interactive=False)
+            gap = _small_button(name, "Insert gap", visible=name == "infill")
+            copy, download = _small_button(name, "Copy"), _small_button(name, "Download")
+            share = _small_button(name, "Share", interactive=False)
     status = gr.HTML(READY, elem_id=f"{name}-status", elem_classes="status-lines")
     origin_badge = gr.HTML(elem_id=f"{name}-origin-badge", elem_classes="origin-badge")
     with gr.Tabs(elem_id=f"{name}-details", elem_classes="details") as details:
@@ -107,11 +115,15 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         order=order,
         editor=editor,
         context=context,
-        actions=actions,
+        more=more,
         run=run,
         stop=stop,
         retry=retry,
         undo=undo,
+        gap=gap,
+        copy=copy,
+        download=download,
+        share=share,
         pager=pager,
         earlier=earlier,
         page_number=page_number,
@@ -125,6 +137,11 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         generation=gr.State(None),
         index=gr.State(0),
     )
+
+
+def _small_button(name: Pane, label: str, **options: bool) -> gr.Button:
+    part = label.split()[-1].lower()
+    return gr.Button(label, elem_id=f"{name}-{part}", elem_classes=part, min_width=72, **options)  # type: ignore[arg-type]
 
 
 def _connect_pager(pane: CodePane) -> None:
@@ -144,15 +161,10 @@ def _connect_pager(pane: CodePane) -> None:
 
 def _connect_copying(pane: CodePane) -> None:
     """Copy, Download and Insert gap need no server."""
-    with pane.actions:
-        if pane.name == "infill":
-            gap = gr.Button("Insert gap", elem_id="infill-gap", elem_classes="gap", min_width=96)
-            gap.click(None, None, None, js="() => santacoder.insertGap('infill')", **QUIET)
-        copy = gr.Button("Copy", elem_id=f"{pane.name}-copy", elem_classes="copy", min_width=72)
-        download = gr.Button("Download", elem_id=f"{pane.name}-download", elem_classes="download", min_width=96)
-    copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **QUIET)
+    pane.gap.click(None, None, None, js=f"() => santacoder.insertGap('{pane.name}')", **QUIET)
+    pane.copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **QUIET)
     names = {language: named.file_name for language, named in LANGUAGES.items()}
-    download.click(
+    pane.download.click(
         None,
         [pane.editor, pane.language],
         None,

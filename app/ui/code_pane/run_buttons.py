@@ -94,7 +94,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
         stopped, [pane.generation, pane.index], outputs, **QUIET
     )
-    pane.undo.click(undone, pane.generation, [pane.editor, pane.status, pane.tokens, pane.pager], **QUIET)
+    pane.undo.click(undone, pane.generation, [pane.editor, *pane.cleared()], **QUIET)
 
 
 def _another_seed(seed: int, generation: Generation | None) -> int:

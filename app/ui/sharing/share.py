@@ -49,7 +49,7 @@ def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: I
 
         return _Content([generation.code(index)], suggested_title(generation), add)
 
-    _share_controls(pane.name, pane.actions, [pane.generation, pane.index], content, limits)
+    _share_controls(pane.name, pane.share, pane.more, [pane.generation, pane.index], content, limits)
 
 
 def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -> None:
@@ -62,27 +62,29 @@ def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -
         codes = [generation.code(0) for generation in comparison.generations]
         return _Content(codes, suggested_title(comparison.first), lambda title: store.add(comparison, title))
 
-    _share_controls("compare", pane.actions, [pane.results], content, limits)
+    with pane.actions:
+        share = gr.Button("Share", elem_id="compare-share", min_width=72)
+    _share_controls("compare", share, pane.actions, [pane.results], content, limits)
 
 
 def _share_controls(
     name: str,
+    share: gr.Button,
     actions: gr.Row,
     inputs: list[gr.State],
     content: Callable[..., _Content | None],
     limits: RateLimits,
 ) -> None:
-    """A button in the ``actions`` of the pane ``name``, and its dialog. ``inputs`` are the arguments of ``content``."""
-    with actions:
-        share = gr.Button("Share", elem_id=f"{name}-share", min_width=72)
-        with gr.Column(visible=False, elem_id=f"{name}-share-panel", elem_classes="share-panel") as panel:
-            notice = gr.HTML(elem_id=f"{name}-share-notice")
-            with gr.Row(visible=False, elem_classes="share-form") as form:
-                title = gr.Textbox(
-                    label="Title", max_length=MAX_TITLE, elem_id=f"{name}-share-title", min_width=200, scale=3
-                )
-                publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
-            close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
+    """The panel that ``share`` opens in the ``actions`` of the pane ``name``. ``inputs`` are the arguments of
+    ``content``."""
+    with actions, gr.Column(visible=False, elem_id=f"{name}-share-panel", elem_classes="share-panel") as panel:
+        notice = gr.HTML(elem_id=f"{name}-share-notice")
+        with gr.Row(visible=False, elem_classes="share-form") as form:
+            title = gr.Textbox(
+                label="Title", max_length=MAX_TITLE, elem_id=f"{name}-share-title", min_width=200, scale=3
+            )
+            publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
+        close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
     outputs = [panel, notice, form, title, publish]
     shown: Updates = {panel: gr.Column(visible=True)}
     no_form: Updates = {form: gr.Row(visible=False)}

@@ -1,0 +1,82 @@
+// The pill in the header, and the picker of models, branches and commits that it opens.
+santacoder.picker = (() => {
+  const box = () => document.querySelector("#picker");
+  const lists = () => document.querySelector("#picker-lists");
+  let trigger; // of the component with the lists: `click` when the picker opens, `select` for a choice
+  let pressed = ""; // the choice that has the focus, to be focused again when the lists are drawn anew
+
+  const keyOf = ({ kind, value }) => `${kind} ${value}`;
+  const choices = () => [...lists().querySelectorAll(".choice")];
+
+  function focusChoice() {
+    const has = (choice) => keyOf(choice.dataset) === pressed;
+    const choice = choices().find(has) ?? lists().querySelector(".choice[aria-pressed=true]");
+    choice?.focus({ preventScroll: true });
+  }
+
+  // The commit on the curve that is chosen, and the focus.
+  function drawn() {
+    const commit = lists().querySelector("[data-kind=commit][aria-pressed=true]")?.dataset.number;
+    for (const point of lists().querySelectorAll(".commit")) {
+      point.classList.toggle("shown", point.dataset.commit === commit);
+    }
+    const lost = [document.body, box(), null].includes(document.activeElement);
+    if (box().matches(":popover-open") && lost) focusChoice();
+  }
+
+  function pick(button) {
+    pressed = keyOf(button.dataset);
+    const { kind, value } = button.dataset;
+    trigger("select", { kind, value });
+  }
+
+  function clicked({ target }) {
+    const choice = target.closest(".choice");
+    const point = target.closest(".commit");
+    if (choice) pick(choice);
+    else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
+  }
+
+  return {
+    follow(given) {
+      trigger = given;
+    },
+
+    // Until the menus are filled, the pill cannot be pressed.
+    enable() {
+      const pill = document.querySelector("#pill");
+      if (!pill.disabled) return;
+      box().popover = "auto";
+      box().setAttribute("role", "dialog");
+      box().setAttribute("aria-label", "Choose a model, branch and commit");
+      box().addEventListener("toggle", ({ newState }) => {
+        pressed = "";
+        if (newState !== "open") return;
+        focusChoice();
+        trigger("click");
+      });
+      lists().addEventListener("click", clicked);
+      box().querySelector("#picker-done").addEventListener("click", () => box().hidePopover());
+      new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true });
+      pill.disabled = false;
+      santacoder.ghost.suggest();
+    },
+
+    // Model, branch and commit; the commit is empty for the newest.
+    chosen() {
+      const { model, branch, commit } = document.querySelector("#pill").dataset;
+      return [model, branch, commit];
+    },
+
+    name(model, branch, commit) {
+      const [first, second, third] = document.querySelectorAll("#pill > :is(b, span:not([class]))");
+      first.textContent = model.split("/").pop();
+      second.textContent = branch;
+      third.textContent = commit ? commit.slice(0, 8) : "latest";
+      const pill = document.querySelector("#pill");
+      Object.assign(pill.dataset, { model, branch, commit });
+      pill.title = `${model}@${commit || branch}`;
+      if (!pill.disabled) santacoder.ghost.suggest();
+    },
+  };
+})();

@@ -1,0 +1,138 @@
+"""What a visitor meets first: an answered example, buttons in sight, one pill for the revision."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, Page, Route, expect
+
+from app.ui.code_pane.examples import presets
+from santacoder import checkpoints
+from tests.browser.conftest import Server, open_pane, open_picker, pick
+from tests.browser.test_playground import read
+
+_VIEW = "document.querySelector('#complete-editor .cm-content').cmTile.root.view"
+
+
+def test_the_example_is_answered_before_anything_is_pressed(page: Page) -> None:
+    ghost, content = page.locator(".ghost"), page.locator("#complete-editor .cm-content")
+    expect(ghost).to_be_visible()
+    text = ghost.evaluate("(element) => element.firstChild.textContent")
+    assert text.strip() and content.get_attribute("aria-description")
+    content.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("x")
+    expect(ghost).to_have_count(0)
+    assert read(page, "complete").endswith(":x") and not content.get_attribute("aria-description")
+    # the second example, then the first one again
+    for number in (1, 0):
+        page.locator("#complete-preset input").click()
+        page.get_by_role("option").nth(number).click()
+        expect(ghost).to_be_visible()
+    assert ghost.evaluate("(element) => element.firstChild.textContent") == text
+    content.click()
+    page.keyboard.press("Tab")
+    expect(ghost).to_have_count(0)
+    written = page.evaluate(f"{_VIEW}.state.doc.toString()")
+    assert written == next(iter(presets("complete", "python").values())) + text
+    page.locator("#complete-run").click()
+    expect(page.locator("#complete-undo")).to_be_enabled()
+    expect(ghost).to_have_count(0)
+
+
+def test_run_is_in_sight_at_every_height_and_scroll_position(page: Page) -> None:
+    open_buttons = page.locator("#complete-run"), page.locator("#complete-stop"), page.locator("#complete-retry")
+    for size in ({"width": 1440, "height": 900}, {"width": 1024, "height": 480}, {"width": 390, "height": 844}):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        for share in (0, 0.5, 1):
+            page.evaluate(
+                """async (share) => {
+                    scrollTo(0, share * (document.documentElement.scrollHeight - innerHeight));
+                    await new Promise(requestAnimationFrame);
+                }""",
+                share,
+            )
+            for button in open_buttons:
+                box = button.bounding_box()
+                assert box and 0 <= box["y"] and box["y"] + box["height"] <= size["height"], (size, share)
+                if size["width"] == 390:
+                    assert box["y"] > size["height"] - 80
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_undo_and_share_are_active_when_there_is_something(page: Page) -> None:
+    buttons = [page.locator(f"#complete-{name}") for name in ("undo", "share")]
+    for button in buttons:
+        expect(button).to_be_disabled()
+    page.locator("#complete-run").click()
+    for button in buttons:
+        expect(button).to_be_enabled()
+    page.locator("#complete-undo").click()
+    for button in buttons:
+        expect(button).to_be_disabled()
+
+
+def test_the_picker_is_used_with_the_keyboard(page: Page, server: Server) -> None:
+    pill, picker = page.locator("#pill"), page.locator("#picker")
+    expect(pill).to_have_text(re.compile("tiny · main · latest"))
+    pill.focus()
+    page.keyboard.press("Enter")
+    expect(picker).to_be_visible()
+    expect(page.locator(".choice[data-kind=branch]")).to_have_count(2)
+    expect(page.locator(".choice:focus")).to_have_attribute("data-kind", "model")
+    page.locator(".choice[data-value=other]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".choice[data-value=other]")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".choice:focus")).to_have_attribute("data-value", "other")
+    page.keyboard.press("Escape")
+    expect(picker).to_be_hidden()
+    expect(pill).to_be_focused()
+    expect(pill).to_have_text(re.compile("tiny · other · latest"))
+    page.wait_for_url(re.compile("branch=other"))
+    page.reload()
+    expect(pill).to_have_text(re.compile("tiny · other · latest"))
+    # with every pane
+    open_pane(page, "Gallery")
+    pick(page, "branch", "main")
+    expect(pill).to_have_text(re.compile("tiny · main · latest"))
+
+
+def test_nothing_can_be_chosen_before_the_menus_are_filled(chromium: Browser, server: Server) -> None:
+    page = chromium.new_page()
+    held: list[Route] = []
+    page.route("**/queue/join*", held.append)
+    page.goto(server.url)
+    page.wait_for_selector("#complete-run")
+    page.wait_for_function("true")
+    expect(page.locator("#pill")).to_be_disabled()
+    page.unroute("**/queue/join*")
+    for route in held:
+        route.continue_()
+    pick(page, "branch", "other")
+    expect(page.locator("#branch input")).to_have_value(re.compile("^other"))
+    page.close()
+
+
+def test_a_commit_is_chosen_on_the_curve(page: Page, server: Server) -> None:
+    """A further training, whose steps count from 0 again, is newer than what it began with."""
+    model, tokenizer = checkpoints.load("test/tiny", "other", store=server.store)
+    curve = '{"validation_loss": [[10, 3.0], [20, 2.5], [30, 2.25]]}'
+    try:
+        for step, loss in ((40, 3.5), (20, 2.5), (30, 2.25)):
+            checkpoints.publish(
+                model, tokenizer, "test/tiny", "staged", step=step, validation_loss=loss,
+                files={"curves.json": curve}, store=server.store,
+            )  # fmt: skip
+        second = checkpoints.log("test/tiny", "staged", store=server.store)[1]
+        pick(page, "branch", "staged")
+        open_picker(page)
+        names = page.locator(".choice[data-kind=commit] b")
+        expect(names).to_have_text(["stage 2, step 30", "stage 2, step 20", "stage 1, step 40"])
+        points = page.locator("#picker-lists .commit")
+        expect(points).to_have_count(2)
+        points.first.click()
+        expect(page.locator(".choice[data-kind=commit][aria-pressed=true]")).to_contain_text(second.sha[:8])
+        expect(page.locator("#picker-lists .commit.shown")).to_have_attribute("data-commit", "2")
+        expect(page.locator("#pill")).to_contain_text(second.sha[:8])
+    finally:
+        (server.store / "models--test--tiny" / "refs" / "staged").unlink(missing_ok=True)
