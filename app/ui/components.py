@@ -139,10 +139,11 @@ def status_line(text: str, *, is_error: bool = False) -> str:
 def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
     """A summary of ``generation``, with the candidate number ``index`` in the editor."""
     completions = generation.candidates[index].completions
-    said = [*_speed(generation, completions)]
+    said = _speed(generation, completions)
+    facts = [f"first token {generation.seconds_to_first_token * 1000:.0f} ms"]
     if not running and completions:
-        said += [
-            _reason(generation, completions[-1]),
+        said.append(_reason(generation, completions[-1]))
+        facts += [
             f"seed {completions[0].seed}",
             f"{generation.repo_id}@{generation.revision} ({generation.runner})",
         ]
@@ -150,9 +151,10 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
         "status",
         written=_written(generation, index),
         running=running,
-        lines=[" · ".join(said), *notices],
+        said=" · ".join(said),
+        facts=" · ".join(facts),
+        notices=notices,
         cut=[] if running else [completion.cut for completion in completions if completion.cut],
-        announcement="" if running else " · ".join(said[2:4]),
     )
 
 
@@ -161,7 +163,7 @@ def _reason(generation: Generation, completion: Completion) -> str:
     ends = {
         "stop_sequence": "reached a stop sequence",
         "stop_at": f"reached the end of the {generation.sampling.stop_at}",
-        "repetition": "stopped: it was repeating itself",
+        "repetition": "ended before it repeated itself",
         "suffix": "reached the code after the gap",
     }
     return ends.get(completion.ended_by or "", _REASONS[completion.reason])
@@ -172,8 +174,7 @@ def _speed(generation: Generation, completions: Sequence[Completion]) -> list[st
     if not n_tokens:
         return ["no tokens yet"]
     speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []
-    count = f"{n_tokens} token{'s' if n_tokens > 1 else ''}"
-    return [f"first token {generation.seconds_to_first_token * 1000:.0f} ms", *speed, count]
+    return [f"{n_tokens} token{'s' if n_tokens > 1 else ''}", *speed]
 
 
 def _written(generation: Generation, index: int) -> str:

@@ -92,12 +92,17 @@ def picker_lists(store: Path, repo_id: str, branch: str, commit: str) -> str:
         ],
         branch=branch,
         problem=problem,
-        chart=branch_chart([shown], shown, "validation_loss") if shown and "validation_loss" in metrics_of(shown) else "",
+        chart=_chart(shown) if shown else "",
         commits=_commits(shown.commits) if shown else [],
         commit=commit,
         several_stages=shown is not None and len(set(stages(shown.commits))) > 1,
         left_out=max(0, len(shown.commits) - _MOST_COMMITS) if shown else 0,
     )
+
+
+def _chart(branch: Branch) -> str:
+    metric = "validation_loss"
+    return branch_chart([branch], branch, metric) if metric in metrics_of(branch) else ""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_run_is_in_sight_at_every_height_and_scroll_position(page: Page) -> None
             )
             for button in open_buttons:
                 box = button.bounding_box()
-                assert box and 0 <= box["y"] and box["y"] + box["height"] <= size["height"], (size, share)
+                assert box and box["y"] >= 0 and box["y"] + box["height"] <= size["height"], (size, share)
                 if size["width"] == 390:
                     assert box["y"] > size["height"] - 80
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]

@@ -24,8 +24,11 @@ _MOST_ANSWERS = 256
 
 
 def example_routes(models: Models, settings: Settings) -> APIRouter:
-    """The route from which ``ghost.js`` gets the text. It has none (204) for other code than the examples, and for models
-    that are not in memory: no model is loaded for a suggestion, except for the server's own."""
+    """The route from which ``ghost.js`` gets the text.
+
+    It has none (204) for other code than the examples, and for models that are not in memory: no model is loaded for a
+    suggestion, except for the server's own.
+    """
     router = APIRouter(include_in_schema=False)
     thread = ThreadPoolExecutor(1, thread_name_prefix="examples")  # so each text is computed once
 

@@ -18,6 +18,7 @@ from app.ui.code_pane.run_buttons import connect_running
 from app.ui.code_pane.snippets_tab import snippets_tab
 from app.ui.code_pane.surprise import surprise_tab
 from app.ui.components import LANGUAGES, QUIET, READY, Updates, code_editor, language_choice, run_and_stop
+from app.ui.html import render
 from app.ui.parameters import order_choice
 from app.ui.token_map import token_map
 from santacoder.errors import UserError
@@ -86,6 +87,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
+        gr.HTML(render("confidence"), elem_id=f"{name}-confidence", elem_classes="confidence-line")
     with gr.Row(elem_classes="bar"):
         with gr.Row(elem_classes="actions"):
             run, stop = run_and_stop(name, "Run")

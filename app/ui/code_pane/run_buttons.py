@@ -25,6 +25,7 @@ _RUNNING: dict[str, Any] = {
     "concurrency_limit": MAX_RUNNING,
     "concurrency_id": "generate",
 }
+_SAME = "Retry wrote the same again. A higher temperature or more candidates give other texts."
 _STOPPED = '<p class="status">Stopped before anything was written.</p>'
 
 
@@ -51,8 +52,11 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
                 seed = _another_seed(task.sampling.seed, given.generation)
                 task = replace(task, sampling=replace(task.sampling, seed=seed))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
-                steps = generate(models, given.model, given.revision, replace(task, client=client))
-                yield from _updates(pane, recorder, in_time(limits, steps, late))
+                running = generate(models, given.model, given.revision, replace(task, client=client))
+                steps: Iterator[Progress] = in_time(limits, running, late)
+                if again and given.generation is not None:
+                    steps = _with_sameness(steps, given.generation)
+                yield from _updates(pane, recorder, steps)
         except UserError as error:
             yield from _updates(pane, recorder, iter([Failed(str(error))]))
 
@@ -102,6 +106,22 @@ def _another_seed(seed: int, generation: Generation | None) -> int:
     candidates = generation.candidates if generation else ()
     used = [completion.seed for candidate in candidates for completion in candidate.completions]
     return (max([seed, *used]) + 1) % (MAX_SEED + 1)
+
+
+def _with_sameness(steps: Iterator[Progress], before: Generation) -> Iterator[Progress]:
+    """``steps``, at whose end a notice says so if nothing was written that ``before`` does not have."""
+    for step in steps:
+        if isinstance(step, Written) and step.finished and _texts(step.generation) <= _texts(before):
+            step = replace(step, notices=(*step.notices, _SAME))
+        yield step
+
+
+def _texts(generation: Generation) -> set[tuple[str, ...]]:
+    """What was written, with the code around it."""
+    return {
+        (*generation.parts, *(completion.text for completion in candidate.completions))
+        for candidate in generation.candidates
+    }
 
 
 def _updates(pane: CodePane, recorder: gr.HTML, progresses: Iterator[Progress], index: int = 0) -> Iterator[Updates]:

@@ -36,7 +36,8 @@
     return line;
   }
 
-  function open(token) {
+  // `at` is where in the window; without it, the token itself is, and takes the focus back.
+  function open(token, at) {
     const box = popover();
     const map = token.closest(".token-map");
     const canChoose = map?.dataset.choose === "true";
@@ -55,11 +56,13 @@
     box.replaceChildren(heading, ...rows);
     if (canChoose && rows.length) box.append(element("p", "hint", "Choose one to continue from it."));
     box.showPopover();
-    const place = token.getClientRects()[0];
+    const place = at ?? token.getClientRects()[0];
     const left = Math.min(place.left, innerWidth - box.offsetWidth - 8);
     const below = place.bottom + 6 + box.offsetHeight <= innerHeight;
     box.style.left = `${Math.max(8, left)}px`;
     box.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - box.offsetHeight - 6)}px`;
+    box.ontoggle = null;
+    if (at) return; // the editor keeps the focus
     box.querySelector("button")?.focus();
     box.ontoggle = (event) => event.newState === "closed" && token.focus({ preventScroll: true });
   }
@@ -76,6 +79,8 @@
     return true;
   }
 
+  santacoder.tokens = { open };
+  document.addEventListener("beforeinput", () => document.querySelector("#alternatives:popover-open")?.hidePopover());
   document.addEventListener("click", (event) => {
     const token = event.target.closest?.(".tokens .token");
     if (token) open(token);

@@ -47,6 +47,7 @@
   function paint() {
     const written = [];
     const copied = [];
+    const byHeat = {};
     for (const editor of document.querySelectorAll(".code-editor")) {
       if (!editor.offsetParent) continue;
       const badge = badgeOf(editor);
@@ -54,10 +55,12 @@
       const status = statusOf(editor);
       if (!status?.dataset.written) continue;
       written.push(...rangesOf(editor, status.dataset.written.split(" ")));
+      santacoder.confidence.paint(editor, rangesOf, byHeat);
       follow(editor, status);
     }
     CSS.highlights.set("written", new Highlight(...written));
     CSS.highlights.set("copied", new Highlight(...copied));
+    santacoder.confidence.set(byHeat);
   }
 
   // Keeps the end of the editor visible while code is generated there.
@@ -75,9 +78,10 @@
       paint();
     });
   };
+  santacoder.repaint = soon;
   const elementOf = (node) => (node instanceof Element ? node : node.parentElement);
   new MutationObserver((records) => {
-    if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines, .origin-badge"))) soon();
+    if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines, .origin-badge, .token-map"))) soon();
   }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "data-copied", "style"] });
 
   // Edited text counts as the user's.
