@@ -56,7 +56,7 @@ def test_candidates_are_paged_through_and_come_again_with_their_seed(page: Page)
     for number in ("2", "3"):
         page.keyboard.press("Alt+]")
         expect(page.locator("#complete-page")).to_have_text(f"Candidate {number} of 3")
-        seed = re.search(r"seed (\d)", page.locator("#complete-status").inner_text())
+        seed = re.search(r"seed (\d)", page.locator("#complete-status").text_content() or "")
         assert seed
         texts[seed[1]] = read(page, "complete")
     page.locator("#complete-later").click()

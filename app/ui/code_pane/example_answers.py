@@ -14,7 +14,7 @@ from app.generation.task import Task, Written
 from app.model_pool import Models
 from app.settings import Settings
 from app.ui.code_pane.examples import PRESETS
-from santacoder.errors import UserError
+from santacoder.errors import CheckpointError, UserError
 from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 
@@ -53,7 +53,7 @@ def example_routes(models: Models, settings: Settings) -> APIRouter:
             return Response(status_code=204)
         try:
             text = await asyncio.get_running_loop().run_in_executor(thread, find, model, revision, code)
-        except UserError:  # a full queue, or a model that fails: Run says what is wrong
+        except (CheckpointError, UserError):  # a full queue, or a model that fails: Run says what is wrong
             text = ""
         return JSONResponse({"text": text}) if text.strip() else Response(status_code=204)
 

@@ -143,7 +143,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
 
 def _small_button(name: Pane, label: str, **options: bool) -> gr.Button:
     part = label.split()[-1].lower()
-    return gr.Button(label, elem_id=f"{name}-{part}", elem_classes=part, min_width=72, **options)  # type: ignore[arg-type]
+    return gr.Button(label, elem_id=f"{name}-{part}", elem_classes=part, min_width=72, **options)
 
 
 def _connect_pager(pane: CodePane) -> None:
