@@ -28,13 +28,17 @@ class Repositories:
         published = [PUBLISHED] if self._settings.downloads_are_allowed else []
         return list(dict.fromkeys([*self.here(), *published]))
 
+    def may_name(self, repo_id: str) -> bool:
+        """Whether clients may use ``repo_id``."""
+        return repo_id in self.names()
+
     def require(self, repo_id: str) -> None:
         """Check that clients may use ``repo_id``.
 
         Raises:
             CheckpointError: ``repo_id`` may not be used on this server.
         """
-        if repo_id in self.names():
+        if self.may_name(repo_id):
             return
         if repo_id == PUBLISHED:
             raise CheckpointError(f"{PUBLISHED} is not served here; the operator can allow it with --allow-downloads.")

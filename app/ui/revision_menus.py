@@ -56,15 +56,18 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
 
     repositories = Repositories(settings)
 
-    def fill_branches(repo_id: str) -> tuple[gr.Dropdown, gr.Dropdown]:
-        repositories.require(repo_id)
-        return _branch_menu(settings.store, repo_id, "main"), _commit_menu(settings.store, repo_id, "main")
+    def fill_branches(repo_id: str) -> Updates:
+        if not repositories.may_name(repo_id):  # the picker and Run say so
+            return gr.skip()
+        return {
+            branch: _branch_menu(settings.store, repo_id, "main"),
+            commit: _commit_menu(settings.store, repo_id, "main"),
+        }
 
     model.input(fill_branches, model, [branch, commit], **QUIET)
 
-    def fill_commits(repo_id: str, name: str) -> gr.Dropdown:
-        repositories.require(repo_id)
-        return _commit_menu(settings.store, repo_id, name)
+    def fill_commits(repo_id: str, name: str) -> Updates:
+        return {commit: _commit_menu(settings.store, repo_id, name)} if repositories.may_name(repo_id) else gr.skip()
 
     def fill_all(repo_id: str, name: str, request: gr.Request) -> RevisionMenus:
         """The revision that the page's address names, or else the server's own."""
@@ -95,8 +98,9 @@ def filled_menus(store: Path, repo_id: str, branch: str, commit: str = "") -> Re
 
 
 def model_names(store: Path, repo_id: str) -> list[str]:
-    """The models of the store, the published one, and ``repo_id``."""
-    return list(dict.fromkeys([*checkpoints.repositories(store), PUBLISHED, repo_id]))
+    """The models of the store, the published one, and ``repo_id`` unless it is empty."""
+    names = [*checkpoints.repositories(store), PUBLISHED, repo_id]
+    return list(dict.fromkeys(filter(None, names)))
 
 
 def _branch_menu(store: Path, repo_id: str, chosen: str) -> gr.Dropdown:

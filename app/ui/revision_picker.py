@@ -9,6 +9,7 @@ import gradio as gr
 
 from app.branch_facts import Branch, read_branches, stages
 from app.errors import sentence_for
+from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.branches.chart import branch_chart, metrics_of
 from app.ui.components import QUIET, Updates, failure
@@ -48,10 +49,10 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
         with gr.Row(elem_id="picker-names"):
             menus, filled = revision_menus(page, settings)
         gr.Button("Done", variant="primary", elem_id="picker-done", min_width=88)
-    store = settings.store
+    repositories = Repositories(settings)
 
     def show(repo_id: str, branch: str, commit: str) -> str:
-        return picker_lists(store, repo_id, branch, commit)
+        return picker_lists(repositories, settings.store, repo_id, branch, commit)
 
     def pick(repo_id: str, branch: str, commit: str, event: gr.EventData) -> Updates:
         """Choose a model, a branch of it, or a commit of that; what comes after it begins anew."""
@@ -61,7 +62,9 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
             "branch": (repo_id, value, NEWEST),
             "commit": (repo_id, branch, value),
         }.get(kind, (repo_id, branch, commit))
-        return {**menus.updates(filled_menus(store, *chosen)), lists: show(*chosen)}
+        if not repositories.may_name(chosen[0]):  # the lists say so
+            return {lists: show(*chosen)}
+        return {**menus.updates(filled_menus(settings.store, *chosen)), lists: show(*chosen)}
 
     lists.click(show, [*menus], lists, **QUIET)
     lists.select(pick, [*menus], [*menus, lists], **QUIET)
@@ -74,17 +77,18 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
     return menus, filled
 
 
-def picker_lists(store: Path, repo_id: str, branch: str, commit: str) -> str:
+def picker_lists(repositories: Repositories, store: Path, repo_id: str, branch: str, commit: str) -> str:
     """HTML: the models, the branches of ``repo_id``, and the commits of ``branch``."""
     problem, branches = "", []
     try:
+        repositories.require(repo_id)
         branches = read_branches(repo_id, store)
     except CheckpointError as error:
         problem = failure(sentence_for(error))
     shown = next((one for one in branches if one.name == branch), None)
     return render(
         "picker",
-        models=[_model(store, name) for name in model_names(store, repo_id)],
+        models=[_model(store, name) for name in model_names(store, "")],
         repo_id=repo_id,
         branches=[
             _Item(one.name, one.name, _difference(one), _score(one))

@@ -52,8 +52,8 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
                 seed = _another_seed(task.sampling.seed, given.generation)
                 task = replace(task, sampling=replace(task.sampling, seed=seed))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
-                running = generate(models, given.model, given.revision, replace(task, client=client))
-                steps: Iterator[Progress] = in_time(limits, running, late)
+                progress = generate(models, given.model, given.revision, replace(task, client=client))
+                steps: Iterator[Progress] = in_time(limits, progress, late)
                 if again and given.generation is not None:
                     steps = _with_sameness(steps, given.generation)
                 yield from _updates(pane, recorder, steps)

@@ -7,6 +7,8 @@ import re
 from html import unescape
 from pathlib import Path
 
+from app.repositories import Repositories
+from app.settings import Settings
 from app.ui.revision_picker import picker_lists
 from santacoder import checkpoints
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
@@ -14,6 +16,11 @@ from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
 
 MODEL = "test/tiny"
+
+
+def lists(store: Path, repo_id: str, branch: str, commit: str, *, downloads: bool = True) -> str:
+    settings = Settings(store=store, model=MODEL, allow_downloads=downloads)
+    return picker_lists(Repositories(settings), store, repo_id, branch, commit)
 
 
 def choices(markup: str, kind: str) -> dict[str, str]:
@@ -41,7 +48,7 @@ def publish(store: Path, tokenizer: Tokenizer, branch: str, step: int, loss: flo
 def test_branches_have_a_difference_and_a_score(tmp_path: Path, tokenizer: Tokenizer) -> None:
     publish(tmp_path, tokenizer, "tuned", 20, 2.0)
     publish(tmp_path, tokenizer, "main", 10, 3.0)
-    markup = picker_lists(tmp_path, MODEL, "main", "")
+    markup = lists(tmp_path, MODEL, "main", "")
     assert choices(markup, "branch") == {
         "main": "main 1.50 bits per byte 10.0 M tokens in 10 steps",
         "tuned": "tuned 1.00 bits per byte 20.0 M tokens in 20 steps",
@@ -54,7 +61,7 @@ def test_a_further_training_is_newer_though_its_steps_are_fewer(tmp_path: Path, 
     first = publish(tmp_path, tokenizer, "main", 40, 3.0)
     second = publish(tmp_path, tokenizer, "main", 10, 2.5)
     publish(tmp_path, tokenizer, "main", 20, 2.25)
-    markup = picker_lists(tmp_path, MODEL, "main", first)
+    markup = lists(tmp_path, MODEL, "main", first)
     found = choices(markup, "commit")
     assert list(found) == ["", second, first]
     assert [text.split(" loss")[0] for text in found.values()] == [
@@ -68,11 +75,16 @@ def test_a_further_training_is_newer_though_its_steps_are_fewer(tmp_path: Path, 
 
 
 def test_the_published_branches_differ_in_words_and_scores(tmp_path: Path) -> None:
-    found = choices(picker_lists(tmp_path, PUBLISHED, "main", ""), "branch")
+    found = choices(lists(tmp_path, PUBLISHED, "main", ""), "branch")
     assert set(found) == {*EXPERIMENTS, "main"} - {"final"}
     assert "Multi-head" in found["mha"] and "HumanEval pass@" in found["mha"]
 
 
 def test_names_are_never_markup(tmp_path: Path) -> None:
-    markup = picker_lists(tmp_path, "<b>/x", "<i>", "<u>")
-    assert "&lt;b&gt;/x" in markup and "<b>/x" not in markup and "<i>" not in markup
+    markup = lists(tmp_path, "<b>/x", "<i>", "<u>")
+    assert "There is no model" in markup and "&lt;b&gt;/x" in markup and "<b>/x" not in markup and "<i>" not in markup
+
+
+def test_models_that_are_not_served_show_nothing_of_the_users_cache(tmp_path: Path) -> None:
+    markup = lists(tmp_path, PUBLISHED, "main", "", downloads=False)
+    assert "is not served here" in markup and choices(markup, "branch") == {}
