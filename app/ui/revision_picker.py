@@ -137,7 +137,7 @@ def _difference(branch: Branch) -> str:
     if repeated is not None:
         return _DIFFERENCES[repeated.branch]
     newest = branch.newest
-    if newest is None or newest.tokens is None:
+    if newest is None or not newest.tokens:
         return ""
     return f"{newest.tokens / 1e6:,.1f} M tokens in {newest.step or 0:,} steps"
 

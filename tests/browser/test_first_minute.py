@@ -29,7 +29,7 @@ def test_the_example_is_answered_before_anything_is_pressed(page: Page) -> None:
         page.locator("#complete-preset input").click()
         page.get_by_role("option").nth(number).click()
         expect(ghost).to_be_visible()
-    assert ghost.evaluate("(element) => element.firstChild.textContent") == text
+    page.wait_for_function("(text) => document.querySelector('.ghost')?.firstChild.textContent === text", arg=text)
     content.click()
     page.keyboard.press("Tab")
     expect(ghost).to_have_count(0)
@@ -100,10 +100,9 @@ def test_the_picker_is_used_with_the_keyboard(page: Page, server: Server) -> Non
 def test_nothing_can_be_chosen_before_the_menus_are_filled(chromium: Browser, server: Server) -> None:
     page = chromium.new_page()
     held: list[Route] = []
-    page.route("**/queue/join*", held.append)
+    page.route("**/queue/join*", lambda route: held.append(route))
     page.goto(server.url)
     page.wait_for_selector("#complete-run")
-    page.wait_for_function("true")
     expect(page.locator("#pill")).to_be_disabled()
     page.unroute("**/queue/join*")
     for route in held:

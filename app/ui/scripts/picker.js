@@ -4,6 +4,7 @@ santacoder.picker = (() => {
   const lists = () => document.querySelector("#picker-lists");
   let trigger; // of the component with the lists: `click` when the picker opens, `select` for a choice
   let pressed = ""; // the choice that has the focus, to be focused again when the lists are drawn anew
+  let isWaiting = false; // for the first choices, of which one is focused
 
   const keyOf = ({ kind, value }) => `${kind} ${value}`;
   const choices = () => [...lists().querySelectorAll(".choice")];
@@ -12,6 +13,7 @@ santacoder.picker = (() => {
     const has = (choice) => keyOf(choice.dataset) === pressed;
     const choice = choices().find(has) ?? lists().querySelector(".choice[aria-pressed=true]");
     choice?.focus({ preventScroll: true });
+    return Boolean(choice);
   }
 
   // The commit on the curve that is chosen, and the focus.
@@ -20,8 +22,8 @@ santacoder.picker = (() => {
     for (const point of lists().querySelectorAll(".commit")) {
       point.classList.toggle("shown", point.dataset.commit === commit);
     }
-    const lost = [document.body, box(), null].includes(document.activeElement);
-    if (box().matches(":popover-open") && lost) focusChoice();
+    const isLost = isWaiting || [document.body, box(), null].includes(document.activeElement);
+    if (box().matches(":popover-open") && isLost) isWaiting = !focusChoice();
   }
 
   function pick(button) {
@@ -52,7 +54,7 @@ santacoder.picker = (() => {
       box().addEventListener("toggle", ({ newState }) => {
         pressed = "";
         if (newState !== "open") return;
-        focusChoice();
+        isWaiting = !focusChoice();
         trigger("click");
       });
       lists().addEventListener("click", clicked);
