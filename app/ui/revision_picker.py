@@ -73,7 +73,8 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
     js = "(...revision) => santacoder.picker.name(...revision)"
     gr.on([menu.change for menu in menus], None, [*menus], None, js=js, api_visibility="private")
     # until then, the menus would overwrite a choice
-    filled.then(None, js="() => santacoder.picker.enable()", api_visibility="private")
+    js = "(...revision) => santacoder.picker.enable(...revision)"
+    filled.then(None, [*menus], None, js=js, api_visibility="private")
     return menus, filled
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.ui.code_pane.examples import presets
 from santacoder import checkpoints
@@ -98,17 +98,21 @@ def test_the_picker_is_used_with_the_keyboard(page: Page, server: Server) -> Non
 
 
 def test_nothing_can_be_chosen_before_the_menus_are_filled(chromium: Browser, server: Server) -> None:
+    """Otherwise they would overwrite it."""
     page = chromium.new_page()
-    held: list[Route] = []
-    page.route("**/queue/join*", lambda route: held.append(route))
+    page.add_init_script(
+        """window.seen = [];
+        new MutationObserver(() => {
+          const pill = document.querySelector("#pill");
+          if (pill) seen.push(pill.disabled);
+        }).observe(document, { childList: true, subtree: true, attributes: true });"""
+    )
     page.goto(server.url)
-    page.wait_for_selector("#complete-run")
-    expect(page.locator("#pill")).to_be_disabled()
-    page.unroute("**/queue/join*")
-    for route in held:
-        route.continue_()
     pick(page, "branch", "other")
-    expect(page.locator("#branch input")).to_have_value(re.compile("^other"))
+    seen = page.evaluate("seen")
+    assert seen[0] and seen == sorted(seen, reverse=True)
+    expect(page.locator("#branch input")).to_have_value(re.compile("^other — "))
+    expect(page.locator("#pill")).to_have_text(re.compile("tiny · other"))
     page.close()
 
 

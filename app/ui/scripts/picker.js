@@ -39,13 +39,13 @@ santacoder.picker = (() => {
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }
 
-  return {
+  const picker = {
     follow(given) {
       trigger = given;
     },
 
     // Until the menus are filled, the pill cannot be pressed.
-    enable() {
+    enable(...revision) {
       const pill = document.querySelector("#pill");
       if (!pill.disabled) return;
       box().popover = "auto";
@@ -61,7 +61,7 @@ santacoder.picker = (() => {
       box().querySelector("#picker-done").addEventListener("click", () => box().hidePopover());
       new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true });
       pill.disabled = false;
-      santacoder.ghost.suggest();
+      picker.name(...revision);
     },
 
     // Model, branch and commit; the commit is empty for the newest.
@@ -81,4 +81,5 @@ santacoder.picker = (() => {
       if (!pill.disabled) santacoder.ghost.suggest();
     },
   };
+  return picker;
 })();
