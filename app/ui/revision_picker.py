@@ -11,6 +11,7 @@ from app.branch_facts import Branch, read_branches, stages
 from app.errors import sentence_for
 from app.repositories import Repositories
 from app.settings import Settings
+from app.ui.about_model import about_model
 from app.ui.branches.chart import branch_chart, metrics_of
 from app.ui.components import QUIET, Updates, failure
 from app.ui.html import render
@@ -79,7 +80,7 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
 
 
 def picker_lists(repositories: Repositories, store: Path, repo_id: str, branch: str, commit: str) -> str:
-    """HTML: the models, the branches of ``repo_id``, and the commits of ``branch``."""
+    """HTML: the models, the branches of ``repo_id``, the commits of ``branch``, and what is known about it."""
     problem, branches = "", []
     try:
         repositories.require(repo_id)
@@ -97,6 +98,7 @@ def picker_lists(repositories: Repositories, store: Path, repo_id: str, branch: 
         ],
         branch=branch,
         problem=problem,
+        about=about_model(repo_id, shown, store) if shown else "",
         chart=_chart(shown) if shown else "",
         commits=_commits(shown.commits) if shown else [],
         commit=commit,

@@ -35,6 +35,7 @@ santacoder.picker = (() => {
   function clicked({ target }) {
     const choice = target.closest(".choice");
     const point = target.closest(".commit");
+    if (target.closest(".copy-citation")) santacoder.copy(lists().querySelector(".citation").textContent);
     if (choice) pick(choice);
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }

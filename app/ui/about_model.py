@@ -1,0 +1,137 @@
+"""About a model and branch: what it is for, its limits, licence, training, scores and citation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.branch_facts import Branch
+from app.ui.html import render
+from santacoder import checkpoints
+from santacoder.checkpoint_files import read_text
+from santacoder.checkpoints import RevisionScore
+from santacoder.errors import CheckpointError
+from santacoder.experiments import PUBLISHED
+
+_LARGEST_CARD = 1 << 20
+_LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
+_CITATION = """@article{benallal2023santacoder,
+  title   = {SantaCoder: don't reach for the stars!},
+  author  = {Ben Allal, Loubna and Li, Raymond and Kocetkov, Denis and others},
+  journal = {arXiv preprint arXiv:2301.03988},
+  year    = {2023},
+  url     = {https://arxiv.org/abs/2301.03988}
+}"""
+# the paper's sections 3 to 5
+_PUBLISHED_TRAINING = (
+    "118 B tokens in 300,000 steps (main: 236 B in 600,000), in fp16 on 96 V100 GPUs. Main took 6.2 days and 2.1e21 "
+    "FLOP."
+)
+_PUBLISHED_DATA = (
+    "The Python, Java and JavaScript files of The Stack 1.1, without those of people who opted out, files with very "
+    "long lines or little text, and near-duplicates. E-mail addresses, IP addresses and keys were replaced."
+)
+_PUBLISHED_LICENCE = (
+    "BigCode OpenRAIL-M: free to use and to pass on, together with its list of forbidden uses, such as generating "
+    "malicious code."
+)
+_LIMITS = "It writes code that looks right and may be wrong, insecure, or copied from its training files."
+
+
+@dataclass(frozen=True)
+class _Fact:
+    title: str
+    text: str
+
+
+def about_model(repo_id: str, branch: Branch, store: Path) -> str:
+    """HTML: the facts of the revision's card or, for the published model, of the paper, with or without its weights."""
+    facts = _published(branch) if repo_id == PUBLISHED else _from_card(repo_id, branch, store)
+    return render(
+        "about_model",
+        repo_id=repo_id,
+        branch=branch.name,
+        facts=facts,
+        scores=[_score(score) for score in branch.scores],
+        citation=_CITATION,
+    )
+
+
+def _published(branch: Branch) -> list[_Fact]:
+    filters = branch.experiment.data if branch.experiment else ""
+    return [
+        _Fact("Limits", _LIMITS),
+        _Fact("Licence", _PUBLISHED_LICENCE),
+        _Fact("Training", _PUBLISHED_TRAINING),
+        _Fact("Data", f"{_PUBLISHED_DATA} This branch: {filters}." if filters else _PUBLISHED_DATA),
+    ]
+
+
+def _from_card(repo_id: str, branch: Branch, store: Path) -> list[_Fact]:
+    try:
+        card = read_text(
+            checkpoints.resolve(repo_id, branch.name, store=store, download=False) / "README.md", _LARGEST_CARD
+        )
+    except CheckpointError:
+        card = ""
+    sections = _sections(card)
+    settings = {row[0]: row[1] for row in _rows(sections.get("Training", "")) if len(row) == 2}
+    facts = [
+        _Fact("Limits", _prose(sections.get("Limits", "")) or _LIMITS),
+        _Fact("Licence", _prose(sections.get("Licence", ""))),
+        _Fact("Training", _training(branch, settings)),
+        _Fact("Data", _data(sections.get("Data", ""))),
+    ]
+    return [fact for fact in facts if fact.text]
+
+
+def _training(branch: Branch, settings: dict[str, str]) -> str:
+    newest, config = branch.newest, branch.config
+    if newest is None or config is None:
+        return ""
+    parts = [f"{config.n_parameters / 1e6:,.1f} M parameters"]
+    if newest.tokens:
+        # six operations a parameter and token (Kaplan et al. 2020, section 2.1)
+        flop = 6 * config.n_parameters * newest.tokens
+        parts += [f"{newest.tokens / 1e6:,.1f} M tokens in {newest.step or 0:,} steps", f"about {flop:.1e} FLOP"]
+    parts += [f"{name} {settings[name]}" for name in ("precision", "device", "optimizer") if settings.get(name)]
+    base = f" Further training of {settings['base']}." if settings.get("base") else ""
+    return f"{', '.join(parts)}.{base}"
+
+
+def _data(section: str) -> str:
+    """The number of packages and files, and what their licences are, from the card's table."""
+    rows = [row for row in _rows(section) if len(row) == 5 and row[3].replace(",", "").isdigit()]
+    if not rows:
+        return ""
+    files = sum(int(row[3].replace(",", "")) for row in rows)
+    licences = ", ".join(sorted({row[2] for row in rows}, key=lambda name: -sum(row[2] == name for row in rows))[:5])
+    return (
+        f"{files:,} files of {len(rows)} packages, mostly under {licences}; the card lists them. Filtered, without "
+        "near-duplicates, and with secrets replaced."
+    )
+
+
+def _sections(card: str) -> dict[str, str]:
+    """The text below each second-level heading."""
+    parts = re.split(r"^## (.*)$", card, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _rows(section: str) -> list[list[str]]:
+    """The cells of the tables' rows."""
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
+
+
+def _prose(section: str) -> str:
+    """The text without tables and images."""
+    lines = [line.strip() for line in section.splitlines() if not line.startswith(("|", "!"))]
+    return " ".join(filter(None, lines))
+
+
+def _score(score: RevisionScore) -> tuple[str, str]:
+    language = _LANGUAGES.get(score.language, score.language)
+    interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
+    return f"{score.benchmark} {score.metric}, {language}", f"{score.value:.3g}{interval}"
