@@ -84,12 +84,12 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         language = language_choice(name)
         preset = gr.Dropdown(list(examples), value=first, label="Example", elem_id=f"{name}-preset", min_width=160)
         order = order_choice(name)
+    if name == "complete":
+        gr.HTML(render("instruction_hint"), elem_id="complete-hint", elem_classes="instruction-hint")
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
         gr.HTML(render("confidence"), elem_id=f"{name}-confidence", elem_classes="confidence-line")
-    if name == "complete":
-        gr.HTML(render("instruction_hint"), elem_id="complete-hint", elem_classes="instruction-hint")
     with gr.Row(elem_classes="bar"):
         with gr.Row(elem_classes="actions"):
             run, stop = run_and_stop(name, "Run")
