@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -22,6 +23,8 @@ from santacoder.checkpoints import CheckpointError, Commit
 from santacoder.experiments import PUBLISHED, Experiment
 
 _MOST_COMMITS = 50
+# one after the other: otherwise the lists as they were when the picker was opened could replace those after a choice
+_IN_TURN: dict[str, Any] = {**QUIET, "concurrency_limit": 1, "concurrency_id": "picker"}
 _LOADING = '<p class="empty">Reading the models on this machine …</p>'
 _ON_LOAD = "santacoder.picker.follow(trigger);"
 _GOOD_FOR = {
@@ -67,10 +70,10 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
             return {lists: show(*chosen)}
         return {**menus.updates(filled_menus(settings.store, *chosen)), lists: show(*chosen)}
 
-    lists.click(show, [*menus], lists, **QUIET)
-    lists.select(pick, [*menus], [*menus, lists], **QUIET)
+    lists.click(show, [*menus], lists, **_IN_TURN)
+    lists.select(pick, [*menus], [*menus, lists], **_IN_TURN)
     for menu in menus:  # typed names
-        menu.input(show, [*menus], lists, **QUIET)
+        menu.input(show, [*menus], lists, **_IN_TURN)
     js = "(...revision) => santacoder.picker.name(...revision)"
     gr.on([menu.change for menu in menus], None, [*menus], None, js=js, api_visibility="private")
     # until then, the menus would overwrite a choice

@@ -20,7 +20,8 @@ santacoder.picker = (() => {
   function drawn() {
     const commit = lists().querySelector("[data-kind=commit][aria-pressed=true]")?.dataset.number;
     for (const point of lists().querySelectorAll(".commit")) {
-      point.classList.toggle("shown", point.dataset.commit === commit);
+      const isShown = point.dataset.commit === commit;
+      if (point.classList.contains("shown") !== isShown) point.classList.toggle("shown", isShown);
     }
     const isLost = isWaiting || [document.body, box(), null].includes(document.activeElement);
     if (box().matches(":popover-open") && isLost) isWaiting = !focusChoice();
@@ -60,7 +61,9 @@ santacoder.picker = (() => {
       });
       lists().addEventListener("click", clicked);
       box().querySelector("#picker-done").addEventListener("click", () => box().hidePopover());
-      new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true });
+      // Gradio replaces or patches the lists
+      const attributeFilter = ["class", "aria-pressed", "data-number"];
+      new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true, attributeFilter });
       pill.disabled = false;
       picker.name(...revision);
     },
