@@ -21,11 +21,12 @@ from santacoder.engine.request import CompletionRequest
 
 _CLIENT = "santacoder.client"
 
-Action = Literal["share", "like", "report", "open", "preview", "search", "moderate"]
+Action = Literal["share", "like", "vote", "report", "open", "preview", "search", "moderate"]
 
 _RATES: dict[Action, str] = {
     "share": "10/minute; 200/day",
     "like": "30/minute",
+    "vote": "30/minute",
     "report": "5/minute; 50/day",
     "open": "120/minute",
     "preview": "60/minute",

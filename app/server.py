@@ -48,6 +48,7 @@ from app.observability.health import Health, disk_check
 from app.observability.logs import set_up_logs
 from app.observability.metrics import Metrics
 from app.settings import Settings, parse_settings
+from app.shares.curated.shipped import shipped_shares
 from app.shares.database import Database
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
@@ -78,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         metrics = Metrics()
         models = Models(settings, metrics)
         models.acquire(settings.model, settings.revision).release()
+        shares.add_shipped(shipped_shares(settings.store))
         indexes = Indexes(settings)
     except (OSError, ShareError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
@@ -124,7 +126,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     if settings.wants_training_token:
         app.add_middleware(TrainingToken, token=settings.training_token)
     if page is not None:
-        app.add_middleware(HomePageTags)
+        app.add_middleware(HomePageTags, shares=shares, limits=rates)
         app.add_middleware(
             UiRoutes,
             page=page,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -16,57 +14,17 @@ from typing import Any, Literal
 
 import psutil
 
+from app.training_data import Report, check_data, last_line, read_report
+from app.training_request import CODE_FOLDER, SHARING_CORES, JobRequest, training_command
 from santacoder.atomic import replacing
-from santacoder.checkpoints import CheckpointError
-from santacoder.checkpoints.store import require_branch
 from santacoder.errors import UserError
-from santacoder.paths import user_path
-from train.data.corpus import pinned_packages
 from train.json_lines import read_json_lines
 from train.run.folder import RunFolder, newest_state
 
-_ROOT = Path(__file__).resolve().parents[1]
-# OpenMP threads that wait actively hold up the server's and the browser's: with both at work on the same two cores, a
-# step took four times as long
-_SHARING_CORES = {"GOMP_SPINCOUNT": "0"}
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}\+*")
+Metrics = dict[str, float]
+"""A record of a step or a validation: values by name, among them ``step``, which begins at 0."""
 State = Literal["running", "finished", "stopped", "failed"]
-
-
-@dataclass(frozen=True)
-class JobRequest:
-    """A training job as requested on the page. ``base`` is a revision to fine-tune as REPO@REVISION; empty to train
-    from scratch.
-
-    The training data are one or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages``
-    (one per line).
-
-    Raises:
-        UserError: something is missing or does not exist; the message is a sentence for the user.
-    """
-
-    repo_id: str
-    branch: str
-    steps: int
-    base: str = ""
-    size: str = "nano"
-    variant: str = "final"
-    folder: str = ""
-    archive: str = ""
-    packages: str = ""
-
-    def __post_init__(self) -> None:
-        if not (self.folder or self.archive or self.packages.strip()):
-            raise UserError("Choose the training data: a folder, an archive or packages.")
-        if self.folder and not user_path(self.folder).is_dir():
-            raise UserError(f"{self.folder} is not a folder on the machine that runs this page.")
-        pinned_packages(self.packages)
-        if self.steps < 1:
-            raise UserError(f"Steps must be at least 1, not {self.steps}.")
-        try:
-            require_branch(self.repo_id, self.branch, Path())
-        except CheckpointError as error:
-            raise UserError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -81,6 +39,15 @@ class Job:
     steps: int
     commit: str = ""
     can_resume: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the model wrote after ``step`` steps; 0 is the model before the training."""
+
+    step: int
+    prompt: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -145,8 +112,16 @@ class Jobs:
             name += "+"
         folder = self._runs / name
         folder.mkdir(parents=True)
-        self._run(name, _Process(asdict(request), self._command(request, folder)))
+        self._run(name, _Process(asdict(request), training_command(request, folder, self._store)))
         return name
+
+    def check(self, request: JobRequest) -> Report:
+        """What the data of ``request`` consist of, without starting the job.
+
+        Raises:
+            UserError: they cannot be used.
+        """
+        return check_data(request, self._runs, self._store)
 
     def resume(self, name: str) -> None:
         """Resume a job from its last saved state, or restart it if there is none."""
@@ -177,11 +152,11 @@ class Jobs:
         if process.running is not None:
             return Job(name, "running", "", *where)
         if outcome is None:  # killed, or rejected before it started
-            return Job(name, "failed", _last_line(run.path / "log.txt"), *where, can_resume=True)
+            return Job(name, "failed", _end_of_log(run.path), *where, can_resume=True)
         can_resume = outcome.state != "finished"
         return Job(name, outcome.state, outcome.message, *where, commit=outcome.commit, can_resume=can_resume)
 
-    def metrics(self, name: str) -> list[dict[str, float]]:
+    def metrics(self, name: str) -> list[Metrics]:
         """The records of a job's ``metrics.jsonl``; invalid lines are skipped."""
         return [
             record
@@ -189,13 +164,18 @@ class Jobs:
             if "step" in record and all(isinstance(value, (int, float)) for value in record.values())
         ]
 
-    def latest_sample(self, name: str) -> str:
-        """The model's latest sample during training, with its prompt."""
-        for record in reversed(_records(RunFolder(self._runs / name).samples)):
+    def samples(self, name: str) -> list[Sample]:
+        """What the model wrote during training, oldest first; it is always asked the same."""
+        found = []
+        for record in _records(RunFolder(self._runs / name).samples):
             match record:
                 case {"step": int(step), "prompt": str(prompt), "text": str(text)}:
-                    return f"# step {step + 1}\n{prompt}{text}"
-        return ""
+                    found.append(Sample(step + 1, prompt, text))
+        return found
+
+    def data_report(self, name: str) -> Report | None:
+        """What the job's training data consist of (``train/data/report.py``); None until they are prepared."""
+        return read_report(self._runs / name)
 
     def _job_or_damage(self, name: str) -> Job:
         try:
@@ -211,8 +191,8 @@ class Jobs:
             # a session of its own, so that signals to the server do not reach it
             started = subprocess.Popen(
                 command,
-                cwd=_ROOT,
-                env={**_SHARING_CORES, **os.environ},
+                cwd=CODE_FOLDER,
+                env={**SHARING_CORES, **os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -229,28 +209,6 @@ class Jobs:
             raise UserError(f"There is no job {(name or '')[:40]!r}.")
         return _Process.read(self._runs / name / "job.json")
 
-    def _command(self, request: JobRequest, folder: Path) -> list[str]:
-        command = [sys.executable, "-m", "train", "--output", str(folder.resolve()), "--steps", str(request.steps)]
-        command += ["--store", str(self._store.resolve()), "--publish", request.repo_id, "--branch", request.branch]
-        if request.base:
-            command += ["--from", request.base]
-        else:
-            command += ["--size", request.size, "--variant", request.variant]
-        often = str(min(request.steps, max(10, request.steps // 20)))
-        command += ["--validate-every", often, "--save-every", often]
-        if request.folder:
-            command += ["--folder", str(user_path(request.folder).resolve())]
-        if request.archive:
-            kept = folder / "upload" / Path(request.archive).name  # uploads are deleted after a while
-            kept.parent.mkdir()
-            shutil.copyfile(request.archive, kept)
-            command += ["--archive", str(kept.resolve())]
-        if request.packages.strip():
-            manifest = folder / "packages.txt"
-            manifest.write_text("\n".join(pinned_packages(request.packages)), encoding="ascii")
-            command += ["--requirements", str(manifest.resolve())]
-        return command
-
 
 def _records(path: Path) -> list[dict[str, Any]]:
     """The objects in a JSON lines file; lines damaged by a full disk or an editor are skipped."""
@@ -260,7 +218,8 @@ def _records(path: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _last_line(log: Path) -> str:
-    """The last line of the log without progress bars, normally a sentence."""
-    lines = log.read_text(errors="replace").replace("\r", "\n").splitlines() if log.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), "The job ended without a message.")
+def _end_of_log(folder: Path) -> str:
+    try:
+        return last_line((folder / "log.txt").read_text(errors="replace"))
+    except OSError:
+        return last_line("")

@@ -22,7 +22,14 @@ FORBIDDEN = {
 ONNX_FOLDER = "santacoder/engine/onnx/"
 # names of several modules of one layer
 SHARED_NAMES = {"arguments.py", "pane.py", "presets.py", "report.py", "routes.py", "runner.py"}
-FILES = [path for floor in FORBIDDEN for path in sorted((REPOSITORY / floor).rglob("*.py"))]
+# code to learn from, which nothing imports
+SAMPLE = REPOSITORY / "app" / "sample_project"
+FILES = [
+    path
+    for floor in FORBIDDEN
+    for path in sorted((REPOSITORY / floor).rglob("*.py"))
+    if not path.is_relative_to(SAMPLE)
+]
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -44,6 +44,9 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     source.add_argument(
         "--requirements", type=user_path, help="a file of Python packages to download, one name==version per line"
     )
+    source.add_argument(
+        "--prepare", action="store_true", help="only prepare the data, and say how many files remain and why"
+    )
     source.add_argument("--data", type=user_path, help="a folder packed by an earlier run (its OUTPUT/data)")
     start = parser.add_argument_group("what to train")
     start.add_argument("--size", choices=list(SIZES), help="train a model of this size from scratch (default: nano)")

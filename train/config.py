@@ -99,6 +99,7 @@ class TrainConfig:
     compile: bool = _means(False, "compile the blocks with torch.compile, which takes about a minute at the start")
     loader_workers: int = _means(1, "processes that prepare batches ahead; 0 prepares them in the training process")
     validate_every: int = _means(250, "steps between validations")
+    validate_first: bool = _means(False, "validate before the first step, too, so that there is something to compare")
     validation_batches: int = _means(8, "batches per validation")
     fim_questions: int = _means(32, "held-out lines to infill at each validation; 0 for none")
     save_every: int = _means(100, "steps between saved states")

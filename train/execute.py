@@ -16,7 +16,8 @@ from train.core.distributed import World
 from train.data.arguments import pack_sources
 from train.data.corpus import download, unpack
 from train.data.pack import PackedData, load_packed
-from train.loop import Stopped, Trained, TrainingFailed, train
+from train.data.report import remaining_files
+from train.loop import Stopped, Trained, TrainingFailed, batches, train
 from train.model.starting_point import base_tokenizer
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
@@ -35,15 +36,23 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
         if not args.resume:
             run.require_new()
         data = _data(args, config, run, world)
-        outcome = _train(args, config, data, run, world)
+        if args.prepare:
+            batches(config, data)  # are there enough tokens?
+            return Outcome("finished", "The data are prepared.")
+        outcome, advice = _train(args, config, data, run, world)
         if world.is_first:
-            print(outcome.message, file=sys.stdout if outcome.state == "finished" else sys.stderr, flush=True)
+            stream = sys.stdout if outcome.state == "finished" else sys.stderr
+            print(f"{outcome.message} {advice}".rstrip(), file=stream, flush=True)
             with suppress(OSError):  # a full disk; the message already says so
                 run.finish(outcome)
     return outcome
 
 
-def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run: RunFolder, world: World) -> Outcome:
+def _train(
+    args: argparse.Namespace, config: TrainConfig, data: PackedData, run: RunFolder, world: World
+) -> tuple[Outcome, str]:
+    """How the run ended, and what the command line can do next."""
+
     def publish(trained: Trained) -> str:
         return _publish(args, config, trained, data) if args.publish and trained.model else ""
 
@@ -52,20 +61,20 @@ def _train(args: argparse.Namespace, config: TrainConfig, data: PackedData, run:
         trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
         sha = publish(trained)
     except Stopped as error:
-        return Outcome("stopped", f"{error} {how_to_go_on(run)}")
+        return Outcome("stopped", str(error)), how_to_go_on(run)
     except TrainingFailed as error:
-        return Outcome("failed", str(error))
+        return Outcome("failed", str(error)), ""
     except OSError as error:
-        return Outcome("failed", f"Stopped because writing failed: {error}. {how_to_go_on(run)}")
+        return Outcome("failed", f"Stopped because writing failed: {error}."), how_to_go_on(run)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
-        return Outcome("failed", f"Out of memory: {advice}. {how_to_go_on(run)}")
+        return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(run)
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
     if sha:
         message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
-    return Outcome("finished", message, sha)
+    return Outcome("finished", message, sha), ""
 
 
 def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: World) -> PackedData:
@@ -82,7 +91,7 @@ def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: 
             download(args.requirements, run.path / "packages")
             args.packages.append(run.path / "packages")
         tokenizer = base_tokenizer(config.base, args.store) if config.base else None
-        pack_sources(args, run.data, tokenizer=tokenizer)
+        print(remaining_files(pack_sources(args, run.data, tokenizer=tokenizer)), flush=True)
     world.wait_for_all()
     return load_packed(run.data)
 

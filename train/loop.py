@@ -89,7 +89,7 @@ def train(
     run = RunFolder(output)
     if world.is_first:
         run.begin(config)
-    batches = _batches(config, data)
+    order = batches(config, data)
     rows = world.rows(config.batch_size)
     model = starting_model(config, data.tokenizer, store)
     require_memory(model.config, config, world)
@@ -99,8 +99,10 @@ def train(
     watch = Watch(training, data, config, world)
     on_gpu = world.device.type == "cuda"
     steps = range(first_step, config.steps)
-    loader = iter(prefetched(batches, steps, rows, workers=config.loader_workers, pin_memory=on_gpu))
+    loader = iter(prefetched(order, steps, rows, workers=config.loader_workers, pin_memory=on_gpu))
     with closing(Log(run, config, first_step, world)) as log, stop_requests(world) as stop:
+        if config.validate_first and first_step == 0:
+            log.validation(-1, *watch.validate())  # as after no steps
         for step in steps:
             started = time.perf_counter()
             batch = next(loader)
@@ -109,7 +111,7 @@ def train(
                 loss, gradient_norm = training_step(training, batch, step, config, world)
             except NotFinite as error:
                 states.finish()
-                raise TrainingFailed(_diagnosis(error, step, batches, config, run)) from error
+                raise TrainingFailed(_diagnosis(error, step, order, config, run)) from error
             log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
             saving = (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.is_set()
             publishing = saving and on_save and (step + 1) % (config.publish_every or 1) == 0
@@ -128,7 +130,12 @@ def train(
     return _trained(training, config.steps, config, world, log.latest_validation)
 
 
-def _batches(config: TrainConfig, data: PackedData) -> Batches:
+def batches(config: TrainConfig, data: PackedData) -> Batches:
+    """The batches of the run.
+
+    Raises:
+        UserError: the corpus is too small.
+    """
     documents = data.documents() if config.balance_languages or config.node_rate else None
     fim = FimTransform(data.tokenizer, config.fim_rate, config.spm_rate, config.line_rate, config.node_rate, node_cuts)
     return Batches(
@@ -140,9 +147,9 @@ def _trained(training: Training, step: int, config: TrainConfig, world: World, m
     return Trained(plain_model(training.model, world), step, step * config.tokens_per_step, metrics)
 
 
-def _diagnosis(error: NotFinite, step: int, batches: Batches, config: TrainConfig, run: RunFolder) -> str:
+def _diagnosis(error: NotFinite, step: int, order: Batches, config: TrainConfig, run: RunFolder) -> str:
     """Describe the failure: step, batch, last good state, and possible remedies."""
-    windows = ", ".join(map(str, batches.windows(step)[:32]))
+    windows = ", ".join(map(str, order.windows(step)[:32]))
     last = newest_state(run.states)
     good = (
         f"The last good state is {last}, after {steps_done(last):,} steps." if last else "No state was saved before it."

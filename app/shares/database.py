@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -79,6 +80,21 @@ REPORTS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     UniqueConstraint("share_id", "visitor"),
+)
+
+# a row for each revision of a comparison
+VOTES = Table(
+    "votes",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("visitor", String(64), nullable=False),  # as for likes
+    Column("comparison", String(64), nullable=False),  # SHA-256 of the prompt and of all texts
+    Column("created_at", BigInteger, nullable=False),
+    Column("repo_id", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("points", Float, nullable=False),  # for a win over another revision 1, for a tie a half
+    Column("games", Integer, nullable=False),  # the number of other revisions
+    UniqueConstraint("visitor", "comparison", "repo_id", "revision"),
 )
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

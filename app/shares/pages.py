@@ -33,7 +33,7 @@ _TEMPLATES.globals["code_style"] = Markup(
 
 def share_page(share: Share, url: str) -> str:
     """The page at the permalink ``url``: tags for other sites, and a redirect to the playground for readers."""
-    return _render("share.html", "../", share=share, url=url, description=_description(share), image_size=SIZE)
+    return _render("share.html", "../", share=share, url=url, description=share_description(share), image_size=SIZE)
 
 
 def deletion_page(slug: str) -> str:
@@ -56,7 +56,8 @@ def _render(template: str, home: str, **values: object) -> str:
     return _TEMPLATES.get_template(template).render(home=home, **values)
 
 
-def _description(share: Share) -> str:
+def share_description(share: Share) -> str:
+    """What other sites show below the title of a link: the model and what it wrote."""
     written = " ".join(reveal("".join(text for text, written in share.excerpt if written)).split())
     described = f"{share.language.capitalize()} by {reveal(share.branch)}: {written}"
     return described if len(described) <= _DESCRIPTION_LENGTH else described[: _DESCRIPTION_LENGTH - 1] + "…"

@@ -69,6 +69,13 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
         store.open(slug)  # it may have been deleted or hidden since the image was rendered
         return Response(image(slug), media_type="image/png", headers={"Cache-Control": _PREVIEW_CACHED})
 
+    @router.post("/visitor", status_code=204)
+    def become_visitor(request: Request) -> Response:
+        """Set the visitor's cookie, without which an event of the page cannot tell visitors apart."""
+        response = Response(status_code=204)
+        visitor(request, response)
+        return response
+
     @router.put("/{slug}/like")
     @router.delete("/{slug}/like")
     @aside

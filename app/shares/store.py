@@ -14,6 +14,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from app.errors import ShareMissing, ShareRefused, StoreUnavailable
 from app.generation.records import Comparison, Generation
@@ -33,6 +35,7 @@ from app.shares.models import (
     suggested_title,
 )
 from app.shares.search import facet, gallery_queries, words
+from app.shares.votes import Votes
 from santacoder.errors import UserError
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -45,10 +48,13 @@ _LISTED = [SHARES.c[name] for name in (
 
 
 class ShareStore:
-    """Shares in a database. Every method raises StoreUnavailable if the database does not answer."""
+    """Shares in a database, and next to them ``votes``. Every method raises StoreUnavailable if the database does not
+    answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.votes = Votes(database)
         self._well_at = -math.inf
 
     def add(
@@ -69,6 +75,21 @@ class ShareStore:
         with self._database.writing() as connection:
             connection.execute(insert(SHARES).values(values))
         return receipt
+
+    def add_shipped(self, shipped: Sequence[tuple[str, Generation]]) -> None:
+        """Store the shares (title, generation) that come with the repository, unless they are there already; one that a
+        moderator has hidden stays hidden.
+        """
+        rows = []
+        for title, generation in reversed(shipped):  # the last one that is stored is the newest
+            values, _ = share_values(generation, title, 0, None)
+            rows.append({**values, "slug": _digest(f"{title}\0{generation.to_json()}")[:_SLUG_LENGTH]})
+        if not rows:
+            return
+        with self._database.writing() as connection:
+            insert_into = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+            # several servers may start at once
+            connection.execute(insert_into(SHARES).on_conflict_do_nothing(index_elements=["slug"]), rows)
 
     def open(self, slug: str) -> OpenedShare:
         """Open a visible share.

@@ -10,16 +10,24 @@ import re
 from functools import cache
 from pathlib import Path
 
+from anyio import to_thread
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import ShareError
+from app.limits import RateLimits
 from app.middleware.mount import route_of
 from app.middleware.whole_pages import whole_pages
+from app.shares.cookies import address
 from app.shares.highlight import runs
+from app.shares.models import Share
+from app.shares.pages import share_description
 from app.shares.preview import SIZE, card
+from app.shares.store import ShareStore
+from app.shares.text_safety import reveal
 from app.ui.code_pane.examples import presets
 
 NAME = "SantaCoder"
@@ -70,45 +78,67 @@ def home_page_routes() -> APIRouter:
 
 
 class HomePageTags:
-    """ASGI middleware that replaces Gradio's tags for other programs in the home page by this project's."""
+    """ASGI middleware that replaces Gradio's tags for other programs in the home page by this project's, or by those of
+    the share that the address names.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, shares: ShareStore, limits: RateLimits) -> None:
         self._app = app
+        self._shares = shares
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or route_of(scope) not in ("", "/"):
             await self._app(scope, receive, send)
             return
-        url = str(Request(scope).base_url)
+        request = Request(scope)
+        url = str(request.base_url)
+        share = await to_thread.run_sync(self._share_of, request) if "share" in request.query_params else None
 
         def change(start: Message, page: bytes) -> tuple[Message, bytes]:
             if page:
-                page = with_tags(page, url)
+                page = with_tags(page, url, share)
                 MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(page))
             return start, page
 
         await self._app(scope, receive, whole_pages(send, change))
 
+    def _share_of(self, request: Request) -> Share | None:
+        """The share that the address names; None if it cannot be shown, which the page itself says."""
+        try:
+            self._limits.count("preview", address(request))
+            return self._shares.open(request.query_params["share"]).share
+        except ShareError:
+            return None
 
-def with_tags(page: bytes, url: str) -> bytes:
-    """``page`` with the tags of the home page at ``url``, which ends with a slash, in place of Gradio's."""
+
+def with_tags(page: bytes, url: str, share: Share | None = None) -> bytes:
+    """``page`` with the tags of the home page at ``url``, which ends with a slash, or of ``share``, in place of
+    Gradio's.
+    """
     head, separator, rest = page.partition(_END_OF_TAGS)
-    return _GRADIOS_TAGS.sub(b"", head).replace(b"<head>", b"<head>" + _tags(url).encode(), 1) + separator + rest
+    return _GRADIOS_TAGS.sub(b"", head).replace(b"<head>", b"<head>" + _tags(url, share).encode(), 1) + separator + rest
 
 
-def _tags(url: str) -> str:
+def _tags(url: str, share: Share | None) -> str:
+    title, described, shown, alternative = NAME, TAGLINE, url, f"{NAME}: code that a small model completes"
+    image = f"{url}preview.png"
+    if share is not None:
+        title, described, shown = reveal(share.title), share_description(share), f"{url}s/{share.slug}"
+        alternative = f"Code, part of it written by {reveal(share.branch)}"
+        image = f"{shown}/preview.png"
     properties = {
-        "og:type": "website",
+        "og:type": "article" if share else "website",
         "og:site_name": NAME,
-        "og:title": NAME,
-        "og:description": TAGLINE,
-        "og:url": url,
-        "og:image": f"{url}preview.png",
+        "og:title": title,
+        "og:description": described,
+        "og:url": shown,
+        "og:image": image,
         "og:image:width": str(SIZE[0]),
         "og:image:height": str(SIZE[1]),
-        "og:image:alt": f"{NAME}: code that a small model completes",
+        "og:image:alt": alternative,
     }
-    named = {"twitter:card": "summary_large_image", "description": TAGLINE, "theme-color": "#b8322a"}
+    named = {"twitter:card": "summary_large_image", "description": described, "theme-color": "#b8322a"}
     return "".join(
         [
             *(f'\n<meta property="{name}" content="{html.escape(value)}">' for name, value in properties.items()),

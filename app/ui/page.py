@@ -32,7 +32,8 @@ from app.ui.serving.turns import UiTurns
 from app.ui.sharing.gallery import gallery_pane
 from app.ui.sharing.open_share import connect_opening, share_banner
 from app.ui.sharing.share import share_code, share_comparison
-from app.ui.train import train_pane
+from app.ui.train.pane import train_pane
+from app.ui.train.teach import connect_teaching, teach_button
 
 _HERE = Path(__file__).parent
 
@@ -43,6 +44,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
     with gr.Blocks(title="SantaCoder", analytics_enabled=False, fill_width=True) as page:
         with gr.Row(elem_id="header"):
             gr.HTML((_HERE / "title.html").read_text(), elem_id="title")
+            teach = teach_button(settings)
             revision, menus_filled = revision_picker(page, settings)
         banner = share_banner()
         with gr.Row(equal_height=False, elem_id="desk"):
@@ -68,7 +70,15 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         compared = revision_menu()
         with compare:
             comparison = compare_pane(
-                models, server.limits, settings.store, compare, revision, compared, controls.parameters
+                models,
+                server.limits,
+                settings.store,
+                compare,
+                revision,
+                compared,
+                controls.parameters,
+                shares.votes,
+                limits,
             )
         for pane in panes:
             share_code(pane, shares, limits, server.indexes)
@@ -76,7 +86,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         connect_opening(menus_filled, banner, tabs, panes, comparison, controls, shares, limits, settings.store)
         add_functions(server)
         with branches:
-            branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared)
+            branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared, shares.votes)
         with gallery:
             gallery_pane(shares, limits, gallery)
         connect_address([complete, infill, compare, branches, gallery, train], revision, menus_filled)
@@ -86,7 +96,8 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                 refused = gr.HTML(status_line(ONLY_AT_THE_MACHINE), visible=False, elem_id="train-refused")
                 with gr.Column() as allowed:
                     jobs = Jobs(settings.runs, settings.store)
-                    train_pane(jobs, permission, models.repositories, train, revision, settings.store)
+                    training = train_pane(jobs, permission, models.repositories, tabs, train, revision, settings.store)
+            connect_teaching(teach, training, panes[0], jobs, permission, settings, tabs, revision)
 
             def admit() -> dict[gr.blocks.Block, Any]:
                 is_allowed = permission.is_given(caller())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import time
@@ -21,12 +22,15 @@ from app.observability.health import Health
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.store import ShareStore
-from app.training_jobs import Job, JobRequest, Jobs
+from app.training_jobs import Job, Jobs, Sample
+from app.training_request import JobRequest
 from app.ui.page import build_playground
-from app.ui.train import _Drawn, _job_view, _look
+from app.ui.train.job_view import job_view, look
 from santacoder import checkpoints
 from santacoder.errors import UserError
+from tests.app.harbour import write_harbour
 from tests.conftest import REPOSITORY
+from train.data.report import remaining_files, removed_files
 
 SOURCE = str(REPOSITORY / "santacoder")
 
@@ -55,14 +59,19 @@ def test_a_job_outlives_the_server_is_stopped_resumed_and_published(
     assert later.job(name).state == "running"
     later.stop(name)
     stopped = wait_until(later, name, lambda job: job.state != "running")
-    assert stopped.state == "stopped" and "Stopped after" in stopped.message and stopped.can_resume
+    # the page has a button for what the command line would do
+    assert stopped.state == "stopped" and re.fullmatch(r"Stopped after \d+ of 24 steps\.", stopped.message)
+    assert stopped.can_resume
     later.resume(name)
     finished = wait_until(later, name, lambda job: job.state == "finished")
     assert "Published mine/coder@main" in finished.message
     assert checkpoints.branches("mine/coder", store=store) == {"main": finished.commit}
     (commit,) = checkpoints.log("mine/coder", store=store)
     assert commit.metrics["bits_per_byte"] > 0 and commit.step == 24
-    assert later.latest_sample(name).startswith("# step 24\n")
+    before, *_, now = later.samples(name)
+    assert (before.step, now.step) == (0, 24) and before.prompt == now.prompt and before.text != now.text
+    validated = [record["step"] for record in later.metrics(name) if "validation_loss" in record]
+    assert validated[0] == -1 and validated[-1] == 23
     assert [job.name for job in later.all()] == [name]
 
 
@@ -81,6 +90,25 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
     name = jobs.start(JobRequest("mine/coder", "main", steps=5, folder=str(tmp_path / "empty")))
     job = wait_until(jobs, name, lambda job: job.state == "failed")
     assert "Found 0 usable source file(s)" in job.message
+
+
+def test_files_are_checked_before_a_job_starts(store: Path, tmp_path: Path) -> None:
+    write_harbour(tmp_path / "code")
+    (tmp_path / "code" / "empty.py").write_text("\n")
+    shutil.copytree(tmp_path / "code" / "harbour" / "yawl", tmp_path / "code" / "harbour" / "copy")
+    jobs = Jobs(tmp_path / "runs", store)
+    report = jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code")))
+    assert remaining_files(report) == "10 of 12 files remain. Left out: empty (1), exact duplicate (1)."
+    assert {reason: names for reason, _, names in removed_files(report)}["empty"] == ["code/empty.py: empty.py"]
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "one.py").write_text("def one(x):\n    return x + 1\n")
+    with pytest.raises(UserError, match="Found 1 usable source file"):
+        jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(few)))
+    (few / "two.py").write_text("class Two:\n    value = 2\n\n    def get(self):\n        return self.value\n")
+    with pytest.raises(UserError, match=r"fewer than one sequence of 256 \+ 1: .*--sequence-length"):
+        jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(few)))
+    assert jobs.all() == [] and list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -147,11 +175,11 @@ def test_a_damaged_job_leaves_the_others_as_they_are(store: Path, tmp_path: Path
     )
     assert (whole.state, whole.repo_id, whole.steps) == ("failed", "mine/coder", 5)
     assert [record["step"] for record in jobs.metrics(whole.name)] == [0, 1]
-    assert jobs.latest_sample(whole.name) == "# step 1\nab"
+    assert jobs.samples(whole.name) == [Sample(1, "a", "b")]
     with gr.Blocks():
-        view = _job_view()
+        view = job_view()
     for name in (damaged.name, whole.name):
-        assert _look(view, jobs, name, _Drawn()).keys() == set(view.shown)
+        assert look(view, jobs, name).keys() == set(view.shown)
     with pytest.raises(UserError, match="is damaged"):
         jobs.resume(damaged.name)
     assert str(tmp_path) not in damaged.message

@@ -55,7 +55,7 @@ def serving(store: Path) -> Iterator[Serving]:
 def begin(url: str, headers: dict[str, str] | None, folder: str, **changed: str) -> str:
     """The page's message when training is started; the invalid model name prevents the job from starting."""
     model, publish_to = changed.get("model", "test/tiny"), changed.get("publish_to", "nameless")
-    form = [TUNE, "nano", "final", folder, None, "", 1, publish_to, "main", model, "main", ""]
+    form = ["own", folder, None, "", TUNE, "nano", "final", 1, publish_to, "main", model, "main", ""]
     return str(fire(url, "train-start", "click", form, headers)["output"])
 
 

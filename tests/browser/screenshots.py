@@ -124,6 +124,7 @@ def _take_shares(page: Page, suffix: str, permalink: str) -> None:
 def _tune(page: Page, code: Path) -> None:
     write_harbour(code)
     open_pane(page, "Train")
+    page.get_by_label("Your own code").check()
     page.get_by_label("Folder").fill(str(code))
     page.locator("#train-steps input").fill("16")
     page.locator("#train-start").click()

@@ -38,7 +38,7 @@ class Batches:
         if self.n_windows < 1:
             raise UserError(
                 f"The corpus has {len(self.tokens)} tokens, fewer than one sequence of {self.sequence_length} + 1: "
-                "add files or use a shorter sequence length."
+                "add files, or use shorter sequences (--sequence-length)."
             )
 
     @property

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
@@ -126,8 +127,8 @@ def pack_sources(
     work: Path | None = None,
     executor: Executor | None = None,
     tokenizer: Tokenizer | None = None,
-) -> None:
-    """Download, filter, split and pack the sources of ``args``, and write a report.
+) -> dict[str, Any]:
+    """Download, filter, split and pack the sources of ``args``, and write a report, which is returned.
 
     Args:
         args: the parsed options of :func:`add_source_arguments`.
@@ -150,7 +151,7 @@ def pack_sources(
     steps = pipeline.run(variant(name))
     _require_enough(steps)
     pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)
-    write_report(output, name, steps, missing)
+    return write_report(output, name, steps, missing)
 
 
 def _sources(args: argparse.Namespace) -> tuple[list[sources.Source], list[Removed]]:

@@ -28,8 +28,8 @@ svg text { fill: #ddd; } }
 """
 
 
-def write_report(output: Path, variant: str, steps: Sequence[Step], missing: Sequence[Removed]) -> None:
-    """Write ``report.json`` and ``report.html`` into ``output``."""
+def write_report(output: Path, variant: str, steps: Sequence[Step], missing: Sequence[Removed]) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into ``output``; returns the content of the first."""
     report = {
         "variant": variant,
         "peak_memory_gib": _peak_memory_gib(),
@@ -40,6 +40,26 @@ def write_report(output: Path, variant: str, steps: Sequence[Step], missing: Seq
         file.write(json.dumps(report, indent=1).encode())
     with replacing(output / "report.html") as file:
         file.write(_page(report).encode())
+    return report
+
+
+def removed_files(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
+    """The reasons for leaving files out, the most frequent first: reason, number of files, and some of their names."""
+    found: dict[str, tuple[int, list[str]]] = {}
+    for step in report["steps"]:
+        for reason, (files, _) in step["removed"].items():
+            count, names = found.get(reason, (0, []))
+            found[reason] = count + files, [*names, *step["samples"].get(reason, [])]
+    ordered = sorted(found.items(), key=lambda item: -item[1][0])
+    return [(reason, count, names) for reason, (count, names) in ordered]
+
+
+def remaining_files(report: dict[str, Any]) -> str:
+    """A sentence: how many files remain, and why the others do not."""
+    kept, removed = report["steps"][-1]["files"], removed_files(report)
+    total = kept + sum(count for _, count, _ in removed)
+    reasons = ", ".join(f"{reason} ({count:,})" for reason, count, _ in removed)
+    return f"{kept:,} of {total:,} files remain." + (f" Left out: {reasons}." if removed else "")
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -89,6 +89,6 @@ class Metrics:
 
 
 def forget_from(next_step: int, path: Path) -> None:
-    """Remove the records from ``next_step`` on and an incomplete last line."""
-    kept = [record for record in read_json_lines(path) if record["step"] < next_step]
+    """Remove the records from ``next_step`` on and an incomplete last line; all of them at step 0."""
+    kept = [record for record in read_json_lines(path) if record["step"] < next_step] if next_step else []
     path.write_text("".join(json.dumps(record) + "\n" for record in kept))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from app.branch_facts import Branch, Curve, stages
 from app.ui.html import render
+from app.ui.plot_frame import Frame
 
 METRICS = {
     "validation_loss": "Validation loss, nats per token",
@@ -16,7 +16,6 @@ METRICS = {
 }
 # the first steps, where the loss falls from that of guessing, would flatten the rest of the curve
 _LEFT_OUT = 0.04
-_MARGIN = 0.06
 
 
 def metrics_of(branch: Branch) -> list[str]:
@@ -28,7 +27,9 @@ def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str
     """HTML: the curve of ``chosen`` for one of its :func:`metrics_of`, in front of the other branches' curves."""
     curve = chosen.curves[metric]
     others = [branch for branch in branches if branch.name != chosen.name and metric in metrics_of(branch)]
-    frame = _Frame.around([branch.curves[metric] for branch in (chosen, *others)])
+    curves = [branch.curves[metric] for branch in (chosen, *others)]
+    last = max(each[-1][0] for each in curves)
+    frame = Frame.around(curves, last=last, after=_LEFT_OUT * last)
     numbers = stages(chosen.commits)
     return render(
         "branch_chart",
@@ -49,31 +50,6 @@ def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str
         middle=f"{frame.last // 2:,}",
         last=f"{frame.last:,}",
     )
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Steps from 0 to ``last`` and values from ``low`` to ``high``, drawn on 100 × 100."""
-
-    last: int
-    low: float
-    high: float
-
-    @staticmethod
-    def around(curves: Sequence[Curve]) -> _Frame:
-        last = max(curve[-1][0] for curve in curves)
-        values = [value for curve in curves for step, value in curve if step >= _LEFT_OUT * last]
-        margin = ((max(values) - min(values)) or 1) * _MARGIN
-        return _Frame(max(1, last), min(values) - margin, max(values) + margin)
-
-    def place(self, step: float, value: float) -> tuple[float, float]:
-        """Coordinates from the left and top, clipped to the edge."""
-        top = 100 * (self.high - value) / (self.high - self.low)
-        return round(100 * step / self.last, 2), round(min(100.0, max(0.0, top)), 2)
-
-    def line(self, curve: Curve) -> str:
-        """The points of ``curve`` in SVG notation."""
-        return " ".join("{},{}".format(*self.place(*point)) for point in curve)
 
 
 def _value_at(curve: Curve, step: int) -> float:

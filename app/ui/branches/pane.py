@@ -10,12 +10,13 @@ from typing import Any
 import gradio as gr
 
 from app.branch_facts import Branch, read_branches
-from app.errors import sentence_for
+from app.errors import ShareError, sentence_for
 from app.generation.records import Language
 from app.generation.replay import Replays
 from app.limits import Limits
 from app.model_pool import Models
 from app.repositories import Repositories
+from app.shares.votes import Votes, WinRate
 from app.ui.branches.chart import METRICS, branch_chart, metrics_of
 from app.ui.branches.replay_view import film as film_of
 from app.ui.branches.table import about_branch, branch_table
@@ -47,11 +48,18 @@ _MOVE = """(number) => {
   document.querySelector("#branches-film").dispatchEvent(new CustomEvent("commit", { detail: number }));
 }"""
 _NO_CURVE = '<p class="empty">This branch has no training curve.</p>'
-_PROMPT = '''import json
+# a pattern to continue: the first commits do not know indentation, later ones do, and the last ones see the pattern
+_PROMPT = """class Point:
+    def __init__(self, x, y):
+        self._x = x
+        self._y = y
 
+    @property
+    def x(self):
+        return self._x
 
-def read_config(path):
-    """Return the settings in a JSON file."""'''
+    @property
+    def y(self):"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ def branches_pane(
     tab: gr.Tab,
     revision: RevisionMenus,
     compared: gr.Dropdown,
+    votes: Votes,
 ) -> None:
     """Fill the surrounding ``tab``.
 
@@ -94,10 +103,11 @@ def branches_pane(
         tab: the tab of this pane.
         revision: the menus of model, branch and commit.
         compared: the revision menu of the Compare pane.
+        votes: votes of blind comparisons, for the win rates.
     """
     with gr.Column(elem_id="branches"):
         parts = _layout()
-    _connect_looking(parts, models.repositories, store, tab, revision)
+    _connect_looking(parts, models.repositories, store, tab, revision, votes)
     _connect_replay(parts, Replays(models), limits, revision.model)
     _connect_commit(parts, store, tabs, revision, compared)
 
@@ -129,7 +139,7 @@ def _layout() -> _Parts:
 
 
 def _connect_looking(
-    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus
+    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus, votes: Votes
 ) -> None:
     """Show the model and branch of the menus; a click in the table sets the menus."""
     outputs = [
@@ -153,7 +163,7 @@ def _connect_looking(
         n_commits = len(chosen.commits)
         choices = [(METRICS[each], each) for each in metrics]
         updates: Updates = {
-            parts.table: branch_table(branches, chosen.name),
+            parts.table: branch_table(branches, chosen.name, _win_rates(votes, model)),
             parts.about: about_branch(model, chosen, branches),
             parts.training: gr.Row(visible=n_commits > 0),
             parts.metric: gr.Dropdown(choices, value=metric, visible=len(metrics) > 1),
@@ -186,7 +196,11 @@ def _connect_looking(
 def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> None:
     def replay(code: str, language: Language, n_tokens: int, model: str, commits: list[Commit]) -> Iterator[Updates]:
         # greedy decoding, so that only the training differs
-        task = prompt_task(code, language, SamplingParams(max_new_tokens=int(n_tokens), temperature=0))
+        task = prompt_task(
+            code,
+            language,
+            SamplingParams(max_new_tokens=int(n_tokens), temperature=0, stop_at="block", stop_repetition=True),
+        )
         number = None
         try:
             with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit at a time
@@ -249,6 +263,13 @@ def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: Revisio
     parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
     parts.use.click(use, None, [*revision, tabs], inputs_kwargs=chosen, **QUIET)
     parts.compare.click(compare, None, [compared, tabs], inputs_kwargs=chosen, **QUIET)
+
+
+def _win_rates(votes: Votes, repo_id: str) -> dict[str, WinRate]:
+    try:
+        return votes.win_rates(repo_id)
+    except ShareError:  # the table does without
+        return {}
 
 
 def _chosen(branches: list[Branch], name: str) -> Branch:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from app.branch_facts import Branch, Curve
+from app.shares.votes import WinRate
 from app.ui.html import render
 from santacoder.checkpoints import RevisionScore
 from santacoder.experiments import PUBLISHED
@@ -26,6 +28,15 @@ _LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
 _LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
+_NO_RATES: Mapping[str, WinRate] = MappingProxyType({})
+# columns that are left out if they tell nothing, and what is in their cells
+_FACTS = {
+    "attention": ("attention", "shape"),
+    "objective": ("objective",),
+    "files": ("files",),
+    "tokens": ("tokens", "steps"),
+    "loss": ("loss",),
+}
 # size of a sparkline, in pixels
 _WIDTH, _HEIGHT = 60, 14
 
@@ -33,17 +44,19 @@ Heading = tuple[str, str]
 """Benchmark and metric."""
 
 
-def branch_table(branches: Sequence[Branch], chosen: str) -> str:
-    """HTML with a button for each branch; the button of ``chosen`` is pressed."""
+def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str, WinRate] = _NO_RATES) -> str:
+    """HTML with a button for each branch; the button of ``chosen`` is pressed. ``win_rates`` are by branch."""
     shown = _shown(branches)
+    rows = [_row(branch, branches, shown, win_rates) for branch in branches]
     return render(
         "branch_table",
-        repeats_the_paper=any(branch.experiment for branch in branches),
         columns=[
             {"benchmark": _benchmark(benchmark), "metric": metric, "languages": [_language(name) for name in languages]}
             for (benchmark, metric), languages in shown.items()
         ],
-        rows=[_row(branch, branches, shown) for branch in branches],
+        rows=rows,
+        informative={name for name, parts in _FACTS.items() if _is_informative(rows, parts)},
+        has_votes=any(row.votes for row in rows),
         chosen=chosen,
     )
 
@@ -79,6 +92,7 @@ class _Row:
     steps: str
     loss: str
     sparkline: str
+    votes: _Cell | None
     scores: list[list[_Cell | None]]
 
 
@@ -92,7 +106,15 @@ class _Cell:
     share: int
 
 
-def _row(branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[str]]) -> _Row:
+def _is_informative(rows: Sequence[_Row], parts: Sequence[str]) -> bool:
+    """Whether a column says something: not the same of several branches, nor nothing at all."""
+    cells = {"".join(getattr(row, part) for part in parts) for row in rows}
+    return len(cells) > 1 or (len(rows) == 1 and cells != {_UNKNOWN})
+
+
+def _row(
+    branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[str]], win_rates: Mapping[str, WinRate]
+) -> _Row:
     experiment, config = branch.experiment, branch.config
     attention = config.multi_query if config else experiment.multi_query if experiment else None
     tokens, steps = _length(branch)
@@ -108,7 +130,22 @@ def _row(branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[s
         steps=steps,
         loss=f"{curve[-1][1]:.3f}" if curve else _UNKNOWN,
         sparkline=_sparkline(curve) if len(curve) > 2 else "",
+        votes=_votes(win_rates, branch.name),
         scores=[[_cell(branches, branch, heading, name) for name in names] for heading, names in shown.items()],
+    )
+
+
+def _votes(win_rates: Mapping[str, WinRate], branch: str) -> _Cell | None:
+    rate = win_rates.get(branch)
+    if rate is None:
+        return None
+    low, high = rate.interval
+    best = max(each.share for each in win_rates.values())
+    return _Cell(
+        text=f"{rate.share:.0%}",
+        interval=f"{100 * low:.0f} – {100 * high:.0f}, of {rate.games:,}",
+        is_best=len(win_rates) > 1 and rate.share == best,
+        share=round(100 * rate.share),
     )
 
 

@@ -34,8 +34,8 @@ class _Column:
     speed_share: int = 0
 
 
-def columns(latest: Sequence[Progress], names: Sequence[str], view: View) -> str:
-    """HTML with one column per revision; ``names`` are the names as chosen.
+def columns(latest: Sequence[Progress], names: Sequence[str], view: View, *, is_blind: bool = False) -> str:
+    """HTML with one column per revision; ``names`` are the headings. ``is_blind`` hides what tells revisions apart.
 
     Differences are marked when all are done: in the first column, what any other column lacks; in the others, what the
     first lacks.
@@ -47,7 +47,7 @@ def columns(latest: Sequence[Progress], names: Sequence[str], view: View) -> str
     for index, (name, progress) in enumerate(zip(names, latest, strict=True)):
         compared = [] if running else written[1:] if index == 0 else written[:1]
         shown.append(_column(name, progress, [one for one in compared if one], view, fastest))
-    return render("columns", columns=shown, running=running)
+    return render("columns", columns=shown, running=running, is_blind=is_blind)
 
 
 def _column(name: str, progress: Progress, others: list[Generation], view: View, fastest: float) -> _Column:

@@ -12,9 +12,11 @@ import gradio as gr
 from app.generation.compare import as_stopped, is_running, side_by_side
 from app.generation.records import MARK, Comparison, Language
 from app.generation.task import Progress, Written, as_ended
-from app.limits import Limits
+from app.limits import Limits, RateLimits
 from app.model_pool import Models
+from app.shares.votes import Votes
 from app.ui.caller import admitted, in_time
+from app.ui.compare.blind import Ballot, BlindControls, blind_choice, connect_votes, vote_controls
 from app.ui.compare.columns import View, columns
 from app.ui.components import (
     MAX_RUNNING,
@@ -59,10 +61,12 @@ class ComparePane:
     view: gr.Radio
     written: gr.HTML
     results: gr.State
+    blind: BlindControls
 
     @property
     def shown(self) -> list[gr.blocks.Block]:
-        return [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
+        parts = [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
+        return [*parts, *self.blind.shown]
 
     def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> Updates:
         """Updates of ``shown``. ``revisions`` are the ones that Compare would run; ``notices`` are shown in each
@@ -83,6 +87,7 @@ class ComparePane:
             self.view: view,
             self.written: columns(kept, names, view),
             self.results: (kept, names),
+            **self.blind.state(None, kept),
         }
 
 
@@ -101,6 +106,8 @@ def compare_pane(
     revision: RevisionMenus,
     chosen: gr.Dropdown,
     parameters: ParameterControls,
+    votes: Votes,
+    share_limits: RateLimits,
 ) -> ComparePane:
     """Fill the surrounding ``tab``.
 
@@ -112,18 +119,25 @@ def compare_pane(
         revision: the menus of model, branch and commit.
         chosen: the menu of the revisions to compare.
         parameters: the controls of the sampling parameters.
+        votes: where votes of blind comparisons are kept.
+        share_limits: rate limits of votes.
     """
     with gr.Column(elem_id="compare"):
         chosen.render()
         language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
+            wanted = blind_choice()
         view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
         written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
+        blind = vote_controls(wanted)
     results = gr.State(([], []))
-    outputs = [written, results, run, stop]
+    outputs = [written, results, *blind.shown, run, stop]
 
-    def compare(names: list[str], code: str, language: Language, shown: View, **values: Any) -> Iterator[Updates]:
+    def compare(
+        names: list[str], code: str, language: Language, shown: View, is_blind: bool, **values: Any
+    ) -> Iterator[Updates]:
+        ballot = Ballot.drawn(len(names)) if is_blind else None
         try:
             task = prompt_task(code, language, Parameters(**values).sampling())
             revisions = [_parsed(name) for name in _required(names)]
@@ -131,9 +145,14 @@ def compare_pane(
                 task = replace(task, client=client)
                 for latest in in_time(limits, side_by_side(models, revisions, task), late):
                     buttons = running_state(run, stop, running=any(map(is_running, latest)))
-                    yield {written: columns(latest, names, shown), results: (latest, names), **buttons}
+                    yield {**result(latest, names, shown, ballot), **buttons}
         except UserError as error:
-            yield {written: failure(str(error)), results: ([], []), **ended()}
+            yield {written: failure(str(error)), results: ([], []), **blind.state(None, []), **ended()}
+
+    def result(latest: list[Progress], names: list[str], shown: View, ballot: Ballot | None) -> Updates:
+        ballot = ballot.after(latest) if ballot else None
+        drawn = columns_of(latest, names, shown, ballot)
+        return {written: drawn, results: (latest, names), **blind.state(ballot, latest)}
 
     def ended() -> Updates:
         return running_state(run, stop, running=False)
@@ -141,12 +160,11 @@ def compare_pane(
     def late(latest: list[Progress]) -> list[Progress]:
         return [as_ended(progress, limits.time_is_over) for progress in latest]
 
-    def stopped(shown: View, kept: tuple[list[Progress], list[str]]) -> Updates:
-        kept = list(map(as_stopped, kept[0])), kept[1]
-        return {written: columns(*kept, shown), results: kept, **ended()}
+    def stopped(shown: View, kept: tuple[list[Progress], list[str]], ballot: Ballot | None) -> Updates:
+        return {**result(list(map(as_stopped, kept[0])), kept[1], shown, ballot), **ended()}
 
-    def show(shown: View, kept: tuple[list[Progress], list[str]]) -> Any:
-        return columns(*kept, shown) if kept[0] else gr.skip()
+    def show(shown: View, kept: tuple[list[Progress], list[str]], ballot: Ballot | None) -> Any:
+        return columns_of(*kept, shown, ballot) if kept[0] else gr.skip()
 
     tab.select(lambda *values: menu(store, *values), [revision.model, revision.branch, chosen], chosen, **QUIET)
     running = run.click(
@@ -158,6 +176,7 @@ def compare_pane(
             "code": prompt,
             "language": language,
             "shown": view,
+            "is_blind": wanted,
             **parameters._asdict(),
         },
         concurrency_limit=MAX_RUNNING,
@@ -165,13 +184,21 @@ def compare_pane(
         **QUIET,
     )
     running.then(ended, None, [run, stop], **QUIET)
-    running.failure(stopped, [view, results], outputs, **QUIET)
+    running.failure(stopped, [view, results, blind.ballot], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
     stop.click(None, None, None, cancels=[running], api_visibility="private").then(
-        stopped, [view, results], outputs, **QUIET
+        stopped, [view, results, blind.ballot], outputs, **QUIET
     )
-    view.input(show, [view, results], written, **QUIET)
-    return ComparePane(chosen, language, prompt, actions, view, written, results)
+    view.input(show, [view, results, blind.ballot], written, **QUIET)
+    connect_votes(blind, votes, share_limits, results, written, view, columns_of, comparison_of)
+    return ComparePane(chosen, language, prompt, actions, view, written, results, blind)
+
+
+def columns_of(latest: list[Progress], names: list[str], shown: View, ballot: Ballot | None) -> str:
+    """HTML with one column per revision, in the order of the ballot, and without names until it is closed."""
+    if ballot is None:
+        return columns(latest, names, shown)
+    return columns(*ballot.shown(latest, names), shown, is_blind=ballot.is_open)
 
 
 def revision_menu() -> gr.Dropdown:

@@ -55,9 +55,9 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
         )
     cards = gr.HTML(elem_id="gallery-cards", apply_default_css=False)
     with gr.Row(elem_id="gallery-pager"):
-        earlier = gr.Button("‹ Previous", elem_id="gallery-previous", min_width=100, interactive=False)
+        earlier = gr.Button("‹ Previous", elem_id="gallery-previous", min_width=100, visible=False)
         number = gr.HTML(elem_id="gallery-page")
-        later = gr.Button("Next ›", elem_id="gallery-next", min_width=100, interactive=False)
+        later = gr.Button("Next ›", elem_id="gallery-next", min_width=100, visible=False)
     place = gr.State(_Place())
     filters: dict[str, Any] = {"text": text, "language": language, "branch": branch, "order": order}
     shown = [cards, number, earlier, later, place]
@@ -75,9 +75,9 @@ def gallery_pane(store: ShareStore, limits: RateLimits, tab: gr.Tab) -> None:
         found = [_card(share, share.slug in liked) for share in page.shares]
         return {
             cards: render("gallery", cards=found, nothing=nothing),
-            number: render("gallery_page", number=n_pages) if found else "",
-            earlier: gr.Button(interactive=n_pages > 1),
-            later: gr.Button(interactive=page.next is not None),
+            number: render("gallery_page", number=n_pages) if n_pages > 1 or page.next else "",
+            earlier: gr.Button(visible=n_pages > 1),
+            later: gr.Button(visible=page.next is not None),
             place: _Place(at.trail, page.next),
         }
 

@@ -21,6 +21,7 @@ from app.ui.code_pane.origin import origins_to_share
 from app.ui.compare.pane import ComparePane, comparison_of
 from app.ui.components import QUIET, Updates, failure, status_line
 from app.ui.html import render
+from app.ui.sharing.community import discussion_address
 
 _EXPLANATION = (
     "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
@@ -30,11 +31,18 @@ _EXPLANATION = (
 
 @dataclass(frozen=True)
 class _Content:
-    """The shareable content of a pane: all its code, a suggested title, and a function that stores it under a title."""
+    """The shareable content of a pane: its generations with the candidate that is shown, a suggested title, and a
+    function that stores it under a title.
+    """
 
-    codes: list[str]
+    generations: tuple[Generation, ...]
+    candidate: int
     title: str
     add: Callable[[str], Receipt]
+
+    @property
+    def codes(self) -> list[str]:
+        return [generation.code(self.candidate) for generation in self.generations]
 
 
 def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
@@ -47,7 +55,7 @@ def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: I
         def add(title: str) -> Receipt:
             return store.add(generation, title, index, origins_to_share(generation, index, indexes))
 
-        return _Content([generation.code(index)], suggested_title(generation), add)
+        return _Content((generation,), index, suggested_title(generation), add)
 
     _share_controls(pane.name, pane.share, pane.more, [pane.generation, pane.index], content, limits)
 
@@ -59,8 +67,8 @@ def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -
         comparison: Comparison | None = comparison_of(results[0])
         if comparison is None:
             return None
-        codes = [generation.code(0) for generation in comparison.generations]
-        return _Content(codes, suggested_title(comparison.first), lambda title: store.add(comparison, title))
+        title = suggested_title(comparison.first)
+        return _Content(comparison.generations, 0, title, lambda title: store.add(comparison, title))
 
     with pane.actions:
         share = gr.Button("Share", elem_id="compare-share", min_width=72)
@@ -116,14 +124,12 @@ def _share_controls(
             receipt = found.add(chosen_title)
         except ShareError as error:
             return {notice: failure(str(error))}
-        return {notice: _links(receipt, str(request.request.base_url)), **no_form}
+        permalink = f"{request.request.base_url}s/{receipt.slug}"
+        discussion = discussion_address(chosen_title or found.title, found.generations, found.candidate, permalink)
+        deletion = f"{permalink}/delete/{receipt.deletion_token}"
+        links = render("share_links", permalink=permalink, deletion=deletion, discussion=discussion)
+        return {notice: links, **no_form}
 
     share.click(ask, inputs, outputs, **QUIET)
     gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **QUIET)
     close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)
-
-
-def _links(receipt: Receipt, base_url: str) -> str:
-    """The two links, each with a copy button."""
-    permalink = f"{base_url}s/{receipt.slug}"
-    return render("share_links", permalink=permalink, deletion=f"{permalink}/delete/{receipt.deletion_token}")

@@ -12,9 +12,12 @@ import pytest
 from PIL import Image
 
 from app.settings import Settings
+from app.shares.database import Database
 from app.shares.preview import SIZE
+from app.shares.store import ShareStore
 from app.ui.home_page import NAME, TAGLINE
 from tests.app.api.conftest import serve
+from tests.app.shares.generations import generation
 
 
 class Head(HTMLParser):
@@ -33,8 +36,14 @@ class Head(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def served(store: Path) -> object:
-    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving, httpx.Client() as http:
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('shares')}/shares.db"
+
+
+@pytest.fixture(scope="module")
+def served(store: Path, database_url: str) -> object:
+    settings = Settings(store=store, model="test/tiny", device="cpu", database_url=database_url)
+    with serve(settings) as serving, httpx.Client() as http:
         yield serving.url, http
 
 
@@ -50,6 +59,26 @@ def test_links_to_the_page_are_previewed_as_this_project(served: tuple[str, http
     image = http.get(f"{url}/preview.png")
     assert Image.open(io.BytesIO(image.content)).size == SIZE
     assert int(page.headers["content-length"]) == len(page.content)
+
+
+def test_the_address_of_an_opened_share_is_previewed_as_the_share(
+    served: tuple[str, httpx.Client], database_url: str
+) -> None:
+    url, http = served
+    shares = ShareStore(Database(database_url))
+    slug = shares.add(generation("def one():\n    ", texts=("return 1",)), 'One "><script>alert(1)</script>').slug
+    shares.close()
+    head = Head()
+    head.feed(http.get(f"{url}/?share={slug}&pane=complete").text.partition("<script>window.gradio_config")[0])
+    assert head.named("og:title") == ['One "><script>alert(1)</script>']
+    assert head.named("og:description") == ["Python by santacoder/nano@main: return 1"]
+    assert head.named("og:url") == [f"{url}/s/{slug}"] and head.named("og:image") == [f"{url}/s/{slug}/preview.png"]
+    image = http.get(str(head.named("og:image")[0]))
+    assert Image.open(io.BytesIO(image.content)).size == SIZE
+    for missing in ("none", "x" * 5_000, ""):
+        head = Head()
+        head.feed(http.get(f"{url}/", params={"share": missing}).text.partition("<script>window.gradio_config")[0])
+        assert head.named("og:title") == [NAME] and head.named("og:image") == [f"{url}/preview.png"]
 
 
 def test_icons_and_manifest_are_the_projects(served: tuple[str, httpx.Client]) -> None:

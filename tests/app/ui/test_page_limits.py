@@ -179,12 +179,13 @@ def test_the_page_takes_a_file_that_was_uploaded(small: Serving) -> None:
     (kept,) = post(f"{small.url}/gradio_api/upload", files={"files": ("code.zip", b"no archive")}).json()
     file = {"path": kept, "meta": {"_type": "gradio.FileData"}, "orig_name": "code.zip", "size": 10}
     form = [
-        "A new model, from scratch",
-        "nano",
-        "final",
+        "own",
         "",
         file,
         "",
+        "A new model, from scratch",
+        "nano",
+        "final",
         1,
         "mine/ coder",
         "main",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,3 +43,18 @@ def confidence_interval(scores: Sequence[float], *, level: float = 0.95, seed: i
         means[start : start + 100] = values[drawn].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def wilson_interval(successes: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """The score interval of a proportion (Wilson, 1927), by default with a level of 95 %. ``successes`` may be half
+    numbers, for ties.
+
+    Raises:
+        UserError: there are no trials.
+    """
+    if n < 1:
+        raise UserError("An interval needs at least one trial.")
+    share = successes / n
+    centre = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, (centre - spread) / (1 + z * z / n)), min(1.0, (centre + spread) / (1 + z * z / n))

@@ -1,0 +1,142 @@
+"""The form of a training job: what to learn from, what to train, and where to publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from app.training_request import JobRequest
+from app.ui.html import render
+from santacoder.experiments import EXPERIMENTS
+from train.presets import SIZES
+
+SAMPLE_PROJECT = Path(__file__).resolve().parents[2] / "sample_project"
+
+_SAMPLE, _OWN, _PACKAGES = "sample", "own", "packages"
+_CARDS = [
+    ("A sample project\nSmall, about beekeeping; comes with this page.", _SAMPLE),
+    ("Your own code\nA folder on the server, or an archive.", _OWN),
+    ("Python packages\nDownloaded from PyPI, without running them.", _PACKAGES),
+]
+_SCRATCH, _TUNE = "A new model, from scratch", "The selected model, fine-tuned"
+_WHERE = "Published models are in the server's folder of checkpoints (--store), and appear in the menus above."
+
+
+@dataclass(frozen=True)
+class Form:
+    """The components of the form; ``values`` has all of them by the names of :class:`FormValues`."""
+
+    folder: gr.Textbox
+    archive: gr.File
+    values: dict[str, gr.components.Component]
+
+
+@dataclass(frozen=True)
+class FormValues:
+    """The values of the form, and the selected revision.
+
+    ``source`` is the card that was chosen; what belongs to the others is ignored. ``archive`` is the path of an
+    uploaded file; ``packages`` has a package in each line.
+    """
+
+    source: str
+    folder: str
+    archive: str | None
+    packages: str
+    start: str
+    size: str
+    variant: str
+    steps: float | None
+    target: str
+    target_branch: str
+    model: str
+    branch: str
+    commit: str
+
+    def job(self, may_read: Callable[[str], str]) -> JobRequest:
+        """The job that they describe. ``may_read`` resolves the name of a folder, or raises.
+
+        Raises:
+            UserError: the request is invalid; the message is for the user.
+        """
+        is_own = self.source == _OWN
+        folder = may_read(self.folder.strip()) if is_own else ""
+        return JobRequest(
+            repo_id=self.target.strip(),
+            branch=self.target_branch.strip(),
+            steps=int(self.steps or 0),
+            base=f"{self.model}@{self.commit or self.branch}" if self.start == _TUNE else "",
+            size=self.size,
+            variant=self.variant,
+            folder=str(SAMPLE_PROJECT) if self.source == _SAMPLE else folder,
+            archive=(self.archive or "") if is_own else "",
+            packages=self.packages if self.source == _PACKAGES else "",
+        )
+
+
+def source_cards() -> gr.Radio:
+    """Where the training data come from."""
+    return gr.Radio(
+        _CARDS, value=_SAMPLE, label="What to learn from", elem_id="train-source", elem_classes="choice-cards"
+    )
+
+
+def job_form(source: gr.Radio) -> Form:
+    """The rest of the form; ``source`` was made by :func:`source_cards`."""
+    sample = gr.HTML(_sample_files(), elem_id="train-sample-files")
+    with gr.Column(visible=False) as own:
+        folder = gr.Textbox(label="Folder", info="A folder on the server.", elem_id="train-folder")
+        archive = gr.File(
+            label="or an archive of source code (zip or tar)",
+            file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"],
+            elem_id="train-archive",
+            height=150,
+        )
+    packages = gr.Textbox(
+        label="Packages",
+        info="name==version, one per line.",
+        lines=2,
+        visible=False,
+        elem_id="train-packages",
+    )
+    start = gr.Radio([_TUNE, _SCRATCH], value=_TUNE, label="What to train", elem_id="train-start-from")
+    with gr.Row(visible=False) as scratch:
+        size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
+        variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
+    with gr.Row():
+        steps = gr.Number(100, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=80)
+        repo_id = gr.Textbox("mine/coder", label="Publish as", elem_id="train-repo", min_width=140)
+        branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
+    gr.HTML(render("status_line", text=_WHERE, is_error=False))
+    start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
+    source.change(
+        lambda chosen: [
+            gr.HTML(visible=chosen == _SAMPLE),
+            gr.Column(visible=chosen == _OWN),
+            gr.Textbox(visible=chosen == _PACKAGES),
+        ],
+        source,
+        [sample, own, packages],
+        api_visibility="private",
+    )
+    values = {
+        "source": source,
+        "folder": folder,
+        "archive": archive,
+        "packages": packages,
+        "start": start,
+        "size": size,
+        "variant": variant,
+        "steps": steps,
+        "target": repo_id,
+        "target_branch": branch,
+    }
+    return Form(folder, archive, values)
+
+
+def _sample_files() -> str:
+    names = sorted(path.name for path in SAMPLE_PROJECT.rglob("*.py"))
+    return render("status_line", text=f"{len(names)} files: {', '.join(names)}", is_error=False)
