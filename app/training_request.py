@@ -25,7 +25,7 @@ class JobRequest:
     from scratch.
 
     The training data are one or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages``
-    (one per line).
+    (one per line). ``sequence_length`` is in tokens; 0 leaves it to the trainer.
 
     Raises:
         UserError: something is missing or does not exist; the message is a sentence for the user.
@@ -40,6 +40,7 @@ class JobRequest:
     folder: str = ""
     archive: str = ""
     packages: str = ""
+    sequence_length: int = 0
 
     def __post_init__(self) -> None:
         if not (self.folder or self.archive or self.packages.strip()):
@@ -63,6 +64,8 @@ def training_command(request: JobRequest, folder: Path, store: Path) -> list[str
         command += ["--from", request.base]
     else:
         command += ["--size", request.size, "--variant", request.variant]
+    if request.sequence_length:
+        command += ["--sequence-length", str(request.sequence_length)]
     often = str(min(request.steps, max(10, request.steps // 20)))
     command += ["--validate-first", "--validate-every", often, "--save-every", often]
     if request.folder:

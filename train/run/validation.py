@@ -107,8 +107,11 @@ def exact_match(model: SantaCoder, tokenizer: Tokenizer, questions: list[Questio
 
 
 def sample(model: SantaCoder, tokenizer: Tokenizer, question: Question) -> tuple[str, str]:
-    """Return a prompt, the last ten lines at most before a question's line, and the model's continuation."""
-    prompt = "".join(question.prefix.splitlines(keepends=True)[-10:]) or question.line
+    """Return a prompt, the last ten lines at most before a question's line, and the model's continuation.
+
+    The prompt ends with the last line's text: most tokenizers have line break and indentation in one token.
+    """
+    prompt = "".join(question.prefix.splitlines(keepends=True)[-10:]).rstrip() or question.line
     sampling = SamplingParams(temperature=0.2, max_new_tokens=_SAMPLE_TOKENS, seed=0)
     return prompt, _write(model, tokenizer, [CompletionRequest(prompt, sampling=sampling)])[0]
 

@@ -22,7 +22,8 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 
 REPO_ID, BRANCH = "mine/beekeeping", "main"
-STEPS = 30
+# many short steps: at equal cost, 60 of 4 × 256 tokens learn the project's names better than 30 of 4 × 512
+STEPS, SEQUENCE_LENGTH = 60, 256
 PROMPT = '''"""How much honey the bee yard gave."""
 
 from apiary.ledger import HoneyLedger
@@ -109,7 +110,7 @@ def connect_teaching(
 
 def _request(settings: Settings) -> JobRequest:
     base = f"{settings.model}@{settings.revision}"
-    return JobRequest(REPO_ID, BRANCH, STEPS, base=base, folder=str(SAMPLE_PROJECT))
+    return JobRequest(REPO_ID, BRANCH, STEPS, base=base, folder=str(SAMPLE_PROJECT), sequence_length=SEQUENCE_LENGTH)
 
 
 def _running(jobs: Jobs) -> str | None:
