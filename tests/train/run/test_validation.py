@@ -57,6 +57,6 @@ def test_a_model_that_knows_the_answer_matches(tokenizer: Tokenizer) -> None:
     """The question is the model's own output, or another line."""
     model = random_model()
     prompt, text = sample(model, tokenizer, Question("def f(x):\n", "return x", "\n"))
-    assert prompt == "def f(x):\n" and text
+    assert prompt == "def f(x):" and text
     wrong = Question("def f(x):\n    ", "never written by a random model", "\n")
     assert exact_match(model, tokenizer, [wrong]) == 0
