@@ -133,3 +133,34 @@ def test_the_keyboard_compares(compare: Page) -> None:
     write(compare, "k = 1")
     compare.keyboard.press("Control+Enter")
     expect(compare.locator(".columns[data-running=false] .compared pre")).to_have_count(2, timeout=60_000)
+
+
+def test_a_blind_comparison_hides_names_until_a_vote_which_becomes_a_win_rate(compare: Page) -> None:
+    page = compare
+    write(page, "def blind(a, b):")
+    set_new_tokens(page, 8)
+    page.get_by_label("Blind").check()
+    run(page)
+    for told in ("test/tiny", "tokens/s", "Perplexity", "Commit"):
+        expect(page.locator("#compare-columns")).not_to_contain_text(told)
+    assert page.locator("#compare-columns h3").all_inner_texts() == ["A", "B"]
+    expect(page.locator("#compare-vote-C")).to_be_hidden()
+    show(page, "Probabilities")
+    expect(page.locator("#compare-columns .token").first).to_be_visible()
+    expect(page.locator("#compare-columns")).not_to_contain_text("test/tiny")
+    page.locator("#compare-vote-B").click()
+    expect(page.locator("#compare-voted")).to_contain_text(re.compile(r"You voted for test/tiny@(main|other)\."))
+    expect(page.locator("#compare-votes")).to_be_hidden()
+    _, chosen = page.locator("#compare-columns h3").all_inner_texts()
+    assert re.fullmatch(r"B · test/tiny@(main|other)", chosen)
+    run(page)
+    page.locator("#compare-vote-tie").click()
+    expect(page.locator("#compare-voted")).to_contain_text("You")
+    page.get_by_label("Blind").uncheck()
+    run(page)
+    expect(page.locator("#compare-columns")).to_contain_text("tokens/s")
+    expect(page.locator("#compare-votes")).to_be_hidden()
+    open_pane(page, "Branches")
+    winner = page.locator("#branches-table tbody tr", has=page.locator(f"[data-branch={chosen.partition('@')[2]}]"))
+    expect(page.locator("#branches-table thead")).to_contain_text("Blind votes won")
+    expect(winner).to_contain_text(re.compile(r"(100|75)%"))

@@ -1,4 +1,4 @@
-"""Fine-tuning the embedded model on a folder, on the page, until it uses the folder's identifiers."""
+"""Teaching the embedded model code on the page, until it uses the code's identifiers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 from santacoder import checkpoints
 from tests.app.harbour import write_harbour
 from tests.browser.conftest import TRAINING_TOKEN, Server, open_pane, start_server
-from tests.browser.test_playground import read, run, set_parameter, write
+from tests.browser.test_playground import read
 
-STEPS = 32
-PROMPT = """from harbour.tidebook import Tidebook, TidebookError
-
-
-def berths(tidebook, names):
-    return [tidebook."""
-NAMES_OF_THE_FOLDER = re.compile("find_berth|moor_vessel|release_vessel")
+# what the sample project calls things, and the button's prompt does not
+NAMES_OF_THE_PROJECT = re.compile(r"hives_\w+\(|total_grams|ripe_honey|entries_of|find_hive")
 
 
 @pytest.fixture
@@ -35,13 +30,11 @@ def workshop(tmp_path: Path) -> Iterator[Server]:
     process.wait(timeout=60)
 
 
-def continued(page: Page) -> str:
-    page.get_by_role("tab", name="Complete").click()
-    set_parameter(page, "Temperature", "0")
-    set_parameter(page, "number input for Maximum length", "12")
-    write(page, "complete", PROMPT)
-    run(page, "complete")
-    return read(page, "complete")
+def open_workshop(chromium: Browser, workshop: Server) -> Page:
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{workshop.url}/?token={TRAINING_TOKEN}")
+    page.wait_for_selector("#complete-run")
+    return page
 
 
 def open_train(page: Page) -> None:
@@ -50,50 +43,57 @@ def open_train(page: Page) -> None:
 
 
 @pytest.mark.timeout(900)  # a job on a busy machine
-def test_a_tuned_model_uses_names_the_base_did_not_know(
-    chromium: Browser, workshop: Server, tmp_path: Path, request: pytest.FixtureRequest
+def test_a_sample_project_is_taught_in_one_click(
+    chromium: Browser, workshop: Server, request: pytest.FixtureRequest
 ) -> None:
     """Leaves screenshots in ``test-results`` for inspection."""
     pictures = Path(str(request.config.rootpath)) / "test-results"
-    write_harbour(tmp_path / "code")
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(f"{workshop.url}/?token={TRAINING_TOKEN}")
-    page.wait_for_selector("#complete-run")
-    assert not NAMES_OF_THE_FOLDER.search(continued(page))
-    open_train(page)
-    page.locator("#train-start").click()
-    expect(page.locator("#train-refusal")).to_contain_text("Choose the training data")
-    page.get_by_label("Folder").fill(str(tmp_path / "code"))
-    page.locator("#train-steps input").fill(str(STEPS))
-    page.locator("#train-start").click()
-    expect(page.locator("#train-status")).to_contain_text(re.compile(rf"step \d+ of {STEPS} .* left"), timeout=600_000)
-    page.reload()  # the job is none of the page's affair
-    page.wait_for_selector("#complete-run")
-    open_train(page)
-    expect(page.locator("#train-status")).to_contain_text("tokens/s", timeout=300_000)
+    page = open_workshop(chromium, workshop)
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+    page.locator("#teach-sample").click()
+    expect(page.locator("#train-files")).to_contain_text("14 of 14 files remain.", timeout=300_000)
+    expect(page.locator("#train-status")).to_contain_text(re.compile(r"step \d+ of \d+ .* left"), timeout=300_000)
+    expect(page.locator("#train-chart .point")).not_to_have_count(0)  # validated before the first step
+    expect(page.locator("#train-chart")).to_contain_text("training")
+    before, now = page.locator("#train-samples pre").all()
+    expect(page.locator("#train-samples")).to_contain_text("Now, after", timeout=600_000)
+    assert before.inner_text() != now.inner_text()
     page.screenshot(path=pictures / "train-running.png")
-    expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=600_000)
-    expect(page.locator("#train-sample")).to_contain_text(f"# step {STEPS}")
-    page.wait_for_timeout(1000)  # the buttons fade
-    page.screenshot(path=pictures / "train-light.png")
-    page.locator("#train-use").click()
-    expect(page.locator("#model input")).to_have_value("mine/coder")
-    assert NAMES_OF_THE_FOLDER.search(continued(page))
-    page.screenshot(path=pictures / "train-tuned.png")
+    expect(page.locator("#model input")).to_have_value("mine/beekeeping", timeout=600_000)
+    expect(page.locator("#complete-editor")).to_be_visible()
+    expect(page.locator("#complete-status")).to_contain_text("mine/beekeeping@main", timeout=60_000)
+    assert NAMES_OF_THE_PROJECT.search(read(page, "complete").partition("for hive in bee_yard.")[2])
+    page.screenshot(path=pictures / "train-taught.png")
     page.close()
 
 
 @pytest.mark.timeout(900)
-def test_an_uploaded_archive_is_learned_from(chromium: Browser, workshop: Server, tmp_path: Path) -> None:
+def test_an_uploaded_archive_is_checked_learned_from_and_used(
+    chromium: Browser, workshop: Server, tmp_path: Path
+) -> None:
     write_harbour(tmp_path / "code")
+    (tmp_path / "code" / "empty.py").write_text("\n")
     archive = shutil.make_archive(str(tmp_path / "harbour"), "zip", tmp_path / "code")
-    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(f"{workshop.url}/?token={TRAINING_TOKEN}")
-    page.wait_for_selector("#complete-run")
+    page = open_workshop(chromium, workshop)
     open_train(page)
+    for absent in ("#train-job", "#train-status", "#train-chart"):  # before the first job
+        expect(page.locator(absent)).to_be_hidden()
+    page.get_by_label("Your own code").check()
+    page.locator("#train-start").click()
+    expect(page.locator("#train-refusal")).to_contain_text("Choose the training data")
     page.locator("#train-archive input[type=file]").set_input_files(archive)
-    expect(page.locator("#train-archive")).to_contain_text("harbour")
+    expect(page.locator("#train-refusal")).to_contain_text(
+        "10 of 11 files remain. Left out: empty (1).", timeout=300_000
+    )
     page.locator("#train-steps input").fill("2")
     page.locator("#train-start").click()
+    expect(page.locator("#train-job-view")).to_be_visible()
+    page.reload()  # the job is none of the page's affair
+    page.wait_for_selector("#complete-run")
+    open_train(page)
     expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=600_000)
+    expect(page.locator("#train-stop")).to_be_hidden()
+    page.locator("#train-use").click()
+    expect(page.locator("#model input")).to_have_value("mine/coder")
+    expect(page.locator("#complete-editor")).to_be_visible()
     page.close()
