@@ -125,7 +125,7 @@ def _tune(page: Page, code: Path) -> None:
     write_harbour(code)
     open_pane(page, "Train")
     page.get_by_label("Your own code").check()
-    page.get_by_label("Folder").fill(str(code))
+    page.locator("#train-folder").get_by_role("textbox").fill(str(code))
     page.locator("#train-steps input").fill("16")
     page.locator("#train-start").click()
     expect(page.locator("#train-status")).to_contain_text("Published", timeout=600_000)

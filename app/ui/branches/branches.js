@@ -10,6 +10,16 @@ const show = () => {
   }
 };
 
+// A table that is cut off at the right fades out there.
+const fade = () => {
+  for (const table of pane.querySelectorAll(".branch-table")) {
+    const hasMore = table.scrollWidth - table.clientWidth - table.scrollLeft > 4;
+    if (table.classList.contains("more") !== hasMore) table.classList.toggle("more", hasMore);
+  }
+};
+pane.addEventListener("scroll", fade, true);
+new ResizeObserver(fade).observe(pane);
+
 film.addEventListener("commit", (event) => {
   number = Number(event.detail);
   show();
@@ -24,5 +34,6 @@ pane.addEventListener("click", (event) => {
 });
 
 // Gradio redraws or patches the HTML without regard to the slider
-new MutationObserver(show).observe(pane, { subtree: true, childList: true, attributeFilter: ["class"] });
+new MutationObserver(() => (show(), fade())).observe(pane, { subtree: true, childList: true, attributeFilter: ["class"] });
 show();
+fade();

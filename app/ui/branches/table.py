@@ -171,10 +171,22 @@ def _sparkline(curve: Curve) -> str:
 
 
 def _shown(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
-    """The columns and their languages: the most common ones among the branches with scores."""
+    """The columns and their languages: the most common ones among the branches with scores, without those in which all
+    have the same.
+    """
     count = Counter(heading for branch in branches for heading in _languages([branch]))
     most = max(count.values(), default=0)
-    return {heading: names for heading, names in _languages(branches).items() if count[heading] * 2 > most}
+    return {
+        heading: names
+        for heading, names in _languages(branches).items()
+        if count[heading] * 2 > most and _tells_apart(branches, heading, names)
+    }
+
+
+def _tells_apart(branches: Sequence[Branch], heading: Heading, languages: Sequence[str]) -> bool:
+    scores = [[_find(branch, heading, name) for name in languages] for branch in branches]
+    values = {tuple(score.value for score in row if score) for row in scores if any(row)}
+    return len(values) > 1 or len(branches) == 1
 
 
 def _languages(branches: Sequence[Branch]) -> dict[Heading, list[str]]:

@@ -127,7 +127,7 @@ def compare_pane(
         language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
-            wanted = blind_choice()
+        wanted = blind_choice()
         view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
         written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
         blind = vote_controls(wanted)

@@ -88,7 +88,7 @@ def job_form(source: gr.Radio) -> Form:
     """The rest of the form; ``source`` was made by :func:`source_cards`."""
     sample = gr.HTML(_sample_files(), elem_id="train-sample-files")
     with gr.Column(visible=False) as own:
-        folder = gr.Textbox(label="Folder", info="A folder on the server.", elem_id="train-folder")
+        folder = gr.Textbox(label="Folder", info="A folder on the server.", max_lines=1, elem_id="train-folder")
         archive = gr.File(
             label="or an archive of source code (zip or tar)",
             file_types=[".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz"],
@@ -107,7 +107,7 @@ def job_form(source: gr.Radio) -> Form:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
         variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
     with gr.Row():
-        steps = gr.Number(100, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=80)
+        steps = gr.Number(100, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=120)
         repo_id = gr.Textbox("mine/coder", label="Publish as", elem_id="train-repo", min_width=140)
         branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
     gr.HTML(render("status_line", text=_WHERE, is_error=False))
