@@ -94,20 +94,16 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
 
 def test_files_are_checked_before_a_job_starts(store: Path, tmp_path: Path) -> None:
     write_harbour(tmp_path / "code")
-    (tmp_path / "code" / "empty.py").write_text("\n")
+    harbour = tmp_path / "code" / "harbour"
+    (harbour / "empty.py").write_text("\n")
     shutil.copytree(tmp_path / "code" / "harbour" / "yawl", tmp_path / "code" / "harbour" / "copy")
     jobs = Jobs(tmp_path / "runs", store)
     report = jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code")))
     assert remaining_files(report) == "10 of 12 files remain. Left out: empty (1), exact duplicate (1)."
-    assert {reason: names for reason, _, names in removed_files(report)}["empty"] == ["code/empty.py: empty.py"]
-    few = tmp_path / "few"
-    few.mkdir()
-    (few / "one.py").write_text("def one(x):\n    return x + 1\n")
-    with pytest.raises(UserError, match="Found 1 usable source file"):
-        jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(few)))
-    (few / "two.py").write_text("class Two:\n    value = 2\n\n    def get(self):\n        return self.value\n")
-    with pytest.raises(UserError, match=r"fewer than one sequence of 256 \+ 1: .*--sequence-length"):
-        jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(few)))
+    assert {reason: names for reason, _, names in removed_files(report)}["empty"] == ["code/empty.py: harbour/empty.py"]
+    (tmp_path / "code" / "setup.py").write_text("\n")
+    with pytest.raises(UserError, match="All 10 usable files are in the one folder code/harbour"):
+        jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code")))
     assert jobs.all() == [] and list((tmp_path / "runs").iterdir()) == []
 
 

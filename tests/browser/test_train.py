@@ -72,7 +72,7 @@ def test_an_uploaded_archive_is_checked_learned_from_and_used(
     chromium: Browser, workshop: Server, tmp_path: Path
 ) -> None:
     write_harbour(tmp_path / "code")
-    (tmp_path / "code" / "empty.py").write_text("\n")
+    (tmp_path / "code" / "harbour" / "empty.py").write_text("\n")
     archive = shutil.make_archive(str(tmp_path / "harbour"), "zip", tmp_path / "code")
     page = open_workshop(chromium, workshop)
     open_train(page)

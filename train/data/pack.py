@@ -111,7 +111,7 @@ def pack(
         held_out: the packages to hold out; by default, :func:`choose_validation` chooses them.
 
     Raises:
-        UserError: there are fewer than two usable files, so none can be held out.
+        UserError: there are fewer than two usable files or packages, so none can be held out.
         OSError: the disk is full.
     """
     packages = _packages(shards)
@@ -120,6 +120,13 @@ def pack(
         raise UserError(
             f"Found {n_files} usable source file(s), but training needs at least two, one of them held out: "
             "name folders with .py, .java or .js files."
+        )
+    if len(packages) == 1:
+        (name,) = packages
+        raise UserError(
+            f"All {n_files} usable files are in the one folder {name}, but validation needs files of another: choose "
+            "that folder itself, without the files next to it, so that each of its subfolders and files counts by "
+            "itself."
         )
     if held_out is None:
         held_out = choose_validation(packages.values())
