@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.branch_facts import Branch
+from app.ui.branches.table import benchmark_name
 from app.ui.html import render
 from santacoder import checkpoints
 from santacoder.checkpoint_files import read_text
 from santacoder.checkpoints import RevisionScore
 from santacoder.errors import CheckpointError
 from santacoder.experiments import PUBLISHED
+from train.evaluate.results.published import published_scores
 
 _LARGEST_CARD = 1 << 20
 _LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
@@ -53,7 +56,8 @@ def about_model(repo_id: str, branch: Branch, store: Path) -> str:
         repo_id=repo_id,
         branch=branch.name,
         facts=facts,
-        scores=[_score(score) for score in branch.scores],
+        scores=_beside_the_paper(branch.scores),
+        is_published=repo_id == PUBLISHED,
         citation=_CITATION,
     )
 
@@ -131,7 +135,14 @@ def _prose(section: str) -> str:
     return " ".join(filter(None, lines))
 
 
-def _score(score: RevisionScore) -> tuple[str, str]:
-    language = _LANGUAGES.get(score.language, score.language)
-    interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
-    return f"{score.benchmark} {score.metric}, {language}", f"{score.value:.3g}{interval}"
+def _beside_the_paper(scores: Sequence[RevisionScore]) -> list[tuple[str, str, str]]:
+    """The name and value of each score, and the value of the published model, if the paper has it."""
+    published = {(score.benchmark, score.language, score.metric): score.value for score in published_scores("main")}
+    shown = []
+    for score in scores:
+        language = _LANGUAGES.get(score.language, score.language)
+        interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
+        paper = published.get((score.benchmark, score.language, score.metric))
+        name = f"{benchmark_name(score.benchmark)}: {score.metric}, {language}"
+        shown.append((name, f"{score.value:.3g}{interval}", "–" if paper is None else f"{paper:.3g}"))
+    return shown

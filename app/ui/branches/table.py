@@ -51,7 +51,11 @@ def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str
     return render(
         "branch_table",
         columns=[
-            {"benchmark": _benchmark(benchmark), "metric": metric, "languages": [_language(name) for name in languages]}
+            {
+                "benchmark": benchmark_name(benchmark),
+                "metric": metric,
+                "languages": [_language(name) for name in languages],
+            }
             for (benchmark, metric), languages in shown.items()
         ],
         rows=rows,
@@ -71,7 +75,10 @@ def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> st
         branch=branch,
         languages=[_language(name) for name in languages],
         further=[
-            (f"{_benchmark(heading[0])} {heading[1]}", [_cell([branch], branch, heading, name) for name in languages])
+            (
+                f"{benchmark_name(heading[0])} {heading[1]}",
+                [_cell([branch], branch, heading, name) for name in languages],
+            )
             for heading in further
         ],
         published=repo_id == PUBLISHED and branch.scores,
@@ -234,7 +241,7 @@ def _heading(score: RevisionScore) -> Heading:
     return score.benchmark, score.metric
 
 
-def _benchmark(name: str) -> str:
+def benchmark_name(name: str) -> str:
     return _BENCHMARKS.get(name, name)
 
 

@@ -11,6 +11,7 @@ import pytest
 from app.branch_facts import read_branches
 from app.ui.about_model import about_model
 from santacoder import checkpoints
+from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.experiments import PUBLISHED
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -64,3 +65,9 @@ def test_a_model_without_a_card_has_the_rest(tmp_path: Path, tokenizer: Tokenize
 def test_the_published_model_is_described_without_its_weights(branch: str, words: str, tmp_path: Path) -> None:
     text = said(PUBLISHED, branch, tmp_path)
     assert "OpenRAIL-M" in text and "236 B in 600,000" in text and words in text and "pass@100" in text
+
+
+def test_scores_are_beside_the_published_ones() -> None:
+    text = said("santacoder/mini", "main", DEFAULT_STORE)
+    assert re.search(r"Infilling: exact match, Python 0\.0\d+ \(.*?\) 0\.44 ", text)
+    assert re.search(r"bits per byte, Python 0\.\d+ – ", text)
