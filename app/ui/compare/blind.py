@@ -86,7 +86,7 @@ def blind_choice() -> gr.Checkbox:
 
 
 def vote_controls(wanted: gr.Checkbox) -> BlindControls:
-    with gr.Row(visible=False, elem_id="compare-votes", elem_classes="actions") as row:
+    with gr.Row(visible=False, elem_id="compare-votes", elem_classes="buttons") as row:
         votes = [gr.Button(f"{letter} is better", elem_id=f"compare-vote-{letter}", min_width=96) for letter in LETTERS]
         votes.append(gr.Button(_TIE, elem_id="compare-vote-tie", min_width=96))
     said = gr.HTML(elem_id="compare-voted")
