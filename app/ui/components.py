@@ -62,7 +62,7 @@ def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
         language = language_choice(name)
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(code, label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_LINES)
-    language.input(lambda chosen: code_update(None, chosen), language, editor, **QUIET)
+    language.input(lambda chosen: code_update(None, chosen), language, editor, **LATEST)
     return language, editor
 
 

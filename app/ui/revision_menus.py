@@ -10,7 +10,7 @@ import gradio as gr
 from app.branch_facts import stages
 from app.repositories import Repositories
 from app.settings import Settings
-from app.ui.components import QUIET, Updates
+from app.ui.components import LATEST, QUIET, Updates
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
@@ -64,7 +64,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
             commit: _commit_menu(settings.store, repo_id, "main"),
         }
 
-    model.input(fill_branches, model, [branch, commit], **QUIET)
+    model.input(fill_branches, model, [branch, commit], **LATEST)
 
     def fill_commits(repo_id: str, name: str) -> Updates:
         return {commit: _commit_menu(settings.store, repo_id, name)} if repositories.may_name(repo_id) else gr.skip()
@@ -83,7 +83,7 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
         repositories.require(repo_id)
         return filled_menus(settings.store, repo_id, name)
 
-    branch.input(fill_commits, [model, branch], commit, **QUIET)
+    branch.input(fill_commits, [model, branch], commit, **LATEST)
     filled = page.load(fill_all, [model, branch], [model, branch, commit], **QUIET)
     return RevisionMenus(model, branch, commit), filled
 

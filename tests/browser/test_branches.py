@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -41,12 +40,15 @@ def trained(server: Server, tokenizer: Tokenizer) -> None:
 
 
 @pytest.fixture
-def branches(page: Page, trained: None) -> Iterator[Page]:
-    choose_model(page, MODEL)
-    open_pane(page, "Branches")
-    expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
-    expect(page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
-    yield page
+def branches(shared_page: Page, trained: None) -> Page:
+    """The pane with the model's main branch, whatever was shown before."""
+    choose_model(shared_page, "test/tiny")
+    expect(shared_page.locator("#branch input")).to_have_value(re.compile("8 layers"))
+    choose_model(shared_page, MODEL)
+    open_pane(shared_page, "Branches")
+    expect(shared_page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
+    expect(shared_page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
+    return shared_page
 
 
 def choose_model(page: Page, name: str) -> None:

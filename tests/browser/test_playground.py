@@ -16,6 +16,14 @@ from tests.conftest import random_model
 FINISHED = re.compile(r"seed \d+")
 
 
+@pytest.fixture
+def kept(shared_page: Page) -> Page:
+    """The Complete pane without a seed, as the tests before left it."""
+    shared_page.get_by_role("tab", name="Complete").click()
+    set_parameter(shared_page, "Seed", "")
+    return shared_page
+
+
 def write(page: Page, pane: str, code: str) -> None:
     """Replace the editor's contents with the keyboard."""
     content = page.locator(f"#{pane}-editor .cm-content")
@@ -84,54 +92,54 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     assert count and int(count[1]) < 512
 
 
-def test_white_space_at_the_ends_of_the_code_is_kept(page: Page) -> None:
+def test_white_space_at_the_ends_of_the_code_is_kept(kept: Page) -> None:
     code = "    if x:\n        "
-    write(page, "complete", code)
-    set_parameter(page, "number input for Maximum length", "3")
-    run(page, "complete")
-    assert read(page, "complete").startswith(code)
-    page.locator("#complete-undo").click()
-    page.wait_for_function("document.querySelector('#complete-editor .cm-content').textContent.endsWith(':        ')")
+    write(kept, "complete", code)
+    set_parameter(kept, "number input for Maximum length", "3")
+    run(kept, "complete")
+    assert read(kept, "complete").startswith(code)
+    kept.locator("#complete-undo").click()
+    kept.wait_for_function("document.querySelector('#complete-editor .cm-content').textContent.endsWith(':        ')")
 
 
-def test_undo_brings_the_prompt_back(page: Page) -> None:
-    write(page, "complete", "y = 2")
-    set_parameter(page, "number input for Maximum length", "8")
-    run(page, "complete")
-    assert read(page, "complete") != "y = 2"
-    page.locator("#complete-undo").click()
-    expect(page.locator("#complete-editor .cm-line").first).to_have_text("y = 2")
-    assert read(page, "complete") == "y = 2"
+def test_undo_brings_the_prompt_back(kept: Page) -> None:
+    write(kept, "complete", "y = 2")
+    set_parameter(kept, "number input for Maximum length", "8")
+    run(kept, "complete")
+    assert read(kept, "complete") != "y = 2"
+    kept.locator("#complete-undo").click()
+    expect(kept.locator("#complete-editor .cm-line").first).to_have_text("y = 2")
+    assert read(kept, "complete") == "y = 2"
 
 
-def test_the_gap_is_filled_between_prefix_and_suffix(page: Page) -> None:
-    open_infill(page)
-    write(page, "infill", f"before = 1\nx = {MARK}\nafter = 2")
-    set_parameter(page, "number input for Maximum length", "10")
-    run(page, "infill")
-    filled = read(page, "infill")
+def test_the_gap_is_filled_between_prefix_and_suffix(kept: Page) -> None:
+    open_infill(kept)
+    write(kept, "infill", f"before = 1\nx = {MARK}\nafter = 2")
+    set_parameter(kept, "number input for Maximum length", "10")
+    run(kept, "infill")
+    filled = read(kept, "infill")
     assert filled.startswith("before = 1\nx = ") and filled.endswith("\nafter = 2")
     assert MARK not in filled and len(filled) > len("before = 1\nx = \nafter = 2")
 
 
 @pytest.mark.parametrize("code,sentence", [("no mark", "has no gap"), (MARK * 9, "has 9 gaps")])
-def test_marks_missing_or_too_many_are_said_and_the_code_kept(page: Page, code: str, sentence: str) -> None:
-    open_infill(page)
-    write(page, "infill", code)
-    page.locator("#infill-run").click()
-    expect(page.get_by_role("alert")).to_contain_text(sentence)
-    assert read(page, "infill") == code
-    expect(page.locator("#infill-run")).to_be_enabled()
+def test_marks_missing_or_too_many_are_said_and_the_code_kept(kept: Page, code: str, sentence: str) -> None:
+    open_infill(kept)
+    write(kept, "infill", code)
+    kept.locator("#infill-run").click()
+    expect(kept.get_by_role("alert")).to_contain_text(sentence)
+    assert read(kept, "infill") == code
+    expect(kept.locator("#infill-run")).to_be_enabled()
 
 
 @pytest.mark.parametrize(
     "code,sentence", [("", "There is no code to start from"), ("a\0b", "NUL character at position 2")]
 )
-def test_a_prompt_that_cannot_be_run_is_said(page: Page, code: str, sentence: str) -> None:
-    write(page, "complete", "replaced")
-    write(page, "complete", code)
-    page.locator("#complete-run").click()
-    expect(page.get_by_role("alert")).to_contain_text(sentence)
+def test_a_prompt_that_cannot_be_run_is_said(kept: Page, code: str, sentence: str) -> None:
+    write(kept, "complete", "replaced")
+    write(kept, "complete", code)
+    kept.locator("#complete-run").click()
+    expect(kept.get_by_role("alert")).to_contain_text(sentence)
 
 
 def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(page: Page) -> None:
@@ -249,28 +257,28 @@ def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload(page: Page, 
         (server.store / "models--test--tiny" / "refs" / "tuned").unlink()
 
 
-def test_a_seed_repeats_the_text(page: Page) -> None:
-    set_parameter(page, "number input for Maximum length", "12")
-    set_parameter(page, "Temperature", "1")
-    set_parameter(page, "Seed", "42")
+def test_a_seed_repeats_the_text(kept: Page) -> None:
+    set_parameter(kept, "number input for Maximum length", "12")
+    set_parameter(kept, "Temperature", "1")
+    set_parameter(kept, "Seed", "42")
     texts = []
     for _ in range(2):
-        write(page, "complete", "z")
-        assert "seed 42" in run(page, "complete")
-        texts.append(read(page, "complete"))
+        write(kept, "complete", "z")
+        assert "seed 42" in run(kept, "complete")
+        texts.append(read(kept, "complete"))
     assert texts[0] == texts[1]
-    set_parameter(page, "Seed", "minus one")
-    page.locator("#complete-run").click()
-    expect(page.get_by_role("alert")).to_contain_text("The seed must be a whole number")
+    set_parameter(kept, "Seed", "minus one")
+    kept.locator("#complete-run").click()
+    expect(kept.get_by_role("alert")).to_contain_text("The seed must be a whole number")
 
 
 @pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
-def test_the_keyboard_runs(page: Page, keys: str) -> None:
-    set_parameter(page, "number input for Maximum length", "6")
-    write(page, "complete", "k = 1")
-    page.keyboard.press(keys)
-    expect(page.locator("#complete-status")).to_have_text(FINISHED, timeout=30_000)
-    assert read(page, "complete").startswith("k = 1")
+def test_the_keyboard_runs(kept: Page, keys: str) -> None:
+    set_parameter(kept, "number input for Maximum length", "6")
+    write(kept, "complete", "k = 1")
+    kept.keyboard.press(keys)
+    expect(kept.locator("#complete-status")).to_have_text(FINISHED, timeout=30_000)
+    assert read(kept, "complete").startswith("k = 1")
 
 
 def test_what_the_model_writes_is_never_markup(page: Page) -> None:

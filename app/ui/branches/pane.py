@@ -22,6 +22,7 @@ from app.ui.branches.replay_view import film as film_of
 from app.ui.branches.table import about_branch, branch_table
 from app.ui.caller import admitted, in_time
 from app.ui.components import (
+    LATEST,
     MAX_RUNNING,
     QUIET,
     Updates,
@@ -188,8 +189,8 @@ def _connect_looking(
 
     inputs: dict[str, Any] = {"model": revision.model, "branch": revision.branch, "metric": parts.metric}
     changes = [tab.select, revision.model.change, revision.branch.change]
-    gr.on(changes, look, None, outputs, inputs_kwargs={**inputs, "commits": parts.commits}, **QUIET)
-    parts.metric.input(draw, None, parts.chart, inputs_kwargs=inputs, **QUIET)
+    gr.on(changes, look, None, outputs, inputs_kwargs={**inputs, "commits": parts.commits}, **LATEST)
+    parts.metric.input(draw, None, parts.chart, inputs_kwargs=inputs, **LATEST)
     parts.table.select(choose, revision.model, [*revision], **QUIET)
 
 

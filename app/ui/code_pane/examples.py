@@ -10,7 +10,7 @@ import yaml
 
 from app.generation.records import Language, Pane
 from app.ui.code_pane.controls import CodePane
-from app.ui.components import LATEST, QUIET, Updates, code_update
+from app.ui.components import LATEST, Updates, code_update
 from santacoder.languages import plain_language
 
 
@@ -62,9 +62,9 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
     )
     return [
         pane.language.input(
-            choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **QUIET
+            choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **LATEST
         ),
-        pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **QUIET),
+        pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **LATEST),
     ]
 
 
