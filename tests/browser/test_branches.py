@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -40,15 +41,12 @@ def trained(server: Server, tokenizer: Tokenizer) -> None:
 
 
 @pytest.fixture
-def branches(shared_page: Page, trained: None) -> Page:
-    """The pane with the model's main branch, whatever was shown before."""
-    choose_model(shared_page, "test/tiny")
-    expect(shared_page.locator("#branch input")).to_have_value(re.compile("8 layers"))
-    choose_model(shared_page, MODEL)
-    open_pane(shared_page, "Branches")
-    expect(shared_page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
-    expect(shared_page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
-    return shared_page
+def branches(page: Page, trained: None) -> Iterator[Page]:
+    choose_model(page, MODEL)
+    open_pane(page, "Branches")
+    expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
+    expect(page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
+    yield page
 
 
 def choose_model(page: Page, name: str) -> None:
@@ -90,9 +88,9 @@ def test_the_table_tells_what_each_branch_is(branches: Page) -> None:
 
 
 def test_a_branch_is_chosen_in_the_table(branches: Page) -> None:
-    branches.locator("[data-branch=no-fim]").click()
+    branches.locator(".branch-table [data-branch=no-fim]").click()
     expect(branches.locator("#branch input")).to_have_value(re.compile("^no-fim"))
-    expect(branches.locator("[data-branch=no-fim]")).to_have_attribute("aria-pressed", "true")
+    expect(branches.locator(".branch-table [data-branch=no-fim]")).to_have_attribute("aria-pressed", "true")
     expect(branches.locator("#branches-about h3")).to_have_text("no-fim")
     # one commit: nothing to slide through, but something to write with
     expect(branches.locator("#branches-commit")).to_be_hidden()
@@ -152,7 +150,7 @@ def test_the_published_experiments_are_shown_without_their_weights(branches: Pag
     expect(branches.locator(".branch-table [data-branch]")).to_have_count(8)
     row = branches.locator(".branch-table tbody tr", has_text="dedup-alt")
     expect(row).to_contain_text(re.compile(r"stronger near-deduplication.*118 B.*37\.0 %.*38\.0 %", re.DOTALL))
-    branches.locator("[data-branch=mha]").click()
+    branches.locator(".branch-table [data-branch=mha]").click()
     expect(branches.locator("#branches-about")).to_contain_text("hf download bigcode/santacoder --revision mha")
     expect(branches.locator("#branches-run")).to_be_hidden()
 
