@@ -107,11 +107,11 @@ def test_one_prompt_is_replayed_over_the_commits_and_the_slider_shows_each(branc
         move_to(branches, number)
         expect(branches.locator(f"#branches-film article.shown[data-commit='{number}']")).to_have_count(1)
         assert f"step {step} · {step / 10:.1f} M tokens seen · loss {5 - step / 100:.3f}" in shown_frame(branches)
-        expect(branches.locator(f".plot .commit.shown[data-commit='{number}']")).to_have_count(1)
+        expect(branches.locator(f"#branches-chart .plot .commit.shown[data-commit='{number}']")).to_have_count(1)
         texts.append(branches.locator("#branches-film article.shown pre").inner_text())
     assert len(set(texts)) == 3 and all(text.startswith("def f(") for text in texts)
     assert branches.locator("#branches-film article.shown mark").count()  # what the commit before did not write
-    branches.locator(".plot .commit[data-commit='1']").click()
+    branches.locator("#branches-chart .plot .commit[data-commit='1']").click()
     expect(branches.locator("#branches-film article.shown[data-commit='1']")).to_have_count(1)
     assert "step 10 " in shown_frame(branches)
 
@@ -186,6 +186,6 @@ def test_the_pane_is_not_wider_than_the_window(chromium: Browser, server: Server
     page.wait_for_selector("#complete-run")
     choose_model(page, MODEL)
     open_pane(page, "Branches")
-    expect(page.locator(".plot")).to_be_visible()
+    expect(page.locator("#branches-chart .plot")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
