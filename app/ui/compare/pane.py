@@ -19,6 +19,7 @@ from app.ui.caller import admitted, in_time
 from app.ui.compare.blind import Ballot, BlindControls, blind_choice, connect_votes, vote_controls
 from app.ui.compare.columns import View, columns
 from app.ui.components import (
+    LATEST,
     MAX_RUNNING,
     QUIET,
     Updates,
@@ -189,7 +190,7 @@ def compare_pane(
     stop.click(None, None, None, cancels=[running], api_visibility="private").then(
         stopped, [view, results, blind.ballot], outputs, **QUIET
     )
-    view.input(show, [view, results, blind.ballot], written, **QUIET)
+    view.input(show, [view, results, blind.ballot], written, **LATEST)
     connect_votes(blind, votes, share_limits, results, written, view, columns_of, comparison_of)
     return ComparePane(chosen, language, prompt, actions, view, written, results, blind)
 

@@ -14,7 +14,7 @@ from app.training_jobs import Jobs
 from app.training_permission import TrainingPermission
 from app.training_request import JobRequest
 from app.ui.caller import caller
-from app.ui.components import QUIET, Updates, failure, status_line
+from app.ui.components import LATEST, QUIET, Updates, failure, status_line
 from app.ui.revision_menus import RevisionMenus, filled_menus
 from app.ui.train.form import Form, FormValues, job_form, source_cards
 from app.ui.train.job_view import JobView, files_html, job_view, look
@@ -159,7 +159,7 @@ def _connect_following(
         inputs_kwargs={"name": view.job, "seen": published, **revision._asdict()},
         **QUIET,
     )
-    gr.on([tab.select, view.job.input], show, view.job, view.shown, **QUIET)
+    gr.on([tab.select, view.job.input], show, view.job, view.shown, **LATEST)
     view.stop.click(stop_it, view.job, None, **QUIET).then(show, view.job, view.shown, **QUIET)
     view.resume.click(resume_it, view.job, None, **QUIET).then(show, view.job, view.shown, **QUIET)
     view.use.click(use_it, view.job, [*revision, tabs], **QUIET)
