@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 from app.shares.database import Database
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
-from tests.browser.conftest import Server, open_advanced, open_pane, open_parameters
+from tests.browser.conftest import Server, open_advanced, open_pane, open_parameters, open_picker
 from tests.browser.test_compare import run as compare
-from tests.browser.test_playground import run, set_parameter
+from tests.browser.test_playground import run, set_parameter, write
 
 PANES = ("Complete", "Fill in the middle", "Compare", "Branches", "Gallery", "Train")
 UNTIL_NOTHING_FADES = """
@@ -69,6 +69,16 @@ def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: No
     expect(page.locator("#alternatives")).to_be_visible()
     problems += serious_problems(page)
     page.keyboard.press("Escape")
+    page.locator("#complete-status .facts summary").click()
+    open_picker(page)
+    expect(page.locator(".choice[data-value=other]")).to_be_visible()
+    page.locator(".about-model summary").click()
+    problems += serious_problems(page)
+    page.keyboard.press("Escape")
+    write(page, "complete", "Write a function that adds two numbers")
+    expect(page.locator("#complete-hint button")).to_be_visible()
+    problems += serious_problems(page)
+    page.locator("#complete-hint button").click()
     for name in ("My code", "As code", "History"):
         open_pane(page, name, of="#complete-details")
         problems += serious_problems(page)

@@ -139,3 +139,31 @@ def test_a_commit_is_chosen_on_the_curve(page: Page, server: Server) -> None:
         expect(page.locator("#pill")).to_contain_text(second.sha[:8])
     finally:
         (server.store / "models--test--tiny" / "refs" / "staged").unlink(missing_ok=True)
+
+
+def test_confidence_is_in_the_editor_and_an_instruction_gets_a_hint(page: Page) -> None:
+    heats = "[...CSS.highlights].filter(([name]) => name.startsWith('heat-')).flatMap(([, ranges]) => [...ranges])"
+    page.locator("#complete-run").click()
+    expect(page.locator("#complete-undo")).to_be_enabled()
+    expect(page.locator("#announced")).to_have_text(re.compile(r"\d+ tokens"))
+    page.wait_for_function(f"{heats}.length > 0")
+    # the coloured tokens are those of the heat map, with the same text
+    texts = page.evaluate(f"{heats}.map((range) => range.toString().trim()).filter(Boolean)")
+    tokens = [text.replace("↵", "") for text in page.locator("#complete-tokens .token").all_text_contents()]
+    assert texts and all(any(text in token for token in tokens) for text in texts)
+    box = page.evaluate(f"{heats}.find((range) => range.toString().trim()).getBoundingClientRect().toJSON()")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#alternatives")).to_contain_text("had")
+    expect(page.locator("#complete-editor .cm-content")).to_be_focused()
+    page.keyboard.type("z")
+    expect(page.locator("#alternatives")).to_be_hidden()
+    page.wait_for_function(f"{heats}.length === 0")  # edited text is the user's
+
+    content = page.locator("#complete-editor .cm-content")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Write a function that adds two numbers")
+    page.locator("#complete-hint button").click()
+    expect(content).to_contain_text("# Write a function that adds two numbers")
+    page.keyboard.type("add")
+    expect(content).to_contain_text("def add")
+    expect(page.locator("#complete-hint button")).to_be_hidden()
