@@ -32,6 +32,11 @@ from app.ui.code_pane.examples import presets
 
 NAME = "SantaCoder"
 TAGLINE = "Watch a tiny code model think, and teach it your code in two minutes."
+# what is below the panes would be pushed down while they are loaded; the page's own style sheet comes only then
+_UNTIL_READY = (
+    "html:not([data-ready]) :is(#footnote, footer) { visibility: hidden }"
+    "@media (max-width: 640px) { html:not([data-ready]) #parameters { display: none } }"
+)
 _ICONS = Path(__file__).parent / "icons"
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 _GRADIOS_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*|<link rel="manifest"[^>]*>\s*')
@@ -146,6 +151,7 @@ def _tags(url: str, share: Share | None) -> str:
             '\n<link rel="icon" href="icon.svg" type="image/svg+xml">',
             '\n<link rel="apple-touch-icon" href="icon-192.png">',
             '\n<link rel="manifest" href="manifest.json">',
+            f"\n<style>{_UNTIL_READY}</style>",
         ]
     )
 

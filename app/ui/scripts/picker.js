@@ -65,6 +65,7 @@ santacoder.picker = (() => {
       const attributeFilter = ["class", "aria-pressed", "data-number"];
       new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true, attributeFilter });
       pill.disabled = false;
+      document.documentElement.dataset.ready = "";
       picker.name(...revision);
     },
 
