@@ -1,4 +1,4 @@
-// Accessibility of Gradio's editors and plots: colours with too little contrast on white are replaced wherever the
+// Accessibility of Gradio's editors and plots: colours with too little contrast are replaced wherever the
 // editor's style sheet uses them, code can be focused and scrolled with the keyboard, and empty plots have a name.
 (() => {
   // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
@@ -15,14 +15,23 @@
     // dark enough; it takes precedence if an element has several
     "rgb(76, 86, 106)": "#4c566a",
   };
+  // the dark theme's colour of comments, and one with a contrast of 5 and more
+  const LIGHTER = { "rgb(128, 128, 128)": "#9a9a9a", grey: "#9a9a9a", gray: "#9a9a9a" };
   const sheet = document.createElement("style");
+
+  function recoloured(theme, rule, colours) {
+    const colour = colours[rule.style?.color];
+    return colour ? [`${theme} ${rule.selectorText} { color: ${colour}; }`] : [];
+  }
 
   function recolour() {
     const rules = [...document.styleSheets]
       .filter((each) => each.ownerNode !== sheet && each.ownerNode?.textContent.includes("\u037c"))
       .flatMap((each) => [...each.cssRules])
-      .filter((rule) => DARKER[rule.style?.color])
-      .map((rule) => `body:not(.dark) ${rule.selectorText} { color: ${DARKER[rule.style.color]}; }`);
+      .flatMap((rule) => [
+        ...recoloured("body:not(.dark)", rule, DARKER),
+        ...recoloured("body.dark", rule, LIGHTER),
+      ]);
     const text = rules.join("\n");
     if (sheet.textContent !== text) sheet.textContent = text;
     if (!sheet.isConnected) document.head.append(sheet);
