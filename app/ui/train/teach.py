@@ -98,7 +98,7 @@ def connect_teaching(
         return updates
 
     button.click(begin, None, [tabs, pane.refusal, teaching, *pane.view.shown], **QUIET)
-    shown = [complete.editor, complete.language, complete.status, complete.tokens, complete.pager]
+    shown = [complete.editor, complete.language, *complete.cleared()]
     pane.published.change(
         finish,
         [teaching, complete.editor, complete.generation, complete.index, run_now],
