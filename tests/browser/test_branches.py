@@ -82,9 +82,11 @@ def move_to(page: Page, number: int) -> None:
 
 def test_the_table_tells_what_each_branch_is(branches: Page) -> None:
     rows = branches.locator(".branch-table tbody tr")
-    expect(rows.nth(0)).to_contain_text(re.compile(r"no-fim.*multi-query.*left to right.*base filters", re.DOTALL))
-    expect(rows.nth(1)).to_contain_text(re.compile(r"main.*final.*stronger near-deduplication.*10\.0 M", re.DOTALL))
-    expect(rows.nth(1)).to_contain_text("12.5 %")
+    expect(rows.nth(0)).to_contain_text(re.compile(r"no-fim.*left to right.*base filters", re.DOTALL))
+    expect(rows.nth(1)).to_contain_text(re.compile(r"main.*final.*stronger near-deduplication", re.DOTALL))
+    # a column in which the branches do not differ is left out
+    expect(branches.locator(".branch-table").first).not_to_contain_text(re.compile(r"multi-query|10\.0 M"))
+    expect(branches.locator(".branch-table.further")).to_contain_text("12.5 %")
 
 
 def test_a_branch_is_chosen_in_the_table(branches: Page) -> None:
