@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.error_responses import route_class
@@ -37,6 +37,8 @@ from app.errors import ApiError
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
+
+_TOKENS_AT_ONCE = 16_384
 
 
 def llama_cpp_routes(server: Server) -> APIRouter:
@@ -149,8 +151,15 @@ def _tokenized(body: TokenizeBody, tokenizer: Tokenizer) -> Response:
         shown = {id_: json.dumps({"id": id_, "piece": _piece(tokenizer.decode_bytes([id_]))}) for id_ in set(ids)}
     else:
         shown = {id_: str(id_) for id_ in set(ids)}
-    # in Python, which lets other threads run: a large text has millions of tokens
-    return Response(f'{{"tokens":[{",".join([shown[id_] for id_ in ids])}]}}', media_type="application/json")
+    return StreamingResponse(_token_list([shown[id_] for id_ in ids]), media_type="application/json")
+
+
+def _token_list(shown: list[str]) -> Iterator[str]:
+    """The response in parts, between which others are served: a large text has millions of tokens."""
+    yield '{"tokens":['
+    for start in range(0, len(shown), _TOKENS_AT_ONCE):
+        yield "," * (start > 0) + ",".join(shown[start : start + _TOKENS_AT_ONCE])
+    yield "]}"
 
 
 def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
