@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 import tokenizers
@@ -173,9 +174,10 @@ class Tokenizer:
         return list(self._encode_again(text)), is_cut
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Like ``encode``, for many texts at once, on all cores."""
-        checked = [require_valid_unicode(text) for text in texts]
-        return [encoding.ids for encoding in self._plain.encode_batch_fast(checked)]
+        """Like ``encode``, for many texts at once, on all cores; also the pieces of a long text."""
+        pieces = [list(self._pieces(require_valid_unicode(text))) for text in texts]
+        encodings = iter(self._plain.encode_batch_fast(list(chain.from_iterable(pieces))))
+        return [[id_ for encoding in islice(encodings, len(of_text)) for id_ in encoding.ids] for of_text in pieces]
 
     def word_starts(self, text: str) -> list[int]:
         """The positions at which the pre-tokenizer splits ``text``, in characters, including 0; no token spans them."""
