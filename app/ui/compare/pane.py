@@ -59,6 +59,7 @@ class ComparePane:
     language: gr.Radio
     prompt: gr.Code
     actions: gr.Row
+    share: gr.Button
     view: gr.Radio
     written: gr.HTML
     results: gr.State
@@ -66,7 +67,7 @@ class ComparePane:
 
     @property
     def shown(self) -> list[gr.blocks.Block]:
-        parts = [self.chosen, self.language, self.prompt, self.view, self.written, self.results]
+        parts = [self.chosen, self.language, self.prompt, self.share, self.view, self.written, self.results]
         return [*parts, *self.blind.shown]
 
     def show(self, comparison: Comparison, revisions: list[str], notices: Sequence[tuple[str, ...]]) -> Updates:
@@ -85,6 +86,7 @@ class ComparePane:
             self.chosen: revisions,
             self.language: first.language,
             self.prompt: prompt,
+            self.share: gr.update(interactive=True),
             self.view: view,
             self.written: columns(kept, names, view),
             self.results: (kept, names),
@@ -128,12 +130,13 @@ def compare_pane(
         language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
+            share = gr.Button("Share", elem_id="compare-share", interactive=False, min_width=72)
         wanted = blind_choice()
         view = gr.Radio(_VIEWS, value="differences", label="Show", elem_id="compare-view", elem_classes="segmented")
         written = gr.HTML(_HINT, elem_id="compare-columns", apply_default_css=False)
         blind = vote_controls(wanted)
     results = gr.State(([], []))
-    outputs = [written, results, *blind.shown, run, stop]
+    outputs = [written, results, *blind.shown, share, run, stop]
 
     def compare(
         names: list[str], code: str, language: Language, shown: View, is_blind: bool, **values: Any
@@ -148,12 +151,13 @@ def compare_pane(
                     buttons = running_state(run, stop, running=any(map(is_running, latest)))
                     yield {**result(latest, names, shown, ballot), **buttons}
         except UserError as error:
-            yield {written: failure(str(error)), results: ([], []), **blind.state(None, []), **ended()}
+            yield {**result([], [], shown, None), written: failure(str(error)), **ended()}
 
     def result(latest: list[Progress], names: list[str], shown: View, ballot: Ballot | None) -> Updates:
         ballot = ballot.after(latest) if ballot else None
         drawn = columns_of(latest, names, shown, ballot)
-        return {written: drawn, results: (latest, names), **blind.state(ballot, latest)}
+        can_share = gr.update(interactive=comparison_of(latest) is not None)
+        return {written: drawn, results: (latest, names), share: can_share, **blind.state(ballot, latest)}
 
     def ended() -> Updates:
         return running_state(run, stop, running=False)
@@ -192,7 +196,7 @@ def compare_pane(
     )
     view.input(show, [view, results, blind.ballot], written, **LATEST)
     connect_votes(blind, votes, share_limits, results, written, view, columns_of, comparison_of)
-    return ComparePane(chosen, language, prompt, actions, view, written, results, blind)
+    return ComparePane(chosen, language, prompt, actions, share, view, written, results, blind)
 
 
 def columns_of(latest: list[Progress], names: list[str], shown: View, ballot: Ballot | None) -> str:

@@ -70,9 +70,7 @@ def share_comparison(pane: ComparePane, store: ShareStore, limits: RateLimits) -
         title = suggested_title(comparison.first)
         return _Content(comparison.generations, 0, title, lambda title: store.add(comparison, title))
 
-    with pane.actions:
-        share = gr.Button("Share", elem_id="compare-share", min_width=72)
-    _share_controls("compare", share, pane.actions, [pane.results], content, limits)
+    _share_controls("compare", pane.share, pane.actions, [pane.results], content, limits)
 
 
 def _share_controls(
