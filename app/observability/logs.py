@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from contextvars import ContextVar
@@ -23,9 +24,17 @@ def set_up_logs(level: str) -> None:
         )
     )
     handler.addFilter(_add_request_id)
+    handler.addFilter(_is_no_stop)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for package in ("app", "santacoder"):
         logging.getLogger(package).setLevel(level.upper())
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Whether the record is not about a request that ended because the server stops, which uvicorn reports as an error
+    with a stack trace."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (record.name == "uvicorn.error" and isinstance(error, asyncio.CancelledError))
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

@@ -88,9 +88,12 @@ def test_help_names_the_options() -> None:
 def test_a_stop_is_clean(store: Path) -> None:
     process = ServerProcess("--port", "0", "--store", str(store), "--model", "test/tiny", quiet=True)
     assert process.stdout is not None
-    assert "http://127.0.0.1:" in process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    (url,) = re.findall(r"http://127.0.0.1:\d+", process.stdout.readline())
+    with httpx.stream("GET", f"{url}/gradio_api/heartbeat/page", timeout=60) as page:  # as an open page does
+        assert page.status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0 and "Traceback" not in said
 
 
 def test_the_api_alone_on_two_addresses_with_a_seed(store: Path) -> None:

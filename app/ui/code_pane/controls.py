@@ -151,6 +151,7 @@ class CodePane:
         return {
             self.status: READY,
             self.tokens: NO_TOKENS,
+            self.origin_badge: "",
             self.pager: gr.update(visible=False),
             self.undo: gr.update(interactive=False),
             self.share: gr.update(interactive=False),

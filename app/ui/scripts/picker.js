@@ -33,10 +33,16 @@ santacoder.picker = (() => {
     trigger("select", { kind, value });
   }
 
+  // The message of `copy` is below the picker.
+  async function copyCitation(button) {
+    await santacoder.copy(lists().querySelector(".citation").textContent);
+    button.textContent = "Copied";
+  }
+
   function clicked({ target }) {
     const choice = target.closest(".choice");
     const point = target.closest(".commit");
-    if (target.closest(".copy-citation")) santacoder.copy(lists().querySelector(".citation").textContent);
+    if (target.closest(".copy-citation")) copyCitation(target);
     if (choice) pick(choice);
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }
