@@ -68,6 +68,18 @@ def one_of(sentence: str) -> WrapValidator:
     return WrapValidator(check)
 
 
+def _valid_unicode(value: str | list[str] | None) -> str | list[str] | None:
+    """Rejects lone surrogates, which no response could repeat."""
+    try:
+        "".join(value or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("unicode", "Input should be valid Unicode, without lone surrogates") from error
+    return value
+
+
+ValidUnicode = AfterValidator(_valid_unicode)
+
+
 def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> AfterValidator:
     """Rejects a field of the protocol that this server does not support, unless its value would have no effect."""
 
@@ -82,6 +94,7 @@ def unsupported(has_no_effect: Callable[[Any], bool] = lambda value: False) -> A
 Stop = Annotated[
     str | list[str],
     one_of("Input should be a string or a list of strings"),
+    ValidUnicode,
     BeforeValidator(lambda value: [part for part in value if part is not None] if isinstance(value, list) else value),
 ]
 

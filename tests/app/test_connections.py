@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import socket
 import threading
@@ -32,6 +33,7 @@ from app.server import DrainingServer
 from tests.app.raw import send
 
 MOST = 20
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 ANSWERS: list[str] = []
 CLIENTS: list[str] = []
 
@@ -41,6 +43,8 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while (await receive())["type"] != "http.disconnect":
             pass
+    elif scope["type"] == "http" and scope["path"] == "/early":
+        await PlainTextResponse("early")(scope, receive, send)
     elif scope["type"] == "http":
         CLIENTS.append(scope["client"][0])
         if scope["path"] == "/block":
@@ -185,6 +189,59 @@ def test_an_ordinary_connection_is_kept(url: str) -> None:
             while not answer.endswith(b"hello 70000"):
                 answer += connection.recv(65536)
             assert answer.count(b"HTTP/1.1 200") == 1, number
+
+
+def test_requests_sent_ahead_wait_until_they_are_processed() -> None:
+    request, most = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", []
+    with serving(1000) as url, pytest.MonkeyPatch.context() as patch:
+        on_response_complete = BoundedConnection.on_response_complete
+
+        def count(self: BoundedConnection) -> None:
+            most.append(len(self.pipeline))
+            on_response_complete(self)
+
+        patch.setattr(BoundedConnection, "on_response_complete", count)
+        with connected(url) as connection:
+            n = 5_000
+            sender = threading.Thread(target=connection.sendall, args=(n * request + LAST,))
+            sender.start()
+            assert received(connection).count(b"hello 0") == n + 1
+            sender.join()
+    assert max(most) <= 1 + connections._READ_AT_ONCE // len(request)
+
+
+def test_requests_sent_ahead_have_their_bodies(url: str) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    sizes = [0, 1, 20_000, 300_000, 70_000, 5, 1_000_000, 16_384, 65_536, 0]
+    with connected(url) as connection:
+        sent = b"".join(post % size + size * b"x" for size in sizes) + LAST
+        sender = threading.Thread(target=connection.sendall, args=(sent,))
+        sender.start()
+        assert re.findall(rb"hello (\d+)", received(connection)) == [b"%d" % size for size in [*sizes, 0]]
+        sender.join()
+
+
+@pytest.mark.parametrize("size", [3, 100_000])
+def test_a_request_for_another_protocol_keeps_its_body(url: str, size: int) -> None:
+    """Java's HttpClient sends these headers."""
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nHost: x\r\nHTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n"
+    head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n%s\r\n" % (size, upgrade)
+    with connected(url) as connection:
+        for _ in range(2):  # on one connection
+            connection.sendall(head + size * b"x")
+            answer = b""
+            while not answer.endswith(b"hello %d" % size) and (chunk := connection.recv(65536)):
+                answer += chunk
+            assert answer.endswith(b"hello %d" % size)
+
+
+def test_headers_without_end_are_refused_after_a_body_that_nobody_read(url: str) -> None:
+    with connected(url, b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") as connection:
+        assert b"early" in connection.recv(65536)
+        connection.sendall(b"x" * 9 + b"GET / HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                connection.sendall(b"X: " + b"y" * MAX_HEADER_BYTES + b"\r\n")
 
 
 def test_there_are_descriptors_for_all_places() -> None:

@@ -12,7 +12,18 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from app.api.fields import Body, EndFields, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
+from app.api.fields import (
+    Body,
+    EndFields,
+    NotNegative,
+    NotNegativeInt,
+    Number,
+    Share,
+    Stop,
+    ValidUnicode,
+    one_of,
+    unsupported,
+)
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
     fitting_seed,
@@ -61,7 +72,9 @@ class SamplingBody(EndFields):
     frequency_penalty: Number = Field(0.0, ge=-2, le=2)
     presence_penalty: Number = Field(0.0, ge=-2, le=2)
     repeat_last_n: int = Field(64, ge=-1)
-    samplers: Annotated[str | list[str] | None, one_of("Input should be a list of names, or their letters")] = None
+    samplers: Annotated[
+        str | list[str] | None, one_of("Input should be a list of names, or their letters"), ValidUnicode
+    ] = None
     seed: int = -1
     logit_bias: LogitBias = []
     ignore_eos: bool = False

@@ -161,10 +161,11 @@ class PythonEnd:
         last = self._lines[-1] if self._lines else None
         if last is None:
             return None, self._indent
-        is_begun = last.opens and (self._last == ":" or not (self._is_at_start or last.word in _SOFT))
+        is_at_start = self._is_at_start and not self._depth  # of a line inside brackets, it has no meaning
+        is_begun = last.opens and (self._last == ":" or not (is_at_start or last.word in _SOFT))
         if is_begun:
             return last, last.indent
-        if self._is_at_start and self._indent:
+        if is_at_start and self._indent:
             while self._lines and self._lines[-1].indent >= self._indent:
                 self._lines.pop()
             return None, self._indent

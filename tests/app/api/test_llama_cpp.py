@@ -175,6 +175,14 @@ def test_what_is_not_supported_is_refused(http: httpx.Client, path: str, field: 
     assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("path", ["/completion", "/infill"])
+@pytest.mark.parametrize("field", [{"stop": "\ud800"}, {"stop": ["x", "\udfff"]}, {"samplers": "\ud800"}])
+def test_what_no_response_could_repeat_is_refused(http: httpx.Client, path: str, field: dict[str, Any]) -> None:
+    body = json.dumps({"prompt": PROMPT, "input_prefix": PROMPT, "n_predict": 1, **field})
+    answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and "valid Unicode" in answer.json()["error"]["message"]
+
+
 def test_what_changes_nothing_is_not_refused(http: httpx.Client) -> None:
     harmless = {"grammar": "", "json_schema": None, "mirostat": 0, "typical_p": 1.0, "dry_multiplier": 0, "lora": []}
     assert completion(http, **harmless)["content"] == completion(http)["content"]
