@@ -17,6 +17,8 @@ _BEFORE_STATEMENTS = frozenset("else do".split())
 _INFIX = frozenset("in instanceof of".split())
 _MODIFIERS = frozenset("public private protected static abstract final synchronized async export default @".split())
 _STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
+# before a brace, these say that it is a literal or a pattern, as in ``x = {`` and ``import {``
+_BEFORE_LITERALS = frozenset("= ( [ , : ? & | + return import export const let var default yield await".split())
 _GROUP = "{}"  # stands for a pair of braces and everything inside
 
 
@@ -25,7 +27,7 @@ class _Open:
     """An open bracket. ``before`` are the tokens of the statement before it."""
 
     bracket: str
-    kind: Literal["function", "class", "block", ""] = ""
+    kind: Literal["function", "class", "block", "literal", ""] = ""
     before: list[str] = field(default_factory=list)
 
 
@@ -154,10 +156,11 @@ class BracketEnd:
                 self._close(token, [])
             return
         before = self._open[index].before
+        is_literal = self._open[index].kind == "literal"
         is_argument = index > 0 and self._open[index - 1].bracket != "{"
         del self._open[index:]
-        self._statement = [*before, _GROUP] if is_argument else []
-        if self._depth is None:
+        self._statement = [*before, _GROUP] if is_literal or is_argument else []
+        if self._depth is None or (is_literal and self._is_statement and index >= self._depth):
             return
         if self._is_statement and index < self._depth:  # closes a block around the statement
             self.ended_at = token.start
@@ -182,9 +185,17 @@ class BracketEnd:
         self.held_from = token.end
 
     def _innermost_brace(self, inside: int | None = None) -> int | None:
-        """The index of the innermost open brace, or of the innermost one around the bracket ``inside``."""
-        indices = reversed(range(len(self._open) if inside is None else inside))
-        return next((index for index in indices if self._open[index].bracket == "{"), None)
+        """The index of the innermost open brace that is no literal, or of the innermost one around the bracket
+        ``inside``."""
+        for index in reversed(range(len(self._open) if inside is None else inside)):
+            if self._open[index].bracket == "{" and self._open[index].kind != "literal":
+                return index
+        return None
+
+    def _is_in_literal(self) -> bool:
+        """Whether a literal or pattern of the current statement is open."""
+        brace = self._innermost_brace()
+        return any(each.kind == "literal" for each in self._open[0 if brace is None else brace + 1 :])
 
     def _innermost_parameters(self) -> int | None:
         """The index of the innermost open parenthesis that begins the parameters of a function, as around
@@ -206,7 +217,7 @@ class BracketEnd:
         brace = self._innermost_brace()
         if self._head() and self._head()[0] in _STARTERS:
             self._aim_at_statement(is_headed=True)
-        elif brace is None:
+        elif brace is None or self._is_in_literal():
             self._aim_at_statement(is_headed=False)
         else:
             self._depth = brace
@@ -225,6 +236,8 @@ class BracketEnd:
             inside = [index for index in blocks if not classes or index > classes[-1]]
             if inside:
                 self._depth = inside[0]
+            elif self._is_in_literal():
+                self._aim_at_statement(is_headed=False)
             else:
                 self._depth = classes[-1] if classes else -1
                 self._waits_for_function = True
@@ -243,7 +256,7 @@ class BracketEnd:
 
     def _has_begun_function(self) -> bool:
         head = self._statement
-        if head[-2:] in (["=", ">"], ["-", ">"]):
+        if head[-2:] in (["=", ">"], ["-", ">"]) or (self._language == "javascript" and _has_arrow(head)):
             return True
         return ("(" in head or "function" in head) and self._begins_function(head, len(self._open))
 
@@ -257,12 +270,21 @@ class BracketEnd:
         return head[0] in _MODIFIERS if brace is None else self._open[brace].kind == "class"
 
 
-def _kind_of_brace(statement: list[str], language: Language) -> Literal["function", "class", "block"]:
+def _has_arrow(statement: list[str]) -> bool:
+    """Whether an arrow function has begun whose body is an expression."""
+    arrows = [index for index in range(1, len(statement)) if statement[index - 1 : index + 1] == ["=", ">"]]
+    return bool(arrows) and _GROUP not in statement[arrows[-1] :]
+
+
+def _kind_of_brace(statement: list[str], language: Language) -> Literal["function", "class", "block", "literal"]:
     """What a brace opens after ``statement``."""
     if not statement:
         return "block"
     if statement[-2:] in (["=", ">"], ["-", ">"]):
         return "block" if statement[0] in ("case", "default") else "function"
+    is_case = statement[-1] == ":" and statement[0] in ("case", "default")
+    if language == "javascript" and statement[-1] in _BEFORE_LITERALS and not is_case:
+        return "literal"
     statement = _without_throws(statement)
     if statement and statement[-1] == ")":
         begins = _matching(statement)
