@@ -138,7 +138,7 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(
         DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one supports up to 0002"
     ):
         Database(database_url)
-    _execute(request, database_url, "UPDATE alembic_version SET version_num = '0001'")
+    _execute(request, database_url, "UPDATE alembic_version SET version_num = '0002'")
     store = ShareStore(Database(database_url))
     assert store.open(slug)
     store.close()
