@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -150,6 +151,8 @@ def crowds(client: Client) -> dict[str, Callable[[], object]]:
         "200 pages": lambda: many(200, lambda i: client.event("complete-context", "x", f"page{i}")),
         "128 long texts": lambda: many(16, lambda _: client.post("/v1/completions", long)),
         "252 texts that wait alike": lambda: many(63, lambda _: client.post("/v1/completions", alike)),
+        "requests sent ahead": lambda: sent_ahead(client, "/health"),
+        "unknown paths sent ahead": lambda: sent_ahead(client, "/x"),
         "1,000 broken requests": lambda: many(1_000, lambda _: broken_request(client)),
     }
 
@@ -186,6 +189,22 @@ def broken_upload(client: Client, n_bytes: int) -> str:
     with socket.create_connection((address.hostname, address.port)) as connection, suppress(OSError):
         connection.sendall(head.encode() + bytes(n_bytes))
     return "broken"
+
+
+def sent_ahead(client: Client, path: str, seconds: float = 3) -> str:
+    """Requests on one connection for which the client does not wait, while it reads the responses."""
+    address = urlsplit(client.url)
+    requests = f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode() * 1_000
+    ends = time.monotonic() + seconds
+    with socket.create_connection((address.hostname, address.port), timeout=0.05) as connection:
+        unsent = b""
+        while time.monotonic() < ends:
+            unsent = unsent or requests
+            with suppress(TimeoutError):
+                unsent = unsent[connection.send(unsent) :]
+            with suppress(TimeoutError):
+                connection.recv(1 << 20)
+    return "read"
 
 
 def broken_request(client: Client) -> str:

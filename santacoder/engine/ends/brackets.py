@@ -51,6 +51,7 @@ class BracketEnd:
         self._waits_for_function = False
         self._is_closed = False
         self._closed_head = ""  # the first word of what is closed
+        self._closed_depth = 0  # number of brackets around it
         self.holds_comment = False
         self._is_on_new_line = False
         self._has_written = False
@@ -113,13 +114,20 @@ class BracketEnd:
             self._is_closed, self.held_from = False, None
             self._is_statement, self._is_headed = True, True
             return True
-        if self._is_on_new_line or token.kind != "mark":
-            return False
-        if token.text == ";":
+        is_argument = bool(self._open) and self._open[-1].bracket != "{"
+        if self._is_on_new_line:
+            return is_argument and self._last is not None and self._last.text == ","
+        if is_argument:  # the others follow, as in ``useEffect(() => { … }, [a])``
+            if token.kind == "mark" and token.text in ")]" and len(self._open) <= self._closed_depth:
+                self._closed_depth = len(self._open) - 1
+                self.held_from = token.end
+            return True
+        if token.kind == "mark" and token.text == ";":
             self.ended_at = token.end
             return True
-        if token.text in ")]" and self._open and self._open[-1].bracket == _CLOSES[token.text]:
-            self.held_from = token.end
+        if token.kind == "mark" and token.text in "(." and self._language == "javascript":  # it is called at once
+            self._is_closed, self.held_from = False, None
+            self._depth, self._is_statement = len(self._open), True
             return True
         return False
 
@@ -181,6 +189,7 @@ class BracketEnd:
     def _close(self, token: Token, before: list[str]) -> None:
         self._closed_head = before[0] if before else ""
         self._is_closed = True
+        self._closed_depth = len(self._open)
         self._is_on_new_line = False
         self.held_from = token.end
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ async def coroutine(error: Exception, text: str) -> str:
 def call(function: Callable[..., Any], *arguments: Any) -> None:
     result = function(*arguments)
     if inspect.iscoroutine(result):
-        asyncio.run(result)
+        with ThreadPoolExecutor(1) as pool:  # where no browser's event loop runs
+            pool.submit(asyncio.run, result).result()
     elif isinstance(result, Iterator):
         list(result)
 

@@ -181,6 +181,15 @@ CASES: list[tuple[StopAt, Language | None, str, str, str]] = [
     ("function", "javascript", "function f() {\n  return { a: 1, ", "b: 2 };\n}", "\nz()"),
     ("block", "javascript", "f({ a, ", "b })", "\nz()"),
     ("block", "javascript", "if (x) {\n  const y = { a: 1, ", "b: 2 };", "\n  z()\n}\nq()"),
+    ("function", "javascript", "useEffect(() => {", "\n  f()\n}, [a])", "\n\nz()\n"),
+    ("function", "javascript", "setTimeout(() => {", "\n  f()\n}, 1000);", "\nz()"),
+    ("function", "javascript", "f(() => {", "\n  f()\n},\n  1000)", "\nz()"),
+    ("function", "javascript", "(function () {", "\n  f()\n})();", "\nz()"),
+    ("function", "javascript", "fetch(x).then((r) => {", "\n  f()\n}).catch(g);", "\nz()"),
+    ("function", "javascript", "describe('x', () => {", "\n  f()\n})", "\n\nz()"),
+    ("function", "javascript", "function f() {", "\n  return 1\n}", "\n\n(z)()"),
+    ("function", "javascript", "const x = { f() {", "\n  return 1\n}", ", g: 2 }\nz()"),
+    ("function", "java", "run(() -> {", "\n  f();\n}, 5);", "\ng();"),
 ]
 
 
