@@ -207,7 +207,7 @@ def test_requests_sent_ahead_wait_until_they_are_processed() -> None:
             sender.start()
             assert received(connection).count(b"hello 0") == n + 1
             sender.join()
-    assert max(most) <= 1 + connections._READ_AT_ONCE // len(request)
+    assert max(most) <= 1 + connections._REQUESTS_AT_ONCE // len(request)
 
 
 def test_requests_sent_ahead_have_their_bodies(url: str) -> None:
