@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.branch_facts import Branch
-from app.ui.branches.table import benchmark_name
+from app.ui.branches.table import LANGUAGE_NAMES, benchmark_name
 from app.ui.html import render
 from santacoder import checkpoints
 from santacoder.checkpoint_files import read_text
@@ -18,7 +18,6 @@ from santacoder.experiments import PUBLISHED
 from train.evaluate.results.published import published_scores
 
 _LARGEST_CARD = 1 << 20
-_LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
 _CITATION = """@article{benallal2023santacoder,
   title   = {SantaCoder: don't reach for the stars!},
   author  = {Ben Allal, Loubna and Li, Raymond and Kocetkov, Denis and others},
@@ -140,7 +139,7 @@ def _beside_the_paper(scores: Sequence[RevisionScore]) -> list[tuple[str, str, s
     published = {(score.benchmark, score.language, score.metric): score.value for score in published_scores("main")}
     shown = []
     for score in scores:
-        language = _LANGUAGES.get(score.language, score.language)
+        language = LANGUAGE_NAMES.get(score.language, score.language)
         interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
         paper = published.get((score.benchmark, score.language, score.metric))
         name = f"{benchmark_name(score.benchmark)}: {score.metric}, {language}"

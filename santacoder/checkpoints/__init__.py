@@ -6,7 +6,7 @@ is set. A revision is a branch, a commit or a prefix of one; ``main`` and ``fina
 
 from santacoder.checkpoints.loading import load, read_config, read_tokenizer
 from santacoder.checkpoints.publishing import add_files, publish
-from santacoder.checkpoints.revisions import branches, folder_with, log, resolve
+from santacoder.checkpoints.revisions import branches, folder_with, is_here, log, resolve
 from santacoder.checkpoints.store import (
     CURVES_FILE,
     DEFAULT_STORE,
@@ -32,6 +32,7 @@ __all__ = [
     "add_files",
     "branches",
     "folder_with",
+    "is_here",
     "load",
     "log",
     "publish",

@@ -80,6 +80,15 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
         raise CheckpointError(f"{_absence(repo_id, store, revision)} {error} {_remedy(repo_id, revision)}") from error
 
 
+def is_here(repo_id: str, revision: str, store: Path) -> bool:
+    """Whether a revision's files are on this machine."""
+    try:
+        resolve(repo_id, revision, store=store, download=False)
+        return True
+    except CheckpointError:
+        return False
+
+
 def folder_with(repo_id: str, *, store: Path = DEFAULT_STORE) -> Path | None:
     """The store or the user's cache, whichever contains the repository, or None. The Hub is not used.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from app.generation.records import Generation
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
 
 SHARES_FILE = Path(__file__).parent / "shares.json"
 
@@ -18,12 +17,8 @@ def shipped_shares(store: Path) -> list[tuple[str, Generation]]:
     """
     shares = json.loads(SHARES_FILE.read_text(encoding="utf-8"))
     found = [(share["title"], Generation.from_json(json.dumps(share["generation"]))) for share in shares]
-    return [(title, generation) for title, generation in found if _is_in(store, generation)]
-
-
-def _is_in(store: Path, generation: Generation) -> bool:
-    try:
-        checkpoints.resolve(generation.repo_id, generation.sha, store=store, download=False)
-        return True
-    except CheckpointError:
-        return False
+    return [
+        (title, generation)
+        for title, generation in found
+        if checkpoints.is_here(generation.repo_id, generation.sha, store)
+    ]

@@ -24,7 +24,7 @@ _BENCHMARKS = {
     "verbatim": "Texts",
     "memorization": "Training files",
 }
-_LANGUAGES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
+LANGUAGE_NAMES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
 _LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
@@ -68,7 +68,7 @@ def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str
 def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> str:
     """HTML: the branch's description, the scores without a column in the table, and what is missing."""
     further = [heading for heading in _languages([branch]) if heading not in _shown(branches)]
-    languages = [name for name in _LANGUAGES if any(_find(branch, heading, name) for heading in further)]
+    languages = [name for name in LANGUAGE_NAMES if any(_find(branch, heading, name) for heading in further)]
     return render(
         "branch_about",
         repo_id=repo_id,
@@ -201,7 +201,7 @@ def _languages(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
     found: dict[Heading, dict[str, None]] = {}
     for score in (score for branch in branches for score in branch.scores):
         found.setdefault(_heading(score), {})[score.language] = None
-    order = list(_LANGUAGES)
+    order = list(LANGUAGE_NAMES)
     return {
         heading: sorted(names, key=lambda name: order.index(name) if name in order else len(order))
         for heading, names in found.items()
@@ -246,4 +246,4 @@ def benchmark_name(name: str) -> str:
 
 
 def _language(name: str) -> str:
-    return {**_LANGUAGES, "held-out": "all"}.get(name, name)
+    return {**LANGUAGE_NAMES, "held-out": "all"}.get(name, name)

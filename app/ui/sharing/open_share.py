@@ -20,7 +20,6 @@ from app.ui.components import QUIET, Updates, failure
 from app.ui.html import render
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
 
 _SHA_LENGTH = 12  # characters of a commit's sha in a menu
 _PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
@@ -121,7 +120,7 @@ def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store
     """Updates of the pane and of the menus, with the exact commit selected if it still exists."""
     generation, candidate = opened.generation, opened.candidate
     badge, origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
-    commit = generation.sha if _is_there(generation, store) else ""
+    commit = generation.sha if checkpoints.is_here(generation.repo_id, generation.sha, store) else ""
     menus = filled_menus(store, generation.repo_id, generation.revision, commit)
     return {
         **controls.revision.updates(menus),
@@ -135,21 +134,16 @@ def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store
 def _comparison_updates(compare: ComparePane, compared: Comparison, store: Path) -> Updates:
     generations = compared.generations
     revisions = [
-        f"{each.repo_id}@{each.sha[:_SHA_LENGTH] if _is_there(each, store) else each.revision}" for each in generations
+        f"{each.repo_id}@{each.sha[:_SHA_LENGTH]}"
+        if checkpoints.is_here(each.repo_id, each.sha, store)
+        else f"{each.repo_id}@{each.revision}"
+        for each in generations
     ]
     return compare.show(compared, revisions, [_notices(each, store) for each in generations])
 
 
-def _is_there(generation: Generation, store: Path) -> bool:
-    try:
-        checkpoints.resolve(generation.repo_id, generation.sha, store=store, download=False)
-        return True
-    except CheckpointError:
-        return False
-
-
 def _notices(generation: Generation, store: Path) -> tuple[str, ...]:
-    if _is_there(generation, store):
+    if checkpoints.is_here(generation.repo_id, generation.sha, store):
         return ()
     return (
         f"Commit {generation.sha[:8]} of {generation.repo_id} no longer exists here. The saved output is shown; "

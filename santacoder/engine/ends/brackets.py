@@ -114,10 +114,9 @@ class BracketEnd:
             self._is_closed, self.held_from = False, None
             self._is_statement, self._is_headed = True, True
             return True
-        is_argument = bool(self._open) and self._open[-1].bracket != "{"
         if self._is_on_new_line:
-            return is_argument and self._last is not None and self._last.text == ","
-        if is_argument:  # the others follow, as in ``useEffect(() => { … }, [a])``
+            return self._is_in_parentheses() and self._last is not None and self._last.text == ","
+        if self._is_in_parentheses():  # other arguments follow, as in ``useEffect(() => { … }, [a])``
             if token.kind == "mark" and token.text in ")]" and len(self._open) <= self._closed_depth:
                 self._closed_depth = len(self._open) - 1
                 self.held_from = token.end
@@ -214,13 +213,17 @@ class BracketEnd:
                 return index
         return None
 
+    def _is_in_parentheses(self) -> bool:
+        """Whether the innermost open bracket is round or square."""
+        return bool(self._open) and self._open[-1].bracket != "{"
+
     def _is_in_class(self) -> bool:
         return bool(self._open) and self._open[-1].kind == "class"
 
     def _ends_in_arrow(self) -> bool:
         """Whether an arrow function of JavaScript begins that is not an argument."""
-        is_argument = bool(self._open) and self._open[-1].bracket != "{"
-        return self._language == "javascript" and self._statement[-2:] == ["=", ">"] and not is_argument
+        is_javascript = self._language == "javascript"
+        return is_javascript and self._statement[-2:] == ["=", ">"] and not self._is_in_parentheses()
 
     def _aim_at_block(self) -> None:
         brace = self._innermost_brace()
