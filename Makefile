@@ -40,6 +40,11 @@ lock:  ## write the lock files again; needs uv. With LOCK_FLAGS=--upgrade, to th
 	for file in requirements.lock requirements-test.lock; do \
 		$(WITHOUT_TORCH) $$file > $$file.new && mv $$file.new $$file; \
 	done
+	$(MAKE) requirements.txt
+
+requirements.txt: requirements.lock pyproject.toml  ## for a Space, which installs this file alone: without hashes, since torch has none
+	{ echo "# Written by make lock, from requirements.lock."; echo "$(TORCH)"; \
+		sed -n 's/^\([a-z][^\]*[^ \]\) *\\*$$/\1/p' requirements.lock; } > $@
 
 models: $(VENV)/.test  ## train the models in checkpoints/ again
 	$(RUN) -m train.embedded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -47,10 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
 def serve(arguments: list[str] | None = None) -> int:
     """Serve until stopped. Returns 1 if the server could not start."""
     from app.proxies import proxy_problem
+    from app.space import adopt_environment
 
     if problem := proxy_problem():  # checked before Gradio is imported, which creates a client
         print(problem, file=sys.stderr)
         return 1
+    adopt_environment(os.environ)  # before the Hub's client is imported, which reads its cache's folder
     from app.server import main as serve_until_stopped
 
     return serve_until_stopped(arguments)
