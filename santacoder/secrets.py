@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import string
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -39,13 +40,13 @@ def find_secrets(text: str) -> list[Secret]:
 
 # RFC 5321, section 4.5.3.1: a local part has at most 64 octets, a label (RFC 1035) at most 63
 _MAX_LOCAL = 64
-_LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+%-")
-_AT = re.compile(r"@(?=\w)")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,18}")
-_INTERNATIONAL_DOMAIN = re.compile(r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,18}")
 _UNSPACED_SCRIPTS = "\u0530"  # Latin, Greek and Cyrillic come before; the scripts after it do not need spaces
-# characters after which a match is not a domain
-_CONTINUES = re.compile(rf"[@(/_-]|\.?(?![{_UNSPACED_SCRIPTS}-\U0010ffff])[^\W_]")
+_LOCAL = string.ascii_letters + string.digits + "_.+%-"
+_LOCAL_IN_ANY_SCRIPT = _LOCAL + "".join(map(chr, range(0x80, ord(_UNSPACED_SCRIPTS))))
+_AT_DOMAIN = re.compile(
+    r"@(?:(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,18}|(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,18})"
+    rf"(?![@(/_-]|\.?(?![{_UNSPACED_SCRIPTS}-\U0010ffff])[^\W_])"  # what follows does not continue the domain
+)
 _CREDENTIALS_OF_A_URL = re.compile(r"://[^\s/@]*:$")
 _PLACEHOLDER_DOMAINS = ("@example.com", "@example.org", "@example.net", "@localhost.localdomain")
 # icon@2x.png is an image, react@next.js is a file of a package
@@ -54,33 +55,25 @@ _FILE_ENDINGS = frozenset("css gif html java jpeg jpg js json jsx min png svg ts
 
 def find_emails(text: str) -> Iterator[tuple[int, int]]:
     """Spans of e-mail addresses, except placeholders and hosts in clone URLs."""
-    for at in _AT.finditer(text):
-        end = _end_of_domain(text, at.end())
-        start = _start_of_local_part(text, at.start()) if end else at.start()
-        if start < at.start() and _is_email(text, start, end):
+    for found in _AT_DOMAIN.finditer(text):
+        at, end = found.span()
+        start = _start_of_local_part(text, at)
+        if start < at and _is_email(text, start, end):
             yield start, end
-
-
-def _end_of_domain(text: str, start: int) -> int:
-    """The end of the domain that begins at ``start``; 0 if there is none."""
-    for pattern in (_DOMAIN, _INTERNATIONAL_DOMAIN):
-        found = pattern.match(text, start)
-        if found and not _CONTINUES.match(text, found.end()):
-            return found.end()
-    return 0
 
 
 def _start_of_local_part(text: str, at: int) -> int:
     """The start of the local part before the ``@`` at ``at``; ``at`` itself if there is none."""
-    first = at
     lowest = max(0, at - _MAX_LOCAL)
-    while first > lowest and (text[first - 1] in _LOCAL or "\x7f" < text[first - 1] < _UNSPACED_SCRIPTS):
-        first -= 1
+    before = text[lowest:at]
+    first = lowest + len(before.rstrip(_LOCAL if before.isascii() else _LOCAL_IN_ANY_SCRIPT))
     if first == at:  # a name in another script
         while first > lowest and text[first - 1].isalnum():
             first -= 1
+    if first == lowest > 0:
+        return at
     start = without_escape(text, first, at)
-    return at if first == lowest > 0 else at - len(text[start:at].lstrip(".+%-"))
+    return at - len(text[start:at].lstrip(".+%-"))
 
 
 def _is_email(text: str, start: int, end: int) -> bool:
