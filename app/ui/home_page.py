@@ -32,8 +32,12 @@ from app.ui.code_pane.examples import presets
 
 NAME = "SantaCoder"
 TAGLINE = "Watch a tiny code model think, and teach it your code in two minutes."
-# what is below the panes would be pushed down while they are loaded; the page's own style sheet comes only then
+# for the time before the page's own style sheet: the container is as wide as later, and its content is shown when
+# drawn.js says that it is complete, or after ten seconds; what is below the panes, when everything is there
 _UNTIL_READY = (
+    ".gradio-container { width: 100%; max-width: 1320px !important; margin: 0 auto }"
+    "html:not([data-drawn]) .contain { visibility: hidden; animation: shown 0s 10s forwards }"
+    "@keyframes shown { to { visibility: visible } }"
     "html:not([data-ready]) :is(#footnote, footer) { visibility: hidden }"
     "@media (max-width: 640px) { html:not([data-ready]) #parameters { display: none } }"
 )

@@ -26,7 +26,8 @@ from santacoder.tokenizer import Tokenizer
 def connect_context(
     pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
 ) -> None:
-    """Update the bar with the code, the revision and the number of new tokens."""
+    """Update the bar with the code, the revision and the number of new tokens. It begins with what the page begins with,
+    so that nothing moves when the page is drawn."""
 
     repositories = Repositories(settings)
 
@@ -43,6 +44,9 @@ def connect_context(
             return ""  # Run reports the error
 
     new_tokens = controls.parameters.max_new_tokens
+    pane.context.value = measure(
+        pane.editor.value, "auto", settings.model, settings.revision, "", controls.parameters.max_new_tokens.value
+    )
     inputs: dict[str, Any] = {
         "code": pane.editor,
         "order": pane.order,
