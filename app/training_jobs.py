@@ -29,7 +29,8 @@ State = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """The status of a job. ``message`` is its outcome or the last line of its log; ``commit`` is what it published."""
+    """The status of a job. ``message`` is its outcome or the last line of its log; ``commit`` is what it published.
+    ``is_stopping`` while it runs, but was asked to stop."""
 
     name: str
     state: State
@@ -39,6 +40,7 @@ class Job:
     steps: int
     commit: str = ""
     can_resume: bool = False
+    is_stopping: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Jobs:
     def __init__(self, runs: Path, store: Path) -> None:
         self._runs = runs
         self._store = store
+        self._stopping: set[int] = set()  # process ids
 
     def start(self, request: JobRequest) -> str:
         """Start a job and return its name.
@@ -133,6 +136,7 @@ class Jobs:
         """Ask a job to save its state and stop."""
         running = self._process(name).running
         if running is not None:
+            self._stopping.add(running.pid)
             running.terminate()
 
     def all(self) -> list[Job]:
@@ -150,7 +154,7 @@ class Jobs:
         request, outcome = process.request, run.outcome()
         where = (request["repo_id"], request["branch"], request["steps"])
         if process.running is not None:
-            return Job(name, "running", "", *where)
+            return Job(name, "running", "", *where, is_stopping=process.pid in self._stopping)
         if outcome is None:  # killed, or rejected before it started
             return Job(name, "failed", _end_of_log(run.path), *where, can_resume=True)
         can_resume = outcome.state != "finished"
@@ -199,6 +203,7 @@ class Jobs:
                 start_new_session=True,
             )
         threading.Thread(target=started.wait, daemon=True).start()
+        self._stopping.discard(started.pid)  # ids are reused
         began = psutil.Process(started.pid).create_time()
         document = asdict(_Process(process.request, process.command, started.pid, began))
         with replacing(folder / "job.json") as file:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.branch_facts import Branch
-from app.ui.branches.table import LANGUAGE_NAMES, benchmark_name
+from app.ui.branches.table import benchmark_name, language_name
 from app.ui.html import render
 from santacoder import checkpoints
 from santacoder.checkpoint_files import read_text
@@ -38,6 +39,13 @@ _PUBLISHED_LICENCE = (
     "BigCode OpenRAIL-M: free to use and to pass on, together with its list of forbidden uses, such as generating "
     "malicious code."
 )
+_FOR = (
+    "Continuing code and filling gaps in Python, Java and JavaScript: begin with code, a comment or a signature.",
+    "Continuing code in Python, Java and JavaScript: begin with code, a comment or a signature. This branch never saw "
+    "a gap in its training, so it fills none well.",
+)
+# as classifiers and SPDX identifiers name them
+_LICENCE_FAMILIES = (("apache", "Apache-2.0"), ("bsd", "BSD"), ("mit", "MIT"), ("python software", "PSF"))
 _LIMITS = "It writes code that looks right and may be wrong, insecure, or copied from its training files."
 
 
@@ -54,6 +62,7 @@ def about_model(repo_id: str, branch: Branch, store: Path) -> str:
         "about_model",
         repo_id=repo_id,
         branch=branch.name,
+        good_for=_FOR[branch.experiment is not None and not branch.experiment.fill_in_the_middle],
         facts=facts,
         scores=_beside_the_paper(branch.scores),
         is_published=repo_id == PUBLISHED,
@@ -109,11 +118,16 @@ def _data(section: str) -> str:
     if not rows:
         return ""
     files = sum(int(row[3].replace(",", "")) for row in rows)
-    licences = ", ".join(sorted({row[2] for row in rows}, key=lambda name: -sum(row[2] == name for row in rows))[:5])
+    licences = ", ".join(name for name, _ in Counter(_licence_family(row[2]) for row in rows).most_common(3))
     return (
         f"{files:,} files of {len(rows)} packages, mostly under {licences}; the card lists them. Filtered, without "
         "near-duplicates, and with secrets replaced."
     )
+
+
+def _licence_family(stated: str) -> str:
+    """One name for a licence that packages state in different words."""
+    return next((name for word, name in _LICENCE_FAMILIES if stated.lower().startswith(word)), stated)
 
 
 def _sections(card: str) -> dict[str, str]:
@@ -139,7 +153,7 @@ def _beside_the_paper(scores: Sequence[RevisionScore]) -> list[tuple[str, str, s
     published = {(score.benchmark, score.language, score.metric): score.value for score in published_scores("main")}
     shown = []
     for score in scores:
-        language = LANGUAGE_NAMES.get(score.language, score.language)
+        language = language_name(score.language)
         interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
         paper = published.get((score.benchmark, score.language, score.metric))
         name = f"{benchmark_name(score.benchmark)}: {score.metric}, {language}"

@@ -32,8 +32,9 @@ from app.ui.serving.turns import UiTurns
 from app.ui.sharing.gallery import gallery_pane
 from app.ui.sharing.open_share import connect_opening, share_banner
 from app.ui.sharing.share import share_code, share_comparison
+from app.ui.train.form import SampleJob
 from app.ui.train.pane import train_pane
-from app.ui.train.teach import connect_teaching, teach_button
+from app.ui.train.teach import BRANCH, REPO_ID, STEPS, connect_teaching, teach_button
 
 _HERE = Path(__file__).parent
 
@@ -96,7 +97,16 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                 refused = gr.HTML(status_line(ONLY_AT_THE_MACHINE), visible=False, elem_id="train-refused")
                 with gr.Column() as allowed:
                     jobs = Jobs(settings.runs, settings.store)
-                    training = train_pane(jobs, permission, models.repositories, tabs, train, revision, settings.store)
+                    training = train_pane(
+                        jobs,
+                        permission,
+                        models.repositories,
+                        tabs,
+                        train,
+                        revision,
+                        settings.store,
+                        SampleJob(REPO_ID, BRANCH, STEPS),
+                    )
             connect_teaching(teach, training, panes[0], jobs, permission, settings, tabs, revision)
 
             def admit() -> dict[gr.blocks.Block, Any]:

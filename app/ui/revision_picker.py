@@ -52,26 +52,31 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
         lists = gr.HTML(_LOADING, js_on_load=_ON_LOAD, elem_id="picker-lists", apply_default_css=False)
         with gr.Row(elem_id="picker-names"):
             menus, filled = revision_menus(page, settings)
-        gr.Button("Done", variant="primary", elem_id="picker-done", min_width=88)
+        with gr.Row(elem_id="picker-foot"):
+            gr.Button("Type a name", elem_id="picker-type", min_width=88)
+            gr.Button("Done", variant="primary", elem_id="picker-done", min_width=88)
     repositories = Repositories(settings)
 
     def show(repo_id: str, branch: str, commit: str) -> str:
         return picker_lists(repositories, settings.store, repo_id, branch, commit)
 
     def pick(repo_id: str, branch: str, commit: str, event: gr.EventData) -> Updates:
-        """Choose a model, a branch of it, or a commit of that; what comes after it begins anew."""
+        """Choose a model, a branch of it, or a commit of that; what comes after it begins anew. Or choose all three."""
         kind, value = event_value(event, "kind", str), event_value(event, "value", str)
-        chosen = {
-            "model": (value, "main", NEWEST),
-            "branch": (repo_id, value, NEWEST),
-            "commit": (repo_id, branch, value),
-        }.get(kind, (repo_id, branch, commit))
+        if kind == "revision":
+            chosen = (value, event_value(event, "branch", str), event_value(event, "commit", str))
+        else:
+            chosen = {
+                "model": (value, "main", NEWEST),
+                "branch": (repo_id, value, NEWEST),
+                "commit": (repo_id, branch, value),
+            }.get(kind, (repo_id, branch, commit))
         if not repositories.may_name(chosen[0]):  # the lists say so
             return {lists: show(*chosen)}
         return {**menus.updates(filled_menus(settings.store, *chosen)), lists: show(*chosen)}
 
     lists.click(show, [*menus], lists, **_IN_TURN)
-    lists.select(pick, [*menus], [*menus, lists], **_IN_TURN)
+    lists.select(pick, [*menus], [*menus, lists], trigger_mode="always_last", **_IN_TURN)
     for menu in menus:  # typed names
         menu.input(show, [*menus], lists, **_IN_TURN)
     js = "(...revision) => santacoder.picker.name(...revision)"

@@ -117,9 +117,16 @@ def pick(page: Page, kind: str, value: str) -> None:
     page.locator("#picker-done").click()
 
 
+def open_names(page: Page) -> None:
+    """Show the fields in which the name of a model, branch or commit can be typed."""
+    open_picker(page)
+    if not page.locator("#picker-names").is_visible():
+        page.locator("#picker-type").click()
+
+
 def type_name(page: Page, kind: str, name: str) -> None:
     """Type the name of a model, branch or commit into its field in the picker."""
-    open_picker(page)
+    open_names(page)
     page.locator(f"#{kind} input").fill(name)
     page.locator(f"#{kind} input").press("Enter")
     page.locator("#picker-done").click()

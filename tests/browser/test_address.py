@@ -44,6 +44,11 @@ def test_a_link_opens_a_pane_with_a_revision(page: Page, server: Server) -> None
     expect(page.locator("#branch input")).to_have_value(re.compile("^other"))
     pick(page, "branch", "main")
     page.wait_for_url(re.compile(r"\?pane=infill&model=test%2Ftiny&branch=main$"))
+    page.go_back()  # to the choice before, not out of the page
+    expect(page.locator("#branch input")).to_have_value(re.compile("^other"))
+    shown_pane(page, "Fill in the middle")
+    page.go_forward()
+    expect(page.locator("#pill")).to_have_text(re.compile("tiny · main"))
 
 
 def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(page: Page, server: Server) -> None:

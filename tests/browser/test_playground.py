@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.generation.records import MARK
 from santacoder import checkpoints
-from tests.browser.conftest import Server, let_texts_go_on, open_pane, open_picker, pick, type_name
+from tests.browser.conftest import Server, let_texts_go_on, open_names, open_pane, open_picker, pick, type_name
 from tests.conftest import random_model
 
 FINISHED = re.compile(r"seed \d+")
@@ -165,6 +165,7 @@ def test_an_older_commit_of_a_branch_can_be_chosen(page: Page, server: Server) -
         expect(page.locator(".choice[data-kind=commit]").first).to_contain_text(
             re.compile(rf"step 7.*loss 3\.250.*newest.*{newest.sha[:8]}", re.DOTALL)
         )
+        open_names(page)
         page.locator("#commit input").click()
         expect(page.get_by_role("option", name=f"newest: step 7 · loss 3.250 · {newest.sha[:8]}")).to_be_visible()
         page.get_by_role("option", name=f"step 0 · {oldest.sha[:8]}").click()
@@ -176,7 +177,7 @@ def test_an_older_commit_of_a_branch_can_be_chosen(page: Page, server: Server) -
 
 def test_the_published_model_is_in_the_menu_with_its_eight_experiments(page: Page) -> None:
     pick(page, "model", "bigcode/santacoder")
-    open_picker(page)
+    open_names(page)
     page.locator("#branch input").click()
     for name in ("mha", "no-fim", "fim", "stars", "fertility", "comments", "dedup-alt", "final"):
         expect(page.get_by_role("option", name=re.compile(f"^{name} — multi-"))).to_be_visible()

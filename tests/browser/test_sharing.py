@@ -82,7 +82,10 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(page.locator("#complete-page")).to_contain_text("2 of 2")
     written, status = read(page, "complete"), page.locator("#complete-status .status").first.text_content() or ""
     tokens = page.locator("#complete-tokens").inner_text()
+    buttons = [page.locator(f"#complete-{name}") for name in ("run", "undo", "share")]
+    places = [button.bounding_box() for button in buttons]
     permalink, deletion = share(page, "complete", "The shared one")
+    assert [button.bounding_box() for button in buttons] == places  # the panel is below them
     assert re.fullmatch(rf"{server.url}/s/\w{{8}}", permalink)
 
     open_share(visitor, permalink)
@@ -133,6 +136,10 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(visitor.locator("main")).to_contain_text("hidden by a moderator")
     _moderate(visitor, server, "Show it again")
     open_share(visitor, permalink)
+    visitor.locator("#shared-dismiss").click()
+    expect(visitor.locator("#shared")).to_be_hidden()
+    visitor.wait_for_url(re.compile(r"/(\?(?!.*share=).*)?$"))
+    assert read(visitor, "complete") == written
 
     visitor.goto(deletion)
     visitor.get_by_role("button", name="Delete it for good").click()

@@ -55,11 +55,12 @@ def removed_files(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
 
 
 def remaining_files(report: dict[str, Any]) -> str:
-    """A sentence: how many files remain, and why the others do not."""
+    """A sentence: from how many files the model learns, and why not from the others."""
     kept, removed = report["steps"][-1]["files"], removed_files(report)
     total = kept + sum(count for _, count, _ in removed)
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count, _ in removed)
-    return f"{kept:,} of {total:,} files remain." + (f" Left out: {reasons}." if removed else "")
+    counted = f"{kept:,} of {total:,} files" if removed else f"all {total:,} files"
+    return f"The model learns from {counted}." + (f" Left out: {reasons}." if removed else "")
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str
             {
                 "benchmark": benchmark_name(benchmark),
                 "metric": metric,
-                "languages": [_language(name) for name in languages],
+                "languages": [language_name(name) for name in languages],
             }
             for (benchmark, metric), languages in shown.items()
         ],
@@ -73,7 +73,7 @@ def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> st
         "branch_about",
         repo_id=repo_id,
         branch=branch,
-        languages=[_language(name) for name in languages],
+        languages=[language_name(name) for name in languages],
         further=[
             (
                 f"{benchmark_name(heading[0])} {heading[1]}",
@@ -105,12 +105,12 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A score; ``share`` is its percentage of the largest score in the column."""
+    """A score; ``share`` is its percentage of the largest score in the column, or None if it is the only one."""
 
     text: str
     interval: str
     is_best: bool
-    share: int
+    share: int | None
 
 
 def _is_informative(rows: Sequence[_Row], parts: Sequence[str]) -> bool:
@@ -218,7 +218,7 @@ def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language
         text=_number(score.value, heading[1]) + (" %" if _is_share(heading[1]) else ""),
         interval=" – ".join(_number(end, heading[1]) for end in score.interval or ()),
         is_best=len(set(values)) > 1 and score.value == best,
-        share=round(100 * score.value / (max(values) or 1)),
+        share=round(100 * score.value / (max(values) or 1)) if len(values) > 1 else None,
     )
 
 
@@ -245,5 +245,6 @@ def benchmark_name(name: str) -> str:
     return _BENCHMARKS.get(name, name)
 
 
-def _language(name: str) -> str:
+def language_name(name: str) -> str:
+    """The name of a language, or of all together."""
     return {**LANGUAGE_NAMES, "held-out": "all"}.get(name, name)

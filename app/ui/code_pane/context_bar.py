@@ -8,10 +8,12 @@ from typing import Any
 
 import gradio as gr
 
+from app.generation.records import Language
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane.controls import CodePane, Controls
-from app.ui.components import LATEST
+from app.ui.code_pane.examples import menus_for
+from app.ui.components import LATEST, Updates
 from app.ui.html import render
 from app.ui.parameters import OrderChoice, chosen_order
 from santacoder import checkpoints
@@ -24,10 +26,15 @@ from santacoder.tokenizer import Tokenizer
 
 
 def connect_context(
-    pane: CodePane, settings: Settings, controls: Controls, beginnings: list[gr.events.Dependency]
+    pane: CodePane,
+    settings: Settings,
+    controls: Controls,
+    beginnings: list[gr.events.Dependency],
+    restored: gr.events.Dependency,
 ) -> None:
-    """Update the bar with the code, the revision and the number of new tokens. It begins with what the page begins with,
-    so that nothing moves when the page is drawn."""
+    """Update the bar with the code, the revision and the number of new tokens. It is filled from the beginning, so that
+    nothing moves when the page is drawn. After code was ``restored``, the menus follow, too.
+    """
 
     repositories = Repositories(settings)
 
@@ -55,9 +62,20 @@ def connect_context(
     }
     changes = [component.change for component in (*controls.revision, new_tokens, pane.tokens)]
     connected = {"outputs": pane.context, "inputs_kwargs": inputs, **LATEST}
-    gr.on([controls.page.load, pane.editor.input, pane.order.input, *changes], measure, **connected)
+    gr.on([pane.editor.input, pane.order.input, *changes], measure, **connected)
     for event in beginnings:
         event.then(measure, **connected)
+
+    def settle(language: Language, code: str, **others: Any) -> Updates:
+        return {**menus_for(pane, language, code), pane.context: measure(code, **others)}
+
+    restored.then(
+        settle,
+        None,
+        [pane.editor, pane.language, pane.preset, pane.context],
+        inputs_kwargs={"language": pane.language, **inputs},
+        **LATEST,
+    )
 
 
 @lru_cache(maxsize=8)

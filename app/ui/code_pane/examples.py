@@ -44,18 +44,8 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
         code = presets(pane.name, language).get(name or "")
         return gr.skip() if code is None else {pane.editor: code, **pane.cleared()}
 
-    def follow(language: Language, code: str) -> Updates:
-        """Updates of the menus that match the code in the editor."""
-        seen = plain_language(code, language)
-        examples = presets(pane.name, seen)
-        name = next((name for name, example in examples.items() if example == code), None)
-        updates: Updates = {pane.preset: gr.Dropdown(choices=list(examples), value=name)}
-        if seen != language:
-            updates |= {pane.editor: code_update(None, seen), pane.language: seen}
-        return updates
-
     pane.editor.input(
-        follow,
+        lambda language, code: menus_for(pane, language, code),
         [pane.language, pane.editor],
         [pane.editor, pane.language, pane.preset],
         **LATEST,
@@ -66,6 +56,17 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
         ),
         pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **LATEST),
     ]
+
+
+def menus_for(pane: CodePane, language: Language, code: str) -> Updates:
+    """Updates of the menus that match the code in the editor."""
+    seen = plain_language(code, language)
+    examples = presets(pane.name, seen)
+    name = next((name for name, example in examples.items() if example == code), None)
+    updates: Updates = {pane.preset: gr.Dropdown(choices=list(examples), value=name)}
+    if seen != language:
+        updates |= {pane.editor: code_update(None, seen), pane.language: seen}
+    return updates
 
 
 PRESETS = tuple(Preset(**entry) for entry in yaml.safe_load(Path(__file__).with_name("presets.yaml").read_text()))

@@ -6,6 +6,7 @@ import gradio as gr
 
 from app.generation.records import Generation
 from app.ui.code_pane.controls import CodePane
+from app.ui.code_pane.examples import menus_for
 from app.ui.components import QUIET, Updates, failure
 from app.ui.inputs import event_value
 from santacoder.errors import UserError
@@ -40,9 +41,9 @@ def history_tab(pane: CodePane) -> gr.HTML:
             generation = Generation.from_json(event_value(event, "generation", str))
             if generation.pane != pane.name or not generation.candidates:
                 raise UserError("This entry belongs to another pane.")
-            return pane.show(generation)
+            return {**menus_for(pane, generation.language, generation.code(0)), **pane.show(generation)}
         except UserError as error:
             return {pane.status: failure(str(error))}
 
-    entries.select(restore, None, pane.shown, **QUIET)
+    entries.select(restore, None, [*pane.shown, pane.preset], **QUIET)
     return recorder

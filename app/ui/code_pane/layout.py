@@ -61,6 +61,7 @@ def code_pane(
 ) -> CodePane:
     """Fill the surrounding tab."""
     pane = _layout(name, label, split)
+    restored = _connect_keeping(pane, controls)
     beginnings = connect_beginning(pane)
     if name == "complete":
         for event in beginnings:
@@ -72,8 +73,7 @@ def code_pane(
     connect_running(pane, models, controls, recorder)
     _connect_pager(pane)
     _connect_copying(pane)
-    _connect_keeping(pane, controls)
-    connect_context(pane, settings, controls, beginnings)
+    connect_context(pane, settings, controls, beginnings, restored)
     return pane
 
 
@@ -177,12 +177,13 @@ def _connect_copying(pane: CodePane) -> None:
     )
 
 
-def _connect_keeping(pane: CodePane, controls: Controls) -> None:
-    """Keep the editor's contents across reloads; Gradio reloads by itself when a server comes back."""
+def _connect_keeping(pane: CodePane, controls: Controls) -> gr.events.Dependency:
+    """Keep the editor's contents across reloads; Gradio reloads by itself when a server comes back. Returns the event
+    that brings them back."""
     kept = [pane.editor, pane.language]
     pane.editor.change(
         None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", api_visibility="private"
     )
-    controls.page.load(
+    return controls.page.load(
         None, kept, kept, js=f"(...shown) => santacoder.kept('{pane.name}') ?? shown", api_visibility="private"
     )

@@ -25,6 +25,7 @@ _RUNNING: dict[str, Any] = {
     "concurrency_limit": MAX_RUNNING,
     "concurrency_id": "generate",
 }
+_COPIED = "The model wrote the lines above once more. Undo, and begin the next line yourself: a comment or a signature."
 _SAME = "Retry wrote the same again. A higher temperature or more candidates give other texts."
 _STOPPED = '<p class="status">Stopped before anything was written.</p>'
 
@@ -53,7 +54,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
                 task = replace(task, sampling=replace(task.sampling, seed=seed))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
                 progress = generate(models, given.model, given.revision, replace(task, client=client))
-                steps: Iterator[Progress] = in_time(limits, progress, late)
+                steps: Iterator[Progress] = _with_copies_named(in_time(limits, progress, late))
                 if again and given.generation is not None:
                     steps = _with_sameness(steps, given.generation)
                 yield from _updates(pane, recorder, steps)
@@ -106,6 +107,23 @@ def _another_seed(seed: int, generation: Generation | None) -> int:
     candidates = generation.candidates if generation else ()
     used = [completion.seed for candidate in candidates for completion in candidate.completions]
     return (max([seed, *used]) + 1) % (MAX_SEED + 1)
+
+
+def _with_copies_named(steps: Iterator[Progress]) -> Iterator[Progress]:
+    """``steps``, at whose end a notice says so if all that was written are the lines above it, once more."""
+    for step in steps:
+        if isinstance(step, Written) and step.finished and _is_copy(step.generation):
+            step = replace(step, notices=(*step.notices, _COPIED))
+        yield step
+
+
+def _is_copy(generation: Generation) -> bool:
+    """Whether each candidate has written several lines, which are the last lines of the prompt."""
+    if len(generation.parts) > 1:
+        return False
+    texts = [candidate.completions[0].text.strip() for candidate in generation.candidates if candidate.completions]
+    end = generation.parts[0].rstrip()
+    return bool(texts) and all("\n" in text and end.endswith(text) for text in texts)
 
 
 def _with_sameness(steps: Iterator[Progress], before: Generation) -> Iterator[Progress]:

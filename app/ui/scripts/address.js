@@ -1,20 +1,40 @@
 // The address names the pane and the revision, so that links open them and Back returns to them. An opened share has
 // an address of its own, which stays.
 santacoder.address = (() => {
+  const MILLISECONDS = 150; // what one press changes is one entry of the history
   let isFollowing = false;
   let titles = {};
+  let own = []; // the revision of an address that names none
+  let changes = {};
+  let waiting = 0;
+  let expected = null; // the revision that Back returns to, until it is chosen, and how long that may take
+  const LONGEST = 5000;
 
-  function changed(values) {
-    const parameters = new URLSearchParams(location.search);
-    for (const [name, value] of Object.entries(values)) {
-      if (value) parameters.set(name, value);
-      else parameters.delete(name);
-    }
-    const search = parameters.size ? `?${parameters}` : "";
-    return search === location.search || parameters.has("share") ? null : `${location.pathname}${search}`;
+  const parameters = () => new URLSearchParams(location.search);
+  const paneOf = () => parameters().get("pane") ?? "complete";
+
+  function revisionOf() {
+    const [model, branch, commit] = ["model", "branch", "commit"].map((name) => parameters().get(name) ?? "");
+    return model ? [model, branch || "main", commit] : own;
   }
 
-  const paneOf = () => new URLSearchParams(location.search).get("pane") ?? "complete";
+  function write() {
+    const named = parameters();
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) named.set(name, value);
+      else named.delete(name);
+    }
+    changes = {};
+    const search = named.size ? `?${named}` : "";
+    if (search !== location.search && !named.has("share")) history.pushState(null, "", `${location.pathname}${search}`);
+  }
+
+  function note(changed) {
+    if (!isFollowing) return;
+    Object.assign(changes, changed);
+    clearTimeout(waiting);
+    waiting = setTimeout(write, MILLISECONDS);
+  }
 
   // On a narrow screen, some of the tabs are in a menu, where they have no id.
   function show(name) {
@@ -23,26 +43,37 @@ santacoder.address = (() => {
     ofPane.find((button) => !button.closest("[aria-hidden=true]"))?.click();
   }
 
-  addEventListener("popstate", () => show(paneOf()));
+  addEventListener("popstate", () => {
+    if (!isFollowing) return;
+    clearTimeout(waiting);
+    changes = {};
+    show(paneOf());
+    expected = { revision: `${revisionOf()}`, until: performance.now() + LONGEST };
+    santacoder.picker.choose(...revisionOf());
+  });
 
   return {
     // Opens the pane that the address names, and keeps the address up to date from then on. `given` are the titles of
     // all panes.
     follow(given) {
       titles = given;
+      own = santacoder.picker.chosen();
       if (paneOf() !== "complete") show(paneOf());
       isFollowing = true;
     },
 
     pane(name) {
       document.body.dataset.pane = name;
-      const address = isFollowing && name !== paneOf() && changed({ pane: name === "complete" ? "" : name });
-      if (address) history.pushState(null, "", address);
+      note({ pane: name === "complete" ? "" : name });
     },
 
     revision(model, branch, commit) {
-      const address = isFollowing && changed({ model, branch, commit });
-      if (address) history.replaceState(null, "", address);
+      const revision = `${[model, branch, commit]}`;
+      const isOnTheWay = expected && expected.revision !== revision && performance.now() < expected.until;
+      if (isOnTheWay) return;
+      expected = null;
+      if (revision !== `${revisionOf()}`) note({ model, branch, commit });
+      else ["model", "branch", "commit"].forEach((name) => delete changes[name]);
     },
   };
 })();

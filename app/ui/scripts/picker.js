@@ -47,9 +47,24 @@ santacoder.picker = (() => {
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }
 
+  // Shows the fields in which a name can be typed, or hides them.
+  function type({ currentTarget }) {
+    const isShown = "typing" in box().dataset;
+    currentTarget.setAttribute("aria-expanded", !isShown);
+    if (isShown) delete box().dataset.typing;
+    else box().dataset.typing = "";
+    if (!isShown) box().querySelector("#model input").focus();
+  }
+
   const picker = {
     follow(given) {
       trigger = given;
+    },
+
+    // Chooses a revision, unless it is chosen.
+    choose(model, branch, commit) {
+      if (box().matches(":popover-open")) box().hidePopover();
+      if (`${[model, branch, commit]}` !== `${picker.chosen()}`) trigger("select", { kind: "revision", value: model, branch, commit });
     },
 
     // Until the menus are filled, the pill cannot be pressed.
@@ -67,6 +82,7 @@ santacoder.picker = (() => {
       });
       lists().addEventListener("click", clicked);
       box().querySelector("#picker-done").addEventListener("click", () => box().hidePopover());
+      box().querySelector("#picker-type").addEventListener("click", type);
       // Gradio replaces or patches the lists
       const attributeFilter = ["class", "aria-pressed", "data-number"];
       new MutationObserver(drawn).observe(lists(), { childList: true, subtree: true, attributeFilter });

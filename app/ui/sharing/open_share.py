@@ -14,6 +14,7 @@ from app.shares.models import OpenedShare
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
 from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.code_pane.examples import menus_for
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
 from app.ui.components import QUIET, Updates, failure
@@ -33,6 +34,7 @@ class Banner(NamedTuple):
     text: gr.HTML
     rerun: gr.Button
     fork: gr.Button
+    dismiss: gr.Button
 
 
 def share_banner() -> Banner:
@@ -40,7 +42,8 @@ def share_banner() -> Banner:
         text = gr.HTML(elem_id="shared-title")
         rerun = gr.Button("Run again", elem_id="shared-rerun", min_width=110)
         fork = gr.Button("Fork", elem_id="shared-fork", min_width=72)
-    return Banner(whole, text, rerun, fork)
+        dismiss = gr.Button("Dismiss", elem_id="shared-dismiss", min_width=72)
+    return Banner(whole, text, rerun, fork, dismiss)
 
 
 def connect_opening(
@@ -108,12 +111,12 @@ def connect_opening(
     states, editors = [pane.generation for pane in panes], [pane.editor for pane in panes]
     banner.rerun.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET).then(None, js=_PRESS_RUN, **QUIET)
     forked = banner.fork.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET)
-    forked.then(lambda: gr.Row(visible=False), None, banner.whole, **QUIET)
-    forked.then(None, js=_FORGET_SHARE, **QUIET)
+    for close in (forked.then, banner.dismiss.click):  # what the share shows stays in the pane
+        close(lambda: gr.Row(visible=False), None, banner.whole, **QUIET).then(None, js=_FORGET_SHARE, **QUIET)
 
 
 def _shown(pane: CodePane) -> list[gr.blocks.Block]:
-    return [*pane.shown, pane.origin_badge, pane.origins]
+    return [*pane.shown, pane.preset, pane.origin_badge, pane.origins]
 
 
 def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> Updates:
@@ -125,6 +128,7 @@ def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store
     return {
         **controls.revision.updates(menus),
         controls.candidates: len(generation.candidates),
+        **menus_for(pane, generation.language, generation.code(candidate)),
         **pane.show(generation, candidate, _notices(generation, store)),
         pane.origin_badge: badge,
         pane.origins: origins,

@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.training_request import JobRequest
+from app.ui.components import Updates
 from app.ui.html import render
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
@@ -23,6 +24,18 @@ _CARDS = [
 ]
 _SCRATCH, _TUNE = "A new model, from scratch", "The selected model, fine-tuned"
 _WHERE = "Published models are in the server's folder of checkpoints (--store), and appear in the menus above."
+
+
+@dataclass(frozen=True)
+class SampleJob:
+    """What the form begins with for the sample project."""
+
+    repo_id: str
+    branch: str
+    steps: int
+
+
+_OWN_JOB = SampleJob("mine/coder", "main", 100)
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,7 @@ def source_cards() -> gr.Radio:
     )
 
 
-def job_form(source: gr.Radio) -> Form:
+def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
     """The rest of the form; ``source`` was made by :func:`source_cards`."""
     sample = gr.HTML(_sample_files(), elem_id="train-sample-files")
     with gr.Column(visible=False) as own:
@@ -107,19 +120,27 @@ def job_form(source: gr.Radio) -> Form:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
         variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
     with gr.Row():
-        steps = gr.Number(100, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=120)
-        repo_id = gr.Textbox("mine/coder", label="Publish as", elem_id="train-repo", min_width=140)
-        branch = gr.Textbox("main", label="Branch", elem_id="train-branch", min_width=100)
+        steps = gr.Number(sample_job.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=120)
+        repo_id = gr.Textbox(sample_job.repo_id, label="Publish as", elem_id="train-repo", min_width=140)
+        branch = gr.Textbox(sample_job.branch, label="Branch", elem_id="train-branch", min_width=100)
     gr.HTML(render("status_line", text=_WHERE, is_error=False))
     start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
+
+    def choose(chosen: str, n_steps: float | None, name: str, at: str) -> Updates:
+        """Show what belongs to the card. What the form began with for another card does not stay."""
+        usual, others = (sample_job, _OWN_JOB) if chosen == _SAMPLE else (_OWN_JOB, sample_job)
+        is_unchanged = SampleJob(name, at, int(n_steps or 0)) == others
+        return {
+            sample: gr.HTML(visible=chosen == _SAMPLE),
+            own: gr.Column(visible=chosen == _OWN),
+            packages: gr.Textbox(visible=chosen == _PACKAGES),
+            **({steps: usual.steps, repo_id: usual.repo_id, branch: usual.branch} if is_unchanged else {}),
+        }
+
     source.change(
-        lambda chosen: [
-            gr.HTML(visible=chosen == _SAMPLE),
-            gr.Column(visible=chosen == _OWN),
-            gr.Textbox(visible=chosen == _PACKAGES),
-        ],
-        source,
-        [sample, own, packages],
+        choose,
+        [source, steps, repo_id, branch],
+        [sample, own, packages, steps, repo_id, branch],
         api_visibility="private",
     )
     values = {

@@ -71,11 +71,11 @@ def look(view: JobView, jobs: Jobs, name: str | None) -> Updates:
         view.job: gr.Dropdown(choices=[(_summary(each), each.name) for each in known], value=job.name),
         view.status: _status(job, records, is_prepared=report is not None),
         view.files: files_html(report) if report else "",
-        view.stop: gr.Button(visible=job.state == "running"),
+        view.stop: gr.Button(visible=job.state == "running", interactive=not job.is_stopping),
         view.resume: gr.Button(visible=job.can_resume),
         view.use: gr.Button(visible=bool(job.commit)),
         view.chart: loss_chart(records, job.steps),
-        view.samples: _before_and_now(jobs.samples(job.name)),
+        view.samples: _before_and_now(jobs.samples(job.name), is_running=job.state == "running"),
     }
 
 
@@ -93,6 +93,8 @@ def _status(job: Job, records: Sequence[Metrics], *, is_prepared: bool) -> str:
     if job.state != "running":
         advice = _NEXT.get(job.state, "") if job.can_resume else ""
         return status_line(f"{without_paths(job.message)} {advice}".strip(), is_error=job.state == "failed")
+    if job.is_stopping:
+        return status_line("Stopping: this step is finished and saved first, which takes some seconds …")
     steps = [record for record in records if {"loss", "seconds", "tokens_per_second"} <= record.keys()]
     if not steps:
         return status_line("Preparing the first step …" if is_prepared else "Reading and packing the source files …")
@@ -112,12 +114,16 @@ def _status(job: Job, records: Sequence[Metrics], *, is_prepared: bool) -> str:
     return status_line(" · ".join(parts))
 
 
-def _before_and_now(samples: Sequence[Sample]) -> str:
-    """The same prompt, continued by the model before the training and now; empty before the first sample."""
+def _before_and_now(samples: Sequence[Sample], *, is_running: bool) -> str:
+    """The same prompt, continued by the model before the training and now; empty before the first sample. A job that
+    has ended before its second sample has only the first."""
     if not samples:
         return ""
     first, latest = samples[0], samples[-1]
     before = "Before" if first.step == 0 else f"After {first.step:,} steps"
-    now = f"Now, after {latest.step:,} steps" if latest.step > first.step else "Now"
-    text = latest.text if latest.step > first.step else None
-    return render("before_and_now", columns=[(before, first.prompt, first.text), (now, latest.prompt, text)])
+    columns: list[tuple[str, str, str | None]] = [(before, first.prompt, first.text)]
+    if latest.step > first.step:
+        columns.append((f"Now, after {latest.step:,} steps", latest.prompt, latest.text))
+    elif is_running:
+        columns.append(("Now", first.prompt, None))
+    return render("before_and_now", columns=columns)

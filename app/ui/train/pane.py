@@ -16,7 +16,7 @@ from app.training_request import JobRequest
 from app.ui.caller import caller
 from app.ui.components import LATEST, QUIET, Updates, failure, status_line
 from app.ui.revision_menus import RevisionMenus, filled_menus
-from app.ui.train.form import Form, FormValues, job_form, source_cards
+from app.ui.train.form import Form, FormValues, SampleJob, job_form, source_cards
 from app.ui.train.job_view import JobView, files_html, job_view, look
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
@@ -40,6 +40,7 @@ def train_pane(
     tab: gr.Tab,
     revision: RevisionMenus,
     store: Path,
+    sample_job: SampleJob,
 ) -> TrainPane:
     """Fill the surrounding ``tab``.
 
@@ -51,11 +52,12 @@ def train_pane(
         tab: the tab of this pane.
         revision: the menus of model, branch and commit.
         store: folder of published models.
+        sample_job: what the form begins with for the sample project.
     """
     source = source_cards()
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280, scale=1):
-            form = job_form(source)
+            form = job_form(source, sample_job)
             with gr.Row(elem_classes="actions"):
                 start = gr.Button("Start training", variant="primary", elem_id="train-start", min_width=120)
                 check = gr.Button("Check the files", elem_id="train-check", min_width=120)
