@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from app.ui.revision_menus import RevisionMenus
-
 PANES = {
     "complete": "Complete",
     "infill": "Fill in the middle",
@@ -20,11 +18,9 @@ PANES = {
 """The titles of all panes, by the name that the address has."""
 
 
-def connect_address(tabs: Sequence[gr.Tab], revision: RevisionMenus, menus_filled: gr.events.Dependency) -> None:
+def connect_address(tabs: Sequence[gr.Tab], menus_filled: gr.events.Dependency) -> None:
     """Open the pane that the address names, and keep the address up to date. The menus read the revision from it
-    themselves."""
+    themselves, and ``picker.js`` tells it of choices."""
     for tab in tabs:
         tab.select(None, js=f"() => santacoder.address.pane({tab.id!r})", api_visibility="private")
-    js = "(...revision) => santacoder.address.revision(...revision)"
-    gr.on([menu.change for menu in revision], None, [*revision], None, js=js, api_visibility="private")
     menus_filled.then(None, js=f"() => santacoder.address.follow({json.dumps(PANES)})", api_visibility="private")

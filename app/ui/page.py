@@ -90,7 +90,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
             branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared, shares.votes)
         with gallery:
             gallery_pane(shares, limits, gallery)
-        connect_address([complete, infill, compare, branches, gallery, train], revision, menus_filled)
+        connect_address([complete, infill, compare, branches, gallery, train], menus_filled)
         if settings.training_is_allowed:
             permission = TrainingPermission(settings)
             with train:

@@ -175,7 +175,7 @@ def parameter_controls() -> ParameterControls:
 
 def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) -> None:
     """Keep the values of ``controls`` across reloads of the page, and collapse them on phones."""
-    keep = "(...values) => santacoder.keep('parameters', values)"
+    keep = "(...values) => santacoder.changedParameters(values)"
     kept = "(...values) => { santacoder.collapseParameters(); return santacoder.kept('parameters') ?? values; }"
     gr.on([control.change for control in controls], None, controls, None, js=keep, api_visibility="private")
     page.load(None, controls, controls, js=kept, api_visibility="private")

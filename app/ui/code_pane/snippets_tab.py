@@ -56,10 +56,9 @@ def snippets_tab(
     gr.on([tab.select, rewrite.click, kind.input], write, kind, shown, inputs_kwargs=inputs, **LATEST)
     # asked for by the browser, because the server would write it at every change, whether it is in sight or not
     in_sight: dict[str, Any] = {"js": f"() => santacoder.rewriteSnippet('{pane.name}')", **QUIET}
-    # while a text streams, its end alone counts
-    unwatched = (pane.editor, pane.language, pane.generation)
-    changes = [component.change for component in (*inputs.values(), pane.tokens) if component not in unwatched]
-    gr.on([pane.editor.blur, *changes], None, None, None, **in_sight)
+    # while a text streams, its end alone counts; the scripts watch the parameters and the menus
+    changes = [pane.editor.blur, pane.order.change, pane.index.change, pane.tokens.change]
+    gr.on(changes, None, None, None, **in_sight)
     for event in beginnings:
         event.then(None, None, None, **in_sight)
 

@@ -33,9 +33,16 @@ window.santacoder = {
     this.say(`Saved as ${name}.`);
   },
 
-  // Have the request of a pane written as code again if it is in sight.
-  rewriteSnippet(pane) {
-    if (document.querySelector(`#${pane}-snippet`)?.offsetParent) document.querySelector(`#${pane}-snippet-rewrite`).click();
+  // Have the request of a pane, or of the one in sight, written as code again if it is in sight.
+  rewriteSnippet(...panes) {
+    for (const pane of panes.length ? panes : ["complete", "infill"]) {
+      if (document.querySelector(`#${pane}-snippet`)?.offsetParent) document.querySelector(`#${pane}-snippet-rewrite`).click();
+    }
+  },
+
+  changedParameters(values) {
+    this.keep("parameters", values);
+    this.rewriteSnippet();
   },
 
   // Collapse the parameters on a phone.

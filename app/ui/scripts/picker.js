@@ -106,6 +106,8 @@ santacoder.picker = (() => {
       Object.assign(pill.dataset, { model, branch, commit });
       pill.title = `${model}@${commit || branch}`;
       if (!pill.disabled) santacoder.ghost.suggest();
+      santacoder.address.revision(model, branch, commit);
+      santacoder.rewriteSnippet();
     },
   };
   return picker;

@@ -23,7 +23,9 @@ _CARDS = [
     ("Python packages\nDownloaded from PyPI, without running them.", _PACKAGES),
 ]
 _SCRATCH, _TUNE = "A new model, from scratch", "The selected model, fine-tuned"
-_WHERE = "Published models are in the server's folder of checkpoints (--store), and appear in the menus above."
+_WHERE = (
+    "Published models are in the server's folder of checkpoints (--store), and can be chosen at the top of the page."
+)
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
         variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
     with gr.Row():
-        steps = gr.Number(sample_job.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=120)
-        repo_id = gr.Textbox(sample_job.repo_id, label="Publish as", elem_id="train-repo", min_width=140)
-        branch = gr.Textbox(sample_job.branch, label="Branch", elem_id="train-branch", min_width=100)
+        steps = gr.Number(sample_job.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=80)
+        repo_id = gr.Textbox(
+            sample_job.repo_id, label="Publish as", max_lines=1, elem_id="train-repo", min_width=140, scale=2
+        )
+        branch = gr.Textbox(sample_job.branch, label="Branch", max_lines=1, elem_id="train-branch", min_width=80)
     gr.HTML(render("status_line", text=_WHERE, is_error=False))
     start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
 

@@ -35,7 +35,10 @@ None: nothing was learned.
 | package | version | licence | files | MB |
 |---|---|---|---|---|
 | left | 1 | MIT | 1,200 | 0.1 |
-| right | 1 | MIT | 34 | 0.1 |
+| right | 1 | MIT License | 34 | 0.1 |
+| third | 1 | BSD License | 1 | 0.1 |
+| fourth | 1 | BSD-3-Clause | 1 | 0.1 |
+| fifth | 1 | Apache Software License | 1 | 0.1 |
 | other | 1 | Apache-2.0 | x | 0.1 |
 """
 
@@ -51,7 +54,7 @@ def test_a_card_is_summarised(tmp_path: Path, tokenizer: Tokenizer) -> None:
     text = said("test/tiny", "main", tmp_path)
     assert "It is <b>random</b>." in text and "None: nothing was learned." in text
     assert "2.0 M tokens in 5 steps" in text and "precision fp32, device cpu" in text
-    assert "1,234 files of 2 packages, mostly under MIT" in text
+    assert "1,237 files of 5 packages, mostly under MIT, BSD, Apache-2.0;" in text
     assert "never taught to follow them" in text and "arXiv:2301.03988" in text
 
 
@@ -61,7 +64,15 @@ def test_a_model_without_a_card_has_the_rest(tmp_path: Path, tokenizer: Tokenize
     assert "M parameters" in text and "Licence" not in text and "may be wrong" in text
 
 
-@pytest.mark.parametrize("branch,words", [("main", "1 % to 80 % comments"), ("stars", "5 GitHub stars or more")])
+@pytest.mark.parametrize(
+    "branch,words",
+    [
+        ("main", "1 % to 80 % comments"),
+        ("stars", "5 GitHub stars or more"),
+        ("no-fim", "it fills none well"),
+        ("fim", "and filling gaps"),
+    ],
+)
 def test_the_published_model_is_described_without_its_weights(branch: str, words: str, tmp_path: Path) -> None:
     text = said(PUBLISHED, branch, tmp_path)
     assert "OpenRAIL-M" in text and "236 B in 600,000" in text and words in text and "pass@100" in text
