@@ -13,6 +13,7 @@ from app.model_pool import Models, ServedModel
 from app.observability.health import Health
 from app.settings import Settings
 from santacoder import checkpoints
+from santacoder.checkpoints.adapted import MARK
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ class Server:
         return self.models.repositories.names()
 
     def revisions(self) -> list[str]:
-        """All branches of the store as ``repo@revision``, the server's own first."""
+        """All branches of the store as ``repo@revision``, the server's own first, with each adapter and without."""
         store = self.settings.store
         stored = [
             f"{repo_id}@{branch}"
             for repo_id in checkpoints.repositories(store)
             for branch in checkpoints.branches(repo_id, store=store, ask_hub=False)
         ]
-        return list(dict.fromkeys([self.default_model, *stored]))
+        adapted = [f"{self.default_model}{MARK}{name}" for name in self.settings.adapters_by_name]
+        return list(dict.fromkeys([self.default_model, *adapted, *stored]))
 
     def chosen(self, name: str | None) -> tuple[str, str]:
         """The repository and revision of ``name``, given as ``repo@revision`` or ``repo:revision``; by default the

@@ -7,28 +7,27 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from app.errors import without_paths
+from app.graph_writing import PRECISION
+from app.model_opening import ModelOpening, Report, Stage, results_agree
 from app.observability.metrics import Metrics
 from app.repositories import Repositories
 from app.settings import Settings
+from app.transfer import Transfer
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import Finished
-from santacoder.engine.loader import choose_device, open_engine, torch_dtype
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.sequence import Sequence
-from santacoder.engine.torch_runner import memory_needed
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
 _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
-
-Report = Callable[[float], None]
-"""Called with the share of a model that has been loaded, from 0 to 1."""
 
 
 class NoRoom(CheckpointError):
@@ -39,15 +38,19 @@ class NoRoom(CheckpointError):
 class ServedModel:
     """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit.
 
-    ``notices`` say why the preferred runner is not used.
+    ``notices`` say why the preferred runner is not used, or how far its graph is.
     """
 
     repo_id: str
     revision: str
     sha: str
     engine: Engine
-    notices: tuple[str, ...]
+    read_notices: Callable[[], tuple[str, ...]]
     release: Callable[[], None]
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self.read_notices()
 
     @property
     def name(self) -> str:
@@ -61,13 +64,18 @@ class ServedModel:
 
 @dataclass
 class _Resident:
-    """A model in memory; ``engine`` is None while it is loading, ``users`` is its reference count."""
+    """A model in memory; ``engine`` is None while it is loading, ``users`` is its reference count.
+
+    ``is_replaced`` means that a graph takes its place: it is dropped when its last user leaves.
+    """
 
     name: str
     n_bytes: int
     engine: Engine | None = None
     notices: tuple[str, ...] = ()
     users: int = 0
+    used: float = field(default_factory=time.monotonic)
+    is_replaced: bool = False
 
 
 class Models:
@@ -75,6 +83,9 @@ class Models:
 
     A revision that cannot be loaded does not affect the others. A model whose engine has died is loaded again on the
     next request.
+
+    On a CPU, a model of the Hub without a graph is served by PyTorch while its graph is written in another process.
+    The graph then takes its place between two requests. If PyTorch would not fit, the request waits for the graph.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
@@ -82,15 +93,16 @@ class Models:
         self._metrics = metrics or Metrics()
         self._metrics.watch(self)
         self.repositories = Repositories(settings)
-        self._runner = settings.runner
-        self._device = choose_device(settings.device)
         self._mending_problem: str | None = None
         self._budget = int(settings.model_memory * 1e9)
         self._residents: OrderedDict[Path, _Resident] = OrderedDict()
+        self._replaced: list[_Resident] = []
         self._changed = threading.Condition()
         self._is_draining = False
+        self._is_resting = False
+        self._opening = ModelOpening(settings, self._count_text)
 
-    def acquire(self, repo_id: str, revision: str, report: Report = lambda share: None) -> ServedModel:
+    def acquire(self, repo_id: str, revision: str, report: Report = lambda stage: None) -> ServedModel:
         """The engine of a revision, loaded if needed. Call ``release`` on the result when done.
 
         Raises:
@@ -98,19 +110,18 @@ class Models:
         """
         if self._is_draining:
             raise NoRoom("The server is being stopped; try again in a moment.")
-        snapshot = self.repositories.snapshot(repo_id, revision)
-        resident = self._hold(snapshot, f"{repo_id}@{snapshot.name[:8]}")
+        download = Transfer()
+        snapshot = self.repositories.snapshot(
+            repo_id, revision, lambda here, total: report(Stage(here / total, download.described(here, total)))
+        )
+        if (repo_id, revision) == (self._settings.model, self._settings.revision):
+            self._is_resting = False
+        resident = self._hold_or_wait(snapshot, f"{repo_id}@{snapshot.name[:8]}", report)
         try:
             if resident.engine is None:
-                resident.engine, resident.notices = open_engine(
-                    snapshot,
-                    device=self._device,
-                    runner=self._runner,
-                    max_waiting=self._settings.max_waiting,
-                    exact=self._settings.exact,
-                    on_end=self._count_text,
-                    report=report,
-                )
+                resident.engine, resident.notices = self._opening.open(snapshot, report)
+                if resident.engine.runner.name == "torch":  # a graph may have been unusable
+                    resident.n_bytes = self._opening.torch_memory(snapshot)
                 self._metrics.loads.labels(resident.name, "loaded").inc()
         except BaseException:
             self._metrics.loads.labels(resident.name, "failed").inc()
@@ -120,13 +131,15 @@ class Models:
         finally:
             with self._changed:
                 self._changed.notify_all()
+        if self._opening.lacks_graph(snapshot) and not resident.is_replaced:
+            self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
         return ServedModel(
             repo_id,
             revision,
             snapshot.name,
             resident.engine,
-            tuple(map(without_paths, resident.notices)),
-            partial(self._release, resident),
+            partial(self._notices, snapshot, resident),
+            partial(self._release, snapshot, resident),
         )
 
     def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
@@ -136,6 +149,7 @@ class Models:
             CheckpointError: there is no such revision on this machine.
         """
         self.repositories.require(repo_id)
+        revision = self.repositories.with_adapter(revision)
         snapshot = checkpoints.resolve(repo_id, revision, store=self._settings.store, download=False)
         with self._changed:
             resident = self._residents.get(snapshot)
@@ -145,7 +159,7 @@ class Models:
     def engines(self) -> list[tuple[str, Engine]]:
         """The engines in memory, by ``repo@commit``."""
         with self._changed:
-            residents = list(self._residents.values())
+            residents = [*self._residents.values(), *self._replaced]
         return [(resident.name, resident.engine) for resident in residents if resident.engine is not None]
 
     def problem(self) -> str | None:
@@ -161,6 +175,8 @@ class Models:
         """
         own = None
         try:
+            if self._is_resting:  # unloaded because nobody used it
+                return
             served = self.acquire(self._settings.model, self._settings.revision)
             own = served.engine
             served.release()
@@ -186,16 +202,47 @@ class Models:
         for engine in engines:
             engine.close()  # so that waiting clients get the error while their connections are open
 
+    def unload_idle(self, seconds: float) -> None:
+        """Drop the models that nobody has used for ``seconds``."""
+        oldest = time.monotonic() - seconds
+        with self._changed:
+            idle = {
+                snapshot: one
+                for snapshot, one in self._residents.items()
+                if one.engine is not None and not one.users and one.used <= oldest
+            }
+            for snapshot in idle:
+                del self._residents[snapshot]
+        for resident in idle.values():
+            self._is_resting = self._is_resting or self._is_own(resident)
+            assert resident.engine is not None
+            resident.engine.close()
+
     def close(self) -> None:
         """End all engines."""
+        self._opening.writing.close()
         engines = [engine for _, engine in self.engines()]
         with self._changed:
             self._residents.clear()
+            self._replaced.clear()
         for engine in engines:
             engine.close()
 
     def _count_text(self, sequence: Sequence) -> None:
         self._metrics.count_text(sequence, time.perf_counter())
+
+    def _hold_or_wait(self, snapshot: Path, name: str, report: Report) -> _Resident:
+        """Like ``_hold``; if PyTorch would not fit but the graph would, wait until that is written."""
+        try:
+            return self._hold(snapshot, name)
+        except NoRoom:
+            if not self._opening.lacks_graph(snapshot):
+                raise
+        with self._changed:
+            self._require_room(self._opening.future_graph_memory(snapshot))
+        self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
+        self._opening.writing.wait(snapshot, lambda share: report(Stage(share, f"Writing the {PRECISION} graph of")))
+        return self._hold(snapshot, name)
 
     def _hold(self, snapshot: Path, name: str) -> _Resident:
         """The model's entry, with one more user; a caller that finds no engine in it must load the model."""
@@ -207,7 +254,7 @@ class Models:
             )
             self._forget_dead(snapshot)
             if snapshot not in self._residents:
-                n_bytes = self._memory_needed(snapshot)
+                n_bytes = self._opening.memory_needed(snapshot)
                 dropped = self._make_room(n_bytes)
                 self._residents[snapshot] = _Resident(name, n_bytes)
             self._residents.move_to_end(snapshot)
@@ -231,21 +278,95 @@ class Models:
         if unused:
             engine.close()
 
-    def _release(self, resident: _Resident) -> None:
+    def _release(self, snapshot: Path, resident: _Resident) -> None:
         with self._changed:
             resident.users -= 1
+            resident.used = time.monotonic()
+            if resident.users or not resident.is_replaced:
+                return
+            if resident in self._replaced:
+                self._replaced.remove(resident)
+            elif self._residents.get(snapshot) is resident:
+                del self._residents[snapshot]
+        assert resident.engine is not None
+        # not here: the event loop may be releasing it, and the engine's memory is freed with its thread
+        threading.Thread(target=resident.engine.close, daemon=True).start()
 
-    def _make_room(self, n_bytes: int) -> list[Engine]:
-        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
-        dropped: list[Engine] = []
-        in_use = sum(resident.n_bytes for resident in self._residents.values() if resident.users)
+    def _switch(self, snapshot: Path) -> None:
+        """Serve a model from the graph that has been written, from the next request on."""
+        with self._changed:
+            old = self._residents.get(snapshot)
+            if old is None or old.engine is None or old.engine.runner.name != "torch":
+                return  # the next request opens the graph
+            n_bytes = self._opening.memory_needed(snapshot)
+            old.users += 1  # so that it is not dropped for the graph
+            try:
+                dropped = self._make_room(n_bytes)
+            except NoRoom:
+                old.is_replaced = True  # the graph is opened after it
+                dropped = []
+            else:
+                old.n_bytes += n_bytes
+        for engine in dropped:
+            engine.close()
+        try:
+            if not old.is_replaced:
+                self._replace(snapshot, old, n_bytes)
+        finally:
+            self._release(snapshot, old)
+
+    def _replace(self, snapshot: Path, old: _Resident, n_bytes: int) -> None:
+        assert old.engine is not None
+        new = None
+        try:
+            new, notices = self._opening.open(snapshot)
+            if new.runner.name == "torch":
+                raise CheckpointError(" ".join(notices))
+            if not results_agree(new, old.engine):
+                raise CheckpointError("The graph was written, but its results differ too much from PyTorch's.")
+        except (CheckpointError, UserError, EngineBusy) as error:
+            if new is not None:
+                new.close()
+            with self._changed:
+                old.n_bytes -= n_bytes
+                old.notices = (*old.notices, str(error))
+            return
+        with self._changed:
+            old.n_bytes -= n_bytes
+            old.is_replaced = True
+            if self._residents.get(snapshot) is old:
+                self._residents[snapshot] = _Resident(old.name, n_bytes, new, notices)
+                self._replaced.append(old)
+                return
+        new.close()
+
+    def _notices(self, snapshot: Path, resident: _Resident) -> tuple[str, ...]:
+        assert resident.engine is not None
+        return tuple(map(without_paths, [*resident.notices, *self._opening.notices(snapshot, resident.engine)]))
+
+    def _is_own(self, resident: _Resident) -> bool:
+        return resident.name.partition("@")[0] == self._settings.model
+
+    def _require_room(self, n_bytes: int) -> None:
+        """Check that ``n_bytes`` more fit beside the models in use.
+
+        Raises:
+            NoRoom: they do not.
+        """
+        residents = [*self._residents.values(), *self._replaced]
+        in_use = sum(resident.n_bytes for resident in residents if resident.users)
         if in_use + n_bytes > self._budget:
             raise NoRoom(
                 f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
                 f"{in_use / 1e9:.1f} GB are in use; try again later, or start the server with a larger --model-memory."
             )
+
+    def _make_room(self, n_bytes: int) -> list[Engine]:
+        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
+        self._require_room(n_bytes)
+        dropped: list[Engine] = []
         for snapshot, resident in list(self._residents.items()):
-            held = sum(other.n_bytes for other in self._residents.values())
+            held = sum(other.n_bytes for other in (*self._residents.values(), *self._replaced))
             if held + n_bytes <= self._budget:
                 break
             if not resident.users:
@@ -253,6 +374,3 @@ class Models:
                 assert resident.engine is not None
                 dropped.append(resident.engine)
         return dropped
-
-    def _memory_needed(self, snapshot: Path) -> int:
-        return memory_needed(checkpoints.read_config(snapshot), torch_dtype(self._device))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.checkpoints.adapted import MARK
 from santacoder.experiments import PUBLISHED
 
 
@@ -44,13 +46,34 @@ class Repositories:
             raise CheckpointError(f"{PUBLISHED} is not served here; the operator can allow it with --allow-downloads.")
         raise CheckpointError(f"There is no model {repo_id[:100]!r} here. Available models: {', '.join(self.here())}.")
 
-    def snapshot(self, repo_id: str, revision: str) -> Path:
+    def snapshot(
+        self, repo_id: str, revision: str, report: Callable[[int, int], None] = lambda here, total: None
+    ) -> Path:
         """The folder of a revision, downloaded if that is allowed. The server's own model is always allowed.
+        ``report`` is called with the number of bytes that have arrived, and of all.
 
         Raises:
             CheckpointError: the repository may not be used, or does not exist.
         """
         self.require(repo_id)
+        revision = self.with_adapter(revision)
         is_own = (repo_id, revision) == (self._settings.model, self._settings.revision)
         download = is_own or self._settings.downloads_are_allowed
-        return checkpoints.resolve(repo_id, revision, store=self._settings.store, download=download)
+        return checkpoints.resolve(repo_id, revision, store=self._settings.store, download=download, report=report)
+
+    def with_adapter(self, revision: str) -> str:
+        """``revision`` with the folder or repository of its adapter, if it names one as ``REVISION+NAME``.
+
+        Raises:
+            CheckpointError: the adapter may not be used on this server.
+        """
+        base, mark, name = revision.partition(MARK)
+        if not mark or revision == self._settings.revision:
+            return revision
+        known = self._settings.adapters_by_name
+        if name not in known and name not in known.values():
+            held = ", ".join(known) or "none"
+            raise CheckpointError(
+                f"There is no adapter {name[:100]!r} here; the operator names them with --adapters. Available: {held}."
+            )
+        return f"{base}{mark}{known.get(name, name)}"

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
+from starlette.concurrency import run_in_threadpool
 
 from app.api.mcp import mcp_routes, mcp_server
 from app.api.openai import error_body as openai_error
@@ -52,6 +53,7 @@ from app.shares.curated.shipped import shipped_shares
 from app.shares.database import Database
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
+from app.transfer import TerminalStages
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.code_pane.example_answers import example_routes
 from app.ui.home_page import HomePageTags, home_page_routes
@@ -62,6 +64,7 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError
 
 _SECONDS_TO_FINISH = 5
+_SECONDS_BETWEEN_UNLOADS = 15
 _SWITCH_INTERVAL = 0.001  # seconds
 _LEAST_WAITING = 64
 """The lower bound for the limit on a client's waiting requests, which otherwise is its limit of streams."""
@@ -78,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
         shares = ShareStore(Database(settings.database_url))
         metrics = Metrics()
         models = Models(settings, metrics)
-        models.acquire(settings.model, settings.revision).release()
+        stages = TerminalStages(f"{settings.model}@{settings.revision}")
+        models.acquire(settings.model, settings.revision, stages.report).release()
+        stages.end()
         shares.add_shipped(shipped_shares(settings.store))
         indexes = Indexes(settings)
     except (OSError, ShareError, CheckpointError, AttributionError) as error:
@@ -112,7 +117,10 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        regularly = [asyncio.create_task(work) for work in (sessions.free_regularly(), give_back_regularly())]
+        work = [sessions.free_regularly(), give_back_regularly()]
+        if settings.idle_unload:
+            work.append(_unload_regularly(models, settings.idle_unload))
+        regularly = [asyncio.create_task(each) for each in work]
         async with mcp.session_manager.run():
             yield
         for task in regularly:
@@ -198,6 +206,12 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     app.add_middleware(BodyTimeout)
     app.add_middleware(Requests, metrics=metrics)
     app.add_middleware(ClientAddress, proxies=settings.proxies)
+
+
+async def _unload_regularly(models: Models, minutes: float) -> None:
+    while True:
+        await asyncio.sleep(min(_SECONDS_BETWEEN_UNLOADS, 60 * minutes))
+        await run_in_threadpool(models.unload_idle, 60 * minutes)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
 from santacoder.checkpoints import DEFAULT_STORE
+from santacoder.checkpoints.graph_cache import MAX_BYTES, default_folder
 from santacoder.errors import UserError
 from santacoder.paths import command_name, user_path
 from santacoder.sampling import MAX_SEED
@@ -57,6 +59,24 @@ class Options(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="memory for loaded models in GB; beyond it, unused models are unloaded",
+    )
+    adapters: str = Field(
+        "",
+        description="LoRA adapters that the page and the API may add to a revision, as REVISION+NAME: folders or "
+        "repositories of the Hub, separated by commas",
+    )
+    idle_unload: float = Field(
+        0, ge=0, allow_inf_nan=False, description="unload models that nobody has used for so many minutes; 0 never does"
+    )
+    graphs: Path = Field(
+        default_factory=default_folder,
+        description="folder of the graphs that are written for models of the Hub; by default in the user's cache",
+    )
+    graph_space: float = Field(
+        MAX_BYTES / 1e9,
+        ge=0,
+        allow_inf_nan=False,
+        description="disk space for these graphs in GB; those used longest ago are dropped, and 0 writes none",
     )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(
@@ -136,6 +156,11 @@ class Settings(Options):
         return [(name, password) for name, _, password in (login.partition(":") for login in _parts(self.logins))]
 
     @property
+    def adapters_by_name(self) -> dict[str, str]:
+        """The folders and repositories in ``--adapters``, by the last part of their names."""
+        return {part.rstrip("/").rpartition("/")[2].partition("@")[0]: part for part in _parts(self.adapters)}
+
+    @property
     def origins(self) -> list[str]:
         """Origins that may use the API from a browser."""
         return _parts(self.cors_origins)
@@ -147,7 +172,7 @@ class Settings(Options):
             raise UserError("each login must be NAME:PASSWORD; separate several with commas")
         return logins
 
-    @field_validator("store", "runs", "attribution")
+    @field_validator("store", "runs", "attribution", "graphs")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         return None if path is None else user_path(path)
@@ -216,7 +241,7 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
 
 class _Help(argparse.HelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str:
-        return (action.help or "").replace(" (default: )", "")
+        return re.sub(r" \(default: \)|\(default factory: .*?\)", "", action.help or "")
 
 
 def _parts(text: str) -> list[str]:

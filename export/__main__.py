@@ -1,15 +1,26 @@
-"""Export a revision to ONNX graphs, check them against PyTorch, and publish them as a new commit on its branch."""
+"""Export a revision to ONNX graphs, check them against PyTorch, and publish them as a new commit on its branch.
+
+Graphs of a model that is not in the store are written to the user's cache, where the server looks for them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+from tqdm import tqdm
+
+from export.cached import write_cached_graph
 from export.precisions import PRECISIONS
 from export.publish import export
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
+from santacoder.checkpoints import CheckpointError, graph_cache
 from santacoder.paths import command_name, user_path
+
+_AUTO = {"cpu": "int8", "cuda": "bf16"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,8 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     exported.
     """
     given = _parser().parse_args(arguments)
+    precisions = [_AUTO[given.device] if name == "auto" else name for name in given.precision]
     try:
-        refused = export(given.repo, given.revision, given.precision, given.device, given.validation, given.store)
+        snapshot = checkpoints.resolve(given.repo, given.revision, store=given.store)
+        if graph_cache.is_cached(snapshot):
+            _write_to_cache(snapshot, precisions)
+            return 0
+        refused = export(given.repo, given.revision, precisions, given.device, given.validation, given.store)
     except (CheckpointError, OSError, UnicodeDecodeError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -27,16 +43,37 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if refused else 0
 
 
+def _write_to_cache(snapshot: Path, precisions: Sequence[str]) -> None:
+    folder = graph_cache.default_folder()
+    for precision in precisions:
+        with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:
+            graph = write_cached_graph(snapshot, folder, precision, graph_cache.MAX_BYTES, partial(_advance, bar))
+        print(f"{graph} is used by the server from its next start on.")
+
+
+def _advance(bar: tqdm, share: float) -> None:
+    bar.update(round(100 * share) - bar.n)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=command_name("export", "python -m export"),
-        description="Export a published revision to ONNX graphs, check them against PyTorch on real code, and publish "
-        "those within tolerance as a new commit on its branch.",
+        description="Export any revision to ONNX graphs. Graphs of a model in the store are checked against PyTorch on "
+        "real code, and those within tolerance are published as a new commit on its branch. Graphs of a model of the "
+        "Hub, such as bigcode/santacoder, are written to the user's cache (list and drop them with "
+        f"{command_name('checkpoints', 'python -m santacoder.checkpoints')} graphs); the server compares each with "
+        "PyTorch when it first switches to it.",
     )
-    parser.add_argument("repo", help="a model in the store, such as santacoder/mini")
-    parser.add_argument("--revision", default="main", help="its branch (default: main)")
+    parser.add_argument("repo", help="a model in the store or on the Hub, such as santacoder/mini")
     parser.add_argument(
-        "--precision", nargs="+", choices=list(PRECISIONS), default=["int8"], help="graphs to write (default: int8)"
+        "--revision", default="main", help="its branch; for a model of the Hub, any branch or commit (default: main)"
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=["auto", *PRECISIONS],
+        default=["auto"],
+        help="graphs to write; auto is int8, and bf16 with --device cuda (default: auto)",
     )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="device for the checks (default: cpu)")
     parser.add_argument(

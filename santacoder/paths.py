@@ -52,6 +52,11 @@ def data_folder() -> Path:
     return user_path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "santacoder"
 
 
+def cache_folder() -> Path:
+    """The folder for what can be made again, by the XDG Base Directory Specification."""
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "santacoder"
+
+
 def command_name(subcommand: str, otherwise: str) -> str:
     """The name of the running command: ``santacoder SUBCOMMAND`` if it is installed, or ``otherwise``."""
     return f"santacoder {subcommand}" if Path(sys.argv[0]).stem == "santacoder" else otherwise

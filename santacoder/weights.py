@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 
+from santacoder.adapters import CONFIG_FILE, Adapter
 from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
@@ -25,6 +26,8 @@ from santacoder.weight_files import WeightFiles
 
 Dialect = Literal["gpt_bigcode", "gpt2"]
 OUTPUT_WEIGHT = "lm_head.weight"
+_EMBEDDING = "transformer.wte.weight"
+ADAPTER_FOLDER = "adapter"
 # causal masks, which older versions of transformers stored with the weights
 _MASKS = (".attn.bias", ".attn.masked_bias")
 
@@ -46,22 +49,87 @@ def load_model(
         CheckpointError: a tensor is missing, unexpected, has the wrong shape or is not finite, or a file is damaged;
             the message names the file and the first such tensor.
     """
-    files = WeightFiles(folder)
-    if OUTPUT_WEIGHT in files.names:
-        config = replace(config, tie_word_embeddings=_output_is_embedding(files))
+    stored = StoredModel(folder, config, dialect)
     with torch.device("meta"):
-        model = SantaCoder(config)
-    shapes = model.state_dict()
-    _check(files, {key: view for name in shapes for key, view in _sources(name, shapes[name], config, dialect).items()})
+        model = SantaCoder(stored.config)
     # largest first: the mapped original and its copy matter least while little else is loaded
-    names = sorted(shapes, key=lambda name: name.startswith("transformer.h."))
-    weights = _allocate(shapes, names, dtype, device)
+    names = sorted(stored.shapes, key=lambda name: name.startswith("transformer.h."))
+    weights = _allocate(stored.shapes, names, dtype, device)
     for number, name in enumerate(names, start=1):
-        for source, place in _sources(name, weights[name], config, dialect).items():
-            _copy(files, source, place)
+        stored.read_into(name, weights[name])
         report(number / len(names))
     model.load_state_dict(weights, assign=True)
     return model.requires_grad_(False)
+
+
+class StoredModel:
+    """The parameters in ``folder``, by this project's names and in its layout; each is read when it is asked for.
+
+    ``config`` has a separate output layer if the files have one that differs from the embedding, or if an adapter
+    changes one of the two; it is merged from the folder ``adapter``. ``shapes`` are parameters without memory.
+
+    Raises:
+        CheckpointError: a tensor is missing, unexpected or has the wrong shape, or a file is damaged.
+    """
+
+    def __init__(self, folder: Path, config: SantaCoderConfig, dialect: Dialect) -> None:
+        self._files = WeightFiles(folder)
+        self._dialect = dialect
+        if OUTPUT_WEIGHT in self._files.names:
+            config = replace(config, tie_word_embeddings=_output_is_embedding(self._files))
+        adapted = folder / ADAPTER_FOLDER
+        self._adapter = Adapter(adapted) if (adapted / CONFIG_FILE).is_file() else None
+        if self._adapter and self._adapter.names & {OUTPUT_WEIGHT, _EMBEDDING}:
+            config = replace(config, tie_word_embeddings=False)
+        self.config = config
+        with torch.device("meta"):
+            self.shapes: dict[str, torch.Tensor] = SantaCoder(config).state_dict()
+        sources = [self._sources(name, shape) for name, shape in self.shapes.items()]
+        _check(self._files, {key: view for of_one in sources for key, view in of_one.items()})
+        if self._adapter:
+            self._check_adapter(self._adapter)
+
+    def read(self, name: str) -> torch.Tensor:
+        """A parameter in single precision.
+
+        Raises:
+            CheckpointError: a value is not finite, or the file is damaged.
+        """
+        parameter = torch.empty(self.shapes[name].shape)
+        self.read_into(name, parameter)
+        return parameter
+
+    def read_into(self, name: str, parameter: torch.Tensor) -> None:
+        """Copy a parameter into ``parameter``.
+
+        Raises:
+            CheckpointError: a value is not finite, or the file is damaged.
+        """
+        for source, place in self._sources(name, parameter).items():
+            _copy(self._files, source, place)
+        if self._adapter:
+            self._merge(self._adapter, name, parameter)
+
+    def _sources(self, name: str, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+        if name == OUTPUT_WEIGHT and name not in self._files.names:  # it was the embedding until an adapter changed one
+            return {_EMBEDDING: parameter}
+        return _sources(name, parameter, self.config, self._dialect)
+
+    def _merge(self, adapter: Adapter, name: str, parameter: torch.Tensor) -> None:
+        """Change a parameter, by its names in the files or by this project's, which are those of GPTBigCode."""
+        stored = _sources(name, parameter, self.config, self._dialect)
+        is_transposed = self._dialect == "gpt2" and (".attn." in name or ".mlp." in name)
+        for source, place in stored.items():
+            adapter.apply(source, place, is_transposed=is_transposed)
+        if name not in stored:
+            adapter.apply(name, parameter, is_transposed=False)
+
+    def _check_adapter(self, adapter: Adapter) -> None:
+        known = {*self.shapes, *(key for name, shape in self.shapes.items() for key in self._sources(name, shape))}
+        if unknown := sorted(adapter.names - known):
+            raise CheckpointError(
+                f"The adapter is for another model: it changes {unknown[0]}, which the base model does not have."
+            )
 
 
 def _allocate(
@@ -123,7 +191,7 @@ def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:
 
 
 def _output_is_embedding(files: WeightFiles) -> bool:
-    return torch.equal(files.tensor(OUTPUT_WEIGHT), files.tensor("transformer.wte.weight"))
+    return torch.equal(files.tensor(OUTPUT_WEIGHT), files.tensor(_EMBEDDING))
 
 
 def _check(files: WeightFiles, expected: dict[str, torch.Tensor]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from safetensors.torch import save_file
 
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
@@ -33,6 +34,17 @@ settings.load_profile("suite")
 def shares_database(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep the shares of test servers out of the repository."""
     os.environ["SANTACODER_DATABASE_URL"] = f"sqlite:///{tmp_path_factory.mktemp('shares')}/shares.db"
+
+
+def write_adapter(folder: Path, seed: int = 0) -> Path:
+    """A LoRA adapter for ``random_model``, in the files that peft writes."""
+    torch.manual_seed(seed)
+    folder.mkdir(parents=True)
+    name = "base_model.model.transformer.h.1.mlp.c_fc.lora_{}.weight"
+    factors = {name.format("A"): torch.randn(2, 64), name.format("B"): torch.randn(256, 2)}
+    save_file(factors, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 4}')
+    return folder
 
 
 def random_model(seed: int = 0, **shape: int | bool) -> SantaCoder:

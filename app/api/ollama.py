@@ -261,7 +261,7 @@ def _tag(server: Server, name: str) -> dict[str, Any]:
         snapshot = checkpoints.resolve(repo_id, revision, store=server.settings.store, download=False)
         digest, size = snapshot.name, sum(path.stat().st_size for path in snapshot.glob("*") if path.is_file())
         date = checkpoints.log(repo_id, revision, store=server.settings.store, ask_hub=False)[0].date
-    except checkpoints.CheckpointError:
+    except (checkpoints.CheckpointError, IndexError):  # not on this machine, or without a history: with an adapter
         digest, size, date = "", 0, ""
     tag = f"{repo_id}:{'latest' if revision == 'main' else revision}"
     return {

@@ -60,8 +60,8 @@ class Replays:
             return
         for progress in generate(self._models, repo_id, sha, task):
             match progress:
-                case Loading(name, share):
-                    yield f"loading {name}: {share:.0%}", None
+                case Loading(name, share, doing):
+                    yield f"{doing.lower()} {name}: {share:.0%}", None
                 case Failed(sentence):
                     yield "", sentence
                 case Written(generation, _, finished):

@@ -14,6 +14,7 @@ from app.generation.continuation import Opening, Place, alternatives, request_af
 from app.generation.ranking import ranked
 from app.generation.records import Candidate, Completion, Generation, Token
 from app.generation.task import Failed, Loading, Progress, Task, Written
+from app.model_opening import Stage
 from app.model_pool import Models, ServedModel
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine, Stream
@@ -276,13 +277,13 @@ class CandidateDraft:
 
 def _acquire(models: Models, repo_id: str, revision: str) -> Generator[Progress, None, ServedModel]:
     """Acquire the model, yielding the progress of loading if it takes noticeably long."""
-    shares = [0.0]
+    stages = [Stage(0.0)]
     thread = ThreadPoolExecutor(1)
-    loading = thread.submit(models.acquire, repo_id, revision, shares.append)
+    loading = thread.submit(models.acquire, repo_id, revision, stages.append)
     thread.shutdown(wait=False)
     try:
         while wait([loading], _SECONDS_BETWEEN_LOADING_UPDATES).not_done:
-            yield Loading(f"{repo_id}@{revision}", shares[-1])
+            yield Loading(f"{repo_id}@{revision}", *stages[-1])
     except GeneratorExit:  # stopped: the loaded model stays in the pool, but is not used here
         loading.add_done_callback(_let_go)
         raise

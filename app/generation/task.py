@@ -33,10 +33,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Loading:
-    """The model is being loaded; ``share`` increases from 0 to 1."""
+    """The model is being opened; ``share`` of what is being done increases from 0 to 1."""
 
     name: str
     share: float
+    doing: str = "Loading"
 
 
 @dataclass(frozen=True)

@@ -120,8 +120,8 @@ def status_of(progress: Progress, index: int = 0) -> str:
     """The status as HTML. With a generation, it contains the positions of the candidate's text, which ``written.js``
     colours."""
     match progress:
-        case Loading(name, share):
-            return render("loading", name=name, share=share)
+        case Loading(name, share, doing):
+            return render("loading", name=name, share=share, doing=doing)
         case Failed(sentence):
             return failure(sentence)
         case Written(generation, notices, finished):

@@ -4,7 +4,7 @@ A model is searched for in the store, then in the user's Hugging Face cache, the
 is set. A revision is a branch, a commit or a prefix of one; ``main`` and ``final`` name the same branch.
 """
 
-from santacoder.checkpoints.loading import load, read_config, read_tokenizer
+from santacoder.checkpoints.loading import load, open_stored, read_config, read_tokenizer
 from santacoder.checkpoints.publishing import add_files, publish
 from santacoder.checkpoints.revisions import branches, folder_with, is_here, log, resolve
 from santacoder.checkpoints.store import (
@@ -35,6 +35,7 @@ __all__ = [
     "is_here",
     "load",
     "log",
+    "open_stored",
     "publish",
     "read_config",
     "read_curves",

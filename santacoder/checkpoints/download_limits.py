@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from santacoder.adapters import WEIGHTS_FILE
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
 
 _MIB = 1024 * 1024
 MAX_TOKENIZER_BYTES = 64 * _MIB
 MAX_DESCRIPTION_BYTES = 4 * _MIB
+MAX_ADAPTER_BYTES = 2048 * _MIB
 _GRAPHS = 8
 """Maximum number of graphs per revision: one of each precision, none larger than the weights in single precision."""
 
@@ -26,6 +28,18 @@ def require_small_descriptions(repo_id: str, sizes: Mapping[str, int]) -> None:
             raise CheckpointError(
                 f"{name} of {repo_id} has {size / _MIB:,.0f} MiB, more than the limit of {most // _MIB} MiB."
             )
+
+
+def require_small_adapter(repo_id: str, size: int) -> None:
+    """Check the size of an adapter's weights.
+
+    Raises:
+        CheckpointError: it is larger than a model.
+    """
+    if size > MAX_ADAPTER_BYTES:
+        raise CheckpointError(
+            f"{WEIGHTS_FILE} of {repo_id} has {size / _MIB:,.0f} MiB, more than {MAX_ADAPTER_BYTES // _MIB}."
+        )
 
 
 def require_fitting_weights(repo_id: str, config: SantaCoderConfig, sizes: Mapping[str, int]) -> None:

@@ -23,7 +23,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 
 from santacoder import weight_files
-from santacoder.checkpoints.download_limits import require_fitting_weights, require_small_descriptions
+from santacoder.adapters import CONFIG_FILE, WEIGHTS_FILE
+from santacoder.checkpoints.download_limits import (
+    require_fitting_weights,
+    require_small_adapter,
+    require_small_descriptions,
+)
+from santacoder.checkpoints.resumable import Report, fetch
 from santacoder.checkpoints.store import (
     COMMIT_FILE,
     CURVES_FILE,
@@ -31,6 +37,7 @@ from santacoder.checkpoints.store import (
     Commit,
     only_match,
     read_commit,
+    repo_folder,
     same_branch,
 )
 from santacoder.config import SantaCoderConfig
@@ -40,6 +47,8 @@ _DESCRIPTIONS = (
     *("config.json", "tokenizer.json", "*_config.json", "special_tokens_map.json"),
     *(COMMIT_FILE, CURVES_FILE, EVAL_FILE),
 )
+
+_LOG_IN = "Log in on this machine with `hf auth login`, or start the command with HF_TOKEN=… of that account"
 
 
 class HubUnreachable(CheckpointError):
@@ -90,10 +99,12 @@ def log(repo_id: str, branch: str) -> list[Commit]:
     return commits
 
 
-def download(repo_id: str, revision: str) -> Path:
+def download(repo_id: str, revision: str, report: Report | None = None) -> Path:
     """Download the files of a revision that a model needs into the cache, and return the snapshot folder.
 
-    The architecture, the tokenizer and all sizes are checked before the weights are downloaded.
+    The architecture, the tokenizer, all sizes and the room on the disk are checked before the weights are downloaded.
+    A download that was interrupted continues. ``report`` is called as the bytes of the weights arrive; without it, a
+    progress bar is shown.
 
     Raises:
         CheckpointError: the revision does not exist or cannot be used, or the Hub cannot be reached
@@ -109,7 +120,25 @@ def download(repo_id: str, revision: str) -> Path:
     require_small_descriptions(repo_id, descriptions)
     folder = _fetched(repo_id, target, heads, descriptions)
     require_fitting_weights(repo_id, _checked_config(folder), weights)
+    with hub_answers(repo_id, target, heads):
+        fetch(repo_id, folder.name, weights, repo_folder(repo_id, cache()), report)
     return _fetched(repo_id, target, heads, weights) if weights else folder
+
+
+def download_adapter(repo_id: str, revision: str) -> Path:
+    """Download a LoRA adapter into the cache, and return the snapshot folder.
+
+    Raises:
+        CheckpointError: it does not exist or is too large, or the Hub cannot be reached (``HubUnreachable``).
+    """
+    with hub_answers(repo_id, revision):
+        entries = huggingface_hub.HfApi().list_repo_tree(repo_id, revision=revision)
+        sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+        if CONFIG_FILE not in sizes or WEIGHTS_FILE not in sizes:
+            raise CheckpointError(f"{repo_id} has no {CONFIG_FILE} and {WEIGHTS_FILE}, so it is no LoRA adapter.")
+        require_small_adapter(repo_id, sizes[WEIGHTS_FILE])
+        require_small_descriptions(repo_id, {CONFIG_FILE: sizes[CONFIG_FILE]})
+    return _fetched(repo_id, revision, {}, (CONFIG_FILE, WEIGHTS_FILE))
 
 
 def _checked_config(folder: Path) -> SantaCoderConfig:
@@ -184,11 +213,13 @@ def hub_answers(repo_id: str, revision: str | None = None, heads: dict[str, str]
         raise CheckpointError(f"{repo_id} has no revision {revision!r} on the Hub.{known}") from error
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repo_id} requires accepting its terms: do so on its page on the Hub, then log in."
+            f"{repo_id} asks for its terms to be accepted. 1. Accept them, logged in, on "
+            f"{constants.ENDPOINT}/{repo_id}. 2. {_LOG_IN}; then try again."
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"There is no model {repo_id!r} on the Hub, or it is private: log in with `hf auth login`."
+            f"There is no model {repo_id!r} on the Hub, or it asks for a login. 1. Look for it, logged in, on "
+            f"{constants.ENDPOINT}/{repo_id}. 2. {_LOG_IN}; then try again."
         ) from error
     except HfHubHTTPError as error:
         if error.response.status_code < 500:

@@ -16,7 +16,7 @@ from santacoder.errors import CheckpointError, UserError
 from santacoder.model import SantaCoder
 from santacoder.paths import user_path
 from santacoder.tokenizer import Tokenizer
-from santacoder.weights import Dialect, load_model
+from santacoder.weights import Dialect, StoredModel, load_model
 
 
 def load(
@@ -47,6 +47,15 @@ def load(
     config, model_type = _read(folder)
     tokenizer = read_tokenizer(folder)
     return load_model(folder, config, model_type, dtype, torch.device(device), report).eval(), tokenizer
+
+
+def open_stored(folder: Path) -> StoredModel:
+    """The parameters in a folder with the files of a snapshot, to be read one at a time.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    return StoredModel(folder, *_read(folder))
 
 
 def read_config(folder: Path) -> SantaCoderConfig:
@@ -93,8 +102,9 @@ def _read(folder: Path) -> tuple[SantaCoderConfig, Dialect]:
     path = folder / "config.json"
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
-            f"{shown(folder)} contains a LoRA adapter (adapter_config.json), not a whole model. Merge it into the "
-            "model it was made for, with merge_and_unload and save_pretrained of peft, and load the result."
+            f"{shown(folder)} contains a LoRA adapter (adapter_config.json), not a whole model. Name it with the "
+            "model it was made for, as MODEL@REVISION+FOLDER; or merge it, with merge_and_unload and save_pretrained "
+            "of peft, and load the result."
         )
     if not path.exists():
         raise CheckpointError(f"{shown(path)} is missing, so {shown(folder)} is not a checkpoint.")

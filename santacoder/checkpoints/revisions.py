@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from santacoder.checkpoints import hub
+from santacoder.checkpoints import adapted, hub
 from santacoder.checkpoints import store as local
 from santacoder.checkpoints.hub import HubUnreachable
+from santacoder.checkpoints.resumable import Report
 from santacoder.checkpoints.store import DEFAULT_STORE, Commit
 from santacoder.errors import CheckpointError
 
@@ -52,8 +53,18 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_
         raise CheckpointError(f"{_absence(repo_id, store, branch)} {error} {_remedy(repo_id, branch)}") from error
 
 
-def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE, download: bool = True) -> Path:
-    """The snapshot folder of a revision. It is downloaded to the user's cache if it is not on this machine.
+def resolve(
+    repo_id: str,
+    revision: str = "main",
+    *,
+    store: Path = DEFAULT_STORE,
+    download: bool = True,
+    report: Report | None = None,
+) -> Path:
+    """The snapshot folder of a revision. It is downloaded to the user's cache if it is not on this machine; ``report``
+    is called with the number of bytes that have arrived, and of all.
+
+    ``REVISION+ADAPTER`` is a revision with a LoRA adapter, which is a folder or a repository of the Hub.
 
     If ``download`` is false, the Hub is not used. A snapshot in the cache is used without checking whether the branch
     on the Hub is newer.
@@ -61,6 +72,12 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
     Raises:
         CheckpointError: the repository or revision does not exist; the message says which exist, and how to get it.
     """
+    base, mark, adapter = revision.partition(adapted.MARK)
+    if mark:
+        snapshot = resolve(repo_id, base or "main", store=store, download=download, report=report)
+        return adapted.adapted_snapshot(snapshot, _adapter(adapter, download))
+    if snapshot_of_both := adapted.known_snapshot(repo_id, revision):
+        return snapshot_of_both
     if known := local.branches(store, repo_id):
         return _in_store(repo_id, revision, store, known)
     local.require_revision(repo_id, revision)
@@ -75,7 +92,7 @@ def resolve(repo_id: str, revision: str = "main", *, store: Path = DEFAULT_STORE
     if not download:
         raise CheckpointError(_absence(repo_id, store, revision))
     try:
-        return hub.download(repo_id, revision)
+        return hub.download(repo_id, revision, report)
     except HubUnreachable as error:
         raise CheckpointError(f"{_absence(repo_id, store, revision)} {error} {_remedy(repo_id, revision)}") from error
 
@@ -96,6 +113,20 @@ def folder_with(repo_id: str, *, store: Path = DEFAULT_STORE) -> Path | None:
         CheckpointError: ``repo_id`` is not a valid name.
     """
     return next((folder for folder in (store, hub.cache()) if local.branches(folder, repo_id)), None)
+
+
+def _adapter(name: str, download: bool) -> Path:
+    """The folder of an adapter: a folder, or ``ORG/NAME`` or ``ORG/NAME@REVISION`` on the Hub."""
+    if folder := adapted.local_adapter(name):
+        return folder
+    repo_id, _, revision = name.partition("@")
+    local.repo_folder(repo_id, hub.cache())  # raises if it is no name
+    sha = local.find(hub.cache(), repo_id, revision or "main")
+    if sha and adapted.local_adapter(str(snapshot := local.snapshot(hub.cache(), repo_id, sha))):
+        return snapshot
+    if not download:
+        raise CheckpointError(f"There is no adapter {name!r}, as a folder or in the Hugging Face cache.")
+    return hub.download_adapter(repo_id, revision or "main")
 
 
 def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -> Path:

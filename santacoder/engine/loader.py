@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,10 +12,11 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.checkpoint_files import shown
+from santacoder.config import SantaCoderConfig
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
-from santacoder.engine.runner import N_SLOTS, Runner
+from santacoder.engine.runner import N_SLOTS, Runner, slot_memory
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
@@ -22,6 +25,12 @@ RunnerChoice = Literal["auto", "torch", "onnx"]
 # graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
 # supports attention over bound keys and values only in half precision
 _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
+
+# bytes per weight of an int8 graph; and what the runtime makes of it if the model is narrower than this
+# (export/precisions.py): single precision
+_INT8_BYTES = 1.02
+_SMALL_WIDTH, _UNPACKED = 512, 4
+_TRIALS = 5
 
 
 class Opened(NamedTuple):
@@ -36,6 +45,8 @@ def open_engine(
     *,
     device: str,
     runner: RunnerChoice = "auto",
+    cached: Path | None = None,
+    dtype: torch.dtype | None = None,
     n_slots: int = N_SLOTS,
     max_waiting: int = MAX_WAITING,
     exact: bool = True,
@@ -48,6 +59,8 @@ def open_engine(
         snapshot: the folder of the revision.
         device: ``cpu`` or ``cuda``.
         runner: the backend; ``auto`` takes the fastest.
+        cached: a folder with further graphs of the revision.
+        dtype: what the PyTorch runner computes in; by default, what suits the device.
         n_slots: the number of sequences that run at the same time.
         max_waiting: the length of the engine's queue.
         exact: make a graph's texts batch-invariant to the last byte.
@@ -57,7 +70,7 @@ def open_engine(
     Raises:
         CheckpointError: the snapshot's files are damaged, or it has no graph for the requested runner.
     """
-    opened, notices = _open_runner(snapshot, device, runner, n_slots, exact, report)
+    opened, notices = _open_runner(snapshot, device, runner, cached, dtype, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
     order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
     engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end, fim_order=order)
@@ -65,12 +78,19 @@ def open_engine(
 
 
 def _open_runner(
-    snapshot: Path, device: str, choice: RunnerChoice, n_slots: int, exact: bool, report: Callable[[float], None]
+    snapshot: Path,
+    device: str,
+    choice: RunnerChoice,
+    cached: Path | None,
+    dtype: torch.dtype | None,
+    n_slots: int,
+    exact: bool,
+    report: Callable[[float], None],
 ) -> tuple[Runner, list[str]]:
     """The first runner that works, and why earlier ones did not. Both runners are tried on the GPU, then on the CPU."""
     notices: list[str] = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
-        found = graphs(snapshot, place) if choice != "torch" else []
+        found = graphs(snapshot, place, cached) if choice != "torch" else []
         for graph in found:
             try:
                 config = checkpoints.read_config(snapshot)
@@ -82,17 +102,57 @@ def _open_runner(
                 notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
             continue
         try:
-            model, _ = checkpoints.load(snapshot, dtype=torch_dtype(place), device=place, report=report)
+            model, _ = checkpoints.load(snapshot, dtype=dtype or torch_dtype(place), device=place, report=report)
             return TorchRunner(model, n_slots=n_slots), notices
         except torch.OutOfMemoryError:
             notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
 
 
-def graphs(snapshot: Path, device: str) -> list[Path]:
-    """The snapshot's ONNX graphs for a device, the best first."""
-    paths = [snapshot / "onnx" / graph_name(precision) for precision in _PRECISIONS[device]]
+def graphs(snapshot: Path, device: str, cached: Path | None = None) -> list[Path]:
+    """The ONNX graphs of a snapshot for a device, in it and in ``cached``, the best first."""
+    folders = [snapshot / "onnx", *([cached] if cached else [])]
+    paths = [folder / graph_name(precision) for precision in _PRECISIONS[device] for folder in folders]
     return [path for path in paths if path.is_file()]
+
+
+def graph_memory(config: SantaCoderConfig, graph: Path, n_slots: int) -> int:
+    """Bytes that the runner of a graph takes: its weights as the runtime keeps them, and the slots."""
+    weights = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
+    if _is_unpacked(config, graph.name):
+        weights *= _UNPACKED
+    return weights + slot_memory(config, 2 if "16" in graph.name else 4) * n_slots
+
+
+def estimated_graph_memory(config: SantaCoderConfig, n_slots: int) -> int:
+    """Bytes that the runner of an int8 graph will take that has not been written yet."""
+    weights = int(config.n_parameters * _INT8_BYTES) * (_UNPACKED if _is_unpacked(config, graph_name("int8")) else 1)
+    return weights + slot_memory(config, 4) * n_slots
+
+
+def _is_unpacked(config: SantaCoderConfig, name: str) -> bool:
+    """Whether the runtime unpacks the matrices of an int8 graph when it opens it, because they are small."""
+    return name == graph_name("int8") and config.n_embd < _SMALL_WIDTH
+
+
+@lru_cache
+def bf16_is_faster() -> bool:
+    """Whether this processor reads a bf16 matrix faster than one in single precision: one row by a matrix of the
+    published shape, the fastest of a few. Without instructions for it, PyTorch needs fifty times as long, so that is
+    not tried.
+    """
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return False
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        row, matrix = torch.ones(1, 2048, dtype=dtype), torch.ones(8192, 2048, dtype=dtype)
+        times = []
+        for _ in range(_TRIALS):
+            started = time.perf_counter()
+            torch.nn.functional.linear(row, matrix)
+            times.append(time.perf_counter() - started)
+        seconds[dtype] = min(times)
+    return seconds[torch.bfloat16] < seconds[torch.float32]
 
 
 def torch_dtype(device: str) -> torch.dtype:

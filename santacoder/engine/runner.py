@@ -8,12 +8,31 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from santacoder.config import SantaCoderConfig
+
 Logits = np.ndarray | Tensor
 """[N, V] float32: an array, or a tensor on the GPU that computed it."""
 
 
 N_SLOTS = 8
 """Sequences that a runner holds where nobody says how many."""
+
+
+_MOST_SLOT_BYTES = 2_000_000_000
+_LEAST_SLOTS = 2
+
+
+def slot_memory(config: SantaCoderConfig, itemsize: int) -> int:
+    """Bytes of the keys and values of one slot."""
+    return 2 * config.n_layer * config.n_kv_head * config.n_positions * config.head_dim * itemsize
+
+
+def affordable_slots(config: SantaCoderConfig, itemsize: int) -> int:
+    """The number of slots whose keys and values take at most 2 GB; at least two.
+
+    With multi-head attention, a slot of the published shape takes 0.8 GB in single precision, instead of 0.05.
+    """
+    return max(_LEAST_SLOTS, min(N_SLOTS, _MOST_SLOT_BYTES // slot_memory(config, itemsize)))
 
 
 class Step(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.model_opening import Stage
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
 from santacoder import checkpoints
@@ -109,10 +110,10 @@ def test_many_who_ask_at_once_get_the_same_engine(models: Models) -> None:
 
 
 def test_loading_reports_how_far_it_is(models: Models) -> None:
-    shares: list[float] = []
-    models.acquire("test/tiny", "a", shares.append).release()
-    assert shares == sorted(shares) and shares[-1] == 1.0 and len(shares) > 3
-    again: list[float] = []
+    stages: list[Stage] = []
+    models.acquire("test/tiny", "a", stages.append).release()
+    assert stages == sorted(stages) and stages[-1] == (1.0, "Loading") and len(stages) > 3
+    again: list[Stage] = []
     models.acquire("test/tiny", "a", again.append).release()
     assert again == []
 
@@ -150,3 +151,16 @@ def test_a_model_that_cannot_be_run_is_dropped_where_it_is_not_the_servers_own(b
     assert [engine for _, engine in models.engines()] == [own.engine]
     assert (models.problem() or "").count("no such kernel") == 1
     models.close()
+
+
+def test_what_nobody_uses_is_unloaded_and_loaded_again_on_demand(models: Models) -> None:
+    held, unused = models.acquire("test/tiny", "a"), visit(models, "b")
+    models.unload_idle(3600)
+    assert len(models.engines()) == 2
+    models.unload_idle(0)
+    assert [engine for _, engine in models.engines()] == [held.engine] and not unused.engine.alive
+    held.release()
+    models.unload_idle(0)
+    models.mend()
+    assert models.engines() == [] and models.problem() is None
+    assert visit(models, "a").engine is not held.engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.model_pool import Models
@@ -14,6 +15,7 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.experiments import PUBLISHED
 from tests.app.api.conftest import Serving, serve
 from tests.app.page_events import fire
+from tests.conftest import write_adapter
 from tests.santacoder.local_hub import Client, LocalHub, local_hub
 
 NAMES = ["evil/model", "evil/../../etc", "/etc/passwd", "..", "checkpoints", "", "test/tiny ", "a/b/c", "x" * 300]
@@ -81,3 +83,29 @@ def test_the_hub_is_not_asked_for_others(
     assert bool(server.requests) == (arguments != ", allow_downloads=False")
     client.call(tmp_path, f"{expression}('own/model', 'main')", offline=False)  # what the server is started with
     assert server.requests
+
+
+def test_clients_name_the_operators_adapters_alone(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    mine, others = write_adapter(tmp_path / "bees", 1), write_adapter(tmp_path / "others", 2)
+    settings = Settings(
+        store=store, model="test/tiny", device="cpu", adapters=f"{mine}, org/far", graphs=tmp_path / "graphs"
+    )
+    body = {"prompt": "def f(x):", "max_tokens": 8, "temperature": 0, "stop_at": "none", "logprobs": 1}
+    with serve(settings) as serving:
+
+        def answer(model: str) -> httpx.Response:
+            return httpx.post(f"{serving.url}/v1/completions", json={**body, "model": model}, timeout=60)
+
+        with_it, without = answer("test/tiny@main+bees"), answer("test/tiny@main")
+        assert with_it.status_code == without.status_code == 200, with_it.text
+        assert with_it.json()["choices"][0]["logprobs"] != without.json()["choices"][0]["logprobs"]
+        assert answer("test/tiny@other+bees").status_code == 200
+        for name in (str(others), "others", "org/near", "", "bees+bees"):
+            refused = answer(f"test/tiny@main+{name}")
+            assert refused.status_code == 404 and "Available: bees, far." in refused.text, refused.text
+        listed = httpx.get(f"{serving.url}/v1/models").json()["data"]
+        assert {"test/tiny@main+bees", "test/tiny@main+far"} <= {entry["id"] for entry in listed}
+        assert httpx.get(f"{serving.url}/api/tags").status_code == 200

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+import torch
 
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
@@ -17,10 +19,11 @@ from export.__main__ import main
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import random_model
+from tests.conftest import random_model, write_adapter
 
 REPO = "test/exported"
 
@@ -156,3 +159,20 @@ def test_a_graph_out_of_tolerance_is_not_published(
 def test_bf16_asks_for_a_gpu(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([REPO, "--store", str(copy), "--precision", "bf16"]) == 1
     assert "run only on a GPU" in capsys.readouterr().err
+
+
+def test_a_revision_with_an_adapter_is_exported_to_the_users_cache(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tensor by tensor, without loading the model; the original's graphs are another revision's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    revision = f"main+{write_adapter(tmp_path / 'adapter')}"
+    for _ in range(2):  # the second time it is there
+        assert main([REPO, "--revision", revision, "--store", str(copy), "--precision", "fp32", "auto"]) == 0
+    (graph, _) = sorted((tmp_path / "cache" / "santacoder" / "graphs").rglob("*.onnx"))
+    assert str(graph) in capsys.readouterr().out
+    model, _ = checkpoints.load(REPO, revision, store=copy)
+    ids = list(range(3, 40))
+    logits = OnnxRunner(graph, model.config).prefill(0, ids, 0, len(ids))
+    with torch.inference_mode():
+        np.testing.assert_allclose(logits, model(torch.tensor([ids]))[0], rtol=1e-3, atol=1e-3)

@@ -57,7 +57,11 @@ class HubRepository:
 
 
 class LocalHub(ThreadingHTTPServer):
-    """Repositories by name, and the received requests as ``METHOD path``. While ``down``, no request is answered."""
+    """Repositories by name, and the received requests as ``METHOD path``. While ``down``, no request is answered.
+
+    ``gated`` are repositories whose files only the owner gets. ``ranges`` are the ranges that were asked for, by file,
+    and ``cut_after`` is the number of bytes after which the next transfer of a longer file breaks off.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -65,6 +69,9 @@ class LocalHub(ThreadingHTTPServer):
         self.large_files: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.down = False
+        self.gated: set[str] = set()
+        self.ranges: list[tuple[str, str]] = []
+        self.cut_after: int | None = None
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -215,11 +222,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _download(self, name: str, revision: str, path: str) -> None:
         repository = self.server.repositories[name]
+        if name in self.server.gated and self.headers["Authorization"] != "Bearer hf_owner":
+            return self._send(403, {"error": "Restricted"}, {"X-Error-Code": "GatedRepo"})
         if commit := self._found(repository, revision):
             content = commit.files.get(path)
             if content is None:
                 return self._send(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
-            return self._send(200, content, {"ETag": f'"{_blob(content)}"', "X-Repo-Commit": commit.sha})
+            headers = {"ETag": f'"{_blob(content)}"', "X-Repo-Commit": commit.sha}
+            start = 0
+            if asked := self.headers["Range"]:
+                self.server.ranges.append((path, asked))
+                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            return self._send(206 if asked else 200, content[start:], headers)
         return None
 
     def _create(self, document: dict) -> None:
@@ -293,8 +308,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        if self.command == "HEAD":
+            return
+        cut = self.server.cut_after
+        if cut is not None and len(data) > cut:
+            self.server.cut_after, data, self.close_connection = None, data[:cut], True
+        self.wfile.write(data)
 
 
 def _blob(content: bytes) -> str:

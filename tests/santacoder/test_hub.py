@@ -40,7 +40,9 @@ def hub(running: tuple[LocalHub, Client]) -> LocalHub:
     server = running[0]
     server.repositories.clear()
     server.requests.clear()
-    server.down = False
+    server.ranges.clear()
+    server.gated.clear()
+    server.down, server.cut_after = False, None
     return server
 
 
@@ -242,6 +244,54 @@ def test_a_download_that_was_broken_off_is_taken_up_again(
     assert ask(call) and weights.exists()
 
 
+def test_weights_continue_where_they_stopped(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    ask(push(trained))
+    content = hub.repositories["test/tiny"].branches["main"].files["model.safetensors"]
+    call = "checkpoints.resolve('test/tiny', store=store, report=lambda *seen: reports.append(seen)) and reports"
+    hub.cut_after = 100_000  # the connection breaks off; the client keeps what it has in pieces of 10 MB
+    assert ask(call)[-1] == [len(content), len(content)]
+
+    blob = Path(ask("checkpoints.resolve('test/tiny', store=store)")) / "model.safetensors"
+    blob, pointer = blob.resolve(), blob
+    partial = blob.with_name(f"{blob.name}.santacoder.incomplete")
+    for left in (content[:70_000], b"x" * 70_000):  # the process was killed, and the disk lost what it wrote
+        pointer.unlink()
+        blob.unlink()
+        partial.write_bytes(left)
+        hub.ranges.clear()
+        answer = ask(call)
+        assert left != content[:70_000] or answer == [[len(content), len(content)]]
+        assert hub.ranges == [("model.safetensors", "bytes=70000-")]
+    assert answer["sentence"] == "model.safetensors of test/tiny arrived damaged and was deleted; try again."
+    assert ask(call) and blob.read_bytes() == content and not partial.exists()
+
+
+def test_a_repository_with_terms_says_the_two_steps_and_takes_a_token(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    ask(push(trained))
+    hub.gated.add("test/tiny")
+    call = "checkpoints.resolve('test/tiny', store=store)"
+    assert ask(call, token="hf_stranger")["sentence"] == (
+        f"test/tiny asks for its terms to be accepted. 1. Accept them, logged in, on {hub.url}/test/tiny. 2. Log in on "
+        "this machine with `hf auth login`, or start the command with HF_TOKEN=… of that account; then try again."
+    )
+    assert ask(call, token="hf_owner")
+
+
+def test_what_the_disk_has_no_room_for_is_not_begun(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+    ask(push(trained))
+    fetch = "__import__('santacoder.checkpoints.resumable', fromlist=['fetch'])"
+    huge = f"setattr({fetch}, '_SPARE_BYTES', {{}})"
+    ask(huge.format(10**18))
+    try:
+        sentence = ask("checkpoints.resolve('test/tiny', store=store)")["sentence"]
+    finally:
+        ask(huge.format(256 << 20))
+    assert re.match(r"test/tiny needs 0\.0 GB more on the disk of the Hugging Face cache, which has .* left", sentence)
+    assert not [request for request in hub.requests if request.startswith("GET") and "model.safetensors" in request]
+
+
 @pytest.mark.parametrize("call", ["branches({})", "log({}, 'mha')", "resolve({}, 'mha')", "load({}, 'mha')"])
 def test_offline_what_is_not_cached_is_said_with_how_to_get_it(
     hub: LocalHub, ask: Callable[..., Any], call: str
@@ -276,7 +326,7 @@ def test_a_revision_that_is_no_name_is_refused(hub: LocalHub, ask: Callable[...,
 @pytest.mark.parametrize(
     "repo_id,revision,sentence",
     [
-        ("org/none", "main", "There is no model 'org/none' on the Hub, or it is private"),
+        ("org/none", "main", "There is no model 'org/none' on the Hub, or it asks for a login. 1. Look for it"),
         ("test/tiny", "nope", "test/tiny has no revision 'nope' on the Hub. Its branches are: main."),
         ("test/tiny", "0" * 40, "test/tiny has no revision '0{40}' on the Hub"),
         ("test/tiny", "00000", "test/tiny has no revision '00000' on the Hub"),

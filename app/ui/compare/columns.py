@@ -24,6 +24,7 @@ class _Column:
 
     name: str
     loaded: float = 0.0
+    doing: str = "Loading"
     failure: str = ""
     generation: Generation | None = None
     notices: tuple[str, ...] = ()
@@ -52,8 +53,8 @@ def columns(latest: Sequence[Progress], names: Sequence[str], view: View, *, is_
 
 def _column(name: str, progress: Progress, others: list[Generation], view: View, fastest: float) -> _Column:
     match progress:
-        case Loading(_, share):
-            return _Column(name, loaded=share)
+        case Loading(_, share, doing):
+            return _Column(name, loaded=share, doing=doing.removesuffix(" of"))
         case Failed(sentence):
             return _Column(name, failure=sentence)
         case Written(generation, notices, _):

@@ -1,0 +1,81 @@
+"""Write the graph of a Hub commit into the user's cache, tensor by tensor, without loading the model.
+
+``python -m export.cached SNAPSHOT FOLDER PRECISION LIMIT`` is the process that a server starts: it prints the fraction
+of the work that is done, a line for each layer, and ends when nobody reads it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from export.graph import write_graph
+from export.precisions import PRECISIONS
+from santacoder import checkpoints
+from santacoder.checkpoints import graph_cache
+from santacoder.engine.onnx.runner import graph_name
+from santacoder.errors import CheckpointError
+
+_BYTES_PER_WEIGHT = {"fp32": 4.1, "fp16": 2.1, "bf16": 2.1, "int8": 1.1, "int4": 0.7}
+_NICE = 10
+
+
+def write_cached_graph(
+    snapshot: Path, folder: Path, precision: str, most_bytes: int, report: Callable[[float], None]
+) -> Path:
+    """Write the graph of ``snapshot`` below ``folder``, unless it is there, and return its path.
+
+    Graphs used longest ago are dropped for it. Two processes never write the same graph: the second waits for the
+    first. What an interrupted process has left is removed.
+
+    Raises:
+        CheckpointError: a file is damaged, or there is no room.
+        OSError: the folder cannot be written to.
+    """
+    target = graph_cache.folder_of(snapshot, folder)
+    target.mkdir(parents=True, exist_ok=True)
+    graph = target / graph_name(precision)
+    unfinished = target.with_name(f".{target.name}-{precision}")
+    with FileLock(target.with_name(f".{target.name}-{precision}.lock")):
+        if graph.is_file():
+            return graph
+        shutil.rmtree(unfinished, ignore_errors=True)
+        stored = checkpoints.open_stored(snapshot)
+        graph_cache.make_room(folder, int(stored.config.n_parameters * _BYTES_PER_WEIGHT[precision]), most_bytes)
+        unfinished.mkdir()
+        try:
+            written = unfinished / graph.name
+            write_graph(written, stored.config, lambda name: stored.read(name).numpy(), PRECISIONS[precision], report)
+            target.mkdir(exist_ok=True)  # it goes with its last graph, which may have made room
+            # the data first: a graph is found by its own file
+            for file in sorted(unfinished.iterdir(), key=lambda file: file.name == graph.name):
+                file.rename(target / file.name)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return graph
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process. Returns 0 if the graph is there, 1 with a sentence on stderr if it cannot be written."""
+    if hasattr(os, "nice"):  # the server, which starts this process, answers meanwhile
+        os.nice(_NICE)
+    snapshot, folder, precision, most_bytes = sys.argv[1:] if arguments is None else arguments
+    try:
+        write_cached_graph(
+            Path(snapshot), Path(folder), precision, int(most_bytes), lambda share: print(share, flush=True)
+        )
+    except BrokenPipeError:  # the server has ended
+        return 1
+    except (CheckpointError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
