@@ -59,6 +59,12 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     result.add_argument("--publish", metavar="REPO", help="model to publish to, such as mine/coder")
     result.add_argument("--branch", default="main", help="branch to publish to (default: main)")
     result.add_argument(
+        "--save-adapter",
+        type=user_path,
+        metavar="FOLDER",
+        help="save the update of --lora-rank as an adapter in peft's files, too",
+    )
+    result.add_argument(
         "--publish-saves", action="store_true", help="publish every saved checkpoint, not only the last"
     )
     result.add_argument(

@@ -10,6 +10,7 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
+from santacoder.errors import UserError
 from train.arguments import continued_config, new_config
 from train.config import TrainConfig
 from train.core.distributed import World
@@ -18,7 +19,8 @@ from train.data.corpus import download, unpack
 from train.data.pack import PackedData, load_packed
 from train.data.report import remaining_files
 from train.loop import Stopped, Trained, TrainingFailed, batches, train
-from train.model.starting_point import base_tokenizer
+from train.model.starting_point import base_tokenizer, require_adapter_names
+from train.publish.adapter import save_adapter
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
 
@@ -33,6 +35,10 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
         require_branch(args.publish, args.branch, args.store)
     with run.held() if world.is_first else nullcontext():
         config = continued_config(args, run.config()) if args.resume else new_config(args)
+        if args.save_adapter:
+            if not config.lora_rank:
+                raise UserError("--save-adapter needs a low-rank update to save: set --lora-rank.")
+            require_adapter_names(config.base, args.store)
         if not args.resume:
             run.require_new()
         data = _data(args, config, run, world)
@@ -59,6 +65,8 @@ def _train(
     try:
         on_save = publish if args.publish_saves and args.publish else None
         trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
+        if args.save_adapter and world.is_first:
+            save_adapter(args.save_adapter, trained.adapter, config.base)
         sha = publish(trained)
     except Stopped as error:
         return Outcome("stopped", str(error)), how_to_go_on(run)
@@ -72,6 +80,8 @@ def _train(
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
         return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(run)
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
+    if args.save_adapter:
+        message += f" The adapter is in {args.save_adapter}."
     if sha:
         message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
     return Outcome("finished", message, sha), ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.fim import FimTransform
@@ -21,6 +22,7 @@ from train.core.optimizer import learning_rate
 from train.core.step import NotFinite, Training, prepare, training_step
 from train.data.pack import PackedData
 from train.data.syntax import node_cuts
+from train.model.lora import adapter_tensors
 from train.model.plain_model import plain_model
 from train.model.starting_point import starting_model
 from train.run.folder import RunFolder, newest_state, steps_done
@@ -44,13 +46,14 @@ class TrainingFailed(Exception):
 class Trained:
     """A model after ``step`` steps and ``tokens`` tokens, with its ``metrics`` on the held-out packages, by name.
 
-    ``model`` is None on all processes but the first.
+    ``model`` is None on all processes but the first. ``adapter`` has the factors of a low-rank update, by peft's names.
     """
 
     model: SantaCoder | None
     step: int
     tokens: int
     metrics: dict[str, float] = field(default_factory=dict)
+    adapter: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def validation_loss(self) -> float:
@@ -144,7 +147,8 @@ def batches(config: TrainConfig, data: PackedData) -> Batches:
 
 
 def _trained(training: Training, step: int, config: TrainConfig, world: World, metrics: dict[str, float]) -> Trained:
-    return Trained(plain_model(training.model, world), step, step * config.tokens_per_step, metrics)
+    adapter = adapter_tensors(training.model) if config.lora_rank else {}
+    return Trained(plain_model(training.model, world), step, step * config.tokens_per_step, metrics, adapter)
 
 
 def _diagnosis(error: NotFinite, step: int, order: Batches, config: TrainConfig, run: RunFolder) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
@@ -81,6 +83,31 @@ def test_a_low_rank_update_begins_as_nothing_and_merges_exactly() -> None:
     torch.testing.assert_close(merged(input_ids), model(input_ids))
 
 
+def test_a_low_rank_update_is_saved_as_an_adapter_of_peft(
+    store: Path, tuning_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published model, the base with the adapter, and peft's model with it are one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    start = ["--from", "test/tiny@other", "--data", str(tuning_data), "--store", str(store), *QUICK]
+    results = ["--output", str(tmp_path / "run"), "--publish", "test/tuned", "--branch", "adapter"]
+    adapter = str(tmp_path / "adapter")
+    assert main([*start, *results, "--lora-rank", "4", "--learning-rate", "0.1", "--save-adapter", adapter]) == 0
+    ids = torch.arange(40)[None]
+    where = {"revision": "other", "cache_dir": store, "local_files_only": True}
+    by_peft = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("test/tiny", **where), adapter).eval()
+    with torch.no_grad():
+        ours, base, published = (
+            checkpoints.load(repo_id, revision, store=store)[0](ids)
+            for repo_id, revision in (
+                ("test/tiny", f"other+{adapter}"),
+                ("test/tiny", "other"),
+                ("test/tuned", "adapter"),
+            )
+        )
+        torch.testing.assert_close(ours, by_peft(ids).logits, rtol=1e-4, atol=1e-4)
+    assert (ours - base).abs().max() > 10 * (ours - published).abs().max()  # which is published in bf16
+
+
 def test_a_tuning_run_is_resumed_exactly(store: Path, tuning_data: Path, tmp_path: Path) -> None:
     flags = ["--from", "test/tiny", "--data", str(tuning_data), "--store", str(store), "--lora-rank", "2", *QUICK]
     metrics = []
@@ -104,6 +131,7 @@ def test_what_does_not_go_together_is_said(
     assert "already has a size: omit one of them" in failing(capsys, *start, "--size", "nano")
     assert "129 is more than the 128 positions" in failing(capsys, *start, "--sequence-length", "129")
     assert "name one with --from" in failing(capsys, *start[2:], "--lora-rank", "4")
+    assert "set --lora-rank" in failing(capsys, *start, "--save-adapter", str(tmp_path / "adapter"))
     absent = ["--from", "test/absent", *start[2:]]
     assert "There is no model 'test/absent'" in failing(capsys, *absent)
 

@@ -10,12 +10,14 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.utils import parametrize
 
+from santacoder.adapters import PREFIX
 from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 
-_ALPHA_PER_RANK = 2.0
+ALPHA_PER_RANK = 2.0
 
 
 class LowRankUpdate(nn.Module):
@@ -30,7 +32,7 @@ class LowRankUpdate(nn.Module):
         nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        return torch.addmm(weight, self.b, self.a, alpha=_ALPHA_PER_RANK)
+        return torch.addmm(weight, self.b, self.a, alpha=ALPHA_PER_RANK)
 
 
 def add_updates(model: SantaCoder, rank: int) -> None:
@@ -46,3 +48,16 @@ def add_updates(model: SantaCoder, rank: int) -> None:
     model.requires_grad_(False)
     for linear in linears:
         parametrize.register_parametrization(linear, "weight", LowRankUpdate(linear.weight, rank))
+
+
+def adapter_tensors(model: SantaCoder) -> dict[str, Tensor]:
+    """The factors of the updates, by the names that peft gives them; sharded ones are gathered, by all processes."""
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, LowRankUpdate):
+            matrix = name.removesuffix(".parametrizations.weight.0")
+            for letter, factor in (("A", module.a), ("B", module.b)):
+                tensor = factor.detach()
+                whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+                found[f"{PREFIX}{matrix}.lora_{letter}.weight"] = whole.float().cpu().contiguous()
+    return found

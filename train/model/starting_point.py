@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoint_files import read_object
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import UserError
 from santacoder.model import SantaCoder
@@ -45,6 +46,21 @@ def resolve_base(name: str, store: Path) -> tuple[str, SantaCoderConfig]:
     repo_id, _, revision = name.partition("@")
     snapshot = checkpoints.resolve(repo_id, revision or "main", store=store)
     return f"{repo_id}@{snapshot.name}", checkpoints.read_config(snapshot)
+
+
+def require_adapter_names(base: str, store: Path) -> None:
+    """Check that an adapter of a revision means the same to those who read its files in their own format.
+
+    Raises:
+        UserError: its rows of queries, keys and values are in another order there.
+    """
+    snapshot = _snapshot(base, store)
+    is_original = read_object(snapshot / "config.json").get("model_type") == "gpt2"
+    if is_original and not checkpoints.read_config(snapshot).multi_query:
+        raise UserError(
+            f"--save-adapter is not supported for {base}: its format has another order of queries, keys and values. "
+            "Publish the tuned model with --publish instead."
+        )
 
 
 def base_tokenizer(base: str, store: Path) -> Tokenizer:
