@@ -14,6 +14,7 @@ commands:
   train        train or fine-tune a model, as python -m train
   evaluate     run benchmarks and compare revisions, as python -m train.evaluate
   export       write ONNX graphs, as python -m export
+  lsp          suggest code in editors, as python -m app.lsp
   checkpoints  upload published models to the Hub, as python -m santacoder.checkpoints
 
 santacoder COMMAND --help lists the options of a command; santacoder --version prints the version.
@@ -22,6 +23,7 @@ _MODULES = {
     "train": "train.__main__",
     "evaluate": "train.evaluate.__main__",
     "export": "export.__main__",
+    "lsp": "app.lsp.__main__",
     "checkpoints": "santacoder.checkpoints.__main__",
 }
 

@@ -1,0 +1,81 @@
+"""``python -m app.lsp``: a language server, over its input and output or over TCP."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from app.lsp.backends import Backend, OpenedLater
+from santacoder.paths import command_name
+
+_LOOPBACK = "127.0.0.1"
+_RUNNERS = ("auto", "torch", "onnx")
+_DEVICES = ("auto", "cpu", "cuda")
+_KEY = "SANTACODER_API_KEY"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until the editor leaves. Returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        from app.lsp.transports import serve_stdio, serve_tcp
+    except ModuleNotFoundError as error:
+        if error.name not in ("pygls", "lsprotocol"):
+            raise
+        print(
+            "The language server needs pygls; install it with: pip install pygls",
+            file=sys.stderr,
+        )
+        return 1
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it reports is in the responses
+    backend = _backend(args)
+    return serve_tcp(backend, *args.tcp) if args.tcp else serve_stdio(backend)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=command_name("lsp", "python -m app.lsp"),
+        description="A language server that suggests code. It speaks over its input and output, and has the engine "
+        "inside; with --url, it asks a running server.",
+    )
+    parser.add_argument(
+        "--tcp", type=_address, metavar="[HOST:]PORT", help=f"listen for editors over TCP, by default at {_LOOPBACK}"
+    )
+    parser.add_argument("--url", help="address of a running server, such as http://127.0.0.1:7860")
+    parser.add_argument("--api-key", default=os.environ.get(_KEY), help=f"key for --url (default: ${_KEY})")
+    parser.add_argument("--model", help="model, such as santacoder/mini; with --url, as REPO@REVISION")
+    parser.add_argument("--revision", help="branch or commit (default: main)")
+    parser.add_argument("--runner", choices=_RUNNERS, help="inference backend (default: auto)")
+    parser.add_argument("--device", choices=_DEVICES, help="device (default: auto)")
+    parser.add_argument("--store", help="folder of published models")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address; give PORT or HOST:PORT")
+    return host.strip("[]") or _LOOPBACK, int(port)
+
+
+def _backend(args: argparse.Namespace) -> Backend:
+    if args.url:
+        from app.lsp.server_elsewhere import ServerElsewhere
+
+        name = f"{args.model}@{args.revision}" if args.model and args.revision else args.model
+        return ServerElsewhere(args.url, args.api_key, name)
+    names = ("model", "revision", "runner", "device", "store")
+    options = {name: value for name in names if (value := getattr(args, name)) is not None}
+
+    def open_engine() -> Backend:
+        from app.lsp.engine_inside import engine_inside
+
+        return engine_inside(options)
+
+    return OpenedLater(open_engine)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

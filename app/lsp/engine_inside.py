@@ -1,0 +1,91 @@
+"""Suggestions from an engine in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.error_responses import sentences
+from app.api.llama_cpp.bodies import InfillBody, infill_request
+from app.api.streams import Run
+from app.errors import ApiError, sentence_for
+from app.lsp.backends import BackendError
+from app.model_pool import Models, ServedModel
+from app.settings import Settings
+from santacoder.engine.request import CompletionRequest
+from santacoder.tokenizer import Tokenizer
+
+
+def engine_inside(options: dict[str, Any]) -> EngineInside:
+    """The engine with those ``options`` of the server (app/settings.py) that are given; the others are as in its
+    environment.
+
+    Raises:
+        BackendError: an option is wrong.
+    """
+    try:
+        return EngineInside(Settings(**options))
+    except ValidationError as error:
+        raise BackendError(sentences(error.errors())) from error
+
+
+class EngineInside:
+    """The model of ``settings``; a new commit of its branch is loaded at the next request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._models = Models(settings)
+        self._n_positions: int | None = None
+
+    async def n_positions(self) -> int:
+        if self._n_positions is None:
+            (await self._acquire()).release()
+        assert self._n_positions is not None
+        return self._n_positions
+
+    async def suggest(self, body: dict[str, Any]) -> list[str]:
+        run = Run(await self._acquire(), self._settings.max_seconds, lambda: None)
+        try:
+            run.submit(_requests(body, run.model.engine.tokenizer, self._settings.seed))
+            return [text.text for text in await run.finish(lambda piece: False)]
+        except ValidationError as error:
+            raise BackendError(sentences(error.errors())) from error
+        except Exception as error:
+            raise BackendError(_sentence(error)) from error
+        finally:
+            run.close()
+
+    async def _acquire(self) -> ServedModel:
+        """The model, loaded if needed.
+
+        Raises:
+            BackendError: it cannot be loaded.
+        """
+        settings = self._settings
+        acquiring = asyncio.ensure_future(asyncio.to_thread(self._models.acquire, settings.model, settings.revision))
+        try:
+            model = await asyncio.shield(acquiring)
+        except asyncio.CancelledError:  # nobody uses the model once it is loaded
+            acquiring.add_done_callback(_release)
+            raise
+        except Exception as error:
+            raise BackendError(_sentence(error)) from error
+        self._n_positions = model.engine.runner.n_positions
+        return model
+
+
+def _requests(body: dict[str, Any], tokenizer: Tokenizer, seed: int | None) -> list[CompletionRequest]:
+    asked = InfillBody.model_validate(body)
+    samplings = [asked.sampling(index, tokenizer, seed) for index in range(asked.n_cmpl)]
+    return [asked.with_ends(infill_request(asked, sampling)) for sampling in samplings]
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, ApiError) else sentence_for(error)
+
+
+def _release(acquiring: asyncio.Future[ServedModel]) -> None:
+    if not acquiring.cancelled() and acquiring.exception() is None:
+        acquiring.result().release()

@@ -1,0 +1,240 @@
+"""The protocol as editors speak it, with pygls' client: an engine inside over stdio, a server elsewhere over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from app.lsp.backends import BackendError
+from app.lsp.engine_inside import EngineInside
+from app.lsp.server_elsewhere import ServerElsewhere
+from app.settings import Settings
+from tests.app.api.conftest import Serving, serve
+from tests.app.lsp.conftest import AUTOMATIC, INVOKED, SECONDS, Editor
+
+TEXT = "def area(w, h):\n    ret\n\n\nprint(area(2, 3))\n"
+AT = (1, 7)
+# the random model ends texts early where it is unsure
+SURE = {"min_logprob": None, "debounce_ms": 0}
+
+
+def infilled(serving: Serving, prefix: str, suffix: str, **fields: object) -> str:
+    """What the server fills in, without a language server."""
+    body = {"input_prefix": prefix, "input_suffix": suffix, "temperature": 0, "n_predict": 64, "stop_repetition": True}
+    answer = httpx.post(f"{serving.url}/infill", json={**body, "stop_at": "line", "language": "python", **fields})
+    return str(answer.raise_for_status().json()["content"])
+
+
+@pytest.fixture(scope="module")
+def inside(store: Path) -> Iterator[Editor]:
+    """An editor with a language server of its own."""
+    editor = Editor()
+    editor.start("--model", "test/tiny", "--store", str(store), "--device", "cpu")
+    editor.initialize(SURE)
+    yield editor
+    assert editor.leave() == 0
+
+
+def test_a_suggestion_replaces_what_has_been_typed_of_a_word(inside: Editor, editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    start = TEXT.index("ret") + 3
+    expected = "ret" + infilled(serving, TEXT[:start], TEXT[start:])
+    for one in (inside, editor):
+        one.open(TEXT)
+        items = one.suggestions(*AT, AUTOMATIC)
+        assert [item.insert_text for item in items] == [expected]
+        assert items[0].range == types.Range(types.Position(1, 4), types.Position(1, 7))
+        assert not one.messages
+        one.close()
+
+
+def test_several_candidates_when_asked_for(inside: Editor) -> None:
+    inside.open(TEXT)
+    texts = [item.insert_text for item in inside.suggestions(*AT, INVOKED)]
+    assert 1 < len(texts) <= 3 and len(set(texts)) == len(texts)
+    assert texts[0] == inside.suggestions(*AT, AUTOMATIC)[0].insert_text
+    inside.close()
+
+
+def test_capabilities(inside: Editor, editor: Editor) -> None:
+    editor.initialize(inline=False, encodings=("utf-8", "utf-16"))
+    for one in (inside, editor):
+        assert one.capabilities is not None
+        assert one.capabilities.inline_completion_provider is not None
+    assert inside.capabilities is not None and editor.capabilities is not None
+    assert inside.capabilities.completion_provider is None
+    assert editor.capabilities.completion_provider is not None
+    assert (inside.capabilities.position_encoding, editor.capabilities.position_encoding) == ("utf-16", "utf-8")
+    sync = inside.capabilities.text_document_sync
+    assert isinstance(sync, types.TextDocumentSyncOptions)
+    assert sync.open_close and sync.change == types.TextDocumentSyncKind.Incremental
+
+
+def test_completion_for_editors_that_know_only_that(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE, inline=False)
+    editor.open(TEXT)
+    params = types.CompletionParams(types.TextDocumentIdentifier("file:///project/area.py"), types.Position(*AT))
+    found = editor.run(editor.client.text_document_completion_async(params))
+    assert isinstance(found, types.CompletionList)
+    [item] = found.items
+    assert isinstance(item.text_edit, types.TextEdit)
+    assert item.text_edit.new_text == editor.suggestions(*AT, AUTOMATIC)[0].insert_text
+    assert item.text_edit.range == types.Range(types.Position(1, 4), types.Position(1, 7))
+    assert "\n" not in item.label and item.filter_text is not None and item.filter_text.startswith("ret")
+
+
+def test_the_entry_selected_in_the_editors_own_list_is_continued(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    place = types.Range(types.Position(1, 4), types.Position(1, 7))
+    [item] = editor.suggestions(*AT, AUTOMATIC, types.SelectedCompletionInfo(place, "return"))
+    before, after = TEXT.split("ret\n")
+    assert item.insert_text == "return" + infilled(serving, f"{before}return", f"\n{after}")
+    assert item.range == place
+
+
+@pytest.mark.parametrize(("encoding", "character"), [("utf-8", 16), ("utf-16", 12), ("utf-32", 11)])
+def test_positions_count_in_the_negotiated_units(
+    editor: Editor, serving: Serving, encoding: str, character: int
+) -> None:
+    editor.initialize(SURE, (encoding,))
+    editor.open('x = "€😀" + are\r\nprint(x)\r\n')
+    [item] = editor.suggestions(0, character + 3, AUTOMATIC)
+    text = infilled(serving, 'x = "€😀" + are', "\nprint(x)\n")
+    assert item.insert_text == "are" + text.replace("\n", "\r\n")
+    assert item.range is not None
+    assert (item.range.start.character, item.range.end.character) == (character, character + 3)
+
+
+def test_blocks_behind_headers_and_crlf(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open("def area(w, h):\r\n\r\n\r\nprint(area(2, 3))\r\n")
+    suggested = [item.insert_text for item in editor.suggestions(0, 15, AUTOMATIC)]
+    text = infilled(serving, "def area(w, h):", "\n\n\nprint(area(2, 3))\n", stop_at="block")
+    assert suggested == [text.rstrip(" \t").replace("\n", "\r\n")] * bool(text.strip())
+
+
+def test_nothing_where_the_model_is_unsure(editor: Editor) -> None:
+    editor.initialize({"min_logprob": -0.0001, "debounce_ms": 0})
+    editor.open(TEXT)
+    assert editor.suggestions(*AT, AUTOMATIC) == []
+    assert editor.suggestions(*AT, INVOKED)
+
+
+def test_code_of_other_documents_comes_first(editor: Editor, serving: Serving) -> None:
+    editor.initialize({**SURE, "max_tokens": 8})
+    editor.open("def half(x):\n    return x / 2\n", uri="file:///project/tools.py")
+    editor.open("half(")
+    [item] = editor.suggestions(0, 5, AUTOMATIC)
+    extra = {"filename": "tools.py", "text": "def half(x):\n    return x / 2\n"}
+    assert item.insert_text == infilled(serving, "half(", "", input_extra=[extra], n_predict=8)
+    assert item.insert_text != infilled(serving, "half(", "", n_predict=8)
+    editor.close("file:///project/tools.py")
+
+
+def test_settings_are_asked_for_and_wrong_ones_named(port: int) -> None:
+    editor = Editor({"max_tokens": "many", "colour": "red", "min_logprob": -0.0001, "debounce_ms": 0})
+    editor.run(editor.client.start_tcp("127.0.0.1", port))
+    editor.initialize({"candidates": 0})
+    said = [editor.wait_for_message() for _ in range(3)]
+    assert ["santacoder.candidates" in said[0], "santacoder.max_tokens" in said[1], "santacoder.colour" in said[2]]
+    assert all("was ignored" in sentence for sentence in said)
+    editor.open(TEXT)
+    assert editor.suggestions(*AT, AUTOMATIC) == []
+    editor.configure({"santacoder": {"min_logprob": None}})
+    assert editor.suggestions(*AT, AUTOMATIC)
+    editor.leave()
+
+
+def test_a_newer_request_supersedes_and_a_cancelled_one_ends(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    with serving.failing(seconds=0.05):
+        older, newer = editor.asking(*AT), editor.asking(*AT)
+        assert (list(older.result(SECONDS).items), len(newer.result(SECONDS).items) > 0) == ([], True)
+        cancelled = editor.asking(*AT)
+        params = types.CancelParams(next(iter(editor.client.protocol._request_futures)))
+        editor.call(lambda: editor.client.cancel_request(params))
+        with pytest.raises(JsonRpcException) as error:
+            cancelled.result(SECONDS)
+        assert error.value.code == types.LSPErrorCodes.RequestCancelled
+        serving.wait_until_idle()
+    assert not editor.messages
+
+
+def test_requests_that_come_fast_wait_for_a_pause(editor: Editor) -> None:
+    editor.initialize({**SURE, "debounce_ms": 10_000})
+    editor.open(TEXT)
+    assert editor.suggestions(*AT, AUTOMATIC)  # the first does not wait
+    waiting = editor.asking(*AT, AUTOMATIC)
+    assert editor.suggestions(*AT, INVOKED)  # nor do those that the user asks for, which supersede
+    assert list(waiting.result(SECONDS).items) == []
+
+
+def test_an_answer_about_an_older_text_is_empty(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    with serving.failing(seconds=0.05):
+        asked = editor.asking(*AT)
+        editor.type(0, 0, "# the area\n")
+        assert list(asked.result(SECONDS).items) == []
+
+
+def test_a_failure_of_the_engine_is_told_and_passes(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    with serving.failing(RuntimeError("out of order")):
+        for _ in range(2):
+            with pytest.raises(JsonRpcException, match="could not be run"):
+                editor.suggestions(*AT)
+    assert "could not be run" in editor.wait_for_message()
+    assert not editor.messages  # not again for the same failure
+    assert editor.suggestions(*AT)
+
+
+def test_a_model_that_is_missing_is_told(store: Path) -> None:
+    with pytest.raises(BackendError, match="test/none"):
+        asyncio.run(EngineInside(Settings(store=store, model="test/none")).n_positions())
+
+
+def test_a_server_that_cannot_be_reached_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(BackendError, match=f"The server at {url} cannot be reached"):
+        asyncio.run(ServerElsewhere(url, None, None).suggest({}))
+
+
+def test_a_wrong_key_is_told(store: Path) -> None:
+    with (
+        serve(Settings(store=store, model="test/tiny", device="cpu", page=False, api_keys="right")) as serving,
+        pytest.raises(BackendError, match="refused the request: .*key"),
+    ):
+        assert asyncio.run(ServerElsewhere(serving.url, "right", None).n_positions()) == 128
+        asyncio.run(ServerElsewhere(serving.url, "wrong", None).suggest({}))
+
+
+def test_edits_of_a_large_document_do_not_make_it_late(editor: Editor) -> None:
+    """300 edits in a document of 1 MB, sent at once, cost about what they cost in a small one."""
+    editor.initialize(SURE)
+
+    def seconds(text: str) -> float:
+        editor.open(text)
+        line = text.count("\n") // 2
+        started = time.perf_counter()
+        for column in range(300):
+            editor.type(line, column, "x")
+        assert editor.suggestions(line, 300, AUTOMATIC) is not None
+        editor.close()
+        return time.perf_counter() - started
+
+    small, large = "value = 1\n" * 100, "value = 1\n" * 100_000
+    seconds(small)
+    assert seconds(large) < 3 * seconds(small) + 1
