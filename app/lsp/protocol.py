@@ -38,5 +38,5 @@ class SuggestionProtocol(LanguageServerProtocol):
         self.related.forget(params.text_document.uri)
 
     @lsp_method(types.EXIT)
-    def lsp_exit(self, *arguments: Any) -> None:
+    def lsp_exit(self, *arguments: Any) -> None:  # type: ignore[override]  # pygls asks a handler first
         self.leave(0 if self._shutdown else 1)
