@@ -1,0 +1,103 @@
+/**
+ * Runs the model with ONNX Runtime Web, from the graph of `python -m export --precision web`.
+ *
+ * The interface is that of `santacoder/engine/runner.py`, with a single sequence.
+ */
+
+/** Positions of the first key/value buffers. Every step copies them, so they only grow when they are full. */
+const FIRST_CAPACITY = 128;
+
+/** @typedef {import("onnxruntime-web")} Ort */
+
+export class Runner {
+  /**
+   * Open a graph.
+   *
+   * @param {Ort} ort ONNX Runtime Web.
+   * @param {{graph: Uint8Array, weights: Uint8Array, name: string}} files the graph, its data, and the graph's file name.
+   * @param {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}}
+   *   config the revision's config.json.
+   * @returns {Promise<Runner>}
+   */
+  static async open(ort, files, config) {
+    const session = await ort.InferenceSession.create(files.graph, {
+      executionProviders: ["wasm"],
+      externalData: [{ path: `${files.name}_data`, data: files.weights }],
+    });
+    return new Runner(ort, session, config);
+  }
+
+  constructor(ort, session, config) {
+    this._ort = ort;
+    this._session = session;
+    this._headDim = config.n_embd / config.n_head;
+    this._nHeads = config.multi_query ? 1 : config.n_head;
+    this._names = Array.from({ length: config.n_layer }, (_, layer) => [`k.${layer}`, `v.${layer}`]).flat();
+    this._last = config.n_positions; // one position more than there are, for the number of positions itself
+    this._caches = new Map();
+    this._capacity = 0;
+    this.nPositions = config.n_positions;
+    this.vocabSize = config.vocab_size;
+    this._grow(FIRST_CAPACITY);
+  }
+
+  /**
+   * Prefill `ids` from position `start` on; what was there before is overwritten.
+   *
+   * @param {number[]} ids
+   * @param {number} start
+   * @param {number} nLogits
+   * @returns {Promise<Float32Array>} the logits after the last `nLogits` tokens, [nLogits, V].
+   */
+  async prefill(ids, start, nLogits) {
+    const { Tensor } = this._ort;
+    const end = start + ids.length;
+    if (end > this._capacity) this._grow(end);
+    const feeds = {
+      input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]),
+      position_ids: new Tensor("int64", BigInt64Array.from(ids, (_, index) => BigInt(start + index)), [1, ids.length]),
+      seqlens_k: new Tensor("int32", Int32Array.of(end - 1), [1]),
+      total_sequence_length: new Tensor("int32", Int32Array.of(end), []),
+      logits_index: new Tensor(
+        "int64",
+        BigInt64Array.from({ length: nLogits }, (_, index) => BigInt(ids.length - nLogits + index)),
+        [nLogits],
+      ),
+    };
+    for (const [name, cache] of this._caches) feeds[`past_${name}`] = cache;
+    const results = await this._session.run(feeds);
+    for (const name of this._names) this._caches.set(name, results[`present_${name}`]);
+    return /** @type {Float32Array} */ (results.logits.data);
+  }
+
+  /**
+   * Decode the token `id` at `position`.
+   *
+   * @returns {Promise<Float32Array>} the logits after it, [V].
+   */
+  decode(id, position) {
+    return this.prefill([id], position, 1);
+  }
+
+  /** Free the graph and the buffers. */
+  async close() {
+    await this._session.release();
+    this._caches.clear();
+  }
+
+  /** Enlarge the buffers to the next power of two, at least `needed` positions. */
+  _grow(needed) {
+    const before = this._capacity;
+    while (this._capacity < needed) this._capacity = Math.max(FIRST_CAPACITY, 2 * this._capacity);
+    const shape = [1, this._nHeads, this._capacity, this._headDim];
+    for (const name of this._names) {
+      const larger = new Float32Array(this._nHeads * this._capacity * this._headDim);
+      const cache = this._caches.get(name);
+      for (let head = 0; cache && head < this._nHeads; head++) {
+        const rows = cache.data.subarray(head * before * this._headDim, (head + 1) * before * this._headDim);
+        larger.set(rows, head * this._capacity * this._headDim);
+      }
+      this._caches.set(name, new this._ort.Tensor("float32", larger, shape));
+    }
+  }
+}
