@@ -20,10 +20,10 @@ def linear(
     """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
     bits = precision.bits
     size = block_size(weight.shape[1], bits) if bits else None
-    if bits == 8 and by_whole_rows(weight.shape):
-        product = _integers(nodes, name, source, weight)
-    elif bits == 8 and size and unpacked_once(weight.shape):
+    if bits == 8 and size and (precision.unpacked or unpacked_once(weight.shape)):
         product = _unpacked(nodes, name, source, weight, size)
+    elif bits == 8 and by_whole_rows(weight.shape):
+        product = _integers(nodes, name, source, weight)
     elif bits and size:
         return _blocks(nodes, name, source, weight, bias, bits, size)
     else:
@@ -35,13 +35,13 @@ def linear(
 
 def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
     """``source`` [N, in] times the transpose of ``table`` [rows, in]; quantised graphs store the table in 8 bits."""
+    size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
+    if precision.bits == _TABLE_BITS and size and (precision.unpacked or unpacked_once(table.shape)):
+        return _unpacked(nodes, name, source, table, size)
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
         return _integers(nodes, name, source, table)
-    size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
     if not size:
         return _floats(nodes, name, source, table, precision)
-    if precision.bits == _TABLE_BITS and unpacked_once(table.shape):
-        return _unpacked(nodes, name, source, table, size)
     return _blocks(nodes, name, source, table, None, _TABLE_BITS, size)
 
 
