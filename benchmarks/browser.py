@@ -1,0 +1,120 @@
+"""How fast a model writes in the visitor's browser: a site of static files in a real Chromium, on one thread.
+
+    python -m benchmarks.browser [--model santacoder/mini] [--runs 3]
+
+Each run is a new visitor with an empty cache. Needs requirements-test.lock, a Chromium, and ``npm ci --prefix web``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gzip
+import http.server
+import re
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.page import chromium
+from export.site import write_site
+from santacoder import checkpoints
+
+_TOKENS = 256
+# longer than 512 tokens for the embedded models, which keep about three characters in a token
+_FUNCTIONS = [f"def area_{n}(width, height):\n    return width * height * {n}\n\n\n" for n in range(40)]
+_IGNORED = ("models", "vendor")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="santacoder/mini", help="model of the site (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="visitors (default: %(default)s)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        site = Path(place) / "site"
+        write_site(site, [args.model], checkpoints.DEFAULT_STORE)
+        own = [path for path in site.rglob("*") if path.is_file() and path.relative_to(site).parts[0] not in _IGNORED]
+        size = sum(len(gzip.compress(path.read_bytes())) for path in own)
+        with _serving(site) as url, chromium() as browser:
+            visits = [_visit(browser, url) for _ in range(args.runs)]
+    print(f"page without model and WASM, gzipped: {size / 1000:.0f} kB\n\n| | median | worst |\n|---|---|---|")
+    for name in visits[0]:
+        values = [visit[name] for visit in visits]
+        worst = min(values) if name.endswith("/s") else max(values)
+        print(f"| {name} | {statistics.median(values):,.1f} | {worst:,.1f} |")
+
+
+def _visit(browser: Browser, url: str) -> dict[str, float]:
+    context = browser.new_context()
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(url)
+    expect(page.locator("#status")).to_contain_text("is ready", timeout=120_000)
+    ready = time.perf_counter() - started
+    _set(page, max_new_tokens=str(_TOKENS), temperature="0")
+    page.locator("#code").fill("".join(_FUNCTIONS[:10]))
+    page.locator("#stop_at").select_option("none")
+    page.locator("#stop_repetition").uncheck()
+    _run(page)
+    first = time.perf_counter() - started
+    _until_the_end(page)
+    for _ in range(2):  # the browser compiles the runtime's code again, once it is in use
+        _run(page)
+        status = _until_the_end(page)
+    speed = re.search(r"([\d.]+) tokens/s", status)
+    assert speed and status.startswith(f"{_TOKENS} tokens"), status
+    _set(page, max_new_tokens="1")
+    page.locator("#code").fill("".join(_FUNCTIONS[20:]))
+    _run(page)
+    status = _until_the_end(page)
+    prefill = re.search(r"first token (\d+) ms", status)
+    n_prompt = re.search(r"(\d+) prompt tokens", status)
+    assert prefill and n_prompt
+    context.close()
+    return {
+        "first visit to ready, s": ready,
+        "first visit to first token, s": first,
+        "tokens/s": float(speed[1]),
+        "prompt of 512 tokens, s": float(prefill[1]) / 1000 * 512 / float(n_prompt[1]),
+    }
+
+
+def _run(page: Page) -> None:
+    """Press Run, and wait for the first token."""
+    page.locator("#run").click()
+    expect(page.locator("#status")).to_contain_text("tokens/s", timeout=120_000)
+
+
+def _until_the_end(page: Page) -> str:
+    expect(page.locator("#status")).to_contain_text("seed", timeout=300_000)
+    return page.locator("#status").inner_text()
+
+
+def _set(page: Page, **values: str) -> None:
+    page.locator("#parameters").evaluate("(details) => (details.open = true)")
+    for name, value in values.items():
+        page.locator(f"#{name}").fill(value)
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+/** The page's side of the model's worker. */
+
+/**
+ * @typedef {{name: string, graph: string, order: "psm" | "spm", files: {url: string, bytes: number, sha256: string}[]}} Revision
+ */
+
+export class Client {
+  /** @param {(loaded: number, total: number) => void} onProgress called while a revision is downloaded. */
+  constructor(onProgress) {
+    this._onProgress = onProgress;
+    this._opened = "";
+    this._opening = null;
+    this._run = null;
+    this._n = 0;
+  }
+
+  get isRunning() {
+    return this._run !== null;
+  }
+
+  /**
+   * Download and open `revision`, unless it is open already.
+   *
+   * @param {Revision} revision
+   * @throws {Error} with a sentence for the user.
+   */
+  async open(revision) {
+    if (this._opening?.name === revision.name) return this._opening.promise;
+    if (this._opened === revision.name) return undefined;
+    const promise = new Promise((resolve, reject) => {
+      this._settle = { resolve, reject };
+    });
+    this._opening = { name: revision.name, promise };
+    this._opened = "";
+    // only pages that are isolated from other origins may share memory between threads
+    const threads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+    this._post({ type: "open", revision, threads });
+    try {
+      await promise;
+      this._opened = revision.name;
+    } finally {
+      this._opening = null;
+    }
+    return undefined;
+  }
+
+  /**
+   * Run `requests`, one candidate after another.
+   *
+   * @param {object[]} requests
+   * @param {string} order
+   * @param {(event: {candidate: number, text: string, tokens: object[], reason: string, notices: string[], nPrompt: number}) => void} onEvent
+   *   called with the whole text so far, and the tokens that were added to it.
+   */
+  async run(requests, order, onEvent) {
+    const id = ++this._n;
+    await new Promise((resolve, reject) => {
+      this._run = { id, resolve, reject, onEvent };
+      this._post({ type: "run", id, requests, order });
+    }).finally(() => {
+      this._run = null;
+    });
+  }
+
+  stop() {
+    this._worker?.postMessage({ type: "stop" });
+  }
+
+  _post(message) {
+    if (!this._worker) {
+      if (!("WebAssembly" in globalThis)) {
+        throw new Error("This browser has no WebAssembly, which the model needs; use a current version of any browser.");
+      }
+      this._worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      this._worker.onmessage = ({ data }) => this._receive(data);
+      this._worker.onerror = (event) => {
+        event.preventDefault();
+        this._fail("The model's worker cannot be started; reload the page.");
+        this._worker.terminate();
+        this._worker = null;
+        this._opened = "";
+      };
+    }
+    this._worker.postMessage(message);
+  }
+
+  _receive(data) {
+    if (data.type === "progress") this._onProgress(data.loaded, data.total);
+    else if (data.type === "opened") this._settle.resolve();
+    else if (data.type === "event" && data.id === this._run?.id) this._run.onEvent(data);
+    else if (data.type === "ended" && data.id === this._run?.id) this._run.resolve();
+    else if (data.type === "failed") this._fail(data.sentence, data.during);
+  }
+
+  _fail(sentence, during = "") {
+    const error = new Error(sentence);
+    if (during !== "run" && this._opening) this._settle.reject(error);
+    if (during !== "open") this._run?.reject(error);
+  }
+}
