@@ -31,12 +31,12 @@ from train.data.source_file import SourceFile, read_shard
 from train.data.sources import Source
 from train.data.steps import read_source
 
-N_FILES = 1000
+N_FILES = 600
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    """A thousand files of transformers, whose models are deliberately similar, without exact duplicates."""
+    """Files of transformers, whose models are deliberately similar, without exact duplicates."""
     root = Path(transformers.__file__).parent / "models"
     found = {path.read_text("utf-8"): None for path in sorted(root.rglob("*.py"))}
     return [text for text in found if len(tokens(text, 1)) >= 20][:N_FILES]
