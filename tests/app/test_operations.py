@@ -17,7 +17,7 @@ from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.app.api.conftest import serve
 from tests.conftest import random_model
-from tests.server_process import ServerProcess
+from tests.python_process import ServerProcess
 
 BODY = {"prompt": "def secret_name():", "max_tokens": 5, "temperature": 0}
 

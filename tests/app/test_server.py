@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.settings import parse_settings
-from tests.server_process import ServerProcess
+from tests.python_process import ServerProcess
 
 
 def start(*options: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
-from tests.server_process import ServerProcess
+from tests.python_process import ServerProcess
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
@@ -189,17 +190,14 @@ def let_texts_go_on(page: Page) -> None:
 
 
 @contextmanager
-def playground(desk: BrowserContext, server: Server) -> Iterator[Page]:
-    """The playground in a new page, in which no script may fail or be blocked."""
+def watched_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """A new page, in which no script may fail or be blocked, and which asks no host but the server's."""
     page = desk.new_page()
     failures: list[str] = []
+    hosts: set[str | None] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
-    page.goto(server.url)
-    page.wait_for_selector("#complete-run")
-    # menus are filled a moment later, over whatever is chosen until then
-    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
-    let_texts_go_on(page)
     yield page
     if not page.is_closed():
         page.evaluate("localStorage.clear()")
@@ -207,6 +205,26 @@ def playground(desk: BrowserContext, server: Server) -> Iterator[Page]:
     desk.clear_cookies()
     desk.clear_permissions()
     assert not failures
+    assert hosts <= {urlsplit(server.url).hostname, None}  # data: and blob: have none
+
+
+@contextmanager
+def playground(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """The playground in a new page."""
+    with watched_page(desk, server) as page:
+        page.goto(server.url)
+        page.wait_for_selector("#complete-run")
+        # menus are filled a moment later, over whatever is chosen until then
+        expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
+        let_texts_go_on(page)
+        yield page
+
+
+@pytest.fixture
+def blank_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
+    """A new page that opens nothing yet; the test fails if a script on it fails or is blocked."""
+    with watched_page(desk, server) as page:
+        yield page
 
 
 @pytest.fixture

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,7 +16,8 @@ from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.checkpoints.publishing import copy_branch
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import REPOSITORY, random_model
+from tests.conftest import random_model
+from tests.python_process import PythonProcess
 
 
 @pytest.fixture
@@ -171,14 +169,11 @@ for step in range(1, 10_000):
 
 def test_a_kill_while_publishing_leaves_the_old_state_or_the_new_one(published: Path) -> None:
     for attempt in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, str(published)], cwd=REPOSITORY, stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        process = PythonProcess("-c", PUBLISHER, str(published), quiet=True)
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
         time.sleep(0.05 + 0.053 * attempt)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        process.kill()
+        process.communicate()
         model, _ = checkpoints.load("test/tiny", store=published)
         commits = checkpoints.log("test/tiny", store=published)
         assert commits[-1].parent is None
@@ -187,14 +182,15 @@ def test_a_kill_while_publishing_leaves_the_old_state_or_the_new_one(published: 
 
 
 SEVERAL = """
-import sys
+import sys, time
 from pathlib import Path
 from santacoder import checkpoints
 from tests.conftest import random_model
-store, number = Path(sys.argv[1]), int(sys.argv[2])
+store, number, start = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 _, tokenizer = checkpoints.load("test/tiny", store=store)
 print("ready", flush=True)
-sys.stdin.readline()
+while not start.exists():
+    time.sleep(0.001)
 for turn in range(4):
     if number % 2:
         checkpoints.add_files("test/tiny", "main", {f"{number}-{turn}.txt": b"found out later"}, store=store)
@@ -203,23 +199,16 @@ for turn in range(4):
 """
 
 
-def test_processes_that_publish_at_once_lose_no_commit(published: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SEVERAL, str(published), str(number)],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for number in range(4)
-    ]
+def test_processes_that_publish_at_once_lose_no_commit(published: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    arguments = [(str(published), str(number), str(start)) for number in range(4)]
+    processes = [PythonProcess("-c", SEVERAL, *each, quiet=True) for each in arguments]
     for process in processes:
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    start.touch()
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.close()
-    assert [process.wait() for process in processes] == [0] * 4
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
     commits = checkpoints.log("test/tiny", store=published)
     assert len(commits) == 1 + 4 * 4 and commits[-1].parent is None
     assert {commit.sha for commit in commits} == {
@@ -251,10 +240,8 @@ def test_a_full_disk_while_publishing_leaves_the_branch(published: Path, tokeniz
         "try:\n    checkpoints.publish(random_model(9), tokenizer, 'test/tiny', store=store)\n"
         "except OSError as error:\n    print('refused:', error)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(published)], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert result.stdout.startswith("refused:"), result.stdout + result.stderr
+    out, err = PythonProcess("-c", script, str(published), quiet=True).communicate()
+    assert out.startswith("refused:"), out + err
     assert checkpoints.branches("test/tiny", store=published) == before
     assert checkpoints.load("test/tiny", store=published)
     assert not list(published.glob("**/.incomplete*"))

@@ -8,7 +8,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
+from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
 from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
@@ -90,8 +90,7 @@ def test_the_folder_of_a_run_tells_how_to_repeat_it(packed: Path, tmp_path: Path
 
 def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None:
     flags = [*SMALL[:-1], "2000", "--save-every", "5000", "--validate-every", "5000", "--loader-workers", "0"]
-    command = [sys.executable, "-m", "train", "--data", str(packed), "--output", str(tmp_path / "run"), *flags]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    process = PythonProcess("-m", "train", "--data", str(packed), "--output", str(tmp_path / "run"), *flags, quiet=True)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while not metrics.exists() or metrics.read_text().count("\n") < 5:
         assert process.poll() is None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,22 +14,21 @@ from app.shares.models import Query
 from app.shares.store import ShareStore
 from tests.app.shares.generations import generation
 from tests.app.shares.postgres import Postgres
-from tests.conftest import REPOSITORY
+from tests.python_process import PythonProcess
 
 
-def start_writer(url: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.app.shares.writer", url]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_writer(url: str) -> PythonProcess:
+    return PythonProcess("-m", "tests.app.shares.writer", url, quiet=True)
 
 
-def read_some(writer: subprocess.Popen[str], count: int) -> list[str]:
+def read_some(writer: PythonProcess, count: int) -> list[str]:
     assert writer.stdout
     lines = [writer.stdout.readline() for _ in range(count)]
     assert all(lines), writer.stderr and writer.stderr.read()
     return lines
 
 
-def read_rest(writer: subprocess.Popen[str]) -> list[str]:
+def read_rest(writer: PythonProcess) -> list[str]:
     """Read everything that was acknowledged; a slug whose line is incomplete does not count."""
     out, _ = writer.communicate(timeout=60)
     return [line for line in out.splitlines(keepends=True) if line.endswith("\n")]

@@ -1,4 +1,4 @@
-"""``python app.py`` in a separate process without its import time: a process that has the imports forks each server."""
+"""``python …`` in a separate process without its import time: one that has imported the server and torch is forked."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from typing import IO
 REPOSITORY = Path(__file__).parents[1]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["app.server", "tests.server_process"])
+_FORKSERVER.set_forkserver_preload(["app.server", "tests.python_process"])
 
 
-class ServerProcess:
-    """A server with ``options`` on its command line, and ``environment`` in addition to this process's environment.
+class PythonProcess:
+    """``python`` with ``arguments``: a file, ``-m MODULE`` or ``-c CODE``, and what follows.
+
+    ``environment`` is added to the environment of this process.
 
     It has the parts of the interface of ``subprocess.Popen`` that the tests need. If ``quiet``, its output can be read
     from ``stdout`` and ``stderr``; otherwise it goes to this process's output.
     """
 
-    def __init__(self, *options: str, environment: dict[str, str] | None = None, quiet: bool = False) -> None:
-        self.args = options
+    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, quiet: bool = False) -> None:
+        self.args = arguments
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
         out = err = None
@@ -35,7 +37,7 @@ class ServerProcess:
             self.stdout, out = _pipe()
             self.stderr, err = _pipe()
         self._process = _FORKSERVER.Process(
-            target=_serve, args=(options, {**os.environ, **(environment or {})}, out, err)
+            target=_run, args=(arguments, {**os.environ, **(environment or {})}, out, err)
         )
         self._process.start()
         for end in filter(None, (out, err)):
@@ -77,13 +79,20 @@ class ServerProcess:
         return out, err
 
 
+class ServerProcess(PythonProcess):
+    """``python app.py`` with ``options``."""
+
+    def __init__(self, *options: str, environment: dict[str, str] | None = None, quiet: bool = False) -> None:
+        super().__init__("app.py", *options, environment=environment, quiet=quiet)
+
+
 def _pipe() -> tuple[IO[str], Connection]:
     reader, writer = multiprocessing.Pipe(duplex=False)
     return os.fdopen(os.dup(reader.fileno()), encoding="utf-8"), writer
 
 
-def _serve(
-    options: tuple[str, ...], environment: dict[str, str], out: Connection | None, err: Connection | None
+def _run(
+    arguments: tuple[str, ...], environment: dict[str, str], out: Connection | None, err: Connection | None
 ) -> None:
     for number, end in ((1, out), (2, err)):
         if end is not None:
@@ -92,5 +101,13 @@ def _serve(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(REPOSITORY)
-    sys.argv = ["app.py", *options]
-    runpy.run_path("app.py", run_name="__main__")
+    first, *rest = arguments
+    if first == "-c":
+        sys.argv = ["-c", *rest[1:]]
+        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    elif first == "-m":
+        sys.argv = [rest[0], *rest[1:]]
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [first, *rest]
+        runpy.run_path(first, run_name="__main__")
