@@ -51,6 +51,12 @@ def shares(server: Server) -> Iterator[ShareStore]:
     store.close()
 
 
+PLACES_IN_THE_ROW = """["run", "undo", "share"].map((name) => {
+  const [run, box] = ["run", name].map((part) => document.querySelector(`#complete-${part}`).getBoundingClientRect());
+  return [Math.round(box.x), Math.round(box.y - run.y)];
+})"""
+
+
 def share(page: Page, pane: str, title: str) -> tuple[str, str]:
     """Press Share and enter the title; returns the permalink and the deletion link."""
     page.locator(f"#{pane}-share").click()
@@ -82,10 +88,9 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(page.locator("#complete-page")).to_contain_text("2 of 2")
     written, status = read(page, "complete"), page.locator("#complete-status .status").first.text_content() or ""
     tokens = page.locator("#complete-tokens").inner_text()
-    buttons = [page.locator(f"#complete-{name}") for name in ("run", "undo", "share")]
-    places = [button.bounding_box() for button in buttons]
+    places = page.evaluate(PLACES_IN_THE_ROW)
     permalink, deletion = share(page, "complete", "The shared one")
-    assert [button.bounding_box() for button in buttons] == places  # the panel is below them
+    assert page.evaluate(PLACES_IN_THE_ROW) == places  # the panel is below the buttons
     assert re.fullmatch(rf"{server.url}/s/\w{{8}}", permalink)
 
     open_share(visitor, permalink)

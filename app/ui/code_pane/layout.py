@@ -90,7 +90,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
         gr.HTML(render("confidence"), elem_id=f"{name}-confidence", elem_classes="confidence-line")
-    with gr.Row(elem_classes="bar"):
+    with gr.Row(elem_classes="run-bar"):
         with gr.Row(elem_classes="actions"):
             run, stop = run_and_stop(name, "Run")
             retry = gr.Button("Retry", elem_id=f"{name}-retry", elem_classes="retry", min_width=72)

@@ -48,9 +48,14 @@ santacoder.confidence = (() => {
 
   function set(byHeat) {
     for (let heat = 1; heat <= STEPS; heat += 1) {
-      const highlight = new Highlight(...(byHeat[heat] ?? []));
+      const [name, ranges] = [`heat-${heat}`, byHeat[heat] ?? []];
+      if (!ranges.length) {
+        CSS.highlights.delete(name); // nothing is drawn anew for it while text streams
+        continue;
+      }
+      const highlight = new Highlight(...ranges);
       highlight.priority = 1; // over that of all written text
-      CSS.highlights.set(`heat-${heat}`, highlight);
+      CSS.highlights.set(name, highlight);
     }
   }
 
