@@ -37,7 +37,8 @@ def test_back_and_a_reload_return_to_panes_and_parameters(page: Page, server: Se
     expect(page.locator("#advanced").get_by_label("Seed")).to_have_value("5")
 
 
-def test_a_link_opens_a_pane_with_a_revision(page: Page, server: Server) -> None:
+def test_a_link_opens_a_pane_with_a_revision(blank_page: Page, server: Server) -> None:
+    page = blank_page
     page.goto(f"{server.url}/?pane=infill&model=test/tiny&branch=other")
     until_filled(page)
     shown_pane(page, "Fill in the middle")
@@ -51,7 +52,8 @@ def test_a_link_opens_a_pane_with_a_revision(page: Page, server: Server) -> None
     expect(page.locator("#pill")).to_have_text(re.compile("tiny · main"))
 
 
-def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(page: Page, server: Server) -> None:
+def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(blank_page: Page, server: Server) -> None:
+    page = blank_page
     page.goto(f"{server.url}/?pane=nowhere&model=no/such")
     expect(page.locator(".toast-body")).to_contain_text("There is no model 'no/such' here", timeout=30_000)
     until_filled(page)
@@ -59,7 +61,8 @@ def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(page: P
     shown_pane(page, "Complete")
 
 
-def test_the_train_pane_says_who_may_use_it(page: Page, server: Server) -> None:
+def test_the_train_pane_says_who_may_use_it(blank_page: Page, server: Server) -> None:
+    page = blank_page
     page.goto(f"{server.url}/?pane=train")
     expect(page.locator("#train-refused")).to_contain_text("open the address, with its token", timeout=30_000)
     expect(page.locator("#train-start")).to_be_hidden()

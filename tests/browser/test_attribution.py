@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.test_playground import write
+from tests.browser.test_playground import set_parameter, write
 from tests.santacoder.attribution.conftest import File, write_index
 
 QUAYS = "".join(f"quay_{number} = '<b>' + berth({number}, tide)\n" for number in range(30))
@@ -15,6 +15,7 @@ UNDERLINED = "(CSS.highlights.get('copied')?.size ?? 0)"
 
 @pytest.mark.parametrize("with_text", [True, False])
 def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None:
+    set_parameter(page, "number input for Maximum length", "8")
     badge = page.locator("#complete-origin-badge .badge")
     if with_text:
         write(page, "complete", "x = 1\n")

@@ -54,7 +54,7 @@ def show(page: Page, view: str) -> None:
 
 def test_two_revisions_write_at_the_same_time(compare: Page) -> None:
     write(compare, "def add(a, b):")
-    set_new_tokens(compare, 300)
+    set_new_tokens(compare, 150)
     compare.evaluate(
         """() => {
             window.lengths = [];

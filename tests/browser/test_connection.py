@@ -8,8 +8,8 @@ from tests.browser.conftest import Server, free_port, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
 
-def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(page: Page, server: Server) -> None:
-    port = free_port()
+def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(blank_page: Page, server: Server) -> None:
+    page, port = blank_page, free_port()
     options = ["--model", "test/tiny", "--store", str(server.store)]
     process, url = start_server(*options, port=port)
     page.goto(url)

@@ -35,6 +35,7 @@ def test_the_example_is_answered_before_anything_is_pressed(page: Page) -> None:
     expect(ghost).to_have_count(0)
     written = page.evaluate(f"{_VIEW}.state.doc.toString()")
     assert written == next(iter(presets("complete", "python").values())) + text
+    set_parameter(page, "number input for Maximum length", "8")
     page.locator("#complete-run").click()
     expect(page.locator("#complete-undo")).to_be_enabled()
     expect(ghost).to_have_count(0)
@@ -61,6 +62,7 @@ def test_run_is_in_sight_at_every_height_and_scroll_position(page: Page) -> None
 
 
 def test_undo_and_share_are_active_when_there_is_something(page: Page) -> None:
+    set_parameter(page, "number input for Maximum length", "8")
     buttons = [page.locator(f"#complete-{name}") for name in ("undo", "share")]
     for button in buttons:
         expect(button).to_be_disabled()

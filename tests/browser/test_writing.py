@@ -127,7 +127,7 @@ def test_the_bar_tells_what_fits_and_what_is_cut(page: Page) -> None:
     expect(context).to_contain_text("of 1,024 free")
     set_parameter(page, "number input for Maximum length", "100")
     expect(context).to_contain_text("up to 100 new")
-    write(page, "complete", "value = 1\n" * 1000)
+    write(page, "complete", "value = 1\n" * 300)
     expect(context).to_contain_text("The model reads only the last")
 
 
