@@ -28,9 +28,9 @@ from pygls.lsp.client import LanguageClient
 from benchmarks.typing_latency import DEFAULT_MODEL, TYPED, context, roomy, served, suggest
 
 URI = "file:///typed.py"
-# Positions for the typed line, the suggestion and the sentinel tokens. The language server also keeps some free for code
-# from other documents, and counts three characters a token, so it needs more to send the whole context.
-_ROOM = 1500
+# Positions for the typed line, the suggestion and the sentinel tokens. The language server also keeps some free for
+# code from other documents, and counts three characters a token, so it needs more to send the whole context.
+_ROOM = 600
 _PATHS = ("language server", "/infill")
 
 
