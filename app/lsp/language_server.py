@@ -136,8 +136,8 @@ class SuggestionServer(LanguageServer):
         """Load the model before the first request."""
         try:
             await self._backend.n_positions()
-        except UserError as error:
-            self._say(str(error))
+        except Exception as error:
+            self._say(_sentence(error))
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -174,7 +174,9 @@ class SuggestionServer(LanguageServer):
                 raise
             return []
         except Exception as error:
-            raise self._failure(error) from None
+            sentence = _sentence(error)
+            self._say(sentence)
+            raise JsonRpcException(sentence, code=types.LSPErrorCodes.RequestFailed) from None
         finally:
             if self._running.get(key) is work:
                 del self._running[key]
@@ -197,7 +199,8 @@ class SuggestionServer(LanguageServer):
         if document.version != asked_for:
             return []  # the position is one of an older text
         if selected is not None:  # the suggestion continues the entry of the editor's own list
-            start, written = document.place(selected.range.start)[1], selected.text
+            start, column = (document.place(end)[1] for end in (selected.range.start, selected.range.end))
+            written = selected.text
         else:
             written = typed_word(document.lines[line][:column])
             start = column - len(written)
@@ -217,21 +220,19 @@ class SuggestionServer(LanguageServer):
         if before is not None and now - before < seconds:
             await asyncio.sleep(seconds)
 
-    def _failure(self, error: Exception) -> JsonRpcException:
-        """The error response for ``error``, about which the user is told."""
-        if isinstance(error, UserError):
-            sentence = str(error)
-        else:
-            log.error("a request failed", exc_info=error)
-            sentence = "Something went wrong in the language server; the details are in its log."
-        self._say(sentence)
-        return JsonRpcException(sentence, code=types.LSPErrorCodes.RequestFailed)
-
     def _say(self, sentence: str) -> None:
         """Show a message to the user; not again while every request fails in the same way."""
         if sentence != self._said:
             self._said = sentence
             self.window_show_message(types.ShowMessageParams(types.MessageType.Error, sentence))
+
+
+def _sentence(error: Exception) -> str:
+    """The user's message for ``error``; an unexpected one is logged."""
+    if isinstance(error, UserError):
+        return str(error)
+    log.error("the language server failed", exc_info=error)
+    return "Something went wrong in the language server; the details are in its log."
 
 
 def _completion_item(suggestion: Suggestion) -> types.CompletionItem:

@@ -138,13 +138,18 @@ def serving(store: Path) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="module")
-def port(serving: Serving) -> Iterator[int]:
-    """The TCP port of a language server in front of ``serving``, whose first request loads nothing."""
+def language_server(serving: Serving) -> Iterator[subprocess.Popen[str]]:
+    """The process of a language server over TCP, in front of ``serving``."""
     command = [sys.executable, "-m", "app.lsp", "--tcp", "0", "--url", serving.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
-        assert process.stderr is not None
-        yield int(process.stderr.readline().split()[3].rpartition(":")[2])
+        yield process
         process.terminate()
+
+
+@pytest.fixture(scope="module")
+def port(language_server: subprocess.Popen[str]) -> int:
+    assert language_server.stderr is not None
+    return int(language_server.stderr.readline().split()[3].rpartition(":")[2])
 
 
 @pytest.fixture
