@@ -57,6 +57,10 @@ class GraphWriting:
         writing = self._writings.get(snapshot)
         return None if writing is None or writing.done.done() else writing.share
 
+    def is_under_way(self, snapshot: Path) -> bool:
+        """Whether a graph is being written, or has been and is about to be served."""
+        return snapshot in self._writings and self.problem(snapshot) is None
+
     def problem(self, snapshot: Path) -> str | None:
         """Why a graph could not be written, or None."""
         writing = self._writings.get(snapshot)
@@ -103,6 +107,7 @@ class GraphWriting:
             del self._writings[snapshot]  # dropped from the cache, it can be written again
 
     def _run(self, snapshot: Path, writing: _Writing) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "export.cached", str(snapshot), str(self.folder), PRECISION]
         with self._lock:
             if self._is_closed:

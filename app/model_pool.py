@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -27,6 +28,9 @@ from santacoder.engine.sequence import Sequence
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
+log = logging.getLogger(__name__)
+
+_SECONDS_TO_RETRY = 0.5
 _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
 
 
@@ -232,17 +236,36 @@ class Models:
         self._metrics.count_text(sequence, time.perf_counter())
 
     def _hold_or_wait(self, snapshot: Path, name: str, report: Report) -> _Resident:
-        """Like ``_hold``; if PyTorch would not fit but the graph would, wait until that is written."""
-        try:
-            return self._hold(snapshot, name)
-        except NoRoom:
-            if not self._opening.lacks_graph(snapshot):
-                raise
+        """Like ``_hold``. If PyTorch would not fit but the graph would, wait until that is written; and if models in
+        use are about to be replaced by their graphs, wait for their memory."""
+        while True:
+            try:
+                return self._hold(snapshot, name)
+            except NoRoom:
+                if self._is_draining or not self._will_fit(snapshot):
+                    raise
+            if self._opening.lacks_graph(snapshot):
+                self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
+                self._opening.writing.wait(
+                    snapshot, lambda share: report(Stage(share, f"Writing the {PRECISION} graph of"))
+                )
+            else:
+                report(Stage(0, "Waiting for memory for"))
+                time.sleep(_SECONDS_TO_RETRY)
+
+    def _will_fit(self, snapshot: Path) -> bool:
+        """Whether the model will fit with its graph, now or after models in use have been replaced by theirs."""
+        if self._opening.lacks_graph(snapshot):
+            n_bytes = self._opening.future_graph_memory(snapshot)
+        else:
+            n_bytes = self._opening.memory_needed(snapshot)
         with self._changed:
-            self._require_room(self._opening.future_graph_memory(snapshot))
-        self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
-        self._opening.writing.wait(snapshot, lambda share: report(Stage(share, f"Writing the {PRECISION} graph of")))
-        return self._hold(snapshot, name)
+            in_use = {key: one for key, one in self._residents.items() if one.users}
+            shrinks = self._replaced or any(
+                one.is_replaced or self._opening.writing.is_under_way(key) for key, one in in_use.items()
+            )
+            held = sum(one.n_bytes for one in (*in_use.values(), *self._replaced))
+        return n_bytes <= (self._budget if shrinks else self._budget - held)
 
     def _hold(self, snapshot: Path, name: str) -> _Resident:
         """The model's entry, with one more user; a caller that finds no engine in it must load the model."""
@@ -337,6 +360,7 @@ class Models:
             if self._residents.get(snapshot) is old:
                 self._residents[snapshot] = _Resident(old.name, n_bytes, new, notices)
                 self._replaced.append(old)
+                log.info("%s is served by its graph from now on", old.name)
                 return
         new.close()
 
@@ -347,12 +371,8 @@ class Models:
     def _is_own(self, resident: _Resident) -> bool:
         return resident.name.partition("@")[0] == self._settings.model
 
-    def _require_room(self, n_bytes: int) -> None:
-        """Check that ``n_bytes`` more fit beside the models in use.
-
-        Raises:
-            NoRoom: they do not.
-        """
+    def _make_room(self, n_bytes: int) -> list[Engine]:
+        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
         residents = [*self._residents.values(), *self._replaced]
         in_use = sum(resident.n_bytes for resident in residents if resident.users)
         if in_use + n_bytes > self._budget:
@@ -360,10 +380,6 @@ class Models:
                 f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
                 f"{in_use / 1e9:.1f} GB are in use; try again later, or start the server with a larger --model-memory."
             )
-
-    def _make_room(self, n_bytes: int) -> list[Engine]:
-        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
-        self._require_room(n_bytes)
         dropped: list[Engine] = []
         for snapshot, resident in list(self._residents.items()):
             held = sum(other.n_bytes for other in (*self._residents.values(), *self._replaced))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
 
+from app.graph_writing import GraphWriting
 from app.model_opening import Stage
 from app.model_pool import Models, NoRoom, ServedModel
 from app.settings import Settings
+from export.cached import write_cached_graph
 from santacoder import checkpoints
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
@@ -63,7 +67,7 @@ def text_of(served: ServedModel) -> str:
     return "".join(event.text for event in events if not isinstance(event, Finished))
 
 
-def until(happens: Callable[[], bool], seconds: float = 120) -> None:
+def until(happens: Callable[[], bool], seconds: float = 280) -> None:
     last = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < last
@@ -101,16 +105,53 @@ def test_the_next_start_opens_the_graph(graphs: Path) -> None:
         assert label(models) == "onnx, int8, cpu"
 
 
-def test_a_request_waits_for_the_graph_where_pytorch_does_not_fit(tmp_path: Path) -> None:
+def test_a_model_that_would_not_fit_with_its_graph_either_is_refused(tmp_path: Path) -> None:
     needed = memory_needed(checkpoints.read_config(checkpoints.resolve(REPO, store=tmp_path)), torch.float32)
     with serving(tmp_path, 0.1 * needed / 1e9) as models, pytest.raises(NoRoom):
         models.acquire(REPO, "main")
+
+
+def write_here(writing: GraphWriting, snapshot: Path, state: Any) -> None:
+    """What the process does, without the seconds that its imports take."""
+
+    def report(share: float) -> None:
+        state.share = share
+        time.sleep(0.2)
+
+    write_cached_graph(snapshot, writing.folder, "int8", 10**9, report)
+
+
+def test_branches_whose_first_graphs_are_written_wait_for_each_other(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch fits once, and beside it no second graph; both graphs fit. So the second branch waits for its graph."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    for seed, branch in enumerate(("main", "other")):
+        model = random_model(seed, n_embd=512, n_layer=1, n_positions=64)
+        checkpoints.publish(model, tokenizer, REPO, branch, store=cache, dtype=torch.float32)
+    monkeypatch.setattr(GraphWriting, "_run", write_here)
+    needed = memory_needed(model.config, torch.float32)
+    labels: dict[str, list[str]] = {"main": [], "other": []}
     stages: list[Stage] = []
-    with serving(tmp_path, 0.6 * needed / 1e9) as models:
-        served = models.acquire(REPO, "main", stages.append)
-        assert served.runner_label == "onnx, int8, cpu" and served.notices == ()
+
+    def compare(models: Models, branch: str) -> None:
+        served = models.acquire(REPO, branch, stages.append)
+        labels[branch].append(served.runner_label)
+        text_of(served)
         served.release()
-    assert {stage.doing for stage in stages} == {"Writing the int8 graph of"}
+
+    with serving(tmp_path / "graphs", 1.1 * needed / 1e9) as models, ThreadPoolExecutor() as pool:
+        first = pool.submit(compare, models, "main")
+        first.result()
+        held = models.acquire(REPO, "main")  # PyTorch, or already the graph
+        second = pool.submit(compare, models, "other")
+        time.sleep(0.2)
+        text_of(held)
+        held.release()
+        second.result()
+    assert labels == {"main": ["torch, fp32, cpu"], "other": ["onnx, int8, cpu"]}
+    assert "Writing the int8 graph of" in {stage.doing for stage in stages}
 
 
 def test_pytorch_goes_on_where_no_graph_can_be_written(tmp_path: Path) -> None:

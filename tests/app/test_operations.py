@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -175,3 +176,12 @@ def test_settings_that_cannot_be(
     with pytest.raises(SystemExit):
         parse_settings(options)
     assert sentence in capsys.readouterr().err
+
+
+def test_an_idle_server_unloads_its_model_and_loads_it_on_demand(store: Path) -> None:
+    with running(store, "--idle-unload", "0.01") as (url, _):
+        for _ in range(2):
+            assert httpx.post(f"{url}/v1/completions", json=BODY, timeout=60).status_code == 200
+            while any(name[0] == "santacoder_slots" for name in figures(url)):
+                time.sleep(0.05)
+            assert httpx.get(f"{url}/health").json() == {"status": "ok"}

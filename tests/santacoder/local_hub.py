@@ -60,7 +60,8 @@ class LocalHub(ThreadingHTTPServer):
     """Repositories by name, and the received requests as ``METHOD path``. While ``down``, no request is answered.
 
     ``gated`` are repositories whose files only the owner gets. ``ranges`` are the ranges that were asked for, by file,
-    and ``cut_after`` is the number of bytes after which the next transfer of a longer file breaks off.
+    and ``cut_after`` is the number of bytes after which the next transfer of a longer file breaks off. With
+    ``redirects``, weights are elsewhere, under their SHA-256, as large files are on the real Hub.
     """
 
     def __init__(self) -> None:
@@ -72,6 +73,7 @@ class LocalHub(ThreadingHTTPServer):
         self.gated: set[str] = set()
         self.ranges: list[tuple[str, str]] = []
         self.cut_after: int | None = None
+        self.redirects = False
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -180,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.down:
             self.close_connection = True
             return None
+        if large := re.fullmatch(r"/large/(\w+)", path):
+            return self._send_part("model.safetensors", self.server.large_files[large[1]], {})
         if download := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._download(*download.groups())
         name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/?(\w*)/?([^/]*)", path).groups()  # type: ignore[union-attr]
@@ -229,13 +233,23 @@ class _Handler(BaseHTTPRequestHandler):
             if content is None:
                 return self._send(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
             headers = {"ETag": f'"{_blob(content)}"', "X-Repo-Commit": commit.sha}
-            start = 0
-            if asked := self.headers["Range"]:
-                self.server.ranges.append((path, asked))
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
-                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            return self._send(206 if asked else 200, content[start:], headers)
+            if self.server.redirects and path.endswith(".safetensors"):
+                digest = hashlib.sha256(content).hexdigest()
+                self.server.large_files[digest] = content
+                # another host: the client follows redirects within the Hub when it asks for the hash
+                headers |= {"Location": f"http://localhost:{self.server.server_address[1]}/large/{digest}"}
+                headers |= {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+                return self._send(302, b"", headers)
+            return self._send_part(path, content, headers)
         return None
+
+    def _send_part(self, name: str, content: bytes, headers: dict[str, str]) -> None:
+        asked = self.headers["Range"]
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if asked:
+            self.server.ranges.append((name, asked))
+            headers = {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        self._send(206 if asked else 200, content[start:], headers)
 
     def _create(self, document: dict) -> None:
         name = f"{document['organization']}/{document['name']}"

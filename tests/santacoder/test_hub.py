@@ -22,7 +22,7 @@ from santacoder.checkpoints.download_limits import (
 from santacoder.config import SantaCoderConfig
 from santacoder.experiments import EXPERIMENTS, experiment
 from santacoder.tokenizer import Tokenizer
-from tests.conftest import random_model
+from tests.conftest import random_model, write_adapter
 from tests.santacoder.local_hub import Client, HubRepository, LocalHub, local_hub
 
 
@@ -42,7 +42,7 @@ def hub(running: tuple[LocalHub, Client]) -> LocalHub:
     server.requests.clear()
     server.ranges.clear()
     server.gated.clear()
-    server.down, server.cut_after = False, None
+    server.down, server.cut_after, server.redirects = False, None, False
     return server
 
 
@@ -244,8 +244,12 @@ def test_a_download_that_was_broken_off_is_taken_up_again(
     assert ask(call) and weights.exists()
 
 
-def test_weights_continue_where_they_stopped(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_weights_continue_where_they_stopped(
+    elsewhere: bool, hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
     ask(push(trained))
+    hub.redirects = elsewhere
     content = hub.repositories["test/tiny"].branches["main"].files["model.safetensors"]
     call = "checkpoints.resolve('test/tiny', store=store, report=lambda *seen: reports.append(seen)) and reports"
     hub.cut_after = 100_000  # the connection breaks off; the client keeps what it has in pieces of 10 MB
@@ -277,6 +281,23 @@ def test_a_repository_with_terms_says_the_two_steps_and_takes_a_token(
         "this machine with `hf auth login`, or start the command with HF_TOKEN=… of that account; then try again."
     )
     assert ask(call, token="hf_owner")
+
+
+def test_an_adapter_is_fetched_from_the_hub_with_its_two_files_alone(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(push(trained))
+    repository = hub.repositories["org/adapter"] = HubRepository()
+    repository.commit("main", "add", {**files_of(write_adapter(tmp_path / "adapter")), "optimizer.pt": b"x" * 999})
+    repository.commit("empty", "add", {"README.md": b"no adapter"})
+    cache = f"os.environ.update(XDG_CACHE_HOME={str(tmp_path / 'xdg')!r})"
+    snapshot = Path(ask(f"{cache} or checkpoints.resolve('test/tiny', 'main+org/adapter', store=store)"))
+    assert {path.name for path in (snapshot / "adapter").iterdir()} == set(files_of(tmp_path / "adapter"))
+    assert not [request for request in hub.requests if "optimizer.pt" in request]
+    offline = ask(f"{cache} or checkpoints.resolve('test/tiny', 'main+org/adapter', store=store)", offline=True)
+    assert Path(offline) == snapshot
+    sentence = ask("checkpoints.resolve('test/tiny', 'main+org/adapter@empty', store=store)")["sentence"]
+    assert sentence.startswith("org/adapter has no adapter_config.json and adapter_model.safetensors")
 
 
 def test_what_the_disk_has_no_room_for_is_not_begun(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:

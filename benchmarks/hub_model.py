@@ -1,0 +1,121 @@
+"""A model of the Hub on a CPU, from the first start to the second: seconds, memory and speed.
+
+    python -m benchmarks.hub_model [--work FOLDER] [--memory GB]
+
+Random weights of the 1.1 B shape (2.3 GB in the folder, and 1.2 GB for the graph) are in a Hugging Face cache as after
+a download. Memory is resident memory of the server's process. Prints a table and, as the last line, JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.engines.prepare import random_1b
+
+_MODEL = "benchmark/random-1b"
+_BODY = {"prompt": "def area(radius):", "max_tokens": 24, "temperature": 0, "stop_at": "none"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hub_model", description=__doc__.split("\n")[0])
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="folder with enough space (default: runs)")
+    parser.add_argument("--memory", type=float, default=8.0, help="--model-memory of the server (default: 8)")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hub-model-", dir=args.work) as folder:
+        root = Path(folder).resolve()
+        maker = multiprocessing.get_context("spawn").Process(target=random_1b, args=(root / "hub",))
+        maker.start()
+        maker.join()
+        with _Server.running(root, args.memory) as server:
+            rows = [server.row("first start"), server.wait_for_graph(), server.row("after the switch")]
+        with _Server.running(root, args.memory) as server:
+            rows.append(server.row("next start"))
+    print("| | runner | seconds since the start | resident memory, GB | tokens/s |\n|---|---|---|---|---|")
+    for row in rows:
+        print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    print(json.dumps(rows))
+
+
+class _Server:
+    """A server whose model is the one in the cache; ``n_switches`` counts the graphs that have taken their place."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._started = time.monotonic()
+        assert process.stdout is not None
+        self._url = process.stdout.readline().split()[2].partition("/?")[0]
+        self._switched = threading.Event()
+        threading.Thread(target=self._read_log, daemon=True).start()
+
+    @classmethod
+    @contextmanager
+    def running(cls, root: Path, memory: float) -> Iterator[_Server]:
+        environment = {**os.environ, "HF_HUB_CACHE": str(root / "hub"), "HF_HUB_OFFLINE": "1"}
+        environment["SANTACODER_DATABASE_URL"] = f"sqlite:///{root}/shares.db"
+        command = [sys.executable, "app.py", "--model", _MODEL, "--port", "0", "--log-level", "info"]
+        command += ["--store", str(root / "store"), "--graphs", str(root / "graphs"), "--model-memory", str(memory)]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield cls(process)
+            finally:
+                process.terminate()
+
+    def row(self, what: str) -> dict[str, Any]:
+        """Complete a text twice; the second time measures the speed."""
+        self._complete()
+        since_start = time.monotonic() - self._started
+        began = time.perf_counter()
+        n_tokens = self._complete()
+        speed = n_tokens / (time.perf_counter() - began)
+        return self._measured(what, since_start, f"{speed:.1f}")
+
+    def wait_for_graph(self) -> dict[str, Any]:
+        """Wait for the switch. The memory is that of the process that writes the graph, at its peak."""
+        peak = 0
+        while not self._switched.wait(0.2):
+            for child in psutil.Process(self._process.pid).children():
+                peak = max(peak, child.memory_info().rss)
+        row = self._measured("the graph is written and served", time.monotonic() - self._started, "")
+        time.sleep(5)  # PyTorch's memory is freed
+        return {**row, "memory": f"{peak / 1e9:.2f} (the writing process)"}
+
+    def _measured(self, what: str, seconds: float, speed: str) -> dict[str, Any]:
+        return {
+            "what": what,
+            "runner": "graph" if self._switched.is_set() else "at the start",
+            "seconds": f"{seconds:.1f}",
+            "memory": f"{psutil.Process(self._process.pid).memory_info().rss / 1e9:.2f}",
+            "speed": speed,
+        }
+
+    def _complete(self) -> int:
+        answer = httpx.post(f"{self._url}/v1/completions", json=_BODY, timeout=600)
+        return int(answer.raise_for_status().json()["usage"]["completion_tokens"])
+
+    def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if "is served by its graph" in line:
+                self._switched.set()
+
+
+if __name__ == "__main__":
+    main()
