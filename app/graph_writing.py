@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,8 @@ class GraphWriting:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._writings: dict[Path, _Writing] = {}
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="graphs")
+        self._queue: queue.SimpleQueue[tuple[Path, _Writing, Callable[[], None]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[str] | None = None
         self._is_closed = False
 
@@ -50,7 +52,10 @@ class GraphWriting:
             if snapshot in self._writings or self._is_closed:
                 return
             writing = self._writings[snapshot] = _Writing()
-            self._pool.submit(self._write, snapshot, writing, then)
+            self._queue.put((snapshot, writing, then))
+            if self._thread is None:  # a daemon: a server that stops while it starts does not wait for a graph
+                self._thread = threading.Thread(target=self._work, name="graphs", daemon=True)
+                self._thread.start()
 
     def share(self, snapshot: Path) -> float | None:
         """The fraction of a graph that has been written; None if it is not being written."""
@@ -87,7 +92,11 @@ class GraphWriting:
             self._is_closed = True
             if self._process is not None:
                 self._process.kill()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._queue.put(None)
+
+    def _work(self) -> None:
+        while (task := self._queue.get()) is not None:
+            self._write(*task)
 
     def _write(self, snapshot: Path, writing: _Writing, then: Callable[[], None]) -> None:
         try:
