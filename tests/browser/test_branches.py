@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
@@ -41,12 +40,19 @@ def trained(server: Server, tokenizer: Tokenizer) -> None:
 
 
 @pytest.fixture
-def branches(page: Page, trained: None) -> Iterator[Page]:
-    choose_model(page, MODEL)
+def branches(shared_page: Page, trained: None) -> Page:
+    """The pane with the branch ``main``, of which nothing has been replayed."""
+    page = shared_page
+    if page.locator("#model input").input_value() != MODEL:
+        choose_model(page, MODEL)
     open_pane(page, "Branches")
-    expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible(timeout=30_000)
-    expect(page.locator("#branches-film article")).to_have_count(len(STEPS), timeout=30_000)
-    yield page
+    expect(page.locator(".branch-table [data-branch]")).to_have_count(2)
+    # another branch and back, because for the same commits the replay is kept
+    for branch, n_commits in (("no-fim", 1), ("main", len(STEPS))):
+        page.locator(f".branch-table [data-branch={branch}]").click()
+        expect(page.locator("#branches-film article")).to_have_count(n_commits)
+    expect(page.locator("#branches-film article pre")).to_have_count(0)
+    return page
 
 
 def choose_model(page: Page, name: str) -> None:
@@ -147,21 +153,6 @@ def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) ->
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@main")
 
 
-def test_the_published_experiments_are_shown_without_their_weights(branches: Page) -> None:
-    choose_model(branches, "bigcode/santacoder")
-    expect(branches.locator(".branch-table [data-branch]")).to_have_count(8)
-    row = branches.locator(".branch-table tbody tr", has_text="dedup-alt")
-    expect(row).to_contain_text(re.compile(r"stronger near-deduplication.*118 B.*37\.0 %.*38\.0 %", re.DOTALL))
-    branches.locator(".branch-table [data-branch=mha]").click()
-    expect(branches.locator("#branches-about")).to_contain_text("hf download bigcode/santacoder --revision mha")
-    expect(branches.locator("#branches-run")).to_be_hidden()
-
-
-def test_a_model_that_is_not_here_is_said(branches: Page) -> None:
-    choose_model(branches, "no/such")
-    expect(branches.locator("#branches").get_by_role("alert")).to_contain_text("There is no model 'no/such' here")
-
-
 def test_what_is_replayed_is_never_markup(branches: Page) -> None:
     write_prompt(branches, "<img src=x onerror=\"document.title='broken'\">${document.title='broken'}{{value}}")
     replay(branches)
@@ -181,13 +172,23 @@ def test_a_prompt_that_is_missing_is_said(branches: Page) -> None:
     expect(branches.locator("#branches-run")).to_be_enabled()
 
 
-@pytest.mark.parametrize("width", [360, 1440])
-def test_the_pane_is_not_wider_than_the_window(chromium: Browser, server: Server, trained: None, width: int) -> None:
-    page = chromium.new_page(viewport={"width": width, "height": 900})
-    page.goto(server.url)
-    page.wait_for_selector("#complete-run")
-    choose_model(page, MODEL)
-    open_pane(page, "Branches")
-    expect(page.locator("#branches-chart .plot")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
+def test_the_pane_is_not_wider_than_the_window(branches: Page) -> None:
+    for width in (1440, 360):
+        branches.set_viewport_size({"width": width, "height": 900})
+        expect(branches.locator("#branches-chart .plot")).to_be_visible()
+        assert branches.evaluate("document.documentElement.scrollWidth") <= width
+    branches.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_published_experiments_are_shown_without_their_weights_and_a_model_that_is_not_here_is_said(
+    branches: Page,
+) -> None:
+    choose_model(branches, "bigcode/santacoder")
+    expect(branches.locator(".branch-table [data-branch]")).to_have_count(8)
+    row = branches.locator(".branch-table tbody tr", has_text="dedup-alt")
+    expect(row).to_contain_text(re.compile(r"stronger near-deduplication.*118 B.*37\.0 %.*38\.0 %", re.DOTALL))
+    branches.locator(".branch-table [data-branch=mha]").click()
+    expect(branches.locator("#branches-about")).to_contain_text("hf download bigcode/santacoder --revision mha")
+    expect(branches.locator("#branches-run")).to_be_hidden()
+    choose_model(branches, "no/such")
+    expect(branches.locator("#branches").get_by_role("alert")).to_contain_text("There is no model 'no/such' here")
