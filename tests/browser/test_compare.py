@@ -9,14 +9,32 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import open_pane
 
+REVISIONS = ["test/tiny@main", "test/tiny@other"]
+
+
+@pytest.fixture(scope="module")
+def suggested(shared_page: Page) -> Page:
+    """The pane, which suggests the two branches of the model."""
+    open_pane(shared_page, "Compare")
+    for name in REVISIONS:
+        expect(shared_page.locator("#compare-revisions")).to_contain_text(name)
+    return shared_page
+
 
 @pytest.fixture
-def compare(page: Page) -> Page:
-    """Compare the two branches of the model, as the pane suggests."""
-    open_pane(page, "Compare")
-    expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@main")
-    expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
-    return page
+def compare(suggested: Page) -> Page:
+    """The pane with the two branches of the model."""
+    open_pane(suggested, "Compare")
+    if chosen_revisions(suggested) != REVISIONS:
+        suggested.locator("#compare-revisions .token-remove.remove-all").click()
+        for name in REVISIONS:
+            add_revision(suggested, name)
+    assert chosen_revisions(suggested) == REVISIONS
+    return suggested
+
+
+def chosen_revisions(page: Page) -> list[str]:
+    return [text.strip() for text in page.locator("#compare-revisions .token span").all_inner_texts()]
 
 
 def write(page: Page, code: str) -> None:
@@ -31,9 +49,22 @@ def set_new_tokens(page: Page, count: int) -> None:
     field.press("Tab")
 
 
-def run(page: Page) -> None:
-    page.locator("#compare-run").click()
-    expect(page.locator(".columns[data-running=false]")).to_have_count(1, timeout=60_000)
+def run(page: Page, keys: str = "") -> None:
+    """Press Compare, or ``keys``, and wait for the end."""
+    before = page.locator("#compare-columns").inner_html()
+    if keys:
+        page.keyboard.press(keys)
+    else:
+        page.locator("#compare-run").click()
+    page.wait_for_function(
+        """(before) => {
+            const columns = document.querySelector("#compare-columns");
+            // what differs are at least the times
+            return columns.innerHTML !== before && columns.querySelector(".columns[data-running=false]");
+        }""",
+        arg=before,
+        timeout=60_000,
+    )
     expect(page.locator("#compare-run")).to_be_enabled(timeout=60_000)
 
 
@@ -122,7 +153,7 @@ def test_one_revision_is_nothing_to_compare(compare: Page) -> None:
 def test_stop_keeps_what_was_written(compare: Page) -> None:
     set_new_tokens(compare, 512)
     compare.locator("#compare-run").click()
-    expect(compare.locator(".compared pre")).to_have_count(2, timeout=30_000)
+    expect(compare.locator(".columns[data-running=true] .compared pre")).to_have_count(2)
     compare.locator("#compare-stop").click()
     expect(compare.locator("#compare-run")).to_be_enabled(timeout=30_000)
     expect(compare.locator(".compared pre")).to_have_count(2)
@@ -131,8 +162,8 @@ def test_stop_keeps_what_was_written(compare: Page) -> None:
 def test_the_keyboard_compares(compare: Page) -> None:
     set_new_tokens(compare, 6)
     write(compare, "k = 1")
-    compare.keyboard.press("Control+Enter")
-    expect(compare.locator(".columns[data-running=false] .compared pre")).to_have_count(2, timeout=60_000)
+    run(compare, "Control+Enter")
+    expect(compare.locator(".compared pre")).to_have_count(2)
 
 
 def test_a_blind_comparison_hides_names_until_a_vote_which_becomes_a_win_rate(compare: Page) -> None:
