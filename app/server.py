@@ -28,6 +28,7 @@ from app.api.routes import HEALTH_PATHS, add_routes
 from app.api.start import MAX_TEXTS
 from app.api.unknown import unknown_paths
 from app.attribution_indexes import Indexes
+from app.browser_site import browser_site
 from app.connections import ACCEPTED_AT_ONCE, BACKLOG, BoundedConnection, Places, ReadingTurns, most_connections
 from app.context import Server
 from app.errors import ShareError
@@ -163,6 +164,8 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     add_share_routes(app, shares, rates, settings.moderator_key)
     app.include_router(home_page_routes())
     app.include_router(example_routes(models, settings))
+    if settings.browser_site is not None:
+        app.router.routes.append(browser_site(settings.browser_site))
     gr.mount_gradio_app(
         app,
         page,

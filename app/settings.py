@@ -78,6 +78,10 @@ class Options(BaseSettings):
         allow_inf_nan=False,
         description="disk space for these graphs in GB; those used longest ago are dropped, and 0 writes none",
     )
+    browser_site: Path | None = Field(
+        None,
+        description="folder of python -m export.site, whose models can run in the visitor's browser, at /browser/",
+    )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(
         False,
@@ -172,10 +176,17 @@ class Settings(Options):
             raise UserError("each login must be NAME:PASSWORD; separate several with commas")
         return logins
 
-    @field_validator("store", "runs", "attribution", "graphs")
+    @field_validator("store", "runs", "attribution", "graphs", "browser_site")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         return None if path is None else user_path(path)
+
+    @field_validator("browser_site")
+    @classmethod
+    def _check_browser_site(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not (folder / "models.json").is_file():
+            raise UserError(f"{folder} has no site; write one with: python -m export.site --out {folder} REPO")
+        return folder
 
     @field_validator("database_url")
     @classmethod

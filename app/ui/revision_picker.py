@@ -47,7 +47,10 @@ _DIFFERENCES = {
 
 def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, gr.events.Dependency]:
     """The pill and, in the picker, the menus. The event after which the menus are filled is returned, too."""
-    gr.HTML(render("pill", model=settings.model, branch=settings.revision), elem_id="pill-box")
+    gr.HTML(
+        render("pill", model=settings.model, branch=settings.revision, browser_site=settings.browser_site),
+        elem_id="pill-box",
+    )
     with gr.Column(elem_id="picker"):
         lists = gr.HTML(_LOADING, js_on_load=_ON_LOAD, elem_id="picker-lists", apply_default_css=False)
         with gr.Row(elem_id="picker-names"):

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, free_port, start_server
+from export.site import runtime_is_installed, write_site
+from tests.browser.conftest import Server, free_port, open_picker, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
 
-def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(blank_page: Page, server: Server) -> None:
+@pytest.mark.skipif(
+    not runtime_is_installed(), reason="ONNX Runtime for browsers is not installed; make test does so where it can"
+)
+def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
+    blank_page: Page, server: Server, tmp_path: Path
+) -> None:
+    write_site(tmp_path / "site", ["test/tiny"], server.store)
     page, port = blank_page, free_port()
-    options = ["--model", "test/tiny", "--store", str(server.store)]
+    options = ["--model", "test/tiny", "--store", str(server.store), "--browser-site", str(tmp_path / "site")]
     process, url = start_server(*options, port=port)
     page.goto(url)
     page.wait_for_selector("#complete-run")
     write(page, "complete", "mine = 1")
     bar = page.locator("#unreachable")
+    run_in_the_browser(page)
+    page.go_back()
+    page.wait_for_selector("#complete-run")
+    write(page, "complete", "mine = 1")
+    expect(page.locator("#run-in-browser")).to_be_attached()
 
     process.terminate()
     process.wait(timeout=60)
@@ -23,6 +38,11 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(blank
     expect(bar).to_have_attribute("role", "alert")
     expect(bar).to_be_in_viewport()
     assert read(page, "complete") == "mine = 1"
+    beside = page.context.new_page()
+    beside.goto(bar.get_by_role("link", name="Go on in this browser").get_attribute("href", timeout=30_000) or "")
+    expect(beside.locator("#status")).to_contain_text("test/tiny@main is ready")
+    expect(beside.locator("#code")).to_have_value("mine = 1")
+    beside.close()
 
     process, _ = start_server(*options, port=port)
     try:
@@ -33,3 +53,14 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(blank
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def run_in_the_browser(page: Page) -> None:
+    """Follow the link in the picker, and run the same code there."""
+    open_picker(page)
+    page.locator("#run-in-browser").click()
+    expect(page.locator("#status")).to_contain_text("test/tiny@main is ready")
+    expect(page.locator("#code")).to_have_value("mine = 1")
+    page.locator("#run").click()
+    expect(page.locator("#status")).to_contain_text("tokens/s in this browser")
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")

@@ -3,6 +3,7 @@
   const SECONDS = 5;
   const GONE = "Reconnecting… The server cannot be reached; your code is kept in this browser.";
   let missed = 0;
+  let isGone = false;
 
   function bar() {
     let shown = document.querySelector("#unreachable");
@@ -25,8 +26,12 @@
     }
     // a single failure may be temporary
     const gone = missed > 1;
+    if (gone === isGone) return;
+    isGone = gone;
     bar().hidden = !gone;
     bar().textContent = gone ? GONE : "";
+    const address = gone && (await santacoder.browser.offline().catch(() => null));
+    if (address) bar().append(" ", Object.assign(document.createElement("a"), { href: address, textContent: "Go on in this browser" }));
   }
 
   addEventListener("offline", () => ((missed = 1), look()));

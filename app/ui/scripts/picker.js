@@ -89,6 +89,7 @@ santacoder.picker = (() => {
       pill.disabled = false;
       document.documentElement.dataset.ready = "";
       picker.name(...revision);
+      santacoder.browser.begin().catch(() => {}); // the page is complete without it
     },
 
     // Model, branch and commit; the commit is empty for the newest.
@@ -107,6 +108,7 @@ santacoder.picker = (() => {
       pill.title = `${model}@${commit || branch}`;
       if (!pill.disabled) santacoder.ghost.suggest();
       santacoder.address.revision(model, branch, commit);
+      santacoder.browser.show(model, branch, commit);
       santacoder.rewriteSnippet();
     },
   };
