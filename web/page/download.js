@@ -29,7 +29,7 @@ export async function download(files, report) {
 async function contentOf(file, signal, report) {
   // without a secure context there is no cache, and the browser's own one must do
   const cache = "caches" in globalThis ? await caches.open(CACHE).catch(() => null) : null;
-  const kept = await cache?.match(file.url);
+  const kept = await cache?.match(file.url, { ignoreVary: true });
   if (kept) {
     const content = await read(kept, file, report);
     if (await isRight(content, file)) return content;

@@ -57,7 +57,7 @@ santacoder.browser = (() => {
       const entry = entryOf(santacoder.picker.chosen());
       if (!entry || !("caches" in window)) return null;
       const cache = await caches.open(KEPT);
-      const kept = await Promise.all(entry.files.map(({ url }) => cache.match(new URL(url, site.base))));
+      const kept = await Promise.all(entry.files.map(({ url }) => cache.match(new URL(url, site.base), { ignoreVary: true })));
       return kept.every(Boolean) ? addressOf(entry) : null;
     },
   };
