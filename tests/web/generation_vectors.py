@@ -59,6 +59,7 @@ class NoiseRunner:
 GREEDY = {"temperature": 0.0, "max_new_tokens": 24}
 LIVELY = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 24}
 FUNCTION = "return w * h\n\n\ndef other(x):\n    pass\n"
+HEALED = {**LIVELY, "token_healing": True, "max_new_tokens": 8, "frequency_penalty": 2.0}
 # requests that one runner serves after each other, and what its model would like to write
 GROUPS: list[list[tuple[dict[str, Any], str]]] = [
     [({"prefix": "def area(w, h):\n    ", "sampling": {**GREEDY, "top_logprobs": 3}}, FUNCTION)],
@@ -144,6 +145,16 @@ GROUPS: list[list[tuple[dict[str, Any], str]]] = [
         ({"prefix": "class", "suffix": ")", "sampling": {**GREEDY, "max_new_tokens": 3}}, " A(B"),
     ],
 ]
+GROUPS += [  # several tokens are taken back
+    [({"prefix": prefix, "sampling": {**HEALED, "seed": seed}}, text)]
+    for prefix, text in (
+        ("x = ((", "(1))"),
+        ("def f(x):\n\n\n", "\n    pass"),
+        ("x = tok", "ens"),
+        ("    retur", "n x"),
+    )
+    for seed in (1, 2)
+]
 CONTINUED = "\n    x()\n    x()\n    x()\n    x()\n"
 
 
@@ -154,6 +165,7 @@ def generations(tokenizer: Tokenizer) -> list[Any]:
     groups = [
         *GROUPS,
         [({**continued, "sampling": {**GREEDY, "stop_repetition": True, "max_new_tokens": 40}}, CONTINUED)],
+        [({**continued, "sampling": {**GREEDY, "stop": ["w x"]}}, " + 1\n")],  # the last character was held back
     ]
     return [_group(group, tokenizer) for group in groups]
 

@@ -10,7 +10,7 @@ from santacoder.engine.ends.lexer import Lexer
 from santacoder.engine.ends.overlap import SuffixOverlap
 from santacoder.engine.ends.repetition import RepetitionEnd
 from santacoder.engine.ends.stop_at import end_finder
-from santacoder.engine.gap_start import is_inside_line, suits_suffix_first
+from santacoder.engine.gap_start import GapStart, is_inside_line, suits_suffix_first
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
 from santacoder.engine.token_healing import TokenHealing, is_on_by_default
@@ -19,6 +19,7 @@ from santacoder.languages import LANGUAGES, guess_language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.santacoder.engine.ends import test_lexer, test_stop_at
+from tests.web.noise import noise
 
 CODE = [
     "def area(width, height):\n    return width * height\n",
@@ -70,11 +71,19 @@ def tokenizations(tokenizer: Tokenizer) -> list[Any]:
 def decodings(tokenizer: Tokenizer) -> list[Any]:
     """Tokens in any order, with incomplete and invalid characters: what each adds to the text."""
     rng = np.random.default_rng(1)
+    id_of = {tokenizer.decode_bytes([token_id]): token_id for token_id in range(tokenizer.vocab_size)}
+    texts = [
+        b"\xed\xae\xb0a",
+        b"\xe0\x80\xf0\x80\xf4\x90\xf5",
+        b"\xf0\x9f\x91\x8d\xf0\x9f\x91",
+        b"\xc3a\xc3",
+        b"\xef\xbb\xbfa",
+    ]
+    sequences = [[id_of[bytes([byte])] for byte in text] for text in texts]
+    sequences += [rng.integers(0, tokenizer.vocab_size, count).tolist() for count in (3, 8, 40)]
+    sequences += [rng.integers(94, 256, 40).tolist() for _ in range(6)]  # bytes that are not ASCII
     found = []
-    for count in (3, 8, 30, 30, 30, 30):
-        ids = (
-            rng.integers(0, tokenizer.vocab_size, count).tolist() if count < 30 else rng.integers(94, 256, 30).tolist()
-        )
+    for ids in sequences:
         decoder = tokenizer.stream_decoder()
         added = [decoder.feed(token_id) for token_id in ids]
         found.append([ids, added, decoder.finish(), tokenizer.decode(ids)])
@@ -121,8 +130,19 @@ def healings(tokenizer: Tokenizer) -> dict[str, Any]:
         "open": [[each, healing.n_open(each)] for each in ids],
         "agreeing": [[list(text[:20]), healing.agreeing(text[:20]).tolist()] for text in beginnings],
         "defaults": [[*pair, is_on_by_default(*pair)] for pair in defaults],
+        "avoided": [_avoided(*each, tokenizer) for each in (("x =", 2), ("x =", 6), ("x = f(", 9))],
         "gaps": [[p, s or "", is_inside_line(p, s or ""), suits_suffix_first(p, s or "")] for p, s in defaults],
     }
+
+
+def _avoided(prefix: str, boost: int, tokenizer: Tokenizer) -> list[Any]:
+    """A gap after ``prefix``: how likely a line break is, and what must not come first, also if little else agrees."""
+    (line_break,) = tokenizer.encode("\n")
+    logits = noise(boost, tokenizer.vocab_size)
+    logits[line_break] += boost
+    start = GapStart(prefix, tokenizer)
+    agreeing = np.array([line_break, *range(20)])
+    return [prefix, boost, start.avoided(logits), agreeing.tolist(), start.avoided(logits, agreeing)]
 
 
 def stop_sequences() -> list[Any]:

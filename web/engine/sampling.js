@@ -213,13 +213,16 @@ function indicesWhere(values, isWanted) {
 
 /** @param {Float32Array} values @param {number} least */
 function valuesFrom(values, least) {
-  return values.filter((value) => value >= least);
+  const found = new Float32Array(values.length); // twice as fast as filter()
+  let count = 0;
+  for (let index = 0; index < values.length; index++) if (values[index] >= least) found[count++] = values[index];
+  return found.subarray(0, count);
 }
 
 /** @param {Float32Array} values */
 function sumOf(values) {
   let sum = 0;
-  for (const value of values) sum += value;
+  for (let index = 0; index < values.length; index++) sum += values[index];
   return sum;
 }
 
@@ -262,9 +265,9 @@ function argmax(scores) {
 /** The highest value, or NaN if there is one. @param {Float32Array} values */
 function highest(values) {
   let most = -Infinity;
-  for (const value of values) {
-    if (Number.isNaN(value)) return value;
-    if (value > most) most = value;
+  for (let index = 0; index < values.length; index++) {
+    if (values[index] > most) most = values[index];
+    else if (Number.isNaN(values[index])) return NaN;
   }
   return most;
 }
@@ -273,6 +276,6 @@ function highest(values) {
 function logSumExp(logits) {
   const most = highest(logits);
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(fround(logit - most));
+  for (let id = 0; id < logits.length; id++) sum += Math.exp(fround(logits[id] - most));
   return most + Math.log(sum);
 }

@@ -79,7 +79,8 @@ function incompleteLength(bytes) {
 }
 
 /**
- * The number of bytes of a character that begins with these two; 0 if none does (Unicode Standard, table 3-7).
+ * The number of bytes of a character that begins with these two; 0 if none does (Unicode Standard, table 3-7). Those of
+ * a surrogate, which are invalid, are held back as by Python's decoder.
  *
  * @param {number} first
  * @param {number | undefined} second
@@ -87,7 +88,7 @@ function incompleteLength(bytes) {
 function characterLength(first, second) {
   if (first < 0xc2 || first > 0xf4) return 0;
   const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
-  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  const high = first === 0xf4 ? 0x8f : 0xbf;
   if (second !== undefined && (second < low || second > high)) return 0;
   return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }

