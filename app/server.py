@@ -28,7 +28,7 @@ from app.api.routes import HEALTH_PATHS, add_routes
 from app.api.start import MAX_TEXTS
 from app.api.unknown import unknown_paths
 from app.attribution_indexes import Indexes
-from app.browser_site import browser_site
+from app.browser_site import browser_site, require_site
 from app.connections import ACCEPTED_AT_ONCE, BACKLOG, BoundedConnection, Places, ReadingTurns, most_connections
 from app.context import Server
 from app.errors import ShareError
@@ -62,7 +62,7 @@ from app.ui.page import build_playground
 from app.ui.serving.routes import UiRoutes, explain_types
 from app.ui.serving.sessions import Sessions
 from santacoder.checkpoints import CheckpointError
-from santacoder.errors import AttributionError
+from santacoder.errors import AttributionError, UserError
 
 _SECONDS_TO_FINISH = 5
 _SECONDS_BETWEEN_UNLOADS = 15
@@ -78,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     # services are stopped with SIGTERM, so it is not an error; uvicorn raises it again after its own clean shutdown
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        require_site(settings.browser_site)
         listeners = _listen(settings.addresses, settings.port)
         shares = ShareStore(Database(settings.database_url))
         metrics = Metrics()
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         stages.end()
         shares.add_shipped(shipped_shares(settings.store))
         indexes = Indexes(settings)
-    except (OSError, ShareError, CheckpointError, AttributionError) as error:
+    except (OSError, UserError, ShareError, CheckpointError, AttributionError) as error:
         print(error, file=sys.stderr)
         return 1
     for address, listener in zip(settings.addresses, listeners, strict=True):

@@ -181,13 +181,6 @@ class Settings(Options):
     def _expand_home(cls, path: Path | None) -> Path | None:
         return None if path is None else user_path(path)
 
-    @field_validator("browser_site")
-    @classmethod
-    def _check_browser_site(cls, folder: Path | None) -> Path | None:
-        if folder is not None and not (folder / "models.json").is_file():
-            raise UserError(f"{folder} has no site; write one with: python -m export.site --out {folder} REPO")
-        return folder
-
     @field_validator("database_url")
     @classmethod
     def _expand_home_in_url(cls, url: str) -> str:

@@ -7,7 +7,7 @@ import http.server
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from export.site import runtime_is_installed, write_site
 from santacoder import checkpoints
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
+from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.request import CompletionRequest
+from santacoder.engine.token_healing import is_on_by_default
+from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from tests.browser.test_accessibility import serious_problems
 
@@ -115,7 +118,10 @@ def of_python(site: Site, prefix: str, suffix: str | None, sampling: SamplingPar
     model, tokenizer = checkpoints.load("santacoder/nano", "main")
     graph = site.folder / "models" / "santacoder--nano" / snapshot.name / "model_web.onnx"
     engine = Engine(OnnxRunner(graph, model.config), tokenizer)
-    request = CompletionRequest(prefix, suffix, sampling, fim_order=None, fit_gap=suffix is not None, language="python")
+    sampling = replace(sampling, token_healing=is_on_by_default(prefix, suffix))
+    order: FimOrder = "spm" if suffix is not None and suits_suffix_first(prefix, suffix) else "psm"
+    is_gap = suffix is not None
+    request = CompletionRequest(prefix, suffix, sampling, fim_order=order, fit_gap=is_gap, language="python")
     accumulator = Accumulator(tokenizer)
     for event in engine.submit(request):
         accumulator.add(event)
@@ -124,15 +130,13 @@ def of_python(site: Site, prefix: str, suffix: str | None, sampling: SamplingPar
 
 
 def test_the_same_text_as_the_server(page: Page, site: Site) -> None:
-    sampling = SamplingParams(
-        max_new_tokens=48, temperature=0.8, seed=7, token_healing=True, stop_at="block", stop_repetition=True
-    )
+    sampling = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_at="block", stop_repetition=True)
     set_parameters(page, max_new_tokens="48", temperature="0.8", seed="7")
     write(page, "complete", CODE)
     assert run(page) == of_python(site, CODE, None, sampling)
     write(page, "infill", WITH_GAP)
     prefix, suffix = WITH_GAP.split("<FILL_HERE>")
-    in_gap = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, token_healing=True, stop_repetition=True)
+    in_gap = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_repetition=True)
     assert run(page) == of_python(site, prefix, suffix, in_gap)
     page.locator("#undo").click()
     assert page.locator("#code").input_value() == WITH_GAP

@@ -1,6 +1,8 @@
 /** The page: what it shows, and what its buttons do. The model is in a worker (client.js). */
 import { Client } from "./client.js";
 import { Editor } from "./editor.js";
+import { suitsSuffixFirst } from "./engine/gap_start.js";
+import { isOnByDefault } from "./engine/token_healing.js";
 import { exampleOf } from "./examples.js";
 import { fromFragment, toFragment } from "./permalink.js";
 
@@ -167,9 +169,12 @@ async function generateBetween(parts, revision, seed, begun) {
 
 function requestOf(parts, seed, begun) {
   const isGap = parts.length > 1;
+  const prefix = parts[0] + begun;
+  const suffix = isGap ? parts[1] : null;
   return {
-    prefix: parts[0] + begun,
-    suffix: isGap ? parts[1] : null,
+    prefix,
+    suffix,
+    fim_order: isGap ? (suitsSuffixFirst(prefix, suffix) ? "spm" : "psm") : null,
     language: $("language").value,
     fit_gap: isGap,
     sampling: {
@@ -180,7 +185,7 @@ function requestOf(parts, seed, begun) {
       repetition_penalty: number("repetition_penalty"),
       seed,
       top_logprobs: 5,
-      token_healing: true,
+      token_healing: isOnByDefault(prefix, suffix),
       stop_at: isGap ? "none" : $("stop_at").value,
       stop_repetition: $("stop_repetition").checked,
     },
