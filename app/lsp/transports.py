@@ -43,12 +43,25 @@ def serve_tcp(backend: Backend, host: str, port: int) -> int:
     return 0
 
 
+class InTurn:
+    """Reads so that a request begins before the next message is read: an edit that follows it must not come first."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self.readexactly = reader.readexactly
+
+    async def readline(self) -> bytes:
+        await asyncio.sleep(0)  # a stream with data at hand would not let others run
+        return await self._reader.readline()
+
+
 async def _listen(backend: Backend, host: str, port: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server = SuggestionServer(backend, lambda _: writer.close())
         server.protocol.set_writer(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
-            await run_async(threading.Event(), reader, server.protocol, error_handler=server.report_server_error)
+            in_turn = InTurn(reader)
+            await run_async(threading.Event(), in_turn, server.protocol, error_handler=server.report_server_error)
         server.end()
         writer.close()
 
