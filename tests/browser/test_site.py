@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from export.site import runtime_is_installed, write_site
 from santacoder import checkpoints
@@ -216,6 +216,21 @@ def test_what_arrives_damaged_is_said_and_loaded_again(chromium: Browser, site: 
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#status")).to_contain_text("is ready")
     page.close()
+
+
+def test_too_little_memory_is_told(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(service_workers="block")
+    page = context.new_page()
+    no_memory = "WebAssembly.Memory = class { constructor() { throw new RangeError('could not allocate memory'); } };"
+
+    def without_memory(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=f"{no_memory}\n{answer.text()}")
+
+    page.route("**/ort-wasm-simd-threaded.mjs", without_memory)
+    page.goto(site.url)
+    expect(page.locator("#failure")).to_contain_text("There is too little memory for this model")
+    context.close()
 
 
 def test_a_browser_without_webassembly_is_told(chromium: Browser, site: Site) -> None:

@@ -27,11 +27,12 @@ export class Client {
   async open(revision) {
     if (this._opening?.name === revision.name) return this._opening.promise;
     if (this._opened === revision.name) return undefined;
+    this._fail("Another model was chosen.");
     const promise = new Promise((resolve, reject) => {
       this._settle = { resolve, reject };
     });
     this._opening = { name: revision.name, promise };
-    this._opened = "";
+    this._end(); // WebAssembly's memory never shrinks: only the end of the worker gives back that of the last model
     // only pages that are isolated from other origins may share memory between threads
     const threads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
     this._post({ type: "open", revision, threads });
@@ -39,7 +40,7 @@ export class Client {
       await promise;
       this._opened = revision.name;
     } finally {
-      this._opening = null;
+      if (this._opening?.promise === promise) this._opening = null;
     }
     return undefined;
   }
@@ -76,12 +77,16 @@ export class Client {
       this._worker.onerror = (event) => {
         event.preventDefault();
         this._fail("The model's worker cannot be started; reload the page.");
-        this._worker.terminate();
-        this._worker = null;
-        this._opened = "";
+        this._end();
       };
     }
     this._worker.postMessage(message);
+  }
+
+  _end() {
+    this._worker?.terminate();
+    this._worker = null;
+    this._opened = "";
   }
 
   _receive(data) {

@@ -100,7 +100,7 @@ async function chooseModel() {
     await client.open(revision);
     if (chosen() === revision) say(`${revision.name} is ready. Press Run.`);
   } catch (error) {
-    fail(error.message, chooseModel);
+    if (chosen() === revision) fail(error.message, chooseModel);
   }
 }
 
@@ -131,7 +131,7 @@ async function write(parts, { after = null, begun = "" } = {}) {
     await client.open(revision);
     await generateBetween(parts, revision, firstSeed(after), begun);
   } catch (error) {
-    fail(error.message, () => write(parts, { after, begun }));
+    if (chosen() === revision) fail(error.message, () => write(parts, { after, begun }));
   } finally {
     running(false);
   }

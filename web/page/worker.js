@@ -31,8 +31,6 @@ async function handle(message) {
 }
 
 async function open(revision, threads) {
-  await model?.runner.close();
-  model = null;
   ort.env.wasm.wasmPaths = new URL("./vendor/", import.meta.url).href;
   ort.env.wasm.numThreads = threads;
   const report = (loaded, total) => postMessage({ type: "progress", loaded, total });

@@ -45,7 +45,8 @@ santacoder.browser = (() => {
     const content = document.querySelector(`#${pane}-editor .cm-content`);
     const code = content?.cmTile?.root?.view?.state.doc.toString() ?? "";
     const language = document.querySelector(`#${pane}-language input:checked`)?.value;
-    return `${site.base}#${await site.toFragment({ pane, model: entry.name, language, code })}`;
+    const fragment = await site.toFragment({ pane, model: entry.name, language, code });
+    return `${site.base}#${fragment}`;
   }
 
   return {

@@ -69,14 +69,17 @@
     if (status.dataset.running === "true" && editor.id === "complete-editor") scroller.scrollTop = scroller.scrollHeight;
   }
 
+  // After the next frame, so that a press is answered before all text is coloured again.
   let waiting = false;
   const soon = () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      paint();
-    });
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        waiting = false;
+        paint();
+      }),
+    );
   };
   santacoder.repaint = soon;
   const elementOf = (node) => (node instanceof Element ? node : node.parentElement);

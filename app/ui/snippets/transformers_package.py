@@ -16,15 +16,16 @@ _IDS = 'ids = tokenizer(prompt, return_tensors="pt").input_ids\n'
 
 
 def transformers_package(call: Call) -> str:
-    files = f"{call.repo_id!r}, revision={call.revision!r}"
-    if call.store:  # otherwise transformers would ask the Hub for a newer revision
+    files, adapter = f"{call.repo_id!r}, revision={call.revision!r}", ""
+    if call.store:  # otherwise transformers would ask the Hub for a newer revision, and with peft for an adapter
         files += f", cache_dir={call.store!r}, local_files_only=True"
+        adapter = ', adapter_kwargs={"local_files_only": True}'
     seeding = ", set_seed" if _is_seeded(call) else ""
     return (
         f"{_differences(call)}"
         f"from transformers import AutoModelForCausalLM, AutoTokenizer{seeding}\n\n"
         f"tokenizer = AutoTokenizer.from_pretrained({files})\n"
-        f'model = AutoModelForCausalLM.from_pretrained({files}, dtype="float32")\n'
+        f'model = AutoModelForCausalLM.from_pretrained({files}{adapter}, dtype="float32")\n'
         f"{_one_for_each_gap(call) if call.has_several_gaps else _single(call)}"
     )
 
