@@ -47,13 +47,13 @@ santacoder.picker = (() => {
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }
 
-  // Shows the fields in which a name can be typed, or hides them.
+  // Shows the fields in which a name can be typed, or hides them. None is focused: the model's would list the branches anew
+  // when it is left, over what is typed as the branch meanwhile.
   function type({ currentTarget }) {
     const isShown = "typing" in box().dataset;
     currentTarget.setAttribute("aria-expanded", !isShown);
     if (isShown) delete box().dataset.typing;
     else box().dataset.typing = "";
-    if (!isShown) box().querySelector("#model input").focus();
   }
 
   const picker = {
