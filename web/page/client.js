@@ -50,7 +50,8 @@ export class Client {
    *
    * @param {object[]} requests
    * @param {string} order
-   * @param {(event: {candidate: number, text: string, tokens: object[], reason: string, notices: string[], nPrompt: number}) => void} onEvent
+   * @param {(event: {candidate: number, text: string, tokens: object[], reason: string, notices: string[], nPrompt: number,
+   *   at: number}) => void} onEvent
    *   called with the whole text so far, and the tokens that were added to it.
    */
   async run(requests, order, onEvent) {

@@ -141,15 +141,19 @@ async function write(parts, { after = null, begun = "" } = {}) {
 async function generateBetween(parts, revision, seed, begun) {
   const count = begun ? 1 : number("n");
   const candidates = Array.from({ length: count }, (_, index) => ({ seed: (seed + index) % (MAX_SEED + 1), text: "", tokens: [], reason: "" }));
-  const before = { parts, candidates, begun, revision: revision.name, notices: [], nPrompt: 0 };
+  const before = { parts, candidates, begun, revision: revision.name, notices: [], nPrompt: 0, began: 0, last: 0 };
   const started = performance.now();
   let firstToken = 0;
   let painting = 0; // not more often than the screen is drawn
   say("Reading the prompt…");
   const requests = candidates.map((candidate) => requestOf(parts, candidate.seed, begun));
-  await client.run(requests, revision.order, ({ candidate: index, text, tokens, reason, notices, nPrompt }) => {
+  await client.run(requests, revision.order, ({ candidate: index, text, tokens, reason, notices, nPrompt, at }) => {
     const candidate = candidates[index];
-    if (tokens.length) firstToken ||= performance.now();
+    if (tokens.length) {
+      firstToken ||= performance.now();
+      before.began ||= at;
+      before.last = at;
+    }
     candidate.tokens.push(...tokens);
     Object.assign(candidate, { text, reason });
     before.nPrompt ||= nPrompt;
@@ -211,8 +215,8 @@ function show({ started, firstToken, ended = 0 }) {
   if (!ended && performance.now() - saidAt < STATUS_MS) return;
   saidAt = performance.now();
   const count = candidates.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const rate = count / Math.max(1e-3, ((ended || performance.now()) - firstToken) / 1000);
-  const facts = [`${count} tokens`, `${rate.toFixed(0)} tokens/s in this browser`];
+  const rate = (1000 * (count - 1)) / (result.last - result.began);
+  const facts = [`${count} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
   if (ended) {
     const delay = `first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`;
     facts.push(ENDS[candidate.reason] ?? candidate.reason, delay, `seed ${candidate.seed}`, result.revision);

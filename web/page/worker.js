@@ -51,7 +51,8 @@ async function run({ id, requests, order }) {
       const { reason = "", message = "", notices = [], prompt_ids = [] } = event;
       if (message) throw new Error(message);
       const nPrompt = prompt_ids.length; // in the first event
-      postMessage({ type: "event", id, candidate, text: accumulator.text, tokens, reason, notices, nPrompt });
+      const at = performance.now(); // the page may be busy when it hears of it
+      postMessage({ type: "event", id, candidate, text: accumulator.text, tokens, reason, notices, nPrompt, at });
       await turn();
     }
     if (stopping.signal.aborted) break;
