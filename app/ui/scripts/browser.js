@@ -17,11 +17,13 @@ santacoder.browser = (() => {
     site = { base, revisions, toFragment };
     const link = document.createElement("a");
     link.id = "run-in-browser";
+    link.href = base;
     link.textContent = "Run in this browser";
     document.querySelector("#picker-done").before(link);
-    link.addEventListener("pointerenter", () => update(link));
+    // for another tab; a click goes to the address of that moment
+    link.addEventListener("pointerenter", async () => (link.href = await addressOf(entryOf(santacoder.picker.chosen()))));
     link.addEventListener("click", async (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // to another tab, with the address of a moment ago
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       location.assign(await addressOf(entryOf(santacoder.picker.chosen())));
     });
@@ -30,14 +32,7 @@ santacoder.browser = (() => {
 
   function show(...revision) {
     const link = document.querySelector("#run-in-browser");
-    if (!link) return;
-    link.hidden = !entryOf(revision);
-    update(link);
-  }
-
-  async function update(link) {
-    const entry = entryOf(santacoder.picker.chosen());
-    if (entry) link.href = await addressOf(entry);
+    if (link) link.hidden = !entryOf(revision);
   }
 
   async function addressOf(entry) {
