@@ -44,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _write_to_cache(snapshot: Path, precisions: Sequence[str]) -> None:
+    if "web" in precisions:
+        raise CheckpointError(
+            "Graphs for browsers of models that are not in the store are written by: python -m export.site"
+        )
     folder = graph_cache.default_folder()
     for precision in precisions:
         with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.onnx.runner import graph_name
-from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.paths import user_path
 
 _WEB = Path(__file__).resolve().parents[1] / "web"
@@ -119,17 +119,16 @@ def _add_model(site: Path, name: str, store: Path) -> dict[str, Any]:
     folder = site / "models" / repo_id.replace("/", "--") / snapshot.name
     folder.mkdir(parents=True)
     graph = folder / graph_name("web")
-    model, _ = checkpoints.load(repo_id, revision, store=store)
-    weights = model.state_dict()
-    write_graph(graph, model.config, lambda key: weights[key].float().numpy(), PRECISIONS["web"])
-    for file in ("tokenizer.json", "config.json"):
-        shutil.copyfile(snapshot / file, folder / file)
+    stored = checkpoints.open_stored(snapshot)
+    write_graph(graph, stored.config, lambda name: stored.read(name).numpy(), PRECISIONS["web"])
+    shutil.copyfile(snapshot / "tokenizer.json", folder / "tokenizer.json")
+    # the shape alone: the formats of checkpoints name it in different ways
+    (folder / "config.json").write_text(json.dumps(asdict(stored.config)))
     files = [graph, graph.with_name(f"{graph.name}_data"), folder / "tokenizer.json", folder / "config.json"]
     return {
         "name": f"{repo_id}@{revision}",
         "commit": snapshot.name,
         "graph": graph.name,
-        "order": checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER,
         "bytes": sum(file.stat().st_size for file in files),
         "files": [_entry(site, file) for file in files],
     }

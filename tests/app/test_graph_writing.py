@@ -17,6 +17,7 @@ from app.graph_writing import GraphWriting
 from app.model_opening import Stage
 from app.model_pool import Models, NoRoom, ServedModel
 from app.settings import Settings
+from export.__main__ import main as export_main
 from export.cached import write_cached_graph
 from santacoder import checkpoints
 from santacoder.engine.events import Finished
@@ -109,6 +110,11 @@ def test_a_model_that_would_not_fit_with_its_graph_either_is_refused(tmp_path: P
     needed = memory_needed(checkpoints.read_config(checkpoints.resolve(REPO, store=tmp_path)), torch.float32)
     with serving(tmp_path, 0.1 * needed / 1e9) as models, pytest.raises(NoRoom):
         models.acquire(REPO, "main")
+
+
+def test_graphs_for_browsers_are_written_by_another_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert export_main([REPO, "--precision", "web"]) == 2
+    assert "python -m export.site" in capsys.readouterr().err
 
 
 def write_here(writing: GraphWriting, snapshot: Path, state: Any) -> None:

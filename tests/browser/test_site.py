@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from export.site import runtime_is_installed, write_site
 from santacoder import checkpoints
+from santacoder.config import SantaCoderConfig
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.gap_start import suits_suffix_first
@@ -127,6 +129,13 @@ def of_python(site: Site, prefix: str, suffix: str | None, sampling: SamplingPar
         accumulator.add(event)
     engine.close()
     return prefix + accumulator.text + (suffix or "")
+
+
+def test_the_shape_is_written_whatever_the_format_calls_it(site: Site) -> None:
+    for branch in ("main", "mha"):
+        snapshot = checkpoints.resolve("santacoder/nano", branch, download=False)
+        written = json.loads((site.folder / "models" / "santacoder--nano" / snapshot.name / "config.json").read_text())
+        assert SantaCoderConfig(**written) == checkpoints.read_config(snapshot)
 
 
 def test_the_same_text_as_the_server(page: Page, site: Site) -> None:

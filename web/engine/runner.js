@@ -16,7 +16,7 @@ export class Runner {
    * @param {Ort} ort ONNX Runtime Web.
    * @param {{graph: Uint8Array, weights: Uint8Array, name: string}} files the graph, its data, and the graph's file name.
    * @param {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}}
-   *   config the revision's config.json.
+   *   config the shape, as export.site writes it.
    * @returns {Promise<Runner>}
    */
   static async open(ort, files, config) {

@@ -1,7 +1,7 @@
 /** The page's side of the model's worker. */
 
 /**
- * @typedef {{name: string, graph: string, order: "psm" | "spm", files: {url: string, bytes: number, sha256: string}[]}} Revision
+ * @typedef {{name: string, graph: string, files: {url: string, bytes: number, sha256: string}[]}} Revision
  */
 
 export class Client {
@@ -49,16 +49,15 @@ export class Client {
    * Run `requests`, one candidate after another.
    *
    * @param {object[]} requests
-   * @param {string} order
    * @param {(event: {candidate: number, text: string, tokens: object[], reason: string, notices: string[], nPrompt: number,
    *   at: number}) => void} onEvent
    *   called with the whole text so far, and the tokens that were added to it.
    */
-  async run(requests, order, onEvent) {
+  async run(requests, onEvent) {
     const id = ++this._n;
     await new Promise((resolve, reject) => {
       this._run = { id, resolve, reject, onEvent };
-      this._post({ type: "run", id, requests, order });
+      this._post({ type: "run", id, requests });
     }).finally(() => {
       this._run = null;
     });

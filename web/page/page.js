@@ -147,7 +147,7 @@ async function generateBetween(parts, revision, seed, begun) {
   let painting = 0; // not more often than the screen is drawn
   say("Reading the prompt…");
   const requests = candidates.map((candidate) => requestOf(parts, candidate.seed, begun));
-  await client.run(requests, revision.order, ({ candidate: index, text, tokens, reason, notices, nPrompt, at }) => {
+  await client.run(requests, ({ candidate: index, text, tokens, reason, notices, nPrompt, at }) => {
     const candidate = candidates[index];
     if (tokens.length) {
       firstToken ||= performance.now();

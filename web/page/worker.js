@@ -2,7 +2,7 @@
  * The model's worker: it downloads a revision, opens it, and writes. The page stays responsive, because nothing here runs
  * on its thread.
  *
- * Messages to it: `{type: "open", revision, threads}`, `{type: "run", id, requests, order}`, `{type: "stop"}`.
+ * Messages to it: `{type: "open", revision, threads}`, `{type: "run", id, requests}`, `{type: "stop"}`.
  * Messages from it: `progress`, `opened`, `event`, `ended`, `failed` (with a sentence for the user).
  */
 import * as ort from "./vendor/ort.wasm.min.mjs";
@@ -41,12 +41,12 @@ async function open(revision, threads) {
   postMessage({ type: "opened", name: revision.name });
 }
 
-async function run({ id, requests, order }) {
+async function run({ id, requests }) {
   if (!model) throw new Error("No model is open; choose one.");
   stopping = new AbortController();
   for (const [candidate, request] of requests.entries()) {
     const accumulator = new Accumulator(model.tokenizer);
-    for await (const event of generate(request, model.tokenizer, model.runner, { signal: stopping.signal, order })) {
+    for await (const event of generate(request, model.tokenizer, model.runner, { signal: stopping.signal })) {
       const tokens = accumulator.add(event);
       const { reason = "", message = "", notices = [], prompt_ids = [] } = event;
       if (message) throw new Error(message);
