@@ -17,7 +17,7 @@ demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
 
 test: $(VENV)/.test  ## run the whole suite
 	bash tests/browser/install_chromium.sh $(RUN)
-	bash tests/browser/install_onnxruntime_web.sh
+	bash tests/web/install_packages.sh
 	bash tests/train/evaluate/install_languages.sh
 	bash tests/app/shares/install_postgres.sh
 	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
@@ -30,6 +30,8 @@ lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	bash tests/web/install_packages.sh
+	bash tests/web/lint.sh
 
 format: $(VENV)/.test
 	$(VENV)/bin/ruff check --fix .

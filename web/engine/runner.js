@@ -7,7 +7,10 @@
 /** Positions of the first key/value buffers. Every step copies them, so they only grow when they are full. */
 const FIRST_CAPACITY = 128;
 
-/** @typedef {import("onnxruntime-web")} Ort */
+/** @typedef {typeof import("onnxruntime-web")} Ort */
+/** @typedef {import("onnxruntime-web").InferenceSession} Session */
+/** @typedef {import("onnxruntime-web").Tensor} Tensor */
+/** @typedef {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}} Shape */
 
 export class Runner {
   /**
@@ -15,8 +18,7 @@ export class Runner {
    *
    * @param {Ort} ort ONNX Runtime Web.
    * @param {{graph: Uint8Array, weights: Uint8Array, name: string}} files the graph, its data, and the graph's file name.
-   * @param {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}}
-   *   config the shape, as export.site writes it.
+   * @param {Shape} config the shape, as export.site writes it.
    * @returns {Promise<Runner>}
    */
   static async open(ort, files, config) {
@@ -27,13 +29,14 @@ export class Runner {
     return new Runner(ort, session, config);
   }
 
+  /** @param {Ort} ort @param {Session} session @param {Shape} config */
   constructor(ort, session, config) {
     this._ort = ort;
     this._session = session;
     this._headDim = config.n_embd / config.n_head;
     this._nHeads = config.multi_query ? 1 : config.n_head;
     this._names = Array.from({ length: config.n_layer }, (_, layer) => [`k.${layer}`, `v.${layer}`]).flat();
-    this._last = config.n_positions; // one position more than there are, for the number of positions itself
+    /** @type {Map<string, Tensor>} */
     this._caches = new Map();
     this._capacity = 0;
     this.nPositions = config.n_positions;
@@ -53,6 +56,7 @@ export class Runner {
     const { Tensor } = this._ort;
     const end = start + ids.length;
     if (end > this._capacity) this._grow(end);
+    /** @type {Record<string, Tensor>} */
     const feeds = {
       input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]),
       position_ids: new Tensor("int64", BigInt64Array.from(ids, (_, index) => BigInt(start + index)), [1, ids.length]),
@@ -73,6 +77,8 @@ export class Runner {
   /**
    * Decode the token `id` at `position`.
    *
+   * @param {number} id
+   * @param {number} position
    * @returns {Promise<Float32Array>} the logits after it, [V].
    */
   decode(id, position) {
@@ -85,7 +91,7 @@ export class Runner {
     this._caches.clear();
   }
 
-  /** Enlarge the buffers to the next power of two, at least `needed` positions. */
+  /** Enlarge the buffers to the next power of two, at least `needed` positions. @param {number} needed */
   _grow(needed) {
     const before = this._capacity;
     while (this._capacity < needed) this._capacity = Math.max(FIRST_CAPACITY, 2 * this._capacity);
@@ -93,8 +99,9 @@ export class Runner {
     for (const name of this._names) {
       const larger = new Float32Array(this._nHeads * this._capacity * this._headDim);
       const cache = this._caches.get(name);
-      for (let head = 0; cache && head < this._nHeads; head++) {
-        const rows = cache.data.subarray(head * before * this._headDim, (head + 1) * before * this._headDim);
+      const data = /** @type {Float32Array | undefined} */ (cache?.data);
+      for (let head = 0; data && head < this._nHeads; head++) {
+        const rows = data.subarray(head * before * this._headDim, (head + 1) * before * this._headDim);
         larger.set(rows, head * this._capacity * this._headDim);
       }
       this._caches.set(name, new this._ort.Tensor("float32", larger, shape));

@@ -29,7 +29,7 @@ test("the lexer finds the tokens that Python's finds, as early", () => {
     const lexer = new Lexer(language);
     const found = [...pieces(text, 3).map((piece) => lexer.feed(piece)), lexer.feed("", true)];
     assert.deepEqual(
-      found.flat().map(({ kind, text, start }) => [kind, text, start]),
+      found.flat().map((token) => [token.kind, token.text, token.start]),
       tokens,
       JSON.stringify([language, text]),
     );
