@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from santacoder.errors import UserError
@@ -11,6 +12,14 @@ from santacoder.errors import UserError
 
 class BackendError(UserError):
     """No suggestions can be had; the message is a sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The texts for a request, and the name of the revision that wrote them."""
+
+    texts: list[str]
+    model: str
 
 
 class Backend(Protocol):
@@ -23,12 +32,15 @@ class Backend(Protocol):
             BackendError: there is no model.
         """
 
-    async def suggest(self, body: dict[str, Any]) -> list[str]:
-        """The texts for one request.
+    async def suggest(self, body: dict[str, Any]) -> Answer:
+        """The answer to one request.
 
         Raises:
-            BackendError: there are none.
+            BackendError: there is none.
         """
+
+    async def report(self, feedback: dict[str, Any]) -> None:
+        """Hand on what became of a suggestion (app/api/feedback.py), if there is somebody who counts it."""
 
 
 class OpenedLater:
@@ -42,8 +54,11 @@ class OpenedLater:
     async def n_positions(self) -> int:
         return await (await self._opened()).n_positions()
 
-    async def suggest(self, body: dict[str, Any]) -> list[str]:
+    async def suggest(self, body: dict[str, Any]) -> Answer:
         return await (await self._opened()).suggest(body)
+
+    async def report(self, feedback: dict[str, Any]) -> None:
+        await (await self._opened()).report(feedback)
 
     async def _opened(self) -> Backend:
         if self._opening is None:

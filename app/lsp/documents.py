@@ -47,8 +47,7 @@ class Document:
             self.lines = _lines(text)
             self.edited_line = 0
             return
-        first, start = self.place(change.range.start)
-        last, end = self.place(change.range.end)
+        (first, start), (last, end) = sorted((self.place(change.range.start), self.place(change.range.end)))
         text = self.lines[first][:start] + text + self.lines[last][end:]
         self.edited_line = first
         if first and self.lines[first - 1].endswith("\r"):  # a line feed after it would belong to the same line end
@@ -63,8 +62,10 @@ class Document:
         """The line and the column in characters of a position; the nearest that exists."""
         if position.line >= len(self.lines):
             return len(self.lines) - 1, len(self.lines[-1])
-        line = self.lines[position.line]
-        return position.line, min(_column(line, position.character, self._encoding), len(line.rstrip("\r\n")))
+        number = max(0, position.line)
+        line = self.lines[number]
+        column = _column(line, max(0, position.character), self._encoding)
+        return number, min(column, len(line.rstrip("\r\n")))
 
     def position(self, line: int, column: int) -> types.Position:
         """The protocol's position of a line and a column in characters."""

@@ -11,7 +11,7 @@ from app.api.error_responses import sentences
 from app.api.llama_cpp.bodies import InfillBody, infill_request
 from app.api.streams import Run
 from app.errors import ApiError, sentence_for
-from app.lsp.backends import BackendError
+from app.lsp.backends import Answer, BackendError
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
 from santacoder.engine.request import CompletionRequest
@@ -45,17 +45,20 @@ class EngineInside:
         assert self._n_positions is not None
         return self._n_positions
 
-    async def suggest(self, body: dict[str, Any]) -> list[str]:
+    async def suggest(self, body: dict[str, Any]) -> Answer:
         run = Run(await self._acquire(), self._settings.max_seconds, lambda: None)
         try:
             run.submit(_requests(body, run.model.engine.tokenizer, self._settings.seed))
-            return [text.text for text in await run.finish(lambda piece: False)]
+            return Answer([text.text for text in await run.finish(lambda piece: False)], run.model.name)
         except ValidationError as error:
             raise BackendError(sentences(error.errors())) from error
         except Exception as error:
             raise BackendError(_sentence(error)) from error
         finally:
             run.close()
+
+    async def report(self, feedback: dict[str, Any]) -> None:
+        """Nobody counts it: the counts are in a server's database."""
 
     async def _acquire(self) -> ServedModel:
         """The model, loaded if needed.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import FeatureRequestError, JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from app.lsp.backends import Backend
@@ -21,7 +21,10 @@ from app.lsp.cursor import typed_word
 from app.lsp.documents import Document
 from app.lsp.editor_settings import SECTION, EditorSettings, updated
 from app.lsp.protocol import SuggestionProtocol
+from app.lsp.shown import ACCEPTED, Shown, ShownSuggestions
 from app.lsp.suggestions import Code, different, infill_body
+from app.lsp.typed_through import LastAnswer
+from app.version import installed_version
 from santacoder.errors import UserError
 
 _TRIGGERS = [".", "(", "[", "{", ",", "=", " "]
@@ -45,8 +48,11 @@ class SuggestionServer(LanguageServer):
     protocol: SuggestionProtocol
 
     def __init__(self, backend: Backend, leave: Callable[[int], object]) -> None:
-        super().__init__("santacoder", "", protocol_cls=SuggestionProtocol)
+        super().__init__("santacoder", installed_version(), protocol_cls=SuggestionProtocol)
         self.protocol.leave = leave
+        self._last: dict[str, LastAnswer] = {}
+        self._shown = ShownSuggestions(lambda feedback: self._in_background(self._backend.report(feedback)))
+        self.protocol.forget = self._forget
         self._backend = backend
         self._settings = EditorSettings()
         self._running: dict[tuple[str, str], asyncio.Task[list[Suggestion]]] = {}
@@ -62,12 +68,23 @@ class SuggestionServer(LanguageServer):
         for task in (*self._running.values(), *self._background):
             task.cancel()
 
+    def report_server_error(self, error: Exception, source: type[Exception]) -> None:
+        """Called for messages that cannot be read; requests that fail have responses."""
+        if not issubclass(source, FeatureRequestError):
+            log.error("a message of the editor could not be processed", exc_info=error)
+            self._say("The editor sent a message that the language server cannot read; its log has the details.")
+
+    def _forget(self, uri: str) -> None:
+        self._shown.leave(uri)
+        self._last.pop(uri, None)
+
     def _register(self) -> None:
         """Register the handlers as functions, because pygls cannot register methods."""
 
         @self.feature(types.INITIALIZE)
         def initialize(params: types.InitializeParams) -> None:
             self._settings, self._problems = updated(self._settings, params.initialization_options)
+            self._shown.editor = params.client_info.name if params.client_info else ""
             if self._wants_list(params.capabilities):
                 self.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=_TRIGGERS))(
                     completion
@@ -92,13 +109,19 @@ class SuggestionServer(LanguageServer):
             invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
             method, selected = types.TEXT_DOCUMENT_INLINE_COMPLETION, params.context.selected_completion_info
             suggestions = await self._newest(method, params, invoked, selected)
+            accepted = _accepted(params.text_document)
             return types.InlineCompletionList(
-                [types.InlineCompletionItem(one.text, range=one.range) for one in suggestions]
+                [types.InlineCompletionItem(one.text, range=one.range, command=accepted) for one in suggestions]
             )
+
+        @self.command(ACCEPTED)
+        def accept(uri: str = "") -> None:
+            self._shown.accept(uri)
 
         async def completion(params: types.CompletionParams) -> types.CompletionList:
             suggestions = await self._newest(types.TEXT_DOCUMENT_COMPLETION, params, invoked=False)
-            return types.CompletionList(True, [_completion_item(one) for one in suggestions])
+            accepted = _accepted(params.text_document)
+            return types.CompletionList(True, [_completion_item(one, accepted) for one in suggestions])
 
     def _wants_list(self, client: types.ClientCapabilities) -> bool:
         """Whether to offer ``textDocument/completion``: as set, otherwise to editors that know nothing else."""
@@ -193,8 +216,6 @@ class SuggestionServer(LanguageServer):
     ) -> list[Suggestion]:
         settings, asked_for = self._settings, document.version
         line, column = document.place(position)
-        if not invoked:
-            await self._debounce(key, settings)
         n_positions = await self._backend.n_positions()
         if document.version != asked_for:
             return []  # the position is one of an older text
@@ -206,9 +227,19 @@ class SuggestionServer(LanguageServer):
             start = column - len(written)
         code = Code(document, line, start, column, written)
         body = infill_body(code, settings, self.protocol.related, n_positions, invoked=invoked)
-        texts = different(await self._backend.suggest(body))
+        last = self._last.setdefault(document.uri, LastAnswer())
+        answer = None if invoked else last.rest(body)
+        if answer is None:
+            if not invoked:
+                await self._debounce(key, settings)
+            answer = await self._backend.suggest(body)
+            last.keep(body, answer)
+        texts = different(answer.texts)
         if document.version != asked_for:
             return []
+        before = document.lines[line][:start] + written
+        shown = [Shown(line, before + text, answer.model, document.language) for text in texts[:1]]
+        self._shown.show(document.uri, shown[0] if shown else None)
         replaced = types.Range(document.position(line, start), document.position(line, column))
         return [Suggestion(written + text, replaced) for text in texts]
 
@@ -235,7 +266,11 @@ def _sentence(error: Exception) -> str:
     return "Something went wrong in the language server; the details are in its log."
 
 
-def _completion_item(suggestion: Suggestion) -> types.CompletionItem:
+def _accepted(document: types.TextDocumentIdentifier) -> types.Command:
+    return types.Command("Suggestion accepted", ACCEPTED, arguments=[document.uri])
+
+
+def _completion_item(suggestion: Suggestion, accepted: types.Command) -> types.CompletionItem:
     first_line = suggestion.text.strip().split("\n", 1)[0].strip()
     is_all = first_line == suggestion.text.strip() and len(first_line) <= _LABEL_CHARACTERS
     return types.CompletionItem(
@@ -247,4 +282,5 @@ def _completion_item(suggestion: Suggestion) -> types.CompletionItem:
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(suggestion.range, suggestion.text),
+        command=accepted,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import httpx
 
-from app.lsp.backends import BackendError
+from app.lsp.backends import Answer, BackendError
+
+log = logging.getLogger(__name__)
 
 _SECONDS = 60
 _MOST_CHARACTERS = 300  # of an answer that is quoted
@@ -31,13 +34,20 @@ class ServerElsewhere:
                 raise BackendError(f"{self._url}/props has no context length; is the address right?") from error
         return self._n_positions
 
-    async def suggest(self, body: dict[str, Any]) -> list[str]:
+    async def suggest(self, body: dict[str, Any]) -> Answer:
         named = {"model": self._model} if self._model else {}
         answer = await self._ask("POST", "/infill", {**body, **named})
+        texts = answer if isinstance(answer, list) else [answer]
         try:
-            return [str(text["content"]) for text in (answer if isinstance(answer, list) else [answer])]
-        except (KeyError, TypeError) as error:
+            return Answer([str(text["content"]) for text in texts], str(texts[0]["model"]))
+        except (KeyError, TypeError, IndexError) as error:
             raise BackendError(f"{self._url}/infill answered without a text.") from error
+
+    async def report(self, feedback: dict[str, Any]) -> None:
+        try:
+            await self._ask("POST", "/v1/feedback", feedback)
+        except BackendError as error:  # an older server, or one that is busy: the user loses nothing
+            log.info("the server did not count feedback: %s", error)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:

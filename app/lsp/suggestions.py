@@ -59,7 +59,7 @@ def infill_body(
         "stop_repetition": True,
         "language": document.language,
         "min_logprob": None if invoked else settings.min_logprob,
-        "response_fields": ["content"],
+        "response_fields": ["content", "model"],
     }
     return {name: value for name, value in body.items() if value is not None}
 

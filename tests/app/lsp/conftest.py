@@ -29,10 +29,12 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 class Editor:
     """A client with one open document at a time, whose calls wait for the responses."""
 
-    def __init__(self, configuration: object = None) -> None:
+    def __init__(self, configuration: object = None, name: str = "an editor") -> None:
+        self.name = name
         self.configuration = configuration
         self.messages: list[str] = []
         self.capabilities: types.ServerCapabilities | None = None
+        self.server: types.ServerInfo | None = None
         self._version = 0
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -65,8 +67,13 @@ class Editor:
                 did_change_configuration=types.DidChangeConfigurationClientCapabilities(dynamic_registration=True),
             ),
         )
-        params = types.InitializeParams(capabilities=capabilities, initialization_options=options)
-        self.capabilities = self.run(self.client.initialize_async(params)).capabilities
+        params = types.InitializeParams(
+            capabilities=capabilities,
+            initialization_options=options,
+            client_info=types.ClientInfo(self.name),
+        )
+        answer = self.run(self.client.initialize_async(params))
+        self.capabilities, self.server = answer.capabilities, answer.server_info
         self.call(lambda: self.client.initialized(types.InitializedParams()))
 
     def open(self, text: str, uri: str = URI, language: str = "python") -> None:
@@ -85,6 +92,12 @@ class Editor:
         identifier = types.VersionedTextDocumentIdentifier(self._version, uri)
         params = types.DidChangeTextDocumentParams(identifier, [change])
         self.call(lambda: self.client.text_document_did_change(params))
+
+    def accept(self, item: types.InlineCompletionItem) -> None:
+        """Run the command of an accepted suggestion, as an editor does after inserting it."""
+        assert item.command is not None
+        params = types.ExecuteCommandParams(item.command.command, item.command.arguments)
+        self.run(self.client.workspace_execute_command_async(params))
 
     def configure(self, settings: object) -> None:
         params = types.DidChangeConfigurationParams(settings)

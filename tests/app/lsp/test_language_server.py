@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -77,6 +80,7 @@ def test_capabilities(inside: Editor, editor: Editor) -> None:
     sync = inside.capabilities.text_document_sync
     assert isinstance(sync, types.TextDocumentSyncOptions)
     assert sync.open_close and sync.change == types.TextDocumentSyncKind.Incremental
+    assert inside.server is not None and re.fullmatch(r"\d+\.\d+.*", inside.server.version or "")
 
 
 def test_completion_for_editors_that_know_only_that(editor: Editor, serving: Serving) -> None:
@@ -175,9 +179,27 @@ def test_requests_that_come_fast_wait_for_a_pause(editor: Editor) -> None:
     editor.initialize({**SURE, "debounce_ms": 10_000})
     editor.open(TEXT)
     assert editor.suggestions(*AT, AUTOMATIC)  # the first does not wait
-    waiting = editor.asking(*AT, AUTOMATIC)
-    assert editor.suggestions(*AT, INVOKED)  # nor do those that the user asks for, which supersede
+    editor.type(0, 0, "#\n")
+    waiting = editor.asking(2, 7, AUTOMATIC)
+    assert editor.suggestions(2, 7, INVOKED)  # nor do those that the user asks for, which supersede
     assert list(waiting.result(SECONDS).items) == []
+
+
+def test_a_suggestion_that_is_being_typed_stays(editor: Editor, serving: Serving) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    [item] = editor.suggestions(*AT, AUTOMATIC)
+    text = str(item.insert_text)
+    with serving.failing(RuntimeError("nobody should ask")):
+        for count, character in enumerate(text[3:5], 1):
+            editor.type(1, 6 + count, character)
+            [again] = editor.suggestions(1, 7 + count, AUTOMATIC)
+            line = f"    ret{text[3 : 3 + count]}"
+            assert again.range is not None
+            assert line[: again.range.start.character] + str(again.insert_text) == f"    {text}"
+        editor.type(1, 9, "~")  # something else
+        with pytest.raises(JsonRpcException, match="could not be run"):
+            editor.suggestions(1, 10, AUTOMATIC)
 
 
 def test_an_answer_about_an_older_text_is_empty(editor: Editor, serving: Serving) -> None:
@@ -187,6 +209,60 @@ def test_an_answer_about_an_older_text_is_empty(editor: Editor, serving: Serving
         asked = editor.asking(*AT)
         editor.type(0, 0, "# the area\n")
         assert list(asked.result(SECONDS).items) == []
+
+
+def counted(serving: Serving) -> dict[str, int]:
+    """Emacs' events so far, by what happened."""
+    lines = httpx.get(f"{serving.url}/metrics").text.splitlines()
+    found = [re.match(r'santacoder_suggestions_total.*editor="emacs",event="(\w+)".* (\S+)$', line) for line in lines]
+    return {match[1]: int(float(match[2])) for match in found if match}
+
+
+def test_what_becomes_of_suggestions_is_reported_to_the_server(port: int, serving: Serving) -> None:
+    def wait_for(**events: int) -> None:
+        deadline = time.monotonic() + SECONDS
+        while counted(serving) != events:
+            assert time.monotonic() < deadline, (counted(serving), events)
+            time.sleep(0.05)
+
+    editor = Editor(name="GNU Emacs")
+    editor.run(editor.client.start_tcp("127.0.0.1", port))
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    [item] = editor.suggestions(*AT, AUTOMATIC)
+    wait_for(shown=1)
+    assert editor.suggestions(*AT, AUTOMATIC)  # the same again is the same suggestion
+    editor.accept(item)
+    wait_for(shown=1, accepted=1)
+    editor.accept(item)  # it is not in view any more
+    assert editor.suggestions(*AT, AUTOMATIC)
+    editor.close()
+    wait_for(shown=2, accepted=1, dismissed=1)
+    editor.leave()
+
+
+def test_wrong_requests_are_answered_with_an_error(editor: Editor) -> None:
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    method, document = types.TEXT_DOCUMENT_INLINE_COMPLETION, {"uri": "file:///project/area.py"}
+    for position in ({"line": -1, "character": 0}, {"line": "one", "character": 0}, {}, None):
+        params = {"textDocument": document, "position": position, "context": {"triggerKind": 1}}
+        asked = editor.call(partial(editor.client.protocol.send_request, method, params))
+        with pytest.raises(JsonRpcException, match="parameters of textDocument/inlineCompletion") as error:
+            asked.result(SECONDS)
+        assert error.value.code == types.ErrorCodes.InvalidParams
+    assert editor.suggestions(*AT, AUTOMATIC)
+
+
+def test_requests_after_the_end_are_refused(port: int) -> None:
+    editor = Editor()
+    editor.run(editor.client.start_tcp("127.0.0.1", port))
+    editor.initialize(SURE)
+    editor.open(TEXT)
+    editor.run(editor.client.shutdown_async(None))
+    with pytest.raises(JsonRpcException, match="shutting down"):
+        editor.suggestions(*AT)
+    editor.call(lambda: editor.client.exit(None))
 
 
 def test_a_failure_of_the_engine_is_told_and_passes(editor: Editor, serving: Serving) -> None:
