@@ -8,10 +8,12 @@ from starlette.concurrency import run_in_threadpool
 
 from app.attribution_indexes import Indexes
 from app.errors import MODEL_NOT_FOUND, ApiError
-from app.limits import Limits
+from app.limits import Limits, RateLimits
 from app.model_pool import Models, ServedModel
 from app.observability.health import Health
 from app.settings import Settings
+from app.shares.signals import Signals
+from app.split import branch_of
 from santacoder import checkpoints
 from santacoder.checkpoints.adapted import MARK
 
@@ -25,6 +27,8 @@ class Server:
     indexes: Indexes
     limits: Limits
     health: Health
+    signals: Signals
+    rates: RateLimits
 
     @property
     def default_model(self) -> str:
@@ -45,9 +49,9 @@ class Server:
         adapted = [f"{self.default_model}{MARK}{name}" for name in self.settings.adapters_by_name]
         return list(dict.fromkeys([self.default_model, *adapted, *stored]))
 
-    def chosen(self, name: str | None) -> tuple[str, str]:
+    def chosen(self, name: str | None, client: str = "") -> tuple[str, str]:
         """The repository and revision of ``name``, given as ``repo@revision`` or ``repo:revision``; by default the
-        server's.
+        server's. With ``--split``, a name without a revision is the branch of ``client``, if it is known.
 
         As in Ollama, ``repo:latest`` means ``repo``.
 
@@ -58,14 +62,21 @@ class Server:
         if repo_id not in self.repositories():
             held = ", ".join(self.models.repositories.here())
             raise ApiError(404, f"There is no model {name!r} here. Available models: {held}.", code=MODEL_NOT_FOUND)
+        split = self.settings.branches_of_split
+        if split and client and repo_id == self.settings.model and (not name or not revision):
+            return repo_id, branch_of(client, split)
         return repo_id, revision or "main"
 
-    async def acquire(self, name: str | None) -> ServedModel:
-        """Acquire the model that ``name`` selects.
+    def answered_name(self, name: str | None, model: ServedModel) -> str:
+        """What a response calls ``model``: as the client does, unless its name stands for several branches."""
+        return model.name if self.settings.branches_of_split or not name else name
+
+    async def acquire(self, name: str | None, client: str = "") -> ServedModel:
+        """Acquire the model that ``name`` selects for ``client``.
 
         Raises:
             ApiError: this server has no such model.
             CheckpointError: the revision does not exist or cannot be loaded.
         """
-        repo_id, revision = self.chosen(name)
+        repo_id, revision = self.chosen(name, client)
         return await run_in_threadpool(self.models.acquire, repo_id, revision)

@@ -21,7 +21,7 @@ from santacoder.engine.request import CompletionRequest
 
 _CLIENT = "santacoder.client"
 
-Action = Literal["share", "like", "vote", "report", "open", "preview", "search", "moderate"]
+Action = Literal["share", "like", "vote", "report", "open", "preview", "search", "moderate", "feedback"]
 
 _RATES: dict[Action, str] = {
     "share": "10/minute; 200/day",
@@ -31,6 +31,7 @@ _RATES: dict[Action, str] = {
     "open": "120/minute",
     "preview": "60/minute",
     "search": "240/minute",
+    "feedback": "600/minute",
     "moderate": "60/minute",  # each may be a guess at the key
 }
 _PARSED = {action: parse_many(rates) for action, rates in _RATES.items()}
@@ -150,7 +151,7 @@ def given_key(request: Request) -> str:
 
 
 class RateLimits:
-    """Counts requests by address, in this process: each of several servers counts separately."""
+    """Counts requests by address or API key, in this process: each of several servers counts separately."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())

@@ -23,7 +23,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
 
 from app.api.mcp import mcp_routes, mcp_server
-from app.api.openai import error_body as openai_error
+from app.api.openai_errors import error_body as openai_error
 from app.api.routes import HEALTH_PATHS, add_routes
 from app.api.start import MAX_TEXTS
 from app.api.unknown import unknown_paths
@@ -54,6 +54,7 @@ from app.shares.curated.shipped import shipped_shares
 from app.shares.database import Database
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
+from app.shares.use_metrics import UseMetrics
 from app.transfer import TerminalStages
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.code_pane.example_answers import example_routes
@@ -85,6 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
         models = Models(settings, metrics)
         stages = TerminalStages(f"{settings.model}@{settings.revision}")
         models.acquire(settings.model, settings.revision, stages.report).release()
+        for branch in settings.branches_of_split:
+            models.acquire(settings.model, branch, stages.report).release()
         stages.end()
         shares.add_shipped(shipped_shares(settings.store))
         indexes = Indexes(settings)
@@ -108,12 +111,14 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     """The ASGI application; it owns ``models`` and ``shares`` and closes them when it stops."""
 
     checks = {"models": models.problem, "disk": disk_check(settings.store), "shares": shares.problem}
-    server = Server(settings, models, indexes, _limits(settings), Health(checks, models.mend))
+    rates = RateLimits()
+    health = Health(checks, models.mend)
+    server = Server(settings, models, indexes, _limits(settings), health, shares.signals, rates)
+    metrics.registry.register(UseMetrics(shares.signals))
     mcp = mcp_server(server)
     routes_of_mcp = mcp_routes(mcp, server.limits)
 
     uploads = Uploads(settings.max_upload_bytes if settings.page and settings.training_is_allowed else 0)
-    rates = RateLimits()
     page = build_playground(server, shares, rates) if settings.page else None
     sessions = Sessions(page)
 

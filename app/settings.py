@@ -6,12 +6,14 @@ import argparse
 import os
 import re
 import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
 
+from app.split import parse_split
 from santacoder.checkpoints import DEFAULT_STORE
 from santacoder.checkpoints.graph_cache import MAX_BYTES, default_folder
 from santacoder.errors import UserError
@@ -40,6 +42,11 @@ class Options(BaseSettings):
     port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 chooses a free one")
     model: str = Field("santacoder/mini", description="default model")
     revision: str = Field("main", description="default branch or commit")
+    split: str = Field(
+        "",
+        description="branches of the default model to compare by use, with weights, such as main=50,fim=50: each API "
+        "client that names no revision gets one of them, always the same",
+    )
     runner: Literal["auto", "torch", "onnx"] = Field(
         "auto", description="inference backend; auto chooses the fastest available"
     )
@@ -168,6 +175,17 @@ class Settings(Options):
     def origins(self) -> list[str]:
         """Origins that may use the API from a browser."""
         return _parts(self.cors_origins)
+
+    @cached_property
+    def branches_of_split(self) -> dict[str, float]:
+        """The weights of the branches in ``--split``; empty without."""
+        return parse_split(self.split)
+
+    @field_validator("split")
+    @classmethod
+    def _check_split(cls, split: str) -> str:
+        parse_split(split)
+        return split
 
     @field_validator("logins")
     @classmethod

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from app.api.error_responses import route_class
 from app.api.fields import Body
-from app.api.openai import error_body
+from app.api.openai_errors import error_body
 from app.attribution_indexes import Index
 from app.context import Server
 from app.errors import ApiError

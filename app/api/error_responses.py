@@ -14,7 +14,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import MODEL_NOT_FOUND, SECONDS_TO_RETRY, ApiError, without_paths
+from app.api.address_fields import with_fields_of_address
+from app.errors import (
+    MODEL_NOT_FOUND,
+    SECONDS_TO_RETRY,
+    ApiError,
+    StoreUnavailable,
+    TooOften,
+    without_paths,
+)
 from app.json_values import MOST_VALUES, has_more_values
 from app.middleware.request_bodies import BodyTooLarge
 from app.model_pool import NoRoom
@@ -55,7 +63,7 @@ def route_class(error_body: ErrorBody) -> type[APIRoute]:
 
             async def handle_or_explain(request: Request) -> Response:
                 try:
-                    return await handle(_as_json(await _with_body(request)))
+                    return await handle(_as_json(await with_fields_of_address(await _with_body(request))))
                 except ClientGone:
                     return Response(status_code=_CLIENT_CLOSED_REQUEST)
                 except Exception as error:
@@ -77,7 +85,9 @@ def explain(error: Exception) -> Explanation:
             return Explanation(400, sentences(error.errors(), n_outer=1))
         case HTTPException():  # the body cannot be decoded
             return Explanation(error.status_code, f"{error.detail}.")
-        case EngineBusy() | NoRoom():
+        case TooOften():
+            return Explanation(429, str(error))
+        case EngineBusy() | NoRoom() | StoreUnavailable():
             return Explanation(503, without_paths(str(error)))
         case CheckpointError():
             return Explanation(404, without_paths(str(error)), MODEL_NOT_FOUND)
@@ -114,7 +124,8 @@ def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
 def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
     if detail["type"] == "json_invalid":
         return f"The request is not valid JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
-    place = ".".join(str(part) for part in detail["loc"][n_outer:])
+    # an empty part is the tag of a body that may have several forms
+    place = ".".join(str(part) for part in detail["loc"][n_outer:] if part != "")
     complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
     return f"{place or 'The request'}: {complaint}."
 

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from santacoder.engine.request import CompletionRequest
-from santacoder.languages import Language, language_of_file
+from santacoder.languages import LANGUAGES, Language, language_of_file
 from santacoder.sampling import StopAt
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -101,6 +101,12 @@ Stop = Annotated[
 
 def _named(language: object) -> object:
     return _ALIASES.get(language.lower(), language.lower()) if isinstance(language, str) else language
+
+
+def known_language(language: object) -> object:
+    """The language of the model that an editor's name stands for; None for all others."""
+    named = _named(language)
+    return named if not isinstance(named, str) or named in LANGUAGES else None
 
 
 class EndFields(Body):

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from app.api.error_responses import explain, route_class
 from app.api.fields import EndFields, Number, Stop, unsupported
-from app.api.openai import error_body, event, usage
+from app.api.openai import event, usage
+from app.api.openai_errors import error_body
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
     fitting_seed,
@@ -71,7 +72,8 @@ def mistral_routes(server: Server) -> APIRouter:
         run = await start_run(
             server, request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)]
         )
-        heading = {"id": secrets.token_hex(16), "created": int(time.time()), "model": body.model or run.model.name}
+        name = server.answered_name(body.model, run.model)
+        heading = {"id": secrets.token_hex(16), "created": int(time.time()), "model": name}
         if body.stream:
             return RunResponse(run, _lines(run, {**heading, "object": "chat.completion.chunk"}))
         (text,) = await finish(run, request)

@@ -38,6 +38,10 @@ from santacoder.tokenizer import Tokenizer
 # the version of Ollama whose protocol this is: clients check it for features
 _VERSION = "0.12.0"
 
+# Continue fills gaps only if the template names the suffix
+_TEMPLATE = (
+    "{{ if .Suffix }}<fim-prefix>{{ .Prompt }}<fim-suffix>{{ .Suffix }}<fim-middle>{{ else }}{{ .Prompt }}{{ end }}"
+)
 _EPOCH = "1970-01-01T00:00:00Z"
 _NEVER = "9999-12-31T23:59:59Z"
 
@@ -48,13 +52,15 @@ def ollama_routes(server: Server) -> APIRouter:
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
         """Continue ``prompt``, or with a ``suffix`` fill the gap between the two."""
-        name = body.model or server.default_model
         if not body.prompt and not body.suffix:  # this is how clients load a model
-            (await server.acquire(body.model)).release()
+            model = await server.acquire(body.model, server.limits.client(request))
+            model.release()
+            name = server.answered_name(body.model, model)
             return JSONResponse({**heading(name), "response": "", "done": True, "done_reason": "load"})
         run = await start_run(
             server, request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)]
         )
+        name = server.answered_name(body.model, run.model)
         if body.stream:
             return RunResponse(run, lines(body, name, run), "application/x-ndjson")
         (text,) = await finish(run, request)
@@ -87,7 +93,7 @@ def ollama_routes(server: Server) -> APIRouter:
                 "general.commit": model.sha,
             },
             "parameters": "",
-            "template": "{{ .Prompt }}",
+            "template": _TEMPLATE,
             "capabilities": ["completion", "insert"],
         }
 

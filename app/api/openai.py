@@ -15,15 +15,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, Tag
 
-from app.api.error_responses import Explanation, explain, route_class
+from app.api.error_responses import explain, route_class
 from app.api.fields import Body, EndFields, Number, Stop, TokenIds, one_of, unsupported
+from app.api.openai_errors import error_body
 from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences, temperature_and_top_p
 from app.api.start import start_run
 from app.api.streams import Run, RunResponse, Text, finish
+from app.api.tabby import TabbyBody, tabby_completion
 from app.context import Server
-from app.errors import MODEL_NOT_FOUND, ApiError
+from app.errors import ApiError
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.accumulator import Token
@@ -31,13 +33,6 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
-_TYPES = {
-    401: "authentication_error",
-    404: "not_found_error",
-    413: "invalid_request_error",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-}
 Prompts = Annotated[
     str | Annotated[list[str], Field(min_length=1)] | TokenIds | Annotated[list[TokenIds], Field(min_length=1)],
     one_of("Input should be text, a list of texts, a list of token ids, or a list of such lists"),
@@ -101,12 +96,21 @@ class CompletionBody(EndFields):
         return self.prompt  # type: ignore[return-value]
 
 
+OpenAIsOrTabbys = Annotated[
+    Annotated[CompletionBody, Tag("")] | Annotated[TabbyBody, Tag("tabby")],
+    Discriminator(lambda body: "tabby" if isinstance(body, dict) and body.get("segments") is not None else ""),
+]
+
+
 def openai_routes(server: Server) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=route_class(error_body))
 
     @router.post("/completions")
-    async def completions(body: CompletionBody, request: Request) -> Response:
-        """Continue a prompt, or with a ``suffix`` fill the gap between the two."""
+    async def completions(body: OpenAIsOrTabbys, request: Request) -> Response:
+        """Continue a prompt, or with a ``suffix`` fill the gap between the two. A body with ``segments`` is one of
+        Tabby's protocol."""
+        if isinstance(body, TabbyBody):
+            return await tabby_completion(server, body, request)
         _check(body)
         run = await start_run(
             server, request, body.model, lambda tokenizer: _requests(body, tokenizer, server.settings.seed)
@@ -275,11 +279,12 @@ def _model(server: Server, name: str) -> dict[str, Any]:
         created = int(datetime.fromisoformat(date.replace("Z", "+00:00")).timestamp())
     except (CheckpointError, ValueError, IndexError):
         created = 0
-    return {"id": name, "object": "model", "created": created, "owned_by": repo_id.partition("/")[0]}
-
-
-def error_body(explanation: Explanation) -> dict[str, Any]:
-    status, message, code = explanation
-    kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    param = "model" if code == MODEL_NOT_FOUND else None
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    listed = {"id": name, "object": "model", "created": created, "owned_by": repo_id.partition("/")[0]}
+    try:
+        snapshot = checkpoints.resolve(repo_id, revision, store=server.settings.store, download=False)
+        config = checkpoints.read_config(snapshot)
+    except CheckpointError:  # not on this machine, or with an adapter
+        return listed
+    # as in llama.cpp's server, for llama.vscode
+    shape = {"n_vocab": config.vocab_size, "n_ctx_train": config.n_positions, "n_embd": config.n_embd}
+    return {**listed, "meta": shape}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from santacoder import fim
+from santacoder.engine.line_ends import to_lf, uses_crlf
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.sampling import MAX_SEED, SamplingParams
@@ -37,14 +38,28 @@ def raw_request(
     return CompletionRequest(prefix, suffix, sampling, order, echo=echo)
 
 
-def gap_request(prefix: str, suffix: str, sampling: SamplingParams) -> CompletionRequest:
+def gap_request(
+    prefix: str, suffix: str, sampling: SamplingParams, files: Sequence[tuple[str, str]] = ()
+) -> CompletionRequest:
     """A request to fill the gap between the two, whatever sentinels they contain.
 
     The order is the one that the model fills best. If the model does not say, the suffix comes first (SPM): typed text
     is then at the end of the prompt, so a keystroke costs the prefill of a few tokens. Prefix first, everything after
     the cursor would be prefilled again. Token healing may respell the end of the prefix.
+
+    ``files``, names and texts, go before the prefix, where they are truncated first.
     """
-    return CompletionRequest(prefix, suffix, _healed(sampling, prefix, suffix), None, fit_gap=True)
+    others = to_lf("".join(_heading_and_text(name, text) for name, text in files))
+    # other files may have other line endings than the client's file
+    if uses_crlf(prefix, suffix):
+        others = others.replace("\n", "\r\n")
+    before = others + prefix
+    return CompletionRequest(before, suffix, _healed(sampling, before, suffix), None, fit_gap=True)
+
+
+def _heading_and_text(name: str, text: str) -> str:
+    heading = f"# {name}\n" if name else ""
+    return f"{heading}{text}\n\n"
 
 
 def _healed(sampling: SamplingParams, prefix: str, suffix: str | None) -> SamplingParams:

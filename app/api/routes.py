@@ -10,19 +10,20 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.attribution import attribution_routes
 from app.api.error_responses import explain, route_class
+from app.api.feedback import feedback_routes
 from app.api.keys import key_check
 from app.api.llama_cpp.answers import error_body as llama_cpp_error
 from app.api.llama_cpp.routes import llama_cpp_routes
 from app.api.mistral import mistral_routes
 from app.api.ollama import error_body as ollama_error
 from app.api.ollama import ollama_routes
-from app.api.openai import error_body as openai_error
 from app.api.openai import openai_routes
+from app.api.openai_errors import error_body as openai_error
+from app.api.tabby import tabby_health, tabby_routes
 from app.api.tgi import tgi_routes
 from app.api.unknown import answer_other_methods, unknown_paths
 from app.context import Server
 from app.errors import ApiError, without_paths
-from app.observability.health import Health
 from app.observability.metrics import Metrics
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
@@ -49,9 +50,10 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
         server.limits.check_rate(request)
 
     key, rate = Depends(with_key), Depends(in_rate)
-    for routes in (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, attribution_routes):
+    protocols = (openai_routes, mistral_routes, llama_cpp_routes, tgi_routes, ollama_routes, tabby_routes)
+    for routes in (*protocols, feedback_routes, attribution_routes):
         app.include_router(answer_other_methods(routes(server)), dependencies=[key, rate], responses=_REFUSALS)
-    app.include_router(answer_other_methods(health_routes(server.health)))
+    app.include_router(answer_other_methods(health_routes(server)))
     for prefix, error_body in (("/v1", openai_error), ("/api", ollama_error)):
         app.include_router(unknown_paths(prefix, error_body))
 
@@ -74,16 +76,18 @@ def _refusal(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": {"message": told.message, "code": told.status}}, told.status, headers)
 
 
-def health_routes(health: Health) -> APIRouter:
+def health_routes(server: Server) -> APIRouter:
+    health = server.health
     router = APIRouter(tags=["Health"], route_class=route_class(llama_cpp_error))
 
     @router.get(HEALTH_PATHS[0], responses={503: {"description": "Something is wrong; the message says what."}})
     @router.get(HEALTH_PATHS[1], include_in_schema=False)
-    async def report() -> JSONResponse:
+    async def report(request: Request) -> JSONResponse:
         """Whether the server is healthy. If it is not, the response says why, and recovery starts."""
         problems = await health.problems()
         if not problems:
-            return JSONResponse({"status": "ok"})
+            more = tabby_health(server) if request.url.path.endswith(HEALTH_PATHS[1]) else {}
+            return JSONResponse({"status": "ok", **more})
         health.start_mending()
         problems = {name: without_paths(sentence) for name, sentence in problems.items()}
         error = {"code": 503, "message": " ".join(problems.values()), "type": "unavailable_error"}

@@ -40,7 +40,7 @@ async def start_run(
     leaving.callback(server.limits.admit(client))
     turn.leave()  # loading a model takes long
     try:
-        model = await server.acquire(name)
+        model = await server.acquire(name, server.limits.client(client))
     except BaseException:
         leaving.close()
         raise

@@ -97,6 +97,19 @@ VOTES = Table(
     UniqueConstraint("visitor", "comparison", "repo_id", "revision"),
 )
 
+# what became of suggestions in editors, as counts: nothing about a single one is kept
+SIGNALS = Table(
+    "signals",
+    METADATA,
+    Column("repo_id", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("sha", String(64), primary_key=True),
+    Column("language", String(16), primary_key=True),
+    Column("editor", String(16), primary_key=True),
+    Column("event", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5A17AC0DE  # any number that no other program locks
 _SECONDS_TO_WAIT_FOR_A_LOCK = 5

@@ -35,6 +35,7 @@ from app.shares.models import (
     suggested_title,
 )
 from app.shares.search import facet, gallery_queries, words
+from app.shares.signals import Signals
 from app.shares.votes import Votes
 from santacoder.errors import UserError
 
@@ -48,13 +49,14 @@ _LISTED = [SHARES.c[name] for name in (
 
 
 class ShareStore:
-    """Shares in a database, and next to them ``votes``. Every method raises StoreUnavailable if the database does not
-    answer.
+    """Shares in a database, and next to them ``votes`` and ``signals``. Every method raises StoreUnavailable if the
+    database does not answer.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.votes = Votes(database)
+        self.signals = Signals(database)
         self._well_at = -math.inf
 
     def add(

@@ -5,31 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select
 
 from app.errors import ShareRefused
 from app.generation.records import Comparison
 from app.shares.database import VOTES, Database
-from train.evaluate.results.estimators import wilson_interval
-
-
-@dataclass(frozen=True)
-class WinRate:
-    """How often a revision was preferred, in pairs with another; a tie is half a win."""
-
-    points: float
-    games: int
-
-    @property
-    def share(self) -> float:
-        return self.points / self.games
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval."""
-        return wilson_interval(self.points, self.games)
+from app.shares.rates import Rate
 
 
 class Votes:
@@ -71,15 +53,15 @@ class Votes:
             connection.execute(insert(VOTES), list(rows.values()))
             return True
 
-    def win_rates(self, repo_id: str) -> dict[str, WinRate]:
-        """The win rates of a model's revisions that have votes."""
+    def win_rates(self, repo_id: str) -> dict[str, Rate]:
+        """How often a model's revisions that have votes were preferred, in pairs with another; a tie is half a win."""
         query = (
             select(VOTES.c.revision, func.sum(VOTES.c.points).label("points"), func.sum(VOTES.c.games).label("games"))
             .where(VOTES.c.repo_id == repo_id)
             .group_by(VOTES.c.revision)
         )
         with self._database.reading() as connection:
-            return {row.revision: WinRate(float(row.points), int(row.games)) for row in connection.execute(query)}
+            return {row.revision: Rate(float(row.points), int(row.games)) for row in connection.execute(query)}
 
 
 def _digest(comparison: Comparison) -> str:

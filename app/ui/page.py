@@ -87,7 +87,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
         connect_opening(menus_filled, banner, tabs, panes, comparison, controls, shares, limits, settings.store)
         add_functions(server)
         with branches:
-            branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared, shares.votes)
+            branches_pane(models, server.limits, settings.store, tabs, branches, revision, compared, shares)
         with gallery:
             gallery_pane(shares, limits, gallery)
         connect_address([complete, infill, compare, branches, gallery, train], menus_filled)

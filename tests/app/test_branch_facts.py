@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.branch_facts import read_branches
+from app.branch_facts import Branch, read_branches
+from app.shares.rates import Rate
 from app.ui.branches.chart import branch_chart, metrics_of
 from app.ui.branches.table import about_branch, branch_table
 from santacoder import checkpoints
@@ -138,3 +139,11 @@ def test_names_and_metrics_are_never_markup(trained: Path) -> None:
     for html in (branch_table(branches, "fim"), about_branch(hostile, branches[0], branches)):
         assert "<img" not in html
     assert "&lt;img" in branch_table(branches, "fim")
+
+
+def test_use_in_editors_is_shown_once_there_is_some() -> None:
+    branches = [Branch("main", None), Branch("fim", None)]
+    assert "Accepted in editors" not in branch_table(branches, "main")
+    table = branch_table(branches, "main", acceptance={"fim": Rate(30, 100), "main": Rate(10, 100)})
+    assert "Accepted in editors" in table and "Blind votes won" not in table
+    assert "<strong>30%</strong>" in table and "22 – 40, of 100" in table and "<strong>10%" not in table

@@ -212,12 +212,8 @@ class DetokenizeBody(Body):
 
 def infill_request(body: InfillBody, sampling: SamplingParams) -> CompletionRequest:
     """The gap between prefix and suffix. Other files go before the prefix, where they are truncated first."""
-    prefix = body.input_prefix + body.prompt
-    extras = to_lf("".join(map(_heading_and_text, body.input_extra)))
-    # other files may have other line endings than the client's file
-    if uses_crlf(prefix, body.input_suffix):
-        extras = extras.replace("\n", "\r\n")
-    return gap_request(extras + prefix, body.input_suffix, sampling)
+    files = [(extra.filename, extra.text) for extra in body.input_extra]
+    return gap_request(body.input_prefix + body.prompt, body.input_suffix, sampling, files)
 
 
 def prompt_request(prompt: Prompt, sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
@@ -235,11 +231,6 @@ def prompt_request(prompt: Prompt, sampling: SamplingParams, tokenizer: Tokenize
     text = "".join(part for part in prompt if isinstance(part, str))
     ids = [id_ for part in prompt for id_ in (tokenizer.encode(to_lf(part)) if isinstance(part, str) else [part])]
     return replace(raw_request(ids, sampling, tokenizer), crlf=uses_crlf(text), may_be_cut=False)
-
-
-def _heading_and_text(extra: Extra) -> str:
-    heading = f"# {extra.filename}\n" if extra.filename else ""
-    return f"{heading}{extra.text}\n\n"
 
 
 def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float], ...]:

@@ -85,11 +85,11 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         )
 
     @router.get("/props")
-    async def props() -> dict[str, Any]:
-        """The server's own model and the default parameters."""
-        model = await server.acquire(None)
-        model.release()
-        runner, tokenizer = model.engine.runner, model.engine.tokenizer
+    async def props(model: str | None = None) -> dict[str, Any]:
+        """A model, by default the server's own, and the default parameters."""
+        served = await server.acquire(model)
+        served.release()
+        runner, tokenizer = served.engine.runner, served.engine.tokenizer
         seed = ANY_SEED if server.settings.seed is None else server.settings.seed
         end_of_text = tokenizer.decode([tokenizer.end_of_text_id])
         return {
@@ -98,8 +98,8 @@ def llama_cpp_routes(server: Server) -> APIRouter:
                 "n_ctx": runner.n_positions,
             },
             "total_slots": runner.n_slots,
-            "model_alias": model.name,
-            "model_path": server.default_model,
+            "model_alias": served.name,
+            "model_path": served.name,
             "modalities": {"vision": False, "video": False, "audio": False},
             "endpoint_slots": server.settings.slots,
             "endpoint_props": False,
@@ -107,7 +107,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
             "chat_template": "",
             "bos_token": end_of_text,
             "eos_token": end_of_text,
-            "build_info": f"santacoder-{model.sha[:8]}",
+            "build_info": f"santacoder-{served.sha[:8]}",
             "is_sleeping": False,
         }
 

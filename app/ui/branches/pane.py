@@ -16,7 +16,8 @@ from app.generation.replay import Replays
 from app.limits import Limits
 from app.model_pool import Models
 from app.repositories import Repositories
-from app.shares.votes import Votes, WinRate
+from app.shares.rates import Rate
+from app.shares.store import ShareStore
 from app.ui.branches.chart import METRICS, branch_chart, metrics_of
 from app.ui.branches.replay_view import film as film_of
 from app.ui.branches.table import about_branch, branch_table
@@ -92,7 +93,7 @@ def branches_pane(
     tab: gr.Tab,
     revision: RevisionMenus,
     compared: gr.Dropdown,
-    votes: Votes,
+    shares: ShareStore,
 ) -> None:
     """Fill the surrounding ``tab``.
 
@@ -104,11 +105,11 @@ def branches_pane(
         tab: the tab of this pane.
         revision: the menus of model, branch and commit.
         compared: the revision menu of the Compare pane.
-        votes: votes of blind comparisons, for the win rates.
+        shares: votes of blind comparisons and feedback of editors, for the rates of the branches.
     """
     with gr.Column(elem_id="branches"):
         parts = _layout()
-    _connect_looking(parts, models.repositories, store, tab, revision, votes)
+    _connect_looking(parts, models.repositories, store, tab, revision, shares)
     _connect_replay(parts, Replays(models), limits, revision.model)
     _connect_commit(parts, store, tabs, revision, compared)
 
@@ -140,7 +141,7 @@ def _layout() -> _Parts:
 
 
 def _connect_looking(
-    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus, votes: Votes
+    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus, shares: ShareStore
 ) -> None:
     """Show the model and branch of the menus; a click in the table sets the menus."""
     outputs = [
@@ -164,7 +165,7 @@ def _connect_looking(
         n_commits = len(chosen.commits)
         choices = [(METRICS[each], each) for each in metrics]
         updates: Updates = {
-            parts.table: branch_table(branches, chosen.name, _win_rates(votes, model)),
+            parts.table: branch_table(branches, chosen.name, *_rates(shares, model)),
             parts.about: about_branch(model, chosen, branches),
             parts.training: gr.Row(visible=n_commits > 0),
             parts.metric: gr.Dropdown(choices, value=metric, visible=len(metrics) > 1),
@@ -266,11 +267,12 @@ def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: Revisio
     parts.compare.click(compare, None, [compared, tabs], inputs_kwargs=chosen, **QUIET)
 
 
-def _win_rates(votes: Votes, repo_id: str) -> dict[str, WinRate]:
+def _rates(shares: ShareStore, repo_id: str) -> tuple[dict[str, Rate], dict[str, Rate]]:
+    """The branches' win rates in blind votes, and the acceptance rates of their suggestions in editors."""
     try:
-        return votes.win_rates(repo_id)
+        return shares.votes.win_rates(repo_id), shares.signals.acceptance(repo_id)
     except ShareError:  # the table does without
-        return {}
+        return {}, {}
 
 
 def _chosen(branches: list[Branch], name: str) -> Branch:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from app.branch_facts import Branch, Curve
-from app.shares.votes import WinRate
+from app.shares.rates import Rate
 from app.ui.html import render
 from santacoder.checkpoints import RevisionScore
 from santacoder.experiments import PUBLISHED
@@ -28,7 +28,7 @@ LANGUAGE_NAMES = {"python": "Python", "java": "Java", "javascript": "JavaScript"
 _LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
-_NO_RATES: Mapping[str, WinRate] = MappingProxyType({})
+_NO_RATES: Mapping[str, Rate] = MappingProxyType({})
 # columns that are left out if they tell nothing, and what is in their cells
 _FACTS = {
     "attention": ("attention", "shape"),
@@ -44,10 +44,16 @@ Heading = tuple[str, str]
 """Benchmark and metric."""
 
 
-def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str, WinRate] = _NO_RATES) -> str:
-    """HTML with a button for each branch; the button of ``chosen`` is pressed. ``win_rates`` are by branch."""
+def branch_table(
+    branches: Sequence[Branch],
+    chosen: str,
+    win_rates: Mapping[str, Rate] = _NO_RATES,
+    acceptance: Mapping[str, Rate] = _NO_RATES,
+) -> str:
+    """HTML with a button for each branch; the button of ``chosen`` is pressed. ``win_rates`` of blind votes and
+    ``acceptance`` of suggestions in editors are by branch."""
     shown = _shown(branches)
-    rows = [_row(branch, branches, shown, win_rates) for branch in branches]
+    rows = [_row(branch, branches, shown, win_rates, acceptance) for branch in branches]
     return render(
         "branch_table",
         columns=[
@@ -61,6 +67,7 @@ def branch_table(branches: Sequence[Branch], chosen: str, win_rates: Mapping[str
         rows=rows,
         informative={name for name, parts in _FACTS.items() if _is_informative(rows, parts)},
         has_votes=any(row.votes for row in rows),
+        has_use=any(row.use for row in rows),
         chosen=chosen,
     )
 
@@ -100,6 +107,7 @@ class _Row:
     loss: str
     sparkline: str
     votes: _Cell | None
+    use: _Cell | None
     scores: list[list[_Cell | None]]
 
 
@@ -120,7 +128,11 @@ def _is_informative(rows: Sequence[_Row], parts: Sequence[str]) -> bool:
 
 
 def _row(
-    branch: Branch, branches: Sequence[Branch], shown: dict[Heading, list[str]], win_rates: Mapping[str, WinRate]
+    branch: Branch,
+    branches: Sequence[Branch],
+    shown: dict[Heading, list[str]],
+    win_rates: Mapping[str, Rate],
+    acceptance: Mapping[str, Rate],
 ) -> _Row:
     experiment, config = branch.experiment, branch.config
     attention = config.multi_query if config else experiment.multi_query if experiment else None
@@ -137,21 +149,22 @@ def _row(
         steps=steps,
         loss=f"{curve[-1][1]:.3f}" if curve else _UNKNOWN,
         sparkline=_sparkline(curve) if len(curve) > 2 else "",
-        votes=_votes(win_rates, branch.name),
+        votes=_rate(win_rates, branch.name),
+        use=_rate(acceptance, branch.name),
         scores=[[_cell(branches, branch, heading, name) for name in names] for heading, names in shown.items()],
     )
 
 
-def _votes(win_rates: Mapping[str, WinRate], branch: str) -> _Cell | None:
-    rate = win_rates.get(branch)
+def _rate(rates: Mapping[str, Rate], branch: str) -> _Cell | None:
+    rate = rates.get(branch)
     if rate is None:
         return None
     low, high = rate.interval
-    best = max(each.share for each in win_rates.values())
+    best = max(each.share for each in rates.values())
     return _Cell(
         text=f"{rate.share:.0%}",
-        interval=f"{100 * low:.0f} – {100 * high:.0f}, of {rate.games:,}",
-        is_best=len(win_rates) > 1 and rate.share == best,
+        interval=f"{100 * low:.0f} – {100 * high:.0f}, of {rate.n:,}",
+        is_best=len(rates) > 1 and rate.share == best,
         share=round(100 * rate.share),
     )
 

@@ -1,4 +1,7 @@
-"""Replayed requests of editors: llama.vim and llama.vscode, Continue, llm-ls."""
+"""Replayed requests of editors: Zed, llama.vim and llama.vscode, Continue, Twinny, llm-ls.
+
+Each as in the client's source, whose version is in docs/editors.md. tests/app/api/test_tabby.py has Tabby's clients.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +69,13 @@ def filled_as_marked(http: httpx.Client) -> str:
     return str(post(http, "/v1/completions", body)["choices"][0]["text"])
 
 
+@pytest.fixture
+def filled_in_order(http: httpx.Client) -> str:
+    """The model's greedy middle of a prompt with the prefix first."""
+    prompt = f"<fim-prefix>{PREFIX}{LINE}<fim-suffix>{SUFFIX}<fim-middle>"
+    return str(post(http, "/completion", {"prompt": prompt, "n_predict": 16, "temperature": 0})["content"])
+
+
 def test_llama_vim(http: httpx.Client, filled: str) -> None:
     answer = post(http, "/infill", LLAMA_VIM)
     assert set(answer) == set(LLAMA_VIM["response_fields"])  # type: ignore[call-overload]
@@ -91,9 +101,86 @@ def test_llama_vim_warms_the_cache(http: httpx.Client) -> None:
     assert post(http, "/infill", body)["timings/prompt_n"] <= 2
 
 
-def test_llama_vscode_asks_for_several(http: httpx.Client, filled: str) -> None:
-    answers = post(http, "/infill", {**LLAMA_VIM, "n_cmpl": 3, "temperature": 1.5, "seed": 1})
-    assert len(answers) == 3 and answers[0]["content"] == filled
+def test_llama_vscode(http: httpx.Client, filled: str) -> None:
+    """Its health check, its warm-up and its request, which has no response fields, and the limits of a model."""
+    assert http.get("/health").status_code == 200
+    extra = [{"text": "x = 1\n", "time": 1, "filename": "shapes.py"}]
+    common = {"id_slot": 0, "input_extra": extra, "cache_prompt": True, "t_max_prompt_ms": 500}
+    warm_up = {"input_prefix": "", "input_suffix": "", "prompt": "", "n_predict": 0, "samplers": []}
+    warmed = post(http, "/infill", {**common, **warm_up, "t_max_predict_ms": 1})
+    assert warmed["content"] == "" and warmed["stop"] is True
+    asked = {
+        **common,
+        "input_prefix": PREFIX,
+        "input_suffix": SUFFIX,
+        "input_extra": [],
+        "prompt": LINE,
+        "n_predict": 16,
+        "n_cmpl": 3,
+        "top_k": 40,
+        "top_p": 0.99,
+        "stream": False,
+        "samplers": ["top_k", "top_p", "infill"],
+        "n_indent": 4,
+        "t_max_predict_ms": 10_000,
+        "model": MODEL,
+    }
+    answers = post(http, "/infill", asked)
+    assert len(answers) == 3 and filled.startswith(answers[0]["content"])
+    assert answers[0]["timings"]["predicted_n"] >= 1 and answers[0]["generation_settings"]
+    [listed] = [model for model in http.get("/v1/models").json()["data"] if model["id"] == MODEL]
+    assert listed["meta"]["n_ctx_train"] == 128
+    props = http.get("/props", params={"model": "test/tiny@other", "autoload": "false"}).json()
+    assert props["default_generation_settings"]["n_ctx"] == 128 and props["model_alias"] == "test/tiny@other"
+    assert http.get("/props", params={"model": "a/b"}).status_code == 404
+
+
+def test_llama_vscode_over_openai(http: httpx.Client, filled_as_marked: str) -> None:
+    prompt = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    body = {"model": MODEL, "prompt": prompt, "max_tokens": 16, "temperature": 0.1, "top_p": 0.99, "stream": False}
+    answer = post(http, "/v1/completions", body)
+    assert answer["choices"][0]["finish_reason"] and answer["usage"]["total_tokens"] and answer["created"]
+
+
+def test_zed(http: httpx.Client, filled_in_order: str) -> None:
+    """Its provider for servers of one's own, with the prompt format star_coder, and settings in the address."""
+    prompt = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    stop = ["<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>"]
+    body = {"model": MODEL, "prompt": prompt, "max_tokens": 16, "stop": stop}
+    answer = post(http, "/v1/completions?temperature=0", body)
+    assert answer["choices"][0]["text"] == filled_in_order
+    for name, kind in (("id", str), ("object", str), ("created", int), ("model", str)):
+        assert isinstance(answer[name], kind)
+    assert set(answer["usage"]) >= {"prompt_tokens", "completion_tokens", "total_tokens"}
+    assert post(http, "/v1/completions", body)["choices"]
+
+
+def test_zed_over_ollama(http: httpx.Client, filled_in_order: str) -> None:
+    prompt = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    stop = ["<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>"]
+    options = {"num_predict": 16, "temperature": 0, "stop": stop}
+    body = {"model": "test/tiny:main", "prompt": prompt, "raw": True, "stream": False, "options": options}
+    answer = post(http, "/api/generate", body)
+    assert answer["response"] == filled_in_order and answer["created_at"]
+
+
+@pytest.mark.parametrize(
+    "path,fields",
+    [
+        ("/api/generate", {"model": "test/tiny:main", "keep_alive": "5m", "options": {"temperature": 0.2}}),
+        ("/completion", {"temperature": 0.2, "max_tokens": 16}),
+        ("/v1/completions", {"model": MODEL, "temperature": 0.2, "max_tokens": 16}),
+    ],
+)
+def test_twinny(http: httpx.Client, path: str, fields: dict[str, Any]) -> None:
+    """Its providers Ollama, llama.cpp and LM Studio, with the template starcoder; it streams all."""
+    prompt = f"<fim_prefix>#shapes.py\n\n{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    with http.stream("POST", path, json={"prompt": prompt, "stream": True, **fields}) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line and "[DONE]" not in line]
+    texts = [json.loads(line) for line in lines]
+    shown = {"/api/generate": lambda text: text["response"], "/completion": lambda text: text["content"]}
+    written = [shown.get(path, lambda text: text["choices"][0]["text"])(text) for text in texts]
+    assert "".join(written) and not any("<fim" in text for text in written)
 
 
 def test_other_files_go_before_the_prefix(http: httpx.Client) -> None:
@@ -145,6 +232,36 @@ def test_continue_over_ollama(http: httpx.Client, filled: str) -> None:
     whole = post(http, "/api/generate", {**body, "stream": False})
     assert whole["response"] == filled
     assert post(http, "/api/generate", {"model": "test/tiny"})["done_reason"] == "load"
+
+
+def test_continue_finds_out_that_ollamas_model_fills_gaps(http: httpx.Client) -> None:
+    assert ".Suffix" in post(http, "/api/show", {"name": "test/tiny"})["template"]
+
+
+def test_continue_over_mistral(http: httpx.Client, filled: str) -> None:
+    body = {
+        "model": MODEL,
+        "prompt": PREFIX + LINE,
+        "suffix": SUFFIX,
+        "max_tokens": 16,
+        "temperature": 0,
+        "frequency_penalty": 0,
+        "stop": ["[PREFIX]", "[SUFFIX]"],
+        "stream": True,
+    }
+    headers = {"x-api-key": "", "Authorization": "Bearer none"}
+    with http.stream("POST", "/v1/fim/completions", json=body, headers=headers) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line and "[DONE]" not in line]
+    assert "".join(json.loads(line)["choices"][0]["delta"]["content"] for line in lines) == filled
+
+
+def test_continue_over_openai(http: httpx.Client, filled_in_order: str) -> None:
+    stop = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<file_sep>", "<|endoftext|>", "</fim_middle>", "</code>"]
+    prompt = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
+    body = {"model": MODEL, "prompt": prompt, "max_tokens": 16, "temperature": 0, "stop": stop, "stream": True}
+    with http.stream("POST", "/v1/completions", json=body, headers={"Authorization": "Bearer none"}) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.iter_lines() if line and "[DONE]" not in line]
+    assert "".join(json.loads(line)["choices"][0]["text"] for line in lines) == filled_in_order
 
 
 def test_llm_ls(http: httpx.Client, filled_as_marked: str) -> None:

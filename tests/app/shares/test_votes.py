@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from app.errors import ShareRefused
 from app.generation.records import Comparison
+from app.shares.rates import Rate
 from app.shares.store import ShareStore
-from app.shares.votes import WinRate
 from tests.app.shares.generations import generation
 from train.evaluate.results.estimators import wilson_interval
 
@@ -27,19 +27,19 @@ def test_the_first_vote_of_a_visitor_counts(store: ShareStore) -> None:
     assert not store.votes.add(compared("other", "main"), 0, "ann")  # the same texts in another order
     assert store.votes.add(comparison, 0, "ben") and store.votes.add(comparison, None, "eve")
     assert store.votes.add(compared("main", "other", prompt="b = "), 1, "ann")
-    assert store.votes.win_rates("santacoder/nano") == {"main": WinRate(2.5, 4), "other": WinRate(1.5, 4)}
+    assert store.votes.win_rates("santacoder/nano") == {"main": Rate(2.5, 4), "other": Rate(1.5, 4)}
     assert store.votes.win_rates("santacoder/mini") == {}
 
 
 def test_a_vote_for_one_of_several_is_a_win_over_each(store: ShareStore) -> None:
     store.votes.add(compared("main", "fim", "stars"), 1, "ann")
     assert store.votes.win_rates("santacoder/nano") == {
-        "main": WinRate(0.5, 2),
-        "fim": WinRate(2.0, 2),
-        "stars": WinRate(0.5, 2),
+        "main": Rate(0.5, 2),
+        "fim": Rate(2.0, 2),
+        "stars": Rate(0.5, 2),
     }
     store.votes.add(compared("main", "main"), 1, "ann")  # chosen twice
-    assert store.votes.win_rates("santacoder/nano")["main"] == WinRate(1.5, 3)
+    assert store.votes.win_rates("santacoder/nano")["main"] == Rate(1.5, 3)
 
 
 def test_nobody_cannot_vote_nor_for_a_single_text(store: ShareStore) -> None:
