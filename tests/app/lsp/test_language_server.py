@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -241,17 +242,30 @@ def test_what_becomes_of_suggestions_is_reported_to_the_server(port: int, servin
     editor.leave()
 
 
-def test_wrong_requests_are_answered_with_an_error(editor: Editor) -> None:
-    editor.initialize(SURE)
-    editor.open(TEXT)
-    method, document = types.TEXT_DOCUMENT_INLINE_COMPLETION, {"uri": "file:///project/area.py"}
-    for position in ({"line": -1, "character": 0}, {"line": "one", "character": 0}, {}, None):
-        params = {"textDocument": document, "position": position, "context": {"triggerKind": 1}}
-        asked = editor.call(partial(editor.client.protocol.send_request, method, params))
-        with pytest.raises(JsonRpcException, match="parameters of textDocument/inlineCompletion") as error:
-            asked.result(SECONDS)
-        assert error.value.code == types.ErrorCodes.InvalidParams
-    assert editor.suggestions(*AT, AUTOMATIC)
+def test_wrong_requests_are_answered_with_an_error(port: int) -> None:
+    """As bytes, since pygls' client sends nothing wrong."""
+    document = {"uri": "file:///project/area.py"}
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+        answers = connection.makefile("rb")
+
+        def answer(body: bytes) -> dict[str, Any]:
+            connection.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            length = int(answers.readline().split(b":")[1])
+            while answers.readline().strip():
+                pass
+            return dict(json.loads(answers.read(length)))
+
+        def asked(number: int, method: str, params: object) -> dict[str, Any]:
+            return answer(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode())
+
+        assert "capabilities" in asked(0, "initialize", {"capabilities": {}, "processId": None})["result"]
+        for number, position in enumerate(({"line": -1, "character": 0}, {"line": "one", "character": 0}, {}, None), 1):
+            params = {"textDocument": document, "position": position, "context": {"triggerKind": 1}}
+            refused = asked(number, types.TEXT_DOCUMENT_INLINE_COMPLETION, params)
+            assert refused["id"] == number and refused["error"]["code"] == types.ErrorCodes.InvalidParams
+        assert asked(5, "textDocument/none", {})["error"]["code"] == types.ErrorCodes.MethodNotFound
+        assert "cannot read" in answer(b"{not JSON")["params"]["message"]
+        assert asked(6, "shutdown", None)["result"] is None
 
 
 def test_requests_after_the_end_are_refused(port: int) -> None:

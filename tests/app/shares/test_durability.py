@@ -132,10 +132,10 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(
     store.close()
     _execute(request, database_url, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(
-        DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one supports up to 0002"
+        DatabaseUnusable, match=r"newer version of this program \(schema 9999; this one supports up to 0003"
     ):
         Database(database_url)
-    _execute(request, database_url, "UPDATE alembic_version SET version_num = '0002'")
+    _execute(request, database_url, "UPDATE alembic_version SET version_num = '0003'")
     store = ShareStore(Database(database_url))
     assert store.open(slug)
     store.close()
