@@ -1,8 +1,11 @@
 """How fast a model writes in the visitor's browser: a site of static files in a real Chromium, on one thread.
 
-    python -m benchmarks.browser [--model santacoder/mini] [--runs 3]
+    python -m benchmarks.browser [--model santacoder/mini] [--runs 3] [--isolated] [--transformers-js]
 
 Each run is a new visitor with an empty cache. Needs requirements-test.lock, a Chromium, and ``npm ci --prefix web``.
+``--isolated`` serves the site with the headers that let the runtime use threads. ``--transformers-js`` also asks
+transformers.js with the same weights, prompts and number of tokens, in turn with the site; it needs
+``npm ci --ignore-scripts --prefix benchmarks/transformers_js``.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks import transformers_js
 from benchmarks.page import chromium
 from export.site import write_site
 from santacoder import checkpoints
@@ -29,22 +33,54 @@ from santacoder import checkpoints
 _TOKENS = 256
 # longer than 512 tokens for the embedded models, which keep about three characters in a token
 _FUNCTIONS = [f"def area_{n}(width, height):\n    return width * height * {n}\n\n\n" for n in range(40)]
+_TEXT, _LONG_TEXT = "".join(_FUNCTIONS[:10]), "".join(_FUNCTIONS[20:])
 _IGNORED = ("models", "vendor")
+_ISOLATION = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+_SHORTEST_MS = 16
+"""Browsers report no interaction that was painted sooner."""
+_OBSERVE = """(shortest) => {
+  window.waits = [];
+  const keep = (list) => window.waits.push(...list.getEntries().map(({ duration }) => duration));
+  new PerformanceObserver(keep).observe({ type: "event", durationThreshold: shortest });
+}"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="santacoder/mini", help="model of the site (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="visitors (default: %(default)s)")
+    parser.add_argument("--isolated", action="store_true", help="serve the site isolated from other origins")
+    parser.add_argument("--transformers-js", action="store_true", help="ask transformers.js, too")
     args = parser.parse_args()
+    if args.transformers_js and not transformers_js.is_installed():
+        parser.error("transformers.js is not installed: npm ci --ignore-scripts --prefix benchmarks/transformers_js")
     with tempfile.TemporaryDirectory() as place:
         site = Path(place) / "site"
         write_site(site, [args.model], checkpoints.DEFAULT_STORE)
         own = [path for path in site.rglob("*") if path.is_file() and path.relative_to(site).parts[0] not in _IGNORED]
         size = sum(len(gzip.compress(path.read_bytes())) for path in own)
-        with _serving(site) as url, chromium() as browser:
-            visits = [_visit(browser, url) for _ in range(args.runs)]
-    print(f"page without model and WASM, gzipped: {size / 1000:.0f} kB\n\n| | median | worst |\n|---|---|---|")
+        other = Path(place) / "other"
+        if args.transformers_js:
+            other.mkdir()
+            transformers_js.write_page(other, args.model)
+        visits, others = [], []
+        with (
+            _serving(site, _ISOLATION if args.isolated else {}) as url,
+            _serving(other, {}) as other_url,
+            chromium() as browser,
+        ):
+            for _ in range(args.runs):
+                visits.append(_visit(browser, url))
+                if args.transformers_js:
+                    others.append(_visit_other(browser, other_url))
+    print(f"page without model and WASM, gzipped: {size / 1000:.0f} kB")
+    _print_table("the site", visits)
+    if others:
+        _print_table("transformers.js", others)
+
+
+def _print_table(title: str, visits: list[dict[str, float]]) -> None:
+    print(f"\n| {title} | median | worst |\n|---|---|---|")
     for name in visits[0]:
         values = [visit[name] for visit in visits]
         worst = min(values) if name.endswith("/s") else max(values)
@@ -59,7 +95,7 @@ def _visit(browser: Browser, url: str) -> dict[str, float]:
     expect(page.locator("#status")).to_contain_text("is ready", timeout=120_000)
     ready = time.perf_counter() - started
     _set(page, max_new_tokens=str(_TOKENS), temperature="0")
-    page.locator("#code").fill("".join(_FUNCTIONS[:10]))
+    page.locator("#code").fill(_TEXT)
     page.locator("#stop_at").select_option("none")
     page.locator("#stop_repetition").uncheck()
     _run(page)
@@ -70,8 +106,9 @@ def _visit(browser: Browser, url: str) -> dict[str, float]:
         status = _until_the_end(page)
     speed = re.search(r"([\d.]+) tokens/s", status)
     assert speed and status.startswith(f"{_TOKENS} tokens"), status
+    waited = _longest_wait(page)
     _set(page, max_new_tokens="1")
-    page.locator("#code").fill("".join(_FUNCTIONS[20:]))
+    page.locator("#code").fill(_LONG_TEXT)
     _run(page)
     status = _until_the_end(page)
     prefill = re.search(r"first token (\d+) ms", status)
@@ -83,7 +120,32 @@ def _visit(browser: Browser, url: str) -> dict[str, float]:
         "first visit to first token, s": first,
         "tokens/s": float(speed[1]),
         "prompt of 512 tokens, s": float(prefill[1]) / 1000 * 512 / float(n_prompt[1]),
+        "longest interaction to next paint while it writes, ms": waited,
     }
+
+
+def _longest_wait(page: Page) -> float:
+    """How long the page takes at most to draw what a key does, in ms, while the model writes."""
+    page.evaluate(_OBSERVE, _SHORTEST_MS)
+    _run(page)
+    page.locator("#seed").press_sequentially("1234567890", delay=60)
+    for _ in range(10):
+        page.locator("#code").press("ArrowLeft", delay=30)
+    assert page.locator("#stop").is_enabled(), "the model had ended before the last key"
+    _until_the_end(page)
+    return max([*page.evaluate("waits"), _SHORTEST_MS])
+
+
+def _visit_other(browser: Browser, url: str) -> dict[str, float]:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(url)
+    ask = "([text, maxNewTokens]) => ask({ text, maxNewTokens })"
+    for _ in range(3):
+        speed = page.evaluate(ask, [_TEXT, _TOKENS])["tokensPerSecond"]
+    prompt = page.evaluate(ask, [_LONG_TEXT, 1])
+    context.close()
+    return {"tokens/s": speed, "prompt of 512 tokens, s": prompt["firstToken"] / 1000 * 512 / prompt["nPrompt"]}
 
 
 def _run(page: Page) -> None:
@@ -104,8 +166,13 @@ def _set(page: Page, **values: str) -> None:
 
 
 @contextmanager
-def _serving(folder: Path) -> Iterator[str]:
+def _serving(folder: Path, headers: dict[str, str]) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            for name, value in headers.items():
+                self.send_header(name, value)
+            super().end_headers()
+
         def log_message(self, *_: object) -> None:
             pass
 

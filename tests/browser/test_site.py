@@ -33,15 +33,17 @@ pytestmark = pytest.mark.skipif(
 )
 CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
 WITH_GAP = "def find(values, name):\n    try:\n        return values[name]<FILL_HERE>\n        return None\n"
+WITH_GAPS = "def area(width, height):\n    return <FILL_HERE>\n\n\nprint(area(<FILL_HERE>))\n"
 
 
 @dataclass
 class Site:
-    """A site and its server. The paths in ``damaged`` are served with other contents."""
+    """A site and its server. The paths in ``damaged`` are served with other contents; ``headers`` are added to all."""
 
     url: str
     folder: Path
     damaged: set[str] = field(default_factory=set)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site") / "deep" / "site"
     write_site(folder, ["santacoder/nano", "santacoder/nano@mha"], checkpoints.DEFAULT_STORE)
     damaged: set[str] = set()
+    headers: dict[str, str] = {}
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,13 +62,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             else:
                 super().do_GET()
 
+        def end_headers(self) -> None:
+            for name, value in headers.items():
+                self.send_header(name, value)
+            super().end_headers()
+
         def log_message(self, *_: Any) -> None:
             pass
 
     handler = functools.partial(Handler, directory=str(folder.parents[1]))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Site(f"http://127.0.0.1:{server.server_port}/deep/site/", folder, damaged)
+        yield Site(f"http://127.0.0.1:{server.server_port}/deep/site/", folder, damaged, headers)
         server.shutdown()
 
 
@@ -114,21 +122,26 @@ def run(page: Page) -> str:
     return page.locator("#code").input_value()
 
 
-def of_python(site: Site, prefix: str, suffix: str | None, sampling: SamplingParams) -> str:
-    """What the server's engine writes with the same graph, parameters and seed."""
+def of_python(site: Site, parts: tuple[str, ...], sampling: SamplingParams) -> str:
+    """What the server's engine writes between ``parts``, or after the only one, with the same graph, parameters and
+    seed."""
     snapshot = checkpoints.resolve("santacoder/nano", "main", download=False)
     model, tokenizer = checkpoints.load("santacoder/nano", "main")
     graph = site.folder / "models" / "santacoder--nano" / snapshot.name / "model_web.onnx"
     engine = Engine(OnnxRunner(graph, model.config), tokenizer)
-    sampling = replace(sampling, token_healing=is_on_by_default(prefix, suffix))
-    order: FimOrder = "spm" if suffix is not None and suits_suffix_first(prefix, suffix) else "psm"
-    is_gap = suffix is not None
-    request = CompletionRequest(prefix, suffix, sampling, fim_order=order, fit_gap=is_gap, language="python")
-    accumulator = Accumulator(tokenizer)
-    for event in engine.submit(request):
-        accumulator.add(event)
+    code = parts[0]
+    for gap in range(max(1, len(parts) - 1)):
+        suffix = "".join(parts[gap + 1 :]) if len(parts) > 1 else None
+        healed = replace(sampling, token_healing=is_on_by_default(parts[gap], suffix))
+        order: FimOrder = "spm" if len(parts) > 1 and suits_suffix_first(parts[0], parts[1]) else "psm"
+        is_gap = suffix is not None
+        request = CompletionRequest(code, suffix, healed, fim_order=order, fit_gap=is_gap, language="python")
+        accumulator = Accumulator(tokenizer)
+        for event in engine.submit(request):
+            accumulator.add(event)
+        code += accumulator.text + "".join(parts[gap + 1 : gap + 2])
     engine.close()
-    return prefix + accumulator.text + (suffix or "")
+    return code
 
 
 def test_the_shape_is_written_whatever_the_format_calls_it(site: Site) -> None:
@@ -142,13 +155,32 @@ def test_the_same_text_as_the_server(page: Page, site: Site) -> None:
     sampling = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_at="block", stop_repetition=True)
     set_parameters(page, max_new_tokens="48", temperature="0.8", seed="7")
     write(page, "complete", CODE)
-    assert run(page) == of_python(site, CODE, None, sampling)
-    write(page, "infill", WITH_GAP)
-    prefix, suffix = WITH_GAP.split("<FILL_HERE>")
+    assert run(page) == of_python(site, (CODE,), sampling)
     in_gap = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_repetition=True)
-    assert run(page) == of_python(site, prefix, suffix, in_gap)
-    page.locator("#undo").click()
-    assert page.locator("#code").input_value() == WITH_GAP
+    for code in (WITH_GAP, WITH_GAPS):
+        write(page, "infill", code)
+        assert run(page) == of_python(site, tuple(code.split("<FILL_HERE>")), in_gap)
+        page.locator("#undo").click()
+        assert page.locator("#code").input_value() == code
+
+
+def test_the_same_text_with_threads(chromium: Browser, site: Site) -> None:
+    """A host that isolates the page from other origins lets the runtime use threads."""
+    site.headers.update({"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"})
+    context = chromium.new_context()
+    page = context.new_page()
+    try:
+        page.add_init_script("Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => 2 })")
+        open_site(page, site)
+        assert page.evaluate("crossOriginIsolated")
+        set_parameters(page, max_new_tokens="24", temperature="0")
+        write(page, "complete", CODE)
+        sampling = SamplingParams(max_new_tokens=24, temperature=0.0, stop_at="block", stop_repetition=True)
+        assert run(page) == of_python(site, (CODE,), sampling)
+        expect(page.locator("#status")).to_contain_text("2 threads")
+    finally:
+        site.headers.clear()
+        context.close()
 
 
 def test_confidence_and_another_token(page: Page) -> None:
@@ -165,6 +197,9 @@ def test_confidence_and_another_token(page: Page) -> None:
     choices.last.click()
     expect(page.locator("#code")).to_have_value(re.compile(re.escape(CODE + other)))
     expect(page.locator("#status")).to_contain_text("seed")
+    expect(page.locator("#which")).to_have_text("2 of 2")
+    page.locator("#previous").click()
+    assert page.locator("#code").input_value() == written
 
 
 def test_stop_keeps_what_was_written_and_candidates_differ(page: Page) -> None:
@@ -184,6 +219,45 @@ def test_stop_keeps_what_was_written_and_candidates_differ(page: Page) -> None:
     set_parameters(page, n="1")
 
 
+def test_what_is_left_while_it_is_written_does_not_come_back(page: Page) -> None:
+    set_parameters(page, max_new_tokens="512", temperature="1.5", stop_at="none")
+    for leave in ("example", "tab-infill"):
+        write(page, "complete", f"# mine\n{CODE}")
+        page.locator("#run").click()
+        page.locator("#run").dispatch_event("click")  # a second press changes nothing
+        expect(page.locator("#editor [data-heat]").nth(3)).to_be_attached()
+        page.locator(f"#{leave}").click()
+        expect(page.locator("#run")).to_be_enabled()
+        assert "# mine" not in page.locator("#code").input_value()
+    write(page, "complete", CODE)
+    page.locator("#run").click()
+    page.locator("#stop").dispatch_event("click")  # before the model has answered
+    expect(page.locator("#run")).to_be_enabled()
+    assert len(page.locator("#code").input_value()) < len(CODE) + 60
+
+
+def test_unusual_texts_are_answered_in_sentences(page: Page) -> None:
+    for code, sentence in (
+        ("", "There is no code to start from"),
+        ("x = '\0'", "has a NUL character"),
+        ("x = '\ud800'", "lone surrogate"),
+        ("<FILL_HERE>" * 10, "at most 8 can be filled"),
+    ):
+        page.locator("#tab-infill" if "FILL" in code else "#tab-complete").click()
+        page.locator("#code").evaluate(
+            "(area, units) => { area.value = String.fromCharCode(...units); area.dispatchEvent(new Event('input')); }",
+            [ord(character) for character in code],
+        )
+        page.locator("#run").click()
+        expect(page.locator("#failure")).to_contain_text(sentence)
+        expect(page.locator("#run")).to_be_enabled()
+    write(page, "complete", CODE)
+    set_parameters(page, top_p="")
+    page.locator("#run").click()
+    expect(page.locator("#failure")).to_contain_text("Top-p")
+    set_parameters(page, top_p="0.95")
+
+
 def test_a_link_brings_everything_back(page: Page, visitor: BrowserContext, site: Site) -> None:
     set_parameters(page, max_new_tokens="12", temperature="0.9", seed="3")
     page.locator("#model").select_option("santacoder/nano@mha")
@@ -199,6 +273,21 @@ def test_a_link_brings_everything_back(page: Page, visitor: BrowserContext, site
     other.goto("about:blank")
     other.goto(f"{site.url}#not-a-link")
     expect(other.locator("#status")).to_contain_text("santacoder/nano@main is ready")
+    hostile = {
+        "code": "<img src=x onerror=alert(1)>",
+        "pane": "constructor",
+        "model": "<b>none</b>",
+        "language": 3,
+        "parameters": {"stop_at": "never", "n": [], "temperature": "1e999", "code": "x"},
+    }
+    fragment = other.evaluate("async (state) => (await import('./permalink.js')).toFragment(state)", hostile)
+    other.goto(f"{site.url}#{fragment}")
+    expect(other.locator("#status")).to_contain_text("The link is for <b>none</b>, which this site does not have")
+    assert other.locator("#code").input_value() == hostile["code"] and other.locator("img[src=x]").count() == 0
+    other.locator("#run").click()
+    expect(other.locator("#failure")).to_contain_text("Candidates")
+    too_long = "async () => (await import('./permalink.js')).toFragment({ code: 'x'.repeat(300_000) })"
+    assert other.evaluate(too_long) is None
     other.close()
 
 

@@ -12,10 +12,8 @@ export class Client {
     this._opening = null;
     this._run = null;
     this._n = 0;
-  }
-
-  get isRunning() {
-    return this._run !== null;
+    /** Only pages that are isolated from other origins may share memory between threads. */
+    this.nThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
   }
 
   /**
@@ -33,10 +31,8 @@ export class Client {
     });
     this._opening = { name: revision.name, promise };
     this._end(); // WebAssembly's memory never shrinks: only the end of the worker gives back that of the last model
-    // only pages that are isolated from other origins may share memory between threads
-    const threads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-    this._post({ type: "open", revision, threads });
     try {
+      this._post({ type: "open", revision, threads: this.nThreads });
       await promise;
       this._opened = revision.name;
     } finally {
@@ -46,25 +42,24 @@ export class Client {
   }
 
   /**
-   * Run `requests`, one candidate after another.
+   * Do `tasks` with the open revision, one candidate after another.
    *
-   * @param {object[]} requests
-   * @param {(event: {candidate: number, text: string, tokens: object[], reason: string, notices: string[], nPrompt: number,
-   *   at: number}) => void} onEvent
-   *   called with the whole text so far, and the tokens that were added to it.
+   * @param {object[]} tasks as in engine/task.js.
+   * @param {AbortSignal} signal stops before the next token.
+   * @param {(event: {candidate: number, at: number} & import("../engine/task.js").Update) => void} onEvent
    */
-  async run(requests, onEvent) {
+  async run(tasks, signal, onEvent) {
+    if (signal.aborted) return;
     const id = ++this._n;
+    const stop = () => this._worker?.postMessage({ type: "stop" });
+    signal.addEventListener("abort", stop);
     await new Promise((resolve, reject) => {
       this._run = { id, resolve, reject, onEvent };
-      this._post({ type: "run", id, requests });
+      this._post({ type: "run", id, tasks });
     }).finally(() => {
+      signal.removeEventListener("abort", stop);
       this._run = null;
     });
-  }
-
-  stop() {
-    this._worker?.postMessage({ type: "stop" });
   }
 
   _post(message) {

@@ -26,6 +26,18 @@ export async function download(files, report) {
   });
 }
 
+/**
+ * Drop the files that this site no longer has from the cache; those of other sites on the same host stay.
+ *
+ * @param {{files: {url: string}[]}[]} revisions
+ */
+export async function dropOthers(revisions) {
+  const cache = "caches" in globalThis ? await caches.open(CACHE).catch(() => null) : null;
+  const folder = new URL("./models/", location.href).href;
+  const known = new Set(revisions.flatMap(({ files }) => files.map(({ url }) => new URL(url, location.href).href)));
+  for (const { url } of (await cache?.keys()) ?? []) if (url.startsWith(folder) && !known.has(url)) await cache?.delete(url);
+}
+
 async function contentOf(file, signal, report) {
   // without a secure context there is no cache, and the browser's own one must do
   const cache = "caches" in globalThis ? await caches.open(CACHE).catch(() => null) : null;

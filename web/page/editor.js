@@ -4,14 +4,15 @@
  */
 
 /**
- * @typedef {{text: string, logprob: number, top: {text: string, logprob: number}[], start: number, end: number}} Written
- *   a token, and where it is in the text.
+ * @typedef {{id: number, text: string, logprob: number, top: {id: number, text: string, logprob: number}[], gap: number,
+ *   index: number, start: number, end: number}} Written
+ *   a token: its gap, its index in it, and where it is in the text.
  */
 
 export class Editor {
   /**
    * @param {HTMLElement} root an element with a `textarea`, a `pre` and a `.alternatives`.
-   * @param {(token: Written, alternative: {text: string}) => void} onAlternative called with a chosen alternative.
+   * @param {(token: Written, alternative: {id: number, logprob: number}) => void} onAlternative called with a chosen alternative.
    */
   constructor(root, onAlternative) {
     this.area = root.querySelector("textarea");
@@ -59,6 +60,7 @@ export class Editor {
   }
 
   _paint() {
+    if (!this._written.length) return this._layer.replaceChildren(); // typing in a long text costs nothing here
     const parts = [];
     let last = 0;
     for (const token of this._written) {
@@ -71,6 +73,7 @@ export class Editor {
     }
     this._layer.replaceChildren(...parts, this.text.slice(last), "\n");
     this._scroll();
+    return undefined;
   }
 
   _scroll() {
@@ -87,7 +90,7 @@ export class Editor {
       const share = document.createElement("b");
       share.textContent = percent(alternative.logprob);
       button.append(share, ` ${shown(alternative.text)}`);
-      if (alternative.text === token.text) button.setAttribute("aria-current", "true");
+      if (alternative.id === token.id) button.setAttribute("aria-current", "true");
       button.addEventListener("click", () => this._onAlternative(token, alternative));
       return button;
     });

@@ -1,16 +1,17 @@
 /** The page: what it shows, and what its buttons do. The model is in a worker (client.js). */
 import { Client } from "./client.js";
+import { dropOthers } from "./download.js";
 import { Editor } from "./editor.js";
-import { suitsSuffixFirst } from "./engine/gap_start.js";
-import { isOnByDefault } from "./engine/token_healing.js";
 import { exampleOf } from "./examples.js";
 import { fromFragment, toFragment } from "./permalink.js";
 
 const GAP = "<FILL_HERE>";
+const MAX_GAPS = 8;
 const NUMBERS = ["n", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty"];
 /** Screen readers announce each change of the status. */
 const STATUS_MS = 500;
 const MAX_SEED = 2 ** 32 - 1;
+const LEFT = "left"; // the page shows something else by now
 const ENDS = { length: "hit the length limit", cancelled: "stopped", stop: "finished" };
 
 const $ = (id) => document.getElementById(id);
@@ -18,49 +19,59 @@ const client = new Client(showProgress);
 const editor = new Editor($("editor"), continueWith);
 let revisions = [];
 let pane = "complete";
-/** The result of the last run: the code around each gap, and the candidates. */
+/** The result of the last run: the code around the gaps, and the candidates with the text of each gap. */
 let result = null;
+/** Stops the current run. @type {AbortController | null} */
+let writing = null;
 let shown = 0;
 let times = {};
 let saidAt = 0;
 
 async function begin() {
-  for (const [id, action] of Object.entries({ run, retry, undo, copy, link, stop: () => client.stop(), example: showExample })) {
+  for (const [id, action] of Object.entries({ run, retry, undo, copy, link, stop, example: showExample })) {
     $(id).addEventListener("click", action);
   }
   $("previous").addEventListener("click", () => showCandidate(shown - 1));
   $("next").addEventListener("click", () => showCandidate(shown + 1));
   $("language").addEventListener("change", showExample);
-  $("model").addEventListener("change", chooseModel);
+  $("model").addEventListener("change", () => chooseModel());
   for (const tab of $("panes").children) tab.addEventListener("click", () => openPane(tab.dataset.pane, { withExample: true }));
   $("panes").addEventListener("keydown", moveTab);
   editor.area.addEventListener("input", forget);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (client.isRunning ? () => client.stop() : run)();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (writing ? stop : run)();
   });
   addEventListener("hashchange", restore);
   navigator.serviceWorker?.register("./sw.js").catch(() => {}); // only in secure contexts; the page works without it
-  revisions = await (await fetch("./models.json")).json();
+  try {
+    revisions = await (await fetch("./models.json")).json();
+  } catch {
+    return fail("The list of models cannot be loaded: the site is out of reach.", () => location.reload());
+  }
+  dropOthers(revisions);
   $("model").replaceChildren(...revisions.map(({ name, bytes }) => new Option(`${name} · ${megabytes(bytes)} MB`, name)));
   openPane("complete", { withExample: true });
   if (!(await restore())) await chooseModel();
+  return undefined;
 }
 
 /** Show what the fragment of the URL says. Returns whether it says anything. */
 async function restore() {
   const state = location.hash.length > 1 ? await fromFragment(location.hash.slice(1)) : null;
   if (!state) return false;
+  leave();
   openPane(state.pane === "infill" ? "infill" : "complete");
   for (const [id, value] of Object.entries(state.parameters ?? {})) {
-    if ([...NUMBERS, "seed", "stop_at"].includes(id)) $(id).value = String(value);
+    if ([...NUMBERS, "seed"].includes(id)) $(id).value = String(value);
+    if (id === "stop_at" && [...$(id).options].some((option) => option.value === value)) $(id).value = value;
   }
   $("stop_repetition").checked = state.stop_repetition !== false;
   if (["python", "java", "javascript"].includes(state.language)) $("language").value = state.language;
-  if (revisions.some(({ name }) => name === state.model)) $("model").value = state.model;
-  else say(`The link is for ${String(state.model).slice(0, 100)}, which this site does not have; another model was chosen.`);
+  const isHere = revisions.some(({ name }) => name === state.model);
+  if (isHere) $("model").value = state.model;
   editor.show(state.code);
   forget();
-  await chooseModel();
+  await chooseModel(isHere ? "" : `The link is for ${String(state.model).slice(0, 100)}, which this site does not have. `);
   return true;
 }
 
@@ -86,21 +97,22 @@ function moveTab(event) {
 }
 
 function showExample() {
-  if (client.isRunning) client.stop();
+  leave();
   editor.show(exampleOf(pane, $("language").value));
   forget();
   say(pane === "infill" ? `The model fills in ${GAP}.` : "");
 }
 
-async function chooseModel() {
+/** Open the chosen model; `before` is said before the news that it is ready. */
+async function chooseModel(before = "") {
   const revision = chosen();
-  if (client.isRunning) client.stop();
+  leave();
   try {
     say(`Loading ${revision.name}…`);
     await client.open(revision);
-    if (chosen() === revision) say(`${revision.name} is ready. Press Run.`);
+    if (chosen() === revision) say(`${before}${revision.name} is ready. Press Run.`);
   } catch (error) {
-    if (chosen() === revision) fail(error.message, chooseModel);
+    if (chosen() === revision) fail(error.message, () => chooseModel(before));
   }
 }
 
@@ -114,11 +126,14 @@ async function retry() {
   if (result) await write(result.parts, { after: result.candidates.at(-1).seed });
 }
 
-/** Write between `parts`: behind the only one, or in the gap between two. */
-async function write(parts, { after = null, begun = "" } = {}) {
-  if (client.isRunning) return;
-  if (parts.length > 2) return fail(`Only one gap can be filled here: leave one ${GAP}.`);
+/**
+ * Fill the gaps between `parts`, or continue the only one. With an `opening`, add a candidate that begins with it to those
+ * of the result.
+ */
+async function write(parts, { after = null, opening = null } = {}) {
+  if (writing) return;
   if (pane === "infill" && parts.length < 2) return fail(`Mark the gap with ${GAP}.`);
+  if (parts.length - 1 > MAX_GAPS) return fail(`The code has ${parts.length - 1} gaps (${GAP}); at most ${MAX_GAPS} can be filled at once.`);
   const bad = [...document.querySelectorAll("#parameters input")].find((input) => !input.checkValidity());
   if (bad) {
     $("parameters").open = true;
@@ -126,61 +141,67 @@ async function write(parts, { after = null, begun = "" } = {}) {
     return fail(`${bad.labels[0].textContent.trim()}: ${bad.validationMessage}`);
   }
   const revision = chosen();
+  writing = new AbortController();
+  const { signal } = writing;
   try {
-    running(true);
+    running();
     await client.open(revision);
-    await generateBetween(parts, revision, firstSeed(after), begun);
+    if (signal.aborted && signal.reason !== LEFT) say("Stopped.");
+    await generate(parts, revision, firstSeed(after), opening, signal);
   } catch (error) {
-    if (chosen() === revision) fail(error.message, () => write(parts, { after, begun }));
+    if (signal.reason !== LEFT) fail(error.message, () => write(parts, { after, opening }));
   } finally {
-    running(false);
+    writing = null;
+    running();
   }
   return undefined;
 }
 
-async function generateBetween(parts, revision, seed, begun) {
-  const count = begun ? 1 : number("n");
-  const candidates = Array.from({ length: count }, (_, index) => ({ seed: (seed + index) % (MAX_SEED + 1), text: "", tokens: [], reason: "" }));
-  const before = { parts, candidates, begun, revision: revision.name, notices: [], nPrompt: 0, began: 0, last: 0 };
+async function generate(parts, revision, seed, opening, signal) {
+  const others = opening ? result.candidates : [];
+  const completions = opening ? others[shown].completions.slice(0, opening.texts.length) : [];
+  const count = opening ? 1 : number("n");
+  const candidates = Array.from({ length: count }, (_, index) => ({ seed: (seed + index) % (MAX_SEED + 1), completions: [...completions] }));
+  const next = { parts, candidates: [...others, ...candidates], revision: revision.name, notices: [], nPrompt: 0, nTokens: 0, began: 0, last: 0 };
   const started = performance.now();
   let firstToken = 0;
   let painting = 0; // not more often than the screen is drawn
-  say("Reading the prompt…");
-  const requests = candidates.map((candidate) => requestOf(parts, candidate.seed, begun));
-  await client.run(requests, ({ candidate: index, text, tokens, reason, notices, nPrompt, at }) => {
+  if (!signal.aborted) say("Reading the prompt…");
+  const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
+  await client.run(tasks, signal, ({ candidate: index, gap, text, tokens, reason, notices, nPrompt, at }) => {
+    if (signal.reason === LEFT) return;
     const candidate = candidates[index];
-    if (tokens.length) {
+    const completion = (candidate.completions[gap] ??= { text: "", tokens: [], reason: "" });
+    completion.tokens.push(...tokens);
+    Object.assign(completion, { text, reason });
+    next.nPrompt ||= nPrompt;
+    const nNew = next.nPrompt ? tokens.filter(({ respelled }) => !respelled).length : 0; // the opening comes first
+    if (nNew) {
       firstToken ||= performance.now();
-      before.began ||= at;
-      before.last = at;
+      next.began ||= at;
+      next.last = at;
+      next.nTokens += nNew;
     }
-    candidate.tokens.push(...tokens);
-    Object.assign(candidate, { text, reason });
-    before.nPrompt ||= nPrompt;
-    for (const notice of notices) if (!before.notices.includes(notice)) before.notices.push(notice);
-    result = before;
-    shown = index;
+    for (const notice of notices) if (!next.notices.includes(notice)) next.notices.push(notice);
+    result = next;
+    shown = others.length + index;
     painting ||= requestAnimationFrame(() => {
       painting = 0;
-      if (client.isRunning) show({ started, firstToken });
+      if (writing?.signal === signal && signal.reason !== LEFT) show({ started, firstToken });
     });
   });
   cancelAnimationFrame(painting);
-  shown = 0;
-  result = { ...before, candidates: candidates.filter(({ reason }) => reason) };
-  if (result.candidates.length) show({ started, firstToken, ended: performance.now() });
+  if (signal.reason === LEFT || result !== next) return;
+  next.candidates = next.candidates.filter((candidate) => candidate.completions.length);
+  if (!opening) shown = 0;
+  show({ started, firstToken, ended: performance.now() });
 }
 
-function requestOf(parts, seed, begun) {
-  const isGap = parts.length > 1;
-  const prefix = parts[0] + begun;
-  const suffix = isGap ? parts[1] : null;
+function taskOf(parts, seed, opening) {
   return {
-    prefix,
-    suffix,
-    fim_order: isGap ? (suitsSuffixFirst(prefix, suffix) ? "spm" : "psm") : null,
+    parts,
+    opening: opening ?? undefined,
     language: $("language").value,
-    fit_gap: isGap,
     sampling: {
       max_new_tokens: number("max_new_tokens"),
       temperature: number("temperature"),
@@ -189,41 +210,79 @@ function requestOf(parts, seed, begun) {
       repetition_penalty: number("repetition_penalty"),
       seed,
       top_logprobs: 5,
-      token_healing: isOnByDefault(prefix, suffix),
-      stop_at: isGap ? "none" : $("stop_at").value,
+      stop_at: $("stop_at").value,
       stop_repetition: $("stop_repetition").checked,
     },
   };
 }
 
-/** Continue with another token than the one that was written. */
-async function continueWith(token, alternative) {
-  const { parts, begun } = result;
-  const written = result.candidates[shown].text.slice(0, token.start - parts[0].length - begun.length);
-  await write(parts, { begun: begun + written + alternative.text });
+/** Continue with another token than the one that was written, as one more candidate. */
+async function continueWith({ gap, index }, { id, logprob }) {
+  if (writing) return;
+  const { completions } = result.candidates[shown];
+  const { tokens } = completions[gap];
+  const opening = {
+    texts: completions.slice(0, gap).map(({ text }) => text),
+    tokens: [...tokens.slice(0, index), { ...tokens[index], id, logprob }],
+  };
+  if (chosen().name !== result.revision) $("model").value = result.revision; // its ids are those of that model
+  await write(result.parts, { after: result.candidates.at(-1).seed, opening });
+}
+
+/** The code with the gaps that a candidate has filled, and the tokens of their texts with their places in it. */
+function filled(parts, { completions }) {
+  let code = parts[0];
+  const written = [];
+  for (const [gap, { text, tokens }] of completions.entries()) {
+    const start = code.length;
+    code += text + (parts[gap + 1] ?? "");
+    for (const [index, token] of tokens.entries()) {
+      const begin = start + token.offset;
+      const end = begin + token.text.length;
+      if (token.text && end <= start + text.length) written.push({ ...token, gap, index, start: begin, end });
+    }
+  }
+  const rest = parts.slice(completions.length + 1).map((part) => GAP + part);
+  if (!completions.length && parts.length > 1) return { code: parts.join(GAP), written };
+  return { code: code + rest.join(""), written };
 }
 
 function show({ started, firstToken, ended = 0 }) {
-  const { parts, candidates, begun } = result;
+  const { parts, candidates } = result;
   const candidate = candidates[shown];
-  const start = parts[0].length + begun.length;
-  const written = candidate.tokens.map((token) => ({ ...token, start: start + token.offset, end: start + token.offset + token.text.length }));
-  const whole = parts[0] + begun + candidate.text + (parts[1] ?? "");
-  editor.show(whole, written.filter(({ end }) => end <= start + candidate.text.length));
+  const { code, written } = filled(parts, candidate);
+  editor.show(code, written);
   if (!ended && parts.length === 1) editor.scrollToEnd();
   times = { started, firstToken, ended };
   if (!ended && performance.now() - saidAt < STATUS_MS) return;
   saidAt = performance.now();
-  const count = candidates.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const rate = (1000 * (count - 1)) / (result.last - result.began);
-  const facts = [`${count} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
+  const rate = (1000 * (result.nTokens - 1)) / (result.last - result.began);
+  const facts = [`${result.nTokens} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
   if (ended) {
-    const delay = `first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`;
-    facts.push(ENDS[candidate.reason] ?? candidate.reason, delay, `seed ${candidate.seed}`, result.revision);
+    if (client.nThreads > 1) facts.push(`${client.nThreads} threads`);
+    facts.push(endOf(candidate));
+    if (firstToken) facts.push(`first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
+    facts.push(`seed ${candidate.seed}`, result.revision);
   }
   say([facts.join(" · "), ...result.notices].join(" "));
   $("candidates").hidden = !ended || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
+}
+
+function endOf({ completions }) {
+  const isWhole = completions.length === Math.max(1, result.parts.length - 1);
+  const { reason } = completions.at(-1);
+  return ENDS[isWhole && reason ? reason : "cancelled"] ?? reason;
+}
+
+/** Stop writing, and keep what was written. */
+function stop() {
+  writing?.abort();
+}
+
+/** Stop writing, because the page shows something else. */
+function leave() {
+  writing?.abort(LEFT);
 }
 
 function showCandidate(index) {
@@ -244,12 +303,12 @@ function forget() {
   $("undo").disabled = $("retry").disabled = true;
 }
 
-function running(isRunning) {
-  $("run").disabled = isRunning;
-  $("stop").disabled = !isRunning;
-  $("undo").disabled = $("retry").disabled = isRunning || !result;
-  editor.area.readOnly = isRunning;
-  if (isRunning) $("failure").hidden = true;
+function running() {
+  $("run").disabled = writing !== null;
+  $("stop").disabled = writing === null;
+  $("undo").disabled = $("retry").disabled = writing !== null || !result;
+  editor.area.readOnly = writing !== null;
+  if (writing) $("failure").hidden = true;
 }
 
 async function copy() {
@@ -261,11 +320,14 @@ async function link() {
   if (result) values.seed = result.candidates[shown].seed;
   const code = result ? result.parts.join(GAP) : editor.text;
   const state = { pane, model: chosen().name, language: $("language").value, code, parameters: values, stop_repetition: $("stop_repetition").checked };
-  history.replaceState(null, "", `#${await toFragment(state)}`);
+  const fragment = await toFragment(state);
+  if (!fragment) return fail("The code is too long for a link.");
+  history.replaceState(null, "", `#${fragment}`);
   await navigator.clipboard.writeText(location.href).then(
     () => say("Link copied. It contains the code itself; nothing was sent anywhere."),
     () => say("The link is in the address bar. It contains the code itself; nothing was sent anywhere."),
   );
+  return undefined;
 }
 
 const partsOf = (code) => (pane === "infill" ? code.split(GAP) : [code]);

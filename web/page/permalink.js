@@ -2,9 +2,11 @@
 
 const MOST = 200_000;
 
-/** @param {object} state @returns {Promise<string>} the fragment, without `#`. */
+/** @param {object} state @returns {Promise<string | null>} the fragment, without `#`, or null if the state is too large. */
 export async function toFragment(state) {
-  const packed = new Blob([JSON.stringify(state)]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  const content = new Blob([JSON.stringify(state)]);
+  if (content.size > MOST) return null;
+  const packed = content.stream().pipeThrough(new CompressionStream("deflate-raw"));
   const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);

@@ -2,14 +2,13 @@
  * The model's worker: it downloads a revision, opens it, and writes. The page stays responsive, because nothing here runs
  * on its thread.
  *
- * Messages to it: `{type: "open", revision, threads}`, `{type: "run", id, requests}`, `{type: "stop"}`.
+ * Messages to it: `{type: "open", revision, threads}`, `{type: "run", id, tasks}`, `{type: "stop"}`.
  * Messages from it: `progress`, `opened`, `event`, `ended`, `failed` (with a sentence for the user).
  */
 import * as ort from "./vendor/ort.wasm.min.mjs";
 import { download } from "./download.js";
-import { Accumulator } from "./engine/accumulator.js";
-import { generate } from "./engine/generate.js";
 import { Runner } from "./engine/runner.js";
+import { fill } from "./engine/task.js";
 import { Tokenizer } from "./engine/tokenizer.js";
 
 let model = null;
@@ -41,18 +40,13 @@ async function open(revision, threads) {
   postMessage({ type: "opened", name: revision.name });
 }
 
-async function run({ id, requests }) {
+async function run({ id, tasks }) {
   if (!model) throw new Error("No model is open; choose one.");
   stopping = new AbortController();
-  for (const [candidate, request] of requests.entries()) {
-    const accumulator = new Accumulator(model.tokenizer);
-    for await (const event of generate(request, model.tokenizer, model.runner, { signal: stopping.signal })) {
-      const tokens = accumulator.add(event);
-      const { reason = "", message = "", notices = [], prompt_ids = [] } = event;
-      if (message) throw new Error(message);
-      const nPrompt = prompt_ids.length; // in the first event
-      const at = performance.now(); // the page may be busy when it hears of it
-      postMessage({ type: "event", id, candidate, text: accumulator.text, tokens, reason, notices, nPrompt, at });
+  for (const [candidate, task] of tasks.entries()) {
+    for await (const update of fill(task, model.tokenizer, model.runner, { signal: stopping.signal })) {
+      // the page may be busy when it hears of it
+      postMessage({ type: "event", id, candidate, ...update, at: performance.now() });
       await turn();
     }
     if (stopping.signal.aborted) break;
