@@ -23,11 +23,14 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.paths import user_path
 
-_WEB = Path(__file__).resolve().parents[1] / "web"
-_RUNTIME = _WEB / "node_modules" / "onnxruntime-web"
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_IS_CHECKOUT = (_CHECKOUT / "web" / "page").is_dir()
+_WEB = _CHECKOUT / "web" if _IS_CHECKOUT else Path(__file__).resolve().parent / "web"
+"""The site's JavaScript: a wheel has it in this package."""
+_LICENSE = (_CHECKOUT if _IS_CHECKOUT else _WEB) / "LICENSE"
 # the build for WebAssembly alone: that for WebGPU is twice as large, and no faster for models of this size
 _RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-_ICONS = Path(__file__).resolve().parents[1] / "app" / "ui" / "icons"
+_ICONS = _CHECKOUT / "app" / "ui" / "icons"
 # threads need memory that is shared, which browsers allow only to pages that are isolated from other origins
 _SPACE = """---
 title: SantaCoder in your browser
@@ -73,13 +76,14 @@ def write_site(folder: Path, revisions: Sequence[str], store: Path) -> int:
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "models.json").is_file():
         raise SiteError(f"{folder} has other files in it; choose a new folder, or remove them.")
-    if not runtime_is_installed():
-        raise SiteError(f"ONNX Runtime for browsers is not installed; run: npm ci --prefix {_WEB}")
+    runtime = _runtime()
+    if runtime is None:
+        raise SiteError(f"ONNX Runtime for browsers is not installed; run: {_how_to_install()}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         new = Path(place) / "site"
         shutil.copytree(_WEB / "page", new)
-        _add_engine(new)
+        _add_engine(new, runtime)
         models = [_add_model(new, name, store) for name in dict.fromkeys(revisions)]
         (new / "models.json").write_text(json.dumps(models, indent=1))
         _add_service_worker(new)
@@ -90,23 +94,41 @@ def write_site(folder: Path, revisions: Sequence[str], store: Path) -> int:
 
 
 def runtime_is_installed() -> bool:
-    """Whether ONNX Runtime for browsers is here; ``npm ci --prefix web`` installs it."""
-    return all((_RUNTIME / "dist" / name).is_file() for name in _RUNTIME_FILES)
+    """Whether ONNX Runtime for browsers is here, in the version that the site is tested with."""
+    return _runtime() is not None
 
 
-def _add_engine(site: Path) -> None:
+def _runtime() -> Path | None:
+    """The folder of the package onnxruntime-web: beside the site's JavaScript, or in the current folder."""
+    for place in (_WEB, Path.cwd()):
+        package = place / "node_modules" / "onnxruntime-web"
+        if all((package / "dist" / name).is_file() for name in _RUNTIME_FILES) and _version(package) == _wanted():
+            return package
+    return None
+
+
+def _how_to_install() -> str:
+    return "npm ci --omit=dev --prefix web" if _IS_CHECKOUT else f"npm install onnxruntime-web@{_wanted()}"
+
+
+def _version(package: Path) -> str:
+    return str(json.loads((package / "package.json").read_text())["version"])
+
+
+def _wanted() -> str:
+    return str(json.loads((_WEB / "package.json").read_text())["dependencies"]["onnxruntime-web"])
+
+
+def _add_engine(site: Path, package: Path) -> None:
     shutil.copytree(_WEB / "engine", site / "engine")
     vendor = site / "vendor"
     vendor.mkdir()
     for name in _RUNTIME_FILES:
-        shutil.copyfile(_RUNTIME / "dist" / name, vendor / name)
+        shutil.copyfile(package / "dist" / name, vendor / name)
     for icon in ("icon.svg", "icon-192.png", "icon-512.png"):
         shutil.copyfile(_ICONS / icon, site / icon)
-    own = (_WEB.parent / "LICENSE").read_text()
-    package = json.loads((_RUNTIME / "package.json").read_text())
-    runtime = (
-        f"ONNX Runtime Web {package['version']} (vendor/), {package['license']} licence, © Microsoft Corporation\n"
-    )
+    own = _LICENSE.read_text()
+    runtime = f"ONNX Runtime Web {_version(package)} (vendor/), MIT licence, © Microsoft Corporation\n"
     (site / "LICENSES.txt").write_text(f"{runtime}\nEverything else:\n\n{own}")
     (site / "README.md").write_text(_SPACE, encoding="utf-8")
 

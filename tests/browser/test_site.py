@@ -316,6 +316,20 @@ def test_what_arrives_damaged_is_said_and_loaded_again(chromium: Browser, site: 
     page.close()
 
 
+def test_it_writes_on_a_phone(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    open_site(page, site)
+    set_parameters(page, max_new_tokens="8")
+    page.locator("#code").fill(CODE)
+    page.locator("#run").tap()
+    expect(page.locator("#status")).to_contain_text("seed")
+    assert page.locator("#code").input_value().startswith(CODE)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    context.close()
+
+
 def test_too_little_memory_is_told(chromium: Browser, site: Site) -> None:
     context = chromium.new_context(service_workers="block")
     page = context.new_page()
