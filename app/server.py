@@ -36,6 +36,7 @@ from app.limits import Limits, RateLimits
 from app.memory import give_back_regularly
 from app.middleware.body_timeout import BodyTimeout
 from app.middleware.client_address import ClientAddress
+from app.middleware.compression import CompressedPages
 from app.middleware.guess_limits import GuessLimits
 from app.middleware.host_and_origin import HostAndOrigin
 from app.middleware.request_bodies import RequestBodies
@@ -58,6 +59,7 @@ from app.shares.use_metrics import UseMetrics
 from app.transfer import TerminalStages
 from app.ui.assets import HEAD, STYLE, THEME
 from app.ui.code_pane.example_answers import example_routes
+from app.ui.first_screen.markup import first_screen_routes
 from app.ui.home_page import HomePageTags, home_page_routes
 from app.ui.page import build_playground
 from app.ui.serving.routes import UiRoutes, explain_types
@@ -141,7 +143,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     if settings.wants_training_token:
         app.add_middleware(TrainingToken, token=settings.training_token)
     if page is not None:
-        app.add_middleware(HomePageTags, shares=shares, limits=rates)
+        app.add_middleware(HomePageTags, shares=shares, limits=rates, settings=settings)
         app.add_middleware(
             UiRoutes,
             page=page,
@@ -169,6 +171,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         return app
     add_share_routes(app, shares, rates, settings.moderator_key)
     app.include_router(home_page_routes())
+    app.include_router(first_screen_routes())
     app.include_router(example_routes(models, settings))
     if settings.browser_site is not None:
         app.router.routes.append(browser_site(settings.browser_site))
@@ -212,6 +215,7 @@ def _add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     names = [*settings.hosts, *settings.addresses]
     app.add_middleware(HostAndOrigin, host=widest, names=names, origins=settings.origins)
     app.add_middleware(SecurityHeaders, head=HEAD)
+    app.add_middleware(CompressedPages)
     app.add_middleware(BodyTimeout)
     app.add_middleware(Requests, metrics=metrics)
     app.add_middleware(ClientAddress, proxies=settings.proxies)

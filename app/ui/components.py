@@ -143,6 +143,7 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
     facts = [f"first token {generation.seconds_to_first_token * 1000:.0f} ms"]
     if not running and completions:
         said.append(_reason(generation, completions[-1]))
+        said.append(_author(generation))
         facts += [
             f"seed {completions[0].seed}",
             f"{generation.repo_id}@{generation.revision} ({generation.runner})",
@@ -156,6 +157,13 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
         notices=notices,
         cut=[] if running else [completion.cut for completion in completions if completion.cut],
     )
+
+
+def _author(generation: Generation) -> str:
+    """Whose text it is: another model may have been chosen since."""
+    revision = generation.revision
+    is_commit = len(revision) == len(generation.sha) and generation.sha.startswith(revision)
+    return f"by {generation.repo_id.split('/')[-1]} · {revision[:8] if is_commit else revision}"
 
 
 def _reason(generation: Generation, completion: Completion) -> str:

@@ -21,6 +21,7 @@ from app.errors import ShareError
 from app.limits import RateLimits
 from app.middleware.mount import route_of
 from app.middleware.whole_pages import whole_pages
+from app.settings import Settings
 from app.shares.cookies import address
 from app.shares.highlight import runs
 from app.shares.models import Share
@@ -29,6 +30,7 @@ from app.shares.preview import SIZE, card
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
 from app.ui.code_pane.examples import presets
+from app.ui.first_screen.markup import first_screen, has_first_screen
 
 NAME = "SantaCoder"
 TAGLINE = "Watch a tiny code model think, and teach it your code in two minutes."
@@ -45,6 +47,7 @@ _ICONS = Path(__file__).parent / "icons"
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 _GRADIOS_TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*|<link rel="manifest"[^>]*>\s*')
 _END_OF_TAGS = b"<script>window.gradio_config"
+_END_OF_BODY = b"</body>"
 
 
 def home_page_routes() -> APIRouter:
@@ -88,11 +91,12 @@ def home_page_routes() -> APIRouter:
 
 class HomePageTags:
     """ASGI middleware that replaces Gradio's tags for other programs in the home page by this project's, or by those of
-    the share that the address names.
+    the share that the address names, and adds the first screen.
     """
 
-    def __init__(self, app: ASGIApp, shares: ShareStore, limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp, shares: ShareStore, limits: RateLimits, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
         self._shares = shares
         self._limits = limits
 
@@ -103,10 +107,13 @@ class HomePageTags:
         request = Request(scope)
         url = str(request.base_url)
         share = await to_thread.run_sync(self._share_of, request) if "share" in request.query_params else None
+        settings, screen = self._settings, ""
+        if has_first_screen(settings, request.query_params):
+            screen = first_screen(settings.model, settings.revision)
 
         def change(start: Message, page: bytes) -> tuple[Message, bytes]:
             if page:
-                page = with_tags(page, url, share)
+                page = with_first_screen(with_tags(page, url, share), screen)
                 MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(page))
             return start, page
 
@@ -127,6 +134,12 @@ def with_tags(page: bytes, url: str, share: Share | None = None) -> bytes:
     """
     head, separator, rest = page.partition(_END_OF_TAGS)
     return _GRADIOS_TAGS.sub(b"", head).replace(b"<head>", b"<head>" + _tags(url, share).encode(), 1) + separator + rest
+
+
+def with_first_screen(page: bytes, screen: str) -> bytes:
+    """``page`` with ``screen`` at the end of its body."""
+    body, end, rest = page.rpartition(_END_OF_BODY)
+    return body + screen.encode() + end + rest
 
 
 def _tags(url: str, share: Share | None) -> str:

@@ -56,15 +56,17 @@ def revision_menus(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus, 
 
     repositories = Repositories(settings)
 
-    def fill_branches(repo_id: str) -> Updates:
-        if not repositories.may_name(repo_id):  # the picker and Run say so
+    def fill_branches(repo_id: str, before: str) -> Updates:
+        # leaving the field counts as input, too; the picker and Run say which names are not allowed
+        if repo_id == before or not repositories.may_name(repo_id):
             return gr.skip()
         return {
             branch: _branch_menu(settings.store, repo_id, "main"),
             commit: _commit_menu(settings.store, repo_id, "main"),
         }
 
-    model.input(fill_branches, model, [branch, commit], **LATEST)
+    js = "(model) => santacoder.picker.entered(model)"
+    model.input(fill_branches, [model, model], [branch, commit], js=js, **LATEST)
 
     def fill_commits(repo_id: str, name: str) -> Updates:
         return {commit: _commit_menu(settings.store, repo_id, name)} if repositories.may_name(repo_id) else gr.skip()

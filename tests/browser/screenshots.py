@@ -65,6 +65,8 @@ def _server(folder: Path) -> Iterator[str]:
 def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> Page:
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(f"{url}/?token={TRAINING_TOKEN}")
+    if size == PHONE:
+        page.locator("#first .first-more").click()
     page.wait_for_selector("#complete-run")
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
     collapsed = [page.get_by_role("button", name="Parameters")] if size == PHONE else []

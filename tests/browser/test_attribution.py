@@ -48,5 +48,5 @@ def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None
     expect(panel).to_contain_text("in your own code")
     write(page, "complete", "x = 1\n")
     page.locator("#complete-run").click()
-    expect(badge).to_contain_text("No match in training data", timeout=60_000)
+    expect(badge).to_contain_text("No match found in training data · certain from", timeout=60_000)
     expect(badge).to_contain_text("1 file of 1 package (Python")

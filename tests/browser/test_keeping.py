@@ -64,9 +64,9 @@ def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
 def test_a_reload_keeps_the_code(page: Page) -> None:
     context = page.locator("#complete-context .context-said")
     write(page, "complete", "mine = 1")
-    expect(context).to_have_text(re.compile("^[3-6] prompt tokens"))
+    expect(context).to_have_text(re.compile("^[3-6] tokens of code"))
     page.reload()
     page.wait_for_selector("#complete-run")
     expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
-    expect(context).to_have_text(re.compile("^[3-6] prompt tokens"))  # not those of the example
+    expect(context).to_have_text(re.compile("^[3-6] tokens of code"))  # not those of the example
     expect(page.locator("#complete-preset input")).to_have_value("")

@@ -100,5 +100,6 @@ def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> Co
 
 def _bar(prompt: Prompt, n_positions: int) -> str:
     n_read, n_new = len(prompt.ids), prompt.max_new_tokens
-    said = f"{n_read:,} prompt tokens · up to {n_new:,} new · {n_positions - n_read - n_new:,} of {n_positions:,} free"
+    n_free = n_positions - n_read - n_new
+    said = f"{n_read:,} tokens of code · up to {n_new:,} new · {n_free:,} of {n_positions:,} free"
     return render("context_bar", said=said, read=n_read / n_positions, new=n_new / n_positions, notices=prompt.notices)

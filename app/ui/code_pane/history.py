@@ -12,11 +12,11 @@ from app.ui.inputs import event_value
 from santacoder.errors import UserError
 
 # always rendered, because the scripts of a tab run only once it is opened
-_RECORDER = """watch("value", () => props.value && santacoder.history.add("PANE", props.value));"""
-_ON_LOAD = """
-santacoder.history.follow(element, "PANE");
-element.addEventListener("restore", (event) => trigger("select", event.detail));
+_RECORDER = """
+watch("value", () => props.value && santacoder.history.add("PANE", props.value));
+santacoder.history.record("PANE", trigger);
 """
+_ON_LOAD = """santacoder.history.follow(element, "PANE");"""
 _LIST = """<p class="empty">Your runs appear here. They are kept in this browser only.</p>
 <ol class="history-list"></ol><button type="button" class="history-clear" hidden>Clear history</button>"""
 
@@ -29,7 +29,7 @@ def history_tab(pane: CodePane) -> gr.HTML:
         "", html_template=" ", js_on_load=_RECORDER.replace("PANE", pane.name), elem_classes="history-recorder"
     )
     with pane.details, gr.Tab("History", elem_id=f"{pane.name}-history-tab"):
-        entries = gr.HTML(
+        gr.HTML(
             html_template=_LIST,
             js_on_load=_ON_LOAD.replace("PANE", pane.name),
             elem_id=f"{pane.name}-history",
@@ -41,9 +41,10 @@ def history_tab(pane: CodePane) -> gr.HTML:
             generation = Generation.from_json(event_value(event, "generation", str))
             if generation.pane != pane.name or not generation.candidates:
                 raise UserError("This entry belongs to another pane.")
-            return {**menus_for(pane, generation.language, generation.code(0)), **pane.show(generation)}
+            menus = menus_for(pane, generation.language, generation.code(0))
+            return {**menus, **pane.show(generation), recorder: generation.to_json()}
         except UserError as error:
             return {pane.status: failure(str(error))}
 
-    entries.select(restore, None, [*pane.shown, pane.preset], **QUIET)
+    recorder.select(restore, None, [*pane.shown, pane.preset, recorder], **QUIET)
     return recorder

@@ -114,6 +114,7 @@ def badge(found: Findings, repo_id: str) -> str:
         passages="1 passage" if len(spans) == 1 else f"{len(spans)} passages",
         packages=", ".join(packages[:3]) + more,
         searched=_searched(found.attribution.searched, repo_id),
+        certain_from=found.attribution.searched.guaranteed_tokens,
     )
 
 

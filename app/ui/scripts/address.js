@@ -9,6 +9,10 @@ santacoder.address = (() => {
   let waiting = 0;
   let expected = null; // the revision that Back returns to, until it is chosen, and how long that may take
   const LONGEST = 5000;
+  // Back leaves what was chosen while the picker was open, and does not step through the presses: all of them are one entry
+  let picking = 0; // the number of times that the picker was opened
+  let pressed = 0; // the time to which the next change belongs
+  let entry = 0; // the time that the current entry of the history is from
 
   const parameters = () => new URLSearchParams(location.search);
   const paneOf = () => parameters().get("pane") ?? "complete";
@@ -26,7 +30,10 @@ santacoder.address = (() => {
     }
     changes = {};
     const search = named.size ? `?${named}` : "";
-    if (search !== location.search && !named.has("share")) history.pushState(null, "", `${location.pathname}${search}`);
+    if (search === location.search || named.has("share")) return;
+    const method = pressed && pressed === entry ? "replaceState" : "pushState";
+    history[method](null, "", `${location.pathname}${search}`);
+    entry = pressed;
   }
 
   function note(changed) {
@@ -47,6 +54,7 @@ santacoder.address = (() => {
     if (!isFollowing) return;
     clearTimeout(waiting);
     changes = {};
+    pressed = entry = 0;
     show(paneOf());
     expected = { revision: `${revisionOf()}`, until: performance.now() + LONGEST };
     santacoder.picker.choose(...revisionOf());
@@ -64,7 +72,17 @@ santacoder.address = (() => {
 
     pane(name) {
       document.body.dataset.pane = name;
+      pressed = 0;
       note({ pane: name === "complete" ? "" : name });
+    },
+
+    beginPicking() {
+      picking += 1;
+    },
+
+    // A choice in the picker.
+    picks() {
+      pressed = picking;
     },
 
     revision(model, branch, commit) {

@@ -6,11 +6,6 @@ santacoder.ghost = (() => {
   let shown = null; // the element, its text, and the document it is shown with
 
   function draw(view, text) {
-    const scroller = view.scrollDOM;
-    const { doc } = view.state;
-    const [line, end] = [view.coordsAtPos(doc.lineAt(doc.length).from), view.coordsAtPos(doc.length)];
-    if (!line || !end) return;
-    const frame = scroller.getBoundingClientRect();
     const element = document.createElement("pre");
     element.className = "ghost";
     element.setAttribute("aria-hidden", "true"); // the editor has it as its description
@@ -22,17 +17,28 @@ santacoder.ghost = (() => {
     key.title = "Accept the suggestion";
     key.addEventListener("click", accept);
     element.append(key);
+    if (!place(view, element)) return;
+    editor().style.setProperty("--ghost", `${(text.trimEnd().split("\n").length - 1) * view.defaultLineHeight + 8}px`);
+    editor().dataset.ghost = "";
+    view.scrollDOM.append(element);
+    view.contentDOM.setAttribute("aria-description", `Suggestion, Tab accepts it: ${text.trim()}`);
+    shown = { element, text: text.trimEnd(), doc: view.state.doc };
+  }
+
+  // Puts the element after the code. False if the end of the code is not drawn, because it is out of sight.
+  function place(view, element) {
+    const scroller = view.scrollDOM;
+    const { doc } = view.state;
+    const [line, end] = [view.coordsAtPos(doc.lineAt(doc.length).from), view.coordsAtPos(doc.length)];
+    if (!line || !end) return false;
+    const frame = scroller.getBoundingClientRect();
     Object.assign(element.style, {
       left: `${line.left - frame.left + scroller.scrollLeft}px`,
       top: `${end.top - frame.top + scroller.scrollTop}px`,
       textIndent: `${end.left - line.left}px`,
       lineHeight: `${view.defaultLineHeight}px`,
     });
-    editor().style.setProperty("--ghost", `${(text.trimEnd().split("\n").length - 1) * view.defaultLineHeight + 8}px`);
-    editor().dataset.ghost = "";
-    scroller.append(element);
-    view.contentDOM.setAttribute("aria-description", `Suggestion, Tab accepts it: ${text.trim()}`);
-    shown = { element, text: text.trimEnd(), doc };
+    return true;
   }
 
   function hide() {
@@ -49,6 +55,7 @@ santacoder.ghost = (() => {
     const end = doc.length + text.length;
     view.dispatch({ changes: { from: doc.length, insert: text }, selection: { anchor: end }, userEvent: "input" });
     view.focus();
+    santacoder.say("Accepted. Begin the next line before you press Run: a small model repeats what stands above.");
   }
 
   const isUntouched = () => !document.querySelector("#complete-status [data-written]");
@@ -72,7 +79,7 @@ santacoder.ghost = (() => {
     if (shown && (!viewOf()?.state.doc.eq(shown.doc) || !isUntouched())) hide();
   }).observe(document, { childList: true, characterData: true, subtree: true });
   addEventListener("click", ({ target }) => target.closest?.("#complete-run, #complete-retry") && hide(), true);
-  addEventListener("resize", () => shown && suggest());
+  addEventListener("resize", () => requestAnimationFrame(() => shown && place(viewOf(), shown.element)));
   addEventListener(
     "keydown",
     (event) => {

@@ -3,6 +3,7 @@ santacoder.history = (() => {
   const KEPT = 30;
   const nameOf = (pane) => `santacoder.history.${pane}`;
   const followers = {}; // the list of each pane, once its tab has been opened
+  const triggers = {}; // of each pane's recorder: `select` shows a generation in the pane
 
   function read(pane) {
     try {
@@ -28,7 +29,7 @@ santacoder.history = (() => {
     return JSON.stringify(JSON.parse(text), (key, value) => (key === "top" ? [] : value));
   }
 
-  function line(element, entry) {
+  function line(pane, entry) {
     const generation = JSON.parse(entry.generation);
     const code = generation.parts.join(" … ").trim().split("\n");
     const written = generation.candidates[0].completions.map((completion) => completion.text).join(" … ").trim();
@@ -45,9 +46,7 @@ santacoder.history = (() => {
       part.textContent = text;
       button.append(part);
     }
-    button.addEventListener("click", () =>
-      element.dispatchEvent(new CustomEvent("restore", { detail: { generation: entry.generation } })),
-    );
+    button.addEventListener("click", () => restore(pane, entry.generation));
     const item = document.createElement("li");
     item.append(button);
     return item;
@@ -58,7 +57,7 @@ santacoder.history = (() => {
     if (!element) return;
     const entries = read(pane);
     element.querySelector(".empty").hidden = entries.length > 0;
-    element.querySelector(".history-list").replaceChildren(...entries.map((entry) => line(element, entry)));
+    element.querySelector(".history-list").replaceChildren(...entries.map((entry) => line(pane, entry)));
     element.querySelector(".history-clear").hidden = entries.length === 0;
   }
 
@@ -71,10 +70,16 @@ santacoder.history = (() => {
     show(pane);
   }
 
-  function add(pane, generation) {
-    write(pane, [{ time: Date.now(), generation: compact(generation) }, ...read(pane)].slice(0, KEPT));
+  // One that is shown again becomes the newest.
+  function add(pane, text) {
+    const generation = compact(text);
+    const others = read(pane).filter((entry) => entry.generation !== generation);
+    write(pane, [{ time: Date.now(), generation }, ...others].slice(0, KEPT));
     show(pane);
   }
 
-  return { follow, add };
+  const record = (pane, trigger) => (triggers[pane] = trigger);
+  const restore = (pane, generation) => triggers[pane]("select", { generation });
+
+  return { follow, record, add, restore };
 })();

@@ -4,6 +4,7 @@ santacoder.picker = (() => {
   const lists = () => document.querySelector("#picker-lists");
   let trigger; // of the component with the lists: `click` when the picker opens, `select` for a choice
   let pressed = ""; // the choice that has the focus, to be focused again when the lists are drawn anew
+  let entered = ""; // the name in the model's field when it got the focus, or that was last entered there
   let isWaiting = false; // for the first choices, of which one is focused
 
   const keyOf = ({ kind, value }) => `${kind} ${value}`;
@@ -27,8 +28,13 @@ santacoder.picker = (() => {
     if (box().matches(":popover-open") && isLost) isWaiting = !focusChoice();
   }
 
+  addEventListener("focusin", ({ target }) => {
+    if (target.matches?.("#model input")) entered = target.value;
+  });
+
   function pick(button) {
     pressed = keyOf(button.dataset);
+    santacoder.address.picks();
     const { kind, value } = button.dataset;
     trigger("select", { kind, value });
   }
@@ -47,8 +53,7 @@ santacoder.picker = (() => {
     else if (point) pick(lists().querySelector(`[data-number="${point.dataset.commit}"]`));
   }
 
-  // Shows the fields in which a name can be typed, or hides them. None is focused: the model's would list the branches anew
-  // when it is left, over what is typed as the branch meanwhile.
+  // Shows the fields in which a name can be typed, or hides them.
   function type({ currentTarget }) {
     const isShown = "typing" in box().dataset;
     currentTarget.setAttribute("aria-expanded", !isShown);
@@ -77,10 +82,13 @@ santacoder.picker = (() => {
       box().addEventListener("toggle", ({ newState }) => {
         pressed = "";
         if (newState !== "open") return;
+        santacoder.address.beginPicking();
         isWaiting = !focusChoice();
         trigger("click");
       });
       lists().addEventListener("click", clicked);
+      // what opens at the end of the picker is brought into sight; `toggle` does not bubble
+      lists().addEventListener("toggle", ({ target }) => target.open && target.scrollIntoView(), true);
       box().querySelector("#picker-done").addEventListener("click", () => box().hidePopover());
       box().querySelector("#picker-type").addEventListener("click", type);
       // Gradio replaces or patches the lists
@@ -90,6 +98,13 @@ santacoder.picker = (() => {
       document.documentElement.dataset.ready = "";
       picker.name(...revision);
       santacoder.browser.begin().catch(() => {}); // the page is complete without it
+    },
+
+    // The name in the model's field, and the one before.
+    entered(model) {
+      const before = entered;
+      entered = model;
+      return [model, before];
     },
 
     // Model, branch and commit; the commit is empty for the newest.

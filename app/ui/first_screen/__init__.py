@@ -1,0 +1,1 @@
+"""What a phone shows before Gradio's page: the first example, and Run."""
