@@ -143,16 +143,16 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
     facts = [f"first token {generation.seconds_to_first_token * 1000:.0f} ms"]
     if not running and completions:
         said.append(_reason(generation, completions[-1]))
-        said.append(_author(generation))
         facts += [
             f"seed {completions[0].seed}",
             f"{generation.repo_id}@{generation.revision} ({generation.runner})",
         ]
+    line = " · ".join(said)
     return render(
         "status",
         written=_written(generation, index),
         running=running,
-        said=" · ".join(said),
+        said=line if running else f"{_author(generation)}: {line}",
         facts=" · ".join(facts),
         notices=notices,
         cut=[] if running else [completion.cut for completion in completions if completion.cut],
@@ -163,7 +163,7 @@ def _author(generation: Generation) -> str:
     """Whose text it is: another model may have been chosen since."""
     revision = generation.revision
     is_commit = len(revision) == len(generation.sha) and generation.sha.startswith(revision)
-    return f"by {generation.repo_id.split('/')[-1]} · {revision[:8] if is_commit else revision}"
+    return f"{generation.repo_id.split('/')[-1]} · {revision[:8] if is_commit else revision}"
 
 
 def _reason(generation: Generation, completion: Completion) -> str:

@@ -85,10 +85,10 @@ def test_a_text_says_which_model_wrote_it(shared_page: Page) -> None:
     set_parameter(shared_page, "number input for Maximum length", "8")
     shared_page.locator("#complete-run").click()
     status = shared_page.locator("#complete-status .status").first
-    expect(status).to_have_text(re.compile("by tiny · main"))
+    expect(status).to_have_text(re.compile("^tiny · main: "))
     pick(shared_page, "branch", "other")
     expect(shared_page.locator("#pill")).to_contain_text("other")
-    expect(status).to_have_text(re.compile("by tiny · main"))
+    expect(status).to_have_text(re.compile("^tiny · main: "))
     pick(shared_page, "branch", "main")
 
 

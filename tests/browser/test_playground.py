@@ -296,6 +296,9 @@ def test_what_the_model_writes_is_never_markup(page: Page) -> None:
 def test_no_pane_is_wider_than_the_window(chromium: Browser, server: Server, width: int) -> None:
     page = chromium.new_page(viewport={"width": width, "height": 800})
     page.goto(server.url)
+    if (first := page.locator("#first")).is_visible():
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        first.locator(".first-more").click()
     page.wait_for_selector("#complete-run")
     for name in ("Complete", "Fill in the middle", "Compare", "Branches", "Train"):
         open_pane(page, name)
