@@ -24,7 +24,9 @@ def phone(chromium: Browser) -> Iterator[Page]:
     page = context.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
+    page.on(
+        "console", lambda message: failures.extend([message.text] if "Content Security Policy" in message.text else [])
+    )
     yield page
     context.close()
     assert not failures
@@ -66,7 +68,8 @@ def test_the_example_is_run_before_the_page_is_built_and_the_pane_gets_the_run(p
     # what was kept is shown again by the page itself
     phone.reload()
     expect(phone.locator("#first")).to_have_count(0)
-    phone.wait_for_function(f"document.querySelector('#complete-editor .cm-content') && {VIEW}.state.doc.lines > 12")
+    phone.wait_for_selector("#complete-editor .cm-content")
+    phone.wait_for_function(f"(code) => {VIEW}.state.doc.toString() === code", arg=f"{EXAMPLE}\n# twice")
 
 
 def test_what_is_typed_while_the_page_is_built_is_kept(phone: Page, server: Server) -> None:

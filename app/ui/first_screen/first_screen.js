@@ -162,11 +162,12 @@
     part("more").textContent = LOADING;
     part("more").disabled = true;
     new MutationObserver((_, observer) => {
-      if (!("ready" in document.documentElement.dataset)) return;
+      if (!isReady()) return;
       observer.disconnect();
       handOver();
-    }).observe(document.documentElement, { attributeFilter: ["data-ready"] });
-    requestAnimationFrame(() => setTimeout(() => screen.before(gradio))); // after the next frame
+    }).observe(document.documentElement, { attributeFilter: ["data-drawn", "data-ready"] });
+    gradio.inert = true;
+    requestAnimationFrame(() => setTimeout(() => screen.after(gradio))); // after the next frame
   }
 
   function wait() {
@@ -175,12 +176,13 @@
   }
 
   const viewOf = () => document.querySelector("#complete-editor .cm-content")?.cmTile?.root?.view;
+  // drawn.js and picker.js say so
+  const isReady = () => ["drawn", "ready"].every((name) => name in document.documentElement.dataset);
   const isUnchanged = () => generation?.code === area.value;
 
   // The pane shows what the screen shows; then the screen goes. During a run, when that has ended.
   async function handOver() {
-    const isReady = "ready" in document.documentElement.dataset && viewOf();
-    if (!isReady || running || isComposing || isOver) return;
+    if (!isReady() || running || isComposing || isOver) return;
     isOver = true;
     if (isUnchanged()) await restored(generation);
     else if (area.value === viewOf().state.doc.toString()) await santacoder.ghost.suggest();
@@ -200,6 +202,7 @@
     view.scrollDOM.scrollLeft = area.scrollLeft;
     const { top } = area.getBoundingClientRect();
     screen.remove();
+    gradio.inert = false;
     if (isFocused) view.focus();
     if (staysAtCode) scrollBy(0, view.scrollDOM.getBoundingClientRect().top - top);
   }
