@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
+from starlette.datastructures import QueryParams
 
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.preview import SIZE
 from app.shares.store import ShareStore
+from app.ui.first_screen.markup import has_first_screen
 from app.ui.home_page import NAME, TAGLINE
 from tests.app.api.conftest import serve
 from tests.app.shares.generations import generation
@@ -94,3 +96,18 @@ def test_icons_and_manifest_are_the_projects(served: tuple[str, httpx.Client]) -
         if size := re.fullmatch(r"(\d+)x\d+", icon["sizes"]):
             assert Image.open(io.BytesIO(answer.content)).size == (int(size[1]),) * 2
     assert http.get(f"{url}/favicon.ico").headers["content-type"] == "image/png"
+
+
+def test_the_first_screen_comes_with_the_home_page_alone(served: tuple[str, httpx.Client], store: Path) -> None:
+    url, http = served
+    page = http.get(f"{url}/")
+    assert page.headers["content-encoding"] == "gzip" and page.text.count('<main id="first" hidden') == 1
+    script = http.get(f"{url}/first-screen.js")
+    assert script.headers["content-type"].startswith("text/javascript") and "gradio_api/call/complete" in script.text
+    for query in ("share=abcdefgh", "pane=compare", "model=test/tiny&branch=main", "__theme=dark"):
+        assert '<main id="first"' not in http.get(f"{url}/?{query}").text
+    assert '<main id="first"' in http.get(f"{url}/?token=x&utm_source=friend").text
+    settings = Settings(store=store, model="test/tiny")
+    assert has_first_screen(settings, QueryParams(""))
+    settings = Settings(store=store, model="test/tiny", logins="ada:secret")
+    assert not has_first_screen(settings, QueryParams(""))  # the login comes first
