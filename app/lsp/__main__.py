@@ -31,7 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it reports is in the responses
     backend = _backend(args)
-    return serve_tcp(backend, *args.tcp) if args.tcp else serve_stdio(backend)
+    if args.tcp:
+        return serve_tcp(backend, *args.tcp)
+    status = serve_stdio(backend)
+    # the editor waits for the process, and taking the libraries' objects apart takes seconds
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
