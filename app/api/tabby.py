@@ -61,6 +61,7 @@ class TabbyBody(EndFields):
     language: Annotated[Language | None, BeforeValidator(known_language)] = None
     segments: Segments
     model: str | None = None
+    stop_repetition: bool = True
     temperature: Number = Field(_TEMPERATURE, ge=0, le=5)
     seed: int | None = None
     mode: Annotated[str, unsupported(lambda value: value == "standard")] = "standard"

@@ -27,7 +27,14 @@ def test_a_completion_from_segments(http: httpx.Client) -> None:
     expected = post(
         http,
         "/v1/fim/completions",
-        {"prompt": PREFIX + LINE, "suffix": SUFFIX, "temperature": 0, "max_tokens": 64, "stop": "\n\n"},
+        {
+            "prompt": PREFIX + LINE,
+            "suffix": SUFFIX,
+            "temperature": 0,
+            "max_tokens": 64,
+            "stop": "\n\n",
+            "stop_repetition": True,
+        },
     )["choices"][0]["message"]["content"]
     answer = completed(http)
     assert answer["choices"] == [{"index": 0, "text": expected}]
