@@ -123,7 +123,8 @@ class ModelOpening:
         return graph_cache.folder_of(snapshot, self._settings.graphs) if graph_cache.is_cached(snapshot) else None
 
     def _n_slots(self, snapshot: Path) -> int:
-        return affordable_slots(checkpoints.read_config(snapshot), torch_dtype(self._device).itemsize)
+        config = checkpoints.read_config(snapshot)
+        return affordable_slots(config, torch_dtype(self._device).itemsize, self._device)
 
     def _torch_dtype(self, snapshot: Path) -> torch.dtype:
         """What PyTorch computes in: until a graph is written, bf16 where that is faster."""

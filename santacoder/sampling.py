@@ -6,7 +6,7 @@ import math
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -20,6 +20,8 @@ _NOT_FINITE = "the model's outputs are not finite; use another precision"
 _LOWEST_TEMPERATURE = 1e-6
 # a fraction of the total that few tokens exceed, and that usually suffices to reach top_p
 _LARGE = 3e-4
+# rows that stay in the processor's cache
+_ROWS_AT_ONCE = 8
 MAX_BIASES = 1_024
 MAX_STOP_SEQUENCES = 64
 MAX_STOP_LENGTH = 256
@@ -115,8 +117,14 @@ class SamplingParams:
         _require(self.stop_at in STOP_AT, f"stop_at must be one of {', '.join(STOP_AT)}", self.stop_at)
 
 
-@dataclass(frozen=True)
-class Choice:
+class RowSums(NamedTuple):
+    """The most likely token of a row of logits, and the logarithm of the sum of their exponentials."""
+
+    likeliest: int
+    log_sum: float
+
+
+class Choice(NamedTuple):
     """A chosen token, its log-probability under the model (before temperature and truncation), and the most likely
     tokens.
     """
@@ -138,18 +146,28 @@ class Sampler:
         self.n_prompt = n_prompt
         self._biased = [token_id for token_id, _ in params.logit_bias]
         self._bias = np.array([bias for _, bias in params.logit_bias], dtype=np.float32)
+        self._adjusts = bool(
+            self._biased
+            or params.repetition_penalty != 1.0
+            or params.frequency_penalty
+            or params.presence_penalty
+            or params.logprobs_of_sampling
+        )
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
         self._random = np.random.default_rng(self.seed)
 
-    def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
-        """Choose the next token after ``context`` from ``logits`` [V] float32.
+    def choose(self, logits: np.ndarray, context: Sequence[int], sums: RowSums | None = None) -> Choice:
+        """Choose the next token after ``context`` from ``logits`` [V] float32. ``sums`` are those of ``logits``.
 
         Raises:
             ArithmeticError: the logits are not finite.
         """
-        if not math.isfinite(logits.max()):
-            raise ArithmeticError(_NOT_FINITE)
         params = self.params
+        sums = sums or row_sums(logits[None])[0]
+        if not math.isfinite(sums.log_sum):
+            raise ArithmeticError(_NOT_FINITE)
+        if params.temperature == 0 and not self._adjusts and sums.likeliest not in self.never:
+            return _scored(logits, sums.likeliest, sums.log_sum, params.top_logprobs)
         scores = logits.copy()
         if self._biased:
             scores[self._biased] += self._bias
@@ -175,7 +193,7 @@ class Sampler:
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
         if params.logprobs_of_sampling:
             return _score_drawn(ids, weights, token_id, params.top_logprobs)
-        return score(logits, token_id, params.top_logprobs)
+        return _scored(logits, token_id, sums.log_sum, params.top_logprobs)
 
     def repeatable(self, context: Sequence[int]) -> Sequence[int]:
         """The tokens of ``context`` that the repetition penalty applies to."""
@@ -201,9 +219,27 @@ def score(logits: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
     Raises:
         ArithmeticError: the logits are not finite.
     """
-    log_sum = _log_sum_exp(logits)
-    choice = Choice(token_id, float(logits[token_id]) - log_sum, _likeliest(logits, log_sum, top_logprobs))
-    return require_finite(choice)
+    return _scored(logits, token_id, row_sums(logits[None])[0].log_sum, top_logprobs)
+
+
+def row_sums(logits: np.ndarray) -> list[RowSums]:
+    """What sampling needs of each row of ``logits`` [N, V] float32, whatever the other rows are."""
+    sums: list[RowSums] = []
+    for start in range(0, len(logits), _ROWS_AT_ONCE):
+        rows = logits[start : start + _ROWS_AT_ONCE]
+        likeliest = rows.argmax(axis=1)
+        highest = np.take_along_axis(rows, likeliest[:, None], axis=1)
+        with np.errstate(invalid="ignore"):  # logits that are not finite are noticed by their sum
+            weights = np.exp(rows - highest)
+        totals = [float(row.sum()) for row in weights]  # pairwise, so single precision suffices
+        for token_id, (high,), total in zip(likeliest.tolist(), highest.tolist(), totals, strict=True):
+            sums.append(RowSums(token_id, high + math.log(total)))
+    return sums
+
+
+def _scored(logits: np.ndarray, token_id: int, log_sum: float, top_logprobs: int) -> Choice:
+    top = _likeliest(logits, log_sum, top_logprobs) if top_logprobs else ()
+    return require_finite(Choice(token_id, float(logits[token_id]) - log_sum, top))
 
 
 def require_finite(choice: Choice) -> Choice:
@@ -302,11 +338,6 @@ def _highest(scores: np.ndarray, count: int) -> np.ndarray:
     else:
         ids = np.arange(len(scores))
     return ids[np.argsort(-scores[ids], kind="stable")][:count]
-
-
-def _log_sum_exp(logits: np.ndarray) -> float:
-    highest = logits.max()
-    return float(highest) + math.log(np.exp(logits - highest).sum(dtype=np.float64))
 
 
 def _likeliest(logits: np.ndarray, log_sum: float, count: int) -> tuple[tuple[int, float], ...]:

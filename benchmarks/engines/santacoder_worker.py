@@ -9,9 +9,9 @@ import torch
 
 from benchmarks.engines.worker import run
 from santacoder import checkpoints
-from santacoder.engine.engine import PROMPT_CHUNK
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.runner import Runner, Step
+from santacoder.engine.scheduler import PROMPT_CHUNK
 from santacoder.engine.torch_runner import TorchRunner
 
 

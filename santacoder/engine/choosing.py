@@ -9,7 +9,7 @@ import torch
 
 from santacoder import device_sampling, sampling
 from santacoder.engine.runner import Logits
-from santacoder.sampling import Choice, Sampler
+from santacoder.sampling import Choice, RowSums, Sampler
 
 
 def choose(
@@ -23,8 +23,8 @@ def choose(
     logits = _limited(logits, agreeing)
     if isinstance(logits, torch.Tensor):
         return device_sampling.choose_rows(logits, samplers, contexts)
-    rows = zip(logits, samplers, contexts, strict=True)
-    return [_choice(sampler, row, context) for row, sampler, context in rows]
+    rows = zip(logits, samplers, contexts, sampling.row_sums(logits), strict=True)
+    return [_choice(sampler, row, context, sums) for row, sampler, context, sums in rows]
 
 
 def _limited(logits: Logits, agreeing: Sequence[np.ndarray | None]) -> Logits:
@@ -69,8 +69,8 @@ def score(logits: Logits, token_ids: Sequence[int], top_logprobs: int) -> list[C
     return [sampling.score(row, token_id, top_logprobs) for row, token_id in zip(logits, token_ids, strict=True)]
 
 
-def _choice(sampler: Sampler, logits: np.ndarray, context: Sequence[int]) -> Choice | Exception:
+def _choice(sampler: Sampler, logits: np.ndarray, context: Sequence[int], sums: RowSums) -> Choice | Exception:
     try:
-        return sampler.choose(logits, context)
+        return sampler.choose(logits, context, sums)
     except Exception as error:
         return error

@@ -7,13 +7,12 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as SequenceType
-from contextlib import contextmanager
 
 from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
-from santacoder.engine.scheduler import Scheduler, Turn
+from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import as_sentence
@@ -22,7 +21,6 @@ from santacoder.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
-PROMPT_CHUNK = 256
 MAX_WAITING = 64
 
 
@@ -230,18 +228,18 @@ class Engine:
         """Add the correct tokens of a draft, and one more. Returns False if there is no draft."""
         if sequence.agreeing is not None:
             return False
-        draft = sequence.drafting.draft(sequence.ids, self.runner.n_positions - len(sequence.ids))
+        draft = sequence.drafting.draft(sequence.ids, sequence.n_left - 1)
         if not draft:
             return False
         assert sequence.slot is not None
         ids = [sequence.ids[-1], *draft]
         logits = self.runner.prefill(sequence.slot, ids, sequence.n_computed, len(ids))
         sequence.n_computed += 1
-        sequence.drafting.report(self._follow(sequence, draft, logits))
+        self._follow(sequence, draft, logits)
         return True
 
-    def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> int:
-        """Add a token from each row of ``logits`` while the draft is correct. Returns how many of its tokens were."""
+    def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> None:
+        """Add a token from each row of ``logits`` while the draft is correct."""
         logits = logits[:, : self.tokenizer.vocab_size]
         for n_right in range(len(draft) + 1):
             row = logits[n_right : n_right + 1]
@@ -251,7 +249,6 @@ class Engine:
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
             sequence.n_computed += 1
-        return n_right
 
     def _prefill(self, sequence: Sequence) -> None:
         """Prefill the next chunk of a prompt; after the last chunk, generate a token."""
@@ -274,7 +271,8 @@ class Engine:
         """Sample the next token of each sequence from its row of ``logits``."""
         logits = logits[:, : self.tokenizer.vocab_size]
         for sequence, row in zip(sequences, logits, strict=True):
-            sequence.look_at(row)
+            if sequence.looks_first:
+                sequence.look_at(row)
         samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
         outcomes = choose(logits, samplers, contexts, [sequence.agreeing for sequence in sequences])
         for sequence, outcome in zip(sequences, outcomes, strict=True):
@@ -297,14 +295,23 @@ class Engine:
         self._changed.notify_all()
 
 
-@contextmanager
-def _alone(sequence: Sequence) -> Iterator[None]:
+class _alone:  # noqa: N801
     """Contain a failure: it ends ``sequence``, but no other."""
-    try:
-        yield
-    except Exception as error:
-        log.exception("a text could not be continued")
-        sequence.finish("error", f"The text could not be continued: {as_sentence(error)}", with_held=False)
+
+    __slots__ = ("_sequence",)
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._sequence = sequence
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        log.error("a text could not be continued", exc_info=error)
+        self._sequence.finish("error", f"The text could not be continued: {as_sentence(error)}", with_held=False)
+        return True
 
 
 def _step(sequence: Sequence) -> Step:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 EndedBy = Literal["end_of_text", "stop_sequence", "stop_at", "repetition", "suffix", "min_logprob"]
 """What ended a text whose reason is ``stop``."""
 
 
-@dataclass(frozen=True)
-class PromptToken:
+class PromptToken(NamedTuple):
     """One token of an echoed prompt was read. ``logprob`` is its log-probability given the tokens before it, in nats;
     the first token has none. ``text`` is held back while it could be the beginning of an unfinished character.
     """
@@ -22,8 +20,7 @@ class PromptToken:
     top: tuple[tuple[int, float], ...] = ()
 
 
-@dataclass(frozen=True)
-class TokenEvent:
+class TokenEvent(NamedTuple):
     """One token was sampled.
 
     ``text`` may now be shown. It lags behind the token while it could be the beginning of a stop sequence or of an
@@ -41,8 +38,7 @@ class TokenEvent:
     n_typed: int = 0
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """The last event. ``text`` is what had been held back; ``message`` says what went wrong if ``reason`` is error.
     ``cut`` was generated but is not part of the text, because it repeats what comes before or after it.
     """

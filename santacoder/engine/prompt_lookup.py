@@ -11,53 +11,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-LONGEST = 7
+LONGEST = 15
+"""Tokens of a draft. Verifying 16 costs little more than verifying 8 (docs/serving.md)."""
+TRUSTED = 5
+"""Tokens in a row that a lookup must have predicted before it is verified. Verification takes as long as one to two
+steps of a single text, but as long as ten batched texts take for a token each, so a wrong draft must be rare."""
 _NGRAMS = (4, 3, 2)
-# how much the latest observation counts in the running mean
-_SHARE_OF_LATEST = 0.2
-# tokens of a draft that must be right on average: verification takes as long as one to two steps of a single text, and
-# as long as three to eight batched texts take for a token each
-_WORTHWHILE = 3.0
-# tokens until the next draft, once drafts were not worthwhile
-_PAUSE = 24
-
-
-def lookup(ids: Sequence[int], longest: int = LONGEST) -> list[int]:
-    """What followed the last earlier occurrence of the final 4, 3 or 2 tokens of ``ids``; often nothing. If the text
-    ends before the draft is long enough, the draft continues with its own beginning."""
-    tokens = np.asarray(ids)
-    for size in _NGRAMS:
-        if len(tokens) <= size:
-            continue
-        matches = np.ones(len(tokens) - size, dtype=bool)
-        for offset in range(size):
-            matches &= tokens[offset : offset + len(matches)] == tokens[len(tokens) - size + offset]
-        found = np.flatnonzero(matches)
-        if len(found):
-            following = [int(token) for token in tokens[int(found[-1]) + size :]]
-            return [following[index % len(following)] for index in range(longest)]
-    return []
 
 
 class Drafting:
-    """Decides whether drafts are worthwhile in one text, from how many of their tokens were right."""
+    """Predicts each token of a text from an earlier occurrence of the tokens before it, and drafts once the
+    predictions have been right."""
 
     def __init__(self) -> None:
-        self._n_right = float(LONGEST)
-        self._pause = 0
+        self._n_right = 0
+        self._n_seen = 0
+        self._next = -1  # where the predicted next token stands; -1 if there is no prediction
+        self._after: dict[tuple[int, ...], int] = {}  # where the latest occurrence of some tokens ends
 
     def draft(self, ids: Sequence[int], room: int) -> list[int]:
-        """Tokens to verify, at most ``room``; none if a plain step is probably faster."""
-        if self._pause > 0:
-            self._pause -= 1
+        """Tokens that probably follow ``ids``, at most ``room``: as many as have been predicted in a row, if those are
+        enough. If the text ends before the draft is long enough, the draft continues with its own beginning."""
+        self._follow(ids)
+        length = min(LONGEST, self._n_right, room)
+        if self._n_right < TRUSTED or self._next < 0:
             return []
-        return lookup(ids, min(LONGEST, room)) if room > 0 else []
+        period = len(ids) - self._next
+        return [ids[self._next + index % period] for index in range(length)]
 
-    def report(self, n_right: int) -> None:
-        """Record how many tokens of a draft were right; pause if verification costs more than it saves."""
-        self._n_right += _SHARE_OF_LATEST * (n_right - self._n_right)
-        if self._n_right < _WORTHWHILE:
-            self._pause = _PAUSE
-            self._n_right = _WORTHWHILE
+    def _follow(self, ids: Sequence[int]) -> None:
+        """Compare the tokens that are new in ``ids`` with the predictions."""
+        for end in range(self._n_seen + 1, len(ids) + 1):
+            if self._next >= 0 and ids[self._next] == ids[end - 1]:
+                self._n_right += 1
+                self._next += 1
+            else:
+                self._n_right, self._next = 0, -1
+            for size in _NGRAMS:
+                if end < size:
+                    continue
+                ending = tuple(ids[end - size : end])
+                if self._next < 0:
+                    self._next = self._after.get(ending, -1)
+                self._after[ending] = end
+        self._n_seen = len(ids)

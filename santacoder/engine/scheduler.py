@@ -10,6 +10,11 @@ import numpy as np
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.slots import WORTH_KEEPING, Place, Slots, common_prefix
 
+PROMPT_CHUNK = 256
+"""Prompt tokens of one sequence that are prefilled in a turn."""
+# Prompt tokens prefilled in a turn for each sequence that decodes. A text of 64 tokens behind a prompt of 500 needs as
+# many, so prompts do not queue, and a turn takes at most three times as long as decoding alone.
+_PROMPT_TOKENS_EACH = 8
 _NOTHING = np.array([], dtype=np.int32)
 
 
@@ -17,9 +22,10 @@ class Turn(NamedTuple):
     """The sequences to advance in one turn.
 
     ``decoding`` are all sequences that generate tokens. ``prefilling`` are those that have a single prompt token left,
-    and one sequence with more, so that a long prompt delays the others by one chunk at most. ``paused`` lost their slot
-    to another client; the contents of their ``last_slot`` must be saved first. ``admitted`` got a slot, in order; what
-    was saved of a paused sequence is restored.
+    and some with more, a chunk of each: one if few sequences decode, so that a long prompt delays them by one chunk at
+    most, and more the more of them share the delay. ``paused`` lost their slot to another client; the contents of their
+    ``last_slot`` must be saved first. ``admitted`` got a slot, in order; what was saved of a paused sequence is
+    restored.
     """
 
     decoding: list[Sequence]
@@ -70,17 +76,27 @@ class Scheduler:
         decoding = [sequence for sequence in self.running if not sequence.n_to_prefill]
         decoding.sort(key=_slot)  # keys and values of adjacent slots need not be copied
         prefilling = [sequence for sequence in self.running if sequence.n_to_prefill == 1]
+        prefilling += self._chunked(_PROMPT_TOKENS_EACH * len(decoding))
+        return Turn(decoding, prefilling, paused, admitted)
+
+    def _chunked(self, n_tokens: int) -> list[Sequence]:
+        """The sequences that prefill a chunk in this turn: one, and others while all chunks together have at most
+        ``n_tokens``. Clients take turns, and the next turn prefills others."""
         unfinished = [sequence for sequence in self.running if sequence.n_to_prefill > 1]
-        if unfinished:
+        chosen: list[Sequence] = []
+        while unfinished:
             chunked = next(
                 (sequence for sequence in unfinished if sequence.client != self._prefilled_last), unfinished[0]
             )
+            n_tokens -= min(chunked.n_to_prefill, PROMPT_CHUNK)
+            if chosen and n_tokens < 0:
+                break
             self._prefilled_last = chunked.client
-            # the next turn prefills another sequence
+            unfinished.remove(chunked)
             self.running.remove(chunked)
             self.running.append(chunked)
-            prefilling.append(chunked)
-        return Turn(decoding, prefilling, paused, admitted)
+            chosen.append(chunked)
+        return chosen
 
     def release(self, sequence: Sequence) -> None:
         """Free the slot of a running sequence. Its prompt stays cached for prompts with the same prefix."""
@@ -106,6 +122,8 @@ class Scheduler:
     def _admit(self) -> tuple[list[Sequence], list[tuple[Sequence, Place]]]:
         paused: list[Sequence] = []
         admitted: list[tuple[Sequence, Place]] = []
+        if not self._waiting:  # as in most turns
+            return paused, admitted
         for sequence in self.running:  # a new sequence may reuse what they have prefilled so far
             self._slots.hold(_slot(sequence), _reusable(sequence))
         settled = list(self.running)
@@ -130,7 +148,7 @@ class Scheduler:
 
     def _next(self) -> Sequence | None:
         """The sequence that gets the next slot: a free one, or that of a sequence to be paused."""
-        if not self._waiting:  # as in most turns
+        if not self._waiting:
             return None
         n_running = self._n_running()
         for client in sorted(self._waiting, key=n_running.__getitem__):  # the sort is stable

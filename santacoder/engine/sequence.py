@@ -123,6 +123,11 @@ class Sequence:
         """The number of tokens that may still be generated."""
         return self._end - len(self.ids)
 
+    @property
+    def looks_first(self) -> bool:
+        """Whether :meth:`look_at` must be called before the next token is sampled."""
+        return self._gap_start is not None or self._blank_start is not None or self.sampler.never is not self._never
+
     def look_at(self, logits: Logits) -> None:
         """Prepare for sampling from ``logits`` [V]: some tokens must not come first in a gap or in a text."""
         avoided: list[int] = []
@@ -135,7 +140,7 @@ class Sequence:
     def add(self, choice: Choice) -> None:
         """Report the next token. Finish the sequence if it is the last one, or if it is too unlikely to be used."""
         n_typed = len(self._typed)
-        is_typed = bool(n_typed) and len(self._token_bytes([choice.id])) <= n_typed
+        is_typed = n_typed > 0 and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
         if least is not None and choice.logprob < least and not is_typed:
             self.ended_by = "min_logprob"

@@ -55,6 +55,13 @@ class RowCache:
         self._buffers[:, target, :, :length] = self._buffers[:, source, :, :length]
         self._wait()
 
+    def exchange(self, first: int, second: int, first_length: int, second_length: int) -> None:
+        """Exchange the first positions of two rows, as many as each holds."""
+        saved = self._buffers[:, first, :, :first_length].clone()
+        self._buffers[:, first, :, :second_length] = self._buffers[:, second, :, :second_length]
+        self._buffers[:, second, :, :first_length] = saved
+        self._wait()
+
     def save(self, row: int, length: int) -> torch.Tensor:
         """The first ``length`` positions of a row, [2 n_layer, n_kv_head, length, head_dim]."""
         saved = self._buffers[:, row, :, :length].clone()

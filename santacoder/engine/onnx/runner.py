@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,13 +24,16 @@ log = logging.getLogger(__name__)
 
 # tolerance, relative to the spread of the logits; rounding differences within a batch are far smaller
 _TOLERANCE = 0.1
+# rows that may lie idle between those that decode, as a part of their number
+_PART_BETWEEN = 8
 
 
 class OnnxRunner:
     """A :class:`santacoder.engine.runner.Runner`.
 
-    Keys and values stay where they are: each step's graph reads and writes the same buffers. A slot is a row of them,
-    so one sequence is bound as a batch of 1, and sequences that decode together as the rows from the first to the last.
+    Each step's graph reads and writes the same buffers of keys and values. A slot is a row of them, so one sequence is
+    bound as a batch of 1, and sequences that decode together as the rows from the first to the last. Where too many
+    others lie between, rows are exchanged first, which takes far less time than computing them in every step.
     With ``exact``, a row's result is the same to the last bit whatever the batch: on a CPU most of the runtime's
     products take rows in pairs, and an odd one in another order of sums. Where a trial finds that, the number of rows
     is kept even, and a stream alone is slower by that; sums of integers have no order that matters.
@@ -68,6 +72,7 @@ class OnnxRunner:
         self._vocab_size = config.vocab_size
         self._cache = RowCache(self._session, config, self._n_rows, device)
         self._lengths = [0] * self._n_rows
+        self._row_of = list(range(self._n_rows))  # of each slot
         self._step = DecodingStep(self._session, self._cache, config, device)
         self._prefill_bindings: dict[int, onnxruntime.IOBinding] = {}
         self._plain = run_options()
@@ -78,7 +83,8 @@ class OnnxRunner:
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
-        self._lengths[slot] = start + length
+        row = self._row_of[slot]
+        self._lengths[row] = start + length
         n_beside = max(self._least_prefilled - length, self._odd(length))
         ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
         end = start + ids.shape[1]
@@ -90,9 +96,9 @@ class OnnxRunner:
             "total_sequence_length": np.array(end, dtype=np.int32),
             "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(n_logits))),
         }
-        if slot not in self._prefill_bindings:
-            self._prefill_bindings[slot] = self._cache.binding(slot, 1)
-        binding = self._prefill_bindings[slot]
+        if row not in self._prefill_bindings:
+            self._prefill_bindings[row] = self._cache.binding(row, 1)
+        binding = self._prefill_bindings[row]
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
         logits = torch.empty((len(inputs["logits_index"]), self._vocab_size), device=self.device)
@@ -110,32 +116,50 @@ class OnnxRunner:
             return self._decode(steps)
 
     def copy(self, source: int, target: int, length: int) -> None:
-        self._cache.copy(source, target, length)
-        self._lengths[target] = length
+        self._cache.copy(self._row_of[source], self._row_of[target], length)
+        self._lengths[self._row_of[target]] = length
 
     def save(self, slot: int, length: int) -> Tensor:
-        return self._cache.save(slot, length)
+        return self._cache.save(self._row_of[slot], length)
 
     def restore(self, slot: int, saved: Tensor) -> None:
-        self._lengths[slot] = self._cache.restore(slot, saved)
+        self._lengths[self._row_of[slot]] = self._cache.restore(self._row_of[slot], saved)
 
     def _decode(self, steps: Sequence[Step]) -> Logits:
-        slots = [step.slot for step in steps]
-        first, n_rows = self._rows(min(slots), max(slots))
+        self._move_together([step.slot for step in steps])
+        rows = [self._row_of[step.slot] for step in steps]
+        first, n_rows = self._rows(min(rows), max(rows))
         # a row between the requested ones writes after its slot's contents, which does no harm
         token_ids = [0] * n_rows
         starts = self._lengths[first : first + n_rows]
-        for step in steps:
-            token_ids[step.slot - first] = step.token_id
-            starts[step.slot - first] = step.position
-            self._lengths[step.slot] = step.position + 1
-        wanted = [slot - first for slot in slots]
+        for row, step in zip(rows, steps, strict=True):
+            token_ids[row - first] = step.token_id
+            starts[row - first] = step.position
+            self._lengths[row] = step.position + 1
+        wanted = [row - first for row in rows]
         if self.captures:
             # the same for every caller, so that each range is captured once
             logits = self._where_computed(self._step.run(first, token_ids, starts, range(n_rows), captured=True))
             return logits if wanted == list(range(n_rows)) else logits[wanted]
         in_pairs = wanted + wanted[-1:] * self._odd(len(wanted))
         return self._where_computed(self._step.run(first, token_ids, starts, in_pairs, captured=False))[: len(wanted)]
+
+    def _move_together(self, slots: Sequence[int]) -> None:
+        """Exchange rows until few others lie between those of ``slots``."""
+        rows = sorted(self._row_of[slot] for slot in slots)
+        most = len(rows) + len(rows) // _PART_BETWEEN
+        if rows[-1] - rows[0] < most:
+            return
+        # the window that already has most of them
+        n_within = [bisect_left(rows, row + most) - index for index, row in enumerate(rows)]
+        first = min(rows[n_within.index(max(n_within))], self._n_rows - most)
+        used = set(rows)
+        free = (row for row in range(first, first + most) if row not in used)
+        slot_of = {row: slot for slot, row in enumerate(self._row_of)}
+        for row, other in zip((row for row in rows if not first <= row < first + most), free, strict=False):
+            self._cache.exchange(row, other, self._lengths[row], self._lengths[other])
+            self._lengths[row], self._lengths[other] = self._lengths[other], self._lengths[row]
+            self._row_of[slot_of[row]], self._row_of[slot_of[other]] = other, row
 
     def _rows(self, first: int, last: int) -> tuple[int, int]:
         """The first row and the number of rows to compute for slots ``first`` to ``last``."""

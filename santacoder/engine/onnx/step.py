@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +15,9 @@ from torch import Tensor
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.cache import RowCache
 from santacoder.engine.onnx.session import run_options
+
+# more than there are ranges of rows for which a GPU captures graphs; each takes some kilobytes
+_MOST_BINDINGS = 1024
 
 
 class DecodingStep:
@@ -33,7 +38,8 @@ class DecodingStep:
         self._inputs = self._written.to(device)  # on a CPU, the same memory
         self._total = torch.zeros((), dtype=torch.int32)
         self._logits = torch.empty((cache.n_rows, config.vocab_size), device=device)
-        self._bindings: dict[tuple[int, int, int], _Binding] = {}
+        self._bindings: OrderedDict[tuple[int, int, int], _Binding] = OrderedDict()  # the latest used last
+        self._graph_ids = count()
         self._plain = run_options()
 
     def run(
@@ -60,7 +66,11 @@ class DecodingStep:
 
     def _bound(self, first: int, n_rows: int, n_logits: int) -> _Binding:
         key = (first, n_rows, n_logits)
-        if key not in self._bindings:
+        if key in self._bindings:
+            self._bindings.move_to_end(key)
+        else:
+            if len(self._bindings) == _MOST_BINDINGS:
+                self._bindings.popitem(last=False)
             binding = self._cache.binding(first, n_rows)
             token_ids, positions, logits_index, ends = self._inputs
             for name, tensor, element_type, shape in (
@@ -73,7 +83,7 @@ class DecodingStep:
                 binding.bind_input(name, tensor.device.type, 0, element_type, shape, tensor.data_ptr())
             shape = [n_logits, self._logits.shape[1]]
             binding.bind_output("logits", self._device, 0, np.float32, shape, self._logits.data_ptr())
-            self._bindings[key] = _Binding(binding, run_options(graph_id=len(self._bindings)))
+            self._bindings[key] = _Binding(binding, run_options(graph_id=next(self._graph_ids)))
         return self._bindings[key]
 
 

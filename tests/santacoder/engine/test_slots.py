@@ -50,6 +50,17 @@ def test_a_short_likeness_does_not_cost_a_slot_its_contents() -> None:
     assert place.slot == 0
 
 
+def test_memory_is_used_only_for_as_many_as_run_and_a_few_kept() -> None:
+    slots = Slots(64)
+    used = set()
+    for begin in range(0, 100_000, 1000):
+        places = [slots.take([*range(begin + 100 * each, begin + 100 * each + 50)]) for each in range(3)]
+        used |= {place.slot for place in places}
+        for place in places:
+            slots.give_back(place.slot)
+    assert len(used) <= 3 + 8
+
+
 def test_what_failed_is_forgotten() -> None:
     slots = Slots(1)
     slots.take(LONG)
