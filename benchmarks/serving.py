@@ -20,13 +20,13 @@ import random
 import socket
 import statistics
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -208,11 +208,11 @@ async def stream(url: str, n_clients: int, args: argparse.Namespace, prompts: li
     loop = asyncio.get_running_loop()
     begins = loop.time() + _WARM_UP_SECONDS
     seen = Seen(begins, begins + args.seconds)
-    address, port = urlsplit(url).hostname, urlsplit(url).port
+    address, port = str(urlsplit(url).hostname), int(urlsplit(url).port or 80)
     left = iter(prompts)
     connections = [Client(seen, left, args.tokens) for _ in range(n_clients)]
     for client in connections:
-        await loop.create_connection(lambda client=client: client, address, port)
+        await loop.create_connection(partial(_itself, client), address, port)
     await asyncio.sleep(seen.ends - loop.time())
     for client in connections:
         client.close()
@@ -221,6 +221,10 @@ async def stream(url: str, n_clients: int, args: argparse.Namespace, prompts: li
         if client.problem:
             raise SystemExit(client.problem)
     return seen
+
+
+def _itself(client: Client) -> Client:
+    return client
 
 
 class Client(asyncio.Protocol):
@@ -322,4 +326,4 @@ def report(results: dict[str, dict[str, dict[str, float]]], memory: dict[str, fl
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

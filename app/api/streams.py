@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary, ref
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
@@ -37,7 +39,9 @@ class Run:
         self.texts: list[Text] = []
         self.started = time.perf_counter()
         self._loop = asyncio.get_running_loop()
-        self._events: asyncio.Queue[tuple[int, Event, float]] = asyncio.Queue()
+        self._mailbox = mailbox_of(self._loop)
+        self._arrived: deque[Arrival] = deque()
+        self._waiter: asyncio.Future[None] | None = None
         self._seconds = seconds
         self._is_late = False
         self._timer = self._loop.call_later(seconds, self._cut_all) if seconds else None
@@ -59,7 +63,10 @@ class Run:
         """
         n_left = len(self.texts)
         while n_left:
-            index, event, at = await self._events.get()
+            if not self._arrived:
+                self._waiter = self._loop.create_future()
+                await self._waiter
+            index, event, at = self._arrived.popleft()
             text = self.texts[index]
             piece = text.add(event, at)
             if piece.reason and self._is_late and not text.n_written:
@@ -67,6 +74,17 @@ class Run:
             n_left -= piece.reason is not None
             if piece.text or piece.tokens or piece.reason:
                 yield piece
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the next piece need not be waited for."""
+        return bool(self._arrived)
+
+    def arrive(self, arrivals: Iterable[Arrival]) -> None:
+        """Take events that have reached the event loop."""
+        self._arrived.extend(arrivals)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def finish(self, enough: Callable[[Piece], bool]) -> list[Text]:
         """Wait until all texts have ended, and return them. A text is ended early once ``enough`` returns true for a
@@ -99,13 +117,53 @@ class Run:
     def _deliver(self, index: int) -> Callable[[Event], None]:
         """A function that passes events from the engine's thread to the event loop."""
 
+        put, clock = self._mailbox.put, time.perf_counter
+
         def deliver(event: Event) -> None:
             # the time is taken here, because the loop may be busy when the event arrives
-            arrival = (index, event, time.perf_counter())
-            with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
-                self._loop.call_soon_threadsafe(self._events.put_nowait, arrival)
+            put(self, (index, event, clock()))
 
         return deliver
+
+
+Arrival = tuple[int, Event, float]
+"""The number of a text, its event, and when that was sent."""
+
+
+class Mailbox:
+    """Passes events from the engines' threads to an event loop, all that have collected at once: waking a loop for each
+    token would take longer than processing it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)
+        self._sent: deque[tuple[Run, Arrival]] = deque()
+        self._is_woken = False
+
+    def put(self, run: Run, arrival: Arrival) -> None:
+        """Pass ``arrival`` to ``run``; for any thread."""
+        self._sent.append((run, arrival))
+        if not self._is_woken and (loop := self._loop()) is not None:
+            self._is_woken = True
+            with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
+                loop.call_soon_threadsafe(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._is_woken = False  # first, so that what is put from now on wakes the loop again
+        arrived: dict[Run, list[Arrival]] = {}
+        for _ in range(len(self._sent)):
+            run, arrival = self._sent.popleft()
+            arrived.setdefault(run, []).append(arrival)
+        for run, arrivals in arrived.items():
+            run.arrive(arrivals)
+
+
+_MAILBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakKeyDictionary()
+
+
+def mailbox_of(loop: asyncio.AbstractEventLoop) -> Mailbox:
+    if loop not in _MAILBOXES:
+        _MAILBOXES[loop] = Mailbox(loop)
+    return _MAILBOXES[loop]
 
 
 class Text:
@@ -188,7 +246,7 @@ class Text:
         self.last_logprob = event.logprob
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Piece:
     """A new part of the text number ``index``; ``reason`` is set in the last one."""
 
@@ -230,11 +288,23 @@ async def finish(run: Run, request: Request, enough: Callable[[Piece], bool] = l
 
 
 class RunResponse(StreamingResponse):
-    """A streaming response that closes its run however it ends."""
+    """A streaming response that closes its run however it ends. Lines of tokens that have arrived together are sent
+    together."""
 
     def __init__(self, run: Run, lines: AsyncIterator[str], media_type: str = "text/event-stream") -> None:
         super().__init__(lines, media_type=media_type, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         self._run = run
+        self._lines = lines
+
+    async def stream_response(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        unsent: list[str] = []
+        async for line in self._lines:
+            unsent.append(line)
+            if not self._run.has_more:
+                await send({"type": "http.response.body", "body": "".join(unsent).encode(), "more_body": True})
+                unsent.clear()
+        await send({"type": "http.response.body", "body": "".join(unsent).encode(), "more_body": False})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -95,9 +95,12 @@ class Accumulator:
 
     def is_typed(self, event: PromptToken | TokenEvent) -> bool:
         """Whether the token only spells the end of the prompt again."""
-        return 0 < len(self._tokenizer.decode_bytes([event.id])) <= _n_typed(event)
+        n_typed = _n_typed(event)
+        return n_typed > 0 and 0 < len(self._tokenizer.decode_bytes([event.id])) <= n_typed
 
     def _reached(self, *, finished: bool) -> tuple[Token, ...]:
+        if not self._pending and not finished:
+            return ()
         # the rest of an unfinished character is added to the last token
         complete = self._pending[:-1] if self._decoder.unfinished else self._pending
         n_reached = next(
@@ -117,6 +120,8 @@ class Accumulator:
             self._offset += len(left)
 
     def _alternatives(self, event: PromptToken | TokenEvent) -> tuple[Alternative, ...]:
+        if not event.top:
+            return ()
         special_ids, decode = self._tokenizer.special_ids, self._tokenizer.decode
         return tuple(
             Alternative(id_, decode([id_]) if id_ in special_ids else self._peek(id_, _n_typed(event)), logprob)

@@ -261,7 +261,7 @@ class Engine:
         if sequence.echo:
             following = sequence.ids[sequence.n_computed + 1 : sequence.n_computed + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]
-            with _alone(sequence):
+            with _Alone(sequence):
                 sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
         sequence.n_computed += len(chunk)
         if sequence.n_to_prefill == 0 and not sequence.finished:
@@ -276,7 +276,7 @@ class Engine:
         samplers, contexts = [sequence.sampler for sequence in sequences], [sequence.ids for sequence in sequences]
         outcomes = choose(logits, samplers, contexts, [sequence.agreeing for sequence in sequences])
         for sequence, outcome in zip(sequences, outcomes, strict=True):
-            with _alone(sequence):
+            with _Alone(sequence):
                 if isinstance(outcome, Exception):
                     raise outcome
                 if sequence.n_left:
@@ -295,7 +295,7 @@ class Engine:
         self._changed.notify_all()
 
 
-class _alone:  # noqa: N801
+class _Alone:
     """Contain a failure: it ends ``sequence``, but no other."""
 
     __slots__ = ("_sequence",)

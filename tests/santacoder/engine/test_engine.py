@@ -325,10 +325,10 @@ def test_a_failing_runner_ends_the_streams_and_the_engine_goes_on(
 class Broken(Sampler):
     """A runner that fails at its third token."""
 
-    def choose(self, logits: np.ndarray, context: Sequence[int]) -> Choice:
+    def choose(self, logits: np.ndarray, context: Sequence[int], *_: object) -> Choice:
         if len(context) > 3:
             raise IndexError("no such token")
-        return super().choose(logits, context)
+        return super().choose(logits, context, *_)
 
 
 def test_what_fails_for_one_request_ends_no_other(
