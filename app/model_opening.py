@@ -70,7 +70,7 @@ class ModelOpening:
             runner=self._settings.runner,
             cached=self._cached(snapshot),
             dtype=self._torch_dtype(snapshot),
-            n_slots=self._n_slots(snapshot),
+            n_slots=None,
             max_waiting=self._settings.max_waiting,
             exact=self._settings.exact,
             on_end=self._on_end,
@@ -80,17 +80,18 @@ class ModelOpening:
     def memory_needed(self, snapshot: Path) -> int:
         """Bytes that the model will take as it would be opened now."""
         if found := self._graphs(snapshot):
-            return graph_memory(checkpoints.read_config(snapshot), found[0], self._n_slots(snapshot))
+            return graph_memory(checkpoints.read_config(snapshot), found[0], self._device)
         return self.torch_memory(snapshot)
 
     def torch_memory(self, snapshot: Path) -> int:
         """Bytes that the model takes with PyTorch."""
         config = checkpoints.read_config(snapshot)
-        return memory_needed(config, self._torch_dtype(snapshot), self._n_slots(snapshot))
+        n_slots = affordable_slots(config, torch_dtype(self._device).itemsize)
+        return memory_needed(config, self._torch_dtype(snapshot), n_slots)
 
     def future_graph_memory(self, snapshot: Path) -> int:
         """Bytes that the model will take with the graph that is to be written."""
-        return estimated_graph_memory(checkpoints.read_config(snapshot), self._n_slots(snapshot))
+        return estimated_graph_memory(checkpoints.read_config(snapshot))
 
     def lacks_graph(self, snapshot: Path) -> bool:
         """Whether a graph is to be written: for models of the Hub, on a CPU, unless that has failed."""
@@ -121,10 +122,6 @@ class ModelOpening:
 
     def _cached(self, snapshot: Path) -> Path | None:
         return graph_cache.folder_of(snapshot, self._settings.graphs) if graph_cache.is_cached(snapshot) else None
-
-    def _n_slots(self, snapshot: Path) -> int:
-        config = checkpoints.read_config(snapshot)
-        return affordable_slots(config, torch_dtype(self._device).itemsize, self._device)
 
     def _torch_dtype(self, snapshot: Path) -> torch.dtype:
         """What PyTorch computes in: until a graph is written, bf16 where that is faster."""

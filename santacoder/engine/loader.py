@@ -16,7 +16,7 @@ from santacoder.config import SantaCoderConfig
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
-from santacoder.engine.runner import N_SLOTS, Runner, slot_memory
+from santacoder.engine.runner import N_SLOTS, Runner, affordable_slots, graph_slots, slot_memory
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
@@ -47,7 +47,7 @@ def open_engine(
     runner: RunnerChoice = "auto",
     cached: Path | None = None,
     dtype: torch.dtype | None = None,
-    n_slots: int = N_SLOTS,
+    n_slots: int | None = N_SLOTS,
     max_waiting: int = MAX_WAITING,
     exact: bool = True,
     on_end: Callable[[Sequence], None] = lambda sequence: None,
@@ -61,7 +61,7 @@ def open_engine(
         runner: the backend; ``auto`` takes the fastest.
         cached: a folder with further graphs of the revision.
         dtype: what the PyTorch runner computes in; by default, what suits the device.
-        n_slots: the number of sequences that run at the same time.
+        n_slots: the number of sequences that run at the same time; None for as many as suit the runner and the memory.
         max_waiting: the length of the engine's queue.
         exact: make a graph's texts batch-invariant to the last byte.
         on_end: called by the engine's thread with each finished sequence.
@@ -83,7 +83,7 @@ def _open_runner(
     choice: RunnerChoice,
     cached: Path | None,
     dtype: torch.dtype | None,
-    n_slots: int,
+    n_slots: int | None,
     exact: bool,
     report: Callable[[float], None],
 ) -> tuple[Runner, list[str]]:
@@ -94,7 +94,8 @@ def _open_runner(
         for graph in found:
             try:
                 config = checkpoints.read_config(snapshot)
-                return OnnxRunner(graph, config, n_slots=n_slots, device=place, exact=exact), notices
+                rows = n_slots or graph_slots(config, _itemsize(graph), place)
+                return OnnxRunner(graph, config, n_slots=rows, device=place, exact=exact), notices
             except CheckpointError as error:
                 notices.append(str(error))
         if choice == "onnx":
@@ -103,7 +104,8 @@ def _open_runner(
             continue
         try:
             model, _ = checkpoints.load(snapshot, dtype=dtype or torch_dtype(place), device=place, report=report)
-            return TorchRunner(model, n_slots=n_slots), notices
+            rows = n_slots or affordable_slots(model.config, torch_dtype(place).itemsize)
+            return TorchRunner(model, n_slots=rows), notices
         except torch.OutOfMemoryError:
             notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
@@ -116,18 +118,24 @@ def graphs(snapshot: Path, device: str, cached: Path | None = None) -> list[Path
     return [path for path in paths if path.is_file()]
 
 
-def graph_memory(config: SantaCoderConfig, graph: Path, n_slots: int) -> int:
-    """Bytes that the runner of a graph takes: its weights as the runtime keeps them, and the slots."""
+def graph_memory(config: SantaCoderConfig, graph: Path, device: str) -> int:
+    """Bytes that the runner of a graph takes at most: its weights as the runtime keeps them, and the slots."""
     weights = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
     if _is_unpacked(config, graph.name):
         weights *= _UNPACKED
-    return weights + slot_memory(config, 2 if "16" in graph.name else 4) * n_slots
+    itemsize = _itemsize(graph)
+    return weights + slot_memory(config, itemsize) * graph_slots(config, itemsize, device)
 
 
-def estimated_graph_memory(config: SantaCoderConfig, n_slots: int) -> int:
-    """Bytes that the runner of an int8 graph will take that has not been written yet."""
+def estimated_graph_memory(config: SantaCoderConfig) -> int:
+    """Bytes that the runner of an int8 graph will take on a CPU that has not been written yet."""
     weights = int(config.n_parameters * _INT8_BYTES) * (_UNPACKED if _is_unpacked(config, graph_name("int8")) else 1)
-    return weights + slot_memory(config, 4) * n_slots
+    return weights + slot_memory(config, 4) * graph_slots(config, 4, "cpu")
+
+
+def _itemsize(graph: Path) -> int:
+    """Bytes of a number in the keys and values of a graph."""
+    return 2 if "16" in graph.name else 4
 
 
 def _is_unpacked(config: SantaCoderConfig, name: str) -> bool:

@@ -20,7 +20,6 @@ N_SLOTS = 8
 
 _MOST_SLOT_BYTES = 2_000_000_000
 _LEAST_SLOTS = 2
-# more than N_SLOTS, on a CPU: so many that nobody waits, as far as they take no more memory than this when all are used
 _MOST_SLOTS = 256
 _MANY_SLOT_BYTES = 700_000_000
 
@@ -30,16 +29,19 @@ def slot_memory(config: SantaCoderConfig, itemsize: int) -> int:
     return 2 * config.n_layer * config.n_kv_head * config.n_positions * config.head_dim * itemsize
 
 
-def affordable_slots(config: SantaCoderConfig, itemsize: int, device: str) -> int:
-    """The number of slots: on a CPU hundreds for a small model, whose keys and values take at most 0.7 GB; otherwise
-    eight, or as many as take 2 GB; at least two.
+def affordable_slots(config: SantaCoderConfig, itemsize: int) -> int:
+    """The number of slots whose keys and values take at most 2 GB, up to eight; at least two.
 
     With multi-head attention, a slot of the published shape takes 0.8 GB in single precision, instead of 0.05.
     """
-    each = slot_memory(config, itemsize)
-    few = max(_LEAST_SLOTS, min(N_SLOTS, _MOST_SLOT_BYTES // each))
-    # a GPU captures a graph for each of many ranges of rows
-    return few if device == "cuda" else max(few, min(_MOST_SLOTS, _MANY_SLOT_BYTES // each))
+    return max(_LEAST_SLOTS, min(N_SLOTS, _MOST_SLOT_BYTES // slot_memory(config, itemsize)))
+
+
+def graph_slots(config: SantaCoderConfig, itemsize: int, device: str) -> int:
+    """The number of slots for a graph: on a CPU hundreds for a small model, whose keys and values take 0.7 GB if all
+    are in use, so that nobody waits for one. A GPU captures a graph for each of many ranges of rows, so it has few."""
+    few = affordable_slots(config, itemsize)
+    return few if device == "cuda" else max(few, min(_MOST_SLOTS, _MANY_SLOT_BYTES // slot_memory(config, itemsize)))
 
 
 class Step(NamedTuple):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import onnxruntime
 import torch
 
@@ -15,6 +18,8 @@ _TYPES = {
     "tensor(float16)": (torch.float16, 10),
     "tensor(bfloat16)": (torch.bfloat16, 16),
 }
+
+_ALIGNMENT = 64  # bytes
 
 
 class RowCache:
@@ -82,8 +87,14 @@ class RowCache:
 
 def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
     try:
-        return torch.zeros(shape, dtype=dtype, device=device)
-    except (RuntimeError, AssertionError) as error:  # too little memory; a PyTorch built without CUDA
+        if device != "cpu":
+            return torch.zeros(shape, dtype=dtype, device=device)
+        # NumPy asks the system for zeros, which take no memory until they are written to
+        n_bytes = math.prod(shape) * dtype.itemsize
+        zeros = np.zeros(n_bytes + _ALIGNMENT, dtype=np.uint8)
+        begin = -zeros.ctypes.data % _ALIGNMENT
+        return torch.from_numpy(zeros[begin : begin + n_bytes]).view(dtype).view(shape)
+    except (RuntimeError, AssertionError, MemoryError) as error:  # too little memory; a PyTorch built without CUDA
         raise CheckpointError(
             f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."
         ) from error
