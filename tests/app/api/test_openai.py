@@ -109,7 +109,8 @@ def test_the_best_has_the_highest_log_probability(client: openai.OpenAI) -> None
         return sum(choice.logprobs.token_logprobs) / len(choice.logprobs.token_logprobs)
 
     if all(choice.finish_reason == "length" for choice in every.choices):
-        assert mean(best.choices[0]) == max(map(mean, every.choices))
+        # PyTorch's results depend on what is computed beside them, by rounding
+        assert mean(best.choices[0]) == pytest.approx(max(map(mean, every.choices)), abs=1e-5)
 
 
 @pytest.mark.parametrize("text", ["def area(width, height):\n    return width * height\n", 's = "🎅👍🏽 東é" + t'])

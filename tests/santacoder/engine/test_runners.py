@@ -96,3 +96,23 @@ def test_what_was_saved_goes_on_in_any_slot(runner: Runner, model: SantaCoder) -
         runner.restore(target, saved)
         (row,) = runner.decode([Step(target, ids[length], length)])
         np.testing.assert_allclose(row, expected(model, ids[: length + 1])[-1], atol=1e-4)
+
+
+def test_slots_keep_their_contents_whichever_decode_together(make_runner: Callable[..., Runner]) -> None:
+    """Rows are exchanged where idle ones lie between them."""
+    rng = random.Random(0)
+    runner, alone = make_runner(n_slots=12), make_runner(n_slots=1)
+    written: dict[int, list[int]] = {}
+    for _ in range(20):
+        slots = rng.sample(range(12), rng.randint(1, 5))
+        for slot in slots:
+            if slot not in written:
+                written[slot] = [rng.randrange(100) for _ in range(rng.randint(1, 9))]
+                runner.prefill(slot, written[slot], 0, 1)
+        steps = [Step(slot, rng.randrange(100), len(written[slot])) for slot in slots]
+        runner.decode(steps)
+        for step in steps:
+            written[step.slot].append(step.token_id)
+    rows = np.array(runner.decode([Step(slot, 7, len(ids)) for slot, ids in written.items()]))
+    expected = [np.array(alone.prefill(0, [*ids, 7], 0, 1))[0] for ids in written.values()]
+    np.testing.assert_allclose(rows, expected, atol=1e-4)
