@@ -138,12 +138,12 @@ def measure(
             }"""
         )
         load["processor time of the main thread, ms"] = _processor_ms(session)
-        shifts += page.evaluate("shifts")
+        later: list[tuple[float, float, list[str]]] = page.evaluate("shifts")
         load["cumulative layout shift"] = max(
-            load["cumulative layout shift"], _cumulative([(at, value) for at, value, _ in shifts])
+            load["cumulative layout shift"], _cumulative([(at, value) for at, value, _ in later])
         )
         load["interaction to next paint while streaming, ms"] = _longest_interaction(page)
-    return load, shifts
+    return load, shifts + later
 
 
 def _first_use(
