@@ -26,7 +26,6 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -210,9 +209,9 @@ async def stream(url: str, n_clients: int, args: argparse.Namespace, prompts: li
     seen = Seen(begins, begins + args.seconds)
     address, port = str(urlsplit(url).hostname), int(urlsplit(url).port or 80)
     left = iter(prompts)
-    connections = [Client(seen, left, args.tokens) for _ in range(n_clients)]
+    connections = [Client(seen, left, args.tokens, address, port) for _ in range(n_clients)]
     for client in connections:
-        await loop.create_connection(partial(_itself, client), address, port)
+        await client.connect()
     await asyncio.sleep(seen.ends - loop.time())
     for client in connections:
         client.close()
@@ -223,16 +222,15 @@ async def stream(url: str, n_clients: int, args: argparse.Namespace, prompts: li
     return seen
 
 
-def _itself(client: Client) -> Client:
-    return client
-
-
 class Client(asyncio.Protocol):
-    """Sends one request after another on one connection. It looks for events without parsing them, because the clients
+    """Sends one request after another, on one connection as long as the server keeps it. It looks for events without parsing them, because the clients
     share the processor with the server."""
 
-    def __init__(self, seen: Seen, prompts: Iterator[str], n_tokens: int) -> None:
+    def __init__(self, seen: Seen, prompts: Iterator[str], n_tokens: int, address: str, port: int) -> None:
         self._seen = seen
+        self._address, self._port = address, port
+        self._request = b""
+        self._is_over = False
         self._prompts = prompts
         self._n_tokens = n_tokens
         self._received = 0
@@ -240,12 +238,26 @@ class Client(asyncio.Protocol):
         self._sent_at = self._latest = 0.0
         self.problem = ""
 
+    async def connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(self._itself, self._address, self._port)
+
+    def _itself(self) -> Client:
+        return self
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._send()
+        if self._request:  # not answered on the connection before
+            transport.write(self._request)
+        else:
+            self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._is_over:
+            self._connecting = asyncio.ensure_future(self.connect())
 
     def close(self) -> None:
+        self._is_over = True
         self._transport.abort()
 
     def _send(self) -> None:
@@ -258,11 +270,12 @@ class Client(asyncio.Protocol):
                 "ignore_eos": True,
             }
         ).encode()
-        head = f"POST /completion HTTP/1.1\r\nHost: {self._transport.get_extra_info('peername')[0]}\r\n"
+        head = f"POST /completion HTTP/1.1\r\nHost: {self._address}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         self._received = 0
         self._sent_at = asyncio.get_running_loop().time()
-        self._transport.write(head.encode() + content)
+        self._request = head.encode() + content
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         now = asyncio.get_running_loop().time()
