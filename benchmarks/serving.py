@@ -223,8 +223,8 @@ async def stream(url: str, n_clients: int, args: argparse.Namespace, prompts: li
 
 
 class Client(asyncio.Protocol):
-    """Sends one request after another, on one connection as long as the server keeps it. It looks for events without parsing them, because the clients
-    share the processor with the server."""
+    """Sends one request after another, on one connection as long as the server keeps it. It looks for events without
+    parsing them, because the clients share the processor with the server."""
 
     def __init__(self, seen: Seen, prompts: Iterator[str], n_tokens: int, address: str, port: int) -> None:
         self._seen = seen
