@@ -30,7 +30,7 @@ def test_a_draft_continues_an_occurrence_that_has_predicted_enough(ids: list[int
                 earlier = [at for at in range(size, end) if ids[at - size : at] == ids[end - size : end]]
                 if end > size and earlier and predicted is None:
                     predicted = earlier[-1]
-        if predicted is None or n_right < TRUSTED:
+        if predicted is None or (has_drafted and n_right < TRUSTED):
             return []
         written = list(ids)
         for offset in range(min(max(SHORTEST, n_right), LONGEST, room)):
@@ -38,7 +38,7 @@ def test_a_draft_continues_an_occurrence_that_has_predicted_enough(ids: list[int
         return written[len(ids) :]
 
     drafting = Drafting()
-    drafting.draft(ids[:n_first], room)  # however many tokens arrive at once
+    has_drafted = bool(drafting.draft(ids[:n_first], room))  # however many tokens arrive at once
     assert drafting.draft(ids, room) == by_hand()
 
 
@@ -85,6 +85,13 @@ def test_the_text_is_the_same_with_and_without_drafts(
             )
             assert plain == drafted
     assert checked and 1 + SHORTEST <= max(checked) <= 1 + LONGEST
+
+
+def test_the_first_draft_of_a_text_needs_no_evidence() -> None:
+    drafting = Drafting()
+    assert drafting.draft([1, 2, 3, 4, 1, 2], 0) == []
+    assert drafting.draft([1, 2, 3, 4, 1, 2], 2) == [3, 4]
+    assert drafting.draft([1, 2, 3, 4, 1, 2, 5, 1, 2], 2) == []
 
 
 def test_a_wrong_prediction_ends_the_trust() -> None:
