@@ -80,7 +80,7 @@ class ModelOpening:
     def memory_needed(self, snapshot: Path) -> int:
         """Bytes that the model will take as it would be opened now."""
         if found := self._graphs(snapshot):
-            return graph_memory(checkpoints.read_config(snapshot), found[0], self._device)
+            return graph_memory(checkpoints.read_config(snapshot), found[0])
         return self.torch_memory(snapshot)
 
     def torch_memory(self, snapshot: Path) -> int:

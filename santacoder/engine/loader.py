@@ -118,19 +118,20 @@ def graphs(snapshot: Path, device: str, cached: Path | None = None) -> list[Path
     return [path for path in paths if path.is_file()]
 
 
-def graph_memory(config: SantaCoderConfig, graph: Path, device: str) -> int:
-    """Bytes that the runner of a graph takes at most: its weights as the runtime keeps them, and the slots."""
+def graph_memory(config: SantaCoderConfig, graph: Path) -> int:
+    """Bytes that the runner of a graph takes: its weights as the runtime keeps them, and eight slots, or as many as
+    there are. Others take memory only when so many write at once, at most 0.7 GB."""
     weights = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
     if _is_unpacked(config, graph.name):
         weights *= _UNPACKED
     itemsize = _itemsize(graph)
-    return weights + slot_memory(config, itemsize) * graph_slots(config, itemsize, device)
+    return weights + slot_memory(config, itemsize) * affordable_slots(config, itemsize)
 
 
 def estimated_graph_memory(config: SantaCoderConfig) -> int:
     """Bytes that the runner of an int8 graph will take on a CPU that has not been written yet."""
     weights = int(config.n_parameters * _INT8_BYTES) * (_UNPACKED if _is_unpacked(config, graph_name("int8")) else 1)
-    return weights + slot_memory(config, 4) * graph_slots(config, 4, "cpu")
+    return weights + slot_memory(config, 4) * affordable_slots(config, 4)
 
 
 def _itemsize(graph: Path) -> int:
