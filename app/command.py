@@ -12,6 +12,7 @@ _HELP = """usage: santacoder COMMAND [OPTION ...]
 commands:
   serve        serve the playground, as python app.py
   train        train or fine-tune a model, as python -m train
+  tune         tune a model to a folder of code, as python -m app.tune
   evaluate     run benchmarks and compare revisions, as python -m train.evaluate
   export       write ONNX graphs, as python -m export
   lsp          suggest code in editors, as python -m app.lsp
@@ -21,6 +22,7 @@ santacoder COMMAND --help lists the options of a command; santacoder --version p
 """
 _MODULES = {
     "train": "train.__main__",
+    "tune": "app.tune.__main__",
     "evaluate": "train.evaluate.__main__",
     "export": "export.__main__",
     "lsp": "app.lsp.__main__",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -138,6 +139,16 @@ class Jobs:
         if running is not None:
             self._stopping.add(running.pid)
             running.terminate()
+
+    def remove(self, name: str) -> None:
+        """Delete the folder of a job that has ended; what it published stays.
+
+        Raises:
+            UserError: the job does not exist, or is running.
+        """
+        if self._process(name).running is not None:
+            raise UserError(f"The job {name} is running; stop it first.")
+        shutil.rmtree(self._runs / name, ignore_errors=True)
 
     def all(self) -> list[Job]:
         """All jobs, newest first. Unreadable jobs are listed as failed, with the reason."""

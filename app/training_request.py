@@ -17,6 +17,8 @@ CODE_FOLDER = Path(__file__).resolve().parents[1]
 # OpenMP threads that wait actively hold up the server's and the browser's: with both at work on the same two cores, a
 # step took four times as long
 SHARING_CORES = {"GOMP_SPINCOUNT": "0"}
+HELD_OUT_LINES = 100
+"""Lines that are filled in before and after, for a model to be published only if it is better."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class JobRequest:
     from scratch.
 
     The training data are one or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages``
-    (one per line). ``sequence_length`` is in tokens; 0 leaves it to the trainer.
+    (one per line). ``sequence_length`` is in tokens; 0 leaves it to the trainer. ``only_if_better`` publishes only what
+    fills in more held-out lines than the base.
 
     Raises:
         UserError: something is missing or does not exist; the message is a sentence for the user.
@@ -41,6 +44,7 @@ class JobRequest:
     archive: str = ""
     packages: str = ""
     sequence_length: int = 0
+    only_if_better: bool = False
 
     def __post_init__(self) -> None:
         if not (self.folder or self.archive or self.packages.strip()):
@@ -66,8 +70,10 @@ def training_command(request: JobRequest, folder: Path, store: Path) -> list[str
         command += ["--size", request.size, "--variant", request.variant]
     if request.sequence_length:
         command += ["--sequence-length", str(request.sequence_length)]
-    often = str(min(request.steps, max(10, request.steps // 20)))
+    often = str(request.steps if request.only_if_better else min(request.steps, max(10, request.steps // 20)))
     command += ["--validate-first", "--validate-every", often, "--save-every", often]
+    if request.only_if_better:
+        command += ["--publish-if-better", "--hold-out-files", "--fim-questions", str(HELD_OUT_LINES)]
     if request.folder:
         command += ["--folder", str(user_path(request.folder).resolve())]
     if request.archive:

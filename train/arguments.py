@@ -68,6 +68,11 @@ def build_parser(description: str) -> argparse.ArgumentParser:
         "--publish-saves", action="store_true", help="publish every saved checkpoint, not only the last"
     )
     result.add_argument(
+        "--publish-if-better",
+        action="store_true",
+        help="publish only if the model fills in more held-out lines exactly than before the training",
+    )
+    result.add_argument(
         "--store",
         type=user_path,
         default=checkpoints.DEFAULT_STORE,

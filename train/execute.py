@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import torch
 
@@ -23,6 +24,7 @@ from train.model.starting_point import base_tokenizer, require_adapter_names
 from train.publish.adapter import save_adapter
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
+from train.run.improvement import held_out_lines
 
 
 def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
@@ -35,6 +37,8 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
         require_branch(args.publish, args.branch, args.store)
     with run.held() if world.is_first else nullcontext():
         config = continued_config(args, run.config()) if args.resume else new_config(args)
+        if args.publish_if_better:
+            config = _comparing(config)
         if args.save_adapter:
             if not config.lora_rank:
                 raise UserError("--save-adapter needs a low-rank update to save: set --lora-rank.")
@@ -67,7 +71,8 @@ def _train(
         trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
         if args.save_adapter and world.is_first:
             save_adapter(args.save_adapter, trained.adapter, config.base)
-        sha = publish(trained)
+        lines = held_out_lines(run, data, config) if args.publish_if_better else None
+        sha = "" if lines and not lines.are_more else publish(trained)
     except Stopped as error:
         return Outcome("stopped", str(error)), how_to_go_on(run)
     except TrainingFailed as error:
@@ -80,11 +85,26 @@ def _train(
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
         return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(run)
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
+    if lines:
+        message += f" {lines}"
     if args.save_adapter:
         message += f" The adapter is in {args.save_adapter}."
     if sha:
         message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
+    elif lines:
+        message += " Nothing was published, because it does not fill in more of them."
     return Outcome("finished", message, sha), ""
+
+
+def _comparing(config: TrainConfig) -> TrainConfig:
+    """``config`` with what a comparison with the model before the training needs.
+
+    Raises:
+        UserError: the run does not fill in held-out lines.
+    """
+    if not (config.fim_rate and config.fim_questions):
+        raise UserError("--publish-if-better compares lines that are filled in: set --fim-rate and --fim-questions.")
+    return replace(config, validate_first=True)
 
 
 def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: World) -> PackedData:

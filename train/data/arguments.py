@@ -97,7 +97,13 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         "--vocab-size", type=int, default=4096, help="vocabulary size of the trained tokenizer (default: %(default)s)"
     )
     group.add_argument("--tokenizer", type=user_path, help="a tokenizer.json to use instead of training one")
-    group.add_argument(
+    held_out = group.add_mutually_exclusive_group()
+    held_out.add_argument(
+        "--hold-out-files",
+        action="store_true",
+        help="hold out single files instead of packages: a tenth of the bytes, at most 100 kB, chosen by name hash",
+    )
+    held_out.add_argument(
         "--hold-out",
         nargs="+",
         metavar="PACKAGE",
@@ -150,7 +156,14 @@ def pack_sources(
     name = args.variant or "fim"
     steps = pipeline.run(variant(name))
     _require_enough(steps)
-    pack(steps[-1].shards, output, vocab_size=args.vocab_size, tokenizer=tokenizer, held_out=args.hold_out)
+    pack(
+        steps[-1].shards,
+        output,
+        vocab_size=args.vocab_size,
+        tokenizer=tokenizer,
+        held_out=args.hold_out,
+        by_file=args.hold_out_files,
+    )
     return write_report(output, name, steps, missing)
 
 

@@ -68,7 +68,7 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard of files to index: those in ``path``, except for the packages in ``held_out``."""
+    """A shard of files to index: those in ``path``, except for the packages and files in ``held_out``."""
 
     path: Path
     held_out: frozenset[str] = frozenset()
@@ -126,7 +126,9 @@ def build_index(
 def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> build.Part:
     """Index one shard, and write its text to the path in ``task``, if any."""
     shard, text = task
-    sources = _with_registries(file for file in read_shard(shard.path) if file.package not in shard.held_out)
+    sources = _with_registries(
+        file for file in read_shard(shard.path) if shard.held_out.isdisjoint((file.package, file.name))
+    )
     if text is None:
         return build.index_part(sources, None, parameters)
     with text.open("wb") as out:

@@ -26,6 +26,8 @@ from train.data.source_file import LANGUAGES, SourceFile, read_shard
 from train.data.steps import tally
 
 VALIDATION_FRACTION = 0.015
+# of a project of one's own, where whole folders would be too much to hold out
+FILES_FRACTION, MOST_BYTES_OF_FILES = 0.1, 100_000
 TOKENIZER_SAMPLE_BYTES = 40_000_000
 _DOCUMENTS = pa.schema(
     [("split", pa.string()), ("start", pa.int64()), ("length", pa.int64())]
@@ -100,6 +102,7 @@ def pack(
     vocab_size: int,
     tokenizer: Tokenizer | None = None,
     held_out: Collection[str] | None = None,
+    by_file: bool = False,
 ) -> None:
     """Split the files in ``shards`` by package and write a packed folder.
 
@@ -109,12 +112,13 @@ def pack(
         vocab_size: vocabulary size, if a tokenizer is trained.
         tokenizer: the tokenizer; by default, one is trained on the training split.
         held_out: the packages to hold out; by default, :func:`choose_validation` chooses them.
+        by_file: each file counts as a package of its own, and :func:`choose_files` chooses.
 
     Raises:
         UserError: there are fewer than two usable files or packages, so none can be held out.
         OSError: the disk is full.
     """
-    packages = _packages(shards)
+    packages = _packages(shards, by_file)
     n_files = sum(package.files for package in packages.values())
     if n_files < 2:
         raise UserError(
@@ -129,13 +133,13 @@ def pack(
             "itself."
         )
     if held_out is None:
-        held_out = choose_validation(packages.values())
+        held_out = (choose_files if by_file else choose_validation)(packages.values())
     for name in packages.keys() & set(held_out):
         packages[name].split = "validation"
-    tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out)
+    tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out, by_file)
     output.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
-    _write_tokens(shards, output, tokenizer, dtype, held_out)
+    _write_tokens(shards, output, tokenizer, dtype, held_out, by_file)
     tokenizer.save(output / "tokenizer.json")
     manifest = {
         "dtype": dtype.str,
@@ -146,7 +150,9 @@ def pack(
         file.write(json.dumps(manifest, indent=1).encode())
 
 
-def train_tokenizer(shards: Sequence[Path], vocab_size: int, held_out: Collection[str] = ()) -> Tokenizer:
+def train_tokenizer(
+    shards: Sequence[Path], vocab_size: int, held_out: Collection[str] = (), by_file: bool = False
+) -> Tokenizer:
     """Train a tokenizer on a random but reproducible sample of files, equally much of each language (arXiv 2301.03988,
     section 4.3), without the packages in ``held_out``.
     """
@@ -159,7 +165,7 @@ def train_tokenizer(shards: Sequence[Path], vocab_size: int, held_out: Collectio
         file.text
         for shard in tqdm(shards, desc="training the tokenizer", unit=" shards")
         for file in read_shard(shard)
-        if file.package not in held_out and file.id < share[file.language] * 2**63
+        if _package_name(file, by_file) not in held_out and file.id < share[file.language] * 2**63
     )
     return Tokenizer.train(texts, vocab_size)
 
@@ -200,6 +206,22 @@ def choose_validation(packages: Collection[Package]) -> set[str]:
     return chosen or {min(packages, key=lambda package: (package.bytes, package.name)).name}
 
 
+def choose_files(files: Collection[Package]) -> set[str]:
+    """Choose the files to hold out, by name.
+
+    Files are drawn in the order of their names' hashes until they have a tenth of the bytes, or 100 kB. Larger files
+    are skipped; if all are, the smallest is held out. So a project that has changed mostly holds out the same files.
+    """
+    target = min(sum(file.bytes for file in files) * FILES_FRACTION, MOST_BYTES_OF_FILES)
+    chosen: set[str] = set()
+    held_out = 0
+    for file in sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest()):
+        if held_out < target and file.bytes <= target:
+            chosen.add(file.name)
+            held_out += file.bytes
+    return chosen or {min(files, key=lambda file: (file.bytes, file.name)).name}
+
+
 def _choose(sizes: dict[str, int]) -> set[str]:
     target = sum(sizes.values()) * VALIDATION_FRACTION
     chosen: set[str] = set()
@@ -213,20 +235,30 @@ def _choose(sizes: dict[str, int]) -> set[str]:
     return chosen
 
 
-def _packages(shards: Sequence[Path]) -> dict[str, Package]:
+def _package_name(file: SourceFile, by_file: bool) -> str:
+    return file.name if by_file else file.package
+
+
+def _packages(shards: Sequence[Path], by_file: bool) -> dict[str, Package]:
     """All packages with their sizes."""
     packages: dict[str, Package] = {}
     for shard in shards:
         for file in read_shard(shard):
-            new = Package(file.package, file.version, file.licence, language=file.language)
-            package = packages.setdefault(file.package, new)
+            name = _package_name(file, by_file)
+            new = Package(name, file.version, file.licence, language=file.language)
+            package = packages.setdefault(name, new)
             package.files += 1
             package.bytes += len(file.text.encode("utf-8"))
     return packages
 
 
 def _write_tokens(
-    shards: Sequence[Path], output: Path, tokenizer: Tokenizer, dtype: np.dtype, held_out: Collection[str]
+    shards: Sequence[Path],
+    output: Path,
+    tokenizer: Tokenizer,
+    dtype: np.dtype,
+    held_out: Collection[str],
+    by_file: bool,
 ) -> None:
     """Write the token files of both splits and the table of their documents."""
     offsets = {"train": 0, "validation": 0}
@@ -240,7 +272,7 @@ def _write_tokens(
         for shard in tqdm(shards, desc="packing", unit=" shards"):
             rows = []
             for file, ids in _encoded(read_shard(shard), tokenizer):
-                split = "validation" if file.package in held_out else "train"
+                split = "validation" if _package_name(file, by_file) in held_out else "train"
                 tokens = np.array([*ids, tokenizer.end_of_text_id], dtype=dtype)
                 files[split].write(tokens.tobytes())
                 rows.append(_document(file, split, offsets[split], len(tokens)))

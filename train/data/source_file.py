@@ -42,6 +42,11 @@ class SourceFile:
     stars: int = 0
 
     @property
+    def name(self) -> str:
+        """The name of the file among those of all packages."""
+        return f"{self.package}: {self.path}"
+
+    @property
     def id(self) -> int:
         """A 63-bit hash of provenance and text, the same on every machine."""
         return _hash63("\0".join((self.package, self.version, self.path, self.text)))

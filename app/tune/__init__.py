@@ -1,0 +1,1 @@
+"""A model tuned to the code of one project, from one command."""
