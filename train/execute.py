@@ -38,7 +38,7 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
     with run.held() if world.is_first else nullcontext():
         config = continued_config(args, run.config()) if args.resume else new_config(args)
         if args.publish_if_better:
-            config = _comparing(config)
+            config = _comparing(args, config)
         if args.save_adapter:
             if not config.lora_rank:
                 raise UserError("--save-adapter needs a low-rank update to save: set --lora-rank.")
@@ -96,12 +96,14 @@ def _train(
     return Outcome("finished", message, sha), ""
 
 
-def _comparing(config: TrainConfig) -> TrainConfig:
+def _comparing(args: argparse.Namespace, config: TrainConfig) -> TrainConfig:
     """``config`` with what a comparison with the model before the training needs.
 
     Raises:
-        UserError: the run does not fill in held-out lines.
+        UserError: the run does not fill in held-out lines, or would publish without a comparison.
     """
+    if args.publish_saves:
+        raise UserError("--publish-if-better compares at the end; omit --publish-saves.")
     if not (config.fim_rate and config.fim_questions):
         raise UserError("--publish-if-better compares lines that are filled in: set --fim-rate and --fim-questions.")
     return replace(config, validate_first=True)

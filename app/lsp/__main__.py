@@ -8,7 +8,8 @@ import os
 import sys
 
 from app.lsp.backends import Backend, OpenedLater
-from santacoder.paths import command_name
+from app.lsp.project_index import ProjectIndex
+from santacoder.paths import command_name, user_path
 
 _LOOPBACK = "127.0.0.1"
 _RUNNERS = ("auto", "torch", "onnx")
@@ -30,10 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     logging.getLogger("pygls").setLevel(logging.CRITICAL)  # what it reports is in the responses
-    backend = _backend(args)
+    if args.project and not args.project.is_dir():
+        print(f"{args.project} is not a folder; give --project the folder of your code.", file=sys.stderr)
+        return 1
+    backend, project = _backend(args), None
+    if args.project:
+        project = ProjectIndex(args.project)
+        project.start()
     if args.tcp:
-        return serve_tcp(backend, *args.tcp)
-    status = serve_stdio(backend)
+        return serve_tcp(backend, project, *args.tcp)
+    status = serve_stdio(backend, project)
     # the editor waits for the process, and taking the libraries' objects apart takes seconds
     sys.stderr.flush()
     os._exit(status)
@@ -52,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--api-key", default=os.environ.get(_KEY), help=f"key for --url (default: ${_KEY})")
     parser.add_argument("--model", help="model, such as santacoder/mini; with --url, as REPO@REVISION")
     parser.add_argument("--revision", help="branch or commit (default: main)")
+    parser.add_argument(
+        "--project",
+        type=user_path,
+        metavar="FOLDER",
+        help="folder of your code, which suggestions take into account; without --url, a model tuned to it (santacoder "
+        "tune FOLDER) is used as soon as there is one",
+    )
     parser.add_argument("--runner", choices=_RUNNERS, help="inference backend (default: auto)")
     parser.add_argument("--device", choices=_DEVICES, help="device (default: auto)")
     parser.add_argument("--store", help="folder of published models")
@@ -77,7 +91,7 @@ def _backend(args: argparse.Namespace) -> Backend:
     def open_engine() -> Backend:
         from app.lsp.engine_inside import engine_inside
 
-        return engine_inside(options)
+        return engine_inside(options, args.project)
 
     return OpenedLater(open_engine)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
+from pygls.uris import to_fs_path
 
 from santacoder.languages import Language, language_of_file
 
@@ -28,11 +29,13 @@ _LINES_AT_ONCE = 16
 
 
 class Document:
-    """A text as lines with their ends. ``edited_line`` is the last line that was edited, if any; opening the document
-    is the first of its ``n_changes``."""
+    """A text as lines with their ends. ``path`` is its file, if it has one; ``edited_line`` is the last line that was
+    edited, if any; opening the document is the first of its ``n_changes``."""
 
     def __init__(self, item: types.TextDocumentItem, encoding: str) -> None:
         self.uri = item.uri
+        path = to_fs_path(item.uri)
+        self.path = Path(path) if path else None
         self.name = PurePosixPath(unquote(urlsplit(item.uri).path)).name
         self.language = _LANGUAGES.get(item.language_id) or language_of_file(self.name)
         self.version: int | None = item.version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,28 +15,31 @@ from app.errors import ApiError, sentence_for
 from app.lsp.backends import Answer, BackendError
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
+from app.tune.tuned_model import TUNED_BRANCH, is_tuned, tuned_model
 from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
 
-def engine_inside(options: dict[str, Any]) -> EngineInside:
+def engine_inside(options: dict[str, Any], project: Path | None = None) -> EngineInside:
     """The engine with those ``options`` of the server (app/settings.py) that are given; the others are as in its
-    environment.
+    environment. A model tuned to the folder ``project`` is preferred once there is one.
 
     Raises:
         BackendError: an option is wrong.
     """
     try:
-        return EngineInside(Settings(**options))
+        return EngineInside(Settings(**options), project)
     except ValidationError as error:
         raise BackendError(sentences(error.errors())) from error
 
 
 class EngineInside:
-    """The model of ``settings``; a new commit of its branch is loaded at the next request."""
+    """The model tuned to ``project``, if there is one, otherwise that of ``settings``. A new one, or a new commit of
+    its branch, is loaded at the next request."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, project: Path | None = None) -> None:
         self._settings = settings
+        self._project = project
         self._models = Models(settings)
         self._n_positions: int | None = None
 
@@ -67,7 +71,10 @@ class EngineInside:
             BackendError: it cannot be loaded.
         """
         settings = self._settings
-        acquiring = asyncio.ensure_future(asyncio.to_thread(self._models.acquire, settings.model, settings.revision))
+        named = (settings.model, settings.revision)
+        if self._project and is_tuned(self._project, settings.store):
+            named = (tuned_model(self._project), TUNED_BRANCH)
+        acquiring = asyncio.ensure_future(asyncio.to_thread(self._models.acquire, *named))
         try:
             model = await asyncio.shield(acquiring)
         except asyncio.CancelledError:  # nobody uses the model once it is loaded

@@ -20,6 +20,7 @@ from app.lsp.backends import Backend
 from app.lsp.cursor import typed_word
 from app.lsp.documents import Document
 from app.lsp.editor_settings import SECTION, EditorSettings, updated
+from app.lsp.project_index import ProjectIndex
 from app.lsp.protocol import SuggestionProtocol
 from app.lsp.shown import ACCEPTED, Shown, ShownSuggestions
 from app.lsp.suggestions import Code, different, infill_body
@@ -43,13 +44,14 @@ class Suggestion:
 
 class SuggestionServer(LanguageServer):
     """A connection's settings, and its requests in progress. ``leave`` is called with an exit status when the client
-    sends ``exit``."""
+    sends ``exit``; ``project`` is the index of the user's project, if there is one."""
 
     protocol: SuggestionProtocol
 
-    def __init__(self, backend: Backend, leave: Callable[[int], object]) -> None:
+    def __init__(self, backend: Backend, leave: Callable[[int], object], project: ProjectIndex | None = None) -> None:
         super().__init__("santacoder", installed_version(), protocol_cls=SuggestionProtocol)
         self.protocol.leave = leave
+        self.protocol.related.project = project
         self._last: dict[str, LastAnswer] = {}
         self._shown = ShownSuggestions(lambda feedback: self._in_background(self._backend.report(feedback)))
         self.protocol.forget = self._forget
@@ -61,6 +63,7 @@ class SuggestionServer(LanguageServer):
         self._is_registered = False
         self._problems: list[str] = []  # found before messages may be sent
         self._said = ""
+        self._model = ""
         self._register()
 
     def end(self) -> None:
@@ -234,6 +237,7 @@ class SuggestionServer(LanguageServer):
                 await self._debounce(key, settings)
             answer = await self._backend.suggest(body)
             last.keep(body, answer)
+            self._tell_of_model(answer.model)
         texts = different(answer.texts)
         if document.version != asked_for:
             return []
@@ -250,6 +254,13 @@ class SuggestionServer(LanguageServer):
         seconds = settings.debounce_ms / 1000
         if before is not None and now - before < seconds:
             await asyncio.sleep(seconds)
+
+    def _tell_of_model(self, model: str) -> None:
+        """Tell the user when another model answers than before, such as one that has been tuned to the project."""
+        if self._model and model != self._model:
+            sentence = f"Suggestions now come from {model}."
+            self.window_show_message(types.ShowMessageParams(types.MessageType.Info, sentence))
+        self._model = model
 
     def _say(self, sentence: str) -> None:
         """Show a message to the user; not again while every request fails in the same way."""

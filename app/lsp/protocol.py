@@ -60,16 +60,27 @@ class SuggestionProtocol(LanguageServerProtocol):
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         encoding = self.workspace.position_encoding or types.PositionEncodingKind.Utf16
         self.documents.open(params.text_document, encoding)
+        self._index(params.text_document.uri)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         self.documents.change(params)
+        self._index(params.text_document.uri)
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        document, project = self.documents.get(params.text_document.uri), self.related.project
+        if project and document and document.path:
+            project.closed(document.path)
         self.documents.close(params.text_document.uri)
         self.related.forget(params.text_document.uri)
         self.forget(params.text_document.uri)
+
+    def _index(self, uri: str) -> None:
+        """Tell the index of the project that a document has changed."""
+        document, project = self.documents.get(uri), self.related.project
+        if project and document and document.path:
+            project.changed(document.path, lambda: list(document.lines))
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *arguments: Any) -> None:  # type: ignore[override]  # pygls asks a handler first

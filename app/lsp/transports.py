@@ -12,9 +12,10 @@ from pygls.io_ import run_async
 
 from app.lsp.backends import Backend
 from app.lsp.language_server import SuggestionServer
+from app.lsp.project_index import ProjectIndex
 
 
-def serve_stdio(backend: Backend) -> int:
+def serve_stdio(backend: Backend, project: ProjectIndex | None) -> int:
     """Serve the editor that started this process, until it leaves. Returns the exit status that the protocol asks for:
     0 after ``shutdown``, otherwise 1."""
     output = os.fdopen(os.dup(1), "wb")
@@ -26,17 +27,17 @@ def serve_stdio(backend: Backend) -> int:
         status = number
         raise SystemExit(number)
 
-    server = SuggestionServer(backend, leave)
+    server = SuggestionServer(backend, leave, project)
     server.start_io(sys.stdin.buffer, output)
     return status
 
 
-def serve_tcp(backend: Backend, host: str, port: int) -> int:
+def serve_tcp(backend: Backend, project: ProjectIndex | None, host: str, port: int) -> int:
     """Serve any number of editors at a TCP address, which share the model, until interrupted. Returns 1 if the address
     cannot be used."""
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(_listen(backend, host, port))
+            asyncio.run(_listen(backend, project, host, port))
     except OSError as error:
         print(f"Cannot listen on {host}:{port} ({error}). Choose another address with --tcp.", file=sys.stderr)
         return 1
@@ -55,9 +56,9 @@ class InTurn:
         return await self._reader.readline()
 
 
-async def _listen(backend: Backend, host: str, port: int) -> None:
+async def _listen(backend: Backend, project: ProjectIndex | None, host: str, port: int) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server = SuggestionServer(backend, lambda _: writer.close())
+        server = SuggestionServer(backend, lambda _: writer.close(), project)
         server.protocol.set_writer(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             in_turn = InTurn(reader)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,41 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     capsys.readouterr()
     taken = failing(capsys, "--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL)
     assert "already contains a run: continue it with --resume" in taken
+
+
+def write_names(folder: Path) -> None:
+    """Twelve files whose only easy line is ``return None``."""
+    words = "amber birch cedar delta ember fjord grove heath inlet joist knoll ledge".split()
+    folder.mkdir()
+    for word in words:
+        names = [f"{word}_{other}{len(other) * number}" for number, other in enumerate(reversed(words))]
+        (folder / f"{word}.py").write_text("".join(f"def {name}():\n    return None\n\n\n" for name in names))
+
+
+def test_only_a_better_model_is_published(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_names(tmp_path / "code")
+    own = tmp_path / "store"
+    shutil.copytree(store, own)
+    settings = "--sequence-length 64 --batch-size 4 --precision fp32 --loader-workers 0 --fim-questions 16 --spm-rate 0"
+    lines = "--hold-out-files --publish-if-better --line-rate 1 --fim-rate 1".split()
+    where = ["--folder", str(tmp_path / "code"), "--store", str(own), "--publish", "test/better"]
+    command = [*where, *settings.split(), *lines]
+    run = ["--from", "test/tiny@other", "--output", str(tmp_path / "run"), "--steps", "80", "--learning-rate", "4e-3"]
+    assert main([*command, *run]) == 0
+    said = capsys.readouterr().out
+    found = re.search(r"Of 16 held-out lines, it fills in (\d+) exactly .*; before, (\d+) exactly", said)
+    assert found and int(found[1]) > int(found[2]) and "Published test/better@main" in said
+    published = checkpoints.branches("test/better", store=own)
+    # which then is the model to beat
+    again = ["--from", "test/better", "--output", str(tmp_path / "again"), "--steps", "1", "--learning-rate", "1e-9"]
+    assert main([*command, *again]) == 0
+    assert "Nothing was published, because it does not fill in more of them." in capsys.readouterr().out
+    assert checkpoints.branches("test/better", store=own) == published
+
+
+@pytest.mark.parametrize("flags", [["--publish-saves"], ["--fim-questions", "0"], ["--fim-rate", "0"]])
+def test_what_cannot_be_compared_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    arguments = ["--folder", str(tmp_path), "--output", str(tmp_path / "run"), "--publish", "a/b", *SMALL]
+    assert "--publish-if-better compares" in failing(capsys, *arguments, "--publish-if-better", *flags)

@@ -26,7 +26,7 @@ class HeldOutLines:
 
     def __str__(self) -> str:
         if not self.n:
-            return "There are no held-out lines to fill in."
+            return "There are no held-out lines that it filled in before and after."
         return f"Of {self.n} held-out lines, it fills in {self._said(self.after)}; before, {self._said(self.before)}."
 
     def _said(self, count: int) -> str:
@@ -35,9 +35,11 @@ class HeldOutLines:
 
 
 def held_out_lines(run: RunFolder, data: PackedData, config: TrainConfig) -> HeldOutLines:
-    """The lines filled in at the first and at the last validation of ``run``, which validated before its first step."""
-    shares = [
-        float(record["fim_exact_match"]) for record in read_json_lines(run.metrics) if "fim_exact_match" in record
-    ]
-    n = len(choose_questions(data, config.fim_questions)) if shares else 0
-    return HeldOutLines(n, *(round(share * n) for share in (shares[0], shares[-1]))) if n else HeldOutLines(0, 0, 0)
+    """The lines filled in before the first step of ``run`` and after its last; none if it did not count one of them."""
+    records = [record for record in read_json_lines(run.metrics) if "fim_exact_match" in record]
+    shares = {record["step"]: record["fim_exact_match"] for record in records}
+    before, after = shares.get(-1), shares.get(config.steps - 1)
+    if before is None or after is None:
+        return HeldOutLines(0, 0, 0)
+    n = len(choose_questions(data, config.fim_questions))
+    return HeldOutLines(n, round(before * n), round(after * n))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import torch
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
@@ -22,8 +25,10 @@ from app.lsp.backends import BackendError
 from app.lsp.engine_inside import EngineInside
 from app.lsp.server_elsewhere import ServerElsewhere
 from app.settings import Settings
+from app.tune.tuned_model import tuned_model
+from santacoder import checkpoints
 from tests.app.api.conftest import Serving, serve
-from tests.app.lsp.conftest import AUTOMATIC, INVOKED, SECONDS, Editor
+from tests.app.lsp.conftest import AUTOMATIC, ENVIRONMENT, INVOKED, SECONDS, Editor
 
 TEXT = "def area(w, h):\n    ret\n\n\nprint(area(2, 3))\n"
 AT = (1, 7)
@@ -330,3 +335,35 @@ def test_edits_of_a_large_document_do_not_make_it_late(editor: Editor, language_
         return after.user + after.system - before.user - before.system
 
     assert seconds("value = 1\n" * 100_000) < 2 * seconds("value = 1\n" * 100) + 0.2
+
+
+def test_a_project_gives_context_and_a_tuned_model_takes_over(store: Path, serving: Serving, tmp_path: Path) -> None:
+    own, project = tmp_path / "store", tmp_path / "code"
+    shutil.copytree(store, own)
+    project.mkdir()
+    (project / "shapes.py").write_text("class Square:\n    side = 1\n")
+    editor = Editor()
+    options = ["--model", "test/tiny", "--store", str(own), "--device", "cpu", "--project", str(project)]
+    editor.start(*options)
+    editor.initialize({**SURE, "context_tokens": 60})
+    text = "x = Square("
+    extra = [{"filename": "shapes.py", "text": "class Square:\n    side = 1\n"}]
+    expected = infilled(serving, text, "", input_extra=extra)
+    assert expected != infilled(serving, text, "")
+    written: list[str | types.StringValue] = []
+    while written != [expected]:  # until the index has been read
+        editor.open(text)
+        written = [item.insert_text for item in editor.suggestions(0, len(text), AUTOMATIC)]
+        editor.close()
+    assert not editor.messages
+    model, tokenizer = checkpoints.load("test/tiny", "other", store=own)
+    name = tuned_model(project)
+    checkpoints.publish(model, tokenizer, name, dtype=torch.float32, store=own)
+    editor.open(text)
+    (item,) = editor.suggestions(0, len(text), AUTOMATIC)
+    assert item.insert_text == infilled(serving, text, "", input_extra=extra, model="test/tiny@other") != expected
+    assert editor.wait_for_message() == f"Suggestions now come from {name}@main."
+    assert editor.leave() == 0
+    command = [sys.executable, "-m", "app.lsp", "--project", str(tmp_path / "missing")]
+    refused = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert refused.returncode == 1 and "is not a folder" in refused.stderr

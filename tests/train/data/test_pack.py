@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from santacoder.fim import split_documents
 from santacoder.tokenizer import Tokenizer
-from train.data.pack import Package, choose_validation, load_packed, pack, train_tokenizer
+from train.data.pack import Package, choose_files, choose_validation, load_packed, pack, train_tokenizer
 from train.data.source_file import SourceFile
 from train.data.sources import Source
 from train.data.steps import read_source
@@ -42,6 +42,20 @@ def test_no_single_package_dominates_a_large_corpus() -> None:
     held_out = choose_validation(of_language("python", sizes))
     assert "giant" not in held_out
     assert 0.014 < sum(sizes[name] for name in held_out) / sum(sizes.values()) < 0.02
+
+
+def test_files_are_held_out_by_name_up_to_a_tenth() -> None:
+    files = of_language("python", {f"p: {number}.py": 1000 for number in range(50)})
+    held_out = choose_files(files)
+    assert len(held_out) == 5
+    # an edit, or a further file, moves few files to the other side
+    assert (
+        len(choose_files(of_language("python", {file.name: 1100 for file in files} | {"p: new.py": 900})) - held_out)
+        < 3
+    )
+    # files too large are learned from, and something is held out in any case
+    assert "p: 0.py" not in choose_files([*files[1:], *of_language("python", {"p: 0.py": 400_000})])
+    assert choose_files(of_language("python", {"a": 10, "b": 9})) == {"b"}
 
 
 def test_every_language_has_something_held_out_where_it_has_two_packages() -> None:

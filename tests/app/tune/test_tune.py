@@ -1,0 +1,111 @@
+"""``santacoder tune FOLDER``, as a user runs it: in a process of its own, with a store and a data folder of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.tune.__main__ import main
+from app.tune.tuned_model import is_tuned, tuned_model
+from santacoder import checkpoints
+from santacoder.checkpoints.store import require_branch
+from tests.app.harbour import write_harbour
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(os, "nice", lambda increment: 0, raising=False)  # it would last for all tests
+    return Path(shutil.copytree(store, tmp_path / "store"))
+
+
+def jobs_left(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "data" / "santacoder" / "tuning").glob("*"))
+
+
+def test_a_model_that_is_no_better_is_not_published(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_harbour(tmp_path / "code")
+    shutil.copytree(tmp_path / "code" / "harbour" / "yawl", tmp_path / "code" / "harbour" / "copy")
+    folder = str(tmp_path / "code")
+    assert main([folder, "--model", "test/tiny", "--store", str(own_store), "--steps", "1"]) == 0
+    said = capfd.readouterr().out
+    assert f"Tuning test/tiny to {folder}." in said
+    assert "The model learns from 10 of 11 files. Left out: exact duplicate (1)." in said
+    assert re.search(r"Of \d+ held-out lines, it fills in \d+ exactly", said)
+    assert "Nothing was published" in said and "Everything stays as it was." in said
+    assert not is_tuned(Path(folder), own_store) and jobs_left(tmp_path) == []
+
+
+def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
+    write_harbour(tmp_path / "code")
+    command = [sys.executable, "-m", "app.tune", str(tmp_path / "code"), "--model", "test/tiny"]
+    process = subprocess.Popen(
+        [*command, "--store", str(own_store), "--steps", "100000"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Tuning test/tiny")
+    while not any((job / "metrics.jsonl").exists() for job in jobs_left(tmp_path)):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Stopped. Nothing was published" in said and "Traceback" not in said
+    assert not is_tuned(tmp_path / "code", own_store) and jobs_left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "folder,flags,sentence",
+    [
+        ("missing", [], "is not a folder"),
+        ("empty", [], "Found 0 usable source file(s)"),
+        ("notes", [], "Found 0 usable source file(s)"),
+        ("notes", ["--steps", "0"], "Steps must be at least 1"),
+        ("notes", ["--model", "no/such"], "no/such"),
+        ("notes", ["--model", "nameless"], "nameless"),
+    ],
+)
+def test_what_cannot_be_tuned_is_a_sentence(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], folder: str, flags: list[str], sentence: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no code\n")
+    arguments = [str(tmp_path / folder), "--model", "test/tiny", "--store", str(own_store), *flags]
+    assert main(arguments) == 1
+    said = capfd.readouterr().err
+    assert sentence in said and "Traceback" not in said
+    assert jobs_left(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["code", "my code", "..x", "ä", "--", "a" * 200])
+def test_every_folder_has_a_model_of_its_own(tmp_path: Path, name: str) -> None:
+    one, other = tmp_path / "one" / name, tmp_path / "other" / name
+    assert tuned_model(one) != tuned_model(other) and tuned_model(one) == tuned_model(one / ".." / name)
+    require_branch(tuned_model(one), "main", tmp_path)
+    assert not is_tuned(one, tmp_path)
+
+
+def test_a_tuned_model_is_the_one_to_begin_with(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_harbour(tmp_path / "code")
+    model, tokenizer = checkpoints.load("test/tiny", "other", store=own_store)
+    name = tuned_model(tmp_path / "code")
+    checkpoints.publish(model, tokenizer, name, store=own_store)
+    assert main([str(tmp_path / "code"), "--store", str(own_store), "--steps", "1"]) == 0
+    assert f"Tuning {name} to" in capfd.readouterr().out
