@@ -141,7 +141,7 @@ def test_only_a_better_model_is_published(store: Path, tmp_path: Path, capsys: p
     lines = "--hold-out-files --publish-if-better --line-rate 1 --fim-rate 1".split()
     where = ["--folder", str(tmp_path / "code"), "--store", str(own), "--publish", "test/better"]
     command = [*where, *settings.split(), *lines]
-    run = ["--from", "test/tiny@other", "--output", str(tmp_path / "run"), "--steps", "80", "--learning-rate", "4e-3"]
+    run = ["--from", "test/tiny@other", "--output", str(tmp_path / "run"), "--steps", "40", "--learning-rate", "4e-3"]
     assert main([*command, *run]) == 0
     said = capsys.readouterr().out
     found = re.search(r"Of 16 held-out lines, it fills in (\d+) exactly .*; before, (\d+) exactly", said)

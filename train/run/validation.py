@@ -98,8 +98,10 @@ def choose_questions(data: PackedData, count: int) -> list[Question]:
 
 
 def exact_match(model: SantaCoder, tokenizer: Tokenizer, questions: list[Question]) -> float:
-    """The fraction of ``questions`` whose line the model infills exactly, with greedy decoding in PSM order."""
-    sampling = SamplingParams(temperature=0, max_new_tokens=_ANSWER_TOKENS, stop=("\n",))
+    """The fraction of ``questions`` whose line the model infills exactly, greedily in PSM order, with token
+    healing."""
+    # the prefix ends with the indentation, which tokenizers have in one token with what is around it
+    sampling = SamplingParams(temperature=0, max_new_tokens=_ANSWER_TOKENS, stop=("\n",), token_healing=True)
     requests = [CompletionRequest(question.prefix, question.suffix, sampling) for question in questions]
     answers = _write(model, tokenizer, requests)
     right = [answer.strip() == question.line.strip() for answer, question in zip(answers, questions, strict=True)]
