@@ -227,8 +227,9 @@ def _project_files(folder: Path) -> list[Path]:
         listed = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS_TO_LIST).stdout
         names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
     except (OSError, subprocess.SubprocessError):
-        names = list(_walk(folder))
-    return sorted({folder / name for name in names if language_of_file(name)})
+        names = []
+    # nothing is listed either if the folder itself is ignored
+    return sorted({folder / name for name in names or _walk(folder) if language_of_file(name)})
 
 
 def _walk(folder: Path) -> Iterable[str]:

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = {name: value for name in ("model", "revision", "store") if (value := getattr(args, name)) is not None}
         settings = Settings(**options)
-        request = _request(args.folder, args.steps, settings)
+        request = tuning_request(args.folder, args.steps, settings)
         return _tune(Jobs(data_folder() / "tuning", settings.store), request)
     except ValidationError as error:
         print(error.errors(include_url=False)[0]["msg"], file=sys.stderr)
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _request(folder: Path, steps: int, settings: Settings) -> JobRequest:
+def tuning_request(folder: Path, steps: int, settings: Settings) -> JobRequest:
     """The job for ``folder``: it begins with the model that was tuned to it before, if there is one.
 
     Raises:
