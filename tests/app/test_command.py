@@ -60,7 +60,7 @@ def test_the_lock_files_hold_hashes_and_agree() -> None:
     assert not {line for line in pins if line.split(" ")[0] not in of_tests}
 
 
-@pytest.mark.parametrize("command", ["serve", "train", "evaluate", "export", "checkpoints"])
+@pytest.mark.parametrize("command", ["serve", "train", "tune", "evaluate", "export", "checkpoints"])
 def test_every_command_tells_how_it_is_used(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from app.tune.__main__ import main
+from app.settings import Settings
+from app.tune.__main__ import main, tuning_request
 from app.tune.tuned_model import is_tuned, tuned_model
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
@@ -72,7 +73,6 @@ def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
     "folder,flags,sentence",
     [
         ("missing", [], "is not a folder"),
-        ("empty", [], "Found 0 usable source file(s)"),
         ("notes", [], "Found 0 usable source file(s)"),
         ("notes", ["--steps", "0"], "Steps must be at least 1"),
         ("notes", ["--model", "no/such"], "no/such"),
@@ -82,7 +82,6 @@ def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_tuned_is_a_sentence(
     own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], folder: str, flags: list[str], sentence: str
 ) -> None:
-    (tmp_path / "empty").mkdir()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("no code\n")
     arguments = [str(tmp_path / folder), "--model", "test/tiny", "--store", str(own_store), *flags]
@@ -100,12 +99,11 @@ def test_every_folder_has_a_model_of_its_own(tmp_path: Path, name: str) -> None:
     assert not is_tuned(one, tmp_path)
 
 
-def test_a_tuned_model_is_the_one_to_begin_with(
-    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    write_harbour(tmp_path / "code")
+def test_a_tuned_model_is_the_one_to_begin_with(own_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    settings = Settings(model="test/tiny", store=own_store)
+    assert tuning_request(tmp_path / "code", 1, settings).base.startswith("test/tiny@")
     model, tokenizer = checkpoints.load("test/tiny", "other", store=own_store)
     name = tuned_model(tmp_path / "code")
-    checkpoints.publish(model, tokenizer, name, store=own_store)
-    assert main([str(tmp_path / "code"), "--store", str(own_store), "--steps", "1"]) == 0
-    assert f"Tuning {name} to" in capfd.readouterr().out
+    sha = checkpoints.publish(model, tokenizer, name, store=own_store)
+    assert tuning_request(tmp_path / "code", 1, settings).base == f"{name}@{sha}"
