@@ -61,17 +61,18 @@ def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(blank_p
     shown_pane(page, "Complete")
 
 
-def test_the_train_pane_says_who_may_use_it(blank_page: Page, server: Server) -> None:
+def test_the_train_pane_says_who_may_use_it_and_parameters_begin_collapsed_on_a_phone(
+    blank_page: Page, server: Server
+) -> None:
     page = blank_page
     page.goto(f"{server.url}/?pane=train")
     expect(page.locator("#train-refused")).to_contain_text("open the address, with its token", timeout=30_000)
     expect(page.locator("#train-start")).to_be_hidden()
-
-
-def test_parameters_begin_collapsed_on_a_phone(page: Page) -> None:
+    open_pane(page, "Complete")
     expect(page.locator("#candidates")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
+    until_filled(page)
     expect(page.locator("#candidates")).to_be_hidden()
     page.get_by_role("button", name="Parameters").click()
     expect(page.locator("#candidates")).to_be_visible()

@@ -14,7 +14,9 @@ UNDERLINED = "(CSS.highlights.get('copied')?.size ?? 0)"
 
 
 @pytest.mark.parametrize("with_text", [True, False])
-def test_where_code_is_from(page: Page, server: Server, with_text: bool) -> None:
+def test_where_code_is_from(shared_page: Page, server: Server, with_text: bool) -> None:
+    page = shared_page
+    page.get_by_role("tab", name="Complete").click()
     set_parameter(page, "number input for Maximum length", "8")
     badge = page.locator("#complete-origin-badge .badge")
     if with_text:

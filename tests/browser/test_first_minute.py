@@ -41,7 +41,22 @@ def test_the_example_is_answered_before_anything_is_pressed(page: Page) -> None:
     expect(ghost).to_have_count(0)
 
 
-def test_run_is_in_sight_at_every_height_and_scroll_position(page: Page) -> None:
+def test_undo_and_share_are_active_when_there_is_something(shared_page: Page) -> None:
+    page = shared_page
+    set_parameter(page, "number input for Maximum length", "8")
+    buttons = [page.locator(f"#complete-{name}") for name in ("undo", "share")]
+    for button in buttons:
+        expect(button).to_be_disabled()
+    page.locator("#complete-run").click()
+    for button in buttons:
+        expect(button).to_be_enabled()
+    page.locator("#complete-undo").click()
+    for button in buttons:
+        expect(button).to_be_disabled()
+
+
+def test_run_is_in_sight_at_every_height_and_scroll_position(shared_page: Page) -> None:
+    page = shared_page
     open_buttons = page.locator("#complete-run"), page.locator("#complete-stop"), page.locator("#complete-retry")
     for size in ({"width": 1440, "height": 900}, {"width": 1024, "height": 480}, {"width": 390, "height": 844}):
         page.set_viewport_size(size)  # type: ignore[arg-type]
@@ -59,19 +74,7 @@ def test_run_is_in_sight_at_every_height_and_scroll_position(page: Page) -> None
                 if size["width"] == 390:
                     assert box["y"] > size["height"] - 80
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-
-
-def test_undo_and_share_are_active_when_there_is_something(page: Page) -> None:
-    set_parameter(page, "number input for Maximum length", "8")
-    buttons = [page.locator(f"#complete-{name}") for name in ("undo", "share")]
-    for button in buttons:
-        expect(button).to_be_disabled()
-    page.locator("#complete-run").click()
-    for button in buttons:
-        expect(button).to_be_enabled()
-    page.locator("#complete-undo").click()
-    for button in buttons:
-        expect(button).to_be_disabled()
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_the_picker_is_used_with_the_keyboard(page: Page, server: Server) -> None:
@@ -118,8 +121,9 @@ def test_nothing_can_be_chosen_before_the_menus_are_filled(chromium: Browser, se
     page.close()
 
 
-def test_a_commit_is_chosen_on_the_curve(page: Page, server: Server) -> None:
+def test_a_commit_is_chosen_on_the_curve(shared_page: Page, server: Server) -> None:
     """A further training, whose steps count from 0 again, is newer than what it began with."""
+    page = shared_page
     model, tokenizer = checkpoints.load("test/tiny", "other", store=server.store)
     curve = '{"validation_loss": [[10, 3.0], [20, 2.5], [30, 2.25]]}'
     try:

@@ -11,7 +11,8 @@ from tests.browser.test_playground import read, run, set_parameter, write
 from tests.browser.test_writing import open_detail
 
 
-def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> None:
+def test_a_language_brings_its_examples_and_leaves_ones_own_code(shared_page: Page) -> None:
+    page = shared_page
     language = page.locator("#complete-language")
     language.get_by_text("JavaScript").click()
     expect(page.locator("#complete-editor .cm-content")).to_contain_text("function")
@@ -24,29 +25,8 @@ def test_a_language_brings_its_examples_and_leaves_ones_own_code(page: Page) -> 
     assert read(page, "complete") == "my own"
 
 
-def test_what_was_run_is_in_the_history_of_this_browser(page: Page) -> None:
-    set_parameter(page, "number input for Maximum length", "6")
-    write(page, "complete", "first = 1")
-    run(page, "complete")
-    first = read(page, "complete")
-    write(page, "complete", "<img src=x onerror=document.title=1>")
-    run(page, "complete")
-    open_detail(page, "complete", "History")
-    entries = page.locator("#complete-history li")
-    expect(entries).to_have_count(2)
-    page.reload()
-    page.wait_for_selector("#complete-run")
-    open_detail(page, "complete", "History")
-    expect(entries).to_have_count(2)
-    entries.nth(1).get_by_role("button").click()
-    expect(page.locator("#complete-status")).to_contain_text("6 tokens")
-    assert read(page, "complete") == first
-    page.get_by_role("button", name="Clear history").click()
-    expect(entries).to_have_count(0)
-    assert page.title() == "SantaCoder"
-
-
-def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
+def test_an_entry_that_was_tampered_with_is_said(shared_page: Page) -> None:
+    page = shared_page
     generation = {
         "pane": "complete",
         "parts": ["x"],
@@ -59,9 +39,21 @@ def test_an_entry_that_was_tampered_with_is_said(page: Page) -> None:
     open_detail(page, "complete", "History")
     page.locator("#complete-history li button").click()
     expect(page.get_by_role("alert")).to_contain_text("This is not a stored generation: at language, Field required.")
+    page.get_by_role("button", name="Clear history").click()
+    expect(page.locator("#complete-history li")).to_have_count(0)
 
 
-def test_a_reload_keeps_the_code(page: Page) -> None:
+def test_a_reload_keeps_the_code_and_the_history_of_what_was_run(shared_page: Page) -> None:
+    page = shared_page
+    set_parameter(page, "number input for Maximum length", "6")
+    write(page, "complete", "first = 1")
+    run(page, "complete")
+    first = read(page, "complete")
+    write(page, "complete", "<img src=x onerror=document.title=1>")
+    run(page, "complete")
+    open_detail(page, "complete", "History")
+    entries = page.locator("#complete-history li")
+    expect(entries).to_have_count(2)
     context = page.locator("#complete-context .context-said")
     write(page, "complete", "mine = 1")
     expect(context).to_have_text(re.compile("^[3-6] tokens of code"))
@@ -70,3 +62,11 @@ def test_a_reload_keeps_the_code(page: Page) -> None:
     expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
     expect(context).to_have_text(re.compile("^[3-6] tokens of code"))  # not those of the example
     expect(page.locator("#complete-preset input")).to_have_value("")
+    open_detail(page, "complete", "History")
+    expect(entries).to_have_count(2)
+    entries.nth(1).get_by_role("button").click()
+    expect(page.locator("#complete-status")).to_contain_text("6 tokens")
+    assert read(page, "complete") == first
+    page.get_by_role("button", name="Clear history").click()
+    expect(entries).to_have_count(0)
+    assert page.title() == "SantaCoder"

@@ -30,6 +30,14 @@ HOSTILE = (
 
 
 @pytest.fixture
+def page(shared_page: Page) -> Page:
+    """The author's page, in the Complete pane."""
+    open_pane(shared_page, "Complete")
+    set_parameter(shared_page, "number input for Candidates", "1")
+    return shared_page
+
+
+@pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Page]:
     """Another user with a fresh browser; the test fails if a script fails or is blocked."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
@@ -59,12 +67,15 @@ PLACES_IN_THE_ROW = """["run", "undo", "share"].map((name) => {
 
 def share(page: Page, pane: str, title: str) -> tuple[str, str]:
     """Press Share and enter the title; returns the permalink and the deletion link."""
+    links = page.locator(f"#{pane}-share-panel input.permalink"), page.locator(f"#{pane}-share-panel input.deletion")
+    if links[0].is_visible():  # of the share before
+        page.locator(f"#{pane}-share-close").click()
+        expect(links[0]).to_be_hidden()
     page.locator(f"#{pane}-share").click()
     page.locator(f"#{pane}-share-title").get_by_role("textbox").fill(title)
     page.locator(f"#{pane}-share-publish").click()
-    permalink = page.locator("input.permalink")
-    expect(permalink).to_be_visible(timeout=30_000)
-    return permalink.input_value(), page.locator("input.deletion").input_value()
+    expect(links[0]).to_be_visible(timeout=30_000)
+    return links[0].input_value(), links[1].input_value()
 
 
 def open_share(page: Page, permalink: str) -> None:
@@ -76,6 +87,21 @@ def open_share(page: Page, permalink: str) -> None:
 def parameters(page: Page) -> list[str]:
     fields = page.locator("#parameters input[type=number], #parameters textarea, #parameters input[type=text]")
     return [field.input_value() for field in fields.all()]
+
+
+def test_nothing_is_shared_before_a_run_and_secrets_are_warned_of(page: Page) -> None:
+    expect(page.locator("#complete-share")).to_be_disabled()
+    notice = page.locator("#complete-share-notice")
+    write(page, "complete", 'x = 1\npassword = "correct horse"\nkey = "AKIAQ6F5KD2VTX3PLM7Z"\n')
+    set_parameter(page, "number input for Maximum length", "3")
+    run(page, "complete")
+    page.locator("#complete-share").click()
+    expect(notice.get_by_role("alert")).to_contain_text("line 2: password")
+    expect(notice.get_by_role("alert")).to_contain_text("line 3: key")
+    assert "horse" not in notice.inner_text()
+    expect(page.locator("#complete-share-publish")).to_have_text("Share anyway")
+    page.locator("#complete-share-close").click()
+    expect(notice).to_be_hidden()
 
 
 def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server) -> None:
@@ -233,22 +259,8 @@ def test_an_infilling_opens_in_its_pane_and_a_share_that_is_gone_is_said(
     expect(visitor.locator("#complete-run")).to_be_enabled()
 
 
-def test_nothing_is_shared_before_a_run_and_secrets_are_warned_of(page: Page) -> None:
-    expect(page.locator("#complete-share")).to_be_disabled()
-    notice = page.locator("#complete-share-notice")
-    write(page, "complete", 'x = 1\npassword = "correct horse"\nkey = "AKIAQ6F5KD2VTX3PLM7Z"\n')
-    set_parameter(page, "number input for Maximum length", "3")
-    run(page, "complete")
-    page.locator("#complete-share").click()
-    expect(notice.get_by_role("alert")).to_contain_text("line 2: password")
-    expect(notice.get_by_role("alert")).to_contain_text("line 3: key")
-    assert "horse" not in notice.inner_text()
-    expect(page.locator("#complete-share-publish")).to_have_text("Share anyway")
-    page.locator("#complete-share-close").click()
-    expect(notice).to_be_hidden()
-
-
 def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: Page) -> None:
+    write(page, "complete", "def busy(")
     set_parameter(page, "number input for Maximum length", "3")
     run(page, "complete")
     written = read(page, "complete")
@@ -263,7 +275,7 @@ def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: 
         other.execute("ROLLBACK")
     assert read(page, "complete") == written
     page.locator("#complete-share-publish").click()
-    expect(page.locator("input.permalink")).to_be_visible(timeout=30_000)
+    expect(page.locator("#complete-share-panel input.permalink")).to_be_visible(timeout=30_000)
 
 
 def _hostile(server: Server) -> Generation:
