@@ -62,6 +62,7 @@ from app.ui.code_pane.example_answers import example_routes
 from app.ui.first_screen.markup import first_screen_routes
 from app.ui.home_page import HomePageTags, home_page_routes
 from app.ui.page import build_playground
+from app.ui.serving.gradio_scripts import gradio_script_routes
 from app.ui.serving.routes import UiRoutes, explain_types
 from app.ui.serving.sessions import Sessions
 from santacoder.checkpoints import CheckpointError
@@ -172,6 +173,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     add_share_routes(app, shares, rates, settings.moderator_key)
     app.include_router(home_page_routes())
     app.include_router(first_screen_routes())
+    app.include_router(gradio_script_routes())
     app.include_router(example_routes(models, settings))
     if settings.browser_site is not None:
         app.router.routes.append(browser_site(settings.browser_site))

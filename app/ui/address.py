@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import gradio as gr
 
+from app.ui.components import QUIET
+
 PANES = {
     "complete": "Complete",
     "infill": "Fill in the middle",
@@ -22,5 +24,5 @@ def connect_address(tabs: Sequence[gr.Tab], menus_filled: gr.events.Dependency) 
     """Open the pane that the address names, and keep the address up to date. The menus read the revision from it
     themselves, and ``picker.js`` tells it of choices."""
     for tab in tabs:
-        tab.select(None, js=f"() => santacoder.address.pane({tab.id!r})", api_visibility="private")
-    menus_filled.then(None, js=f"() => santacoder.address.follow({json.dumps(PANES)})", api_visibility="private")
+        tab.select(None, js=f"() => santacoder.address.pane({tab.id!r})", **QUIET)
+    menus_filled.then(None, js=f"() => santacoder.address.follow({json.dumps(PANES)})", **QUIET)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import gradio as gr
 
 from app.generation.records import Pane
-from app.ui.components import Updates
+from app.ui.components import QUIET, Updates
 from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
@@ -177,8 +177,8 @@ def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) ->
     """Keep the values of ``controls`` across reloads of the page, and collapse them on phones."""
     keep = "(...values) => santacoder.changedParameters(values)"
     kept = "(...values) => { santacoder.collapseParameters(); return santacoder.kept('parameters') ?? values; }"
-    gr.on([control.change for control in controls], None, controls, None, js=keep, api_visibility="private")
-    page.load(None, controls, controls, js=kept, api_visibility="private")
+    gr.on([control.change for control in controls], None, controls, None, js=keep, **QUIET)
+    page.load(None, controls, controls, js=kept, **QUIET)
 
 
 def _seed(text: str) -> int | None:

@@ -83,10 +83,10 @@ def revision_picker(page: gr.Blocks, settings: Settings) -> tuple[RevisionMenus,
     for menu in menus:  # typed names
         menu.input(show, [*menus], lists, **_IN_TURN)
     js = "(...revision) => santacoder.picker.name(...revision)"
-    gr.on([menu.change for menu in menus], None, [*menus], None, js=js, api_visibility="private")
+    gr.on([menu.change for menu in menus], None, [*menus], None, js=js, **QUIET)
     # until then, the menus would overwrite a choice
     js = "(...revision) => santacoder.picker.enable(...revision)"
-    filled.then(None, [*menus], None, js=js, api_visibility="private")
+    filled.then(None, [*menus], None, js=js, **QUIET)
     return menus, filled
 
 

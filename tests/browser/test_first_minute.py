@@ -175,3 +175,18 @@ def test_confidence_is_in_the_editor_and_an_instruction_gets_a_hint(page: Page) 
     page.keyboard.type("add")
     expect(content).to_contain_text("def add")
     expect(page.locator("#complete-hint button")).to_be_hidden()
+
+
+def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
+    """Gradio's timers would draw 60 times a second."""
+    page = shared_page
+    expect(page.locator("#complete-stop")).to_be_disabled()
+    page.evaluate(
+        """() => {
+          const request = window.requestAnimationFrame;
+          window.asked = 0;
+          window.requestAnimationFrame = (draw) => (window.asked++, request(draw));
+        }"""
+    )
+    page.wait_for_timeout(1000)
+    assert page.evaluate("asked") < 10

@@ -237,9 +237,7 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu:
     running.then(ended, None, [parts.run, parts.stop], **QUIET)
     running.failure(film_of, parts.commits, parts.film, **QUIET)
     # once nothing more can arrive
-    parts.stop.click(None, None, None, cancels=[running], api_visibility="private").then(
-        ended, None, [parts.run, parts.stop], **QUIET
-    )
+    parts.stop.click(None, None, None, cancels=[running], **QUIET).then(ended, None, [parts.run, parts.stop], **QUIET)
 
 
 def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: RevisionMenus, compared: gr.Dropdown) -> None:
@@ -262,7 +260,7 @@ def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: Revisio
         "branch": revision.branch,
         "commits": parts.commits,
     }
-    parts.slider.change(None, parts.slider, None, js=_MOVE, api_visibility="private")
+    parts.slider.change(None, parts.slider, None, js=_MOVE, **QUIET)
     parts.use.click(use, None, [*revision, tabs], inputs_kwargs=chosen, **QUIET)
     parts.compare.click(compare, None, [compared, tabs], inputs_kwargs=chosen, **QUIET)
 

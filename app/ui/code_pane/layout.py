@@ -65,7 +65,7 @@ def code_pane(
     beginnings = connect_beginning(pane)
     if name == "complete":
         for event in beginnings:
-            event.then(None, js="() => santacoder.ghost.suggest()", api_visibility="private")
+            event.then(None, js="() => santacoder.ghost.suggest()", **QUIET)
     surprise_tab(pane, models, controls)
     snippets_tab(pane, settings, controls, beginnings)
     recorder = history_tab(pane)
@@ -181,9 +181,5 @@ def _connect_keeping(pane: CodePane, controls: Controls) -> gr.events.Dependency
     """Keep the editor's contents across reloads; Gradio reloads by itself when a server comes back. Returns the event
     that brings them back."""
     kept = [pane.editor, pane.language]
-    pane.editor.change(
-        None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", api_visibility="private"
-    )
-    return controls.page.load(
-        None, kept, kept, js=f"(...shown) => santacoder.kept('{pane.name}') ?? shown", api_visibility="private"
-    )
+    pane.editor.change(None, kept, None, js=f"(...kept) => santacoder.keep('{pane.name}', kept)", **QUIET)
+    return controls.page.load(None, kept, kept, js=f"(...shown) => santacoder.kept('{pane.name}') ?? shown", **QUIET)

@@ -96,7 +96,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         event.then(ended, None, [pane.run, pane.stop], **QUIET)
         event.failure(stopped, [pane.generation, pane.index], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
-    pane.stop.click(None, None, None, cancels=[running, retrying, going_on], api_visibility="private").then(
+    pane.stop.click(None, None, None, cancels=[running, retrying, going_on], **QUIET).then(
         stopped, [pane.generation, pane.index], outputs, **QUIET
     )
     pane.undo.click(undone, pane.generation, [pane.editor, *pane.cleared()], **QUIET)

@@ -191,7 +191,7 @@ def compare_pane(
     running.then(ended, None, [run, stop], **QUIET)
     running.failure(stopped, [view, results, blind.ballot], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
-    stop.click(None, None, None, cancels=[running], api_visibility="private").then(
+    stop.click(None, None, None, cancels=[running], **QUIET).then(
         stopped, [view, results, blind.ballot], outputs, **QUIET
     )
     view.input(show, [view, results, blind.ballot], written, **LATEST)

@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.training_request import JobRequest
-from app.ui.components import Updates
+from app.ui.components import QUIET, Updates
 from app.ui.html import render
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
@@ -128,7 +128,7 @@ def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
         )
         branch = gr.Textbox(sample_job.branch, label="Branch", max_lines=1, elem_id="train-branch", min_width=80)
     gr.HTML(render("status_line", text=_WHERE, is_error=False))
-    start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, api_visibility="private")
+    start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, **QUIET)
 
     def choose(chosen: str, n_steps: float | None, name: str, at: str) -> Updates:
         """Show what belongs to the card. What the form began with for another card does not stay."""
@@ -145,7 +145,7 @@ def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
         choose,
         [source, steps, repo_id, branch],
         [sample, own, packages, steps, repo_id, branch],
-        api_visibility="private",
+        **QUIET,
     )
     values = {
         "source": source,
