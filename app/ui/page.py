@@ -33,7 +33,7 @@ from app.ui.sharing.gallery import gallery_pane
 from app.ui.sharing.open_share import connect_opening, share_banner
 from app.ui.sharing.share import share_code, share_comparison
 from app.ui.train.form import SampleJob
-from app.ui.train.pane import train_pane
+from app.ui.train.pane import Trainings, train_pane
 from app.ui.train.teach import BRANCH, REPO_ID, STEPS, connect_teaching, teach_button
 
 _HERE = Path(__file__).parent
@@ -97,16 +97,8 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                 refused = gr.HTML(status_line(ONLY_AT_THE_MACHINE), visible=False, elem_id="train-refused")
                 with gr.Column() as allowed:
                     jobs = Jobs(settings.runs, settings.store)
-                    training = train_pane(
-                        jobs,
-                        permission,
-                        models.repositories,
-                        tabs,
-                        train,
-                        revision,
-                        settings.store,
-                        SampleJob(REPO_ID, BRANCH, STEPS),
-                    )
+                    trainings = Trainings(jobs, permission, models.repositories, settings.store)
+                    training = train_pane(trainings, tabs, train, revision, SampleJob(REPO_ID, BRANCH, STEPS))
             connect_teaching(teach, training, panes[0], jobs, permission, settings, tabs, revision)
 
             def admit() -> dict[gr.blocks.Block, Any]:

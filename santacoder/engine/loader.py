@@ -87,7 +87,21 @@ def _open_runner(
     exact: bool,
     report: Callable[[float], None],
 ) -> tuple[Runner, list[str]]:
-    """The first runner that works, and why earlier ones did not. Both runners are tried on the GPU, then on the CPU."""
+    """The first runner that works, and why earlier ones did not. Both runners are tried on the GPU, then on the CPU.
+
+    Args:
+        snapshot: the folder of the revision.
+        device: ``cuda`` or ``cpu``.
+        choice: the runner that is asked for.
+        cached: a folder with further graphs of the revision.
+        dtype: PyTorch's data type; None chooses one for the device.
+        n_slots: sequences that are decoded together.
+        exact: whether texts are batch-invariant.
+        report: called with the share of the weights that are loaded.
+
+    Raises:
+        CheckpointError: no runner works.
+    """
     notices: list[str] = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
         found = graphs(snapshot, place, cached) if choice != "torch" else []

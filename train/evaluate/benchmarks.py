@@ -140,7 +140,17 @@ def _finish(
     tasks: Tasks,
     folder: Path,
 ) -> Result:
-    """Write the result of a finished run to ``folder``, and return it; the other arguments are its fields."""
+    """Write the result of a finished run, and return it.
+
+    Args:
+        subject: the model.
+        benchmark: the name of the benchmark.
+        language: the language of its tasks.
+        settings: the run's settings.
+        environment: the versions and the machine.
+        tasks: the results by the name of the task.
+        folder: where the result is written.
+    """
     result = Result(
         benchmark,
         language,

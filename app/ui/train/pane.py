@@ -23,6 +23,17 @@ from santacoder.errors import UserError
 
 
 @dataclass(frozen=True)
+class Trainings:
+    """What the server's trainings need: the jobs, who may start them, which models may be tuned, and the folder of
+    published models."""
+
+    jobs: Jobs
+    permission: TrainingPermission
+    repositories: Repositories
+    store: Path
+
+
+@dataclass(frozen=True)
 class TrainPane:
     """The parts of the pane that *Teach it a sample project* needs. ``published`` is the name of the newest job that
     published something, and changes when one does; ``refusal`` says why a job cannot be started."""
@@ -33,26 +44,10 @@ class TrainPane:
 
 
 def train_pane(
-    jobs: Jobs,
-    permission: TrainingPermission,
-    repositories: Repositories,
-    tabs: gr.Tabs,
-    tab: gr.Tab,
-    revision: RevisionMenus,
-    store: Path,
-    sample_job: SampleJob,
+    trainings: Trainings, tabs: gr.Tabs, tab: gr.Tab, revision: RevisionMenus, sample_job: SampleJob
 ) -> TrainPane:
-    """Fill the surrounding ``tab``.
-
-    Args:
-        jobs: the training jobs.
-        permission: who may train.
-        repositories: which models may be tuned.
-        tabs: the tabs of all panes.
-        tab: the tab of this pane.
-        revision: the menus of model, branch and commit.
-        store: folder of published models.
-        sample_job: what the form begins with for the sample project.
+    """Fill the surrounding ``tab``, which is one of ``tabs``. ``revision`` are the menus of model, branch and commit;
+    for the sample project, the form begins with ``sample_job``.
     """
     source = source_cards()
     with gr.Row(equal_height=False):
@@ -62,33 +57,25 @@ def train_pane(
                 start = gr.Button("Start training", variant="primary", elem_id="train-start", min_width=120)
                 check = gr.Button("Check the files", elem_id="train-check", min_width=120)
             refusal = gr.HTML(elem_id="train-refusal")
-        view = job_view()
-    published = gr.State("")
-    _connect_starting(form, start, check, refusal, view, jobs, permission, repositories, revision)
-    _connect_following(view, published, jobs, permission, repositories, tabs, tab, revision, store)
-    return TrainPane(view, refusal, published)
+        pane = TrainPane(job_view(), refusal, gr.State(""))
+    _connect_starting(pane, form, start, check, trainings, revision)
+    _connect_following(pane, trainings, tabs, tab, revision)
+    return pane
 
 
 def _connect_starting(
-    form: Form,
-    start: gr.Button,
-    check: gr.Button,
-    refusal: gr.HTML,
-    view: JobView,
-    jobs: Jobs,
-    permission: TrainingPermission,
-    repositories: Repositories,
-    revision: RevisionMenus,
+    pane: TrainPane, form: Form, start: gr.Button, check: gr.Button, trainings: Trainings, revision: RevisionMenus
 ) -> None:
-    """Connect the buttons that start a job or check its data. ``refusal`` shows what was found, or why neither is
-    possible."""
+    """Connect the buttons that start a job or check its data. The pane's refusal shows what was found, or why neither
+    is possible."""
+    jobs, permission, refusal = trainings.jobs, trainings.permission, pane.refusal
 
     def request_of(values: dict[str, Any]) -> JobRequest:
         permission.require(caller())
         request = FormValues(**values).job(lambda folder: permission.folder(folder, caller()))
         if request.base:  # the job would look for any name on the Hub, or treat it as a folder
             base, _, at = request.base.partition("@")
-            repositories.snapshot(base, at)
+            trainings.repositories.snapshot(base, at)
         return request
 
     def begin(**values: Any) -> Updates:
@@ -96,7 +83,7 @@ def _connect_starting(
             name = jobs.start(request_of(values))
         except (UserError, CheckpointError, OSError) as error:
             return {refusal: failure(without_paths(str(error)))}
-        return {refusal: "", **look(view, jobs, name)}
+        return {refusal: "", **look(pane.view, jobs, name)}
 
     def say_what_remains(**values: Any) -> str:
         try:
@@ -105,7 +92,7 @@ def _connect_starting(
             return failure(without_paths(str(error)))
 
     given = {**form.values, **revision._asdict()}
-    start.click(begin, None, [refusal, *view.shown], inputs_kwargs=given, **QUIET)
+    start.click(begin, None, [refusal, *pane.view.shown], inputs_kwargs=given, **QUIET)
     checked = gr.on([check.click, form.folder.submit, form.archive.upload], lambda: _READING, None, refusal, **QUIET)
     checked.then(say_what_remains, None, refusal, inputs_kwargs=given, **QUIET)
 
@@ -114,17 +101,10 @@ _READING = status_line("Reading the files …")
 
 
 def _connect_following(
-    view: JobView,
-    published: gr.State,
-    jobs: Jobs,
-    permission: TrainingPermission,
-    repositories: Repositories,
-    tabs: gr.Tabs,
-    tab: gr.Tab,
-    revision: RevisionMenus,
-    store: Path,
+    pane: TrainPane, trainings: Trainings, tabs: gr.Tabs, tab: gr.Tab, revision: RevisionMenus
 ) -> None:
     """Show a job when the pane is opened and while any is running, and connect the buttons below it."""
+    view, jobs, permission = pane.view, trainings.jobs, trainings.permission
 
     def show(name: str | None) -> Updates:
         if not permission.is_given(caller()):
@@ -135,10 +115,10 @@ def _connect_following(
         """Updates of everything shown, and of the menus after a new publication."""
         if not permission.is_given(caller()):
             return gr.skip()
-        repositories.require(model)
+        trainings.repositories.require(model)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
-        menus = revision.updates(filled_menus(store, model, branch, commit)) if newest != seen else {}
-        return {**look(view, jobs, name), published: newest, **menus}
+        menus = revision.updates(filled_menus(trainings.store, model, branch, commit)) if newest != seen else {}
+        return {**look(view, jobs, name), pane.published: newest, **menus}
 
     def stop_it(name: str) -> None:
         permission.require(caller())
@@ -151,14 +131,14 @@ def _connect_following(
     def use_it(name: str) -> Updates:
         permission.require(caller())
         chosen = jobs.job(name)
-        menus = filled_menus(store, chosen.repo_id, chosen.branch)
+        menus = filled_menus(trainings.store, chosen.repo_id, chosen.branch)
         return {**revision.updates(menus), tabs: gr.Tabs(selected="complete")}
 
     view.timer.tick(
         follow,
         None,
-        [*view.shown, published, *revision],
-        inputs_kwargs={"name": view.job, "seen": published, **revision._asdict()},
+        [*view.shown, pane.published, *revision],
+        inputs_kwargs={"name": view.job, "seen": pane.published, **revision._asdict()},
         **QUIET,
     )
     gr.on([tab.select, view.job.input], show, view.job, view.shown, **LATEST)
