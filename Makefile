@@ -10,7 +10,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --genera
 	--custom-compile-command "make lock"
 WITHOUT_TORCH := awk '/^[a-z]/ {of_torch = /^(torch|triton|cuda-|nvidia-)/} !of_torch'
 
-.PHONY: demo test heavy lint format lock models clean
+.PHONY: demo test slow heavy lint format lock models clean
 
 demo: $(VENV)/.runtime  ## start the playground on http://127.0.0.1:7860
 	$(RUN) app.py
@@ -21,6 +21,11 @@ test: $(VENV)/.test  ## run the whole suite
 	bash tests/train/evaluate/install_languages.sh
 	bash tests/app/shares/install_postgres.sh
 	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+slow: $(VENV)/.test  ## the tests that take minutes each
+	bash tests/browser/install_chromium.sh $(RUN)
+	bash tests/train/evaluate/install_languages.sh
+	$(RUN) -m pytest -m slow -n 2
 
 heavy: $(VENV)/.test  ## the tests that need gigabytes, a cluster or an hour
 	bash tests/train/evaluate/install_languages.sh

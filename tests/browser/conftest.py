@@ -37,7 +37,8 @@ FLAGS = [
     "--disable-sync",
 ]
 
-expect.set_options(timeout=30_000)  # on a busy machine, the page takes its time
+LONGEST = 90_000  # ms; on a busy machine, the page takes its time
+expect.set_options(timeout=LONGEST)
 
 
 MODERATOR_KEY = "the moderator's"
@@ -164,13 +165,14 @@ def chromium() -> Iterator[Browser]:
 def desk(chromium: Browser) -> Iterator[BrowserContext]:
     """A browser context whose pages share a cache, so that the page's scripts are loaded and compiled once."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(LONGEST)
     yield context
     context.close()
 
 
 def open_parameters(page: Page) -> None:
     """Show the parameters, which begin collapsed on a phone, once the page has loaded."""
-    expect(page.locator("#branch input")).to_have_value(re.compile(" — "), timeout=30_000)
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
     if not page.locator("#candidates").is_visible():
         page.get_by_role("button", name="Parameters").click()
 

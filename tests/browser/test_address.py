@@ -15,7 +15,7 @@ def shown_pane(page: Page, name: str) -> None:
 
 
 def until_filled(page: Page) -> None:
-    expect(page.locator("#branch input")).to_have_value(re.compile(" — "), timeout=30_000)
+    expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
 
 
 def test_back_and_a_reload_return_to_panes_and_parameters(page: Page, server: Server) -> None:
@@ -55,7 +55,7 @@ def test_a_link_opens_a_pane_with_a_revision(blank_page: Page, server: Server) -
 def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(blank_page: Page, server: Server) -> None:
     page = blank_page
     page.goto(f"{server.url}/?pane=nowhere&model=no/such")
-    expect(page.locator(".toast-body")).to_contain_text("There is no model 'no/such' here", timeout=30_000)
+    expect(page.locator(".toast-body")).to_contain_text("There is no model 'no/such' here")
     until_filled(page)
     expect(page.locator("#model input")).to_have_value("test/tiny")
     shown_pane(page, "Complete")
@@ -66,9 +66,10 @@ def test_the_train_pane_says_who_may_use_it_and_parameters_begin_collapsed_on_a_
 ) -> None:
     page = blank_page
     page.goto(f"{server.url}/?pane=train")
-    expect(page.locator("#train-refused")).to_contain_text("open the address, with its token", timeout=30_000)
+    expect(page.locator("#train-refused")).to_contain_text("open the address, with its token")
     expect(page.locator("#train-start")).to_be_hidden()
     open_pane(page, "Complete")
+    page.wait_for_url(re.compile("^[^?]*$"))
     expect(page.locator("#candidates")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()

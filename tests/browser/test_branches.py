@@ -67,10 +67,8 @@ def write_prompt(page: Page, code: str) -> None:
 
 def replay(page: Page) -> None:
     page.locator("#branches-run").click()
-    expect(page.locator("#branches-film article pre")).to_have_count(
-        page.locator("#branches-film article").count(), timeout=60_000
-    )
-    expect(page.locator("#branches-run")).to_be_enabled(timeout=60_000)
+    expect(page.locator("#branches-film article pre")).to_have_count(page.locator("#branches-film article").count())
+    expect(page.locator("#branches-run")).to_be_enabled()
 
 
 def shown_frame(page: Page) -> str:
@@ -137,10 +135,10 @@ def test_code_is_completed_with_the_model_as_it_was(branches: Page, server: Serv
     move_to(branches, 1)
     expect(branches.locator("#branches-film article.shown")).to_contain_text("step 10 ")
     branches.locator("#branches-use").click()
-    expect(branches.locator("#complete-run")).to_be_visible(timeout=30_000)
+    expect(branches.locator("#complete-run")).to_be_visible()
     expect(branches.locator("#commit input")).to_have_value(re.compile(rf"^step 10 .*{first.sha[:8]}"))
     branches.locator("#complete-run").click()
-    expect(branches.locator("#complete-status")).to_contain_text(f"{MODEL}@{first.sha}", timeout=30_000)
+    expect(branches.locator("#complete-status")).to_contain_text(f"{MODEL}@{first.sha}")
 
 
 def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) -> None:
@@ -148,7 +146,7 @@ def test_a_commit_is_compared_with_the_newest(branches: Page, server: Server) ->
     move_to(branches, 1)
     expect(branches.locator("#branches-film article.shown")).to_contain_text("step 10 ")
     branches.locator("#branches-compare").click()
-    expect(branches.locator("#compare-run")).to_be_visible(timeout=30_000)
+    expect(branches.locator("#compare-run")).to_be_visible()
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@{first.sha[:12]}")
     expect(branches.locator("#compare-revisions")).to_contain_text(f"{MODEL}@main")
 
@@ -167,7 +165,7 @@ def test_a_prompt_that_is_missing_is_said(branches: Page) -> None:
     branches.keyboard.press("Delete")
     branches.locator("#branches-run").click()
     expect(branches.locator("#branches-film article.shown").get_by_role("alert")).to_contain_text(
-        "There is no code to start from", timeout=30_000
+        "There is no code to start from"
     )
     expect(branches.locator("#branches-run")).to_be_enabled()
 

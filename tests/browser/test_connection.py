@@ -31,7 +31,7 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
 
     process.terminate()
     process.wait(timeout=60)
-    expect(bar).to_contain_text("The server cannot be reached", timeout=30_000)
+    expect(bar).to_contain_text("The server cannot be reached")
     expect(bar).to_have_attribute("role", "alert")
     expect(bar).to_be_in_viewport()
     assert read(page, "complete") == "mine = 1"
@@ -40,7 +40,7 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
 
     process, _ = start_server(*options, port=port)
     try:
-        expect(bar).to_be_hidden(timeout=60_000)
+        expect(bar).to_be_hidden()
         expect(page.locator("#complete-editor .cm-content")).to_have_text("mine = 1")
         set_parameter(page, "number input for Maximum length", "4")
         assert "test/tiny@main" in run(page, "complete")

@@ -10,7 +10,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.generation.records import MARK
 from santacoder import checkpoints
-from tests.browser.conftest import Server, let_texts_go_on, open_names, open_pane, open_picker, pick, type_name
+from tests.browser.conftest import (
+    Server,
+    let_texts_go_on,
+    open_advanced,
+    open_names,
+    open_pane,
+    open_picker,
+    pick,
+    type_name,
+)
 from tests.conftest import random_model
 
 FINISHED = re.compile(r"seed \d+")
@@ -26,6 +35,7 @@ def page(shared_page: Page) -> Page:
         for branch in ("other", "main"):  # another one resets the commit
             pick(page, "branch", branch)
         expect(pill).to_contain_text("tiny · main · latest")
+    open_advanced(page)
     set_parameter(page, "number input for Candidates", "1")
     set_parameter(page, "Seed", "")
     return page
@@ -61,7 +71,7 @@ def run(page: Page, pane: str, keys: str = "") -> str:
     else:
         page.locator(f"#{pane}-run").click()
     expect(status).not_to_have_text(before)
-    expect(status).to_have_text(FINISHED, timeout=30_000)
+    expect(status).to_have_text(FINISHED)
     return status.text_content() or ""
 
 

@@ -74,14 +74,14 @@ def share(page: Page, pane: str, title: str) -> tuple[str, str]:
     page.locator(f"#{pane}-share").click()
     page.locator(f"#{pane}-share-title").get_by_role("textbox").fill(title)
     page.locator(f"#{pane}-share-publish").click()
-    expect(links[0]).to_be_visible(timeout=30_000)
+    expect(links[0]).to_be_visible()
     return links[0].input_value(), links[1].input_value()
 
 
 def open_share(page: Page, permalink: str) -> None:
     page.goto(permalink)
-    expect(page.locator("#shared")).to_be_visible(timeout=60_000)
-    expect(page.locator("#shared-title .shared-title")).to_be_visible(timeout=30_000)
+    expect(page.locator("#shared")).to_be_visible()
+    expect(page.locator("#shared-title .shared-title")).to_be_visible()
 
 
 def parameters(page: Page) -> list[str]:
@@ -134,8 +134,8 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
 
     # what the model writes again is the same
     visitor.locator("#shared-rerun").click()
-    expect(visitor.locator("#complete-page")).to_contain_text("1 of 2", timeout=60_000)
-    expect(visitor.locator("#complete-run")).to_be_enabled(timeout=60_000)
+    expect(visitor.locator("#complete-page")).to_contain_text("1 of 2")
+    expect(visitor.locator("#complete-run")).to_be_enabled()
     visitor.locator("#complete-later").click()
     expect(visitor.locator("#complete-page")).to_contain_text("2 of 2")
     assert read(visitor, "complete") == written
@@ -148,7 +148,7 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
 
     open_pane(visitor, "Gallery")
     card = visitor.locator(".card", has_text="The shared one")
-    expect(card).to_have_count(1, timeout=30_000)
+    expect(card).to_have_count(1)
     visitor.locator("#gallery-search").get_by_role("textbox").fill("nothing_of_that_name")
     expect(visitor.locator("#gallery-cards")).to_contain_text("No shares match")
     visitor.locator("#gallery-search").get_by_role("textbox").fill("unmistak")
@@ -186,7 +186,7 @@ def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server:
     write(page, "complete", QUAYS)
     run(page, "complete")
     found = "1 passage found in training files of harbour"
-    expect(page.locator("#complete-origin-badge")).to_contain_text(found, timeout=60_000)
+    expect(page.locator("#complete-origin-badge")).to_contain_text(found)
     permalink, _ = share(page, "complete", "Copied")
     index.rename(index.with_name("moved"))  # what was found is part of the share
 
@@ -224,7 +224,7 @@ def test_a_comparison_is_shared_and_its_link_shows_it_and_runs_it_again(page: Pa
     assert not re.search("@main|@other", visitor.locator("#compare-revisions").inner_text())
     visitor.locator("#shared-rerun").click()
     expect(visitor.locator(".compared h3").first).not_to_have_text("test/tiny@main")
-    expect(visitor.locator("#compare-run")).to_be_enabled(timeout=60_000)
+    expect(visitor.locator("#compare-run")).to_be_enabled()
     assert visitor.locator(".compared pre").all_inner_texts() == texts
 
     open_pane(visitor, "Gallery")
@@ -271,11 +271,11 @@ def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: 
         other.execute("BEGIN IMMEDIATE")
         page.locator("#complete-share-publish").click()
         notice = page.locator("#complete-share-notice")
-        expect(notice).to_contain_text("busy, and nothing was changed", timeout=60_000)
+        expect(notice).to_contain_text("busy, and nothing was changed")
         other.execute("ROLLBACK")
     assert read(page, "complete") == written
     page.locator("#complete-share-publish").click()
-    expect(page.locator("#complete-share-panel input.permalink")).to_be_visible(timeout=30_000)
+    expect(page.locator("#complete-share-panel input.permalink")).to_be_visible()
 
 
 def _hostile(server: Server) -> Generation:
@@ -292,7 +292,7 @@ def test_no_text_of_a_share_becomes_html(visitor: Page, server: Server, shares: 
     # the editor shows what turns the direction around, and escapes of terminals
     expect(visitor.locator("#complete-editor .cm-specialChar").first).to_be_visible()
     open_pane(visitor, "Gallery")
-    expect(visitor.locator(".card").first).to_be_visible(timeout=30_000)
+    expect(visitor.locator(".card").first).to_be_visible()
     card = visitor.locator(f'.card[data-slug="{slug}"]')
     assert "‹U+202E›" in card.inner_text() and "<script>" in card.inner_text()
     visitor.wait_for_timeout(500)

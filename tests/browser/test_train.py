@@ -42,6 +42,7 @@ def open_train(page: Page) -> None:
     expect(page.locator("#train-start")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # a job on a busy machine
 def test_a_sample_project_is_taught_in_one_click(
     chromium: Browser, workshop: Server, request: pytest.FixtureRequest
@@ -61,7 +62,7 @@ def test_a_sample_project_is_taught_in_one_click(
     page.screenshot(path=pictures / "train-running.png")
     expect(page.locator("#model input")).to_have_value("mine/beekeeping", timeout=600_000)
     expect(page.locator("#complete-editor")).to_be_visible()
-    expect(page.locator("#complete-status")).to_contain_text("seed", timeout=60_000)  # at the end
+    expect(page.locator("#complete-status")).to_contain_text("seed")  # at the end
     assert NAMES_OF_THE_PROJECT.search(read(page, "complete").partition("for hive in bee_yard.")[2])
     page.screenshot(path=pictures / "train-taught.png")
     page.close()

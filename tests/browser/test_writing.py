@@ -114,7 +114,7 @@ def test_ones_own_code_is_scored(page: Page) -> None:
     open_detail(page, "complete", "My code")
     page.locator("#complete-surprise").click()
     shown = page.locator("#complete-surprise-tokens")
-    expect(shown).to_contain_text(re.compile(r"Perplexity \d"), timeout=30_000)
+    expect(shown).to_contain_text(re.compile(r"Perplexity \d"))
     assert shown.locator(".tokens").inner_text().replace("↵", "") == "import os\nprint(os.sep)"
     write(page, "complete", "")
     page.locator("#complete-surprise").click()

@@ -8,15 +8,13 @@ import math
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
-from tests.conftest import REPOSITORY
+from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
 from train.__main__ import main
 from train.data.pack import load_packed
@@ -66,20 +64,20 @@ def saved(output: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def command(packed: Path, output: Path, *flags: str) -> list[str]:
-    return [sys.executable, "-m", "train", "--data", str(packed), "--output", str(output), *flags]
+def arguments(packed: Path, output: Path, *flags: str) -> list[str]:
+    return ["--data", str(packed), "--output", str(output), *flags]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("optimizer", [pytest.param("adamw", marks=pytest.mark.slow), "muon"])
 def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimizer: str) -> None:
     flags = [*FLAGS, "--optimizer", optimizer]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    assert main(command(packed, unbroken, *flags)[3:]) == 0
-    dying = [sys.executable, "-c", DYING, str(random.randint(8, 50)), *command(packed, broken, *flags)[3:]]
-    killed = subprocess.run(dying, cwd=REPOSITORY, check=False, stderr=subprocess.DEVNULL)
+    assert main(arguments(packed, unbroken, *flags)) == 0
+    killed = PythonProcess("-c", DYING, str(random.randint(8, 50)), *arguments(packed, broken, *flags), quiet=True)
+    killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert len(losses(broken)) < len(losses(unbroken))
-    assert main(command(packed, broken, "--resume")[3:]) == 0
+    assert main(arguments(packed, broken, "--resume")) == 0
     assert losses(broken) == losses(unbroken)
     one, other = (saved(folder) for folder in (unbroken, broken))
     assert one.keys() == other.keys()
@@ -97,13 +95,11 @@ def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Pa
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
         "from train.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
-    arguments = command(packed, tmp_path / "run", "--resume")[3:]
-    result = subprocess.run(
-        [sys.executable, "-c", limited, *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "Stopped because writing failed" in result.stderr and "--resume" in result.stderr
-    assert "Traceback" not in result.stderr
+    process = PythonProcess("-c", limited, *arguments(packed, tmp_path / "run", "--resume"), quiet=True)
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert "Stopped because writing failed" in errors and "--resume" in errors
+    assert "Traceback" not in errors
     after = saved(tmp_path / "run")
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert not list((tmp_path / "run").rglob("*incomplete"))

@@ -54,6 +54,7 @@ def start(packed: Path, output: Path, *flags: str, restarts: int = 0) -> subproc
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_ddp_goes_on_after_a_rank_was_killed(packed: Path, alone: Path, tmp_path: Path) -> None:
     process = start(packed, tmp_path / "run", *FLAGS, "--micro-batch-size", "1", restarts=1)
     while newest_state(tmp_path / "run" / "states") is None:
@@ -68,6 +69,7 @@ def test_ddp_goes_on_after_a_rank_was_killed(packed: Path, alone: Path, tmp_path
     assert_same_losses(tmp_path / "run", alone)
 
 
+@pytest.mark.slow
 def test_fsdp_computes_the_same_and_one_process_goes_on_with_its_state(
     packed: Path, alone: Path, tmp_path: Path
 ) -> None:
@@ -81,7 +83,7 @@ def test_fsdp_computes_the_same_and_one_process_goes_on_with_its_state(
     assert_same_losses(tmp_path / "run", alone)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_two_processes_go_on_with_the_state_of_one(packed: Path, alone: Path, tmp_path: Path) -> None:
     shutil.copytree(alone, tmp_path / "run", symlinks=True)
     for step in (20, 30, 40):

@@ -17,7 +17,7 @@ from train.evaluate.tasks.programming import human_eval, multipl_e
 
 # their tests were translated to lists and booleans, where MBPP's own solutions return tuples and matches
 OTHER_TYPES = {143, 255, 257, 259, 310, 401, 417, 444, 445, 560, 726, 737, 783, 787, 794}
-SAMPLED = 8  # every eighth reference in the quick suite, all of them in the heavy one
+SAMPLED = 16  # one reference in 16 in the suite, all of them in the slow tests
 WRONG = """
 def wrong(x):
     if isinstance(x, bool): return not x
@@ -66,7 +66,7 @@ def test_all_mutated_solutions_of_human_eval_fail(the_judge: Judge, benchmark_da
 @pytest.mark.parametrize(("suite", "language", "known"), [
     ("humaneval", "python", 161), ("humaneval", "java", 136), ("humaneval", "javascript", 154), ("mbpp", "python", 397),
 ])  # fmt: skip
-@pytest.mark.parametrize("step", [SAMPLED, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("step", [SAMPLED, pytest.param(1, marks=pytest.mark.slow)])
 def test_references_of_multipl_e_pass(
     the_judge: Judge, benchmark_data: Path, suite: str, language: Language, known: int, step: int
 ) -> None:
@@ -86,6 +86,7 @@ def test_mutated_javascript_fails(the_judge: Judge, benchmark_data: Path) -> Non
     assert set(failed(the_judge, "javascript", programs)) == set(programs)
 
 
+@pytest.mark.slow
 def test_mutated_java_fails(the_judge: Judge, benchmark_data: Path) -> None:
     references = reference_programs(multipl_e("humaneval", "java", benchmark_data), benchmark_data)
     programs = {}
