@@ -25,7 +25,7 @@ class CompressedPages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_accepted = _accepts_gzip(Headers(scope=scope).get("accept-encoding", ""))
+        is_accepted = accepts_gzip(Headers(scope=scope).get("accept-encoding", ""))
         start: Message = {}
 
         async def send_compressed(message: Message) -> None:
@@ -55,7 +55,7 @@ def _may_be_compressed(start: Message) -> bool:
     return is_page and "content-encoding" not in headers and "no-transform" not in headers.get("cache-control", "")
 
 
-def _accepts_gzip(accepted: str) -> bool:
+def accepts_gzip(accepted: str) -> bool:
     """Whether ``Accept-Encoding`` names gzip, or any encoding, without excluding it (RFC 9110, section 12.5.3)."""
     weights = {}
     for part in accepted.lower().split(","):

@@ -14,6 +14,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.middleware.compression import accepts_gzip
+
 ASSETS = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
 
 
@@ -76,6 +78,6 @@ def _add(router: APIRouter, name: str, script: bytes) -> None:
     def serve(request: Request) -> Response:
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             return Response(compressed, media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
         return Response(script, media_type="text/javascript", headers=headers)
