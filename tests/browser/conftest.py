@@ -198,7 +198,7 @@ def watched_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     failures: list[str] = []
     hosts: set[str | None] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("pageerror", lambda error: failures.append(error.stack or str(error)))
     page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
     yield page
     if not page.is_closed():

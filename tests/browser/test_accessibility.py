@@ -24,17 +24,7 @@ UNTIL_NOTHING_FADES = """
 """
 
 
-# each state of the page is looked at in both modes, because coming to it takes longer than the look
-LOOKS: tuple[tuple[Any, int], ...] = (("light", 1440), ("dark", 360))
-
-
 def serious_problems(page: Page) -> list[str]:
-    return [f"{scheme}: {problem}" for scheme, width in LOOKS for problem in _serious_problems(page, scheme, width)]
-
-
-def _serious_problems(page: Page, scheme: Any, width: int) -> list[str]:
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
     page.wait_for_timeout(500)
     page.evaluate(UNTIL_NOTHING_FADES)  # what does has too little contrast meanwhile
     found: list[dict[str, Any]] = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
@@ -54,8 +44,9 @@ def shared() -> None:
     store.close()
 
 
-def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: None) -> None:
-    page = chromium.new_page(viewport={"width": 1440, "height": 900})
+@pytest.mark.parametrize("scheme,width", [("light", 1440), pytest.param("dark", 360, marks=pytest.mark.slow)])
+def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: None, scheme: Any, width: int) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(server.url)
     problems = []
     if (first := page.locator("#first")).is_visible():

@@ -59,12 +59,20 @@ santacoder.confidence = (() => {
     }
   }
 
+  function positionAt(view, { clientX: x, clientY: y }) {
+    try {
+      return view.posAtCoords({ x, y });
+    } catch {
+      return null; // the editor shows another text than it has, because that has just changed
+    }
+  }
+
   // The alternatives of the token under the pointer; the editor keeps the focus.
   function clicked(event) {
     const editor = event.target.closest?.(".cm-content")?.closest(".code-editor");
     if (!editor || !isOn()) return;
     const view = editor.querySelector(".cm-content").cmTile?.root?.view;
-    const position = view?.posAtCoords({ x: event.clientX, y: event.clientY });
+    const position = view && positionAt(view, event);
     if (position == null || !view.state.selection.main.empty) return;
     const line = view.state.doc.lineAt(position);
     const [row, column] = [line.number - 1, position - line.from];
