@@ -181,7 +181,7 @@ def largest_gap(server: Written, browser: Written) -> float:
     for (id_, logprob, top), (other_id, other_logprob, other_top) in zip(server.tokens, browser.tokens, strict=False):
         if id_ != other_id:
             break
-        others = {**dict(map(tuple, other_top)), other_id: other_logprob}
+        others = dict([*other_top, (other_id, other_logprob)])
         gap = max(gap, *(abs(value - others[each]) for each, value in [(id_, logprob), *top] if each in others))
     return gap
 
