@@ -116,7 +116,11 @@ class Jobs:
             name += "+"
         folder = self._runs / name
         folder.mkdir(parents=True)
-        self._run(name, _Process(asdict(request), training_command(request, folder, self._store)))
+        try:
+            self._run(name, _Process(asdict(request), training_command(request, folder, self._store)))
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return name
 
     def check(self, request: JobRequest) -> Report:
@@ -217,8 +221,12 @@ class Jobs:
         self._stopping.discard(started.pid)  # ids are reused
         began = psutil.Process(started.pid).create_time()
         document = asdict(_Process(process.request, process.command, started.pid, began))
-        with replacing(folder / "job.json") as file:
-            file.write(json.dumps(document, indent=1).encode())
+        try:
+            with replacing(folder / "job.json") as file:
+                file.write(json.dumps(document, indent=1).encode())
+        except OSError:
+            started.kill()  # without its file, nobody could stop it
+            raise
 
     def _process(self, name: str | None) -> _Process:
         if not name or not _NAME.fullmatch(name):  # the command in a job's file is run, so the file must be in ``runs``

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from app import training_jobs
 from app.settings import Settings
 from app.tune.__main__ import main, tuning_request
 from app.tune.tuned_model import is_tuned, tuned_model
@@ -89,6 +92,23 @@ def test_what_cannot_be_tuned_is_a_sentence(
     said = capfd.readouterr().err
     assert sentence in said and "Traceback" not in said
     assert jobs_left(tmp_path) == []
+
+
+def test_a_full_disk_is_told_and_leaves_no_process(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_harbour(tmp_path / "code")
+    before = psutil.Process().children()
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training_jobs, "replacing", full)
+    assert main([str(tmp_path / "code"), "--model", "test/tiny", "--store", str(own_store)]) == 1
+    assert "Nothing was published" in (said := capfd.readouterr().err) and "No space left on device" in said
+    assert jobs_left(tmp_path) == []
+    running = [child for child in psutil.Process().children() if child not in before]
+    assert not psutil.wait_procs(running, timeout=60)[1]
 
 
 @pytest.mark.parametrize("name", ["code", "my code", "..x", "ä", "--", "a" * 200])
