@@ -1,5 +1,5 @@
 /** Writes with transformers.js in a worker, on one thread, and measures it there. */
-import { AutoModelForCausalLM, AutoTokenizer, BaseStreamer, env } from "./transformers.min.js";
+import { AutoModelForCausalLM, AutoTokenizer, TextStreamer, env } from "./transformers.min.js";
 
 env.allowRemoteModels = false;
 env.allowLocalModels = true;
@@ -8,15 +8,16 @@ env.useWasmCache = false;
 env.backends.onnx.wasm.wasmPaths = new URL("./", import.meta.url).href;
 env.backends.onnx.wasm.numThreads = 1;
 
-class Clock extends BaseStreamer {
-  constructor() {
-    super();
+/** Sends the text to the page, and keeps the times of the tokens. */
+class Clock extends TextStreamer {
+  constructor(tokenizer) {
+    super(tokenizer, { skip_prompt: true, callback_function: (added) => postMessage({ added }) });
     this.times = []; // the first are the prompt's
   }
-  put() {
+  put(value) {
     this.times.push(performance.now());
+    super.put(value);
   }
-  end() {}
 }
 
 let loaded = null;
@@ -30,7 +31,7 @@ onmessage = async ({ data: { text, maxNewTokens } }) => {
     const [tokenizer, model] = await loaded;
     const began = performance.now();
     const inputs = tokenizer(text);
-    const streamer = new Clock();
+    const streamer = new Clock(tokenizer);
     const ids = await model.generate({ ...inputs, max_new_tokens: maxNewTokens, do_sample: false, streamer });
     const [, first, ...others] = streamer.times;
     const nPrompt = inputs.input_ids.dims[1];
