@@ -1,6 +1,6 @@
 """Lines of code that no model has read, filled in with nothing, with context from the project, tuned, and with both.
 
-    python -m benchmarks.own_code [--packages jinja2 typer websockets] [--lines 100] [--steps 60]
+    python -m benchmarks.own_code [--packages jinja2 typer websockets] [--lines 100] [--steps 60] [--no-tuning]
 
 The packages are held out of all training data (train/embedded/presets.py) and installed here as dependencies. Each is
 tuned to as ``santacoder tune`` does; the lines are of the files that it holds out. A line is asked for as the language
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from app.lsp.related_code import RelatedCode
 from app.lsp.suggestions import Code, infill_body
 from app.settings import Settings
 from app.training_jobs import Jobs
-from app.training_request import JobRequest
+from app.training_request import JobRequest, training_command
 from app.tune.__main__ import STEPS, tuning_request
 from app.tune.progress import follow
 from santacoder.checkpoints.store import repo_folder
@@ -70,12 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--packages", nargs="+", default=["jinja2", "typer", "websockets"])
     parser.add_argument("--lines", type=int, default=100, help="held-out lines of each package (default: 100)")
     parser.add_argument("--steps", type=int, default=STEPS, help="length of the training (default: %(default)s)")
+    parser.add_argument("--no-tuning", action="store_true", help="only with nothing and with context")
     parser.add_argument("--model", default="santacoder/mini")
     args = parser.parse_args(arguments)
-    print(
-        f"| package | lines | {' | '.join(_WAYS)} | published | tuning, s |\n|{'---|' * (len(_WAYS) + 4)}", flush=True
-    )
-    totals = dict.fromkeys(_WAYS, 0)
+    ways = _WAYS[:2] if args.no_tuning else _WAYS
+    columns = ("package", "lines", *ways, "published", "tuning, s")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+    totals = dict.fromkeys(ways, 0)
     n = 0
     for name in args.packages:
         with TemporaryDirectory() as folder:
@@ -84,16 +86,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             request = tuning_request(package, args.steps, settings)
             jobs = Jobs(Path(folder) / "runs", settings.store)
             started = time.monotonic()
-            job = _tuned(jobs, request)
+            if args.no_tuning:
+                run, tuned = _prepared(request, Path(folder) / "run", settings.store), False
+            else:
+                job = _tuned(jobs, request)
+                run, tuned = Path(folder) / "runs" / job, jobs.job(job).commit != ""
             seconds = time.monotonic() - started
-            held_out = _lines(package, Path(folder) / "runs" / job, args.lines)
-            tuned = jobs.job(job).commit != ""
+            held_out = _lines(package, run, args.lines)
             base = asyncio.run(_counts(held_out, EngineInside(settings), package))
             after = asyncio.run(_counts(held_out, EngineInside(settings, package), package)) if tuned else base
-        counts = dict(zip(_WAYS, (*base, *after), strict=True))
-        totals = {way: totals[way] + counts[way] for way in _WAYS}
+        counts = dict(zip(ways, (*base, *after), strict=False))
+        totals = {way: totals[way] + counts[way] for way in ways}
         n += len(held_out)
-        said = "yes" if tuned else "no"
+        said = "–" if args.no_tuning else "yes" if tuned else "no"
         print(f"| {name} | {len(held_out)} | {_row(counts, len(held_out))} | {said} | {seconds:.0f} |", flush=True)
     print(f"| all | {n} | {_row(totals, n)} | | |")
 
@@ -112,6 +117,13 @@ def _package(name: str) -> Path:
     if found is None or not found.submodule_search_locations:
         raise SystemExit(f"There is no package {name} in this environment.")
     return Path(found.submodule_search_locations[0])
+
+
+def _prepared(request: JobRequest, run: Path, store: Path) -> Path:
+    """The folder of a run that has only chosen what to hold out."""
+    run.mkdir()
+    subprocess.run([*training_command(request, run, store), "--prepare"], check=True, capture_output=True)
+    return run
 
 
 def _tuned(jobs: Jobs, request: JobRequest) -> str:
@@ -166,7 +178,7 @@ async def _written(line: Line, engine: EngineInside, project: ProjectIndex | Non
 
 
 def _row(counts: dict[str, int], n: int) -> str:
-    return " | ".join(_share(counts[way], n) for way in _WAYS)
+    return " | ".join(_share(count, n) for count in counts.values())
 
 
 def _share(count: int, n: int) -> str:
