@@ -209,6 +209,7 @@ def _longest_interaction(page: Page) -> float:
     if not page.locator("#candidates").is_visible():
         page.get_by_role("button", name="Parameters").click()
     page.get_by_label("number input for Maximum length").fill("512")
+    page.get_by_label("number input for Candidates").fill("8")  # so that they are still written at the last press
     page.locator("#advanced > button").click()
     page.locator("#stop-at input").click()
     page.get_by_role("option", name="nothing (never stop early)").click()

@@ -10,6 +10,7 @@ const MAX_GAPS = 8;
 const NUMBERS = ["n", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty"];
 /** Screen readers announce each change of the status. */
 const STATUS_MS = 500;
+const PAINT_MS = 50; // drawing each token takes time from the model
 const MAX_SEED = 2 ** 32 - 1;
 const LEFT = "left"; // the page shows something else by now
 const ENDS = { length: "hit the length limit", cancelled: "stopped", stop: "finished" };
@@ -165,7 +166,7 @@ async function generate(parts, revision, seed, opening, signal) {
   const next = { parts, candidates: [...others, ...candidates], revision: revision.name, notices: [], nPrompt: 0, nTokens: 0, began: 0, last: 0 };
   const started = performance.now();
   let firstToken = 0;
-  let painting = 0; // not more often than the screen is drawn
+  let painting = 0;
   if (!signal.aborted) say("Reading the prompt…");
   const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
   await client.run(tasks, signal, ({ candidate: index, gap, text, tokens, reason, notices, nPrompt, at }) => {
@@ -185,12 +186,12 @@ async function generate(parts, revision, seed, opening, signal) {
     for (const notice of notices) if (!next.notices.includes(notice)) next.notices.push(notice);
     result = next;
     shown = others.length + index;
-    painting ||= requestAnimationFrame(() => {
+    painting ||= setTimeout(() => {
       painting = 0;
       if (writing?.signal === signal && signal.reason !== LEFT) show({ started, firstToken });
-    });
+    }, PAINT_MS);
   });
-  cancelAnimationFrame(painting);
+  clearTimeout(painting);
   if (signal.reason === LEFT || result !== next) return;
   next.candidates = next.candidates.filter((candidate) => candidate.completions.length);
   if (!opening) shown = 0;
