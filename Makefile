@@ -24,6 +24,8 @@ test: $(VENV)/.test  ## run the whole suite
 
 slow: $(VENV)/.test  ## the tests that take minutes each
 	bash tests/browser/install_chromium.sh $(RUN)
+	bash tests/browser/install_firefox.sh
+	bash tests/web/install_packages.sh
 	bash tests/train/evaluate/install_languages.sh
 	$(RUN) -m pytest -m slow -n 2
 

@@ -26,6 +26,7 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
+from tests.browser.firefox import FIREFOX, firefox_tab
 from tests.browser.test_accessibility import serious_problems
 
 pytestmark = pytest.mark.skipif(
@@ -353,3 +354,19 @@ def test_a_browser_without_webassembly_is_told(chromium: Browser, site: Site) ->
     assert serious_problems(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FIREFOX, reason="there is no Firefox on this machine; make slow installs one where it can")
+def test_the_same_text_in_firefox(site: Site, tmp_path: Path) -> None:
+    code = "def area(width, height):\n    return "
+    with firefox_tab(tmp_path) as tab:
+        tab.open(site.url)
+        tab.until("document.querySelector('#status').textContent.includes('is ready')")
+        for name, value in {"code": code, "temperature": "0", "max_new_tokens": "24"}.items():
+            tab.evaluate(f"document.querySelector('#{name}').value = {json.dumps(value)}")
+        tab.evaluate("document.querySelector('#run').click() ?? null")
+        tab.until("document.querySelector('#status').textContent.includes('seed')")
+        written = tab.evaluate("document.querySelector('#code').value")
+    sampling = SamplingParams(max_new_tokens=24, temperature=0, stop_at="block", stop_repetition=True)
+    assert written == of_python(site, (code,), sampling) != code
