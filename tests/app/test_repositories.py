@@ -39,7 +39,7 @@ def serving(store: Path) -> Iterator[Serving]:
 def test_the_page_names_no_other(name: str, serving: Serving, store: Path) -> None:
     with pytest.raises(CheckpointError, match="There is no model"):
         Models(Settings(store=store, model="test/tiny", device="cpu")).acquire(name, "main")
-    chosen = fire(serving.url, "model", "input", [name])
+    chosen = fire(serving.url, "model", "input", [name, "test/tiny"])
     assert all(set(update) == {"__type__"} for update in chosen["output"]["data"])  # no branch, no commit
     (lists,) = fire(serving.url, "picker-lists", "click", [name, "main", ""])["output"]["data"]
     assert "There is no model" in lists and 'data-kind="branch"' not in lists

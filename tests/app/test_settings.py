@@ -48,6 +48,8 @@ def test_the_command_line_goes_before_the_environment(name: str, monkeypatch: py
             if "Path" in kind or name == "root_path"
             else "2000"
             if "int" in kind or "float" in kind
+            else "main=1,fim=1"
+            if name == "split"
             else "text"
         )
         expected = Path(value) if "Path" in kind else float(value) if value == "2000" else value

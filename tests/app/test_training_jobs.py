@@ -188,7 +188,7 @@ def test_a_damaged_job_leaves_the_others_as_they_are(store: Path, tmp_path: Path
 def test_training_is_for_those_who_sit_at_the_machine(host: str, allow: bool, allowed: bool, store: Path) -> None:
     settings = Settings(host=host, allow_training=allow, model="test/tiny", store=store)
     shares = ShareStore(Database(settings.database_url))
-    server = Server(settings, Models(settings), Indexes(settings), Limits(), Health({}))
+    server = Server(settings, Models(settings), Indexes(settings), Limits(), Health({}), shares.signals, RateLimits())
     page = build_playground(server, shares, RateLimits())
     shares.close()
     assert any(block.elem_id == "train-start" for block in page.blocks.values()) == allowed

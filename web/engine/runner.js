@@ -4,8 +4,9 @@
  * The interface is that of `santacoder/engine/runner.py`, with a single sequence.
  */
 
-/** Positions of the first key/value buffers. Every step copies them, so they only grow when they are full. */
-const FIRST_CAPACITY = 128;
+/** The key/value buffers have a multiple of so many positions. Every step copies them whole, so they are hardly larger than
+ * what is in them. */
+const BLOCK = 128;
 
 /** @typedef {typeof import("onnxruntime-web")} Ort */
 /** @typedef {import("onnxruntime-web").InferenceSession} Session */
@@ -41,7 +42,7 @@ export class Runner {
     this._capacity = 0;
     this.nPositions = config.n_positions;
     this.vocabSize = config.vocab_size;
-    this._grow(FIRST_CAPACITY);
+    this._grow(BLOCK);
   }
 
   /**
@@ -91,10 +92,10 @@ export class Runner {
     this._caches.clear();
   }
 
-  /** Enlarge the buffers to the next power of two, at least `needed` positions. @param {number} needed */
+  /** Enlarge the buffers to at least `needed` positions. @param {number} needed */
   _grow(needed) {
     const before = this._capacity;
-    while (this._capacity < needed) this._capacity = Math.max(FIRST_CAPACITY, 2 * this._capacity);
+    this._capacity = Math.ceil(needed / BLOCK) * BLOCK;
     const shape = [1, this._nHeads, this._capacity, this._headDim];
     for (const name of this._names) {
       const larger = new Float32Array(this._nHeads * this._capacity * this._headDim);

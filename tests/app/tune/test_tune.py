@@ -61,6 +61,8 @@ def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # a suite in the background ignores Ctrl-C, and its processes would, too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Tuning test/tiny")
