@@ -45,6 +45,7 @@ def write(page: Page, pane: str, code: str) -> None:
     """Replace the editor's contents with the keyboard."""
     content = page.locator(f"#{pane}-editor .cm-content")
     content.click()
+    expect(content).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
     page.keyboard.insert_text(code)
