@@ -66,7 +66,7 @@ def test_all_mutated_solutions_of_human_eval_fail(the_judge: Judge, benchmark_da
 @pytest.mark.parametrize(("suite", "language", "known"), [
     ("humaneval", "python", 161), ("humaneval", "java", 136), ("humaneval", "javascript", 154), ("mbpp", "python", 397),
 ])  # fmt: skip
-@pytest.mark.parametrize("step", [SAMPLED, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [SAMPLED, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_references_of_multipl_e_pass(
     the_judge: Judge, benchmark_data: Path, suite: str, language: Language, known: int, step: int
 ) -> None:
