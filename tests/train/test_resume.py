@@ -8,12 +8,15 @@ import math
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
+from tests.conftest import REPOSITORY
 from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
 from train.__main__ import main
@@ -73,8 +76,8 @@ def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimize
     flags = [*FLAGS, "--optimizer", optimizer]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     assert main(arguments(packed, unbroken, *flags)) == 0
-    killed = PythonProcess("-c", DYING, str(random.randint(8, 50)), *arguments(packed, broken, *flags), quiet=True)
-    killed.communicate()
+    dying = [sys.executable, "-c", DYING, str(random.randint(8, 50)), *arguments(packed, broken, *flags)]
+    killed = subprocess.run(dying, cwd=REPOSITORY, check=False, stderr=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL
     assert len(losses(broken)) < len(losses(unbroken))
     assert main(arguments(packed, broken, "--resume")) == 0
