@@ -163,6 +163,7 @@ def _tags(url: str, share: Share | None) -> str:
     named = {"twitter:card": "summary_large_image", "description": described, "theme-color": "#b8322a"}
     return "".join(
         [
+            f"\n<title>{html.escape(title)}</title>",  # Gradio sets it when it has built the page
             *(f'\n<meta property="{name}" content="{html.escape(value)}">' for name, value in properties.items()),
             *(f'\n<meta name="{name}" content="{html.escape(value)}">' for name, value in named.items()),
             '\n<link rel="icon" href="icon.svg" type="image/svg+xml">',

@@ -56,6 +56,7 @@ def test_links_to_the_page_are_previewed_as_this_project(served: tuple[str, http
     head.feed(page.text.partition("<script>window.gradio_config")[0])
     assert head.named("og:title") == [NAME] and head.named("og:description") == head.named("description") == [TAGLINE]
     assert head.named("og:url") == [f"{url}/"] and head.named("og:image") == [f"{url}/preview.png"]
+    assert page.text.count("<title>") == page.text.count(f"<title>{NAME}</title>") == 1
     assert head.named("twitter:card") == ["summary_large_image"] and not head.named("twitter:creator")
     assert "{url}" not in page.text.partition("<script>window.gradio_config")[0]
     image = http.get(f"{url}/preview.png")
