@@ -159,6 +159,10 @@ class Jobs:
         names = sorted((path.parent.name for path in self._runs.glob("*/job.json")), reverse=True)
         return [self._job_or_damage(name) for name in names if _NAME.fullmatch(name)]
 
+    def running(self, repo_id: str) -> str | None:
+        """The newest running job that trains ``repo_id``, or None."""
+        return next((job.name for job in self.all() if job.state == "running" and job.repo_id == repo_id), None)
+
     def job(self, name: str) -> Job:
         """The status of a job.
 

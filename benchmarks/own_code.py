@@ -33,8 +33,8 @@ from app.lsp.related_code import RelatedCode
 from app.lsp.suggestions import Code, infill_body
 from app.settings import Settings
 from app.training_jobs import Jobs
-from app.training_request import JobRequest, training_command
-from app.tune.__main__ import STEPS, tuning_request
+from app.training_request import TUNING_STEPS, JobRequest, training_command
+from app.tune.__main__ import tuning_request
 from app.tune.progress import follow
 from santacoder.checkpoints.store import repo_folder
 from train.data.pack import load_packed
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", nargs="+", default=["jinja2", "typer", "websockets"])
     parser.add_argument("--lines", type=int, default=100, help="held-out lines of each package (default: 100)")
-    parser.add_argument("--steps", type=int, default=STEPS, help="length of the training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=TUNING_STEPS, help="length of the training (default: %(default)s)")
     parser.add_argument("--no-tuning", action="store_true", help="only with nothing and with context")
     parser.add_argument("--model", default="santacoder/mini")
     args = parser.parse_args(arguments)

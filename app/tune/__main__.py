@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from app.training_jobs import Job, Jobs
-from app.training_request import HELD_OUT_LINES, JobRequest
+from app.training_request import HELD_OUT_LINES, TUNING_SEQUENCE_LENGTH, TUNING_STEPS, JobRequest
 from app.tune.progress import follow, stop
 from app.tune.tuned_model import TUNED_BRANCH, is_tuned, tuned_model
 from santacoder.checkpoints import CheckpointError
@@ -19,8 +19,6 @@ from santacoder.errors import UserError
 from santacoder.paths import command_name, data_folder, user_path
 from train.model.starting_point import resolve_base
 
-# as the page teaches the sample project (app/ui/train/teach.py)
-STEPS, SEQUENCE_LENGTH = 60, 256
 _INTERRUPTED = 130  # a shell's status of a command that Ctrl-C ended
 
 
@@ -51,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=user_path, help="folder of the project")
     parser.add_argument("--model", help="model to begin with (default: santacoder/mini)")
     parser.add_argument("--revision", help="its branch or commit (default: main)")
-    parser.add_argument("--steps", type=int, default=STEPS, help="length of the training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=TUNING_STEPS, help="length of the training (default: %(default)s)")
     parser.add_argument("--store", help="folder of published models")
     return parser
 
@@ -75,13 +73,13 @@ def tuning_request(folder: Path, steps: int, settings: Settings) -> JobRequest:
         steps,
         base=base,
         folder=str(folder.resolve()),
-        sequence_length=min(SEQUENCE_LENGTH, shape.n_positions),
+        sequence_length=min(TUNING_SEQUENCE_LENGTH, shape.n_positions),
         only_if_better=True,
     )
 
 
 def _tune(jobs: Jobs, request: JobRequest) -> int:
-    running = next((job.name for job in jobs.all() if job.state == "running" and job.repo_id == request.repo_id), None)
+    running = jobs.running(request.repo_id)
     if running is None and hasattr(os, "nice"):
         os.nice(10)  # the job inherits it, so that the editor comes first
     name = running or jobs.start(request)

@@ -17,6 +17,7 @@ from app.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training_jobs import Jobs
 from app.training_permission import ONLY_AT_THE_MACHINE, TrainingPermission
+from app.training_request import TUNING_STEPS
 from app.ui.address import PANES, connect_address
 from app.ui.branches.pane import branches_pane
 from app.ui.caller import caller
@@ -34,7 +35,7 @@ from app.ui.sharing.open_share import connect_opening, share_banner
 from app.ui.sharing.share import share_code, share_comparison
 from app.ui.train.form import SampleJob
 from app.ui.train.pane import Trainings, train_pane
-from app.ui.train.teach import BRANCH, REPO_ID, STEPS, connect_teaching, teach_button
+from app.ui.train.teach import BRANCH, REPO_ID, connect_teaching, teach_button
 
 _HERE = Path(__file__).parent
 
@@ -98,7 +99,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                 with gr.Column() as allowed:
                     jobs = Jobs(settings.runs, settings.store)
                     trainings = Trainings(jobs, permission, models.repositories, settings.store)
-                    training = train_pane(trainings, tabs, train, revision, SampleJob(REPO_ID, BRANCH, STEPS))
+                    training = train_pane(trainings, tabs, train, revision, SampleJob(REPO_ID, BRANCH, TUNING_STEPS))
             connect_teaching(teach, training, panes[0], jobs, permission, settings, tabs, revision)
 
             def admit() -> dict[gr.blocks.Block, Any]:

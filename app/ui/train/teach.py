@@ -9,7 +9,7 @@ from app.generation.records import Generation
 from app.settings import Settings
 from app.training_jobs import Jobs
 from app.training_permission import TrainingPermission
-from app.training_request import JobRequest
+from app.training_request import TUNING_SEQUENCE_LENGTH, TUNING_STEPS, JobRequest
 from app.ui.caller import caller
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.examples import presets
@@ -22,8 +22,6 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 
 REPO_ID, BRANCH = "mine/beekeeping", "main"
-# many short steps: at equal cost, 60 of 4 × 256 tokens learn the project's names better than 30 of 4 × 512
-STEPS, SEQUENCE_LENGTH = 60, 256
 PROMPT = '''"""How much honey the bee yard gave."""
 
 from apiary.ledger import HoneyLedger
@@ -78,7 +76,7 @@ def connect_teaching(
         if not permission.is_given(caller()):
             return opened
         try:
-            name = _running(jobs) or jobs.start(_request(settings))
+            name = jobs.running(REPO_ID) or jobs.start(_request(settings))
         except (UserError, CheckpointError, OSError) as error:
             return {**opened, pane.refusal: failure(without_paths(str(error)))}
         return {**opened, pane.refusal: "", teaching: name, **look(pane.view, jobs, name)}
@@ -110,12 +108,14 @@ def connect_teaching(
 
 def _request(settings: Settings) -> JobRequest:
     base = f"{settings.model}@{settings.revision}"
-    return JobRequest(REPO_ID, BRANCH, STEPS, base=base, folder=str(SAMPLE_PROJECT), sequence_length=SEQUENCE_LENGTH)
-
-
-def _running(jobs: Jobs) -> str | None:
-    """The job that teaches the sample project already."""
-    return next((job.name for job in jobs.all() if job.state == "running" and job.repo_id == REPO_ID), None)
+    return JobRequest(
+        REPO_ID,
+        BRANCH,
+        TUNING_STEPS,
+        base=base,
+        folder=str(SAMPLE_PROJECT),
+        sequence_length=TUNING_SEQUENCE_LENGTH,
+    )
 
 
 def _is_nobodys(code: str, generation: Generation | None, index: int) -> bool:
