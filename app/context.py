@@ -11,6 +11,7 @@ from app.errors import MODEL_NOT_FOUND, ApiError
 from app.limits import Limits, RateLimits
 from app.model_pool import Models, ServedModel
 from app.observability.health import Health
+from app.project.project_context import ProjectContext
 from app.settings import Settings
 from app.shares.signals import Signals
 from app.split import branch_of
@@ -29,6 +30,7 @@ class Server:
     health: Health
     signals: Signals
     rates: RateLimits
+    project: ProjectContext | None = None
 
     @property
     def default_model(self) -> str:

@@ -50,6 +50,7 @@ from app.model_pool import Models
 from app.observability.health import Health, disk_check
 from app.observability.logs import set_up_logs
 from app.observability.metrics import Metrics
+from app.project.project_context import ProjectContext, require_project
 from app.settings import Settings, parse_settings
 from app.shares.curated.shipped import shipped_shares
 from app.shares.database import Database
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         require_site(settings.browser_site)
+        require_project(settings.project)
         listeners = _listen(settings.addresses, settings.port)
         shares = ShareStore(Database(settings.database_url))
         metrics = Metrics()
@@ -116,7 +118,8 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     checks = {"models": models.problem, "disk": disk_check(settings.store), "shares": shares.problem}
     rates = RateLimits()
     health = Health(checks, models.mend)
-    server = Server(settings, models, indexes, _limits(settings), health, shares.signals, rates)
+    project = ProjectContext(settings.project) if settings.project else None
+    server = Server(settings, models, indexes, _limits(settings), health, shares.signals, rates, project)
     metrics.registry.register(UseMetrics(shares.signals))
     mcp = mcp_server(server)
     routes_of_mcp = mcp_routes(mcp, server.limits)
@@ -131,10 +134,14 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         if settings.idle_unload:
             work.append(_unload_regularly(models, settings.idle_unload))
         regularly = [asyncio.create_task(each) for each in work]
+        if project is not None:
+            project.index.start()
         async with mcp.session_manager.run():
             yield
         for task in regularly:
             task.cancel()
+        if project is not None:
+            project.index.end()
         server.health.close()
         models.close()
         shares.close()

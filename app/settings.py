@@ -89,6 +89,11 @@ class Options(BaseSettings):
         None,
         description="folder of python -m export.site, whose models can run in the visitor's browser, at /browser/",
     )
+    project: Path | None = Field(
+        None,
+        description="folder of your code: what editors ask to have filled in gets related code from it. Whoever may use "
+        "the API can learn of its contents",
+    )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(
         False,
@@ -194,7 +199,7 @@ class Settings(Options):
             raise UserError("each login must be NAME:PASSWORD; separate several with commas")
         return logins
 
-    @field_validator("store", "runs", "attribution", "graphs", "browser_site")
+    @field_validator("store", "runs", "attribution", "graphs", "browser_site", "project")
     @classmethod
     def _expand_home(cls, path: Path | None) -> Path | None:
         return None if path is None else user_path(path)

@@ -28,7 +28,7 @@ from lsprotocol import types
 from app.lsp.documents import Document, Documents
 from app.lsp.editor_settings import EditorSettings
 from app.lsp.engine_inside import EngineInside
-from app.lsp.project_index import ProjectIndex
+from app.project.project_index import ProjectIndex
 from app.lsp.related_code import RelatedCode
 from app.lsp.suggestions import Code, infill_body
 from app.settings import Settings

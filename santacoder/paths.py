@@ -12,7 +12,10 @@ from santacoder.errors import UserError
 _ROOT = Path(__file__).resolve().parents[1]
 # the repository's folder, or None if the code was installed without it
 CHECKOUT = _ROOT if (_ROOT / "pyproject.toml").is_file() else None
-
+SKIPPED_FOLDERS = frozenset(
+    {"__pycache__", "node_modules", "site-packages", "dist", "build", "_vendor", "vendor", "umd", "bundles"}
+)
+"""Folders of generated or third-party files, which the authors of the project around them did not write."""
 
 # bytes; the limits of Linux (limits.h: NAME_MAX and PATH_MAX), which most other systems do not exceed
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095

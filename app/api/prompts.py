@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from app.project.excerpts import with_heading
 from santacoder import fim
 from santacoder.engine.line_ends import to_lf, uses_crlf
 from santacoder.engine.request import CompletionRequest
@@ -49,17 +50,12 @@ def gap_request(
 
     ``files``, names and texts, go before the prefix, where they are truncated first.
     """
-    others = to_lf("".join(_heading_and_text(name, text) for name, text in files))
+    others = to_lf("".join(with_heading(name, text) for name, text in files))
     # other files may have other line endings than the client's file
     if uses_crlf(prefix, suffix):
         others = others.replace("\n", "\r\n")
     before = others + prefix
     return CompletionRequest(before, suffix, _healed(sampling, before, suffix), None, fit_gap=True)
-
-
-def _heading_and_text(name: str, text: str) -> str:
-    heading = f"# {name}\n" if name else ""
-    return f"{heading}{text}\n\n"
 
 
 def _healed(sampling: SamplingParams, prefix: str, suffix: str | None) -> SamplingParams:

@@ -64,6 +64,8 @@ def _prepared(
     requests = list(islice(prepare(model.engine.tokenizer), MAX_TEXTS + 1))
     if len(requests) > MAX_TEXTS:
         raise ApiError(400, f"The request asks for more than {MAX_TEXTS} texts, which is the limit.")
+    if server.project is not None:
+        requests = [server.project.added_to(request) for request in requests]
     server.limits.check_new_tokens(requests, model.engine.runner.n_positions)
     log_completion_request(model, requests, with_prompts=server.settings.log_prompts)
     return requests

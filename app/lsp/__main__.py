@@ -8,7 +8,7 @@ import os
 import sys
 
 from app.lsp.backends import Backend, OpenedLater
-from app.lsp.project_index import ProjectIndex
+from app.project.project_index import ProjectIndex
 from santacoder.paths import command_name, user_path
 
 _LOOPBACK = "127.0.0.1"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.lsp.documents import Document, Documents
-from app.lsp.excerpts import LONGEST_LINE, Excerpt, definition, definitions_in
-from app.lsp.project_index import ProjectIndex
+from app.project.excerpts import LONGEST_LINE, Choice, Excerpt, definition, definitions_in, names_in_use
+from app.project.project_index import ProjectIndex
 
 _MOST_DOCUMENTS = 8
 _IMPORT_LINES = 100  # at the beginning of a document
@@ -23,7 +23,6 @@ _LINES_AROUND_EDIT = 6
 # at a larger distance, the user has come to another place
 _LINES_OF_A_PLACE = 40
 
-_NAME = re.compile(r"[^\W\d]\w{2,}")
 _IMPORT = re.compile(r"\s*(?:import|from|package|export\s.*\bfrom)\b|.*\brequire\(")
 
 
@@ -33,15 +32,7 @@ class _Chosen:
 
     line: int
     n_changes_elsewhere: int
-    excerpts: list[Excerpt] = field(default_factory=list)
-    n_characters: int = 0
-
-    def add(self, excerpt: Excerpt, most: int) -> None:
-        """Add ``excerpt`` unless it is there already or does not fit."""
-        n_characters = len(excerpt.name) + len(excerpt.text)
-        if excerpt not in self.excerpts and self.n_characters + n_characters <= most:
-            self.excerpts.append(excerpt)
-            self.n_characters += n_characters
+    code: Choice = field(default_factory=Choice)
 
 
 class RelatedCode:
@@ -70,18 +61,18 @@ class RelatedCode:
             chosen is None
             or chosen.n_changes_elsewhere != elsewhere
             or abs(chosen.line - line) > _LINES_OF_A_PLACE
-            or chosen.n_characters > most
+            or chosen.code.n_characters > most
         )
         if chosen is None or is_new:
             chosen = self._chosen[document.uri] = _Chosen(line, elsewhere)
             for excerpt in (*_imports(document, before), *_edited_places(others)):
-                chosen.add(excerpt, most // 2)
+                chosen.code.add(excerpt, most // 2)
             if self.project:
                 for excerpt in self.project.similar(before, after, _SIMILAR_PLACES):
-                    chosen.add(excerpt, int(most * _SIMILAR_SHARE))
-        for excerpt in self._defined(_names(before, after), document, others):
-            chosen.add(excerpt, most)
-        return list(chosen.excerpts)
+                    chosen.code.add(excerpt, int(most * _SIMILAR_SHARE))
+        for excerpt in self._defined(names_in_use(before, after), document, others):
+            chosen.code.add(excerpt, most)
+        return list(chosen.code.excerpts)
 
     def _defined(self, names: list[str], document: Document, others: list[Document]) -> Iterator[Excerpt]:
         for name in names:
@@ -103,13 +94,6 @@ class RelatedCode:
             found = definitions_in(document.lines)
             self._definitions[document.uri] = (document.version, found)
         return found
-
-
-def _names(before: str, after: str) -> list[str]:
-    """The names in use, the nearest before the cursor first."""
-    near = before[-2000:]
-    names = dict.fromkeys([*reversed(_NAME.findall(near)), *_NAME.findall(after[:500])])
-    return list(names)
 
 
 def _imports(document: Document, before: str) -> Iterator[Excerpt]:

@@ -12,7 +12,7 @@ from pygls.io_ import run_async
 
 from app.lsp.backends import Backend
 from app.lsp.language_server import SuggestionServer
-from app.lsp.project_index import ProjectIndex
+from app.project.project_index import ProjectIndex
 
 
 def serve_stdio(backend: Backend, project: ProjectIndex | None) -> int:

@@ -17,6 +17,7 @@ DEFAULT_ORDER: fim.FimOrder = "spm"
 _FIM_MARKS = 3
 # prefix : suffix = 3 : 1 if both are too long, as llama.cpp's /infill splits its budget
 _SUFFIX_SHARE = 0.25
+_RELATED_SHARE = 0.25
 _CUT_SHARE = 0.125
 
 
@@ -38,6 +39,7 @@ class CompletionRequest:
         is_begun: ``prefix_ids`` are the whole prompt, the suffix included, and the tokens of the answer so far.
         written: the part of the answer that has already been generated; its tokens are the last of ``prefix_ids``.
         typed: what the first tokens must spell again of the typed text, after ``prefix_ids``.
+        related: code from elsewhere, which goes in front of the prefix and takes at most a quarter of the context.
 
     Raises:
         UserError: nothing to start from, or text that no source file has; the message is for the user.
@@ -57,6 +59,7 @@ class CompletionRequest:
     is_begun: bool = False
     written: str = ""
     typed: bytes = b""
+    related: str = ""
 
     def __post_init__(self) -> None:
         self._keep_with_lf()
@@ -124,7 +127,8 @@ def build_prompt(
         tokenizer.encode_end(request.prefix, room) if request.prefix_ids is None else (list(request.prefix_ids), False)
     )
     suffix, more_suffix = tokenizer.encode_beginning(request.suffix or "" if is_fim else "", room)
-    kept_prefix, kept_suffix = _cut(prefix, suffix, room)
+    related = tokenizer.encode_beginning(request.related, room)[0][: int(room * _RELATED_SHARE)]
+    kept_prefix, kept_suffix = _cut(prefix, suffix, room - len(related))
     if request.echo and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
         said = _said(len(prefix) + len(suffix), more_prefix or more_suffix)
         raise UserError(
@@ -139,6 +143,7 @@ def build_prompt(
     read, taken_back = _split(kept_prefix, 0)
     if healing and request.sampling.token_healing and _is_text_to_continue(request):
         read, taken_back = _split(kept_prefix, healing.n_open(kept_prefix))
+    read = related + read
     if is_fim:
         ids = fim.prompt_ids(tokenizer, read, kept_suffix, request.fim_order or open_order)
     else:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from santacoder.paths import SKIPPED_FOLDERS
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
 # maximum size of names and attributes; a path has at most 4,096 bytes
@@ -23,10 +24,6 @@ _LONG_HEADERS = {
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 }
-# folders of generated or third-party files, which the package's authors did not write
-SKIPPED_FOLDERS = frozenset(
-    {"__pycache__", "node_modules", "site-packages", "dist", "build", "_vendor", "vendor", "umd", "bundles"}
-)
 
 
 def read_archive(

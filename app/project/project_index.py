@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from app.lsp.excerpts import LONGEST_LINE, Excerpt, definition, definitions_in
+from app.project.excerpts import LONGEST_LINE, Excerpt, ShownLines, definition, definitions_in
 from santacoder.languages import language_of_file
+from santacoder.paths import SKIPPED_FOLDERS
 
 T = TypeVar("T")
 
@@ -37,7 +38,6 @@ _WORDS_TO_SEARCH = 40
 _SECONDS_TO_LIST = 20
 _SECONDS_BETWEEN_CHANGES = 1.0
 _SECONDS_BETWEEN_SCANS = 60.0
-_SKIPPED = {"__pycache__", "node_modules", "site-packages", "dist", "build", "vendor", "_vendor"}
 _EDITED = (0, 0)  # the stamp of a file as it is in the editor
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 
@@ -61,6 +61,8 @@ class ProjectIndex:
         self._files: dict[Path, _File] = {}
         self._defining: dict[str, set[Path]] = {}
         self._places: dict[str, set[tuple[Path, int]]] = {}  # the windows with a word
+        self.version = 0
+        """Another number once the files have changed."""
         self._lock = threading.Lock()
         self._changed: dict[Path, Callable[[], list[str]]] = {}
         self._open: set[Path] = set()
@@ -109,12 +111,12 @@ class ProjectIndex:
         next to another. What is ``before`` and ``after`` it is shown anyway, and not repeated."""
         lines_before, lines_after = before.splitlines(keepends=True), after.splitlines(keepends=True)
         asked = set(_words([*lines_before[-_WINDOW_LINES:], *lines_after[:_LINES_AFTER]]))
-        shown = before + after
+        shown = ShownLines(before, after)
         with self._lock:
             found: list[tuple[Path, int]] = []
             for (path, window), _ in self._scores(asked).most_common(8 * count):
                 is_near = any(path == other and abs(window - near) < 2 for other, near in found)
-                if not is_near and self._excerpt(path, window).text.strip() not in shown:
+                if not is_near and not shown.repeat(self._excerpt(path, window)):
                     found.append((path, window))
                 if len(found) == count:
                     break
@@ -184,6 +186,7 @@ class ProjectIndex:
                 log.info("%s is not indexed: %s", path, error)
         with self._lock:
             for path in self._files.keys() - seen - opened:
+                self.version += 1
                 self._remove(path)
 
     def _put(self, path: Path, lines: list[str], stamp: tuple[int, int]) -> None:
@@ -191,6 +194,7 @@ class ProjectIndex:
         windows = [frozenset(map(sys.intern, _words(chunk))) for chunk in chunks]
         file = _File(path.name, lines, definitions_in(lines), windows, stamp)
         with self._lock:
+            self.version += 1
             self._remove(path)
             self._files[path] = file
             for name in file.definitions:
@@ -234,5 +238,5 @@ def _project_files(folder: Path) -> list[Path]:
 
 def _walk(folder: Path) -> Iterable[str]:
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in _SKIPPED and not name.startswith("."))
+        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith("."))
         yield from (str(Path(root, name).relative_to(folder)) for name in names)

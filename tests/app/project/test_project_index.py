@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from app.lsp import project_index
+from app.project import project_index
 from app.lsp.documents import Documents
-from app.lsp.excerpts import Excerpt
-from app.lsp.project_index import ProjectIndex
+from app.project.excerpts import Excerpt
+from app.project.project_index import ProjectIndex
 from app.lsp.related_code import RelatedCode
 
 LEDGER = '''"""The ledger of the harbour."""

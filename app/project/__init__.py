@@ -1,0 +1,1 @@
+"""The code of a project on disk, from which suggestions take context without any training."""
