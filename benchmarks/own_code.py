@@ -28,9 +28,9 @@ from lsprotocol import types
 from app.lsp.documents import Document, Documents
 from app.lsp.editor_settings import EditorSettings
 from app.lsp.engine_inside import EngineInside
-from app.project.project_index import ProjectIndex
 from app.lsp.related_code import RelatedCode
 from app.lsp.suggestions import Code, infill_body
+from app.project.project_index import ProjectIndex
 from app.settings import Settings
 from app.training_jobs import Jobs
 from app.training_request import TUNING_STEPS, JobRequest, training_command

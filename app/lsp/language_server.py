@@ -20,11 +20,11 @@ from app.lsp.backends import Backend
 from app.lsp.cursor import typed_word
 from app.lsp.documents import Document
 from app.lsp.editor_settings import SECTION, EditorSettings, updated
-from app.project.project_index import ProjectIndex
 from app.lsp.protocol import SuggestionProtocol
 from app.lsp.shown import ACCEPTED, Shown, ShownSuggestions
 from app.lsp.suggestions import Code, different, infill_body
 from app.lsp.typed_through import LastAnswer
+from app.project.project_index import ProjectIndex
 from app.version import installed_version
 from santacoder.errors import UserError
 

@@ -23,7 +23,13 @@ LEDGER = '''class TideLedger:
         self.tides.append(reading)
         return reading
 '''
-BEFORE = "from ledger import TideLedger\n\n\ndef note_all(gauges):\n    book = TideLedger()\n    for gauge in gauges:\n        "
+BEFORE = """from ledger import TideLedger
+
+
+def note_all(gauges):
+    book = TideLedger()
+    for gauge in gauges:
+        """
 AFTER = "\n    return book\n"
 
 
@@ -88,13 +94,13 @@ def test_a_server_takes_the_project_into_account(store: Path, folder: Path) -> N
     gap = {"max_tokens": 4, "n_predict": 4, "temperature": 0}
     infill = {"input_prefix": BEFORE, "input_suffix": AFTER, **gap}
     with_suffix = {"prompt": BEFORE, "suffix": AFTER, **gap}
-    with serve(Settings(store=store, model="test/tiny", device="cpu", project=folder, page=False)) as serving:
-        with httpx.Client(base_url=serving.url, timeout=30) as http:
-            deadline = time.monotonic() + 20
-            n_tokens = 0
-            while n_tokens < 100 and time.monotonic() < deadline:  # until the thread has read the files
-                n_tokens = http.post("/infill", json=infill).json()["tokens_evaluated"]
-                time.sleep(0.05)
-            said = http.post("/v1/completions", json=with_suffix).json()["usage"]["prompt_tokens"]
-            plain = http.post("/v1/completions", json={"prompt": BEFORE, **gap}).json()["usage"]["prompt_tokens"]
+    settings = Settings(store=store, model="test/tiny", device="cpu", project=folder, page=False)
+    with serve(settings) as serving, httpx.Client(base_url=serving.url, timeout=30) as http:
+        deadline = time.monotonic() + 20
+        n_tokens = 0
+        while n_tokens < 100 and time.monotonic() < deadline:  # until the thread has read the files
+            n_tokens = http.post("/infill", json=infill).json()["tokens_evaluated"]
+            time.sleep(0.05)
+        said = http.post("/v1/completions", json=with_suffix).json()["usage"]["prompt_tokens"]
+        plain = http.post("/v1/completions", json={"prompt": BEFORE, **gap}).json()["usage"]["prompt_tokens"]
     assert n_tokens == said > plain + 20

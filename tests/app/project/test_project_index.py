@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from app.project import project_index
 from app.lsp.documents import Documents
+from app.lsp.related_code import RelatedCode
+from app.project import project_index
 from app.project.excerpts import Excerpt
 from app.project.project_index import ProjectIndex
-from app.lsp.related_code import RelatedCode
 
 LEDGER = '''"""The ledger of the harbour."""
 
