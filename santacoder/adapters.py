@@ -22,6 +22,7 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 _WRAPPERS = {"base_layer", "modules_to_save", "default", "original_module"}
 _UPDATE = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<factor>[AB])(\.default)?(\.weight)?")
+_ONLY_CONV1D = re.compile(r"\.(q|kv)_attn\.")
 # variants that are more than an update and its scale, by their keys in adapter_config.json
 _UNSUPPORTED = (
     *("alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "lora_bias", "megatron_config"),
@@ -71,8 +72,15 @@ class Adapter:
         """The tensors of the base model that it changes."""
         return {*self._saved, *(f"{module}.weight" for module in self._updates)}
 
+    @property
+    def is_for_conv1d(self) -> bool:
+        """Whether it was made for GPT-2's ``Conv1D``, whose matrices are (in, out): peft then sets ``fan_in_fan_out``.
+        The names ``q_attn`` and ``kv_attn`` exist only there.
+        """
+        return bool(self._config.get("fan_in_fan_out")) or any(_ONLY_CONV1D.search(name) for name in self.names)
+
     def apply(self, name: str, place: Tensor, *, is_transposed: bool) -> None:
-        """Change the tensor ``name``, in ``place``; ``is_transposed`` if that is stored as (in, out).
+        """Change the tensor ``name``, in ``place``; ``is_transposed`` if ``place`` is (in, out).
 
         Raises:
             CheckpointError: the adapter is for a tensor of another shape.

@@ -116,20 +116,22 @@ class StoredModel:
         return _sources(name, parameter, self.config, self._dialect)
 
     def _merge(self, adapter: Adapter, name: str, parameter: torch.Tensor) -> None:
-        """Change a parameter, by its names in the files or by this project's, which are those of GPTBigCode."""
-        stored = _sources(name, parameter, self.config, self._dialect)
-        is_transposed = self._dialect == "gpt2" and (".attn." in name or ".mlp." in name)
-        for source, place in stored.items():
-            adapter.apply(source, place, is_transposed=is_transposed)
-        if name not in stored:
-            adapter.apply(name, parameter, is_transposed=False)
+        """Change a parameter. Its parts have the names and layouts of the adapter's format, whatever the base's is."""
+        dialect = _dialect_of(adapter)
+        for source, place in _sources(name, parameter, self.config, dialect).items():
+            adapter.apply(source, place, is_transposed=dialect == "gpt2" and _is_conv1d(name))
 
     def _check_adapter(self, adapter: Adapter) -> None:
-        known = {*self.shapes, *(key for name, shape in self.shapes.items() for key in self._sources(name, shape))}
+        dialect = _dialect_of(adapter)
+        known = {key for name, shape in self.shapes.items() for key in _sources(name, shape, self.config, dialect)}
         if unknown := sorted(adapter.names - known):
             raise CheckpointError(
                 f"The adapter is for another model: it changes {unknown[0]}, which the base model does not have."
             )
+
+
+def _dialect_of(adapter: Adapter) -> Dialect:
+    return "gpt2" if adapter.is_for_conv1d else "gpt_bigcode"
 
 
 def _allocate(
@@ -161,7 +163,7 @@ def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, diale
     A view with more than two dimensions represents a tensor whose last dimension is the product of the view's last
     three.
     """
-    if dialect == "gpt_bigcode" or not (".attn." in name or ".mlp." in name):
+    if dialect == "gpt_bigcode" or not _is_conv1d(name):
         return {name: parameter}
     conv1d = parameter.t()  # a bias is its own transpose
     if ".c_attn." not in name:
@@ -171,6 +173,11 @@ def _sources(name: str, parameter: torch.Tensor, config: SantaCoderConfig, diale
         return {name.replace("c_attn", "q_attn"): query, name.replace("c_attn", "kv_attn"): key_value}
     heads = conv1d.unflatten(-1, (config.n_head, 3, config.head_dim))
     return {name: heads.transpose(-3, -2)}
+
+
+def _is_conv1d(name: str) -> bool:
+    """Whether a parameter is stored as (in, out) in the original format."""
+    return ".attn." in name or ".mlp." in name
 
 
 def _copy(files: WeightFiles, source: str, place: torch.Tensor) -> None:

@@ -51,6 +51,21 @@ def santacoder_remote_code(
     return twin, document, weights
 
 
+def in_gpt_bigcode(weights: dict[str, Tensor], n_head: int) -> dict[str, Tensor]:
+    """Multi-head weights of ``GPT2LMHeadCustomModel`` as GPTBigCode has them: (out, in), and query, key and value of
+    each head together.
+    """
+    converted = {}
+    for name, tensor in weights.items():
+        if ".attn." in name or ".mlp." in name:
+            tensor = tensor.t()
+        if ".c_attn." in name:
+            by_head = zip(*(part.chunk(n_head) for part in tensor.chunk(3)), strict=True)
+            tensor = torch.cat([rows for head in by_head for rows in head])
+        converted[name] = tensor.contiguous()
+    return converted
+
+
 def write(
     folder: Path,
     document: dict[str, Any],

@@ -10,12 +10,13 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.tokenizer import Tokenizer
-from tests.santacoder.dialects import santacoder_remote_code, write
+from tests.santacoder.dialects import SHAPE, big_code, in_gpt_bigcode, santacoder_remote_code, write
 
 IDS = torch.arange(40)[None] * 7 % 400
 MATRICES = ["c_attn", "c_proj", "c_fc"]
@@ -63,15 +64,56 @@ def test_the_logits_are_those_of_peft(settings: dict[str, Any], store: Path, tmp
         assert not torch.allclose(model(IDS), checkpoints.load("test/tiny", store=store)[0](IDS), atol=0.1)
 
 
-@pytest.mark.parametrize("target", ["c_attn", "c_proj", "c_fc"])
-def test_an_adapter_of_the_original_format_is_merged_into_it(target: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def written_base(folder: Path, document: dict[str, Any], weights: dict[str, Tensor], tokenizer: Tokenizer) -> None:
+    """A checkpoint as the repository org/mha of the store ``folder``."""
+    repository = folder / "models--org--mha"
+    write(repository / "snapshots" / ("a" * 40), document, weights, tokenizer)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+
+
+ON_MHA: list[dict[str, Any]] = [
+    *({"r": 4, "target_modules": [target]} for target in MATRICES),
+    {"r": 4, "target_modules": ["c_attn"], "bias": "all"},
+    {"r": 4, "target_modules": ["c_fc"], "modules_to_save": ["c_attn"]},
+    {"r": 4, "target_modules": ["c_fc"], "modules_to_save": ["c_proj"]},
+]
+
+
+@pytest.mark.parametrize("settings", ON_MHA)
+def test_an_adapter_of_the_original_format_is_merged_into_it(
+    settings: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     """The format of ``bigcode/santacoder``, whose matrices are (in, out)."""
     twin, document, weights = santacoder_remote_code(tokenizer.vocab_size, multi_query=False)
-    base = tmp_path / "models--org--mha" / "snapshots" / ("a" * 40)
-    write(base, document, weights, tokenizer)
-    (base.parents[1] / "refs").mkdir()
-    (base.parents[1] / "refs" / "main").write_text("a" * 40)
-    expected = adapted(twin, tmp_path / "adapter", r=4, target_modules=[target], fan_in_fan_out=True)
+    written_base(tmp_path, document, weights, tokenizer)
+    expected = adapted(twin, tmp_path / "adapter", fan_in_fan_out=True, **settings)
+    model, _ = checkpoints.load("org/mha", f"main+{tmp_path / 'adapter'}", store=tmp_path)
+    with torch.no_grad():
+        torch.testing.assert_close(model(IDS), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", ON_MHA)
+@pytest.mark.parametrize("base_is_original", [True, False])
+def test_an_adapter_of_one_format_is_merged_into_the_other(
+    settings: dict[str, Any], base_is_original: bool, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    """With multi-head attention, GPTBigCode has query, key and value of each head together, GPT-2 those of all heads.
+
+    Both are the same model: the reference for either format is transformers' and peft's model of the other.
+    """
+    twin, document, weights = santacoder_remote_code(tokenizer.vocab_size, multi_query=False)
+    converted = in_gpt_bigcode(weights, SHAPE["n_head"])
+    big_code_twin = big_code(tokenizer.vocab_size, multi_query=False, activation_function="gelu_pytorch_tanh")
+    big_code_twin.load_state_dict(converted, strict=False)
+    with torch.no_grad():
+        torch.testing.assert_close(big_code_twin.eval()(IDS).logits, twin.eval()(IDS).logits, rtol=1e-4, atol=1e-4)
+    if base_is_original:
+        written_base(tmp_path, document, weights, tokenizer)
+        expected = adapted(big_code_twin, tmp_path / "adapter", **settings)
+    else:
+        written_base(tmp_path, big_code_twin.config.to_dict(), converted, tokenizer)
+        expected = adapted(twin, tmp_path / "adapter", fan_in_fan_out=True, **settings)
     model, _ = checkpoints.load("org/mha", f"main+{tmp_path / 'adapter'}", store=tmp_path)
     with torch.no_grad():
         torch.testing.assert_close(model(IDS), expected, rtol=1e-4, atol=1e-4)
