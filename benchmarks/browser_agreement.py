@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from export.site import write_site
+from export.web_runner import WebRunner
 from santacoder import checkpoints
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished, TokenEvent
 from santacoder.engine.gap_start import suits_suffix_first
-from santacoder.engine.onnx.runner import OnnxRunner, graph_name
+from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.languages import Language
@@ -116,7 +117,7 @@ def by_server(folder: Path, model: str, requests: list[CompletionRequest]) -> li
     repo_id, _, revision = model.partition("@")
     snapshot = checkpoints.resolve(repo_id, revision or "main", download=False)
     tokenizer = Tokenizer.load(snapshot / "tokenizer.json")
-    engine = Engine(OnnxRunner(folder / graph_name("web"), checkpoints.read_config(snapshot)), tokenizer)
+    engine = Engine(WebRunner(folder / graph_name("web"), checkpoints.read_config(snapshot)), tokenizer)
     try:
         return [_by_server(engine, request) for request in requests]
     finally:

@@ -184,7 +184,7 @@ class _Graph:
         bias = self._weights(f"{name}.bias") if with_bias else None
         if name.endswith("attn.c_attn") and not self._config.multi_query:
             assert bias is not None
-            weight, bias = _ungroup(weight, self._config), _ungroup(bias, self._config)
+            weight, bias = ungroup(weight, self._config), ungroup(bias, self._config)
         return linear(self._nodes, name, self._hidden, weight, bias, self._precision)
 
     def _floats(self, name: str) -> str:
@@ -192,7 +192,7 @@ class _Graph:
         return self._nodes.tensor(name, self._precision.cast(self._weights(name)))
 
 
-def _ungroup(stored: np.ndarray, config: SantaCoderConfig) -> np.ndarray:
+def ungroup(stored: np.ndarray, config: SantaCoderConfig) -> np.ndarray:
     """Reorder the rows of a multi-head ``c_attn`` from (query, key, value) of each head to all queries, keys,
     values.
     """

@@ -20,7 +20,7 @@ def linear(
     """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
     bits = precision.bits
     size = block_size(weight.shape[1], bits) if bits else None
-    if bits == 8 and size and (precision.unpacked or unpacked_once(weight.shape)):
+    if bits == 8 and size and unpacked_once(weight.shape):
         product = _unpacked(nodes, name, source, weight, size)
     elif bits == 8 and by_whole_rows(weight.shape):
         product = _integers(nodes, name, source, weight)
@@ -36,7 +36,7 @@ def linear(
 def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
     """``source`` [N, in] times the transpose of ``table`` [rows, in]; quantised graphs store the table in 8 bits."""
     size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
-    if precision.bits == _TABLE_BITS and size and (precision.unpacked or unpacked_once(table.shape)):
+    if precision.bits == _TABLE_BITS and size and unpacked_once(table.shape):
         return _unpacked(nodes, name, source, table, size)
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
         return _integers(nodes, name, source, table)
@@ -68,8 +68,8 @@ def _floats(nodes: Nodes, name: str, source: str, weight: np.ndarray, precision:
     return nodes.add("MatMul", [source, transposed], f"{name}.product")
 
 
-def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: int) -> str:
-    """A product with a matrix stored in 8 bits, in blocks of ``size``, and unpacked once.
+def unpacked_matrix(nodes: Nodes, name: str, weight: np.ndarray, size: int) -> str:
+    """The transpose [in, out] of ``weight``, which is stored in 8 bits, in blocks of ``size``, and unpacked once.
 
     All inputs of the operators that convert it to floats are constants, so the runtime computes them once, when it
     opens the graph; ``DequantizeLinear`` would run at each step.
@@ -83,8 +83,11 @@ def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: in
     blocks = nodes.add("Mul", [signed, stored_scales], f"{name}.blocks")
     shape = nodes.constant(f"shape.{n_out}.{n_in}", np.array(weight.shape, dtype=np.int64))
     rows = nodes.add("Reshape", [blocks, shape], f"{name}.rows.unpacked")
-    transposed = nodes.add("Transpose", [rows], f"{name}.weight.transposed", perm=[1, 0])
-    return nodes.add("MatMul", [source, transposed], f"{name}.product")
+    return nodes.add("Transpose", [rows], f"{name}.weight.transposed", perm=[1, 0])
+
+
+def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: int) -> str:
+    return nodes.add("MatMul", [source, unpacked_matrix(nodes, name, weight, size)], f"{name}.product")
 
 
 def _blocks(

@@ -15,14 +15,12 @@ class Precision:
     quantised matrix elements; None if matrices are of ``dtype``. Quantised graphs have embeddings and output layer in 8
     bits.
 
-    ``tolerance`` is the permitted relative increase of bits per byte, compared with PyTorch in fp32. With ``unpacked``,
-    all matrices are unpacked when the graph is opened.
+    ``tolerance`` is the permitted relative increase of bits per byte, compared with PyTorch in fp32.
     """
 
     dtype: np.dtype
     tolerance: float
     bits: int | None = None
-    unpacked: bool = False
 
     @property
     def element_type(self) -> int:
@@ -41,8 +39,7 @@ PRECISIONS = {
     "bf16": Precision(np.dtype(ml_dtypes.bfloat16), tolerance=1e-2),
     "int8": Precision(_FP32, tolerance=1e-2, bits=8),
     "int4": Precision(_FP32, tolerance=5e-2, bits=4),
-    # in WebAssembly, the kernels for packed matrices are four times slower than those for floats
-    "web": Precision(_FP32, tolerance=1e-2, bits=8, unpacked=True),
+    "web": Precision(_FP32, tolerance=1e-2, bits=8),  # the graph of web_graph.py
 }
 
 

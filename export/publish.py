@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS
 from export.verify import Reference, Verification, validation_texts, verify
+from export.web_graph import write_web_graph
+from export.web_runner import WebRunner
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.config import SantaCoderConfig
@@ -70,13 +73,17 @@ def _write(model: SantaCoder, precision: str, folder: Path, device: str) -> Path
     path = folder / graph_name(precision)
     weights = model.state_dict()
     with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:
-        write_graph(
-            path,
-            model.config,
-            lambda name: weights[name].float().numpy(),
-            PRECISIONS[precision],
-            lambda share: bar.update(round(100 * share) - bar.n),
-        )
+
+        def read(name: str) -> np.ndarray:
+            return weights[name].float().numpy()
+
+        def report(share: float) -> None:
+            bar.update(round(100 * share) - bar.n)
+
+        if precision == "web":
+            write_web_graph(path, model.config, read, report)
+        else:
+            write_graph(path, model.config, read, PRECISIONS[precision], report)
     return path
 
 
@@ -87,7 +94,9 @@ def _accept(graph: Path, config: SantaCoderConfig, reference: Reference, device:
         CheckpointError: the graph cannot be run, or misses its tolerance.
     """
     size = sum(file.stat().st_size for file in graph.parent.glob(f"{graph.name}*"))
-    result = verify(OnnxRunner(graph, config, n_slots=1, device=device), reference, size)
+    is_for_browsers = graph.name == graph_name("web")
+    runner = WebRunner(graph, config) if is_for_browsers else OnnxRunner(graph, config, n_slots=1, device=device)
+    result = verify(runner, reference, size)
     print(_line(result))
     tolerance = PRECISIONS[result.precision].tolerance
     if not result.rise <= tolerance:

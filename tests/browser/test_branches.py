@@ -49,7 +49,9 @@ def branches(shared_page: Page, trained: None) -> Page:
     expect(page.locator(".branch-table [data-branch]")).to_have_count(2)
     # another branch and back, because for the same commits the replay is kept
     for branch, n_commits in (("no-fim", 1), ("main", len(STEPS))):
-        page.locator(f".branch-table [data-branch={branch}]").click()
+        row = page.locator(f".branch-table [data-branch={branch}]")
+        row.click()
+        expect(row).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#branches-film article")).to_have_count(n_commits)
     expect(page.locator("#branches-film article pre")).to_have_count(0)
     return page

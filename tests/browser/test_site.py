@@ -16,12 +16,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from export.site import runtime_is_installed, write_site
+from export.web_runner import WebRunner
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.gap_start import suits_suffix_first
-from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
@@ -129,7 +129,7 @@ def of_python(site: Site, parts: tuple[str, ...], sampling: SamplingParams) -> s
     snapshot = checkpoints.resolve("santacoder/nano", "main", download=False)
     model, tokenizer = checkpoints.load("santacoder/nano", "main")
     graph = site.folder / "models" / "santacoder--nano" / snapshot.name / "model_web.onnx"
-    engine = Engine(OnnxRunner(graph, model.config), tokenizer)
+    engine = Engine(WebRunner(graph, model.config), tokenizer)
     code = parts[0]
     for gap in range(max(1, len(parts) - 1)):
         suffix = "".join(parts[gap + 1 :]) if len(parts) > 1 else None
@@ -166,12 +166,12 @@ def test_the_same_text_as_the_server(page: Page, site: Site) -> None:
 
 
 def test_the_same_text_with_threads(chromium: Browser, site: Site) -> None:
-    """A host that isolates the page from other origins lets the runtime use threads."""
+    """A host that isolates the page from other origins lets the runtime use threads, on half of the processors."""
     site.headers.update({"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"})
     context = chromium.new_context()
     page = context.new_page()
     try:
-        page.add_init_script("Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => 2 })")
+        page.add_init_script("Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => 4 })")
         open_site(page, site)
         assert page.evaluate("crossOriginIsolated")
         set_parameters(page, max_new_tokens="24", temperature="0")

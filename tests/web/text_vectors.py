@@ -11,6 +11,7 @@ from santacoder.engine.ends.overlap import SuffixOverlap
 from santacoder.engine.ends.repetition import RepetitionEnd
 from santacoder.engine.ends.stop_at import end_finder
 from santacoder.engine.gap_start import GapStart, is_inside_line, suits_suffix_first
+from santacoder.engine.prompt_lookup import Drafting
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
 from santacoder.engine.token_healing import TokenHealing, is_on_by_default
@@ -19,7 +20,7 @@ from santacoder.languages import LANGUAGES, guess_language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.santacoder.engine.ends import test_lexer, test_stop_at
-from tests.web.noise import noise
+from tests.web.noise import mixed, noise
 
 CODE = [
     "def area(width, height):\n    return width * height\n",
@@ -266,3 +267,17 @@ def _shortened(value: Any) -> Any:
         part = value[: value.index("\n") + 1]
         return {"repeated": part, "times": len(value) // len(part)}
     return value
+
+
+def drafts() -> list[Any]:
+    """Token ids that repeat themselves, and what is drafted after some of them."""
+    texts = []
+    for seed, n_words in enumerate((2, 3, 6, 20)):
+        words = [[mixed(100 * seed + word + place) % 8 for place in range(1 + word % 9)] for word in range(n_words)]
+        ids = [token for turn in range(30) for token in words[mixed(1000 * seed + turn) % n_words]]
+        drafting = Drafting()
+        rooms = [(place, mixed(place) % 20) for place in range(1, len(ids)) if mixed(seed + place) % 3 == 0]
+        texts.append(
+            {"ids": ids, "drafts": [[place, room, drafting.draft(ids[:place], room)] for place, room in rooms]}
+        )
+    return texts

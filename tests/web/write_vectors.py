@@ -28,6 +28,7 @@ def all_vectors() -> dict[str, Any]:
         "stop": text_vectors.stop_sequences(),
         "stop_at": text_vectors.structures(),
         "lexer": text_vectors.lexings(),
+        "drafts": text_vectors.drafts(),
         "overlap": text_vectors.overlaps(),
         "repetition": text_vectors.repetitions(),
         "languages": text_vectors.guesses(),

@@ -18,7 +18,6 @@ import { TokenHealing } from "./token_healing.js";
  * @property {number} nPositions the context size in tokens.
  * @property {(ids: number[], start: number, nLogits: number) => Promise<Float32Array>} prefill Prefill `ids` from the
  *   position `start` on, over what was there; the logits after the last `nLogits` of them, [nLogits, V].
- * @property {(id: number, position: number) => Promise<Float32Array>} decode Decode one token; the logits after it, [V].
  */
 
 const PROMPT_CHUNK = 256;
@@ -67,7 +66,7 @@ export async function* generate(request, tokenizer, runner, { signal, order = DE
 }
 
 /**
- * Prefill the next chunk of the prompt, or decode the last token, and sample what follows.
+ * Prefill the next chunk of the prompt, or decode the last token with a draft of the next ones, and sample what follows.
  *
  * @param {Sequence} sequence
  * @param {Runner} runner
@@ -85,9 +84,11 @@ async function advance(sequence, runner, vocabSize) {
 
 /** @param {Sequence} sequence @param {Runner} runner @param {number} vocabSize */
 async function decode(sequence, runner, vocabSize) {
-  const logits = await runner.decode(sequence.ids[sequence.ids.length - 1], sequence.nComputed);
+  const draft = sequence.agreeing ? [] : sequence.drafting.draft(sequence.ids, sequence.nLeft - 1);
+  const ids = [sequence.ids[sequence.ids.length - 1], ...draft];
+  const logits = await runner.prefill(ids, sequence.nComputed, ids.length);
   sequence.nComputed += 1;
-  addToken(sequence, logits.subarray(0, vocabSize));
+  follow(sequence, draft, rowsOf(logits, ids.length, vocabSize));
 }
 
 /** @param {Sequence} sequence @param {Runner} runner @param {number} vocabSize */
@@ -99,9 +100,19 @@ async function prefill(sequence, runner, vocabSize) {
   sequence.nComputed += chunk.length;
   // generated tokens are left out: their keys and values differ in the last bits from those of a prompt
   heldBy.set(runner, sequence.prompt.slice(0, sequence.nComputed));
-  const width = logits.length / (1 + draft.length);
-  const rows = [...draft, null].map((_, row) => logits.subarray(row * width, row * width + vocabSize));
-  if (sequence.nToPrefill === 0) follow(sequence, draft, rows);
+  if (sequence.nToPrefill === 0) follow(sequence, draft, rowsOf(logits, 1 + draft.length, vocabSize));
+}
+
+/**
+ * The first `vocabSize` logits of each of `count` rows.
+ *
+ * @param {Float32Array} logits
+ * @param {number} count
+ * @param {number} vocabSize
+ */
+function rowsOf(logits, count, vocabSize) {
+  const width = logits.length / count;
+  return Array.from({ length: count }, (_, row) => logits.subarray(row * width, row * width + vocabSize));
 }
 
 /**

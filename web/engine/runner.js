@@ -4,13 +4,11 @@
  * The interface is that of `santacoder/engine/runner.py`, with a single sequence.
  */
 
-/** The key/value buffers have a multiple of so many positions. Every step copies them whole, so they are hardly larger than
- * what is in them. */
+/** The buffer of keys and values has a multiple of so many positions. */
 const BLOCK = 128;
 
 /** @typedef {typeof import("onnxruntime-web")} Ort */
 /** @typedef {import("onnxruntime-web").InferenceSession} Session */
-/** @typedef {import("onnxruntime-web").Tensor} Tensor */
 /** @typedef {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}} Shape */
 
 export class Runner {
@@ -34,15 +32,12 @@ export class Runner {
   constructor(ort, session, config) {
     this._ort = ort;
     this._session = session;
-    this._headDim = config.n_embd / config.n_head;
-    this._nHeads = config.multi_query ? 1 : config.n_head;
-    this._names = Array.from({ length: config.n_layer }, (_, layer) => [`k.${layer}`, `v.${layer}`]).flat();
-    /** @type {Map<string, Tensor>} */
-    this._caches = new Map();
-    this._capacity = 0;
+    const nHeads = config.multi_query ? 1 : config.n_head;
+    this._width = (2 * config.n_layer * nHeads * config.n_embd) / config.n_head;
+    /** The keys and values of the tokens so far, [capacity, width]. */
+    this._past = new Float32Array(BLOCK * this._width);
     this.nPositions = config.n_positions;
     this.vocabSize = config.vocab_size;
-    this._grow(BLOCK);
   }
 
   /**
@@ -55,57 +50,28 @@ export class Runner {
    */
   async prefill(ids, start, nLogits) {
     const { Tensor } = this._ort;
-    const end = start + ids.length;
-    if (end > this._capacity) this._grow(end);
-    /** @type {Record<string, Tensor>} */
-    const feeds = {
-      input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [1, ids.length]),
-      position_ids: new Tensor("int64", BigInt64Array.from(ids, (_, index) => BigInt(start + index)), [1, ids.length]),
-      seqlens_k: new Tensor("int32", Int32Array.of(end - 1), [1]),
-      total_sequence_length: new Tensor("int32", Int32Array.of(end), []),
-      logits_index: new Tensor(
-        "int64",
-        BigInt64Array.from({ length: nLogits }, (_, index) => BigInt(ids.length - nLogits + index)),
-        [nLogits],
-      ),
-    };
-    for (const [name, cache] of this._caches) feeds[`past_${name}`] = cache;
-    const results = await this._session.run(feeds);
-    for (const name of this._names) this._caches.set(name, results[`present_${name}`]);
+    const wanted = BigInt64Array.from({ length: nLogits }, (_, index) => BigInt(ids.length - nLogits + index));
+    const results = await this._session.run({
+      input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), [ids.length]),
+      logits_index: new Tensor("int64", wanted, [nLogits]),
+      past: new Tensor("float32", this._past.subarray(0, start * this._width), [start, this._width]),
+    });
+    this._grow(start + ids.length);
+    this._past.set(/** @type {Float32Array} */ (results.new.data), start * this._width);
     return /** @type {Float32Array} */ (results.logits.data);
   }
 
-  /**
-   * Decode the token `id` at `position`.
-   *
-   * @param {number} id
-   * @param {number} position
-   * @returns {Promise<Float32Array>} the logits after it, [V].
-   */
-  decode(id, position) {
-    return this.prefill([id], position, 1);
-  }
-
-  /** Free the graph and the buffers. */
+  /** Free the graph and the buffer. */
   async close() {
     await this._session.release();
-    this._caches.clear();
+    this._past = new Float32Array();
   }
 
-  /** Enlarge the buffers to at least `needed` positions. @param {number} needed */
+  /** Enlarge the buffer to at least `needed` positions. @param {number} needed */
   _grow(needed) {
-    const before = this._capacity;
-    this._capacity = Math.ceil(needed / BLOCK) * BLOCK;
-    const shape = [1, this._nHeads, this._capacity, this._headDim];
-    for (const name of this._names) {
-      const larger = new Float32Array(this._nHeads * this._capacity * this._headDim);
-      const cache = this._caches.get(name);
-      const data = /** @type {Float32Array | undefined} */ (cache?.data);
-      for (let head = 0; data && head < this._nHeads; head++) {
-        const rows = data.subarray(head * before * this._headDim, (head + 1) * before * this._headDim);
-        larger.set(rows, head * this._capacity * this._headDim);
-      }
-      this._caches.set(name, new this._ort.Tensor("float32", larger, shape));
-    }
+    if (needed * this._width <= this._past.length) return;
+    const larger = new Float32Array(Math.ceil(needed / BLOCK) * BLOCK * this._width);
+    larger.set(this._past);
+    this._past = larger;
   }
 }

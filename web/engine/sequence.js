@@ -5,6 +5,7 @@ import { isSpace, strip } from "./characters.js";
 import { TextEnd } from "./ends/text_end.js";
 import { asSentence } from "./errors.js";
 import { GapStart, isInsideLine } from "./gap_start.js";
+import { Drafting } from "./prompt_lookup.js";
 import { buildPrompt } from "./request.js";
 import { Sampler } from "./sampling.js";
 
@@ -41,6 +42,7 @@ export class Sequence {
     this.prompt = prompt.ids;
     this.takenBack = prompt.takenBack;
     this.ids = [...prompt.ids];
+    this.drafting = new Drafting();
     this.nComputed = 0; // ids whose keys and values are in the cache
     this._never = neverIds(request, prompt, tokenizer);
     this.sampler = new Sampler(request.sampling, { never: this._never, nPrompt: prompt.ids.length });

@@ -12,8 +12,11 @@ export class Client {
     this._opening = null;
     this._run = null;
     this._n = 0;
-    /** Only pages that are isolated from other origins may share memory between threads. */
-    this.nThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+    /**
+     * Only pages that are isolated from other origins may share memory between threads. Half of the processors are left
+     * to the page: on two, a second thread makes a small model slower.
+     */
+    this.nThreads = globalThis.crossOriginIsolated ? Math.max(1, Math.min(4, navigator.hardwareConcurrency >> 1)) : 1;
   }
 
   /**

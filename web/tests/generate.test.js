@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { Accumulator } from "../engine/accumulator.js";
 import { generate } from "../engine/generate.js";
+import { Drafting } from "../engine/prompt_lookup.js";
 import { NoiseRunner } from "./noise.js";
 import { fromPython } from "./request.js";
 import { tokenizer, vectors } from "./vectors.js";
@@ -76,9 +77,36 @@ test("a request can be cancelled, and its prompt stays in the cache", async () =
   assert.equal(events.length, 5);
   const last = events[4];
   assert.equal(last.type === "finished" && last.reason, "cancelled");
-  const before = runner.nPrefilled;
-  await collected(generate(REQUEST, tokenizer, runner));
-  assert.equal(runner.nPrefilled, before + 1);
+  const { events: again } = await collected(generate(REQUEST, tokenizer, runner));
+  const [started] = again;
+  assert.ok(started.type === "started");
+  assert.equal(started.n_cached, started.prompt_ids.length - 1);
+});
+
+test("tokens are drafted where Python's engine drafts them", () => {
+  for (const { ids, drafts } of vectors("drafts")) {
+    const drafting = new Drafting();
+    for (const [place, room, drafted] of drafts) assert.deepEqual(drafting.draft(ids.slice(0, place), room), drafted);
+  }
+});
+
+test("drafts change the number of steps, and never the text", async () => {
+  const runner = new NoiseRunner(tokenizer.vocabSize);
+  runner.script = Array.from({ length: 40 }, (_, index) => 300 + (index % 5));
+  const request = { prefix: "x = ", sampling: { temperature: 0, max_new_tokens: 40, ignore_eos: true } };
+  const { draft } = Drafting.prototype;
+  const runs = [];
+  for (const own of [draft, () => []]) {
+    Drafting.prototype.draft = own;
+    runner.beginsAt = 0;
+    const before = runner.nSteps;
+    const { events, accumulator } = await collected(generate(request, tokenizer, runner));
+    runs.push({ text: accumulator.text, nEvents: events.length, nSteps: runner.nSteps - before });
+  }
+  Drafting.prototype.draft = draft;
+  const [drafted, plain] = runs;
+  assert.deepEqual([drafted.text, drafted.nEvents], [plain.text, plain.nEvents]);
+  assert.ok(drafted.nSteps < plain.nSteps / 2, `${drafted.nSteps} steps, ${plain.nSteps} without drafts`);
 });
 
 test("a request that is cancelled before it begins computes nothing", async () => {
@@ -93,15 +121,15 @@ test("a request that is cancelled before it begins computes nothing", async () =
 
 test("a failing runner ends the text with a sentence, and nothing of it is reused", async () => {
   const runner = new NoiseRunner(tokenizer.vocabSize);
-  const { decode } = runner;
-  runner.decode = async () => {
+  const { prefill } = runner;
+  runner.prefill = async () => {
     throw new Error("out of memory");
   };
   const { events } = await collected(generate(REQUEST, tokenizer, runner));
   const last = events.at(-1);
   assert.ok(last?.type === "finished");
   assert.deepEqual([last.reason, last.message], ["error", "The model could not be run: out of memory."]);
-  runner.decode = decode;
+  runner.prefill = prefill;
   const { events: again } = await collected(generate(REQUEST, tokenizer, runner));
   assert.equal(again[0].type === "started" && again[0].n_cached, 0);
   assert.equal(again.at(-1)?.type, "finished");
@@ -109,7 +137,7 @@ test("a failing runner ends the text with a sentence, and nothing of it is reuse
 
 test("logits that are not finite end the text with a sentence", async () => {
   const runner = new NoiseRunner(tokenizer.vocabSize);
-  runner.decode = async () => new Float32Array(tokenizer.vocabSize).fill(NaN);
+  runner.prefill = async (_, __, nLogits) => new Float32Array(nLogits * tokenizer.vocabSize).fill(NaN);
   const { events } = await collected(generate(REQUEST, tokenizer, runner));
   const last = events.at(-1);
   assert.ok(last?.type === "finished");

@@ -31,20 +31,17 @@ export class NoiseRunner {
     this.script = [];
     this.beginsAt = 0;
     this.nPrefilled = 0;
+    this.nSteps = 0;
   }
 
   /** @param {number[]} ids @param {number} start @param {number} nLogits */
   async prefill(ids, start, nLogits) {
     this.nPrefilled += ids.length;
+    this.nSteps += 1;
     const rows = ids.map((id, index) => this._row(id, start + index));
     const logits = new Float32Array(nLogits * this._size);
     rows.slice(-nLogits).forEach((row, index) => logits.set(row, index * this._size));
     return logits;
-  }
-
-  /** @param {number} id @param {number} position */
-  async decode(id, position) {
-    return this._row(id, position);
   }
 
   /** @param {number} id @param {number} position */

@@ -192,7 +192,7 @@ def _connect_looking(
     changes = [tab.select, revision.model.change, revision.branch.change]
     gr.on(changes, look, None, outputs, inputs_kwargs={**inputs, "commits": parts.commits}, **LATEST)
     parts.metric.input(draw, None, parts.chart, inputs_kwargs=inputs, **LATEST)
-    parts.table.select(choose, revision.model, [*revision], **QUIET)
+    parts.table.select(choose, revision.model, [*revision], **LATEST)
 
 
 def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> None:
