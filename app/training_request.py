@@ -21,6 +21,8 @@ SHARING_CORES = {"GOMP_SPINCOUNT": "0"}
 TUNING_STEPS, TUNING_SEQUENCE_LENGTH = 60, 256
 HELD_OUT_LINES = 100
 """Lines that are filled in before and after, for a model to be published only if it is better."""
+# what editors ask for: most documents with gaps, and most gaps of one line
+_LINE_GAPS = ("--fim-rate", "0.7", "--line-rate", "0.6")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class JobRequest:
     from scratch.
 
     The training data are one or more of ``folder`` (on this machine), ``archive`` (an uploaded file) and ``packages``
-    (one per line). ``sequence_length`` is in tokens; 0 leaves it to the trainer. ``only_if_better`` publishes only what
-    fills in more held-out lines than the base.
+    (one per line). ``sequence_length`` is in tokens; 0 leaves it to the trainer. ``only_if_better`` learns to
+    fill in lines, and publishes only a model that is better at held-out ones than the base.
 
     Raises:
         UserError: something is missing or does not exist; the message is a sentence for the user.
@@ -75,7 +77,7 @@ def training_command(request: JobRequest, folder: Path, store: Path) -> list[str
     often = str(request.steps if request.only_if_better else min(request.steps, max(10, request.steps // 20)))
     command += ["--validate-first", "--validate-every", often, "--save-every", often]
     if request.only_if_better:
-        command += ["--publish-if-better", "--hold-out-files", "--fim-questions", str(HELD_OUT_LINES)]
+        command += ["--publish-if-better", "--hold-out-files", "--fim-questions", str(HELD_OUT_LINES), *_LINE_GAPS]
     if request.folder:
         command += ["--folder", str(user_path(request.folder).resolve())]
     if request.archive:

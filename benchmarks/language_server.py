@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from contextlib import ExitStack
@@ -49,17 +50,18 @@ def main() -> None:
         prefix, suffix = context(model.engine.tokenizer, args.context)
         client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
         options = ["--model", settings.model, "--store", str(settings.store)]
-        times = asyncio.run(measure(options, client, prefix, suffix, args.keystrokes))
+        times = asyncio.run(measure(options, client, prefix, suffix, args.keystrokes, store))
         label = model.runner_label
     report(label, times)
 
 
 async def measure(
-    options: list[str], client: httpx.Client, prefix: str, suffix: str, n_keystrokes: int
+    options: list[str], client: httpx.Client, prefix: str, suffix: str, n_keystrokes: int, data: Path
 ) -> dict[str, list[float]]:
     """Seconds of each keystroke on both paths, in turns."""
     editor = LanguageClient("benchmark", "1")
-    await editor.start_io(sys.executable, "-m", "app.lsp", *options)
+    environment = {**os.environ, "XDG_DATA_HOME": str(data)}  # nothing counts for the user
+    await editor.start_io(sys.executable, "-m", "app.lsp", *options, env=environment)
     capabilities = types.ClientCapabilities(
         text_document=types.TextDocumentClientCapabilities(inline_completion=types.InlineCompletionClientCapabilities())
     )

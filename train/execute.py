@@ -24,7 +24,7 @@ from train.model.starting_point import base_tokenizer, require_adapter_names
 from train.publish.adapter import save_adapter
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
-from train.run.improvement import held_out_lines
+from train.run.improvement import improvement
 
 
 def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
@@ -71,8 +71,9 @@ def _train(
         trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
         if args.save_adapter and world.is_first:
             save_adapter(args.save_adapter, trained.adapter, config.base)
-        lines = held_out_lines(run, data, config) if args.publish_if_better else None
-        sha = "" if lines and not lines.are_more else publish(trained)
+        found = improvement(run, data, config) if args.publish_if_better else None
+        is_better = not args.publish_if_better or (found is not None and found.is_one)
+        sha = publish(trained) if is_better else ""
     except Stopped as error:
         return Outcome("stopped", str(error)), how_to_go_on(run)
     except TrainingFailed as error:
@@ -85,14 +86,16 @@ def _train(
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
         return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(run)
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
-    if lines:
-        message += f" {lines}"
+    if found:
+        message += f" {found}"
     if args.save_adapter:
         message += f" The adapter is in {args.save_adapter}."
     if sha:
         message += f" Published {args.publish}@{args.branch} as commit {sha[:12]}."
-    elif lines:
-        message += " Nothing was published, because it does not fill in more of them."
+    elif found:
+        message += " Nothing was published, because it is no better on them."
+    elif args.publish_if_better:
+        message += " Nothing was published: there are no held-out lines to compare it on."
     return Outcome("finished", message, sha), ""
 
 

@@ -20,6 +20,8 @@ _KEY = "SANTACODER_API_KEY"
 def main(arguments: list[str] | None = None) -> int:
     """Serve until the editor leaves. Returns the exit status."""
     args = _parser().parse_args(arguments)
+    if args.acceptance:
+        return _print_acceptance()
     try:
         from app.lsp.transports import serve_stdio, serve_tcp
     except ModuleNotFoundError as error:
@@ -69,7 +71,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runner", choices=_RUNNERS, help="inference backend (default: auto)")
     parser.add_argument("--device", choices=_DEVICES, help="device (default: auto)")
     parser.add_argument("--store", help="folder of published models")
+    parser.add_argument(
+        "--acceptance",
+        action="store_true",
+        help="only print how many suggestions of the engine inside were accepted, by model, language and editor",
+    )
     return parser
+
+
+def _print_acceptance() -> int:
+    from app.errors import ShareError
+    from app.lsp.local_signals import acceptance_table
+
+    try:
+        print(acceptance_table())
+    except ShareError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _address(text: str) -> tuple[str, int]:

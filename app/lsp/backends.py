@@ -16,10 +16,12 @@ class BackendError(UserError):
 
 @dataclass(frozen=True)
 class Answer:
-    """The texts for a request, and the name of the revision that wrote them."""
+    """The texts for a request, and the name of the revision that wrote them. ``notice`` is a sentence for the user
+    about that revision, if there is something to tell."""
 
     texts: list[str]
     model: str
+    notice: str = ""
 
 
 class Backend(Protocol):

@@ -13,9 +13,11 @@ from app.api.llama_cpp.bodies import InfillBody, infill_request
 from app.api.streams import Run
 from app.errors import ApiError, sentence_for
 from app.lsp.backends import Answer, BackendError
+from app.lsp.local_signals import LocalSignals
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
-from app.tune.tuned_model import TUNED_BRANCH, is_tuned, tuned_model
+from app.tune.tuned_model import TUNED_BRANCH, tuned_commit, tuned_model
+from santacoder.checkpoints.store import repo_folder
 from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
@@ -34,14 +36,18 @@ def engine_inside(options: dict[str, Any], project: Path | None = None) -> Engin
 
 
 class EngineInside:
-    """The model tuned to ``project``, if there is one, otherwise that of ``settings``. A new one, or a new commit of
-    its branch, is loaded at the next request."""
+    """The model tuned to ``project``, if there is one that can be loaded, otherwise that of ``settings``. A new one, or
+    a new commit of its branch, is loaded at the next request."""
 
     def __init__(self, settings: Settings, project: Path | None = None) -> None:
         self._settings = settings
         self._project = project
         self._models = Models(settings)
         self._n_positions: int | None = None
+        self._broken: str | None = None  # a commit of the tuned model that cannot be loaded
+        self._notice = ""
+        self._signals = LocalSignals()
+        self._shas: dict[str, str] = {}  # of the models that have answered
 
     async def n_positions(self) -> int:
         if self._n_positions is None:
@@ -53,7 +59,7 @@ class EngineInside:
         run = Run(await self._acquire(), self._settings.max_seconds, lambda: None)
         try:
             run.submit(_requests(body, run.model.engine.tokenizer, self._settings.seed))
-            return Answer([text.text for text in await run.finish(lambda piece: False)], run.model.name)
+            return Answer([text.text for text in await run.finish(lambda piece: False)], run.model.name, self._notice)
         except ValidationError as error:
             raise BackendError(sentences(error.errors())) from error
         except Exception as error:
@@ -62,7 +68,7 @@ class EngineInside:
             run.close()
 
     async def report(self, feedback: dict[str, Any]) -> None:
-        """Nobody counts it: the counts are in a server's database."""
+        await asyncio.to_thread(self._signals.add, feedback, self._shas.get(feedback["model"], ""))
 
     async def _acquire(self) -> ServedModel:
         """The model, loaded if needed.
@@ -71,10 +77,23 @@ class EngineInside:
             BackendError: it cannot be loaded.
         """
         settings = self._settings
-        named = (settings.model, settings.revision)
-        if self._project and is_tuned(self._project, settings.store):
-            named = (tuned_model(self._project), TUNED_BRANCH)
-        acquiring = asyncio.ensure_future(asyncio.to_thread(self._models.acquire, *named))
+        tuned = tuned_commit(self._project, settings.store) if self._project else None
+        if self._project and tuned and tuned != self._broken:
+            try:
+                model = await self._load(tuned_model(self._project), TUNED_BRANCH)
+                self._notice = ""
+                return model
+            except BackendError as error:
+                self._broken = tuned
+                folder = repo_folder(tuned_model(self._project), settings.store)
+                self._notice = (
+                    f"The model tuned to {self._project} cannot be loaded, so {settings.model}@{settings.revision} is "
+                    f"used instead. To tune again, first delete {folder}. {error}"
+                )
+        return await self._load(settings.model, settings.revision)
+
+    async def _load(self, repo_id: str, revision: str) -> ServedModel:
+        acquiring = asyncio.ensure_future(asyncio.to_thread(self._models.acquire, repo_id, revision))
         try:
             model = await asyncio.shield(acquiring)
         except asyncio.CancelledError:  # nobody uses the model once it is loaded
@@ -83,6 +102,7 @@ class EngineInside:
         except Exception as error:
             raise BackendError(_sentence(error)) from error
         self._n_positions = model.engine.runner.n_positions
+        self._shas[model.name] = model.sha
         return model
 
 

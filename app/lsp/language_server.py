@@ -16,7 +16,7 @@ from lsprotocol import types
 from pygls.exceptions import FeatureRequestError, JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from app.lsp.backends import Backend
+from app.lsp.backends import Answer, Backend
 from app.lsp.cursor import typed_word
 from app.lsp.documents import Document
 from app.lsp.editor_settings import SECTION, EditorSettings, updated
@@ -63,7 +63,7 @@ class SuggestionServer(LanguageServer):
         self._is_registered = False
         self._problems: list[str] = []  # found before messages may be sent
         self._said = ""
-        self._model = ""
+        self._model = self._notice = ""
         self._register()
 
     def end(self) -> None:
@@ -237,7 +237,7 @@ class SuggestionServer(LanguageServer):
                 await self._debounce(key, settings)
             answer = await self._backend.suggest(body)
             last.keep(body, answer)
-            self._tell_of_model(answer.model)
+            self._tell_of_model(answer)
         texts = different(answer.texts)
         if document.version != asked_for:
             return []
@@ -255,12 +255,14 @@ class SuggestionServer(LanguageServer):
         if before is not None and now - before < seconds:
             await asyncio.sleep(seconds)
 
-    def _tell_of_model(self, model: str) -> None:
+    def _tell_of_model(self, answer: Answer) -> None:
         """Tell the user when another model answers than before, such as one that has been tuned to the project."""
-        if self._model and model != self._model:
-            sentence = f"Suggestions now come from {model}."
+        if self._model and answer.model != self._model:
+            sentence = f"Suggestions now come from {answer.model}."
             self.window_show_message(types.ShowMessageParams(types.MessageType.Info, sentence))
-        self._model = model
+        if answer.notice and answer.notice != self._notice:
+            self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, answer.notice))
+        self._model, self._notice = answer.model, answer.notice
 
     def _say(self, sentence: str) -> None:
         """Show a message to the user; not again while every request fails in the same way."""

@@ -169,7 +169,7 @@ class ProjectIndex:
         seen: set[Path] = set()
         with self._lock:
             opened = frozenset(self._open)
-        for path in _project_files(self._folder)[:_MOST_FILES]:
+        for path in project_files(self._folder)[:_MOST_FILES]:
             if self._ended.is_set():
                 return
             try:
@@ -224,7 +224,7 @@ def _discard(table: dict[str, set[T]], key: str, value: T) -> None:
         del table[key]
 
 
-def _project_files(folder: Path) -> list[Path]:
+def project_files(folder: Path) -> list[Path]:
     """The files below ``folder`` in a known language, without those that Git ignores, if it is a checkout."""
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:

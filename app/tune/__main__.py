@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 from app.training_jobs import Job, Jobs
-from app.training_request import HELD_OUT_LINES, TUNING_SEQUENCE_LENGTH, TUNING_STEPS, JobRequest
+from app.training_request import HELD_OUT_LINES, TUNING_SEQUENCE_LENGTH, JobRequest
 from app.tune.progress import follow, stop
-from app.tune.tuned_model import TUNED_BRANCH, is_tuned, tuned_model
+from app.tune.tuned_graph import add_graph
+from app.tune.tuned_model import TUNED_BRANCH, is_tuned, steps_for, tuned_model
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 from santacoder.paths import command_name, data_folder, user_path
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = {name: value for name in ("model", "revision", "store") if (value := getattr(args, name)) is not None}
         settings = Settings(**options)
         request = tuning_request(args.folder, args.steps, settings)
-        return _tune(Jobs(data_folder() / "tuning", settings.store), request)
+        return _tune(Jobs(data_folder() / "tuning", settings.store), request, settings.store)
     except ValidationError as error:
         print(error.errors(include_url=False)[0]["msg"], file=sys.stderr)
     except (UserError, CheckpointError) as error:
@@ -43,19 +44,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=command_name("tune", "python -m app.tune"),
         description="Tune a model to the code of a project. A tenth of its code is held out. The tuned model is "
-        f"published only if it fills in more of {HELD_OUT_LINES} held-out lines exactly than the model did before; "
-        "a language server with --project then uses it.",
+        f"published only if it is better on {HELD_OUT_LINES} held-out lines than the model was before; a language "
+        "server with --project then uses it.",
     )
     parser.add_argument("folder", type=user_path, help="folder of the project")
     parser.add_argument("--model", help="model to begin with (default: santacoder/mini)")
     parser.add_argument("--revision", help="its branch or commit (default: main)")
-    parser.add_argument("--steps", type=int, default=TUNING_STEPS, help="length of the training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="length of the training (default: by the amount of code)")
     parser.add_argument("--store", help="folder of published models")
     return parser
 
 
-def tuning_request(folder: Path, steps: int, settings: Settings) -> JobRequest:
-    """The job for ``folder``: it begins with the model that was tuned to it before, if there is one.
+def tuning_request(folder: Path, steps: int | None, settings: Settings) -> JobRequest:
+    """The job for ``folder``: it begins with the model that was tuned to it before, if there is one. Without ``steps``,
+    it reads the code about three times.
 
     Raises:
         UserError: the folder or a setting cannot be used.
@@ -70,7 +72,7 @@ def tuning_request(folder: Path, steps: int, settings: Settings) -> JobRequest:
     return JobRequest(
         name,
         TUNED_BRANCH,
-        steps,
+        steps_for(folder) if steps is None else steps,
         base=base,
         folder=str(folder.resolve()),
         sequence_length=min(TUNING_SEQUENCE_LENGTH, shape.n_positions),
@@ -78,7 +80,7 @@ def tuning_request(folder: Path, steps: int, settings: Settings) -> JobRequest:
     )
 
 
-def _tune(jobs: Jobs, request: JobRequest) -> int:
+def _tune(jobs: Jobs, request: JobRequest, store: Path) -> int:
     running = jobs.running(request.repo_id)
     if running is None and hasattr(os, "nice"):
         os.nice(10)  # the job inherits it, so that the editor comes first
@@ -97,17 +99,19 @@ def _tune(jobs: Jobs, request: JobRequest) -> int:
             print("Stopped. Nothing was published; everything stays as it was.", file=sys.stderr)
             return _INTERRUPTED
     jobs.remove(name)
-    return _conclude(job)
+    return _conclude(job, store)
 
 
-def _conclude(job: Job) -> int:
-    """Say how ``job`` ended, and return the exit status."""
+def _conclude(job: Job, store: Path) -> int:
+    """Say how ``job`` ended, add a graph to what it published, and return the exit status."""
     if job.state != "finished":
         print(f"{job.message}\nNothing was published; everything stays as it was.", file=sys.stderr)
         return 1
     print(job.message)
     if job.commit:
-        print(f"The language server uses it with --project; elsewhere, choose {job.repo_id}@{job.branch}.")
+        print(f"The language server uses it with --project; elsewhere, choose {job.repo_id}@{job.branch}.", flush=True)
+        if problem := add_graph(job.repo_id, job.branch, store):
+            print(f"PyTorch serves it, because there is no graph: {problem}", file=sys.stderr)
     else:
         print("Everything stays as it was.")
     return 0

@@ -1,4 +1,4 @@
-"""The name under which the model tuned to a project is published."""
+"""The model tuned to a project: its name, its commit, and how long it is trained."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import os
 import re
 from pathlib import Path
 
+from app.project.project_index import project_files
+from santacoder.checkpoints.store import repo_folder
+
 TUNED_BRANCH = "main"
 _MOST_CHARACTERS = 40
+_EPOCHS = 3
+_BYTES_PER_STEP = 3_400  # 4 × 256 tokens of santacoder/mini
+_LEAST_STEPS, _MOST_STEPS = 60, 400
 
 
 def tuned_model(project: Path) -> str:
@@ -18,7 +24,20 @@ def tuned_model(project: Path) -> str:
     return f"mine/{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
 
 
+def tuned_commit(project: Path, store: Path) -> str | None:
+    """The commit of the model tuned to ``project``, if one has been published to ``store``."""
+    try:
+        return (repo_folder(tuned_model(project), store) / "refs" / TUNED_BRANCH).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
 def is_tuned(project: Path, store: Path) -> bool:
     """Whether a model tuned to ``project`` has been published to ``store``."""
-    organisation, _, name = tuned_model(project).partition("/")
-    return (store / f"models--{organisation}--{name}" / "refs" / TUNED_BRANCH).is_file()
+    return tuned_commit(project, store) is not None
+
+
+def steps_for(project: Path) -> int:
+    """Steps in which the training reads the code of ``project`` a few times, within bounds."""
+    n_bytes = sum(path.stat().st_size for path in project_files(project) if path.is_file())
+    return int(min(max(_EPOCHS * n_bytes / _BYTES_PER_STEP, _LEAST_STEPS), _MOST_STEPS))

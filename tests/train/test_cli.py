@@ -150,7 +150,7 @@ def test_only_a_better_model_is_published(store: Path, tmp_path: Path, capsys: p
     # which then is the model to beat
     again = ["--from", "test/better", "--output", str(tmp_path / "again"), "--steps", "1", "--learning-rate", "1e-9"]
     assert main([*command, *again]) == 0
-    assert "Nothing was published, because it does not fill in more of them." in capsys.readouterr().out
+    assert "Nothing was published, because it is no better on them." in capsys.readouterr().out
     assert checkpoints.branches("test/better", store=own) == published
 
 

@@ -1,8 +1,10 @@
-"""Whether a model fills in more held-out lines after the training than before."""
+"""Whether a model is better on held-out files after the training than before."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from train.config import TrainConfig
 from train.data.pack import PackedData
@@ -11,35 +13,55 @@ from train.json_lines import read_json_lines
 from train.run.folder import RunFolder
 from train.run.validation import choose_questions
 
+_LEAST_FALL = 0.01  # of bits per byte, that counts
+
 
 @dataclass(frozen=True)
-class HeldOutLines:
-    """How many of ``n`` held-out lines are filled in exactly, ``before`` the training and ``after``."""
+class HeldOut:
+    """A model on the held-out files: how many of their lines it fills in exactly, and its bits per byte of them."""
+
+    n_exact: int
+    bits_per_byte: float
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A model on ``n`` held-out lines, and on the files that they are from, ``before`` the training and ``after``."""
 
     n: int
-    before: int
-    after: int
+    before: HeldOut
+    after: HeldOut
 
     @property
-    def are_more(self) -> bool:
-        return self.after > self.before
+    def is_one(self) -> bool:
+        """Whether more lines are filled in. A small model fills in too few for their number alone to tell, so fewer
+        bits per byte also count, unless the number falls by more than the standard deviation of such a count."""
+        before, after = self.before, self.after
+        takes_fewer_bits = after.bits_per_byte < (1 - _LEAST_FALL) * before.bits_per_byte
+        is_within_chance = after.n_exact >= before.n_exact - math.sqrt(before.n_exact)
+        return after.n_exact > before.n_exact or (takes_fewer_bits and is_within_chance)
 
     def __str__(self) -> str:
-        if not self.n:
-            return "There are no held-out lines that it filled in before and after."
-        return f"Of {self.n} held-out lines, it fills in {self._said(self.after)}; before, {self._said(self.before)}."
+        before, after = self.before, self.after
+        return (
+            f"Of {self.n} held-out lines, it fills in {self._said(after)}; before, {self._said(before)}. "
+            f"Their files take {after.bits_per_byte:.3f} bits per byte; before, {before.bits_per_byte:.3f}."
+        )
 
-    def _said(self, count: int) -> str:
-        low, high = wilson_interval(count, self.n)
-        return f"{count} exactly ({count / self.n:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+    def _said(self, held_out: HeldOut) -> str:
+        low, high = wilson_interval(held_out.n_exact, self.n)
+        return f"{held_out.n_exact} exactly ({held_out.n_exact / self.n:.0%}; 95 % interval {low:.0%} to {high:.0%})"
 
 
-def held_out_lines(run: RunFolder, data: PackedData, config: TrainConfig) -> HeldOutLines:
-    """The lines filled in before the first step of ``run`` and after its last; none if it did not count one of them."""
+def improvement(run: RunFolder, data: PackedData, config: TrainConfig) -> Improvement | None:
+    """What ``run`` measured before its first step and after its last; None if one of them is missing."""
     records = [record for record in read_json_lines(run.metrics) if "fim_exact_match" in record]
-    shares = {record["step"]: record["fim_exact_match"] for record in records}
-    before, after = shares.get(-1), shares.get(config.steps - 1)
-    if before is None or after is None:
-        return HeldOutLines(0, 0, 0)
+    by_step = {record["step"]: record for record in records}
     n = len(choose_questions(data, config.fim_questions))
-    return HeldOutLines(n, round(before * n), round(after * n))
+    if not (n and -1 in by_step and config.steps - 1 in by_step):
+        return None
+    return Improvement(n, _held_out(by_step[-1], n), _held_out(by_step[config.steps - 1], n))
+
+
+def _held_out(record: dict[str, Any], n: int) -> HeldOut:
+    return HeldOut(round(record["fim_exact_match"] * n), record["bits_per_byte"])

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
@@ -23,7 +24,8 @@ T = TypeVar("T")
 SECONDS = 120
 URI = "file:///project/area.py"
 AUTOMATIC, INVOKED = types.InlineCompletionTriggerKind.Automatic, types.InlineCompletionTriggerKind.Invoked
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+DATA = TemporaryDirectory()  # where the engine inside counts
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY), "XDG_DATA_HOME": DATA.name}
 
 
 class Editor:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from app.lsp.server_elsewhere import ServerElsewhere
 from app.settings import Settings
 from app.tune.tuned_model import tuned_model
 from santacoder import checkpoints
-from tests.app.api.conftest import Serving, serve
+from santacoder.checkpoints.store import repo_folder
+from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.lsp.conftest import AUTOMATIC, ENVIRONMENT, INVOKED, SECONDS, Editor
 
 TEXT = "def area(w, h):\n    ret\n\n\nprint(area(2, 3))\n"
@@ -363,7 +365,39 @@ def test_a_project_gives_context_and_a_tuned_model_takes_over(store: Path, servi
     (item,) = editor.suggestions(0, len(text), AUTOMATIC)
     assert item.insert_text == infilled(serving, text, "", input_extra=extra, model="test/tiny@other") != expected
     assert editor.wait_for_message() == f"Suggestions now come from {name}@main."
+    editor.close()
+    # a commit of it whose weights are damaged
+    sha = checkpoints.publish(model, tokenizer, name, step=2, store=own)
+    weights = repo_folder(name, own) / "snapshots" / sha / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    editor.open(text)
+    (item,) = editor.suggestions(0, len(text), AUTOMATIC)
+    assert item.insert_text == expected
+    said = {editor.wait_for_message(), editor.wait_for_message()}
+    assert "Suggestions now come from test/tiny@main." in said
+    assert any(
+        f"The model tuned to {project} cannot be loaded" in one and str(weights.parents[2]) in one for one in said
+    )
     assert editor.leave() == 0
     command = [sys.executable, "-m", "app.lsp", "--project", str(tmp_path / "missing")]
     refused = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert refused.returncode == 1 and "is not a folder" in refused.stderr
+
+
+def test_the_engine_inside_counts_its_suggestions(store: Path, tmp_path: Path) -> None:
+    data = {**ENVIRONMENT, "XDG_DATA_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "app.lsp", "--acceptance"]
+    table = partial(subprocess.run, command, capture_output=True, text=True, env=data, check=True)
+    assert table().stdout.startswith("Nothing has been counted yet.")
+
+    async def count() -> None:
+        engine = EngineInside(Settings(store=store, model="test/tiny", device="cpu"))
+        model = (await engine.suggest({"input_prefix": "x = ", "n_predict": 2})).model
+        for event in ("shown", "accepted", "shown", "dismissed"):
+            await engine.report({"event": event, "model": model, "language": "python", "editor": "Neovim"})
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_DATA_HOME", str(tmp_path))
+        run_apart(count())
+    (row,) = [line.split() for line in table().stdout.splitlines() if line.startswith("test/tiny")]
+    assert row[:6] == ["test/tiny@main", "python", "neovim", "1", "of", "2"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app import training_jobs
+from app import training_jobs, training_request
 from app.settings import Settings
 from app.tune.__main__ import main, tuning_request
 from app.tune.tuned_model import is_tuned, tuned_model
@@ -37,8 +37,9 @@ def jobs_left(tmp_path: Path) -> list[Path]:
 
 
 def test_a_model_that_is_no_better_is_not_published(
-    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(training_request, "_LINE_GAPS", ("--learning-rate", "1e-9"))
     write_harbour(tmp_path / "code")
     shutil.copytree(tmp_path / "code" / "harbour" / "yawl", tmp_path / "code" / "harbour" / "copy")
     folder = str(tmp_path / "code")
@@ -49,6 +50,20 @@ def test_a_model_that_is_no_better_is_not_published(
     assert re.search(r"Of \d+ held-out lines, it fills in \d+ exactly", said)
     assert "Nothing was published" in said and "Everything stays as it was." in said
     assert not is_tuned(Path(folder), own_store) and jobs_left(tmp_path) == []
+
+
+def test_a_model_that_is_better_is_published_with_a_graph(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_harbour(tmp_path / "code")
+    folder = tmp_path / "code"
+    assert main([str(folder), "--model", "test/tiny", "--store", str(own_store), "--steps", "20"]) == 0
+    said = capfd.readouterr().out
+    found = re.search(r"Their files take ([\d.]+) bits per byte; before, ([\d.]+)\.", said)
+    assert found and float(found[1]) < 0.99 * float(found[2])
+    assert f"choose {tuned_model(folder)}@main" in said
+    snapshot = checkpoints.resolve(tuned_model(folder), "main", store=own_store)
+    assert (snapshot / "onnx").is_dir() or "there is no graph" in capfd.readouterr().err
 
 
 def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
