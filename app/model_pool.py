@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.errors import without_paths
 from app.graph_writing import PRECISION
+from app.memory import give_back
 from app.model_opening import ModelOpening, Report, Stage, results_agree
 from app.observability.metrics import Metrics
 from app.repositories import Repositories
@@ -220,7 +221,7 @@ class Models:
         for resident in idle.values():
             self._is_resting = self._is_resting or self._is_own(resident)
             assert resident.engine is not None
-            resident.engine.close()
+            _free(resident.engine)
 
     def close(self) -> None:
         """End all engines."""
@@ -285,7 +286,7 @@ class Models:
             held = self._residents[snapshot]
         # an engine stops only after its current step, and the event loop may need the lock meanwhile
         for engine in dropped:
-            engine.close()
+            _free(engine)
         return held
 
     def _forget_dead(self, snapshot: Path) -> None:
@@ -299,7 +300,7 @@ class Models:
             for snapshot in unused:
                 del self._residents[snapshot]
         if unused:
-            engine.close()
+            _free(engine)
 
     def _release(self, snapshot: Path, resident: _Resident) -> None:
         with self._changed:
@@ -312,8 +313,8 @@ class Models:
             elif self._residents.get(snapshot) is resident:
                 del self._residents[snapshot]
         assert resident.engine is not None
-        # not here: the event loop may be releasing it, and the engine's memory is freed with its thread
-        threading.Thread(target=resident.engine.close, daemon=True).start()
+        # not here: the event loop may be releasing it
+        threading.Thread(target=_free, args=(resident.engine,), daemon=True).start()
 
     def _switch(self, snapshot: Path) -> None:
         """Serve a model from the graph that has been written, from the next request on."""
@@ -331,7 +332,7 @@ class Models:
             else:
                 old.n_bytes += n_bytes
         for engine in dropped:
-            engine.close()
+            _free(engine)
         try:
             if not old.is_replaced:
                 self._replace(snapshot, old, n_bytes)
@@ -349,7 +350,7 @@ class Models:
                 raise CheckpointError("The graph was written, but its results differ too much from PyTorch's.")
         except (CheckpointError, UserError, EngineBusy) as error:
             if new is not None:
-                new.close()
+                _free(new)
             with self._changed:
                 old.n_bytes -= n_bytes
                 old.notices = (*old.notices, str(error))
@@ -362,7 +363,7 @@ class Models:
                 self._replaced.append(old)
                 log.info("%s is served by its graph from now on", old.name)
                 return
-        new.close()
+        _free(new)
 
     def _notices(self, snapshot: Path, resident: _Resident) -> tuple[str, ...]:
         assert resident.engine is not None
@@ -390,3 +391,11 @@ class Models:
                 assert resident.engine is not None
                 dropped.append(resident.engine)
         return dropped
+
+
+def _free(engine: Engine) -> None:
+    """Close an engine and return its memory to the system, although finished requests, which wait for the garbage
+    collector, may still refer to it."""
+    engine.close()
+    engine.runner.close()
+    give_back()

@@ -131,6 +131,9 @@ def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
 
     Operators that quantise activations themselves use one scale for all rows, so a row would depend on the other rows
     of the batch. Here they are quantised explicitly: x / max|x|, in 127 steps on either side of 128.
+
+    The matrix is stored unsigned, too. On x86 without VNNI the runtime's kernels for signed weights saturate, and to
+    avoid that it would convert them when it opens the graph, which takes seconds and as much memory again.
     """
     values, scales = quantize_rows(weight)
     zero_point = nodes.constant("quantized.zero_point", np.array(_ZERO_POINT, dtype=np.uint8))
@@ -145,9 +148,10 @@ def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
         "MatMulIntegerToFloat",
         [
             quantized,
-            nodes.tensor(f"{name}.matrix.values", np.ascontiguousarray(values.T)),
+            nodes.tensor(f"{name}.matrix.values", np.ascontiguousarray(values.T).view(np.uint8) ^ _ZERO_POINT),
             step,
             nodes.tensor(f"{name}.matrix.scales", scales),
+            zero_point,
             zero_point,
         ],
         f"{name}.unscaled",

@@ -87,3 +87,7 @@ class Runner(Protocol):
     def restore(self, slot: int, saved: Tensor) -> None:
         """Write what :meth:`save` returned to the first positions of ``slot``."""
         ...
+
+    def close(self) -> None:
+        """Free the weights, keys and values. No other method may be called afterwards."""
+        ...

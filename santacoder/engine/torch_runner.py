@@ -59,6 +59,9 @@ class TorchRunner:
         for buffer, of_slot in zip((self._cache.keys, self._cache.values), saved, strict=True):
             buffer[:, slot, :, : of_slot.shape[2]] = of_slot
 
+    def close(self) -> None:
+        del self._model, self._cache
+
     def _hidden(self, token_ids: list[list[int]], kv_cache: KVCache | RaggedKVCache) -> torch.Tensor:
         return self._model.transformer(torch.tensor(token_ids, device=self._device), kv_cache)
 

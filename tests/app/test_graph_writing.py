@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from santacoder import checkpoints
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import memory_needed
+from santacoder.model import SantaCoder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -75,6 +77,12 @@ def until(happens: Callable[[], bool], seconds: float = 280) -> None:
         time.sleep(0.05)
 
 
+def models_of_pytorch() -> list[SantaCoder]:
+    """Those of the shape in these tests that are in memory."""
+    everything = [thing for thing in gc.get_objects() if isinstance(thing, SantaCoder)]
+    return [model for model in everything if (model.config.n_embd, model.config.n_positions) == (512, 64)]
+
+
 def label(models: Models) -> str:
     served = models.acquire(REPO, "main")
     served.release()
@@ -84,7 +92,7 @@ def label(models: Models) -> str:
 def test_a_graph_takes_the_place_of_pytorch_between_two_requests(graphs: Path) -> None:
     with serving(graphs) as models:
         first = models.acquire(REPO, "main")
-        assert first.runner_label == "torch, fp32, cpu"
+        assert first.runner_label == "torch, fp32, cpu" and models_of_pytorch()
         assert "A faster graph (int8) is being written: " in first.notices[0]
         assert text_of(first)
         until(lambda: label(models) == "onnx, int8, cpu")
@@ -93,6 +101,7 @@ def test_a_graph_takes_the_place_of_pytorch_between_two_requests(graphs: Path) -
         first.release()
         until(lambda: not first.engine.alive)
         assert len(models.engines()) == 1 and first.notices == ()
+        until(lambda: not models_of_pytorch())  # although ``first`` still refers to the engine
         served = models.acquire(REPO, "main")
         assert text_of(served)
         served.release()

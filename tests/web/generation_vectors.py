@@ -45,6 +45,9 @@ class NoiseRunner:
     def decode(self, steps: Sequence[Step]) -> np.ndarray:
         return np.stack([self._row(step.token_id, step.position) for step in steps])
 
+    def close(self) -> None:
+        pass
+
     def _row(self, token_id: int, position: int) -> np.ndarray:
         assert position <= len(self._hashes), "what came before was not prefilled"
         before = self._hashes[position - 1] if position else 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import mmap
+from contextlib import suppress
 
-import numpy as np
 import onnxruntime
 import torch
 
@@ -18,8 +19,6 @@ _TYPES = {
     "tensor(float16)": (torch.float16, 10),
     "tensor(bfloat16)": (torch.bfloat16, 16),
 }
-
-_ALIGNMENT = 64  # bytes
 
 
 class RowCache:
@@ -89,12 +88,13 @@ def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.
     try:
         if device != "cpu":
             return torch.zeros(shape, dtype=dtype, device=device)
-        # NumPy asks the system for zeros, which take no memory until they are written to
-        n_bytes = math.prod(shape) * dtype.itemsize
-        zeros = np.zeros(n_bytes + _ALIGNMENT, dtype=np.uint8)
-        begin = -zeros.ctypes.data % _ALIGNMENT
-        return torch.from_numpy(zeros[begin : begin + n_bytes]).view(dtype).view(shape)
-    except (RuntimeError, AssertionError, MemoryError) as error:  # too little memory; a PyTorch built without CUDA
+        # zeros of the system, which take no memory until they are written to, and then only for the positions written
+        memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            with suppress(OSError):  # a kernel built without huge pages
+                memory.madvise(mmap.MADV_NOHUGEPAGE)
+        return torch.frombuffer(memory, dtype=dtype).view(shape)
+    except (RuntimeError, AssertionError, OSError, OverflowError) as error:  # no memory; a PyTorch built without CUDA
         raise CheckpointError(
             f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."
         ) from error

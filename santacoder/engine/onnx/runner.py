@@ -125,6 +125,10 @@ class OnnxRunner:
     def restore(self, slot: int, saved: Tensor) -> None:
         self._lengths[self._row_of[slot]] = self._cache.restore(self._row_of[slot], saved)
 
+    def close(self) -> None:
+        # each of them refers to the session
+        del self._session, self._cache, self._step, self._prefill_bindings
+
     def _decode(self, steps: Sequence[Step]) -> Logits:
         self._move_together([step.slot for step in steps])
         rows = [self._row_of[step.slot] for step in steps]
