@@ -4,6 +4,8 @@ RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check
 # OpenMP threads that wait actively hold up other processes on the same cores
 export GOMP_SPINCOUNT ?= 0
+# the suite starts many processes, each of which would compile all modules again
+unexport PYTHONDONTWRITEBYTECODE
 # not in the lock files, because the build depends on the machine; pip's settings select it
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-annotate --quiet \

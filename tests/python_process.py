@@ -13,10 +13,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
+from app.gradio_import import import_without_stubs
+
 REPOSITORY = Path(__file__).parents[1]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["app.server", "tests.python_process"])
+_FORKSERVER.set_forkserver_preload(["tests.python_process", "app.server"])
+import_without_stubs()  # in the process that imports the server
 
 
 class PythonProcess:

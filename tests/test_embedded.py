@@ -96,6 +96,7 @@ def test_every_branch_writes_something(branch: str) -> None:
         engine.close()
 
 
+@pytest.mark.slow
 def test_mini_predicts_code_it_has_not_seen() -> None:
     model, tokenizer = checkpoints.load(MINI)
     library = Path(sysconfig.get_path("stdlib"))

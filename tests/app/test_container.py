@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 import yaml
 
 from app.settings import Settings, parse_settings
@@ -49,6 +50,7 @@ def test_the_dockerfile_names_what_is_there() -> None:
     assert instructions("EXPOSE") == [[str(Settings.model_fields["port"].default)]]
 
 
+@pytest.mark.slow
 def test_what_the_image_holds_starts(tmp_path: Path) -> None:
     image(tmp_path)
     command = re.findall(r'"(.*?)"', next(line for line in LINES if line.startswith("CMD")))

@@ -22,6 +22,7 @@ def start(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(options, process.wait(), out, err)
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_sentence(store: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

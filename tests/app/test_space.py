@@ -96,6 +96,7 @@ def serve_and_use(python: str, folder: Path) -> None:
     assert (scratch / "santacoder" / "shares" / "shares.db").is_file() or Path("/data/shares/shares.db").is_file()
 
 
+@pytest.mark.slow
 def test_the_checkout_starts_in_a_space_without_a_home(tmp_path: Path) -> None:
     serve_and_use(sys.executable, tmp_path)
 

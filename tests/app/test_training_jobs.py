@@ -44,6 +44,7 @@ def wait_until(jobs: Jobs, name: str, holds: Callable[[Job], bool]) -> Job:
     raise AssertionError(f"{jobs.job(name)}\n{(jobs._runs / name / 'log.txt').read_text()[-2000:]}")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # two jobs on a busy machine
 def test_a_job_outlives_the_server_is_stopped_resumed_and_published(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -75,6 +76,7 @@ def test_a_job_outlives_the_server_is_stopped_resumed_and_published(
     assert [job.name for job in later.all()] == [name]
 
 
+@pytest.mark.slow
 def test_a_job_learns_from_an_uploaded_archive(store: Path, tmp_path: Path) -> None:
     uploaded = shutil.make_archive(str(tmp_path / "upload" / "code"), "zip", SOURCE)
     jobs = Jobs(tmp_path / "runs", store)
@@ -92,6 +94,7 @@ def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None
     assert "Found 0 usable source file(s)" in job.message
 
 
+@pytest.mark.slow
 def test_files_are_checked_before_a_job_starts(store: Path, tmp_path: Path) -> None:
     write_harbour(tmp_path / "code")
     harbour = tmp_path / "code" / "harbour"

@@ -44,7 +44,8 @@ def shared() -> None:
     store.close()
 
 
-@pytest.mark.parametrize("scheme,width", [("light", 1440), pytest.param("dark", 360, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme,width", [("light", 1440), ("dark", 360)])
 def test_axe_finds_nothing_serious(chromium: Browser, server: Server, shared: None, scheme: Any, width: int) -> None:
     page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(server.url)

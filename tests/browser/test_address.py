@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, open_advanced, open_pane, pick
@@ -18,6 +19,7 @@ def until_filled(page: Page) -> None:
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
 
 
+@pytest.mark.slow
 def test_back_and_a_reload_return_to_panes_and_parameters(page: Page, server: Server) -> None:
     set_parameter(page, "number input for Temperature", "0.7")
     set_parameter(page, "Seed", "5")
@@ -61,6 +63,7 @@ def test_an_address_with_a_model_that_is_not_there_shows_the_servers_own(blank_p
     shown_pane(page, "Complete")
 
 
+@pytest.mark.slow
 def test_the_train_pane_says_who_may_use_it_and_parameters_begin_collapsed_on_a_phone(
     blank_page: Page, server: Server
 ) -> None:

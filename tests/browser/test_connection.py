@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from export.site import runtime_is_installed, write_site
@@ -11,6 +12,7 @@ from tests.browser.conftest import Server, free_port, open_picker, start_server
 from tests.browser.test_playground import read, run, set_parameter, write
 
 
+@pytest.mark.slow
 def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
     blank_page: Page, server: Server, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.app.api.conftest import serve
 from tests.browser.conftest import open_pane
 
 
+@pytest.mark.slow
 def test_a_pane_that_fails_can_be_used_again(
     desk: BrowserContext, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

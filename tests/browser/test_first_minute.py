@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.ui.code_pane.examples import presets
 from santacoder import checkpoints
 from tests.browser.conftest import Server, open_pane, open_picker, pick
+from tests.browser.test_accessibility import serious_problems
 from tests.browser.test_playground import read, set_parameter
 
 _VIEW = "document.querySelector('#complete-editor .cm-content').cmTile.root.view"
@@ -19,6 +20,7 @@ def test_the_example_is_answered_before_anything_is_pressed(page: Page) -> None:
     expect(ghost).to_be_visible()
     text = ghost.evaluate("(element) => element.firstChild.textContent")
     assert text.strip() and content.get_attribute("aria-description")
+    assert serious_problems(page) == []  # the other panes are among the slow tests
     content.click()
     page.keyboard.press("Control+End")
     page.keyboard.type("x")

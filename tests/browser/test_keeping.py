@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_playground import read, run, set_parameter, write
@@ -43,6 +44,7 @@ def test_an_entry_that_was_tampered_with_is_said(shared_page: Page) -> None:
     expect(page.locator("#complete-history li")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_reload_keeps_the_code_and_the_history_of_what_was_run(shared_page: Page) -> None:
     page = shared_page
     set_parameter(page, "number input for Maximum length", "6")

@@ -213,6 +213,7 @@ def test_the_published_model_is_in_the_menu_with_its_eight_experiments(page: Pag
     expect(page.get_by_role("alert")).to_contain_text("hf download bigcode/santacoder")
 
 
+@pytest.mark.slow
 def test_switching_the_branch_leaves_a_running_stream_alone(page: Page, chromium: Browser, server: Server) -> None:
     other = chromium.new_page()
     other.goto(server.url)
@@ -230,6 +231,7 @@ def test_switching_the_branch_leaves_a_running_stream_alone(page: Page, chromium
     other.close()
 
 
+@pytest.mark.slow
 def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
     _, tokenizer = checkpoints.load("test/tiny", store=server.store)
     checkpoints.publish(random_model(n_layer=10, n_embd=1024), tokenizer, "test/large", store=server.store)
@@ -304,6 +306,7 @@ def test_what_the_model_writes_is_never_markup(page: Page) -> None:
     assert page.title() == "SantaCoder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme,widths", [("light", (1440, 768)), ("dark", (360,))])
 def test_every_pane_fits_into_the_window_in_light_and_dark(
     chromium: Browser, server: Server, scheme: str, widths: tuple[int, ...], request: pytest.FixtureRequest
@@ -332,6 +335,7 @@ def test_every_pane_fits_into_the_window_in_light_and_dark(
     page.close()
 
 
+@pytest.mark.slow
 def test_closing_the_page_stops_its_request(page: Page, chromium: Browser, server: Server) -> None:
     """All slots are used by pages that are closed; a new request is still served soon."""
     for _ in range(2):

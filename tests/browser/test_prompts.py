@@ -37,6 +37,7 @@ def rerun(page: Page, pane: str, button: str) -> str:
     return status.text_content() or ""
 
 
+@pytest.mark.slow
 def test_the_prompt_is_known_when_it_is_run_again(page: Page) -> None:
     set_parameter(page, "number input for Maximum length", "6")
     set_parameter(page, "Temperature", "1")

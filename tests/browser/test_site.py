@@ -165,6 +165,7 @@ def test_the_same_text_as_the_server(page: Page, site: Site) -> None:
         assert page.locator("#code").input_value() == code
 
 
+@pytest.mark.slow
 def test_the_same_text_with_threads(chromium: Browser, site: Site) -> None:
     """A host that isolates the page from other origins lets the runtime use threads, on half of the processors."""
     site.headers.update({"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"})
@@ -317,6 +318,7 @@ def test_what_arrives_damaged_is_said_and_loaded_again(chromium: Browser, site: 
     page.close()
 
 
+@pytest.mark.slow
 def test_it_writes_on_a_phone(chromium: Browser, site: Site) -> None:
     context = chromium.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     page = context.new_page()

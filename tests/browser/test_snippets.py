@@ -108,6 +108,7 @@ def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     return lambda kind, case: texts[keys.index((kind, case))].removesuffix("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES | HEALED)
 def test_all_of_them_write_what_the_page_writes(server: Server, case: str, printed: Callable[[str, str], str]) -> None:
     asked = call(server, case)

@@ -68,6 +68,7 @@ def test_a_sample_project_is_taught_in_one_click(
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_uploaded_archive_is_checked_learned_from_and_used(
     chromium: Browser, workshop: Server, tmp_path: Path

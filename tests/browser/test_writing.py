@@ -121,6 +121,7 @@ def test_ones_own_code_is_scored(page: Page) -> None:
     expect(shown.get_by_role("alert")).to_contain_text("There is no code")
 
 
+@pytest.mark.slow
 def test_the_bar_tells_what_fits_and_what_is_cut(page: Page) -> None:
     write(page, "complete", "value = 1")
     context = page.locator("#complete-context")

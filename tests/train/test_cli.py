@@ -133,6 +133,7 @@ def write_names(folder: Path) -> None:
         (folder / f"{word}.py").write_text("".join(f"def {name}():\n    return None\n\n\n" for name in names))
 
 
+@pytest.mark.slow
 def test_only_a_better_model_is_published(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_names(tmp_path / "code")
     own = tmp_path / "store"

@@ -138,6 +138,7 @@ def test_the_state_written_after_a_damaged_one_is_kept(packed: Path, tmp_path: P
     assert saved(run)["step"] == 11
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_in_another_precision(packed: Path, tmp_path: Path) -> None:
     """The precision may change, for example on a processor that multiplies faster in half precision."""
     run = tmp_path / "run"
@@ -149,6 +150,7 @@ def test_a_run_goes_on_in_another_precision(packed: Path, tmp_path: Path) -> Non
     assert all(math.isfinite(loss or 0) for _, loss, _ in losses(run)) and len(losses(run)) >= 18
 
 
+@pytest.mark.slow
 def test_fp16_goes_on_with_its_scale(packed: Path, tmp_path: Path) -> None:
     config = TINY.__class__(**{**vars(TINY), "precision": "fp16", "keep": 9})
     for name in ("unbroken", "broken"):
@@ -166,6 +168,7 @@ def test_training_learns(packed: Path, tmp_path: Path) -> None:
     assert first is not None and trained.validation_loss < first - 1
 
 
+@pytest.mark.slow
 def test_bf16_follows_fp32(packed: Path, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16"):
         config = TINY.__class__(**{**vars(TINY), "sequence_length": 192, "precision": precision})

@@ -177,6 +177,7 @@ def test_shares_that_cannot_be_written(
         wait_for_health(serving.url)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(POSTGRES is None, reason="there is no PostgreSQL on this machine")
 def test_a_database_that_cannot_be_reached(store: Path) -> None:
     postgres = Postgres()

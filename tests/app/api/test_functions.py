@@ -146,6 +146,7 @@ def test_refusals_are_sentences(serving: Serving, client: Client, changes: dict[
     assert failed and sentence in said and "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_the_limits_of_the_api_are_those_of_the_functions(store: Path) -> None:
     settings = Settings(
         store=store, model="test/tiny", device="cpu", api_keys="one,two", max_new_tokens=50, requests_per_minute=8
@@ -182,6 +183,7 @@ def test_run_takes_the_pages_values_by_name(serving: Serving, client: Client) ->
     assert "12 tokens" in status
 
 
+@pytest.mark.slow
 def test_what_the_page_runs_counts_too(store: Path) -> None:
     settings = Settings(store=store, model="test/tiny", device="cpu", requests_per_minute=2)
     with serve(settings) as serving:

@@ -44,7 +44,10 @@ def modest() -> Iterator[None]:
     assert process.memory_info().rss - n_bytes < MOST_BYTES
 
 
-@pytest.mark.parametrize("n_cases", [60, pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("n_cases", [
+    6, pytest.param(60, marks=pytest.mark.slow),
+    pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)]),
+])  # fmt: skip
 def test_generated_requests(serving: Serving, n_cases: int) -> None:
     """Requests that match the description, and requests that do not."""
     schema = schemathesis.openapi.from_url(f"{serving.url}/openapi.json")
@@ -80,7 +83,10 @@ def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
     return n_sent
 
 
-@pytest.mark.parametrize("one_in", [23, pytest.param(1, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("one_in", [
+    211, pytest.param(23, marks=pytest.mark.slow),
+    pytest.param(1, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)]),
+])  # fmt: skip
 def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
     description = http.get("/openapi.json").json()
     for path, body in islice(awkward_bodies(description), 0, None, one_in):

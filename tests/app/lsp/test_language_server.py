@@ -339,6 +339,7 @@ def test_edits_of_a_large_document_do_not_make_it_late(editor: Editor, language_
     assert seconds("value = 1\n" * 100_000) < 2 * seconds("value = 1\n" * 100) + 0.2
 
 
+@pytest.mark.slow
 def test_a_project_gives_context_and_a_tuned_model_takes_over(store: Path, serving: Serving, tmp_path: Path) -> None:
     own, project = tmp_path / "store", tmp_path / "code"
     shutil.copytree(store, own)

@@ -48,6 +48,7 @@ def assert_all_kept(url: str, acknowledged: list[str]) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_killed_writers_lose_no_acknowledged_share(database_url: str) -> None:
     # both find an empty database, and one of them makes the tables
     writers = [start_writer(database_url), start_writer(database_url)]
@@ -63,6 +64,7 @@ def test_killed_writers_lose_no_acknowledged_share(database_url: str) -> None:
             connection.execute("INSERT INTO shares_words(shares_words, rank) VALUES ('integrity-check', 1)")
 
 
+@pytest.mark.slow
 def test_a_killed_postgresql_loses_no_acknowledged_share(postgres: Postgres) -> None:
     writer = start_writer(postgres.url)
     acknowledged = read_some(writer, 20)

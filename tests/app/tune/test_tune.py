@@ -36,6 +36,7 @@ def jobs_left(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "data" / "santacoder" / "tuning").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_model_that_is_no_better_is_not_published(
     own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_model_that_is_no_better_is_not_published(
     assert not is_tuned(Path(folder), own_store) and jobs_left(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_model_that_is_better_is_published_with_a_graph(
     own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +68,7 @@ def test_a_model_that_is_better_is_published_with_a_graph(
     assert (snapshot / "onnx").is_dir() or "there is no graph" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
     write_harbour(tmp_path / "code")
     command = [sys.executable, "-m", "app.tune", str(tmp_path / "code"), "--model", "test/tiny"]

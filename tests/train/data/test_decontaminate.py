@@ -59,6 +59,7 @@ def test_files_with_a_prompt_or_solution_are_out(change: Callable[[str], str]) -
         assert all(len(text.split()) < 7 for text in missed)
 
 
+@pytest.mark.slow
 @needs_benchmarks
 def test_the_stored_hashes_are_those_of_the_benchmarks() -> None:
     found = fingerprints(text for texts in benchmark_texts(EVALUATION).values() for text in texts)
@@ -71,6 +72,7 @@ def test_a_well_known_prompt_is_found_without_the_benchmarks() -> None:
     assert contaminated([in_a_file(f'"""{description}"""')]) == ["part of a benchmark"]
 
 
+@pytest.mark.slow
 def test_ordinary_code_stays() -> None:
     files = [item for source in sources.standard_library() for item in source.read() if isinstance(item, SourceFile)]
     files = files[:500]

@@ -59,7 +59,7 @@ def brute_force(texts: list[str], ngram_size: int) -> np.ndarray:
     return both / (sizes[:, None] + sizes[None, :] - both)
 
 
-@pytest.mark.parametrize("ngram_size,threshold", [(1, 0.85), (5, 0.7)])
+@pytest.mark.parametrize("ngram_size,threshold", [pytest.param(1, 0.85, marks=pytest.mark.slow), (5, 0.7)])
 def test_recall_and_precision_against_brute_force(
     texts: list[str], ngram_size: int, threshold: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +140,7 @@ def test_one_of_each_group_of_exact_duplicates_stays(digests: list[int]) -> None
         assert [id_ for id_ in group if id_ not in dropped] == [min(group)]
 
 
+@pytest.mark.slow
 def test_a_large_bucket_stays_connected_by_few_pairs() -> None:
     ids = np.arange(10_000)
     pairs = candidate_pairs(np.zeros(10_000, np.uint64), ids)

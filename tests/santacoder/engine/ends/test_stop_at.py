@@ -47,6 +47,7 @@ def heads(path: Path, kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, 
             yield head, "".join(lines[line - 1 : end]), "".join(lines[end:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_break", [True, False])
 def test_functions_of_python_end_where_its_parser_says(with_break: bool) -> None:
     count = 0
@@ -59,6 +60,7 @@ def test_functions_of_python_end_where_its_parser_says(with_break: bool) -> None
     assert count > 200
 
 
+@pytest.mark.slow
 def test_statements_of_python_end_where_its_parser_says() -> None:
     kinds = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
     for path in PYTHON:

@@ -107,6 +107,7 @@ PROGRAMS: dict[Language, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_programs_of_other_languages(the_judge: Judge, language: Language) -> None:
     try:

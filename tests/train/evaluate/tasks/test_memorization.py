@@ -48,6 +48,7 @@ def learned(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.mark.slow
 def test_what_was_learned_by_heart_is_told(
     packed: Path, index: Path, learned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
