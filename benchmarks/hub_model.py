@@ -3,7 +3,9 @@
     python -m benchmarks.hub_model [--work FOLDER] [--memory GB]
 
 Random weights of the 1.1 B shape (2.3 GB in the folder, and 1.2 GB for the graph) are in a Hugging Face cache as after
-a download. Memory is resident memory of the server's process. Prints a table and, as the last line, JSON.
+a download. Three further branches are links to the same files, which a server loads again for each. Memory is resident
+memory of the server's process, and the part of it that is no mapped file. The graph is also opened in a process of its
+own, without a server's imports. Prints a table and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,8 +29,20 @@ import httpx
 import psutil
 
 from benchmarks.engines.prepare import random_1b
+from santacoder import checkpoints
+from santacoder.checkpoints import graph_cache
 
 _MODEL = "benchmark/random-1b"
+_BRANCHES = ("b", "c", "d")
+# with all slots, as a server opens it
+_OPEN = """
+import sys, time
+from pathlib import Path
+from santacoder.engine.loader import open_engine
+started = time.perf_counter()
+open_engine(Path(sys.argv[1]), device="cpu", runner="onnx", cached=Path(sys.argv[2]), n_slots=None)
+print(time.perf_counter() - started)
+"""
 _BODY = {"prompt": "def area(radius):", "max_tokens": 24, "temperature": 0, "stop_at": "none"}
 
 
@@ -44,12 +59,33 @@ def main() -> None:
         maker.join()
         with _Server.running(root, args.memory) as server:
             rows = [server.row("first start"), server.wait_for_graph(), server.row("after the switch")]
+        _link_branches(root)
         with _Server.running(root, args.memory) as server:
             rows.append(server.row("next start"))
-    print("| | runner | seconds since the start | resident memory, GB | tokens/s |\n|---|---|---|---|---|")
+            rows += [server.row(f"and branch {branch}", branch) for branch in _BRANCHES]
+        opening = _seconds_to_open(root)
+    print("| | seconds since the start | resident memory, GB | not of files, GB | tokens/s |")
+    print("|---|---|---|---|---|")
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
-    print(json.dumps(rows))
+    print(f"Opening the graph took {opening:.1f} s.")
+    print(json.dumps({"rows": rows, "opening": opening}))
+
+
+def _link_branches(root: Path) -> None:
+    """Add commits with the same files and graphs as the only one."""
+    snapshot = checkpoints.resolve(_MODEL, store=root / "hub")
+    for number, branch in enumerate(_BRANCHES, start=1):
+        sha = f"{number:040x}"
+        (snapshot.parents[1] / "refs" / branch).write_text(sha)
+        for folder in (snapshot, graph_cache.folder_of(snapshot, root / "graphs")):
+            shutil.copytree(folder, folder.with_name(sha), copy_function=os.link)
+
+
+def _seconds_to_open(root: Path) -> float:
+    snapshot = checkpoints.resolve(_MODEL, store=root / "hub")
+    command = [sys.executable, "-c", _OPEN, str(snapshot), str(graph_cache.folder_of(snapshot, root / "graphs"))]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 class _Server:
@@ -78,12 +114,12 @@ class _Server:
             finally:
                 process.terminate()
 
-    def row(self, what: str) -> dict[str, Any]:
+    def row(self, what: str, branch: str = "main") -> dict[str, Any]:
         """Complete a text twice; the second time measures the speed."""
-        self._complete()
+        self._complete(branch)
         since_start = time.monotonic() - self._started
         began = time.perf_counter()
-        n_tokens = self._complete()
+        n_tokens = self._complete(branch)
         speed = n_tokens / (time.perf_counter() - began)
         return self._measured(what, since_start, f"{speed:.1f}")
 
@@ -95,19 +131,21 @@ class _Server:
                 peak = max(peak, child.memory_info().rss)
         row = self._measured("the graph is written and served", time.monotonic() - self._started, "")
         time.sleep(5)  # PyTorch's memory is freed
-        return {**row, "memory": f"{peak / 1e9:.2f} (the writing process)"}
+        return {**row, "memory": f"{peak / 1e9:.2f} (the writing process)", "private": ""}
 
     def _measured(self, what: str, seconds: float, speed: str) -> dict[str, Any]:
+        memory = psutil.Process(self._process.pid).memory_info()
         return {
             "what": what,
-            "runner": "graph" if self._switched.is_set() else "at the start",
             "seconds": f"{seconds:.1f}",
-            "memory": f"{psutil.Process(self._process.pid).memory_info().rss / 1e9:.2f}",
+            "memory": f"{memory.rss / 1e9:.2f}",
+            "private": f"{(memory.rss - memory.shared) / 1e9:.2f}",
             "speed": speed,
         }
 
-    def _complete(self) -> int:
-        answer = httpx.post(f"{self._url}/v1/completions", json=_BODY, timeout=600)
+    def _complete(self, branch: str) -> int:
+        body = {"model": f"{_MODEL}@{branch}", **_BODY}
+        answer = httpx.post(f"{self._url}/v1/completions", json=body, timeout=600)
         return int(answer.raise_for_status().json()["usage"]["completion_tokens"])
 
     def _read_log(self) -> None:

@@ -14,6 +14,7 @@ import huggingface_hub
 import pytest
 import torch
 
+from app import model_opening
 from app.graph_writing import GraphWriting
 from app.model_opening import Stage
 from app.model_pool import Models, NoRoom, ServedModel
@@ -167,6 +168,25 @@ def test_branches_whose_first_graphs_are_written_wait_for_each_other(
         second.result()
     assert labels == {"main": ["torch, fp32, cpu"], "other": ["onnx, int8, cpu"]}
     assert "Writing the int8 graph of" in {stage.doing for stage in stages}
+
+
+def test_pytorch_serves_in_bf16_until_then_if_that_is_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = checkpoints.resolve(REPO, store=tmp_path)
+    with serving(tmp_path / "graphs") as models:
+        in_single_precision = models._opening.torch_memory(snapshot)
+        monkeypatch.setattr(model_opening, "bf16_is_faster", lambda: True)
+        assert models._opening.torch_memory(snapshot) == in_single_precision // 2
+        monkeypatch.setattr(GraphWriting, "_run", write_here)
+        first = models.acquire(REPO, "main")
+        assert first.runner_label == "torch, bf16, cpu"
+        with ThreadPoolExecutor() as pool:  # decoded together
+            texts = list(pool.map(text_of, [first] * 3))
+        assert len(set(texts)) == 1 and texts[0]
+        first.release()
+        until(lambda: label(models) == "onnx, int8, cpu")
+        served = models.acquire(REPO, "main")
+        assert text_of(served) and served.notices == (), "the graph has agreed with bf16"
+        served.release()
 
 
 def test_pytorch_goes_on_where_no_graph_can_be_written(tmp_path: Path) -> None:

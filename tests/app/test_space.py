@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import httpx
@@ -103,8 +103,13 @@ def test_the_checkout_starts_in_a_space_without_a_home(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.timeout(3600)
-def test_the_requirements_alone_are_enough(tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_requirements_alone_are_enough(version: str, tmp_path: Path) -> None:
+    """In a fresh environment of each supported Python that is at hand."""
+    interpreter = shutil.which(f"python{version}")
+    if interpreter is None or subprocess.run([interpreter, "-c", ""], check=False).returncode:
+        pytest.skip(f"there is no python{version}")
+    subprocess.run([interpreter, "-m", "venv", tmp_path / "venv"], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]
     subprocess.run(install, cwd=REPOSITORY, check=True)
