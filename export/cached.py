@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,6 +20,7 @@ from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.checkpoints import graph_cache
 from santacoder.engine.onnx.runner import graph_name
+from santacoder.engine.onnx.session import integers_add_up
 from santacoder.errors import CheckpointError
 
 _BYTES_PER_WEIGHT = {"fp32": 4.1, "fp16": 2.1, "bf16": 2.1, "int8": 1.1, "int4": 0.7}
@@ -50,7 +52,8 @@ def write_cached_graph(
         unfinished.mkdir()
         try:
             written = unfinished / graph.name
-            write_graph(written, stored.config, lambda name: stored.read(name).numpy(), PRECISIONS[precision], report)
+            for_processor = replace(PRECISIONS[precision], unsigned=not integers_add_up())
+            write_graph(written, stored.config, lambda name: stored.read(name).numpy(), for_processor, report)
             target.mkdir(exist_ok=True)  # it goes with its last graph, which may have made room
             # the data first: a graph is found by its own file
             for file in sorted(unfinished.iterdir(), key=lambda file: file.name == graph.name):

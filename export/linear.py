@@ -23,7 +23,7 @@ def linear(
     if bits == 8 and size and unpacked_once(weight.shape):
         product = _unpacked(nodes, name, source, weight, size)
     elif bits == 8 and by_whole_rows(weight.shape):
-        product = _integers(nodes, name, source, weight)
+        product = _integers(nodes, name, source, weight, unsigned=precision.unsigned)
     elif bits and size:
         return _blocks(nodes, name, source, weight, bias, bits, size)
     else:
@@ -39,7 +39,7 @@ def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, preci
     if precision.bits == _TABLE_BITS and size and unpacked_once(table.shape):
         return _unpacked(nodes, name, source, table, size)
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
-        return _integers(nodes, name, source, table)
+        return _integers(nodes, name, source, table, unsigned=precision.unsigned)
     if not size:
         return _floats(nodes, name, source, table, precision)
     return _blocks(nodes, name, source, table, None, _TABLE_BITS, size)
@@ -126,16 +126,15 @@ def _blocks(
     )
 
 
-def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
+def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray, *, unsigned: bool) -> str:
     """A product in which each row of the matrix and of the activations has a scale, so that the sum is over integers.
 
     Operators that quantise activations themselves use one scale for all rows, so a row would depend on the other rows
     of the batch. Here they are quantised explicitly: x / max|x|, in 127 steps on either side of 128.
-
-    The matrix is stored unsigned, too. On x86 without VNNI the runtime's kernels for signed weights saturate, and to
-    avoid that it would convert them when it opens the graph, which takes seconds and as much memory again.
+    The matrix is stored in the same way if it is to be ``unsigned``.
     """
     values, scales = quantize_rows(weight)
+    stored = np.ascontiguousarray(values.T)
     zero_point = nodes.constant("quantized.zero_point", np.array(_ZERO_POINT, dtype=np.uint8))
     step = nodes.constant("quantized.step", np.array(1 / _LARGEST, dtype=np.float32))
     last_axis = nodes.constant("last_axis", np.array([-1], dtype=np.int64))
@@ -148,11 +147,11 @@ def _integers(nodes: Nodes, name: str, source: str, weight: np.ndarray) -> str:
         "MatMulIntegerToFloat",
         [
             quantized,
-            nodes.tensor(f"{name}.matrix.values", np.ascontiguousarray(values.T).view(np.uint8) ^ _ZERO_POINT),
+            nodes.tensor(f"{name}.matrix.values", stored.view(np.uint8) ^ _ZERO_POINT if unsigned else stored),
             step,
             nodes.tensor(f"{name}.matrix.scales", scales),
             zero_point,
-            zero_point,
+            *([zero_point] if unsigned else []),
         ],
         f"{name}.unscaled",
         domain=MICROSOFT,

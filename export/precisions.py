@@ -16,11 +16,16 @@ class Precision:
     bits.
 
     ``tolerance`` is the permitted relative increase of bits per byte, compared with PyTorch in fp32.
+
+    With ``unsigned``, matrices of integers are stored as the runtime multiplies them on x86 without VNNI. It would
+    convert signed ones there when it opens the graph, which takes seconds and as much memory again. With VNNI, unsigned
+    ones are multiplied at half the speed.
     """
 
     dtype: np.dtype
     tolerance: float
     bits: int | None = None
+    unsigned: bool = False
 
     @property
     def element_type(self) -> int:

@@ -51,3 +51,6 @@ class WebRunner:
 
     def restore(self, slot: int, saved: Tensor) -> None:
         self._past[: len(saved)] = saved.numpy()
+
+    def close(self) -> None:
+        del self._session, self._past

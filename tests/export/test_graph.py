@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS, block_size
+from santacoder.engine.onnx import session
 from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.runner import Step
 from santacoder.model import SantaCoder
@@ -142,18 +144,25 @@ def test_a_row_of_zeros_stays_one(tmp_path: Path) -> None:
     assert np.sqrt(np.square(error).mean()) / logits.std() < 0.1
 
 
-@pytest.mark.parametrize("vnni", [True, False])
-def test_sums_of_integers_do_not_saturate(
-    vnni: bool, wide: tuple[SantaCoder, Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("unsigned", [False, True])
+def test_sums_that_would_saturate_are_the_same_on_processors_without_vnni(
+    unsigned: bool, wide: tuple[SantaCoder, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whether or not the runtime is told to convert signed weights: there are none, which saves doing it."""
+    """Signed weights are converted when the graph is opened; unsigned ones need not be."""
     model, path = wide
     ids = list(range(50))
     expected = OnnxRunner(path, model.config).prefill(0, ids, 0, 50)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx512_vnni": vnni})
-    np.testing.assert_array_equal(OnnxRunner(path, model.config).prefill(0, ids, 0, 50), expected)
+    if unsigned:
+        path = tmp_path / "model_int8.onnx"
+        weights = model.state_dict()
+        precision = replace(PRECISIONS["int8"], unsigned=True)
+        write_graph(path, model.config, lambda name: weights[name].numpy(), precision)
+        monkeypatch.setattr(session, "integers_add_up", lambda: True)  # so that the runtime converts nothing
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
+    np.testing.assert_allclose(OnnxRunner(path, model.config).prefill(0, ids, 0, 50), expected, atol=1e-4)
     stored = {tensor.data_type for tensor in onnx.load(path, load_external_data=False).graph.initializer}
-    assert onnx.TensorProto.INT8 not in stored
+    assert (onnx.TensorProto.INT8 in stored) == (not unsigned)
 
 
 def test_a_tied_output_layer_is_stored_once_with_the_embedding(tmp_path: Path) -> None:

@@ -72,14 +72,14 @@ def _providers(device: str, captures: bool) -> list[str | tuple[str, dict[str, s
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    if not _integers_add_up():
+    if not integers_add_up():
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 
 
-def _integers_add_up() -> bool:
+def integers_add_up() -> bool:
     """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels. On x86 without
-    VNNI they saturate at 16 bits, and the runtime has slower kernels for that."""
+    VNNI they saturate at 16 bits, and the runtime converts signed weights for other kernels when it opens a graph."""
     processor = torch.cpu.get_capabilities()
     return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
 
