@@ -23,21 +23,26 @@ def big_code(vocab_size: int, *, seed: int = 0, **settings: Any) -> GPTBigCodeFo
 
 
 def santacoder_remote_code(
-    vocab_size: int, *, multi_query: bool, seed: int = 0
+    vocab_size: int,
+    *,
+    multi_query: bool,
+    seed: int = 0,
+    shape: dict[str, Any] = SHAPE,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[GPT2LMHeadModel, dict[str, Any], dict[str, Tensor]]:
-    """A model, and an equivalent ``config.json`` and weights of ``GPT2LMHeadCustomModel``.
+    """A model, and an equivalent ``config.json`` and weights of ``GPT2LMHeadCustomModel``, in ``dtype``.
 
     For multi-head attention, the model is transformers' GPT-2; for multi-query attention, it is GPT-2 whose heads have
     equal keys and values.
     """
     torch.manual_seed(seed)
-    config = GPT2Config(**SHAPE, vocab_size=vocab_size, activation_function="gelu_fast")
-    twin = _with_biases(GPT2LMHeadModel(config))
+    config = GPT2Config(**shape, vocab_size=vocab_size, activation_function="gelu_fast")
+    twin = _with_biases(GPT2LMHeadModel(config)).to(dtype)
     weights = {name: tensor.clone() for name, tensor in twin.state_dict().items() if name != "lm_head.weight"}
     if multi_query:
         _share_keys_and_values(twin, weights)
     document = {
-        **SHAPE,
+        **shape,
         "activation_function": "gelu_fast",
         "architectures": ["GPT2LMHeadCustomModel"],
         "attention_head_type": "multiquery" if multi_query else "multihead",
@@ -45,10 +50,10 @@ def santacoder_remote_code(
         "model_type": "gpt2",
         "n_inner": None,
         "scale_attn_by_inverse_layer_idx": False,
-        "torch_dtype": "float32",
+        "torch_dtype": str(dtype).removeprefix("torch."),
         "vocab_size": vocab_size,
     }
-    return twin, document, weights
+    return twin.float(), document, weights
 
 
 def in_gpt_bigcode(weights: dict[str, Tensor], n_head: int) -> dict[str, Tensor]:
@@ -105,7 +110,7 @@ def _with_biases(model: PreTrainedModel) -> Any:
 @torch.no_grad()
 def _share_keys_and_values(twin: GPT2LMHeadModel, weights: dict[str, Tensor]) -> None:
     """Give every head of ``twin`` the keys and values of the first; store them once in ``weights``."""
-    n_embd, n_head = SHAPE["n_embd"], SHAPE["n_head"]
+    n_embd, n_head = twin.config.n_embd, twin.config.n_head
     head_dim = n_embd // n_head
     for layer, block in enumerate(twin.transformer.h):
         for kind, fused in (("weight", block.attn.c_attn.weight), ("bias", block.attn.c_attn.bias)):

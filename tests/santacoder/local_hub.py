@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import mmap
 import os
 import re
 import subprocess
@@ -21,15 +22,18 @@ from urllib.parse import unquote, urlsplit
 from tests.conftest import REPOSITORY
 
 DATE = "2023-01-01T00:00:00.000Z"
-Files = dict[str, bytes]
+Files = dict[str, bytes | mmap.mmap]
 
 
 @dataclass
 class HubCommit:
+    """A commit: ``blobs`` are git's hashes of its files."""
+
     sha: str
     parent: HubCommit | None
     title: str
     files: Files
+    blobs: dict[str, str]
 
     @property
     def history(self) -> list[HubCommit]:
@@ -47,8 +51,9 @@ class HubRepository:
 
     def commit(self, branch: str, title: str, files: Files) -> HubCommit:
         parent = self.branches.get(branch)
-        digest = hashlib.sha1(repr((branch, title, parent and parent.sha, sorted(files.items()))).encode())
-        self.branches[branch] = HubCommit(digest.hexdigest(), parent, title, files)
+        blobs = {name: _blob(content) for name, content in files.items()}
+        digest = hashlib.sha1(repr((branch, title, parent and parent.sha, sorted(blobs.items()))).encode())
+        self.branches[branch] = HubCommit(digest.hexdigest(), parent, title, files, blobs)
         return self.branches[branch]
 
     def find(self, revision: str) -> HubCommit | None:
@@ -186,7 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_part("model.safetensors", self.server.large_files[large[1]], {})
         if download := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._download(*download.groups())
-        name, call, revision = re.fullmatch(r"/api/models/([^/]+/[^/]+)/?(\w*)/?([^/]*)", path).groups()  # type: ignore[union-attr]
+        asked = re.fullmatch(r"/api/models/([^/]+/[^/]+)/?(\w*)/?([^/]*)", path)
+        if asked is None:
+            return self._send(404, {"error": "Not found"})
+        name, call, revision = asked.groups()
         repository = self.server.repositories.get(name)
         if repository is None:
             return self._send(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
@@ -219,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(
                 200,
                 [
-                    {"type": "file", "path": name, "size": len(content), "oid": _blob(content)}
+                    {"type": "file", "path": name, "size": len(content), "oid": commit.blobs[name]}
                     for name, content in commit.files.items()
                 ],
             )
@@ -232,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = commit.files.get(path)
             if content is None:
                 return self._send(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
-            headers = {"ETag": f'"{_blob(content)}"', "X-Repo-Commit": commit.sha}
+            headers = {"ETag": f'"{commit.blobs[path]}"', "X-Repo-Commit": commit.sha}
             if self.server.redirects and path.endswith(".safetensors"):
                 digest = hashlib.sha256(content).hexdigest()
                 self.server.large_files[digest] = content
@@ -243,13 +251,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_part(path, content, headers)
         return None
 
-    def _send_part(self, name: str, content: bytes, headers: dict[str, str]) -> None:
+    def _send_part(self, name: str, content: bytes | mmap.mmap, headers: dict[str, str]) -> None:
         asked = self.headers["Range"]
         start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
         if asked:
             self.server.ranges.append((name, asked))
             headers = {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-        self._send(206 if asked else 200, content[start:], headers)
+        self._send(206 if asked else 200, memoryview(content)[start:], headers)
 
     def _create(self, document: dict) -> None:
         name = f"{document['organization']}/{document['name']}"
@@ -274,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
         for file in json.loads(self.body)["files"]:
             name, known = file["path"], head.files.get(file["path"])
             mode = "lfs" if name.endswith(".safetensors") else "regular"
-            answers.append({"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": known and _blob(known)})
+            answers.append({"path": name, "uploadMode": mode, "shouldIgnore": False, "oid": known and head.blobs[name]})
         self._send(200, {"files": answers})
 
     def _batch(self, document: dict) -> None:
@@ -317,7 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _send(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
-        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        data = content if isinstance(content, bytes | memoryview) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
@@ -330,6 +338,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _blob(content: bytes) -> str:
+def _blob(content: bytes | mmap.mmap) -> str:
     """git's hash of a file."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    digest = hashlib.sha1(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.hexdigest()
