@@ -274,6 +274,7 @@ def _prepare_interpreter() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     sys.setswitchinterval(_SWITCH_INTERVAL)
 
 

@@ -19,7 +19,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
-from app.gradio_import import import_without_stubs
+from app.gradio_start import import_without_stubs
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
 from santacoder.model import SantaCoder

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
-from app.gradio_import import import_without_stubs
+from app.gradio_start import import_without_stubs
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -13,6 +13,7 @@ from fastapi import Request
 
 from app.api.functions import functions
 from app.context import Server
+from app.gradio_start import without_applications
 from app.limits import RateLimits
 from app.shares.store import ShareStore
 from app.training_jobs import Jobs
@@ -40,6 +41,7 @@ from app.ui.train.teach import BRANCH, REPO_ID, connect_teaching, teach_button
 _HERE = Path(__file__).parent
 
 
+@without_applications()
 def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> gr.Blocks:
     """The Gradio application. ``limits`` are those of shares."""
     settings, models = server.settings, server.models

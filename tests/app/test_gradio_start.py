@@ -8,7 +8,7 @@ import sys
 
 _IMPORT = """
 import ast, sys
-from app.gradio_import import import_without_stubs
+from app.gradio_start import import_without_stubs
 n_parsed = 0
 parse = ast.parse
 def counted(*arguments, **options):

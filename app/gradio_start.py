@@ -1,12 +1,13 @@
-"""Makes the import of Gradio faster: it does not write its stub files."""
+"""Makes Gradio start faster: it writes no stub files, and makes its application once."""
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
 
 _MODULE = "gradio.component_meta"
 
@@ -19,6 +20,23 @@ def import_without_stubs() -> None:
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+
+
+@contextmanager
+def without_applications() -> Iterator[None]:
+    """Build a page without applications for it.
+
+    Gradio makes one when a page is begun, when it is complete, and when it gets its queue, each in half a second. The
+    one that serves the page is made when it is mounted.
+    """
+    import gradio.blocks
+
+    real = gradio.blocks.App
+    gradio.blocks.App = SimpleNamespace(create_app=lambda *arguments, **options: None)
+    try:
+        yield
+    finally:
+        gradio.blocks.App = real
 
 
 class _Finder(importlib.abc.MetaPathFinder):
