@@ -26,6 +26,8 @@ SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
 
 # characters encoded at a time: the library needs about 200 bytes of memory per token
 _PIECE = 65_536
+# of prompts: a keystroke changes one piece
+_SHORT_PIECE, _MOST_PIECES = 1024, 256
 # texts with fewer characters are always encoded whole, so that their tokens can be counted
 _ALWAYS_WHOLE = 50_000
 # how far to search for a position to cut at
@@ -58,6 +60,7 @@ class Tokenizer:
         backend.no_padding()
         self._with_specials = backend
         self._bytes = _token_bytes(backend)
+        self._longest = max(map(len, self._bytes))
         self.end_of_text_id = self._special_id(END_OF_TEXT)
         self.fim_prefix_id = self._special_id(FIM_PREFIX)
         self.fim_middle_id = self._special_id(FIM_MIDDLE)
@@ -71,8 +74,9 @@ class Tokenizer:
         self._plain.add_special_tokens([backend.id_to_token(token_id) for token_id in sorted(self.special_ids)])
         self._plain.encode_special_tokens = True
         self._breaks_at_spaces = _breaks_at_spaces(backend)
-        # the candidates of a request have the same prompt
-        self._encode_again = lru_cache(maxsize=4)(self._encode)
+        # the candidates of a request have the same prompt, and the next prompt mostly differs at its end
+        self._encode_again = lru_cache(maxsize=4)(self._encode_in_pieces)
+        self._encode_piece = lru_cache(maxsize=_MOST_PIECES)(self._encode)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -204,17 +208,22 @@ class Tokenizer:
         pieces = self._pieces(require_valid_unicode(text))
         return [token_id for piece in pieces for token_id in backend.encode_batch_fast([piece])[0].ids]
 
+    def _encode_in_pieces(self, text: str) -> list[int]:
+        """Like :meth:`_encode`, in short pieces, of which those encoded lately are known."""
+        pieces = self._pieces(require_valid_unicode(text), _SHORT_PIECE, _SHORT_PIECE)
+        return [token_id for piece in pieces for token_id in self._encode_piece(piece)]
+
     def _most_characters(self, room: int) -> int:
         """The maximum number of characters that ``room`` tokens can represent, or the minimum length that is worth
         cutting.
         """
-        return max(_ALWAYS_WHOLE, room * max(map(len, self._bytes)))
+        return max(_ALWAYS_WHOLE, room * self._longest)
 
-    def _pieces(self, text: str) -> Iterator[str]:
-        """Split ``text`` into parts whose tokens are the same as those of the whole text."""
+    def _pieces(self, text: str, size: int = _PIECE, least_rest: int = _WINDOW) -> Iterator[str]:
+        """Split ``text`` into parts of about ``size`` characters, whose tokens are those of the whole text."""
         start = 0
-        while self._breaks_at_spaces and len(text) - start > _PIECE + _WINDOW:
-            found = _WORD_BREAK.search(text, start + _PIECE)
+        while self._breaks_at_spaces and len(text) - start > size + least_rest:
+            found = _WORD_BREAK.search(text, start + size)
             if found is None:
                 break
             yield text[start : found.start()]

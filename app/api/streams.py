@@ -31,10 +31,19 @@ class Run:
     """Texts in progress on one model, which are ended after ``seconds`` (0: never).
 
     Closing it cancels unfinished texts, releases the model and calls ``on_close``. The texts of several clients are
-    scheduled fairly.
+    scheduled fairly. Without ``in_pieces``, the event loop is woken once a text has ended, not for its tokens: each
+    time, the engine's thread may have to wait for the loop's.
     """
 
-    def __init__(self, model: ServedModel, seconds: float, on_close: Callable[[], None], client: str = "") -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        seconds: float,
+        on_close: Callable[[], None],
+        client: str = "",
+        *,
+        in_pieces: bool = True,
+    ) -> None:
         self.model = model
         self.texts: list[Text] = []
         self.started = time.perf_counter()
@@ -47,6 +56,7 @@ class Run:
         self._timer = self._loop.call_later(seconds, self._cut_all) if seconds else None
         self._on_close = on_close
         self._client = client
+        self._in_pieces = in_pieces
         self._is_closed = False
 
     def submit(self, requests: Sequence[CompletionRequest]) -> None:
@@ -117,11 +127,11 @@ class Run:
     def _deliver(self, index: int) -> Callable[[Event], None]:
         """A function that passes events from the engine's thread to the event loop."""
 
-        put, clock = self._mailbox.put, time.perf_counter
+        put, clock, in_pieces = self._mailbox.put, time.perf_counter, self._in_pieces
 
         def deliver(event: Event) -> None:
             # the time is taken here, because the loop may be busy when the event arrives
-            put(self, (index, event, clock()))
+            put(self, (index, event, clock()), wakes=in_pieces or isinstance(event, Finished))
 
         return deliver
 
@@ -139,10 +149,10 @@ class Mailbox:
         self._sent: deque[tuple[Run, Arrival]] = deque()
         self._is_woken = False
 
-    def put(self, run: Run, arrival: Arrival) -> None:
-        """Pass ``arrival`` to ``run``; for any thread."""
+    def put(self, run: Run, arrival: Arrival, *, wakes: bool) -> None:
+        """Pass ``arrival`` to ``run``; unless it ``wakes`` the loop, with the next one that does. For any thread."""
         self._sent.append((run, arrival))
-        if not self._is_woken and (loop := self._loop()) is not None:
+        if wakes and not self._is_woken and (loop := self._loop()) is not None:
             self._is_woken = True
             with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
                 loop.call_soon_threadsafe(self._hand_over)

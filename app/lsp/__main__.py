@@ -41,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         project = ProjectIndex(args.project)
         project.start()
     if args.tcp:
-        return serve_tcp(backend, project, *args.tcp)
+        status = serve_tcp(backend, project, *args.tcp)
+        backend.close()
+        return status
     status = serve_stdio(backend, project)
+    backend.close()
     # the editor waits for the process, and taking the libraries' objects apart takes seconds
     sys.stderr.flush()
     os._exit(status)

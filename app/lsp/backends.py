@@ -44,6 +44,9 @@ class Backend(Protocol):
     async def report(self, feedback: dict[str, Any]) -> None:
         """Hand on what became of a suggestion (app/api/feedback.py), if there is somebody who counts it."""
 
+    def close(self) -> None:
+        """Keep what must not be lost; the process ends."""
+
 
 class OpenedLater:
     """A backend that takes seconds to import: a thread opens it at the first use, so that the editor need not wait for
@@ -61,6 +64,10 @@ class OpenedLater:
 
     async def report(self, feedback: dict[str, Any]) -> None:
         await (await self._opened()).report(feedback)
+
+    def close(self) -> None:
+        if self._opening is not None and self._opening.done() and not self._opening.exception():
+            self._opening.result().close()
 
     async def _opened(self) -> Backend:
         if self._opening is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from santacoder.checkpoints.store import repo_folder
 from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
+# Seconds that a thread may hold the interpreter lock while another waits for it. A suggestion passes it several times
+# between the editor's messages and the engine, which may wait so long each time.
+_SWITCH_INTERVAL = 0.001
+
 
 def engine_inside(options: dict[str, Any], project: Path | None = None) -> EngineInside:
     """The engine with those ``options`` of the server (app/settings.py) that are given; the others are as in its
@@ -29,6 +34,7 @@ def engine_inside(options: dict[str, Any], project: Path | None = None) -> Engin
     Raises:
         BackendError: an option is wrong.
     """
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     try:
         return EngineInside(Settings(**options), project)
     except ValidationError as error:
@@ -56,7 +62,7 @@ class EngineInside:
         return self._n_positions
 
     async def suggest(self, body: dict[str, Any]) -> Answer:
-        run = Run(await self._acquire(), self._settings.max_seconds, lambda: None)
+        run = Run(await self._acquire(), self._settings.max_seconds, lambda: None, in_pieces=False)
         try:
             run.submit(_requests(body, run.model.engine.tokenizer, self._settings.seed))
             return Answer([text.text for text in await run.finish(lambda piece: False)], run.model.name, self._notice)
@@ -68,7 +74,10 @@ class EngineInside:
             run.close()
 
     async def report(self, feedback: dict[str, Any]) -> None:
-        await asyncio.to_thread(self._signals.add, feedback, self._shas.get(feedback["model"], ""))
+        self._signals.add(feedback, self._shas.get(feedback["model"], ""))
+
+    def close(self) -> None:
+        self._signals.write()
 
     async def _acquire(self) -> ServedModel:
         """The model, loaded if needed.

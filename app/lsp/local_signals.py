@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from app.errors import ShareError
 from app.shares.database import Database
-from app.shares.signals import OTHER, Signals, Source, Use, acceptance_rates, known_editor
+from app.shares.signals import OTHER, Event, Signals, Source, Use, acceptance_rates, known_editor
 from santacoder.paths import data_folder
 
 log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_WRITES = 10
 
 
 def signals_file() -> Path:
@@ -21,25 +24,41 @@ def signals_file() -> Path:
 
 
 class LocalSignals:
-    """Counts in :func:`signals_file`, which is opened at the first one. Several language servers may share it."""
+    """Counts in :func:`signals_file`, which several language servers may share. They are written now and then, because
+    writing takes as long as a suggestion."""
 
     def __init__(self) -> None:
         self._signals: Signals | None = None
-        self._lock = threading.Lock()
+        self._unwritten: Counter[tuple[Event, Source]] = Counter()
+        self._lock = threading.Lock()  # of what is unwritten
+        self._writing = threading.Lock()
 
     def add(self, feedback: dict[str, Any], sha: str) -> None:
-        """Count what app/lsp/shown.py tells; ``sha`` is the commit of its model. A database that cannot be written
-        costs the user nothing but the count."""
+        """Count what app/lsp/shown.py tells; ``sha`` is the commit of its model."""
         repo_id, _, revision = feedback["model"].partition("@")
         editor = known_editor(feedback["editor"])
         source = Source(repo_id, revision, sha, feedback["language"] or OTHER, editor)
+        with self._lock:
+            is_first = not self._unwritten
+            self._unwritten[feedback["event"], source] += 1
+        if is_first:
+            timer = threading.Timer(_SECONDS_BETWEEN_WRITES, self.write)
+            timer.daemon = True
+            timer.start()
+
+    def write(self) -> None:
+        """Write what has been counted. A database that cannot be written costs the user nothing but the counts."""
+        with self._lock:
+            counted, self._unwritten = self._unwritten, Counter()
         try:
-            with self._lock:
-                if self._signals is None:
+            with self._writing:
+                if counted and self._signals is None:
                     self._signals = _open()
-                self._signals.add(feedback["event"], source)
+                for (event, source), count in counted.items():
+                    assert self._signals is not None
+                    self._signals.add(event, source, count)
         except (ShareError, OSError) as error:
-            log.info("a suggestion was not counted: %s", error)
+            log.info("suggestions were not counted: %s", error)
 
 
 def acceptance_table() -> str:

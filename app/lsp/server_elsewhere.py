@@ -49,6 +49,9 @@ class ServerElsewhere:
         except BackendError as error:  # an older server, or one that is busy: the user loses nothing
             log.info("the server did not count feedback: %s", error)
 
+    def close(self) -> None:
+        """There is nothing to keep."""
+
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
             response = await self._client.request(method, path, json=body)

@@ -63,13 +63,13 @@ class Signals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, event: Event, source: Source) -> None:
-        """Count an event."""
-        row = {**vars(source), "event": event, "count": 1}
+    def add(self, event: Event, source: Source, count: int = 1) -> None:
+        """Count an event that has happened ``count`` times."""
+        row = {**vars(source), "event": event, "count": count}
         with self._database.writing() as connection:
             insert_into = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
             counting = insert_into(SIGNALS).values(row)
-            more = {"count": SIGNALS.c.count + 1}
+            more = {"count": SIGNALS.c.count + count}
             connection.execute(counting.on_conflict_do_update(index_elements=list(SIGNALS.primary_key), set_=more))
 
     def use(self) -> list[Use]:

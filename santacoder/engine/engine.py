@@ -10,6 +10,7 @@ from collections.abc import Sequence as SequenceType
 
 from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
+from santacoder.engine.prompt_lookup import PromptLookups
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
 from santacoder.engine.runner import Logits, Runner, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
@@ -93,6 +94,7 @@ class Engine:
         self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         self._drafts = drafts
+        self._lookups = PromptLookups()
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
@@ -228,6 +230,8 @@ class Engine:
         """Add the correct tokens of a draft, and one more. Returns False if there is no draft."""
         if sequence.agreeing is not None:
             return False
+        if sequence.drafting is None:
+            sequence.drafting = self._lookups.begin(sequence.ids)
         draft = sequence.drafting.draft(sequence.ids, sequence.n_left - 1)
         if not draft:
             return False

@@ -87,7 +87,7 @@ class Sequence:
                 self._gap_start = GapStart(request.prefix, tokenizer)
             if request.sampling.stop_repetition:
                 self._blank_start = BlankStart(tokenizer, request.prefix_ids or (), request.written)
-        self.drafting = Drafting()
+        self.drafting: Drafting | None = None  # the engine's thread begins it
         self.cancelled = threading.Event()
         self.finished = False
         self.taken_back = prompt.taken_back

@@ -396,6 +396,7 @@ def test_the_engine_inside_counts_its_suggestions(store: Path, tmp_path: Path) -
         model = (await engine.suggest({"input_prefix": "x = ", "n_predict": 2})).model
         for event in ("shown", "accepted", "shown", "dismissed"):
             await engine.report({"event": event, "model": model, "language": "python", "editor": "Neovim"})
+        engine.close()
 
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
-from santacoder.engine.prompt_lookup import LONGEST, SHORTEST, TRUSTED, Drafting
+from santacoder.engine.prompt_lookup import LONGEST, SHORTEST, TRUSTED, Drafting, PromptLookups
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Runner
 from santacoder.sampling import SamplingParams
@@ -40,6 +40,22 @@ def test_a_draft_continues_an_occurrence_that_has_predicted_enough(ids: list[int
     drafting = Drafting()
     has_drafted = bool(drafting.draft(ids[:n_first], room))  # however many tokens arrive at once
     assert drafting.draft(ids, room) == by_hand()
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=90, max_size=300),
+    st.lists(st.tuples(st.integers(0, 300), st.lists(st.integers(0, 3), max_size=80)), min_size=2, max_size=5),
+)
+def test_what_earlier_prompts_were_searched_for_changes_no_draft(
+    prompt: list[int], others: list[tuple[int, list[int]]]
+) -> None:
+    lookups = PromptLookups()
+    for n_alike, rest in others:
+        ids = prompt[:n_alike] + rest
+        known, new = lookups.begin(ids), Drafting()
+        for _ in range(3):  # and what is written behind a prompt does not get into another
+            assert known.draft(ids, 20) == new.draft(ids, 20)
+            ids = ids + [1, 2, 3]
 
 
 @pytest.fixture(scope="module")
