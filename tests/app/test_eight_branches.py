@@ -1,7 +1,7 @@
 """The eight published branches as random checkpoints in their original format: from a Hub on loopback through download,
 PyTorch, graph, switch and API, each compared with transformers, and then four side by side.
 
-The small shape takes two minutes. The published shape takes up to 24 GB of memory, 35 GB of disk and half an hour:
+The small shape takes two minutes. The published shape needs some 10 GB of memory beside the server, and 30 GB of disk:
 
     pytest -m heavy -s tests/app/test_eight_branches.py --basetemp=FOLDER
 
