@@ -1,7 +1,8 @@
 """The eight published branches as random checkpoints in their original format: from a Hub on loopback through download,
 PyTorch, graph, switch and API, each compared with transformers, and then four side by side.
 
-The small shape takes two minutes. The published shape needs some 10 GB of memory beside the server, and 30 GB of disk:
+The small shape takes two minutes. The published shape needs, by calculation, 10 GB of memory beside the server's
+and 30 GB of disk:
 
     pytest -m heavy -s tests/app/test_eight_branches.py --basetemp=FOLDER
 
