@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="(default: 2)")
     parser.add_argument("--keystrokes", type=int, default=60, help="typed in each round; 0 for none (default: 60)")
     parser.add_argument("--drafts", action="store_true", help="let llama-server draft from n-grams of the text")
+    parser.add_argument("--no-exact", action="store_true", help="start this server with --no-exact")
     parser.add_argument(
         "--slots", type=int, default=0, help="llama-server's slots (default: the most clients, up to 64)"
     )
@@ -116,6 +117,7 @@ def started(args: argparse.Namespace, stack: ExitStack) -> Iterator[tuple[str, S
         options = ["--model", "benchmark/random-1b", "--store", str(work / "1b" / "store")]
     if args.bits == 4 or args.model == "1b":
         put_graph(Path(paths["snapshot"]), Path(paths["onnx"]))
+    options += ["--no-exact"] if args.no_exact else []
     url, process = stack.enter_context(served(*options, "--streams-per-client", "0"))
     yield "this", Server(url, process)
     if args.llama_cpp:

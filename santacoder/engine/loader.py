@@ -63,7 +63,7 @@ def open_engine(
         dtype: what the PyTorch runner computes in; by default, what suits the device.
         n_slots: the number of sequences that run at the same time; None for as many as suit the runner and the memory.
         max_waiting: the length of the engine's queue.
-        exact: make a graph's texts batch-invariant to the last byte.
+        exact: make texts batch-invariant to the last byte.
         on_end: called by the engine's thread with each finished sequence.
         report: called with the fraction of the weights that has been read, from 0 to 1.
 
@@ -73,7 +73,7 @@ def open_engine(
     opened, notices = _open_runner(snapshot, device, runner, cached, dtype, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
     order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
-    engine = Engine(opened, tokenizer, max_waiting=max_waiting, on_end=on_end, fim_order=order)
+    engine = Engine(opened, tokenizer, max_waiting=max_waiting, exact=exact, on_end=on_end, fim_order=order)
     return Opened(engine, tuple(notices))
 
 

@@ -13,6 +13,7 @@ from santacoder.engine.events import TokenEvent
 from santacoder.engine.prompt_lookup import LONGEST, SHORTEST, TRUSTED, Drafting, PromptLookups
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Runner
+from santacoder.engine.scheduler import Turn
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 
@@ -101,6 +102,36 @@ def test_the_text_is_the_same_with_and_without_drafts(
             )
             assert plain == drafted
     assert checked and 1 + SHORTEST <= max(checked) <= 1 + LONGEST
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_without_exact_nothing_is_drafted_while_many_decode(
+    make_runner: Callable[..., Runner], tokenizer: Tokenizer, exact: bool
+) -> None:
+    runner = make_runner(n_slots=12)
+    engine = Engine(runner, tokenizer, exact=exact)
+    prefill, next_turn = runner.prefill, engine._scheduler.turn
+    n_decoding, at_drafts = [0], set()
+
+    def counted(slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
+        if n_logits > 1:
+            at_drafts.add(n_decoding[0])
+        return prefill(slot, token_ids, start, n_logits)
+
+    def watched() -> Turn:
+        turn = next_turn()
+        n_decoding[0] = len(turn.decoding)
+        return turn
+
+    runner.prefill = counted  # type: ignore[method-assign]
+    engine._scheduler.turn = watched  # type: ignore[method-assign]
+    usual = tokenizer.encode("x")[0]
+    for n_streams in (12, 2):
+        params = SamplingParams(max_new_tokens=60, temperature=0, logit_bias=((usual, 50.0),))
+        for stream in [engine.submit(CompletionRequest("x", sampling=params)) for _ in range(n_streams)]:
+            list(stream)
+    engine.close()
+    assert at_drafts and (max(at_drafts) > 8) == exact
 
 
 def test_the_first_draft_of_a_text_needs_no_evidence() -> None:
