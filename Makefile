@@ -24,7 +24,7 @@ test: $(VENV)/.test  ## run the whole suite
 	bash tests/app/shares/install_postgres.sh
 	$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-slow: $(VENV)/.test  ## the tests that take minutes each
+slow: $(VENV)/.test  ## the tests that take longest
 	bash tests/browser/install_chromium.sh $(RUN)
 	bash tests/browser/install_firefox.sh
 	bash tests/web/install_packages.sh

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _IMPORT = """
 import ast, sys
 from app.gradio_start import import_without_stubs
@@ -26,6 +28,7 @@ print(n_parsed, len(events), hash(str(sorted(events.items()))), gradio.component
 """
 
 
+@pytest.mark.slow
 def test_no_source_is_parsed_and_components_have_their_events() -> None:
     def imported(how: str) -> list[str]:
         command = [sys.executable, "-c", _IMPORT, how]

@@ -75,6 +75,7 @@ def test_prompts_are_logged_where_that_was_asked_for(
     assert ("secret_name" in written) == asked_for and "test/tiny@main" in written
 
 
+@pytest.mark.slow
 def test_a_stop_lets_requests_finish_and_takes_no_more(store: Path) -> None:
     with running(store, "--log-level", "info") as (url, process):
         body = {**BODY, "n": 32, "max_tokens": 100, "temperature": 1.5, "stream": True}

@@ -86,6 +86,7 @@ def test_help_names_the_options() -> None:
         assert option in result.stdout
 
 
+@pytest.mark.slow
 def test_a_stop_is_clean(store: Path) -> None:
     process = ServerProcess("--port", "0", "--store", str(store), "--model", "test/tiny", quiet=True)
     assert process.stdout is not None

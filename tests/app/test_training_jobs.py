@@ -86,6 +86,7 @@ def test_a_job_learns_from_an_uploaded_archive(store: Path, tmp_path: Path) -> N
     assert "archived" in checkpoints.branches("mine/coder", store=store)
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_be_done_says_why(store: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     jobs = Jobs(tmp_path / "runs", store)

@@ -39,6 +39,7 @@ def test_back_and_a_reload_return_to_panes_and_parameters(page: Page, server: Se
     expect(page.locator("#advanced").get_by_label("Seed")).to_have_value("5")
 
 
+@pytest.mark.slow
 def test_a_link_opens_a_pane_with_a_revision(blank_page: Page, server: Server) -> None:
     page = blank_page
     page.goto(f"{server.url}/?pane=infill&model=test/tiny&branch=other")

@@ -13,7 +13,7 @@ QUAYS = "".join(f"quay_{number} = '<b>' + berth({number}, tide)\n" for number in
 UNDERLINED = "(CSS.highlights.get('copied')?.size ?? 0)"
 
 
-@pytest.mark.parametrize("with_text", [True, False])
+@pytest.mark.parametrize("with_text", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_where_code_is_from(shared_page: Page, server: Server, with_text: bool) -> None:
     page = shared_page
     page.get_by_role("tab", name="Complete").click()

@@ -165,6 +165,7 @@ def test_the_keyboard_compares(compare: Page) -> None:
     expect(compare.locator(".compared pre")).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_a_blind_comparison_hides_names_until_a_vote_which_becomes_a_win_rate(compare: Page) -> None:
     page = compare
     write(page, "def blind(a, b):")

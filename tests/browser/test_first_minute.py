@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.ui.code_pane.examples import presets
@@ -104,6 +105,7 @@ def test_the_picker_is_used_with_the_keyboard(page: Page, server: Server) -> Non
     expect(pill).to_have_text(re.compile("tiny · main · latest"))
 
 
+@pytest.mark.slow
 def test_nothing_can_be_chosen_before_the_menus_are_filled(chromium: Browser, server: Server) -> None:
     """Otherwise they would overwrite it."""
     page = chromium.new_page()

@@ -163,6 +163,7 @@ def test_a_prompt_that_cannot_be_run_is_said(page: Page, code: str, sentence: st
     expect(page.get_by_role("alert")).to_contain_text(sentence)
 
 
+@pytest.mark.slow
 def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(page: Page) -> None:
     set_parameter(page, "number input for Maximum length", "12")
     set_parameter(page, "Temperature", "0")
@@ -175,6 +176,7 @@ def test_another_revision_writes_other_code_and_the_first_writes_the_same_again(
     assert texts[0] == texts[2] != texts[1]
 
 
+@pytest.mark.slow
 def test_a_branch_published_meanwhile_is_in_the_menu_after_a_reload_and_an_older_commit_can_be_chosen(
     page: Page, server: Server
 ) -> None:
@@ -249,6 +251,7 @@ def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
     assert any(re.fullmatch(r"Loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_leaves_the_one_before_it(page: Page, server: Server) -> None:
     _, tokenizer = checkpoints.load("test/tiny", store=server.store)
     checkpoints.publish(random_model(9), tokenizer, "test/damaged", store=server.store)

@@ -179,6 +179,7 @@ def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server)
     expect(visitor.locator("main")).to_contain_text("its author may have deleted it")
 
 
+@pytest.mark.slow
 def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server: Server) -> None:
     index = server.store / "attribution--test--tiny"
     if not index.exists():
@@ -197,6 +198,7 @@ def test_a_share_tells_where_its_code_is_from(page: Page, visitor: Page, server:
     index.with_name("moved").rename(index)
 
 
+@pytest.mark.slow
 def test_a_comparison_is_shared_and_its_link_shows_it_and_runs_it_again(page: Page, visitor: Page) -> None:
     open_pane(page, "Compare")
     expect(page.locator("#compare-revisions")).to_contain_text("test/tiny@other")
@@ -243,6 +245,7 @@ def _moderate(page: Page, server: Server, button: str) -> None:
     context.close()
 
 
+@pytest.mark.slow
 def test_an_infilling_opens_in_its_pane_and_a_share_that_is_gone_is_said(
     page: Page, visitor: Page, server: Server
 ) -> None:
@@ -259,6 +262,7 @@ def test_an_infilling_opens_in_its_pane_and_a_share_that_is_gone_is_said(
     expect(visitor.locator("#complete-run")).to_be_enabled()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_busy_is_a_sentence_and_the_page_keeps_everything(page: Page) -> None:
     write(page, "complete", "def busy(")
     set_parameter(page, "number input for Maximum length", "3")
@@ -285,6 +289,7 @@ def _hostile(server: Server) -> Generation:
     return Generation(**{**vars(shared), "repo_id": "test/tiny", "sha": sha})
 
 
+@pytest.mark.slow
 def test_no_text_of_a_share_becomes_html(visitor: Page, server: Server, shares: ShareStore) -> None:
     slug = shares.add(_hostile(server), HOSTILE[:120]).slug
     open_share(visitor, f"{server.url}/s/{slug}")

@@ -260,6 +260,7 @@ def test_unusual_texts_are_answered_in_sentences(page: Page) -> None:
     set_parameters(page, top_p="0.95")
 
 
+@pytest.mark.slow
 def test_a_link_brings_everything_back(page: Page, visitor: BrowserContext, site: Site) -> None:
     set_parameters(page, max_new_tokens="12", temperature="0.9", seed="3")
     page.locator("#model").select_option("santacoder/nano@mha")
@@ -293,6 +294,7 @@ def test_a_link_brings_everything_back(page: Page, visitor: BrowserContext, site
     other.close()
 
 
+@pytest.mark.slow
 def test_it_works_without_a_network(page: Page, visitor: BrowserContext, site: Site) -> None:
     other = visitor.new_page()
     open_site(other, site)
@@ -307,6 +309,7 @@ def test_it_works_without_a_network(page: Page, visitor: BrowserContext, site: S
         other.close()
 
 
+@pytest.mark.slow
 def test_what_arrives_damaged_is_said_and_loaded_again(chromium: Browser, site: Site) -> None:
     page = chromium.new_page()
     site.damaged.add("model_web.onnx_data")

@@ -125,6 +125,7 @@ def test_all_of_them_write_what_the_page_writes(server: Server, case: str, print
         assert printed("transformers", case) == by_page
 
 
+@pytest.mark.slow
 def test_each_candidate_has_a_seed_of_its_own(server: Server, tmp_path: Path) -> None:
     asked = call(server, "gaps", temperature=1, n=2)
     (tmp_path / "program.py").write_text(snippet("Python", asked))

@@ -44,6 +44,7 @@ def test_what_the_model_wrote_is_coloured_until_it_is_edited(page: Page) -> None
     expect_coloured(page, "")
 
 
+@pytest.mark.slow
 def test_candidates_are_paged_through_and_come_again_with_their_seed(page: Page) -> None:
     set_parameter(page, "number input for Maximum length", "8")
     set_parameter(page, "number input for Candidates", "3")

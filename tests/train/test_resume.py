@@ -71,7 +71,8 @@ def arguments(packed: Path, output: Path, *flags: str) -> list[str]:
     return ["--data", str(packed), "--output", str(output), *flags]
 
 
-@pytest.mark.parametrize("optimizer", [pytest.param("adamw", marks=pytest.mark.slow), "muon"])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimizer: str) -> None:
     flags = [*FLAGS, "--optimizer", optimizer]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"

@@ -45,7 +45,7 @@ def modest() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("n_cases", [
-    6, pytest.param(60, marks=pytest.mark.slow),
+    2, pytest.param(60, marks=pytest.mark.slow),
     pytest.param(5_000, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)]),
 ])  # fmt: skip
 def test_generated_requests(serving: Serving, n_cases: int) -> None:

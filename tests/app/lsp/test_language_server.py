@@ -210,6 +210,7 @@ def test_a_suggestion_that_is_being_typed_stays(editor: Editor, serving: Serving
             editor.suggestions(1, 10, AUTOMATIC)
 
 
+@pytest.mark.slow
 def test_an_answer_about_an_older_text_is_empty(editor: Editor, serving: Serving) -> None:
     editor.initialize(SURE)
     editor.open(TEXT)
@@ -385,6 +386,7 @@ def test_a_project_gives_context_and_a_tuned_model_takes_over(store: Path, servi
     assert refused.returncode == 1 and "is not a folder" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_engine_inside_counts_its_suggestions(store: Path, tmp_path: Path) -> None:
     data = {**ENVIRONMENT, "XDG_DATA_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "app.lsp", "--acceptance"]

@@ -119,6 +119,7 @@ def test_programs_of_other_languages(the_judge: Judge, language: Language) -> No
         assert expected in the_judge.verdict(language, source, seconds).result, source
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK")
 def test_a_compiler_that_breaks_down_is_replaced(the_judge: Judge) -> None:
     the_judge.require("java")

@@ -45,6 +45,7 @@ def failed(the_judge: Judge, language: Language, programs: dict[str, str]) -> di
     return {name: verdict.result for name, verdict in verdicts if not verdict.passed}
 
 
+@pytest.mark.slow
 def test_all_canonical_solutions_of_human_eval_pass(the_judge: Judge, benchmark_data: Path) -> None:
     tasks, solutions = human_eval(benchmark_data), human_eval_solutions(benchmark_data)
     assert len(tasks) == 164
