@@ -177,12 +177,12 @@ class ProjectIndex:
                 if path.is_symlink() or not path.is_file() or status.st_size > min(left, _MOST_BYTES_OF_A_FILE):
                     continue
                 left -= status.st_size
-                seen.add(path)
                 stamp = (status.st_mtime_ns, status.st_size)
                 known = self._files.get(path)
                 if path not in opened and (known is None or known.stamp != stamp):
-                    self._put(path, path.read_text("utf-8").splitlines(keepends=True), stamp)
-            except (OSError, UnicodeDecodeError) as error:
+                    self._put(path, _lines_of(path), stamp)
+                seen.add(path)
+            except (OSError, ValueError) as error:
                 log.info("%s is not indexed: %s", path, error)
         with self._lock:
             for path in self._files.keys() - seen - opened:
@@ -192,7 +192,7 @@ class ProjectIndex:
     def _put(self, path: Path, lines: list[str], stamp: tuple[int, int]) -> None:
         chunks = (lines[start : start + _WINDOW_LINES] for start in range(0, len(lines), _WINDOW_LINES))
         windows = [frozenset(map(sys.intern, _words(chunk))) for chunk in chunks]
-        file = _File(path.name, lines, definitions_in(lines), windows, stamp)
+        file = _File(_printable(path.name), lines, definitions_in(lines), windows, stamp)
         with self._lock:
             self.version += 1
             self._remove(path)
@@ -214,6 +214,19 @@ class ProjectIndex:
                 _discard(self._places, word, (path, window))
 
 
+def _lines_of(path: Path) -> list[str]:
+    """Raises ValueError if no request may contain the file's text: it is not UTF-8, or has NUL characters."""
+    text = path.read_text("utf-8-sig")
+    if "\0" in text:
+        raise ValueError("it has NUL characters")
+    return text.splitlines(keepends=True)
+
+
+def _printable(name: str) -> str:
+    """A file's name as part of a line of text: some systems allow line breaks in it, and bytes that are not UTF-8."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
 def _words(lines: Iterable[str]) -> list[str]:
     return _WORD.findall("".join(line for line in lines if len(line) <= LONGEST_LINE))
 
@@ -226,7 +239,9 @@ def _discard(table: dict[str, set[T]], key: str, value: T) -> None:
 
 def project_files(folder: Path) -> list[Path]:
     """The files below ``folder`` in a known language, without those that Git ignores, if it is a checkout."""
-    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    # the settings of a checkout from elsewhere may name a program that tells which files have changed
+    git = ["git", "-c", "core.fsmonitor=false", "-C", str(folder)]
+    command = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         listed = subprocess.run(command, capture_output=True, check=True, timeout=_SECONDS_TO_LIST).stdout
         names = [os.fsdecode(name) for name in listed.split(b"\0") if name]

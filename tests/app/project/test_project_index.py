@@ -13,7 +13,7 @@ from app.lsp.documents import Documents
 from app.lsp.related_code import RelatedCode
 from app.project import project_index
 from app.project.excerpts import Excerpt
-from app.project.project_index import ProjectIndex
+from app.project.project_index import ProjectIndex, project_files
 
 LEDGER = '''"""The ledger of the harbour."""
 
@@ -102,6 +102,7 @@ def test_files_that_git_ignores_are_left_out(project: Path) -> None:
 
 def test_unusual_files_do_no_harm(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "latin.py").write_bytes(b"class Latin:  # \xe9\n")
+    (project / "nul.py").write_bytes(b"class Nul:\n    x = '\0'\n")
     (project / "link.py").symlink_to(project / "other.py")
     (project / "loop.py").symlink_to(project / "loop.py")
     (project / "folder.py").mkdir()
@@ -118,6 +119,27 @@ def test_unusual_files_do_no_harm(project: Path, monkeypatch: pytest.MonkeyPatch
     index = ProjectIndex(project)
     index.scan()
     assert len(index._files) == 1
+
+
+def test_names_of_files_are_text_of_one_line(project: Path) -> None:
+    (project / "deep" / "ledger.py").rename(project / os.fsdecode(b"le\xffd\nger.py"))
+    index = ProjectIndex(project)
+    index.scan()
+    found = index.definition("TideLedger", without=None)
+    assert found is not None and found.name == "le\ufffdd\ufffdger.py"
+
+
+def test_a_file_that_can_no_longer_be_read_is_forgotten(index: ProjectIndex, project: Path) -> None:
+    (project / "deep" / "ledger.py").write_bytes(b"class TideLedger:  # \xe9\n")
+    index.scan()
+    assert index.definition("TideLedger", without=None) is None
+
+
+def test_a_checkout_does_not_choose_what_is_run(project: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(project)], check=True)
+    subprocess.run(["git", "-C", str(project), "config", "core.fsmonitor", f"touch {project}/run; false"], check=True)
+    assert project_files(project)
+    assert not (project / "run").exists()
 
 
 def test_its_thread_reads_the_files_and_what_is_edited(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
