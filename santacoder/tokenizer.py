@@ -28,6 +28,7 @@ SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FIM_PAD)
 _PIECE = 65_536
 # of prompts: a keystroke changes one piece
 _SHORT_PIECE, _MOST_PIECES = 1024, 256
+_LONGEST_KEPT = 4 * _SHORT_PIECE  # a text without spaces is one piece, and the tokens of 256 such texts fill the memory
 # texts with fewer characters are always encoded whole, so that their tokens can be counted
 _ALWAYS_WHOLE = 50_000
 # how far to search for a position to cut at
@@ -210,8 +211,10 @@ class Tokenizer:
 
     def _encode_in_pieces(self, text: str) -> list[int]:
         """Like :meth:`_encode`, in short pieces, of which those encoded lately are known."""
-        pieces = self._pieces(require_valid_unicode(text), _SHORT_PIECE, _SHORT_PIECE)
-        return [token_id for piece in pieces for token_id in self._encode_piece(piece)]
+        ids: list[int] = []
+        for piece in self._pieces(require_valid_unicode(text), _SHORT_PIECE, _SHORT_PIECE):
+            ids += self._encode_piece(piece) if len(piece) <= _LONGEST_KEPT else self._encode(piece)
+        return ids
 
     def _most_characters(self, room: int) -> int:
         """The maximum number of characters that ``room`` tokens can represent, or the minimum length that is worth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,18 @@ def test_the_cut_stays_while_a_text_grows(tokenizer: Tokenizer) -> None:
     text = "".join(f"value_{i} = compute({i})\n" for i in range(8_000))
     firsts = {tuple(tokenizer.encode_end(text + "x" * typed, 500)[0][:50]) for typed in range(0, 40)}
     assert len(firsts) <= 2
+
+
+def test_texts_without_spaces_do_not_stay_in_memory(tokenizer: Tokenizer) -> None:
+    """Parts of texts are remembered; a text that cannot be split is one part, however long."""
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            tokenizer.encode_end(f"{number}" + "1#" * 10_000, 512)
+        n_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_bytes < 3_000_000  # 20,000 tokens take 200 kB, and the last four texts are kept
 
 
 def test_other_threads_run_while_a_long_text_is_encoded(tokenizer: Tokenizer) -> None:
