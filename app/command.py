@@ -62,6 +62,9 @@ def serve(arguments: list[str] | None = None) -> int:
     adopt_environment(os.environ)  # before the Hub's client is imported, which reads its cache's folder
     import_without_stubs()
     gc.disable()  # what is made until the server is ready stays, and searching it for garbage takes a fifth of the time
-    from app.server import main as serve_until_stopped
+    try:
+        from app.server import main as serve_until_stopped
 
-    return serve_until_stopped(arguments)
+        return serve_until_stopped(arguments)
+    finally:
+        gc.enable()  # if it has not become ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -69,6 +70,7 @@ def test_every_command_tells_how_it_is_used(
         main()
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: santacoder {command}")
+    assert gc.isenabled()
 
 
 def test_a_command_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
