@@ -19,14 +19,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns 0 on success, 1 if the Hub or the store reported an error."""
     parser = argparse.ArgumentParser(prog=command_name("checkpoints", "python -m santacoder.checkpoints"))
     commands = parser.add_subparsers(required=True, dest="command")
-    upload = commands.add_parser("push", help="upload a branch with its commits to the Hub")
+    upload = commands.add_parser(
+        "push",
+        help="upload a branch with its commits to the Hub",
+        description="Upload a branch with its commits to the Hub, oldest first. An interrupted upload continues.",
+    )
     upload.add_argument("--repo", required=True, help="model in the store, such as santacoder/nano")
     upload.add_argument("--revision", default="main", help="branch to upload (default: main)")
     upload.add_argument("--to", help="repository on the Hub (default: the same name)")
-    upload.add_argument("--store", type=user_path, default=DEFAULT_STORE, help="folder of published models")
-    listing = commands.add_parser("graphs", help="list or drop the graphs of the Hub's models in the user's cache")
-    listing.add_argument("--drop", nargs="+", default=[], metavar="COMMIT", help="drop those of a commit, or of all")
-    listing.add_argument("--folder", type=user_path, default=default_folder(), help="default: %(default)s")
+    upload.add_argument(
+        "--store", type=user_path, default=DEFAULT_STORE, help="folder of published models (default: %(default)s)"
+    )
+    listing = commands.add_parser(
+        "graphs",
+        help="list or drop the graphs of the Hub's models in the user's cache",
+        description="List the graphs that were written for models of the Hub, or drop some.",
+    )
+    listing.add_argument(
+        "--drop", nargs="+", default=[], metavar="COMMIT", help="drop those of a commit; 'all' drops all"
+    )
+    listing.add_argument(
+        "--folder", type=user_path, default=default_folder(), help="folder of the graphs (default: %(default)s)"
+    )
     args = parser.parse_args(arguments)
     try:
         if args.command == "graphs":

@@ -1,5 +1,6 @@
-"""Pack source files into tokens without training. With ``index`` as the first argument, build the attribution index
-instead (``python -m train.data index --help``).
+"""Pack source files into tokens without training.
+
+python -m train.data index --help tells how to build the attribution index.
 """
 
 from __future__ import annotations

@@ -23,9 +23,7 @@ _CARDS = [
     ("Python packages\nDownloaded from PyPI, without running them.", _PACKAGES),
 ]
 _SCRATCH, _TUNE = "A new model, from scratch", "The selected model, fine-tuned"
-_WHERE = (
-    "Published models are in the server's folder of checkpoints (--store), and can be chosen at the top of the page."
-)
+_WHERE = "Published models go to the server's folder of models (--store). Choose them at the top of the page."
 
 
 @dataclass(frozen=True)

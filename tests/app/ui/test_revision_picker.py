@@ -57,6 +57,16 @@ def test_branches_have_a_difference_and_a_score(tmp_path: Path, tokenizer: Token
     assert "M parameters" in choices(markup, "model")[MODEL]
 
 
+def test_a_measured_score_replaces_that_of_the_training(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    publish(tmp_path, tokenizer, "main", 10, 3.0)
+    results = [
+        {"benchmark": "bits-per-byte", "language": language, "scores": {"bits per byte": {"value": value}}}
+        for language, value in (("python", 1.0), ("java", 1.5))
+    ]
+    checkpoints.add_files(MODEL, "main", {"eval.json": json.dumps({"results": results}).encode()}, store=tmp_path)
+    assert "1.25 bits per byte" in choices(lists(tmp_path, MODEL, "main", ""), "branch")["main"]
+
+
 def test_a_further_training_is_newer_though_its_steps_are_fewer(tmp_path: Path, tokenizer: Tokenizer) -> None:
     first = publish(tmp_path, tokenizer, "main", 40, 3.0)
     second = publish(tmp_path, tokenizer, "main", 10, 2.5)

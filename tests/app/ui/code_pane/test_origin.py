@@ -33,7 +33,7 @@ def text_of(markup: str) -> str:
 
 def test_a_clean_badge_says_what_was_searched() -> None:
     said = text_of(badge(found(), "santacoder/nano"))
-    assert "No match found in training data · certain from 50 tokens on" in said
+    assert "No match found in training data · copies under 50 tokens may be missed" in said
     assert "1,200 files of 40 packages (Java, Python, 37 MB)" in said
     assert "santacoder/nano was trained on" in said and "50 tokens or more" in said
 
