@@ -85,10 +85,25 @@ def _tune(jobs: Jobs, request: JobRequest, store: Path) -> int:
     if running is None and hasattr(os, "nice"):
         os.nice(10)  # the job inherits it, so that the editor comes first
     name = running or jobs.start(request)
+    base = request.base.partition("@")[0]
+    doing = f"{base} is already being tuned" if running else f"Tuning {base}"
+    print(f"{doing} to {request.folder}. Ctrl-C stops it; then nothing is published.", flush=True)
     try:
-        base = request.base.partition("@")[0]
-        doing = f"{base} is already being tuned" if running else f"Tuning {base}"
-        print(f"{doing} to {request.folder}. Ctrl-C stops it; then nothing is published.", flush=True)
+        return _see_to_its_end(jobs, name, store)
+    except UserError:
+        if any(job.name == name for job in jobs.all()):
+            raise
+        print("The tuning has ended. Another command that followed it tells how.")
+        return 0
+
+
+def _see_to_its_end(jobs: Jobs, name: str, store: Path) -> int:
+    """Follow a job to its end, remove it, and return the exit status.
+
+    Raises:
+        UserError: it does not stop, or another command has removed it.
+    """
+    try:
         job = follow(jobs, name)
     except KeyboardInterrupt:
         job = stop(jobs, name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 from app import training_jobs, training_request
 from app.settings import Settings
+from app.training_jobs import Jobs
 from app.tune.__main__ import main, tuning_request
 from app.tune.tuned_model import is_tuned, tuned_model
 from santacoder import checkpoints
@@ -90,6 +93,33 @@ def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130 and "Stopped. Nothing was published" in said and "Traceback" not in said
     assert not is_tuned(tmp_path / "code", own_store) and jobs_left(tmp_path) == []
+
+
+def test_of_two_commands_that_follow_a_job_one_tells_how_it_ended(
+    own_store: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first to see its end removes the job, so that only one writes the graph."""
+    write_harbour(tmp_path / "code")
+    arguments = [str(tmp_path / "code"), "--model", "test/tiny", "--store", str(own_store)]
+    other = threading.Thread(target=stop_and_remove, args=(tmp_path / "data" / "santacoder" / "tuning", own_store))
+    other.start()
+    assert main(arguments) == 0
+    other.join()
+    said, problem = capfd.readouterr()
+    assert "Another command that followed it tells how." in said and "damaged" not in said + problem
+
+
+def stop_and_remove(runs: Path, store: Path) -> None:
+    """What another command does that is interrupted."""
+    jobs = Jobs(runs, store)
+    while not (running := jobs.all()):
+        time.sleep(0.01)
+    (runs / running[0].name).rename(runs / "elsewhere")  # so that the first cannot see its end before it is gone
+    elsewhere = json.loads((runs / "elsewhere" / "job.json").read_text())
+    process = psutil.Process(elsewhere["pid"])
+    process.kill()
+    process.wait()
+    shutil.rmtree(runs / "elsewhere")
 
 
 @pytest.mark.parametrize(
