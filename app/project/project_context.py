@@ -24,6 +24,7 @@ _SIMILAR_PLACES = 2
 _MOST_PLACES = 256  # that are remembered
 _LINES_OF_A_NAME = 2  # by which a place is recognised
 _LEAST_CHARACTERS_OF_A_NAME = 20
+_CHARACTERS_READ = 50_000  # on either side of the gap; more than contexts of 8,192 tokens mostly hold
 _CHARACTERS_OF_A_PLACE = 2000  # at a larger distance, the user has come to another place
 
 
@@ -51,7 +52,7 @@ class ProjectContext:
         continue or score exactly the text that they have."""
         if request.suffix is None or request.prefix_ids is not None or request.echo:
             return request
-        before, after = request.prefix, request.suffix
+        before, after = request.prefix[-_CHARACTERS_READ:], request.suffix[:_CHARACTERS_READ]
         shown = ShownLines(before, after)
         with self._lock:
             choice = self._choice_at(before, after)

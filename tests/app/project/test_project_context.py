@@ -69,6 +69,12 @@ def test_the_code_of_the_file_itself_is_not_repeated(project: ProjectContext) ->
     assert related(project, LEDGER[:place], LEDGER[place:]) == ""
 
 
+def test_code_too_far_away_to_be_read_is_not_shown(project: ProjectContext) -> None:
+    """And requests of megabytes take no longer than others."""
+    assert related(project, LEDGER + BEFORE) == ""
+    assert "class TideLedger" in related(project, LEDGER + "x = 1\n" * 10_000 + BEFORE)
+
+
 def test_what_was_chosen_stays_while_somebody_types(project: ProjectContext, folder: Path) -> None:
     first = related(project, BEFORE)
     assert related(project, BEFORE + "value_7 = value_8 + value_9\n        ").startswith(first)
