@@ -103,6 +103,8 @@ THEME = gr.themes.Base(
     link_text_color_hover_dark="*primary_200",
     link_text_color_visited_dark="*primary_300",
     color_accent_soft_dark="*neutral_800",
+    # visible on the dark card
+    checkbox_border_color_dark="*neutral_500",
     slider_color="*primary_600",
     slider_color_dark="*primary_500",
 )

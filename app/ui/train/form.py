@@ -125,7 +125,7 @@ def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
             sample_job.repo_id, label="Publish as", max_lines=1, elem_id="train-repo", min_width=140, scale=2
         )
         branch = gr.Textbox(sample_job.branch, label="Branch", max_lines=1, elem_id="train-branch", min_width=80)
-    gr.HTML(render("status_line", text=_WHERE, is_error=False))
+    gr.HTML(render("status_line", text=_WHERE, is_error=False), elem_id="train-where")
     start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, **QUIET)
 
     def choose(chosen: str, n_steps: float | None, name: str, at: str) -> Updates:
