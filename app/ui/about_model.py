@@ -93,7 +93,7 @@ def _from_card(repo_id: str, branch: Branch, store: Path) -> list[_Fact]:
         _Fact("Limits", _prose(sections.get("Limits", "")) or _LIMITS),
         _Fact("Licence", _prose(sections.get("Licence", ""))),
         _Fact("Training", _training(branch, settings)),
-        _Fact("Data", _data(sections.get("Data", ""))),
+        _Fact("Data", _data(sections.get("Data", ""), is_further=bool(settings.get("base")))),
     ]
     return [fact for fact in facts if fact.text]
 
@@ -112,15 +112,16 @@ def _training(branch: Branch, settings: dict[str, str]) -> str:
     return f"{', '.join(parts)}.{base}"
 
 
-def _data(section: str) -> str:
-    """The number of packages and files, and what their licences are, from the card's table."""
+def _data(section: str, *, is_further: bool) -> str:
+    """The number of packages and files, and what their licences are (of the last training), from the card."""
     rows = [row for row in _rows(section) if len(row) == 5 and row[3].replace(",", "").isdigit()]
     if not rows:
         return ""
     files = sum(int(row[3].replace(",", "")) for row in rows)
     licences = ", ".join(name for name, _ in Counter(_licence_family(row[2]) for row in rows).most_common(3))
+    when = " in the last training" if is_further else ""
     return (
-        f"{files:,} files of {len(rows)} packages, mostly under {licences}; the card lists them. Filtered, without "
+        f"{files:,} files of {len(rows)} packages{when}, mostly under {licences}; the card lists them. Filtered, without "
         "near-duplicates, and with secrets replaced."
     )
 

@@ -57,6 +57,10 @@ def test_a_card_is_summarised(tmp_path: Path, tokenizer: Tokenizer) -> None:
     assert "1,237 files of 5 packages, mostly under MIT, BSD, Apache-2.0;" in text
     assert "never taught to follow them" in text and "arXiv:2301.03988" in text
 
+    tuned = {"README.md": CARD.replace("| precision |", "| base | test/other@main |\n| precision |")}
+    checkpoints.publish(random_model(), tokenizer, "test/tuned", step=5, files=tuned, store=tmp_path)
+    assert "1,237 files of 5 packages in the last training, mostly" in said("test/tuned", "main", tmp_path)
+
 
 def test_a_model_without_a_card_has_the_rest(tmp_path: Path, tokenizer: Tokenizer) -> None:
     checkpoints.publish(random_model(), tokenizer, "test/tiny", step=5, store=tmp_path)
