@@ -121,8 +121,8 @@ def _data(section: str, *, is_further: bool) -> str:
     licences = ", ".join(name for name, _ in Counter(_licence_family(row[2]) for row in rows).most_common(3))
     when = " in the last training" if is_further else ""
     return (
-        f"{files:,} files of {len(rows)} packages{when}, mostly under {licences}; the card lists them. Filtered, without "
-        "near-duplicates, and with secrets replaced."
+        f"{files:,} files of {len(rows)} packages{when}, mostly under {licences}; the card lists them. Filtered, "
+        "without near-duplicates, and with secrets replaced."
     )
 
 
