@@ -172,8 +172,14 @@ class _Writing:
         if self._task.n > len(self._drafts):
             said.append("At temperature 0 all candidates are the same, so only one was generated.")
         if len(candidates) < n_written:
-            said.append(f"{n_written} candidates, of which {len(candidates)} differ; the most likely is first.")
+            said.append(_how_many_differ(n_written, len(candidates)))
         return Written(generation, tuple(said), finished)
+
+
+def _how_many_differ(n_written: int, n_different: int) -> str:
+    if n_different == 1:
+        return f"All {n_written} candidates are the same."
+    return f"{n_different} different texts among {n_written} candidates; the most likely is first."
 
 
 class CandidateDraft:

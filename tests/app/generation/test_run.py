@@ -146,6 +146,14 @@ def test_without_chance_there_is_one_candidate_and_a_notice(models: Models) -> N
     assert progress.notices[-1].startswith("At temperature 0 all candidates are the same")
 
 
+def test_candidates_that_chance_made_equal_are_one_and_counted(models: Models) -> None:
+    sampling = SamplingParams(max_new_tokens=10, temperature=0.5, top_k=1)
+    *_, progress = generate(models, "test/tiny", "main", task("x", n=3, sampling=sampling))
+    assert isinstance(progress, Written)
+    assert len(progress.generation.candidates) == 1
+    assert progress.notices[-1] == "All 3 candidates are the same."
+
+
 @pytest.mark.parametrize("repo_id,parts", [("test/none", ("x",)), ("test/tiny", ("",)), ("test/tiny", ("\0",))])
 def test_what_cannot_be_run_is_a_sentence(models: Models, repo_id: str, parts: tuple[str, ...]) -> None:
     (progress,) = generate(models, repo_id, "main", task(*parts))
