@@ -1,4 +1,4 @@
-"""``python -m app.tune FOLDER``: tune a model to a project, and publish it if it fills in more held-out lines."""
+"""``python -m app.tune FOLDER``: tune a model to a project, and publish it if it is better at held-out code."""
 
 from __future__ import annotations
 
