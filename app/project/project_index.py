@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.project.excerpts import LONGEST_LINE, Excerpt, ShownLines, definition, definitions_in
+from santacoder.errors import UserError
 from santacoder.languages import language_of_file
 from santacoder.paths import SKIPPED_FOLDERS
 
@@ -218,7 +219,7 @@ def _lines_of(path: Path) -> list[str]:
     """Raises ValueError if no request may contain the file's text: it is not UTF-8, or has NUL characters."""
     text = path.read_text("utf-8-sig")
     if "\0" in text:
-        raise ValueError("it has NUL characters")
+        raise UserError("it has NUL characters")
     return text.splitlines(keepends=True)
 
 
