@@ -36,6 +36,7 @@ _LINES_AFTER = 4  # the cursor; what is searched has a window's lines before it
 _SHOWN_LINES = 12  # of a similar place: the window, and what follows it
 _MOST_PLACES = 200  # a word in more windows says little, and would take long to count
 _WORDS_TO_SEARCH = 40
+_LEAST_SHARED = 3  # words, keywords among them
 _SECONDS_TO_LIST = 20
 _SECONDS_BETWEEN_CHANGES = 1.0
 _SECONDS_BETWEEN_SCANS = 60.0
@@ -109,7 +110,8 @@ class ProjectIndex:
 
     def similar(self, before: str, after: str, count: int) -> list[Excerpt]:
         """The ``count`` places whose lines have most in common with those around a cursor, the best first, none of them
-        next to another. What is ``before`` and ``after`` it is shown anyway, and not repeated."""
+        next to another. What is ``before`` and ``after`` it is shown anyway, and not repeated. Places with hardly a
+        word in common would lead the model astray, above all in front of a few lines."""
         lines_before, lines_after = before.splitlines(keepends=True), after.splitlines(keepends=True)
         asked = set(_words([*lines_before[-_WINDOW_LINES:], *lines_after[:_LINES_AFTER]]))
         shown = ShownLines(before, after)
@@ -117,7 +119,8 @@ class ProjectIndex:
             found: list[tuple[Path, int]] = []
             for (path, window), _ in self._scores(asked).most_common(8 * count):
                 is_near = any(path == other and abs(window - near) < 2 for other, near in found)
-                if not is_near and not shown.repeat(self._excerpt(path, window)):
+                n_shared = len(asked & self._files[path].windows[window])
+                if n_shared >= _LEAST_SHARED and not is_near and not shown.repeat(self._excerpt(path, window)):
                     found.append((path, window))
                 if len(found) == count:
                     break

@@ -62,6 +62,8 @@ def test_similar_lines_are_those_with_rare_words_in_common(index: ProjectIndex) 
     # not what is shown anyway
     assert index.similar(LEDGER, "", 5) == [] and index.similar("", "", 5) == []
     assert index.similar("nothing_known = 1\n", "", 5) == []
+    # two words are too few
+    assert index.similar("def read_metres(a, b):\n    ", "", 5) == []
 
 
 def test_what_is_edited_counts_instead_of_the_file(index: ProjectIndex, project: Path) -> None:
@@ -97,7 +99,7 @@ def test_files_that_git_ignores_are_left_out(project: Path) -> None:
     index = ProjectIndex(project)
     index.scan()
     assert index.definition("TideLedger", without=None) is None
-    assert index.similar("x = value_7\n", "", 1)[0].name == "other.py"
+    assert index.similar("x = value_1 + value_2 + value_3\n", "", 1)[0].name == "other.py"
 
 
 def test_unusual_files_do_no_harm(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
