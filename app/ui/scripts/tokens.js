@@ -80,7 +80,12 @@
   }
 
   santacoder.tokens = { open };
-  document.addEventListener("beforeinput", () => document.querySelector("#alternatives:popover-open")?.hidePopover());
+  const close = ({ target }) => {
+    const box = document.querySelector("#alternatives:popover-open");
+    if (!box?.contains(target)) box?.hidePopover();
+  };
+  document.addEventListener("beforeinput", close);
+  document.addEventListener("scroll", close, { capture: true, passive: true }); // its token is elsewhere then
   document.addEventListener("click", (event) => {
     const token = event.target.closest?.(".tokens .token");
     if (token) open(token);
