@@ -30,12 +30,6 @@ from tests.conftest import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "images"
 DESK, PHONE = (1280, 900), (360, 780)
-_WRITTEN_TOKEN = """() => {
-  const ranges = [...CSS.highlights].filter(([name]) => name.startsWith("heat-")).flatMap(([, of]) => [...of]);
-  const boxes = ranges.filter((range) => range.toString().trim()).map((range) => range.getBoundingClientRect());
-  const box = boxes.filter(({ width }) => width).at(-1);
-  return [box.x + box.width / 2, box.y + box.height / 2];
-}"""
 WINDOWS = (("light", DESK, "light"), ("dark", DESK, "dark"), ("light", PHONE, "phone"))
 
 
@@ -91,8 +85,7 @@ def _take_writing(page: Page, suffix: str) -> None:
         open_pane(page, name)
         run(page, pane)
         if suffix == "light":
-            place = page.evaluate(_WRITTEN_TOKEN)
-            page.mouse.click(*place)
+            page.locator(f"#{pane}-tokens .token").nth(3).click()
         _take(page, f"{pane}-{suffix}.png")
         page.keyboard.press("Escape")
 
