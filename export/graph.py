@@ -29,12 +29,9 @@ from export.linear import linear, table_product, table_rows
 from export.nodes import MICROSOFT, Nodes
 from export.precisions import Precision
 from export.tensors import TensorFile
+from export.web_graph import WebGraph
+from export.weights import Weights, ungroup
 from santacoder.config import SantaCoderConfig
-
-Weights = Callable[[str], np.ndarray]
-"""A stored tensor by its name in the checkpoint, as float32."""
-
-_OPSETS = {"": 21, MICROSOFT: 1}
 
 
 def write_graph(
@@ -49,7 +46,11 @@ def write_graph(
     ``report`` is called with the fraction of the work done.
     """
     with TensorFile(path.with_name(path.name + "_data")) as tensors:
-        graph = _Graph(config, weights, precision, tensors)
+        graph: _Graph | WebGraph
+        if precision.for_browsers:
+            graph = WebGraph(config, weights, tensors)
+        else:
+            graph = _Graph(config, weights, precision, tensors)
         for layer in range(config.n_layer):
             graph.add_layer(layer)
             report((layer + 1) / (config.n_layer + 1))
@@ -66,7 +67,6 @@ class _Graph:
         self._config = config
         self._weights = weights
         self._precision = precision
-        self._tensors = tensors
         self._nodes = Nodes(tensors)
         # the bias of the previous projection, added in the next LayerNorm
         self._pending_bias = ""
@@ -109,11 +109,7 @@ class _Graph:
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n_logits", config.vocab_size]),
             *(helper.make_tensor_value_info(f"present_{name}", cache_type, cache_shape) for name in caches),
         ]
-        graph = helper.make_graph(self._nodes.nodes, "santacoder", inputs, outputs, self._nodes.initializers)
-        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="santacoder")
-        helper.set_model_props(model, {"data_sha256": self._tensors.sha256})
-        return model
+        return self._nodes.model(inputs, outputs)
 
     def _embeddings(self) -> tuple[str, str]:
         tokens, positions = (
@@ -190,11 +186,3 @@ class _Graph:
     def _floats(self, name: str) -> str:
         """A stored tensor as an initializer, in the precision of the graph's computation."""
         return self._nodes.tensor(name, self._precision.cast(self._weights(name)))
-
-
-def ungroup(stored: np.ndarray, config: SantaCoderConfig) -> np.ndarray:
-    """Reorder the rows of a multi-head ``c_attn`` from (query, key, value) of each head to all queries, keys,
-    values.
-    """
-    by_head = stored.reshape(config.n_head, 3, config.head_dim, *stored.shape[1:])
-    return by_head.swapaxes(0, 1).reshape(stored.shape)

@@ -9,6 +9,7 @@ from onnx import helper
 from export.tensors import TensorFile
 
 MICROSOFT = "com.microsoft"
+_OPSETS = {"": 21, MICROSOFT: 1}
 
 
 class Nodes:
@@ -41,3 +42,11 @@ class Nodes:
             self._constants.add(name)
             self.initializers.append(onnx.numpy_helper.from_array(value, name))
         return name
+
+    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+        """The finished model, with a digest of the weights stored outside."""
+        graph = helper.make_graph(self.nodes, "santacoder", inputs, outputs, self.initializers)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="santacoder")
+        helper.set_model_props(model, {"data_sha256": self._tensors.sha256})
+        return model

@@ -19,13 +19,14 @@ class Precision:
 
     With ``unsigned``, matrices of integers are stored as the runtime multiplies them on x86 without VNNI. It would
     convert signed ones there when it opens the graph, which takes seconds and as much memory again. With VNNI, unsigned
-    ones are multiplied at half the speed.
+    ones are multiplied at half the speed. ``for_browsers`` is the graph of web_graph.py.
     """
 
     dtype: np.dtype
     tolerance: float
     bits: int | None = None
     unsigned: bool = False
+    for_browsers: bool = False
 
     @property
     def element_type(self) -> int:
@@ -44,7 +45,7 @@ PRECISIONS = {
     "bf16": Precision(np.dtype(ml_dtypes.bfloat16), tolerance=1e-2),
     "int8": Precision(_FP32, tolerance=1e-2, bits=8),
     "int4": Precision(_FP32, tolerance=5e-2, bits=4),
-    "web": Precision(_FP32, tolerance=1e-2, bits=8),  # the graph of web_graph.py
+    "web": Precision(_FP32, tolerance=1e-2, bits=8, for_browsers=True),
 }
 
 

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS
 from export.verify import Reference, Verification, validation_texts, verify
-from export.web_graph import write_web_graph
 from export.web_runner import WebRunner
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -73,17 +71,13 @@ def _write(model: SantaCoder, precision: str, folder: Path, device: str) -> Path
     path = folder / graph_name(precision)
     weights = model.state_dict()
     with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:
-
-        def read(name: str) -> np.ndarray:
-            return weights[name].float().numpy()
-
-        def report(share: float) -> None:
-            bar.update(round(100 * share) - bar.n)
-
-        if precision == "web":
-            write_web_graph(path, model.config, read, report)
-        else:
-            write_graph(path, model.config, read, PRECISIONS[precision], report)
+        write_graph(
+            path,
+            model.config,
+            lambda name: weights[name].float().numpy(),
+            PRECISIONS[precision],
+            lambda share: bar.update(round(100 * share) - bar.n),
+        )
     return path
 
 

@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from export.web_graph import write_web_graph
+from export.graph import write_graph
+from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.onnx.runner import graph_name
@@ -141,7 +142,7 @@ def _add_model(site: Path, name: str, store: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     graph = folder / graph_name("web")
     stored = checkpoints.open_stored(snapshot)
-    write_web_graph(graph, stored.config, lambda name: stored.read(name).numpy())
+    write_graph(graph, stored.config, lambda name: stored.read(name).numpy(), PRECISIONS["web"])
     shutil.copyfile(snapshot / "tokenizer.json", folder / "tokenizer.json")
     # the shape alone: the formats of checkpoints name it in different ways
     (folder / "config.json").write_text(json.dumps(asdict(stored.config)))

@@ -20,48 +20,25 @@ kernels for packed matrices are four times slower than those for floats.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.graph import Weights, ungroup
 from export.linear import table_rows, unpacked_matrix
 from export.nodes import MICROSOFT, Nodes
 from export.precisions import PRECISIONS, block_size
 from export.tensors import TensorFile
+from export.weights import Weights, ungroup
 from santacoder.config import SantaCoderConfig
 
-_OPSETS = {"": 21, MICROSOFT: 1}
 
-
-def write_web_graph(
-    path: Path, config: SantaCoderConfig, weights: Weights, report: Callable[[float], None] = lambda share: None
-) -> None:
-    """Write the graph to ``path`` and its weights to ``path`` + ``_data``.
-
-    ``report`` is called with the fraction of the work done.
-    """
-    with TensorFile(path.with_name(path.name + "_data")) as tensors:
-        graph = _WebGraph(config, weights, tensors)
-        for layer in range(config.n_layer):
-            graph.add_layer(layer)
-            report((layer + 1) / (config.n_layer + 1))
-        graph.add_head()
-        model = graph.model()
-    onnx.save(model, path)
-    report(1.0)
-
-
-class _WebGraph:
+class WebGraph:
     """A graph under construction. ``_stream`` is the name of the residual stream, [S, n_embd]."""
 
     def __init__(self, config: SantaCoderConfig, weights: Weights, tensors: TensorFile) -> None:
         self._config = config
         self._weights = weights
-        self._tensors = tensors
         self._nodes = Nodes(tensors)
         self._new: list[str] = []  # the new keys and values of each layer
         self._past = self._split_past()
@@ -99,11 +76,7 @@ class _WebGraph:
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n_logits", config.vocab_size]),
             helper.make_tensor_value_info("new", TensorProto.FLOAT, ["length", width]),
         ]
-        graph = helper.make_graph(self._nodes.nodes, "santacoder", inputs, outputs, self._nodes.initializers)
-        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="santacoder")
-        helper.set_model_props(model, {"data_sha256": self._tensors.sha256})
-        return model
+        return self._nodes.model(inputs, outputs)
 
     def _split_past(self) -> list[tuple[str, str]]:
         """The names of each layer's past keys and values, [P, n_kv_head * head_dim]."""

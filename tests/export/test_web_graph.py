@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.precisions import block_size
-from export.web_graph import write_web_graph
+from export.graph import write_graph
+from export.precisions import PRECISIONS, block_size
 from export.web_runner import WebRunner
 from santacoder.engine.runner import Step
 from santacoder.model import SantaCoder
@@ -32,7 +32,7 @@ def rounded(model: SantaCoder) -> SantaCoder:
 
 def write(model: SantaCoder, path: Path) -> WebRunner:
     weights = model.state_dict()
-    write_web_graph(path, model.config, lambda name: weights[name].numpy())
+    write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["web"])
     return WebRunner(path, model.config)
 
 
