@@ -17,8 +17,6 @@ from app.project.project_index import ProjectIndex
 _MOST_DOCUMENTS = 8
 _IMPORT_LINES = 100  # at the beginning of a document
 _EDITED_PLACES = 2
-_SIMILAR_PLACES = 2  # of the project
-_SIMILAR_SHARE = 0.75  # of the budget; the rest is for definitions
 _LINES_AROUND_EDIT = 6
 # at a larger distance, the user has come to another place
 _LINES_OF_A_PLACE = 40
@@ -68,8 +66,7 @@ class RelatedCode:
             for excerpt in (*_imports(document, before), *_edited_places(others)):
                 chosen.code.add(excerpt, most // 2)
             if self.project:
-                for excerpt in self.project.similar(before, after, _SIMILAR_PLACES):
-                    chosen.code.add(excerpt, int(most * _SIMILAR_SHARE))
+                self.project.add_similar(chosen.code, before, after, most)
         for excerpt in self._defined(names_in_use(before, after), document, others):
             chosen.code.add(excerpt, most)
         return list(chosen.code.excerpts)

@@ -19,8 +19,6 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
 
 _MOST_CHARACTERS = 768  # 256 tokens, as in the language server
-_SIMILAR_CHARACTERS = 576
-_SIMILAR_PLACES = 2
 _MOST_PLACES = 256  # that are remembered
 _LINES_OF_A_NAME = 2  # by which a place is recognised
 _LEAST_CHARACTERS_OF_A_NAME = 20
@@ -73,8 +71,7 @@ class ProjectContext:
                 self._places.move_to_end(name)
                 return choice
         choice = Choice()
-        for excerpt in self.index.similar(before, after, _SIMILAR_PLACES):
-            choice.add(excerpt, _SIMILAR_CHARACTERS)
+        self.index.add_similar(choice, before, after, _MOST_CHARACTERS)
         name = "".join(near.splitlines(keepends=True)[:-1][-_LINES_OF_A_NAME:])
         if len(name.strip()) >= _LEAST_CHARACTERS_OF_A_NAME:
             self._places[name] = choice

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from app.project.excerpts import LONGEST_LINE, Excerpt, ShownLines, definition, definitions_in
+from app.project.excerpts import LONGEST_LINE, Choice, Excerpt, ShownLines, definition, definitions_in
 from santacoder.errors import UserError
 from santacoder.languages import language_of_file
 from santacoder.paths import SKIPPED_FOLDERS
@@ -37,6 +37,8 @@ _SHOWN_LINES = 12  # of a similar place: the window, and what follows it
 _MOST_PLACES = 200  # a word in more windows says little, and would take long to count
 _WORDS_TO_SEARCH = 40
 _LEAST_SHARED = 3  # words, keywords among them
+_SIMILAR_PLACES = 2
+_SIMILAR_SHARE = 0.75  # of the budget; the rest is for definitions
 _SECONDS_TO_LIST = 20
 _SECONDS_BETWEEN_CHANGES = 1.0
 _SECONDS_BETWEEN_SCANS = 60.0
@@ -107,6 +109,12 @@ class ProjectIndex:
             (path,) = paths
             file = self._files[path]
             return Excerpt(file.name, "".join(definition(file.lines, file.definitions[name])))
+
+    def add_similar(self, choice: Choice, before: str, after: str, most: int) -> None:
+        """Add the places most similar to those around a cursor to ``choice``, which has ``most`` characters; a part is
+        left for definitions."""
+        for excerpt in self.similar(before, after, _SIMILAR_PLACES):
+            choice.add(excerpt, int(most * _SIMILAR_SHARE))
 
     def similar(self, before: str, after: str, count: int) -> list[Excerpt]:
         """The ``count`` places whose lines have most in common with those around a cursor, the best first, none of them

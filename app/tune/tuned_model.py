@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from app.project.project_index import project_files
-from santacoder.checkpoints.store import repo_folder
+from santacoder.checkpoints.store import read_ref, repo_folder
 
 TUNED_BRANCH = "main"
 _MOST_CHARACTERS = 40
@@ -27,7 +27,7 @@ def tuned_model(project: Path) -> str:
 def tuned_commit(project: Path, store: Path) -> str | None:
     """The commit of the model tuned to ``project``, if one has been published to ``store``."""
     try:
-        return (repo_folder(tuned_model(project), store) / "refs" / TUNED_BRANCH).read_text("ascii").strip()
+        return read_ref(repo_folder(tuned_model(project), store), TUNED_BRANCH)
     except (OSError, UnicodeDecodeError):
         return None
 
