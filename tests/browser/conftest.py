@@ -206,7 +206,7 @@ def watched_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
         page.close()
     desk.clear_cookies()
     desk.clear_permissions()
-    assert not failures
+    assert not failures, "\n".join(failures)
     assert hosts <= {urlsplit(server.url).hostname, None}  # data: and blob: have none
 
 

@@ -50,7 +50,7 @@ def test_the_prompt_is_known_when_it_is_run_again(page: Page) -> None:
         rerun(page, "infill", button)
         again = code(page, "infill")
         assert again != first and again.startswith("a = ") and again.endswith("\nb = 2") and MARK not in again
-    page.locator("#infill-editor .cm-content").click()
+    page.locator("#infill-editor .cm-content").focus()
     page.keyboard.press("Control+End")
     page.keyboard.insert_text("0\nc = 3")
     rerun(page, "infill", "run")

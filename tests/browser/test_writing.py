@@ -39,7 +39,7 @@ def test_what_the_model_wrote_is_coloured_until_it_is_edited(page: Page) -> None
     set_parameter(page, "Seed", "5")
     run(page, "complete")
     expect_coloured(page, read(page, "complete").removeprefix("x = [\n    1,").removeprefix("\n"))
-    page.locator("#complete-editor .cm-content").click()
+    page.locator("#complete-editor .cm-content").focus()
     page.keyboard.type("#")
     expect_coloured(page, "")
 
