@@ -68,6 +68,12 @@ def build_parser(description: str) -> argparse.ArgumentParser:
         "--publish-saves", action="store_true", help="publish every saved checkpoint, not only the last"
     )
     result.add_argument(
+        "--continue-published",
+        action="store_true",
+        help="if OUTPUT has no saved state, continue from the newest commit of --publish and --branch, which this run "
+        "published before its folder was lost; the optimiser's moments begin at zero",
+    )
+    result.add_argument(
         "--publish-if-better",
         action="store_true",
         help="publish only if the model fills in more held-out lines exactly than before the training, or about as "

@@ -25,6 +25,7 @@ from train.publish.adapter import save_adapter
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
 from train.run.improvement import improvement
+from train.run.published_save import PublishedSave, newest_save
 
 
 def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
@@ -35,6 +36,8 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
     """
     if args.publish:
         require_branch(args.publish, args.branch, args.store)
+    elif args.continue_published:
+        raise UserError("--continue-published needs the model that the run publishes to: set --publish.")
     with run.held() if world.is_first else nullcontext():
         config = continued_config(args, run.config()) if args.resume else new_config(args)
         if args.publish_if_better:
@@ -68,7 +71,9 @@ def _train(
 
     try:
         on_save = publish if args.publish_saves and args.publish else None
-        trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save)
+        trained = train(
+            config, data, run.path, world=world, store=args.store, on_save=on_save, published=_published(args, config)
+        )
         if args.save_adapter and world.is_first:
             save_adapter(args.save_adapter, trained.adapter, config.base)
         found = improvement(run, data, config) if args.publish_if_better else None
@@ -97,6 +102,11 @@ def _train(
     elif args.publish_if_better:
         message += " Nothing was published: there are no held-out lines to compare it on."
     return Outcome("finished", message, sha), ""
+
+
+def _published(args: argparse.Namespace, config: TrainConfig) -> PublishedSave | None:
+    """What ``--continue-published`` continues from, if it is given."""
+    return newest_save(args.publish, args.branch, config, args.store) if args.continue_published else None
 
 
 def _comparing(args: argparse.Namespace, config: TrainConfig) -> TrainConfig:

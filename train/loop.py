@@ -27,6 +27,7 @@ from train.model.plain_model import plain_model
 from train.model.starting_point import starting_model
 from train.run.folder import RunFolder, newest_state, steps_done
 from train.run.log import Log
+from train.run.published_save import PublishedSave, recall_curves
 from train.run.saved_states import SavedStates
 from train.run.stopping import stop_requests
 from train.run.validation import Watch
@@ -69,8 +70,10 @@ def train(
     world: World = ALONE,
     store: Path = DEFAULT_STORE,
     on_save: Callable[[Trained], object] | None = None,
+    published: PublishedSave | None = None,
 ) -> Trained:
-    """Train ``config`` on ``data``, continuing from the newest saved state in ``output`` if there is one.
+    """Train ``config`` on ``data``, continuing from the newest saved state in ``output`` if there is one, or else from
+    ``published``.
 
     A run that is killed and resumed gives the same result as an uninterrupted one: it continues from the newest saved
     state, and batches and dropout depend only on the seed and the step.
@@ -82,6 +85,7 @@ def train(
         world: the processes of the run.
         store: folder of published models, with the base of a fine-tuning run.
         on_save: called with the model at each saved state but the last whose step is a multiple of ``publish_every``.
+        published: a commit that this run published before its folder was lost.
 
     Raises:
         UserError: the corpus is too small, or the run does not fit in memory.
@@ -94,11 +98,15 @@ def train(
         run.begin(config)
     order = batches(config, data)
     rows = world.rows(config.batch_size)
-    model = starting_model(config, data.tokenizer, store)
+    model = starting_model(config, data.tokenizer, store, weights=published.name if published else "")
     require_memory(model.config, config, world)
     training = prepare(model, config, world)
     states = SavedStates(run.states, config.keep, world)
     first_step = states.restore(training)
+    if published and first_step == 0:
+        first_step = published.step
+        if world.is_first:
+            recall_curves(published, run)
     watch = Watch(training, data, config, world)
     on_gpu = world.device.type == "cuda"
     steps = range(first_step, config.steps)

@@ -11,6 +11,7 @@ from santacoder.experiments import EXPERIMENTS, Experiment
 from train.embedded.presets import HELD_OUT, Preset
 
 NANO, MINI = "santacoder/nano", "santacoder/mini"
+PRETRAINING = "pretraining"  # the branch of mini's long run, before its learning rate falls
 REPEATED = ("fim", "stars")  # the rows of the ablation with more than one seed
 SEEDS = (1, 2)
 # final comes first, because the others use its tokenizer
@@ -89,9 +90,11 @@ class _Recipe:
         size, tokenizer = self.preset.mini_vocab_size, self.out / "data" / "mini" / "tokenizer.json"
         sample = self.preset.mini_sample
         yield self._data("mini", "final", sample, "--vocab-size", size)
-        yield self._training("mini-main", MINI, "main", self.preset.mini, "mini", "--variant", "final")
+        yield _stage("begin-mini", "train.embedded.begin", self.store)
+        start: tuple[object, ...] = ("--variant", "final", "--continue-published")
+        yield self._training("mini-main", MINI, PRETRAINING, self.preset.mini, "mini", *start)
         yield self._data("mini-simple", "final", sample, "--tokenizer", tokenizer, "--simple")
-        start = ("--variant", "final", "--from", MINI)
+        start = ("--variant", "final", "--from", f"{MINI}@{PRETRAINING}")
         yield self._training("mini-simple", MINI, "main", self.preset.mini_simple, "mini-simple", *start)
         yield from self._measuring("mini", MINI, "main", "mini")
         yield _stage(

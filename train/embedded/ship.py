@@ -9,9 +9,9 @@ import sys
 from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
 from santacoder.paths import user_path
-from train.embedded.recipe import MINI, NANO, nano_runs
+from train.embedded.recipe import MINI, NANO, PRETRAINING, nano_runs
 
-_COMMITS_OF_MINI = 2  # a third commit would exceed mini's 40 MB
+_COMMITS_OF_MINI = 1  # of each branch, so that the repository stays below 200 MB
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--to", type=user_path, default=checkpoints.DEFAULT_STORE, help="destination store (default: checkpoints/)"
     )
     args = parser.parse_args(arguments)
-    shipped = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0] + [(MINI, "main", _COMMITS_OF_MINI)]
+    shipped: list[tuple[str, str, int | None]] = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0]
+    shipped += [(MINI, branch, _COMMITS_OF_MINI) for branch in (PRETRAINING, "main")]
     for repo, branch, n_commits in shipped:
         if branch in checkpoints.branches(repo, store=args.store):
             sha = copy_branch(repo, branch, args.store, args.to, n_commits=n_commits)

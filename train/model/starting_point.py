@@ -18,16 +18,18 @@ from train.model.dropout import add_dropout
 from train.model.lora import add_updates
 
 
-def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path) -> SantaCoder:
+def starting_model(config: TrainConfig, tokenizer: Tokenizer, store: Path, *, weights: str = "") -> SantaCoder:
     """Create the initial model on the CPU, in fp32, ready for training, with dropout and low-rank updates.
+
+    ``weights`` is the revision to start from, as REPO@COMMIT, if it is another than the base.
 
     Raises:
         UserError: the data was packed with a tokenizer other than the revision's.
         CheckpointError: the revision cannot be loaded.
     """
     torch.manual_seed(config.seed)
-    if config.base:
-        model = _loaded(config.base, tokenizer, store)
+    if revision := weights or config.base:
+        model = _loaded(revision, tokenizer, store)
     else:
         model = SantaCoder(config.model_config(tokenizer.vocab_size))
     if config.lora_rank:

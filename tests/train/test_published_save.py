@@ -1,0 +1,76 @@
+"""A run whose folder is lost continues from what it has published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from santacoder import checkpoints
+from tests.train.test_resume import losses
+from train.__main__ import main
+
+FLAGS = (
+    "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --precision fp32 --optimizer muon "
+    "--validate-every 100 --validation-batches 2 --fim-questions 0 --loader-workers 0 --schedule wsd "
+    "--cooldown-fraction 0 --save-every 6 --publish mine/long --publish-saves --continue-published"
+).split()
+
+
+def run(packed: Path, folder: Path, *flags: str) -> int:
+    """Run the command with a store and an output in ``folder``."""
+    places = ["--data", str(packed), "--output", str(folder / "run"), "--store", str(folder / "store")]
+    return main([*places, *FLAGS, *flags])
+
+
+def test_a_lost_run_goes_on_with_its_weights_steps_and_curves(packed: Path, tmp_path: Path) -> None:
+    assert run(packed, tmp_path, "--steps", "6") == 0  # nothing is published yet, so it begins
+    unbroken = losses(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    assert run(packed, tmp_path, "--steps", "12") == 0
+    records = [record for record in losses(tmp_path / "run") if record[1] is not None]
+    assert [step for step, _, _ in records] == list(range(12))
+    before = [loss for step, loss, _ in unbroken if loss is not None]
+    assert [loss for _, loss, _ in records[:6]] == pytest.approx(before, abs=1e-6)
+    newest, oldest = checkpoints.log("mine/long", store=tmp_path / "store")
+    assert (newest.step, newest.tokens, oldest.step) == (12, 12 * 256, 6)
+    curve = json.loads((checkpoints.resolve("mine/long", store=tmp_path / "store") / "curves.json").read_text())
+    assert [step for step, _ in curve["loss"]] == list(range(1, 13))
+
+
+def test_the_weights_are_the_published_ones(packed: Path, tmp_path: Path) -> None:
+    """With a learning rate near zero, the next commit has the weights of the last."""
+    assert run(packed, tmp_path, "--steps", "6") == 0
+    before, _ = checkpoints.load("mine/long", store=tmp_path / "store")
+    shutil.rmtree(tmp_path / "run")
+    assert run(packed, tmp_path, "--steps", "7", "--learning-rate", "1e-9") == 0
+    after, _ = checkpoints.load("mine/long", store=tmp_path / "store")
+    assert all(torch.equal(one, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("flags", [("--n-layer", "3"), ("--batch-size", "8"), ("--steps", "6")])
+def test_another_run_is_not_continued(
+    packed: Path, tmp_path: Path, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(packed, tmp_path, "--steps", "6") == 0
+    sha = checkpoints.branches("mine/long", store=tmp_path / "store")["main"]
+    shutil.rmtree(tmp_path / "run")
+    assert run(packed, tmp_path, "--steps", "12", *flags) == 2
+    assert "mine/long@main was not published by a run with these settings" in capsys.readouterr().err
+    assert checkpoints.branches("mine/long", store=tmp_path / "store")["main"] == sha
+
+
+def test_a_saved_state_is_preferred(packed: Path, tmp_path: Path) -> None:
+    assert run(packed, tmp_path, "--steps", "6") == 0
+    unbroken = losses(tmp_path / "run")
+    places = ["--output", str(tmp_path / "run"), "--store", str(tmp_path / "store")]
+    assert main([*places, "--resume", "--steps", "9", "--publish", "mine/long", "--continue-published"]) == 0
+    assert losses(tmp_path / "run")[: len(unbroken)] == unbroken
+
+
+def test_it_needs_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--folder", str(tmp_path), "--output", str(tmp_path / "run"), "--continue-published"]) == 2
+    assert "set --publish" in capsys.readouterr().err

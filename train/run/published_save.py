@@ -1,0 +1,63 @@
+"""Continuing a run whose folder is lost, from the newest commit that it has published.
+
+A published commit has the weights and the step, but not the optimiser's moments: they begin at zero, as in a new run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from santacoder.checkpoints import read_config
+from santacoder.checkpoints.store import CURVES_FILE, read_commit, read_ref, repo_folder, snapshot
+from santacoder.errors import UserError
+from train.config import TrainConfig
+from train.run.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class PublishedSave:
+    """A published commit of a run: its snapshot, its name as REPO@SHA, and the steps done then."""
+
+    snapshot: Path
+    name: str
+    step: int
+
+
+def newest_save(repo_id: str, branch: str, config: TrainConfig, store: Path) -> PublishedSave | None:
+    """The newest commit of ``branch``; None if the branch does not exist.
+
+    Raises:
+        CheckpointError: the commit is damaged.
+        UserError: the commit cannot be of a run with this ``config``.
+    """
+    sha = read_ref(repo_folder(repo_id, store), branch)
+    if sha is None:
+        return None
+    folder = snapshot(store, repo_id, sha)
+    commit = read_commit(folder, branch)
+    step, tokens = commit.step or 0, commit.tokens or 0
+    if step >= config.steps or tokens != step * config.tokens_per_step or not _fits(folder, config):
+        raise UserError(
+            f"{repo_id}@{branch} was not published by a run with these settings, so they cannot continue it: omit "
+            "--continue-published, or publish to another --branch."
+        )
+    return PublishedSave(folder, f"{repo_id}@{sha}", step)
+
+
+def _fits(folder: Path, config: TrainConfig) -> bool:
+    shape = read_config(folder)
+    found = (shape.n_layer, shape.n_embd, shape.n_head, shape.multi_query, shape.n_positions)
+    return found == (config.n_layer, config.n_embd, config.n_head, config.multi_query, config.sequence_length)
+
+
+def recall_curves(save: PublishedSave, run: RunFolder) -> None:
+    """Write the metrics of ``save``'s card to the run folder, so that later cards show the whole curve."""
+    values: dict[int, dict[str, float]] = {}
+    for name, points in json.loads((save.snapshot / CURVES_FILE).read_text()).items():
+        for steps_done, value in points:
+            values.setdefault(steps_done - 1, {})[name] = value
+    lines = [json.dumps({"step": step, **values[step]}) + "\n" for step in sorted(values)]
+    run.path.mkdir(parents=True, exist_ok=True)
+    run.metrics.write_text("".join(lines))
