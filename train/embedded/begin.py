@@ -16,7 +16,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.embedded.begin", description=__doc__)
     parser.add_argument("store", type=user_path, help="store that the run publishes to (runs/embedded/store)")
     parser.add_argument(
-        "--from", dest="source", type=user_path, default=checkpoints.DEFAULT_STORE, help="source (default: checkpoints/)"
+        "--from",
+        dest="source",
+        type=user_path,
+        default=checkpoints.DEFAULT_STORE,
+        help="store to copy from (default: checkpoints/)",
     )
     args = parser.parse_args(arguments)
     if read_ref(repo_folder(MINI, args.store), PRETRAINING):
