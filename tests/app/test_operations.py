@@ -97,6 +97,7 @@ def test_a_stop_lets_requests_finish_and_takes_no_more(store: Path) -> None:
     assert "secret_name" not in log
 
 
+@pytest.mark.slow
 def test_a_stop_waits_no_longer_than_it_was_told(store: Path) -> None:
     with running(store, "--drain-seconds", "0", SANTACODER_LOGINS="ada:lovelace") as (url, process):
         body = {**BODY, "n": 32, "max_tokens": 120, "temperature": 1.5, "stream": True}

@@ -104,6 +104,7 @@ def test_nothing_is_shared_before_a_run_and_secrets_are_warned_of(page: Page) ->
     expect(notice).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_share_from_run_to_deletion(page: Page, visitor: Page, server: Server) -> None:
     write(page, "complete", "def unmistakably_shared(a):")
     set_parameter(page, "number input for Maximum length", "12")

@@ -88,6 +88,7 @@ def test_kill_at_a_random_step_and_resume(packed: Path, tmp_path: Path, optimize
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_saved_state_kept(packed: Path, tmp_path: Path) -> None:
     """A limit on file sizes simulates a full disk: both make the write fail with an OSError."""
     train(TINY, load_packed(packed), tmp_path / "run")

@@ -66,7 +66,7 @@ def test_a_prompt_whose_last_token_alone_is_read_changes_no_bit(runner: OnnxRunn
     assert np.array_equal(runner.prefill(1, ids[-1:], length - 1, 1), expected)
 
 
-@pytest.mark.parametrize("temperature", [0, 0.8])
+@pytest.mark.parametrize("temperature", [0, pytest.param(0.8, marks=pytest.mark.slow)])
 def test_texts_are_the_same_in_company_and_whatever_is_cached(mini: OnnxRunner, temperature: float) -> None:
     tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini", "main"))
     engine = Engine(mini, tokenizer)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from train.core.muon import Muon, orthogonal
+from train.core.precision import multiplied_in
 
 
 @pytest.mark.parametrize("shape", [(24, 96), (96, 24), (32, 32)])
@@ -17,7 +18,8 @@ def test_singular_values_come_near_one(shape: tuple[int, int]) -> None:
     # the same singular vectors: what is left of the update in their basis is its diagonal
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     inner = left.t() @ update @ right.t()
-    assert (inner - inner.diag().diag()).abs().max() < 1e-4
+    in_bf16 = multiplied_in("auto", matrix.device) is torch.bfloat16  # on processors that have it
+    assert (inner - inner.diag().diag()).abs().max() < (0.05 if in_bf16 else 1e-4)
 
 
 @pytest.mark.parametrize("shape", [(24, 96), (96, 24)])

