@@ -79,7 +79,9 @@ santacoder.confidence = (() => {
     const isBefore = ([first, second], [third, fourth]) => first < third || (first === third && second <= fourth);
     const isIn = ({ begin, end }) => isBefore(begin, [row, column]) && !isBefore(end, [row, column]);
     const found = tokensOf(editor).find(isIn);
-    if (found) santacoder.tokens.open(found.token, new DOMRect(event.clientX - 8, event.clientY - 10, 16, 20));
+    if (!found) return;
+    const at = new DOMRect(event.clientX - 8, event.clientY - 10, 16, 20);
+    santacoder.tokens.open(found.token, { at, editor: editor.querySelector(".cm-content") });
   }
 
   function show() {

@@ -1,6 +1,8 @@
 // Shows the alternatives of a clicked token, and moves between tokens with the arrow keys. In maps with selectable
 // alternatives, a choice triggers the event `alternative`.
 (() => {
+  let anchor, anchored; // what the open alternatives stand beside, and where it was then
+
   function popover() {
     let box = document.querySelector("#alternatives");
     if (!box) {
@@ -36,8 +38,9 @@
     return line;
   }
 
-  // `at` is where in the window; without it, the token itself is, and takes the focus back.
-  function open(token, at) {
+  // `shown` is where else the token is seen: a rectangle `at` in the window, in an `editor` that keeps the focus.
+  // Without it, the token itself takes the focus back.
+  function open(token, shown) {
     const box = popover();
     const map = token.closest(".token-map");
     const canChoose = map?.dataset.choose === "true";
@@ -56,13 +59,15 @@
     box.replaceChildren(heading, ...rows);
     if (canChoose && rows.length) box.append(element("p", "hint", "Choose one to continue from it."));
     box.showPopover();
-    const place = at ?? token.getClientRects()[0];
+    const place = shown?.at ?? token.getClientRects()[0];
     const left = Math.min(place.left, innerWidth - box.offsetWidth - 8);
     const below = place.bottom + 6 + box.offsetHeight <= innerHeight;
     box.style.left = `${Math.max(8, left)}px`;
     box.style.top = `${below ? place.bottom + 6 : Math.max(8, place.top - box.offsetHeight - 6)}px`;
+    anchor = shown?.editor ?? token;
+    anchored = anchor.getBoundingClientRect();
     box.ontoggle = null;
-    if (at) return; // the editor keeps the focus
+    if (shown) return;
     box.querySelector("button")?.focus();
     box.ontoggle = (event) => event.newState === "closed" && token.focus({ preventScroll: true });
   }
@@ -85,7 +90,12 @@
     if (!box?.contains(target)) box?.hidePopover();
   };
   document.addEventListener("beforeinput", close);
-  document.addEventListener("scroll", close, { capture: true, passive: true }); // its token is elsewhere then
+  // a scroll from before the click may be reported after it, so what counts is whether the token has moved
+  const follow = (event) => {
+    const now = anchor?.getBoundingClientRect();
+    if (now && Math.abs(now.top - anchored.top) + Math.abs(now.left - anchored.left) > 2) close(event);
+  };
+  document.addEventListener("scroll", follow, { capture: true, passive: true });
   document.addEventListener("click", (event) => {
     const token = event.target.closest?.(".tokens .token");
     if (token) open(token);
