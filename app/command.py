@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(arguments: list[str] | None = None) -> int:
     """Serve until stopped. Returns 1 if the server could not start."""
-    from app.gradio_start import import_without_stubs
+    from app.gradio_start import import_lightly
     from app.proxies import proxy_problem
     from app.space import adopt_environment
 
@@ -60,7 +60,7 @@ def serve(arguments: list[str] | None = None) -> int:
         print(problem, file=sys.stderr)
         return 1
     adopt_environment(os.environ)  # before the Hub's client is imported, which reads its cache's folder
-    import_without_stubs()
+    import_lightly()
     gc.disable()  # what is made until the server is ready stays, and searching it for garbage takes a fifth of the time
     try:
         from app.server import main as serve_until_stopped

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-
-import torch
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.graph_writing import PRECISION, GraphWriting
 from app.settings import Settings
@@ -28,8 +26,10 @@ from santacoder.engine.loader import (
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import affordable_slots
 from santacoder.engine.sequence import Sequence
-from santacoder.engine.torch_runner import memory_needed
 from santacoder.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    import torch
 
 _TRIAL = Path(sampling.__file__).read_text(encoding="utf-8")
 _TRIAL_TOKENS = 256
@@ -85,9 +85,11 @@ class ModelOpening:
 
     def torch_memory(self, snapshot: Path) -> int:
         """Bytes that the model takes with PyTorch."""
+        from santacoder.engine.torch_runner import memory_needed
+
         config = checkpoints.read_config(snapshot)
-        n_slots = affordable_slots(config, torch_dtype(self._device).itemsize)
-        return memory_needed(config, self._torch_dtype(snapshot), n_slots)
+        usual = torch_dtype(self._device)
+        return memory_needed(config, self._torch_dtype(snapshot) or usual, affordable_slots(config, usual.itemsize))
 
     def future_graph_memory(self, snapshot: Path) -> int:
         """Bytes that the model will take with the graph that is to be written."""
@@ -123,11 +125,13 @@ class ModelOpening:
     def _cached(self, snapshot: Path) -> Path | None:
         return graph_cache.folder_of(snapshot, self._settings.graphs) if graph_cache.is_cached(snapshot) else None
 
-    def _torch_dtype(self, snapshot: Path) -> torch.dtype:
-        """What PyTorch computes in: until a graph is written, bf16 where that is faster."""
-        if self.lacks_graph(snapshot) and bf16_is_faster():
-            return torch.bfloat16
-        return torch_dtype(self._device)
+    def _torch_dtype(self, snapshot: Path) -> torch.dtype | None:
+        """What PyTorch computes in, if not as usual: until a graph is written, bf16 where that is faster."""
+        if not (self.lacks_graph(snapshot) and bf16_is_faster()):
+            return None
+        import torch
+
+        return torch.bfloat16
 
 
 def results_agree(new: Engine, old: Engine) -> bool:

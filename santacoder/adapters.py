@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+ADAPTER_FOLDER = "adapter"
+"""Where a snapshot keeps the adapter that is merged into its weights."""
 PREFIX = "base_model.model."
 _WRAPPERS = {"base_layer", "modules_to_save", "default", "original_module"}
 _UPDATE = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<factor>[AB])(\.default)?(\.weight)?")

@@ -9,12 +9,15 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from santacoder.checkpoint_files import read_object, shown
 from santacoder.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
 
 SAFETENSORS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
@@ -97,6 +100,8 @@ class WeightFiles:
         Raises:
             CheckpointError: the tensor is missing or its file is damaged.
         """
+        import torch
+
         file, stored_name = self._file(name)
         try:
             tensor = file.read(stored_name)
@@ -133,6 +138,8 @@ class _MappedFile:
 
     @classmethod
     def open(cls, path: Path) -> _MappedFile:
+        import torch
+
         try:
             if path.suffix == ".safetensors":
                 file = safe_open(path, framework="pt", device="cpu")

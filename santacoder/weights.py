@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 
-from santacoder.adapters import CONFIG_FILE, Adapter
+from santacoder.adapters import ADAPTER_FOLDER, CONFIG_FILE, Adapter
 from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError
@@ -27,7 +27,6 @@ from santacoder.weight_files import WeightFiles
 Dialect = Literal["gpt_bigcode", "gpt2"]
 OUTPUT_WEIGHT = "lm_head.weight"
 _EMBEDDING = "transformer.wte.weight"
-ADAPTER_FOLDER = "adapter"
 # causal masks, which older versions of transformers stored with the weights
 _MASKS = (".attn.bias", ".attn.masked_bias")
 

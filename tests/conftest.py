@@ -19,7 +19,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 
-from app.gradio_start import import_without_stubs
+from app.gradio_start import import_lightly
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
 from santacoder.model import SantaCoder
@@ -27,7 +27,7 @@ from santacoder.tokenizer import Tokenizer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-import_without_stubs()
+import_lightly()
 
 # an example that takes long on a busy machine is no failure
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,13 +13,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
-from app.gradio_start import import_without_stubs
+from app.gradio_start import import_lightly
 
 REPOSITORY = Path(__file__).parents[1]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["tests.python_process", "app.server"])
-import_without_stubs()  # in the process that imports the server
+_FORKSERVER.set_forkserver_preload(["tests.python_process", "app.server", "torch", "pyarrow.parquet"])
+import_lightly()  # in the process that imports the server
 
 
 class PythonProcess:

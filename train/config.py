@@ -6,8 +6,6 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import torch
-
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import UserError
 
@@ -124,8 +122,8 @@ class TrainConfig:
                 f"line_rate and node_rate are fractions of the same documents: {self.line_rate} and "
                 f"{self.node_rate} exceed 1 together."
             )
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("Device cuda was requested, but PyTorch finds no GPU on this machine; use cpu.")
+        if self.device == "cuda":
+            _require_gpu()
         if self.lora_rank and not self.base:
             raise UserError("lora_rank needs a revision to fine-tune: name one with --from.")
         if self.parallel == "fsdp":
@@ -179,3 +177,10 @@ class TrainConfig:
             raise UserError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
         if self.lora_rank:
             raise UserError("fsdp does not support LoRA, whose update fits in every process: use --parallel ddp.")
+
+
+def _require_gpu() -> None:
+    import torch  # not at the top: the server reads runs, too
+
+    if not torch.cuda.is_available():
+        raise UserError("Device cuda was requested, but PyTorch finds no GPU on this machine; use cpu.")

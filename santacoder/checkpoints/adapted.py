@@ -13,11 +13,10 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from santacoder.adapters import CONFIG_FILE, WEIGHTS_FILE
+from santacoder.adapters import ADAPTER_FOLDER, CONFIG_FILE, WEIGHTS_FILE
 from santacoder.checkpoint_files import read_object
 from santacoder.errors import CheckpointError
 from santacoder.paths import cache_folder, user_path
-from santacoder.weights import ADAPTER_FOLDER
 
 MARK = "+"
 """Between the base's revision and the adapter."""

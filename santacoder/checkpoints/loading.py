@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from santacoder.checkpoint_files import read_object, shown
 from santacoder.checkpoints.revisions import resolve
 from santacoder.checkpoints.store import DEFAULT_STORE
 from santacoder.config import SantaCoderConfig
 from santacoder.errors import CheckpointError, UserError
-from santacoder.model import SantaCoder
 from santacoder.paths import user_path
 from santacoder.tokenizer import Tokenizer
-from santacoder.weights import Dialect, StoredModel, load_model
+
+if TYPE_CHECKING:  # PyTorch is loaded for weights alone, which a graph does without
+    import torch
+
+    from santacoder.model import SantaCoder
+    from santacoder.weights import Dialect, StoredModel
 
 
 def load(
     repo_id_or_folder: str | Path,
     revision: str = "main",
     *,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     device: str | torch.device = "cpu",
     store: Path = DEFAULT_STORE,
     report: Callable[[float], None] = lambda share: None,
@@ -33,7 +36,7 @@ def load(
     Args:
         repo_id_or_folder: name of a repository, or a folder with the files of a snapshot.
         revision: branch or commit, if a repository is named.
-        dtype: type of the weights in memory.
+        dtype: type of the weights in memory; by default, single precision.
         device: where the weights are loaded.
         store: folder of published models.
         report: called with the fraction of the weights that has been read, from 0 to 1.
@@ -41,12 +44,18 @@ def load(
     Raises:
         CheckpointError: the model does not exist, or a file is damaged; the message names the file and the problem.
     """
+    import torch
+
+    from santacoder.weights import load_model
+
     folder = user_path(repo_id_or_folder)
     if not repo_id_or_folder or not folder.is_dir():
         folder = resolve(str(repo_id_or_folder), revision, store=store)
     config, model_type = _read(folder)
     tokenizer = read_tokenizer(folder)
-    return load_model(folder, config, model_type, dtype, torch.device(device), report).eval(), tokenizer
+    return load_model(
+        folder, config, model_type, dtype or torch.float32, torch.device(device), report
+    ).eval(), tokenizer
 
 
 def open_stored(folder: Path) -> StoredModel:
@@ -55,6 +64,8 @@ def open_stored(folder: Path) -> StoredModel:
     Raises:
         CheckpointError: a file is missing or damaged.
     """
+    from santacoder.weights import StoredModel
+
     return StoredModel(folder, *_read(folder))
 
 

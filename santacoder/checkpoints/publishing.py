@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from santacoder.atomic import replacing, sync_folder
 from santacoder.checkpoints.store import (
@@ -32,9 +31,13 @@ from santacoder.checkpoints.store import (
     snapshot,
 )
 from santacoder.errors import CheckpointError
-from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from santacoder.weight_files import SAFETENSORS
+
+if TYPE_CHECKING:
+    import torch
+
+    from santacoder.model import SantaCoder
 
 _STAGING = ".incomplete-"
 _SECONDS_TO_WAIT = 600
@@ -50,7 +53,7 @@ def publish(
     tokens: int = 0,
     validation_loss: float | None = None,
     metrics: Mapping[str, float] | None = None,
-    dtype: torch.dtype = torch.bfloat16,
+    dtype: torch.dtype | None = None,
     files: Mapping[str, str] | None = None,
     store: Path = DEFAULT_STORE,
 ) -> str:
@@ -68,7 +71,7 @@ def publish(
         tokens: number of training tokens.
         validation_loss: in nats per token.
         metrics: further scores by name, for ``commit.json``.
-        dtype: type of the stored weights.
+        dtype: type of the stored weights; by default, bf16.
         files: further text files by name, such as ``README.md``.
         store: folder of published models.
 
@@ -235,9 +238,13 @@ def _write_snapshot(
     model: SantaCoder,
     tokenizer: Tokenizer,
     commit: Commit,
-    dtype: torch.dtype,
+    dtype: torch.dtype | None,
     files: Mapping[str, str],
 ) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    dtype = dtype or torch.bfloat16
     weights = {name: tensor.to(dtype).contiguous() for name, tensor in model.state_dict().items()}
     try:
         save_file(weights, folder / SAFETENSORS, metadata={"format": "pt"})

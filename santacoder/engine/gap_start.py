@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import torch
 
 from santacoder.engine.runner import Logits
 from santacoder.tokenizer import Tokenizer
@@ -29,7 +28,7 @@ class GapStart:
 
     def avoided(self, logits: Logits, agreeing: np.ndarray | None = None) -> list[int]:
         """Ids that must not be sampled from ``logits`` [V], where only ``agreeing`` ids can be, if they are given."""
-        scores = logits.cpu().numpy() if isinstance(logits, torch.Tensor) else logits
+        scores = logits if isinstance(logits, np.ndarray) else logits.cpu().numpy()
         possible = scores if agreeing is None else scores[agreeing]
         breaks = self._breaks if agreeing is None else np.intersect1d(self._breaks, agreeing)
         highest = possible.max()

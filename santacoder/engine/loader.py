@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import torch
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from santacoder import checkpoints
 from santacoder.checkpoint_files import shown
@@ -18,8 +18,10 @@ from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.engine.runner import N_SLOTS, Runner, affordable_slots, graph_slots, slot_memory
 from santacoder.engine.sequence import Sequence
-from santacoder.engine.torch_runner import TorchRunner
 from santacoder.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
 
 RunnerChoice = Literal["auto", "torch", "onnx"]
 # graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
@@ -31,6 +33,7 @@ _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
 _INT8_BYTES = 1.02
 _SMALL_WIDTH, _UNPACKED = 512, 4
 _TRIALS = 5
+_GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
 
 
 class Opened(NamedTuple):
@@ -116,13 +119,26 @@ def _open_runner(
             if not found:
                 notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
             continue
-        try:
-            model, _ = checkpoints.load(snapshot, dtype=dtype or torch_dtype(place), device=place, report=report)
-            rows = n_slots or affordable_slots(model.config, torch_dtype(place).itemsize)
-            return TorchRunner(model, n_slots=rows), notices
-        except torch.OutOfMemoryError:
-            notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
+        if runner := _torch_runner(snapshot, place, dtype, n_slots, report):
+            return runner, notices
+        notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
+
+
+def _torch_runner(
+    snapshot: Path, device: str, dtype: torch.dtype | None, n_slots: int | None, report: Callable[[float], None]
+) -> Runner | None:
+    """A runner of the weights; None if they do not fit into the GPU's memory."""
+    import torch
+
+    from santacoder.engine.torch_runner import TorchRunner
+
+    try:
+        model, _ = checkpoints.load(snapshot, dtype=dtype or torch_dtype(device), device=device, report=report)
+        rows = n_slots or affordable_slots(model.config, torch_dtype(device).itemsize)
+        return TorchRunner(model, n_slots=rows)
+    except torch.OutOfMemoryError:
+        return None
 
 
 def graphs(snapshot: Path, device: str, cached: Path | None = None) -> list[Path]:
@@ -164,6 +180,8 @@ def bf16_is_faster() -> bool:
     published shape, the fastest of a few. Without instructions for it, PyTorch needs fifty times as long, so that is
     not tried.
     """
+    import torch
+
     if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
     seconds = {}
@@ -180,6 +198,8 @@ def bf16_is_faster() -> bool:
 
 def torch_dtype(device: str) -> torch.dtype:
     """The dtype that the PyTorch runner computes in."""
+    import torch
+
     return torch.bfloat16 if device == "cuda" else torch.float32
 
 
@@ -189,8 +209,18 @@ def choose_device(device: str) -> str:
     Raises:
         CheckpointError: a GPU was requested and there is none.
     """
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not _has_gpu():
         raise CheckpointError("--device cuda needs a GPU, but PyTorch finds none; use --device cpu or auto.")
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if _has_gpu() else "cpu"
     return device
+
+
+def _has_gpu() -> bool:
+    """Whether PyTorch finds a GPU. Loading it takes 0.2 GB and a second, so it is not asked on a Linux without the file
+    of a driver: NVIDIA's, AMD's, or that of Windows for the Linux inside it."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_FILES)):
+        return False
+    import torch
+
+    return torch.cuda.is_available()

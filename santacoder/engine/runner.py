@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
 from santacoder.config import SantaCoderConfig
 
-Logits = np.ndarray | Tensor
+if TYPE_CHECKING:  # a graph on a CPU is served without PyTorch, which takes 0.2 GB
+    from torch import Tensor
+
+Logits: TypeAlias = "np.ndarray | Tensor"
 """[N, V] float32: an array, or a tensor on the GPU that computed it."""
+
+SavedSlot: TypeAlias = Any
+"""Keys and values of a slot, in a form that its runner knows."""
 
 
 N_SLOTS = 8
@@ -80,11 +85,11 @@ class Runner(Protocol):
         """Copy the first ``length`` positions of ``source`` to ``target``."""
         ...
 
-    def save(self, slot: int, length: int) -> Tensor:
+    def save(self, slot: int, length: int) -> SavedSlot:
         """Keys and values of the first ``length`` positions of ``slot``, for :meth:`restore`."""
         ...
 
-    def restore(self, slot: int, saved: Tensor) -> None:
+    def restore(self, slot: int, saved: SavedSlot) -> None:
         """Write what :meth:`save` returned to the first positions of ``slot``."""
         ...
 

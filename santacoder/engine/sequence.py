@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from torch import Tensor
 
 from santacoder.engine.blank_start import BlankStart
 from santacoder.engine.ends.text_end import TextEnd
@@ -16,7 +15,7 @@ from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, Pro
 from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.prompt_lookup import Drafting
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest, Prompt, build_prompt
-from santacoder.engine.runner import Logits
+from santacoder.engine.runner import Logits, SavedSlot
 from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import as_sentence
 from santacoder.fim import FimOrder
@@ -77,7 +76,7 @@ class Sequence:
         self.slot: int | None = None
         self.last_slot = -1  # kept when the slot is freed
         self.is_paused = False  # waiting for a slot again, with ``saved`` keys and values
-        self.saved: Tensor | None = None
+        self.saved: SavedSlot | None = None
         self._never = list(_never(request, prompt, tokenizer))
         self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
         self._gap_start: GapStart | None = None

@@ -10,7 +10,7 @@ import pytest
 
 _IMPORT = """
 import ast, sys
-from app.gradio_start import import_without_stubs
+from app.gradio_start import import_lightly
 n_parsed = 0
 parse = ast.parse
 def counted(*arguments, **options):
@@ -19,8 +19,8 @@ def counted(*arguments, **options):
     return parse(*arguments, **options)
 ast.parse = counted
 if sys.argv[1] == "without":
-    import_without_stubs()
-    import_without_stubs()
+    import_lightly()
+    import_lightly()
 import gradio, gradio.component_meta
 components = {name: each for name, each in vars(gradio).items() if isinstance(each, type)}
 events = {name: [str(event) for event in getattr(each, "EVENTS", ())] for name, each in components.items()}

@@ -48,6 +48,12 @@ def in_cache(downloaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_opening, "bf16_is_faster", lambda: False)  # which depends on the processor
 
 
+@pytest.fixture(autouse=True)
+def any_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it has instructions for bf16 or not."""
+    monkeypatch.setattr(model_opening, "bf16_is_faster", lambda: False)
+
+
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("graphs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -159,7 +160,9 @@ def test_sums_that_would_saturate_are_the_same_on_processors_without_vnni(
         write_graph(path, model.config, lambda name: weights[name].numpy(), precision)
         monkeypatch.setattr(session, "integers_add_up", lambda: True)  # so that the runtime converts nothing
     else:
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
+        (tmp_path / "cpuinfo").write_text("flags : avx avx2 fma\n")
+        monkeypatch.setattr(session, "_LINUX_PROCESSORS", tmp_path / "cpuinfo")
+        assert not session.integers_add_up() or platform.machine() != "x86_64"
     np.testing.assert_allclose(OnnxRunner(path, model.config).prefill(0, ids, 0, 50), expected, atol=1e-4)
     stored = {tensor.data_type for tensor in onnx.load(path, load_external_data=False).graph.initializer}
     assert (onnx.TensorProto.INT8 in stored) == (not unsigned)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from huggingface_hub import hf_hub_download
 
 # file name in a folder, and the dataset and file on the Hub with the same rows
@@ -57,6 +56,8 @@ def _texts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
         return pq.read_table(path).to_pylist()
     if path.suffix == ".gz":
         with gzip.open(path, "rt", encoding="utf-8") as lines:

@@ -13,10 +13,9 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from santacoder.atomic import replacing
@@ -25,14 +24,13 @@ from santacoder.tokenizer import Tokenizer
 from train.data.source_file import LANGUAGES, SourceFile, read_shard
 from train.data.steps import tally
 
+if TYPE_CHECKING:  # the server reads this module, too, and needs no Parquet
+    import pyarrow as pa
+
 VALIDATION_FRACTION = 0.015
 # of a project of one's own, where whole folders would be too much to hold out
 FILES_FRACTION, MOST_BYTES_OF_FILES = 0.1, 100_000
 TOKENIZER_SAMPLE_BYTES = 40_000_000
-_DOCUMENTS = pa.schema(
-    [("split", pa.string()), ("start", pa.int64()), ("length", pa.int64())]
-    + [(name, pa.string()) for name in ("package", "version", "licence", "path", "language")]
-)
 
 
 @dataclass
@@ -86,6 +84,8 @@ class PackedData:
         Raises:
             UserError: the folder has no table of documents, because an older version packed it.
         """
+        import pyarrow.parquet as pq
+
         path = self.folder / "documents.parquet"
         if not path.is_file():
             raise UserError(f"{self.folder} has no table of its documents' languages; pack the data again.")
@@ -261,12 +261,16 @@ def _write_tokens(
     by_file: bool,
 ) -> None:
     """Write the token files of both splits and the table of their documents."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _documents_schema()
     offsets = {"train": 0, "validation": 0}
     with (
         replacing(output / "train.bin") as train,
         replacing(output / "validation.bin") as validation,
         replacing(output / "documents.parquet") as table,
-        pq.ParquetWriter(table, _DOCUMENTS) as documents,
+        pq.ParquetWriter(table, schema) as documents,
     ):
         files = {"train": train, "validation": validation}
         for shard in tqdm(shards, desc="packing", unit=" shards"):
@@ -277,7 +281,14 @@ def _write_tokens(
                 files[split].write(tokens.tobytes())
                 rows.append(_document(file, split, offsets[split], len(tokens)))
                 offsets[split] += len(tokens)
-            documents.write_table(pa.Table.from_pylist(rows, _DOCUMENTS))
+            documents.write_table(pa.Table.from_pylist(rows, schema))
+
+
+def _documents_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("package", "version", "licence", "path", "language")]
+    return pa.schema([("split", pa.string()), ("start", pa.int64()), ("length", pa.int64()), *texts])
 
 
 def _encoded(files: Sequence[SourceFile], tokenizer: Tokenizer) -> Iterator[tuple[SourceFile, list[int]]]:

@@ -6,25 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from santacoder.atomic import replacing
 
+if TYPE_CHECKING:  # the server reads this module, too, and needs no Parquet
+    import pyarrow as pa
+
 LANGUAGES = {".py": "python", ".java": "java", ".js": "javascript", ".mjs": "javascript", ".cjs": "javascript"}
 MAX_FILE_BYTES = 1_000_000
-_SCHEMA = pa.schema(
-    [
-        ("package", pa.string()),
-        ("version", pa.string()),
-        ("licence", pa.string()),
-        ("path", pa.string()),
-        ("language", pa.string()),
-        ("text", pa.large_string()),
-        ("stars", pa.int64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -118,13 +108,26 @@ def write_shard(path: Path, files: Sequence[SourceFile]) -> None:
     Raises:
         OSError: the disk is full.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     columns = {field.name: [getattr(file, field.name) for file in files] for field in fields(SourceFile)}
     with replacing(path) as out:
-        pq.write_table(pa.table(columns, schema=_SCHEMA), out, compression="zstd")
+        pq.write_table(pa.table(columns, schema=_schema()), out, compression="zstd")
 
 
 def read_shard(path: Path) -> list[SourceFile]:
-    return [SourceFile(**row) for row in pq.read_table(path, schema=_SCHEMA).to_pylist()]
+    import pyarrow.parquet as pq
+
+    return [SourceFile(**row) for row in pq.read_table(path, schema=_schema()).to_pylist()]
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    names = ("package", "version", "licence", "path", "language")
+    strings = [(name, pa.string()) for name in names]
+    return pa.schema([*strings, ("text", pa.large_string()), ("stars", pa.int64())])
 
 
 def _hash63(text: str) -> int:

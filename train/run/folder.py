@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from filelock import FileLock, Timeout
 
 from santacoder.atomic import replacing
@@ -139,6 +138,8 @@ class RunFolder:
 
 def environment() -> dict[str, Any]:
     """The environment of a run: command, commit of the code, versions and machine."""
+    import torch
+
     packages = ("torch", "numpy", "tokenizers", "safetensors")
     return {
         "command": sys.argv,

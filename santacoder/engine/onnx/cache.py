@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import mmap
-from contextlib import suppress
+from typing import Any
 
 import onnxruntime
-import torch
 
 from santacoder.config import SantaCoderConfig
+from santacoder.engine.onnx.memory import Memory, address, copied, zeros
 from santacoder.engine.onnx.session import first_line
 from santacoder.errors import CheckpointError
 
-# by the type of the key/value buffers in the graph: PyTorch's, and ONNX's number
+# by the type of the key/value buffers in the graph: NumPy's and PyTorch's name, and ONNX's number
 _TYPES = {
-    "tensor(float)": (torch.float32, 1),
-    "tensor(float16)": (torch.float16, 10),
-    "tensor(bfloat16)": (torch.bfloat16, 16),
+    "tensor(float)": ("float32", 1),
+    "tensor(float16)": ("float16", 10),
+    "tensor(bfloat16)": ("bfloat16", 16),
 }
 
 
@@ -41,7 +39,7 @@ class RowCache:
         type_in_graph = next(value.type for value in session.get_inputs() if value.name == "past_k.0")
         dtype, self._element_type = _TYPES[type_in_graph]
         shape = (len(self._names), n_rows, config.n_kv_head, self.capacity, config.head_dim)
-        self._buffers = _allocate(shape, dtype, device)
+        self._buffers: Any = _allocate(shape, dtype, device)
 
     def binding(self, first: int, n_rows: int) -> onnxruntime.IOBinding:
         """A new binding of ``n_rows`` rows from ``first`` on, as both past and present. Keep it: binding the buffers of
@@ -49,7 +47,7 @@ class RowCache:
         binding = self._session.io_binding()
         shape = [n_rows, *self._buffers.shape[2:]]
         for index, name in enumerate(self._names):
-            buffer = (self._device, 0, self._element_type, shape, self._buffers[index, first].data_ptr())
+            buffer = (self._device, 0, self._element_type, shape, address(self._buffers[index, first]))
             binding.bind_input(f"past_{name}", *buffer)
             binding.bind_output(f"present_{name}", *buffer)
         return binding
@@ -61,18 +59,18 @@ class RowCache:
 
     def exchange(self, first: int, second: int, first_length: int, second_length: int) -> None:
         """Exchange the first positions of two rows, as many as each holds."""
-        saved = self._buffers[:, first, :, :first_length].clone()
+        saved = copied(self._buffers[:, first, :, :first_length])
         self._buffers[:, first, :, :second_length] = self._buffers[:, second, :, :second_length]
         self._buffers[:, second, :, :first_length] = saved
         self._wait()
 
-    def save(self, row: int, length: int) -> torch.Tensor:
+    def save(self, row: int, length: int) -> Memory:
         """The first ``length`` positions of a row, [2 n_layer, n_kv_head, length, head_dim]."""
-        saved = self._buffers[:, row, :, :length].clone()
+        saved = copied(self._buffers[:, row, :, :length])
         self._wait()
         return saved
 
-    def restore(self, row: int, saved: torch.Tensor) -> int:
+    def restore(self, row: int, saved: Memory) -> int:
         """Write saved keys and values to the first positions of a row. Returns their number."""
         length = saved.shape[2]
         self._buffers[:, row, :, :length] = saved
@@ -81,19 +79,14 @@ class RowCache:
 
     def _wait(self) -> None:
         if self._device == "cuda":
+            import torch
+
             torch.cuda.synchronize()  # the runtime works in a stream of its own, which does not wait for PyTorch's
 
 
-def _allocate(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
+def _allocate(shape: tuple[int, ...], dtype: str, device: str) -> Memory:
     try:
-        if device != "cpu":
-            return torch.zeros(shape, dtype=dtype, device=device)
-        # zeros of the system, which take no memory until they are written to, and then only for the positions written
-        memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
-        if hasattr(mmap, "MADV_NOHUGEPAGE"):
-            with suppress(OSError):  # a kernel built without huge pages
-                memory.madvise(mmap.MADV_NOHUGEPAGE)
-        return torch.frombuffer(memory, dtype=dtype).view(shape)
+        return zeros(shape, dtype, device)
     except (RuntimeError, AssertionError, OSError, OverflowError) as error:  # no memory; a PyTorch built without CUDA
         raise CheckpointError(
             f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."

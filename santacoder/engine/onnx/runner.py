@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import torch
-from torch import Tensor
 
 from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.cache import RowCache
+from santacoder.engine.onnx.memory import address, empty_floats
 from santacoder.engine.onnx.session import first_line, open_session, run_options
 from santacoder.engine.onnx.step import DecodingStep, aligned
-from santacoder.engine.runner import N_SLOTS, Logits, Step
+from santacoder.engine.runner import N_SLOTS, Logits, SavedSlot, Step
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -101,10 +100,10 @@ class OnnxRunner:
         binding = self._prefill_bindings[row]
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
-        logits = torch.empty((len(inputs["logits_index"]), self._vocab_size), device=self.device)
-        binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), logits.data_ptr())
+        logits = empty_floats((len(inputs["logits_index"]), self._vocab_size), self.device)
+        binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), address(logits))
         self._session.run_with_iobinding(binding, self._plain)
-        return self._where_computed(logits[:n_logits])
+        return logits[:n_logits]
 
     def decode(self, steps: Sequence[Step]) -> Logits:
         try:
@@ -119,10 +118,10 @@ class OnnxRunner:
         self._cache.copy(self._row_of[source], self._row_of[target], length)
         self._lengths[self._row_of[target]] = length
 
-    def save(self, slot: int, length: int) -> Tensor:
+    def save(self, slot: int, length: int) -> SavedSlot:
         return self._cache.save(self._row_of[slot], length)
 
-    def restore(self, slot: int, saved: Tensor) -> None:
+    def restore(self, slot: int, saved: SavedSlot) -> None:
         self._lengths[self._row_of[slot]] = self._cache.restore(self._row_of[slot], saved)
 
     def close(self) -> None:
@@ -143,10 +142,10 @@ class OnnxRunner:
         wanted = [row - first for row in rows]
         if self.captures:
             # the same for every caller, so that each range is captured once
-            logits = self._where_computed(self._step.run(first, token_ids, starts, range(n_rows), captured=True))
+            logits = self._step.run(first, token_ids, starts, range(n_rows), captured=True)
             return logits if wanted == list(range(n_rows)) else logits[wanted]
         in_pairs = wanted + wanted[-1:] * self._odd(len(wanted))
-        return self._where_computed(self._step.run(first, token_ids, starts, in_pairs, captured=False))[: len(wanted)]
+        return self._step.run(first, token_ids, starts, in_pairs, captured=False)[: len(wanted)]
 
     def _move_together(self, slots: Sequence[int]) -> None:
         """Exchange rows until few others lie between those of ``slots``."""
@@ -180,9 +179,6 @@ class OnnxRunner:
         """The number of rows missing for an even number, if rows must be paired."""
         return count % 2 if self._in_pairs else 0
 
-    def _where_computed(self, logits: Tensor) -> Logits:
-        return logits.numpy() if self.device == "cpu" else logits
-
     def _rows_depend_on_batch(self) -> bool:
         """Whether the first of several rows with the same token differs from the others, or from one alone."""
         rows = [
@@ -208,6 +204,8 @@ class OnnxRunner:
 
     def _steps_are_right(self) -> bool:
         """Whether decoding tokens one by one, in one row and in all rows, agrees with prefilling them at once."""
+        import torch
+
         positions = range(2, 8)
         for slots in ([0], sorted({0, self.n_slots - 1})):
             tokens = {slot: [position + slot % 2 for position in positions] for slot in slots}

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import platform
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import onnxruntime
-import torch
 
 from santacoder.checkpoint_files import shown
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 
+_LINUX_PROCESSORS = Path("/proc/cpuinfo")
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -80,8 +81,14 @@ def _options() -> onnxruntime.SessionOptions:
 def integers_add_up() -> bool:
     """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels. On x86 without
     VNNI they saturate at 16 bits, and the runtime converts signed weights for other kernels when it opens a graph."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    if _LINUX_PROCESSORS.is_file():  # PyTorch knows it everywhere, but takes a second to load
+        return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_LINUX_PROCESSORS.read_text().split())
+    import torch
+
     processor = torch.cpu.get_capabilities()
-    return processor["architecture"] != "x86_64" or bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
+    return bool(processor.get("avx512_vnni") or processor.get("avx_vnni"))
 
 
 def _check_data(graph: Path, digest: str | None, expected: str | None) -> None:

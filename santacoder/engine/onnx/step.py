@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
-import torch
-from torch import Tensor
 
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.cache import RowCache
+from santacoder.engine.onnx.memory import Memory, address, copy_to_gpu, empty_floats, on_device
 from santacoder.engine.onnx.session import run_options
 
 # more than there are ranges of rows for which a GPU captures graphs; each takes some kilobytes
@@ -31,20 +30,20 @@ class DecodingStep:
         self._cache = cache
         self._device = device
         self._last_position = config.n_positions - 1
-        # one tensor, so that one copy moves it to a GPU; only half of the last row is used
-        self._written = torch.zeros((4, cache.n_rows), dtype=torch.int64)
-        self._token_ids, self._positions, self._logits_index, ends = self._written.numpy()
+        # one array, so that one copy moves it to a GPU; only half of the last row is used
+        self._written = np.zeros((4, cache.n_rows), dtype=np.int64)
+        self._token_ids, self._positions, self._logits_index, ends = self._written
         self._ends = ends.view(np.int32)
-        self._inputs = self._written.to(device)  # on a CPU, the same memory
-        self._total = torch.zeros((), dtype=torch.int32)
-        self._logits = torch.empty((cache.n_rows, config.vocab_size), device=device)
+        self._inputs = on_device(self._written, device)
+        self._total = np.zeros((), dtype=np.int32)
+        self._logits = empty_floats((cache.n_rows, config.vocab_size), device)
         self._bindings: OrderedDict[tuple[int, int, int], _Binding] = OrderedDict()  # the latest used last
         self._graph_ids = count()
         self._plain = run_options()
 
     def run(
         self, first: int, token_ids: Sequence[int], starts: Sequence[int], wanted: Sequence[int], *, captured: bool
-    ) -> Tensor:
+    ) -> Memory:
         """Run one token of ``token_ids`` at positions ``starts`` in each row from ``first`` on. Returns logits [N, V]
         float32 of the rows in ``wanted``, counted from 0 for row ``first``; the next call overwrites them.
 
@@ -57,9 +56,9 @@ class DecodingStep:
         self._ends[:n_rows] = starts
         self._logits_index[: len(wanted)] = wanted
         # the operator reads it on the CPU, so a captured step keeps the value of its capture
-        self._total.fill_(self._cache.capacity if captured else max(starts) + 1)
+        self._total.fill(self._cache.capacity if captured else max(starts) + 1)
         if self._device == "cuda":
-            self._inputs.copy_(self._written)  # returns once it is done, so the runtime's stream need not wait for it
+            copy_to_gpu(self._written, self._inputs)
         bound = self._bound(first, n_rows, len(wanted))
         self._session.run_with_iobinding(bound.binding, bound.captured if captured else self._plain)
         return self._logits[: len(wanted)]
@@ -73,16 +72,16 @@ class DecodingStep:
                 self._bindings.popitem(last=False)
             binding = self._cache.binding(first, n_rows)
             token_ids, positions, logits_index, ends = self._inputs
-            for name, tensor, element_type, shape in (
+            for name, memory, element_type, shape in (
                 ("input_ids", token_ids, np.int64, [n_rows, 1]),
                 ("position_ids", positions, np.int64, [n_rows, 1]),
                 ("logits_index", logits_index, np.int64, [n_logits]),
                 ("seqlens_k", ends, np.int32, [n_rows]),
-                ("total_sequence_length", self._total, np.int32, []),
             ):
-                binding.bind_input(name, tensor.device.type, 0, element_type, shape, tensor.data_ptr())
+                binding.bind_input(name, self._device, 0, element_type, shape, address(memory))
+            binding.bind_input("total_sequence_length", "cpu", 0, np.int32, [], address(self._total))
             shape = [n_logits, self._logits.shape[1]]
-            binding.bind_output("logits", self._device, 0, np.float32, shape, self._logits.data_ptr())
+            binding.bind_output("logits", self._device, 0, np.float32, shape, address(self._logits))
             self._bindings[key] = _Binding(binding, run_options(graph_id=next(self._graph_ids)))
         return self._bindings[key]
 

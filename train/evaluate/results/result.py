@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from santacoder.atomic import replacing
 from santacoder.engine.engine import Engine
@@ -146,4 +145,4 @@ class Subject:
 def environment(runner: str, precision: str, device: str) -> dict[str, Any]:
     """The software and hardware of a measurement, and its date."""
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"runner": runner, "precision": precision, "device": device, "torch": torch.__version__, "date": date}
+    return {"runner": runner, "precision": precision, "device": device, "torch": version("torch"), "date": date}
