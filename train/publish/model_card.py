@@ -53,7 +53,7 @@ A model of this size writes plausible-looking lines, not correct programs. It ma
 files word for word; their licences are listed below. Run nothing it writes without reading it.
 
 ## Licence
-The licences of its training files apply: where it repeats a file, the licence of that file.
+Code that it reproduces from a training file is under the licence of that file.
 
 ## Training
 {trained.tokens:,} tokens in {trained.step:,} steps, with fill-in-the-middle at rate {config.fim_rate} (of those,
