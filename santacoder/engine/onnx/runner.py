@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _TOLERANCE = 0.1
 # rows that may lie idle between those that decode, as a part of their number
 _PART_BETWEEN = 8
+# with a large vocabulary, more than all other activations of a prompt's chunk
+_MANY_LOGITS = 64
 
 
 class OnnxRunner:
@@ -74,7 +76,7 @@ class OnnxRunner:
         self._row_of = list(range(self._n_rows))  # of each slot
         self._step = DecodingStep(self._session, self._cache, config, device)
         self._prefill_bindings: dict[int, onnxruntime.IOBinding] = {}
-        self._plain = run_options()
+        self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
         if exact and device == "cpu":
@@ -102,7 +104,9 @@ class OnnxRunner:
             binding.bind_cpu_input(name, value)
         logits = empty_floats((len(inputs["logits_index"]), self._vocab_size), self.device)
         binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), address(logits))
-        self._session.run_with_iobinding(binding, self._plain)
+        # the runtime would keep the memory of the most that it has ever computed at once
+        options = self._shrinking if n_logits > _MANY_LOGITS else self._plain
+        self._session.run_with_iobinding(binding, options)
         return logits[:n_logits]
 
     def decode(self, steps: Sequence[Step]) -> Logits:

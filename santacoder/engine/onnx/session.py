@@ -36,10 +36,13 @@ def open_session(graph: Path, device: str, *, captures: bool) -> tuple[onnxrunti
     return session, captures
 
 
-def run_options(graph_id: int = -1) -> onnxruntime.RunOptions:
-    """Options of runs that capture or replay the CUDA graph ``graph_id``; -1 for runs without one."""
+def run_options(graph_id: int = -1, *, shrinks: bool = False) -> onnxruntime.RunOptions:
+    """Options of runs that capture or replay the CUDA graph ``graph_id``; -1 for runs without one. With ``shrinks``,
+    the CPU's memory that the runtime has reserved for activations is returned to the system after the run."""
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("gpu_graph_id", str(graph_id))
+    if shrinks:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
