@@ -33,7 +33,7 @@ from app.connections import ACCEPTED_AT_ONCE, BACKLOG, BoundedConnection, Places
 from app.context import Server
 from app.errors import ShareError
 from app.limits import Limits, RateLimits
-from app.memory import give_back_regularly
+from app.memory import give_back, give_back_regularly
 from app.middleware.body_timeout import BodyTimeout
 from app.middleware.client_address import ClientAddress
 from app.middleware.compression import CompressedPages
@@ -275,6 +275,7 @@ def _prepare_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    give_back()  # what opening the model needed for a moment
     sys.setswitchinterval(_SWITCH_INTERVAL)
 
 

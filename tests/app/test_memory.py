@@ -33,11 +33,14 @@ def test_a_graph_is_served_on_a_cpu_without_pytorch_and_arrow(tmp_path: Path) ->
                 assert client.post("/infill", json=body).status_code == 200
                 assert client.get("/").status_code == 200
             maps = Path(f"/proc/{server.pid}/maps").read_text()
+            status = Path(f"/proc/{server.pid}/status").read_text()
         finally:
             server.terminate()
     loaded = {path.rpartition("/")[2] for path in re.findall(r"/\S+", maps)}
     assert any(name.startswith("onnxruntime_pybind11_state") for name in loaded)
     assert not {library for library in _HEAVY if any(name.startswith(library) for name in loaded)}
+    (resident,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    assert int(resident) * 1024 < 350e6, "260 MB when it was measured"
 
 
 _IMPORT = """

@@ -9,11 +9,13 @@ import resource
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from santacoder.atomic import replacing
-from train.data.pipeline import Step
-from train.data.source_file import Removed
+
+if TYPE_CHECKING:  # the server reads reports, and needs nothing else of the pipeline
+    from train.data.pipeline import Step
+    from train.data.source_file import Removed
 
 _SAMPLES_SHOWN = 8
 _COLOURS = {"python": "#3572a5", "java": "#b07219", "javascript": "#c9a400"}
