@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
+from santacoder import pytorch
+
 _HELP = """usage: santacoder COMMAND [OPTION ...]
 
 commands:
@@ -29,11 +31,12 @@ _MODULES = {
     "lsp": "app.lsp.__main__",
     "checkpoints": "santacoder.checkpoints.__main__",
 }
+_WITH_PYTORCH = ("train", "tune", "evaluate", "export")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command named by the first argument. Returns the command's exit code, or 2 if there is no such
-    command.
+    """Run the command named by the first argument. Returns the command's exit code; 2 if there is no such
+    command, and 1 if this installation lacks what it needs.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
@@ -47,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in _MODULES:
         print(f"There is no command {name!r}. The commands are: serve, {', '.join(_MODULES)}.", file=sys.stderr)
         return 2
+    if name in _WITH_PYTORCH and not pytorch.is_installed():
+        print(pytorch.how_to_install(f"santacoder {name}"), file=sys.stderr)
+        return 1
     return int(import_module(_MODULES[name]).main(rest))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.graph_writing import PRECISION, GraphWriting
 from app.settings import Settings
-from santacoder import checkpoints, sampling
+from santacoder import checkpoints, pytorch, sampling
 from santacoder.checkpoints import graph_cache
 from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import PromptToken
@@ -21,6 +21,7 @@ from santacoder.engine.loader import (
     graph_memory,
     graphs,
     open_engine,
+    require_torch,
     torch_dtype,
 )
 from santacoder.engine.request import CompletionRequest
@@ -78,13 +79,22 @@ class ModelOpening:
         )
 
     def memory_needed(self, snapshot: Path) -> int:
-        """Bytes that the model will take as it would be opened now."""
+        """Bytes that the model will take as it would be opened now.
+
+        Raises:
+            CheckpointError: its files are damaged, or it needs PyTorch, which is not installed.
+        """
         if found := self._graphs(snapshot):
             return graph_memory(checkpoints.read_config(snapshot), found[0])
         return self.torch_memory(snapshot)
 
     def torch_memory(self, snapshot: Path) -> int:
-        """Bytes that the model takes with PyTorch."""
+        """Bytes that the model takes with PyTorch.
+
+        Raises:
+            CheckpointError: it is not installed.
+        """
+        require_torch(snapshot, self._settings.runner)
         from santacoder.engine.torch_runner import memory_needed
 
         config = checkpoints.read_config(snapshot)
@@ -96,9 +106,11 @@ class ModelOpening:
         return estimated_graph_memory(checkpoints.read_config(snapshot))
 
     def lacks_graph(self, snapshot: Path) -> bool:
-        """Whether a graph is to be written: for models of the Hub, on a CPU, unless that has failed."""
+        """Whether a graph is to be written, which PyTorch does: for models of the Hub, on a CPU, unless that has
+        failed."""
         return (
             self._device == "cpu"
+            and pytorch.is_installed()
             and self._settings.runner == "auto"
             and self._settings.graph_space > 0
             and graph_cache.is_cached(snapshot)

@@ -17,6 +17,7 @@ import psutil
 
 from app.training_data import Report, check_data, last_line, read_report
 from app.training_request import CODE_FOLDER, SHARING_CORES, JobRequest, training_command
+from santacoder import pytorch
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
 from train.json_lines import read_json_lines
@@ -109,8 +110,10 @@ class Jobs:
         """Start a job and return its name.
 
         Raises:
+            UserError: PyTorch is not installed.
             OSError: its folder cannot be written.
         """
+        pytorch.require("Training")
         name = time.strftime("%Y%m%d-%H%M%S")
         while (self._runs / name).exists():
             name += "+"
@@ -127,8 +130,9 @@ class Jobs:
         """What the data of ``request`` consist of, without starting the job.
 
         Raises:
-            UserError: they cannot be used.
+            UserError: they cannot be used, or PyTorch is not installed.
         """
+        pytorch.require("Training")
         return check_data(request, self._runs, self._store)
 
     def resume(self, name: str) -> None:

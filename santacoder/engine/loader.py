@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from santacoder import checkpoints
+from santacoder import checkpoints, pytorch
 from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.engine import MAX_WAITING, Engine
@@ -119,10 +119,22 @@ def _open_runner(
             if not found:
                 notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
             continue
+        require_torch(snapshot, choice, notices)
         if runner := _torch_runner(snapshot, place, dtype, n_slots, report):
             return runner, notices
         notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
+
+
+def require_torch(snapshot: Path, choice: RunnerChoice, notices: Iterable[str] = ()) -> None:
+    """Check that PyTorch is installed, which ``snapshot`` needs, for the reasons in ``notices``.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    if not pytorch.is_installed():
+        what = "--runner torch" if choice == "torch" else f"{shown(snapshot)} has no ONNX graph to run, so it"
+        raise CheckpointError(" ".join([*notices, pytorch.how_to_install(what)]))
 
 
 def _torch_runner(
@@ -209,10 +221,12 @@ def choose_device(device: str) -> str:
     Raises:
         CheckpointError: a GPU was requested and there is none.
     """
+    if device == "cuda" and not pytorch.is_installed():
+        raise CheckpointError(pytorch.how_to_install("--device cuda"))
     if device == "cuda" and not _has_gpu():
         raise CheckpointError("--device cuda needs a GPU, but PyTorch finds none; use --device cpu or auto.")
     if device == "auto":
-        return "cuda" if _has_gpu() else "cpu"
+        return "cuda" if pytorch.is_installed() and _has_gpu() else "cpu"
     return device
 
 

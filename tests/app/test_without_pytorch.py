@@ -1,0 +1,59 @@
+"""A server whose models have graphs imports neither PyTorch nor pandas, and runs without them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from santacoder import checkpoints
+from santacoder.tokenizer import Tokenizer
+from tests.conftest import REPOSITORY, random_model
+
+_SERVE = """
+import sys
+sys.modules["torch"] = None  # as if it were not installed
+from pathlib import Path
+from app.gradio_start import import_lightly
+import_lightly()
+from app.command import main
+from app.model_pool import Models
+from app.server import create_app
+from app.settings import Settings
+from app.training_jobs import Jobs
+from santacoder.engine.request import CompletionRequest
+from santacoder.errors import CheckpointError, UserError
+from santacoder.sampling import SamplingParams
+
+folder = Path(sys.argv[1])
+models = Models(Settings())
+served = models.acquire("santacoder/mini", "main")
+sampling = SamplingParams(max_new_tokens=4, temperature=0.8, seed=1, token_healing=True)
+print(served.runner_label, len(list(served.engine.submit(CompletionRequest("def add(", sampling=sampling)))))
+for refused in (
+    lambda: Models(Settings(store=folder)).acquire("test/plain", "main"),
+    lambda: Models(Settings(store=folder, runner="torch")).acquire("test/plain", "main"),
+    lambda: Models(Settings(device="cuda")),
+    lambda: Jobs(folder, folder).start(None),
+):
+    try:
+        refused()
+    except (CheckpointError, UserError) as error:
+        print(error)
+print(main(["train"]), {"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
+"""
+
+
+def test_a_graph_is_served_and_the_rest_says_what_to_install(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    model = random_model(vocab_size=tokenizer.vocab_size)
+    checkpoints.publish(model, tokenizer, "test/plain", store=tmp_path)
+    command = [sys.executable, "-c", _SERVE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    served, *refusals, last = done.stdout.splitlines()
+    assert served.startswith("onnx, int8, cpu ") and last == "1 set()"
+    what = "needs PyTorch, which this installation lacks: install the whole project with: pip install ."
+    plain, runner, device, training = refusals
+    assert plain.startswith("test/plain@") and plain.endswith(f"has no ONNX graph to run, so it {what}")
+    assert (runner, device, training) == (f"--runner torch {what}", f"--device cuda {what}", f"Training {what}")
+    assert done.stderr.endswith(f"santacoder train {what}\n")
