@@ -23,7 +23,7 @@ from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.onnx.session import integers_add_up
 from santacoder.errors import CheckpointError
 
-_BYTES_PER_WEIGHT = {"fp32": 4.1, "fp16": 2.1, "bf16": 2.1, "int8": 1.1, "int4": 0.7}
+_BYTES_PER_WEIGHT = {"fp32": 4.1, "fp16": 2.1, "bf16": 2.1, "int8": 1.1, "int4": 0.7, "q8f16": 1.3, "q4f16": 0.9}
 _NICE = 10
 
 

@@ -19,13 +19,15 @@ def linear(
 ) -> str:
     """``source`` [..., in] times the transpose of ``weight`` [out, in] float32, plus ``bias``."""
     bits = precision.bits
-    size = block_size(weight.shape[1], bits) if bits else None
-    if bits == 8 and size and unpacked_once(weight.shape):
+    size = block_size(weight.shape[1], bits, for_cpu=precision.for_cpu) if bits else None
+    if bits and size and not precision.for_cpu:  # with a bias, the kernel for a few rows is not used
+        product = _blocks(nodes, name, source, weight, None, bits, size, precision)
+    elif bits == 8 and size and unpacked_once(weight.shape):
         product = _unpacked(nodes, name, source, weight, size)
     elif bits == 8 and by_whole_rows(weight.shape):
         product = _integers(nodes, name, source, weight, unsigned=precision.unsigned)
     elif bits and size:
-        return _blocks(nodes, name, source, weight, bias, bits, size)
+        return _blocks(nodes, name, source, weight, bias, bits, size, precision)
     else:
         product = _floats(nodes, name, source, weight, precision)
     if bias is None:
@@ -35,20 +37,22 @@ def linear(
 
 def table_product(nodes: Nodes, name: str, source: str, table: np.ndarray, precision: Precision) -> str:
     """``source`` [N, in] times the transpose of ``table`` [rows, in]; quantised graphs store the table in 8 bits."""
-    size = precision.bits and block_size(table.shape[1], _TABLE_BITS)
+    size = precision.bits and block_size(table.shape[1], _TABLE_BITS, for_cpu=precision.for_cpu)
+    if size and not precision.for_cpu:
+        return _blocks(nodes, name, source, table, None, _TABLE_BITS, size, precision)
     if precision.bits == _TABLE_BITS and size and unpacked_once(table.shape):
         return _unpacked(nodes, name, source, table, size)
     if precision.bits == _TABLE_BITS and by_whole_rows(table.shape):
         return _integers(nodes, name, source, table, unsigned=precision.unsigned)
     if not size:
         return _floats(nodes, name, source, table, precision)
-    return _blocks(nodes, name, source, table, None, _TABLE_BITS, size)
+    return _blocks(nodes, name, source, table, None, _TABLE_BITS, size, precision)
 
 
 def table_rows(nodes: Nodes, name: str, ids: str, table: np.ndarray, precision: Precision) -> str:
-    """The rows ``ids`` of ``table``; quantised graphs store the table in 8 bits."""
+    """The rows ``ids`` of ``table``; quantised graphs for a CPU store the table in 8 bits."""
     size = block_size(table.shape[1], _TABLE_BITS)
-    if precision.bits is None or size is None:
+    if precision.bits is None or size is None or not precision.for_cpu:
         return nodes.add("Gather", [nodes.tensor(f"{name}.weight", precision.cast(table)), ids], f"{name}.rows", axis=0)
     values, scales = quantize_blocks(table, _TABLE_BITS, size)
     return nodes.add(
@@ -91,9 +95,17 @@ def _unpacked(nodes: Nodes, name: str, source: str, weight: np.ndarray, size: in
 
 
 def _blocks(
-    nodes: Nodes, name: str, source: str, weight: np.ndarray, bias: np.ndarray | None, bits: int, size: int
+    nodes: Nodes,
+    name: str,
+    source: str,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    bits: int,
+    size: int,
+    precision: Precision,
 ) -> str:
-    """A product in which each block of a row of the matrix has a scale, and so has each block of the activations.
+    """A product in which each block of a row of the matrix has a scale, and on a CPU so has each block of the
+    activations.
 
     Args:
         nodes: the graph under construction.
@@ -103,12 +115,13 @@ def _blocks(
         bias: [out] float32, or None.
         bits: bits per weight.
         size: weights per block.
+        precision: that of the graph.
     """
     values, scales = quantize_blocks(weight, bits, size)
     inputs = [
         source,
         nodes.tensor(f"{name}.matrix.values", values),
-        nodes.tensor(f"{name}.matrix.scales", scales),
+        nodes.tensor(f"{name}.matrix.scales", precision.cast(scales)),
     ]
     if bias is not None:
         inputs += ["", "", nodes.tensor(f"{name}.bias", bias)]
@@ -121,8 +134,8 @@ def _blocks(
         N=weight.shape[0],
         bits=bits,
         block_size=size,
-        # quantise activations to 8 bits as well
-        accuracy_level=4,
+        # on a CPU, quantise activations to 8 bits as well
+        accuracy_level=4 if precision.for_cpu else 0,
     )
 
 

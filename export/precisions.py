@@ -12,8 +12,8 @@ from onnx import helper
 @dataclass(frozen=True)
 class Precision:
     """A precision. ``dtype`` is the type of the computation and of the key/value buffers. ``bits`` is the size of
-    quantised matrix elements; None if matrices are of ``dtype``. Quantised graphs have embeddings and output layer in 8
-    bits.
+    quantised matrix elements; None if matrices are of ``dtype``. Quantised graphs have the output layer in 8 bits, and
+    those for a CPU the embeddings, too.
 
     ``tolerance`` is the permitted relative increase of bits per byte, compared with PyTorch in fp32.
 
@@ -33,11 +33,17 @@ class Precision:
         """ONNX's number for ``dtype``."""
         return helper.np_dtype_to_tensor_dtype(self.dtype)
 
+    @property
+    def for_cpu(self) -> bool:
+        """Whether its kernels are those of a CPU, which quantise activations, too. Others compute in half precision."""
+        return self.dtype == _FP32
+
     def cast(self, value: np.ndarray) -> np.ndarray:
         return value.astype(self.dtype, copy=False)
 
 
 _FP32 = np.dtype(np.float32)
+_MOST_OF_GPU = 128
 
 PRECISIONS = {
     "fp32": Precision(_FP32, tolerance=1e-4),
@@ -45,6 +51,8 @@ PRECISIONS = {
     "bf16": Precision(np.dtype(ml_dtypes.bfloat16), tolerance=1e-2),
     "int8": Precision(_FP32, tolerance=1e-2, bits=8),
     "int4": Precision(_FP32, tolerance=5e-2, bits=4),
+    "q8f16": Precision(np.dtype(np.float16), tolerance=1e-2, bits=8),
+    "q4f16": Precision(np.dtype(np.float16), tolerance=5e-2, bits=4),
     "web": Precision(_FP32, tolerance=1e-2, bits=8, for_browsers=True),
 }
 
@@ -70,12 +78,14 @@ def unpacked_once(shape: tuple[int, ...]) -> bool:
     return min(shape) < 512
 
 
-def block_size(n_in: int, bits: int) -> int | None:
+def block_size(n_in: int, bits: int, *, for_cpu: bool = True) -> int | None:
     """The number of weights of a row, out of ``n_in``, that share a scale; None if they cannot be divided into blocks.
+    The kernels of a GPU have blocks of up to 128.
 
     Large blocks are faster to read, which matters if a matrix does not fit in a cache: in 4 bits, matrices of the 1.1 B
     shape take 2.6 ms in blocks of 256, compared with 3.2 ms in blocks of 128. Small blocks lose less precision, which
     matters for 4 bits and short rows.
     """
     sizes = (32, 16) if bits == 4 and n_in < 1024 else (256, 128, 64, 32, 16)
-    return next((size for size in sizes if n_in % size == 0), None)
+    most = max(sizes) if for_cpu else _MOST_OF_GPU
+    return next((size for size in sizes if size <= most and n_in % size == 0), None)

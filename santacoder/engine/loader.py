@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RunnerChoice = Literal["auto", "torch", "onnx"]
 # graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
 # supports attention over bound keys and values only in half precision
-_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16")}
+_PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "q8f16", "q4f16")}
 
 # bytes per weight of an int8 graph; and what the runtime makes of it if the model is narrower than this
 # (export/precisions.py): single precision

@@ -62,7 +62,9 @@ def test_logits_equal_the_models_in_fp32(shape: dict, tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("precision,tolerance", [("fp16", 0.01), ("int8", 0.1), ("int4", 0.6)])
+@pytest.mark.parametrize(
+    "precision,tolerance", [("fp16", 0.01), ("int8", 0.1), ("int4", 0.6), ("q8f16", 0.1), ("q4f16", 0.6)]
+)
 @pytest.mark.parametrize("shape", [{}, {"multi_query": False}, {"n_embd": 512, "n_layer": 1}], ids=str)
 def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tmp_path: Path) -> None:
     """The error of the logits relative to their spread."""
@@ -73,6 +75,22 @@ def test_fewer_bits_come_close(shape: dict, precision: str, tolerance: float, tm
     error = np.sqrt(np.square(runner.prefill(0, ids, 0, 60) - expected).mean()) / expected.std()
     assert error < tolerance
     assert runner.precision == precision
+
+
+@pytest.mark.parametrize("precision,bits", [("q8f16", 8), ("q4f16", 4)])
+def test_weights_for_a_gpu_are_multiplied_in_half_precision_by_its_fast_kernel(
+    precision: str, bits: int, tmp_path: Path
+) -> None:
+    """It has no bias, and blocks of at most 128."""
+    write(random_model(n_layer=1, n_embd=1024, n_head=8), tmp_path / "model.onnx", precision)
+    graph = onnx.load(tmp_path / "model.onnx", load_external_data=False).graph
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    products = [node for node in graph.node if node.op_type == "MatMulNBits"]
+    assert len(products) == 5 and "MatMul" not in {node.op_type for node in graph.node}
+    for node in products:
+        settings = {attribute.name: attribute.i for attribute in node.attribute}
+        assert settings["bits"] == (8 if node is products[-1] else bits) and settings["block_size"] == 128
+        assert len(node.input) == 3 and types[node.input[2]] == onnx.TensorProto.FLOAT16
 
 
 @torch.no_grad()
