@@ -140,13 +140,13 @@ def environment() -> dict[str, Any]:
     """The environment of a run: command, commit of the code, versions and machine."""
     import torch
 
-    packages = ("torch", "numpy", "tokenizers", "safetensors")
+    packages = {name: version(name) for name in ("numpy", "tokenizers", "safetensors")}
     return {
         "command": sys.argv,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_changes": _git("status", "--porcelain").splitlines(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
+        "packages": {"torch": torch.__version__, **packages},  # its metadata may lack the build, such as +cu130
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -62,8 +62,8 @@ def test_the_standard_library_is_read_as_by_itself(path: Path) -> None:
 )
 def test_what_cannot_be_tokenised_has_no_comments(text: str) -> None:
     assert scan("# here\n" + text) is None
-    with pytest.raises((tokenize.TokenError, IndentationError)):
-        list(tokenize.generate_tokens(io.StringIO(text).readline))
+    with pytest.raises(SyntaxError):  # the tokenizer of some versions accepts some of them
+        compile(text, "", "exec")
 
 
 PYTHON = st.sampled_from(
