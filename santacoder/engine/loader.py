@@ -231,9 +231,9 @@ def choose_device(device: str) -> str:
 
 
 def _has_gpu() -> bool:
-    """Whether PyTorch finds a GPU. Loading it takes 0.2 GB and a second, so it is not asked on a Linux without the file
-    of a driver: NVIDIA's, AMD's, or that of Windows for the Linux inside it."""
-    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_FILES)):
+    """Whether PyTorch finds a GPU. Loading it takes 0.2 GB and a second, so it is not asked on macOS, nor on a Linux
+    without the file of a driver: NVIDIA's, AMD's, or that of Windows for the Linux inside it."""
+    if sys.platform == "darwin" or (sys.platform == "linux" and not any(map(os.path.exists, _GPU_FILES))):
         return False
     import torch
 

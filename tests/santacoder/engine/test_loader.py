@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 
 from export.__main__ import main as export
 from santacoder import checkpoints
-from santacoder.engine.loader import Opened, bf16_is_faster, open_engine
+from santacoder.engine import loader
+from santacoder.engine.loader import Opened, bf16_is_faster, choose_device, open_engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import CheckpointError
@@ -50,6 +52,21 @@ def label(opened: Opened) -> tuple[str, str]:
     assert list(stream)[-1].reason in ("length", "stop")  # type: ignore[union-attr]
     opened.engine.close()
     return opened.engine.runner.name, opened.engine.runner.device
+
+
+def test_pytorch_is_asked_for_a_gpu_only_where_there_is_a_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(loader, "_GPU_FILES", (str(tmp_path / "driver"),))
+    assert choose_device("auto") == "cpu"
+    with pytest.raises(CheckpointError, match="--device cuda needs a GPU"):
+        choose_device("cuda")
+    (tmp_path / "driver").touch()
+    assert choose_device("auto") == choose_device("cuda") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == "cpu"
 
 
 def test_without_its_libraries_the_gpu_is_a_sentence(store: Path) -> None:
