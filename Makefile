@@ -10,6 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.10 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
+# what a server needs only for models without graphs and for training; on a CPU its graphs need the smaller runtime
+NOT_TO_SERVE := onnx onnxruntime-gpu pyarrow rensa tensorboard torch tree-sitter tree-sitter-java tree-sitter-javascript \
+	tree-sitter-python
 WITHOUT_TORCH := awk '/^[a-z]/ {of_torch = /^(torch|triton|cuda-|nvidia-)/} !of_torch'
 
 .PHONY: demo test slow heavy lint format lock models clean
@@ -49,6 +52,8 @@ format: $(VENV)/.test
 lock:  ## write the lock files again; needs uv. With LOCK_FLAGS=--upgrade, to the newest versions
 	$(LOCK) $(LOCK_FLAGS) --all-extras --group test --group lint --output-file requirements-test.lock
 	$(LOCK) --constraint requirements-test.lock --output-file requirements.lock
+	excluded=$$(mktemp) && printf '%s\n' $(NOT_TO_SERVE) > $$excluded && echo onnxruntime | $(LOCK) - \
+		--constraint requirements-test.lock --excludes $$excluded --output-file requirements-serve.lock && rm $$excluded
 	for file in requirements.lock requirements-test.lock; do \
 		$(WITHOUT_TORCH) $$file > $$file.new && mv $$file.new $$file; \
 	done

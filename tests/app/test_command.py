@@ -51,7 +51,7 @@ def test_what_is_imported_is_declared_and_locked() -> None:
 
 
 def test_the_lock_files_hold_hashes_and_agree() -> None:
-    for name in ("requirements.lock", "requirements-test.lock"):
+    for name in ("requirements.lock", "requirements-serve.lock", "requirements-test.lock"):
         lines = (REPOSITORY / name).read_text().splitlines()
         pins = [number for number, line in enumerate(lines) if "==" in line]
         assert all("--hash=sha256:" in lines[number + 1] for number in pins)
@@ -59,6 +59,8 @@ def test_the_lock_files_hold_hashes_and_agree() -> None:
     pins = {line for line in (REPOSITORY / "requirements.lock").read_text().splitlines() if "==" in line}
     of_tests = (REPOSITORY / "requirements-test.lock").read_text()
     assert not {line for line in pins if line.split(" ")[0] not in of_tests}
+    served = set(re.findall(r"^\S+==\S+", (REPOSITORY / "requirements-serve.lock").read_text(), re.MULTILINE))
+    assert served <= {line.split(" ")[0] for line in pins} and "torch" not in locked("requirements-serve.lock")
 
 
 @pytest.mark.parametrize("command", ["serve", "train", "tune", "evaluate", "export", "checkpoints"])
