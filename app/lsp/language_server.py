@@ -195,6 +195,8 @@ class SuggestionServer(LanguageServer):
             superseded.cancel()
         try:
             suggestions = await work
+            if self._running.get(key) is not work:  # it ended just before it was cancelled
+                return []
         except asyncio.CancelledError:
             if self._running.get(key) is work:  # cancelled by the client
                 raise
