@@ -1,8 +1,8 @@
 """The eight published branches as random checkpoints in their original format: from a Hub on loopback through download,
 PyTorch, graph, switch and API, each compared with transformers, and then four side by side.
 
-The small shape takes two minutes. The published shape needs, by calculation, 10 GB of memory beside the server's
-and 30 GB of disk:
+The small shape takes half a minute. The published shape took 18 minutes on two Zen 5 cores with other work, and 27 GB
+of disk; by calculation, it needs 10 GB of memory beside the server's:
 
     pytest -m heavy -s tests/app/test_eight_branches.py --basetemp=FOLDER
 
