@@ -71,7 +71,6 @@ def serve(arguments: list[str] | None = None) -> int:
     try:
         from app.server import main as serve_until_stopped
 
-        gc.freeze()  # what was imported stays, so the collection before the first request need not visit it
         return serve_until_stopped(arguments)
     finally:
         gc.enable()  # if it has not become ready

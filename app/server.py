@@ -12,12 +12,11 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from importlib import import_module
 from types import FrameType
 
-import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 from starlette.concurrency import run_in_threadpool
@@ -58,14 +57,7 @@ from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
 from app.shares.use_metrics import UseMetrics
 from app.transfer import TerminalStages
-from app.ui.assets import HEAD, STYLE, THEME
-from app.ui.code_pane.example_answers import example_routes
-from app.ui.first_screen.markup import first_screen_routes
-from app.ui.home_page import HomePageTags, home_page_routes
-from app.ui.page import build_playground
-from app.ui.serving.gradio_scripts import gradio_script_routes
-from app.ui.serving.routes import UiRoutes, explain_types
-from app.ui.serving.sessions import Sessions
+from app.ui.assets import HEAD
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import AttributionError, UserError
 
@@ -79,6 +71,9 @@ _LEAST_WAITING = 64
 def main(arguments: list[str] | None = None) -> int:
     """Serve until stopped. Returns 0 after a stop, 1 if the server could not start."""
     settings = parse_settings(arguments)
+    if settings.page:  # Gradio takes half a second and 35 MB, which an API alone does without
+        import_module("app.served_page")
+    gc.freeze()  # what was imported stays, so the collection before the first request need not visit it
     set_up_logs(settings.log_level)
     # services are stopped with SIGTERM, so it is not an error; uvicorn raises it again after its own clean shutdown
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -125,12 +120,17 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     routes_of_mcp = mcp_routes(mcp, server.limits)
 
     uploads = Uploads(settings.max_upload_bytes if settings.page and settings.training_is_allowed else 0)
-    page = build_playground(server, shares, rates) if settings.page else None
-    sessions = Sessions(page)
+    page = None
+    if settings.page:
+        from app.served_page import ServedPage
+
+        page = ServedPage(server, shares, rates, uploads)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        work = [sessions.free_regularly(), give_back_regularly()]
+        work = [give_back_regularly()]
+        if page is not None:
+            work.append(page.sessions.free_regularly())
         if settings.idle_unload:
             work.append(_unload_regularly(models, settings.idle_unload))
         regularly = [asyncio.create_task(each) for each in work]
@@ -151,14 +151,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     if settings.wants_training_token:
         app.add_middleware(TrainingToken, token=settings.training_token)
     if page is not None:
-        app.add_middleware(HomePageTags, shares=shares, limits=rates, settings=settings)
-        app.add_middleware(
-            UiRoutes,
-            page=page,
-            sessions=sessions,
-            limits=server.limits,
-            names_other_files=uploads.names_others,
-        )
+        page.add_middleware(app)
     app.add_middleware(UploadLimits, uploads=uploads)
     app.add_middleware(ValueLimits)
     app.add_middleware(
@@ -178,34 +171,9 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
         app.include_router(unknown_paths("", openai_error))
         return app
     add_share_routes(app, shares, rates, settings.moderator_key)
-    app.include_router(home_page_routes())
-    app.include_router(first_screen_routes())
-    app.include_router(gradio_script_routes())
-    app.include_router(example_routes(models, settings))
     if settings.browser_site is not None:
         app.router.routes.append(browser_site(settings.browser_site))
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        theme=THEME,
-        css=STYLE,
-        head=HEAD,
-        footer_links=["api"],
-        run_history=False,
-        auth=settings.users or None,
-        root_path=settings.root_path or None,
-        ssr_mode=False,
-        show_error=True,
-    )
-    # the mounted application; the page has another one
-    page.app = app.router.routes[-1].app  # type: ignore[attr-defined]
-    page.app.state_holder = sessions
-    sessions.set_blocks(page)
-    page.app.add_exception_handler(RequestValidationError, explain_types)
-    # otherwise Gradio would copy any file that a request names, as it does before launch and therefore on a mounted
-    # page
-    page.has_launched = True
+    page.mount(app)
     return app
 
 

@@ -35,7 +35,6 @@ class Start:
 
     health: float
     completion: float
-    page: float
     processor: float
     resident: float
 
@@ -51,8 +50,8 @@ def main() -> None:
     for _ in range(args.rounds + 1):
         for folder in folders:
             starts[folder].append(start(folder, args.options))
-    print("| checkout | /health, s | first completion, s | page, s | processor, s | resident, MB |")
-    print("|---|---|---|---|---|---|")
+    print("| checkout | /health, s | first completion, s | processor, s | resident, MB |")
+    print("|---|---|---|---|---|")
     for folder in folders:
         print(f"| {folder} | {' | '.join(cells(starts[folder][1:]))} |")
     print(json.dumps({str(folder): [asdict(each) for each in starts[folder][1:]] for folder in folders}))
@@ -76,19 +75,16 @@ def start(folder: Path, options: Sequence[str]) -> Start:
             completion = time.perf_counter() - began
             process = psutil.Process(server.pid)
             resident, times = process.memory_info().rss / 1e6, process.cpu_times()
-            began_page = time.perf_counter()
-            _ask(port, "/")
-            page = completion + time.perf_counter() - began_page
         finally:
             server.terminate()
             server.wait()
-    return Start(health, completion, page, times.user + times.system, resident)
+    return Start(health, completion, times.user + times.system, resident)
 
 
 def cells(starts: Sequence[Start]) -> list[str]:
     """The median of each figure, with the lowest and the highest."""
     columns = zip(*(asdict(each).values() for each in starts), strict=True)
-    digits = (2, 2, 2, 2, 0)
+    digits = (2, 2, 2, 0)
     return [
         f"{statistics.median(column):.{places}f} ({min(column):.{places}f}–{max(column):.{places}f})"
         for column, places in zip(columns, digits, strict=True)

@@ -18,7 +18,9 @@ from app.gradio_start import import_lightly
 REPOSITORY = Path(__file__).parents[1]
 
 _FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(["tests.python_process", "app.server", "torch", "pyarrow.parquet"])
+_FORKSERVER.set_forkserver_preload(
+    ["tests.python_process", "app.server", "app.served_page", "torch", "pyarrow.parquet"]
+)
 import_lightly()  # in the process that imports the server
 
 

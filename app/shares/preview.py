@@ -6,7 +6,6 @@ import io
 from functools import lru_cache
 from pathlib import Path
 
-import gradio
 from PIL import Image, ImageDraw, ImageFont
 
 from app.shares.highlight import Run, runs
@@ -20,8 +19,8 @@ _LINE_HEIGHT, _CHARACTER_WIDTH = 1.4, 0.6  # relative to the font size
 _TAB = 4
 _BACKGROUND, _TEXT, _QUIET, _WRITTEN, _ACCENT = "#1c1917", "#e7e5e4", "#a8a29e", "#143c2c", "#ef4444"
 _COLOURS = {"comment": "#a8a29e", "string": "#86efac", "number": "#fdba74", "keyword": "#fda4af", "name": "#93c5fd"}
-# a monospaced font that is installed with the page
-_FONT = Path(gradio.__file__).parent / "templates/frontend/static/fonts/IBMPlexMono/IBMPlexMono-Regular.woff2"
+# a monospaced font that is installed with Gradio
+_FONT = "templates/frontend/static/fonts/IBMPlexMono/IBMPlexMono-Regular.woff2"
 
 
 def preview(share: Share) -> bytes:
@@ -83,4 +82,6 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
 
 @lru_cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_FONT, size, layout_engine=ImageFont.Layout.BASIC)
+    import gradio  # not at the top, because an API without a page does without it
+
+    return ImageFont.truetype(Path(gradio.__file__).parent / _FONT, size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,4 +1,5 @@
-"""A server whose models have graphs imports neither PyTorch nor pandas, and runs without them."""
+"""A server whose models have graphs imports neither PyTorch nor pandas, and runs without them; an API alone imports no
+Gradio."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ for refused in (
         refused()
     except (CheckpointError, UserError) as error:
         print(error)
-print(main(["train"]), {"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
+print(main(["train"]), "gradio" in sys.modules)
+import app.served_page
+print({"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
 """
 
 
@@ -50,8 +53,9 @@ def test_a_graph_is_served_and_the_rest_says_what_to_install(tmp_path: Path, tok
     command = [sys.executable, "-c", _SERVE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    served, *refusals, last = done.stdout.splitlines()
-    assert served.startswith("onnx, int8, cpu ") and last == "1 set()"
+    served, *refusals, without_page, with_page = done.stdout.splitlines()
+    assert served.startswith("onnx, int8, cpu ")
+    assert (without_page, with_page) == ("1 False", "set()")
     what = "needs PyTorch, which this installation lacks: install the whole project with: pip install ."
     plain, runner, device, training = refusals
     assert plain.startswith("test/plain@") and plain.endswith(f"has no ONNX graph to run, so it {what}")

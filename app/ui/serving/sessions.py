@@ -28,12 +28,11 @@ class Sessions(StateHolder):
     requests), for deep links, which this page replaces with shares. It also keeps the last 10,000 sessions.
     """
 
-    def __init__(self, blocks: Blocks | None) -> None:
-        """``blocks`` is the page; None if there is no page, and so no sessions."""
+    def __init__(self, blocks: Blocks) -> None:
+        """``blocks`` is the page."""
         super().__init__()
         self._page = blocks
-        if blocks is not None:
-            self.set_blocks(blocks)
+        self.set_blocks(blocks)
         self._connections: Counter[str] = Counter()
         self._last_used: dict[str, float] = {}
         self._making = threading.Lock()
@@ -68,8 +67,6 @@ class Sessions(StateHolder):
         """Delete sessions without an open page or running events, if they are old or too many. Must run on the event
         loop.
         """
-        if self._page is None:
-            return
         queue = self._page._queue
         busy = {event.session_hash for event in queue.event_ids_to_events.values()}
         left = [name for name in self.session_data if name not in self._connections and name not in busy]
