@@ -66,6 +66,11 @@ def local_adapter(name: str) -> Path | None:
     return folder if name and (folder / CONFIG_FILE).is_file() else None
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether ``folder`` has both files of an adapter; an interrupted download leaves only one."""
+    return all((folder / name).is_file() for name in (CONFIG_FILE, WEIGHTS_FILE))
+
+
 def _folder(repository: str) -> Path:
     return cache_folder() / "adapted" / repository / "snapshots"
 

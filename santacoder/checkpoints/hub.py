@@ -125,8 +125,9 @@ def download(repo_id: str, revision: str, report: Report | None = None) -> Path:
     return _fetched(repo_id, target, heads, weights) if weights else folder
 
 
-def download_adapter(repo_id: str, revision: str) -> Path:
-    """Download a LoRA adapter into the cache, and return the snapshot folder.
+def download_adapter(repo_id: str, revision: str, report: Report | None = None) -> Path:
+    """Download a LoRA adapter into the cache, and return the snapshot folder. Room on the disk, an interrupted download
+    and ``report`` are as for a model.
 
     Raises:
         CheckpointError: it does not exist or is too large, or the Hub cannot be reached (``HubUnreachable``).
@@ -138,7 +139,10 @@ def download_adapter(repo_id: str, revision: str) -> Path:
             raise CheckpointError(f"{repo_id} has no {CONFIG_FILE} and {WEIGHTS_FILE}, so it is no LoRA adapter.")
         require_small_adapter(repo_id, sizes[WEIGHTS_FILE])
         require_small_descriptions(repo_id, {CONFIG_FILE: sizes[CONFIG_FILE]})
-    return _fetched(repo_id, revision, {}, (CONFIG_FILE, WEIGHTS_FILE))
+    folder = _fetched(repo_id, revision, {}, [CONFIG_FILE])
+    with hub_answers(repo_id, revision):
+        fetch(repo_id, folder.name, {WEIGHTS_FILE: sizes[WEIGHTS_FILE]}, repo_folder(repo_id, cache()), report)
+    return _fetched(repo_id, folder.name, {}, [WEIGHTS_FILE])
 
 
 def _checked_config(folder: Path) -> SantaCoderConfig:

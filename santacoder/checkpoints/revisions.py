@@ -75,7 +75,7 @@ def resolve(
     base, mark, adapter = revision.partition(adapted.MARK)
     if mark:
         snapshot = resolve(repo_id, base or "main", store=store, download=download, report=report)
-        return adapted.adapted_snapshot(snapshot, _adapter(adapter, download))
+        return adapted.adapted_snapshot(snapshot, _adapter(adapter, download, report))
     if snapshot_of_both := adapted.known_snapshot(repo_id, revision):
         return snapshot_of_both
     if known := local.branches(store, repo_id):
@@ -115,18 +115,18 @@ def folder_with(repo_id: str, *, store: Path = DEFAULT_STORE) -> Path | None:
     return next((folder for folder in (store, hub.cache()) if local.branches(folder, repo_id)), None)
 
 
-def _adapter(name: str, download: bool) -> Path:
+def _adapter(name: str, download: bool, report: Report | None) -> Path:
     """The folder of an adapter: a folder, or ``ORG/NAME`` or ``ORG/NAME@REVISION`` on the Hub."""
     if folder := adapted.local_adapter(name):
         return folder
     repo_id, _, revision = name.partition("@")
     local.repo_folder(repo_id, hub.cache())  # raises if it is no name
     sha = local.find(hub.cache(), repo_id, revision or "main")
-    if sha and adapted.local_adapter(str(snapshot := local.snapshot(hub.cache(), repo_id, sha))):
+    if sha and adapted.is_complete(snapshot := local.snapshot(hub.cache(), repo_id, sha)):
         return snapshot
     if not download:
         raise CheckpointError(f"There is no adapter {name!r}, as a folder or in the Hugging Face cache.")
-    return hub.download_adapter(repo_id, revision or "main")
+    return hub.download_adapter(repo_id, revision or "main", report)
 
 
 def _in_store(repo_id: str, revision: str, store: Path, known: dict[str, str]) -> Path:

@@ -300,6 +300,28 @@ def test_an_adapter_is_fetched_from_the_hub_with_its_two_files_alone(
     assert sentence.startswith("org/adapter has no adapter_config.json and adapter_model.safetensors")
 
 
+def test_an_adapter_continues_where_it_stopped(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path, tmp_path: Path
+) -> None:
+    ask(push(trained))
+    files = files_of(write_adapter(tmp_path / "adapter"))
+    hub.repositories["org/adapter"] = HubRepository()
+    hub.repositories["org/adapter"].commit("main", "add", files)
+    weights = files["adapter_model.safetensors"]
+    cache = f"os.environ.update(XDG_CACHE_HOME={str(tmp_path / 'xdg')!r})"
+    arguments = "'test/tiny', 'main+org/adapter', store=store, report=lambda *seen: reports.append(seen)"
+    call = f"{cache} or checkpoints.resolve({arguments}) and reports"
+    assert ask(call)[-1] == [len(weights), len(weights)]
+    (pointer,) = (tmp_path / "home").rglob("models--org--adapter/snapshots/*/adapter_model.safetensors")
+    blob = pointer.resolve()
+    pointer.unlink()
+    blob.unlink()
+    blob.with_name(f"{blob.name}.santacoder.incomplete").write_bytes(weights[:700])
+    hub.ranges.clear()
+    assert ask(call)[-1] == [len(weights), len(weights)] and blob.read_bytes() == weights
+    assert hub.ranges == [("adapter_model.safetensors", "bytes=700-")]
+
+
 def test_what_the_disk_has_no_room_for_is_not_begun(hub: LocalHub, ask: Callable[..., Any], trained: Path) -> None:
     ask(push(trained))
     fetch = "__import__('santacoder.checkpoints.resumable', fromlist=['fetch'])"
