@@ -69,11 +69,13 @@ def _train(
     def publish(trained: Trained) -> str:
         return _publish(args, config, trained, data) if args.publish and trained.model else ""
 
+    published = _published(args, config, run)
+    if published and published.step == config.steps:
+        message = f"{args.publish}@{args.branch} has all {config.steps:,} steps; there is nothing left to train."
+        return Outcome("finished", message, published.commit), ""
     try:
         on_save = publish if args.publish_saves and args.publish else None
-        trained = train(
-            config, data, run.path, world=world, store=args.store, on_save=on_save, published=_published(args, config)
-        )
+        trained = train(config, data, run.path, world=world, store=args.store, on_save=on_save, published=published)
         if args.save_adapter and world.is_first:
             save_adapter(args.save_adapter, trained.adapter, config.base)
         found = improvement(run, data, config) if args.publish_if_better else None
@@ -104,9 +106,11 @@ def _train(
     return Outcome("finished", message, sha), ""
 
 
-def _published(args: argparse.Namespace, config: TrainConfig) -> PublishedSave | None:
-    """What ``--continue-published`` continues from, if it is given."""
-    return newest_save(args.publish, args.branch, config, args.store) if args.continue_published else None
+def _published(args: argparse.Namespace, config: TrainConfig, run: RunFolder) -> PublishedSave | None:
+    """What ``--continue-published`` continues from, if it is given and the folder has no saved state."""
+    if not args.continue_published or newest_state(run.states) is not None:
+        return None
+    return newest_save(args.publish, args.branch, config, args.store)
 
 
 def _comparing(args: argparse.Namespace, config: TrainConfig) -> TrainConfig:

@@ -135,11 +135,11 @@ def copy_branch(repo_id: str, branch: str, source: Path, target: Path, *, n_comm
     copied, or all.
 
     Raises:
-        CheckpointError: the branch does not exist in ``source``.
+        CheckpointError: the branch or its files do not exist in ``source``, or are damaged.
         OSError: the disk is full; the branch is unchanged.
     """
     sha = read_ref(repo_folder(repo_id, source), branch)
-    if sha is None:
+    if not (sha and snapshot(source, repo_id, sha).is_dir()):
         raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {source} to copy.")
     newest_of_step: dict[int | None, Commit] = {}
     for commit in log(source, repo_id, branch, sha):

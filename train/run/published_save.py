@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from santacoder.checkpoints import read_config
-from santacoder.checkpoints.store import CURVES_FILE, read_commit, read_ref, repo_folder, snapshot
-from santacoder.errors import UserError
+from santacoder.checkpoints.store import Commit, read_commit, read_curves, read_ref, repo_folder, snapshot
+from santacoder.errors import CheckpointError, UserError
 from train.config import TrainConfig
 from train.run.folder import RunFolder
+
+Curves = dict[str, list[tuple[int, float]]]
 
 
 @dataclass(frozen=True)
 class PublishedSave:
-    """A published commit of a run: its snapshot, its name as REPO@SHA, and the steps done then."""
+    """A published commit of a run: its name as REPO@SHA, the steps done then, and the metrics of its card."""
 
-    snapshot: Path
     name: str
     step: int
+    curves: Curves
+
+    @property
+    def commit(self) -> str:
+        return self.name.partition("@")[2]
 
 
 def newest_save(repo_id: str, branch: str, config: TrainConfig, store: Path) -> PublishedSave | None:
@@ -35,15 +41,24 @@ def newest_save(repo_id: str, branch: str, config: TrainConfig, store: Path) -> 
     sha = read_ref(repo_folder(repo_id, store), branch)
     if sha is None:
         return None
+    if config.lora_rank:  # its weights and its update are one in a commit
+        raise UserError("--continue-published continues a training of all weights: omit --lora-rank.")
     folder = snapshot(store, repo_id, sha)
+    if not (sha and folder.is_dir()):
+        raise CheckpointError(f"The files of {repo_id}@{branch} ({sha}) are missing from {store}.")
     commit = read_commit(folder, branch)
-    step, tokens = commit.step or 0, commit.tokens or 0
-    if step >= config.steps or tokens != step * config.tokens_per_step or not _fits(folder, config):
+    if commit.step is None or not (_is_saved_by(commit, config) and _fits(folder, config)):
         raise UserError(
             f"{repo_id}@{branch} was not published by a run with these settings, so they cannot continue it: omit "
             "--continue-published, or publish to another --branch."
         )
-    return PublishedSave(folder, f"{repo_id}@{sha}", step)
+    return PublishedSave(f"{repo_id}@{sha}", commit.step, read_curves(folder))
+
+
+def _is_saved_by(commit: Commit, config: TrainConfig) -> bool:
+    """Whether a run with this ``config`` has published as many tokens after as many steps."""
+    step = commit.step or 0
+    return 0 < step <= config.steps and commit.tokens == step * config.tokens_per_step
 
 
 def _fits(folder: Path, config: TrainConfig) -> bool:
@@ -55,9 +70,8 @@ def _fits(folder: Path, config: TrainConfig) -> bool:
 def recall_curves(save: PublishedSave, run: RunFolder) -> None:
     """Write the metrics of ``save``'s card to the run folder, so that later cards show the whole curve."""
     values: dict[int, dict[str, float]] = {}
-    for name, points in json.loads((save.snapshot / CURVES_FILE).read_text()).items():
+    for name, points in save.curves.items():
         for steps_done, value in points:
             values.setdefault(steps_done - 1, {})[name] = value
     lines = [json.dumps({"step": step, **values[step]}) + "\n" for step in sorted(values)]
-    run.path.mkdir(parents=True, exist_ok=True)
     run.metrics.write_text("".join(lines))

@@ -26,3 +26,11 @@ def test_the_published_part_is_copied_once(
     checkpoints.publish(random_model(3), tokenizer, MINI, PRETRAINING, step=30, store=ours)
     assert main([str(ours), "--from", str(theirs)]) == 0
     assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=ours)] == [30, 20, 10]
+
+
+def test_a_branch_whose_files_are_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ref = tmp_path / "theirs" / "models--santacoder--mini" / "refs" / PRETRAINING
+    ref.parent.mkdir(parents=True)
+    ref.write_text("0" * 40)
+    assert main([str(tmp_path / "ours"), "--from", str(tmp_path / "theirs")]) == 1
+    assert capsys.readouterr().err.startswith(f"There is no branch '{PRETRAINING}' of '{MINI}' in ")
