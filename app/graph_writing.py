@@ -16,8 +16,6 @@ from app.training_request import CODE_FOLDER
 from santacoder.checkpoint_files import shown
 from santacoder.errors import CheckpointError, as_sentence
 
-PRECISION = "int8"
-"""What is served on a CPU; on a GPU, PyTorch needs no graph to be fast."""
 _SECONDS_BETWEEN_REPORTS = 0.1
 
 log = logging.getLogger(__name__)
@@ -32,10 +30,11 @@ class _Writing:
 
 
 class GraphWriting:
-    """Writes graphs to ``folder``, which holds at most ``most_bytes`` of them."""
+    """Writes graphs of one ``precision`` to ``folder``, which holds at most ``most_bytes`` of graphs."""
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, precision: str, most_bytes: int) -> None:
         self.folder = folder
+        self.precision = precision
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._writings: dict[Path, _Writing] = {}
@@ -117,7 +116,7 @@ class GraphWriting:
 
     def _run(self, snapshot: Path, writing: _Writing) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "export.cached", str(snapshot), str(self.folder), PRECISION]
+        command = [sys.executable, "-m", "export.cached", str(snapshot), str(self.folder), self.precision]
         with self._lock:
             if self._is_closed:
                 raise CheckpointError("The server is being stopped.")

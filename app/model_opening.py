@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.graph_writing import PRECISION, GraphWriting
+from app.graph_writing import GraphWriting
 from app.settings import Settings
 from santacoder import checkpoints, pytorch, sampling
 from santacoder.checkpoints import graph_cache
 from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import PromptToken
 from santacoder.engine.loader import (
+    AUTOMATIC_PRECISION,
     Opened,
     bf16_is_faster,
     choose_device,
@@ -24,6 +25,7 @@ from santacoder.engine.loader import (
     require_torch,
     torch_dtype,
 )
+from santacoder.engine.onnx.session import runtime_has
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import affordable_slots
 from santacoder.engine.sequence import Sequence
@@ -55,7 +57,7 @@ class ModelOpening:
         self._settings = settings
         self._device = choose_device(settings.device)
         self._on_end = on_end
-        self.writing = GraphWriting(settings.graphs, int(settings.graph_space * 1e9))
+        self.writing = GraphWriting(settings.graphs, AUTOMATIC_PRECISION[self._device], int(settings.graph_space * 1e9))
 
     def open(self, snapshot: Path, report: Report = lambda stage: None) -> Opened:
         """Load the fastest runner that works.
@@ -103,19 +105,19 @@ class ModelOpening:
 
     def future_graph_memory(self, snapshot: Path) -> int:
         """Bytes that the model will take with the graph that is to be written."""
-        return estimated_graph_memory(checkpoints.read_config(snapshot))
+        return estimated_graph_memory(checkpoints.read_config(snapshot), self._device)
 
     def lacks_graph(self, snapshot: Path) -> bool:
-        """Whether a graph is to be written, which PyTorch does: for models of the Hub, on a CPU, unless that has
-        failed."""
+        """Whether a graph is to be written, which PyTorch does: for models of the Hub, where the runtime can use the
+        device, unless that has failed."""
         return (
-            self._device == "cpu"
-            and pytorch.is_installed()
+            pytorch.is_installed()
             and self._settings.runner == "auto"
             and self._settings.graph_space > 0
             and graph_cache.is_cached(snapshot)
             and not self._graphs(snapshot)
             and self.writing.problem(snapshot) is None
+            and runtime_has(self._device)
         )
 
     def notices(self, snapshot: Path, engine: Engine) -> list[str]:
@@ -124,7 +126,9 @@ class ModelOpening:
             return []
         said = []
         if (share := self.writing.share(snapshot)) is not None:
-            said.append(f"A faster graph ({PRECISION}) is being written: {share:.0%}. Until then, PyTorch serves.")
+            said.append(
+                f"A faster graph ({self.writing.precision}) is being written: {share:.0%}. Until then, PyTorch serves."
+            )
         if problem := self.writing.problem(snapshot):
             said.append(f"The faster graph could not be written: {problem}")
         return said

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from app.errors import without_paths
-from app.graph_writing import PRECISION
 from app.memory import give_back
 from app.model_opening import ModelOpening, Report, Stage, results_agree
 from app.observability.metrics import Metrics
@@ -239,6 +238,7 @@ class Models:
     def _hold_or_wait(self, snapshot: Path, name: str, report: Report) -> _Resident:
         """Like ``_hold``. If PyTorch would not fit but the graph would, wait until that is written; and if models in
         use are about to be replaced by their graphs, wait for their memory."""
+        writing = self._opening.writing
         while True:
             try:
                 return self._hold(snapshot, name)
@@ -246,10 +246,8 @@ class Models:
                 if self._is_draining or not self._will_fit(snapshot):
                     raise
             if self._opening.lacks_graph(snapshot):
-                self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
-                self._opening.writing.wait(
-                    snapshot, lambda share: report(Stage(share, f"Writing the {PRECISION} graph of"))
-                )
+                writing.begin(snapshot, partial(self._switch, snapshot))
+                writing.wait(snapshot, lambda share: report(Stage(share, f"Writing the {writing.precision} graph of")))
             else:
                 report(Stage(0, "Waiting for memory for"))
                 time.sleep(_SECONDS_TO_RETRY)

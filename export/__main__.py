@@ -18,9 +18,8 @@ from export.precisions import PRECISIONS
 from export.publish import export
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, graph_cache
+from santacoder.engine.loader import AUTOMATIC_PRECISION
 from santacoder.paths import command_name, user_path
-
-_AUTO = {"cpu": "int8", "cuda": "bf16"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     exported.
     """
     given = _parser().parse_args(arguments)
-    precisions = [_AUTO[given.device] if name == "auto" else name for name in given.precision]
+    precisions = [AUTOMATIC_PRECISION[given.device] if name == "auto" else name for name in given.precision]
     try:
         snapshot = checkpoints.resolve(given.repo, given.revision, store=given.store)
         if graph_cache.is_cached(snapshot):

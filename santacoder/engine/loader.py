@@ -28,10 +28,12 @@ RunnerChoice = Literal["auto", "torch", "onnx"]
 # supports attention over bound keys and values only in half precision
 _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "q8f16", "q4f16")}
 
-# bytes per weight of an int8 graph; and what the runtime makes of it if the model is narrower than this
+# bytes per weight of a graph; and what the runtime makes of it if the model is narrower than this
 # (export/precisions.py): single precision
-_INT8_BYTES = 1.02
+_INT8_BYTES, _BF16_BYTES = 1.02, 2.1
 _SMALL_WIDTH, _UNPACKED = 512, 4
+AUTOMATIC_PRECISION = {"cpu": "int8", "cuda": "bf16"}
+"""The graph that is written for a device unless another is asked for."""
 _TRIALS = 5
 _GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
 
@@ -170,8 +172,10 @@ def graph_memory(config: SantaCoderConfig, graph: Path) -> int:
     return weights + slot_memory(config, itemsize) * affordable_slots(config, itemsize)
 
 
-def estimated_graph_memory(config: SantaCoderConfig) -> int:
-    """Bytes that the runner of an int8 graph will take on a CPU that has not been written yet."""
+def estimated_graph_memory(config: SantaCoderConfig, device: str) -> int:
+    """Bytes that the runner of a graph for ``device`` will take that has not been written yet."""
+    if device == "cuda":
+        return int(_BF16_BYTES * config.n_parameters) + slot_memory(config, 2) * affordable_slots(config, 2)
     weights = int(config.n_parameters * _INT8_BYTES) * (_UNPACKED if _is_unpacked(config, graph_name("int8")) else 1)
     return weights + slot_memory(config, 4) * affordable_slots(config, 4)
 

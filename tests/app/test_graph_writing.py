@@ -16,13 +16,16 @@ import torch
 
 from app import model_opening
 from app.graph_writing import GraphWriting
-from app.model_opening import Stage
+from app.model_opening import ModelOpening, Stage
 from app.model_pool import Models, NoRoom, ServedModel
 from app.settings import Settings
 from export.__main__ import main as export_main
 from export.cached import write_cached_graph
 from santacoder import checkpoints
+from santacoder.checkpoints import graph_cache
+from santacoder.engine import loader
 from santacoder.engine.events import Finished
+from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import memory_needed
 from santacoder.model import SantaCoder
@@ -204,3 +207,22 @@ def test_pytorch_goes_on_where_no_graph_can_be_written(tmp_path: Path) -> None:
         assert text_of(served) and str(tmp_path) not in str(served.notices)
         served.release()
         assert label(models) == "torch, fp32, cpu"
+
+
+def test_a_graph_for_a_gpu_is_in_bf16_and_waits_for_a_runtime_that_can_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written by the process that a server with a GPU starts; this test needs no GPU, because nothing opens it."""
+    monkeypatch.setattr(model_opening, "choose_device", lambda device: "cuda")
+    snapshot = checkpoints.resolve(REPO, store=tmp_path)
+    opening = ModelOpening(Settings(model=REPO, device="cuda", graphs=tmp_path), lambda sequence: None)
+    for providers in (["CPUExecutionProvider"], ["CUDAExecutionProvider", "CPUExecutionProvider"]):
+        monkeypatch.setattr("onnxruntime.get_available_providers", lambda: providers)  # noqa: B023
+        assert opening.lacks_graph(snapshot) is ("CUDAExecutionProvider" in providers)
+    estimated = opening.future_graph_memory(snapshot)
+    opening.writing.begin(snapshot, lambda: None)
+    opening.writing.wait(snapshot, lambda share: None)
+    opening.writing.close()
+    [graph] = loader.graphs(snapshot, "cuda", graph_cache.folder_of(snapshot, tmp_path))
+    assert graph.name == graph_name("bf16") and not opening.lacks_graph(snapshot)
+    assert opening.memory_needed(snapshot) == pytest.approx(estimated, rel=0.05)

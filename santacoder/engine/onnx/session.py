@@ -73,6 +73,11 @@ def _providers(device: str, captures: bool) -> list[str | tuple[str, dict[str, s
     return [(_PROVIDERS[device], {"enable_cuda_graph": str(int(captures))}), _PROVIDERS["cpu"]]
 
 
+def runtime_has(device: str) -> bool:
+    """Whether the installed runtime can use ``device``."""
+    return _PROVIDERS[device] in onnxruntime.get_available_providers()
+
+
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
