@@ -28,7 +28,7 @@ RunnerChoice = Literal["auto", "torch", "onnx"]
 # supports attention over bound keys and values only in half precision
 _PRECISIONS = {"cpu": ("int8", "fp32", "int4"), "cuda": ("bf16", "fp16", "q8f16", "q4f16")}
 
-# bytes per weight of a graph; and what the runtime makes of it if the model is narrower than this
+# bytes per weight of a graph; and what the runtime makes of an int8 one if the model is narrower than this
 # (export/precisions.py): single precision
 _INT8_BYTES, _BF16_BYTES = 1.02, 2.1
 _SMALL_WIDTH, _UNPACKED = 512, 4
