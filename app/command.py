@@ -6,9 +6,8 @@ import gc
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import version
 
-from santacoder import pytorch
+from app.version import installed_version
 
 _HELP = """usage: santacoder COMMAND [OPTION ...]
 
@@ -31,28 +30,24 @@ _MODULES = {
     "lsp": "app.lsp.__main__",
     "checkpoints": "santacoder.checkpoints.__main__",
 }
-_WITH_PYTORCH = ("train", "tune", "evaluate", "export")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command named by the first argument. Returns the command's exit code; 2 if there is no such
-    command, and 1 if this installation lacks what it needs.
+    """Run the command named by the first argument. Returns the command's exit code, or 2 if there is no such
+    command.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(_HELP, end="")
         return 0
     if name == "--version":
-        print(version("santacoder-playground"))
+        print(installed_version())
         return 0
     if name == "serve":
         return serve(rest)
     if name not in _MODULES:
         print(f"There is no command {name!r}. The commands are: serve, {', '.join(_MODULES)}.", file=sys.stderr)
         return 2
-    if name in _WITH_PYTORCH and not pytorch.is_installed():
-        print(pytorch.how_to_install(f"santacoder {name}"), file=sys.stderr)
-        return 1
     return int(import_module(_MODULES[name]).main(rest))
 
 

@@ -136,7 +136,12 @@ class Jobs:
         return check_data(request, self._runs, self._store)
 
     def resume(self, name: str) -> None:
-        """Resume a job from its last saved state, or restart it if there is none."""
+        """Resume a job from its last saved state, or restart it if there is none.
+
+        Raises:
+            UserError: the job does not exist, or PyTorch is not installed.
+        """
+        pytorch.require("Training")
         process = self._process(name)
         if process.running is None:
             self._run(name, process)

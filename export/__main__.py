@@ -5,6 +5,10 @@ Graphs of a model that is not in the store are written to the user's cache, wher
 
 from __future__ import annotations
 
+from santacoder import pytorch
+
+pytorch.require_for_command("export", "python -m export")
+
 import argparse
 import sys
 from collections.abc import Sequence

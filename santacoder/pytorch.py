@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.util import find_spec
 
 from santacoder.errors import UserError
+from santacoder.paths import command_name
 
 
 @cache
@@ -22,6 +24,13 @@ def require(for_what: str) -> None:
     """
     if not is_installed():
         raise UserError(how_to_install(for_what))
+
+
+def require_for_command(subcommand: str, otherwise: str) -> None:
+    """End the process with a sentence if PyTorch cannot be imported. Call this before the imports of a command that
+    imports PyTorch; its name is as in ``command_name``."""
+    if not is_installed():
+        sys.exit(how_to_install(command_name(subcommand, otherwise)))
 
 
 def how_to_install(for_what: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from santacoder import pytorch
+
+pytorch.require_for_command("train", "python -m train")
+
 import sys
 import warnings
 

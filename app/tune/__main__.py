@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from santacoder import pytorch
+
+pytorch.require_for_command("tune", "python -m app.tune")
+
 import argparse
 import os
 import sys

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from santacoder import weight_files
+from santacoder import pytorch, weight_files
 from santacoder.adapters import CONFIG_FILE, WEIGHTS_FILE
 from santacoder.checkpoints.download_limits import (
     require_fitting_weights,
@@ -117,6 +117,8 @@ def download(repo_id: str, revision: str, report: Report | None = None) -> Path:
         sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
     descriptions = {name: size for name, size in sizes.items() if _is_any_of(name, _DESCRIPTIONS)}
     weights = {name: sizes[name] for name in _with_weights(sizes)}
+    if not (pytorch.is_installed() or any(name.endswith(".onnx") for name in weights)):
+        raise CheckpointError(pytorch.how_to_install(f"{repo_id} has no ONNX graph to run, so it"))
     require_small_descriptions(repo_id, descriptions)
     folder = _fetched(repo_id, target, heads, descriptions)
     require_fitting_weights(repo_id, _checked_config(folder), weights)

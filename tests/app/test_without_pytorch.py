@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from app.version import installed_version
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import REPOSITORY, random_model
@@ -36,12 +39,14 @@ for refused in (
     lambda: Models(Settings(store=folder, runner="torch")).acquire("test/plain", "main"),
     lambda: Models(Settings(device="cuda")),
     lambda: Jobs(folder, folder).start(None),
+    lambda: Jobs(folder, folder).resume("20260101-000000"),
 ):
     try:
         refused()
     except (CheckpointError, UserError) as error:
         print(error)
-print(main(["train"]), "gradio" in sys.modules)
+main(["--version"])
+print("gradio" in sys.modules)
 import app.served_page
 print({"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
 """
@@ -53,11 +58,39 @@ def test_a_graph_is_served_and_the_rest_says_what_to_install(tmp_path: Path, tok
     command = [sys.executable, "-c", _SERVE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    served, *refusals, without_page, with_page = done.stdout.splitlines()
+    served, *refusals, version, without_page, with_page = done.stdout.splitlines()
     assert served.startswith("onnx, int8, cpu ")
-    assert (without_page, with_page) == ("1 False", "set()")
+    assert (version, without_page, with_page) == (installed_version(), "False", "set()")
     what = "needs PyTorch, which this installation lacks: install the whole project with: pip install ."
-    plain, runner, device, training = refusals
+    plain, runner, device, *training = refusals
     assert plain.startswith("test/plain@") and plain.endswith(f"has no ONNX graph to run, so it {what}")
-    assert (runner, device, training) == (f"--runner torch {what}", f"--device cuda {what}", f"Training {what}")
-    assert done.stderr.endswith(f"santacoder train {what}\n")
+    assert (runner, device, training) == (f"--runner torch {what}", f"--device cuda {what}", [f"Training {what}"] * 2)
+
+
+_COMMAND = """
+import runpy, sys
+sys.modules["torch"] = None  # as if it were not installed
+_, *sys.argv = sys.argv
+sys.path.insert(0, "")
+if sys.argv[0] == "santacoder":
+    from app.command import main
+    sys.exit(main())
+runpy.run_module(sys.argv[0].removeprefix("python -m "), run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("santacoder", name) for name in ("train", "tune", "evaluate", "export")),
+        *((f"python -m {name}",) for name in ("train", "train.data", "train.evaluate", "export", "app.tune")),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_needs_pytorch_says_so(command: tuple[str, ...]) -> None:
+    done = subprocess.run([sys.executable, "-c", _COMMAND, *command], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{' '.join(command)} needs PyTorch, which this installation lacks: install the whole project with: "
+        "pip install .\n"
+    )

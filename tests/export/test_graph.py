@@ -14,6 +14,7 @@ import torch
 
 from export.graph import write_graph
 from export.precisions import PRECISIONS, block_size
+from santacoder import pytorch
 from santacoder.engine.onnx import session
 from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.runner import Step
@@ -184,6 +185,14 @@ def test_sums_that_would_saturate_are_the_same_on_processors_without_vnni(
     np.testing.assert_allclose(OnnxRunner(path, model.config).prefill(0, ids, 0, 50), expected, atol=1e-4)
     stored = {tensor.data_type for tensor in onnx.load(path, load_external_data=False).graph.initializer}
     assert (onnx.TensorProto.INT8 in stored) == (not unsigned)
+
+
+def test_without_a_word_on_the_processor_weights_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows without PyTorch."""
+    monkeypatch.setattr(session, "_LINUX_PROCESSORS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "machine", lambda: "AMD64")
+    monkeypatch.setattr(pytorch, "is_installed", lambda: False)
+    assert not session.integers_add_up()
 
 
 def test_a_tied_output_layer_is_stored_once_with_the_embedding(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ class Client:
 
 
 _CLIENT = """
-import contextlib, io, json, os, sys
+import contextlib, io, json, os, sys, unittest.mock
 from pathlib import Path
 import huggingface_hub
 from santacoder import checkpoints

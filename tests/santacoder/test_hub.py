@@ -180,6 +180,21 @@ def test_only_one_kind_of_weights_is_downloaded(hub: LocalHub, ask: Callable[...
     assert "model.safetensors" in names and not names & {"pytorch_model.bin", "modeling_gpt2_mq.py"}
 
 
+def test_without_pytorch_only_a_model_with_a_graph_is_downloaded(
+    hub: LocalHub, ask: Callable[..., Any], trained: Path
+) -> None:
+    """It is gigabytes that could not be used."""
+    files = files_of(checkpoints.resolve("test/tiny", store=trained))
+    repository = hub.repositories["org/plain"] = HubRepository()
+    repository.commit("main", "add", files)
+    resolve = "unittest.mock.patch('santacoder.pytorch.is_installed', lambda: False)(checkpoints.resolve)"
+    sentence = ask(f"{resolve}('org/plain', store=store)")["sentence"]
+    assert sentence.startswith("org/plain has no ONNX graph to run, so it needs PyTorch, which this installation lacks")
+    assert not [request for request in hub.requests if "/resolve/" in request]
+    repository.commit("main", "add a graph", {**files, "onnx/model_int8.onnx": b"graph"})
+    assert (Path(ask(f"{resolve}('org/plain', store=store)")) / "onnx" / "model_int8.onnx").read_bytes() == b"graph"
+
+
 def changed_config(files: dict[str, bytes], **changes: Any) -> bytes:
     return json.dumps({**json.loads(files["config.json"]), **changes}).encode()
 

@@ -5,6 +5,10 @@ python -m train.data index --help tells how to build the attribution index.
 
 from __future__ import annotations
 
+from santacoder import pytorch
+
+pytorch.require_for_command("data", "python -m train.data")
+
 import argparse
 import sys
 

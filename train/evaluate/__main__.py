@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from santacoder import pytorch
+
+pytorch.require_for_command("evaluate", "python -m train.evaluate")
+
 import sys
 
 from santacoder import checkpoints

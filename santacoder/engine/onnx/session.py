@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from santacoder import pytorch
 from santacoder.checkpoint_files import shown
 from santacoder.errors import CheckpointError
 
@@ -88,11 +89,14 @@ def _options() -> onnxruntime.SessionOptions:
 
 def integers_add_up() -> bool:
     """Whether sums of products of signed and unsigned bytes are exact in the runtime's fast kernels. On x86 without
-    VNNI they saturate at 16 bits, and the runtime converts signed weights for other kernels when it opens a graph."""
+    VNNI they saturate at 16 bits, and the runtime converts signed weights for other kernels when it opens a graph.
+    Where nothing tells of VNNI, that is done, too."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return True
     if _LINUX_PROCESSORS.is_file():  # PyTorch knows it everywhere, but takes a second to load
         return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_LINUX_PROCESSORS.read_text().split())
+    if not pytorch.is_installed():
+        return False
     import torch
 
     processor = torch.cpu.get_capabilities()
