@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lsprotocol import types
 from pygls.exceptions import FeatureRequestError, JsonRpcException
@@ -42,6 +43,13 @@ class Suggestion:
     range: types.Range
 
 
+class Found(NamedTuple):
+    """The suggestions for a request, and what the user sees of them."""
+
+    suggestions: list[Suggestion]
+    shown: Shown | None
+
+
 class SuggestionServer(LanguageServer):
     """A connection's settings, and its requests in progress. ``leave`` is called with an exit status when the client
     sends ``exit``; ``project`` is the index of the user's project, if there is one."""
@@ -57,7 +65,7 @@ class SuggestionServer(LanguageServer):
         self.protocol.forget = self._forget
         self._backend = backend
         self._settings = EditorSettings()
-        self._running: dict[tuple[str, str], asyncio.Task[list[Suggestion]]] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[Found | None]] = {}
         self._asked_at: dict[tuple[str, str], float] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._is_registered = False
@@ -194,7 +202,7 @@ class SuggestionServer(LanguageServer):
         if superseded is not None:
             superseded.cancel()
         try:
-            suggestions = await work
+            found = await work
             if self._running.get(key) is not work:  # it ended just before it was cancelled
                 return []
         except asyncio.CancelledError:
@@ -202,6 +210,8 @@ class SuggestionServer(LanguageServer):
                 raise
             return []
         except Exception as error:
+            if self._running.get(key) is not work:
+                return []
             sentence = _sentence(error)
             self._say(sentence)
             raise JsonRpcException(sentence, code=types.LSPErrorCodes.RequestFailed) from None
@@ -209,7 +219,10 @@ class SuggestionServer(LanguageServer):
             if self._running.get(key) is work:
                 del self._running[key]
         self._said = ""
-        return suggestions
+        if found is None:
+            return []
+        self._shown.show(document.uri, found.shown)
+        return found.suggestions
 
     async def _suggest(
         self,
@@ -218,12 +231,13 @@ class SuggestionServer(LanguageServer):
         position: types.Position,
         invoked: bool,
         selected: types.SelectedCompletionInfo | None,
-    ) -> list[Suggestion]:
+    ) -> Found | None:
+        """What is found for a position of ``document``; None if the document has changed meanwhile."""
         settings, asked_for = self._settings, document.version
         line, column = document.place(position)
         n_positions = await self._backend.n_positions()
         if document.version != asked_for:
-            return []  # the position is one of an older text
+            return None  # the position is one of an older text
         if selected is not None:  # the suggestion continues the entry of the editor's own list
             start, column = (document.place(end)[1] for end in (selected.range.start, selected.range.end))
             written = selected.text
@@ -242,12 +256,11 @@ class SuggestionServer(LanguageServer):
             self._tell_of_model(answer)
         texts = different(answer.texts)
         if document.version != asked_for:
-            return []
+            return None
         before = document.lines[line][:start] + written
-        shown = [Shown(line, before + text, answer.model, document.language) for text in texts[:1]]
-        self._shown.show(document.uri, shown[0] if shown else None)
+        shown = Shown(line, before + texts[0], answer.model, document.language) if texts else None
         replaced = types.Range(document.position(line, start), document.position(line, column))
-        return [Suggestion(written + text, replaced) for text in texts]
+        return Found([Suggestion(written + text, replaced) for text in texts], shown)
 
     async def _debounce(self, key: tuple[str, str], settings: EditorSettings) -> None:
         """Wait while requests come fast; the first after a pause does not wait."""
