@@ -188,6 +188,19 @@ def test_confidence_is_in_the_editor_and_an_instruction_gets_a_hint(page: Page) 
     expect(page.locator("#complete-hint button")).to_be_hidden()
 
 
+def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(page: Page) -> None:
+    page.locator("#complete-confidence input").uncheck()
+    open_pane(page, "Fill in the middle")
+    box, legend = page.locator("#infill-confidence input"), page.locator("#infill-confidence .legend-scale")
+    for _ in range(2):
+        expect(box).to_be_visible()
+        expect(box).not_to_be_checked()
+        expect(legend).to_be_hidden()
+        page.reload()  # with the same pane
+    box.check()  # the browser keeps it for the other tests
+    expect(legend).to_be_visible()
+
+
 def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
     """Gradio's timers would draw 60 times a second."""
     page = shared_page

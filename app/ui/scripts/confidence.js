@@ -4,7 +4,12 @@ santacoder.confidence = (() => {
   const NAME = "santacoder.confidence";
   const STEPS = 8;
   const paneOf = (editor) => editor.id.replace(/-editor$/, "");
-  const isOn = () => localStorage.getItem(NAME) !== "off";
+  let isOn = true;
+  try {
+    isOn = localStorage.getItem(NAME) !== "off";
+  } catch {
+    // storage is disabled, as in a frame of another site: the choice lasts as long as the page
+  }
 
   // The text of a token, without the signs for line breaks.
   const textOf = (token) =>
@@ -37,7 +42,7 @@ santacoder.confidence = (() => {
 
   // Ranges in the visible lines by step of colour; `rangesOf` finds those of places.
   function paint(editor, rangesOf, byHeat) {
-    if (!isOn()) return;
+    if (!isOn) return;
     const places = new Map();
     for (const { token, begin, end } of tokensOf(editor)) {
       const heat = Number(token.dataset.heat ?? 0);
@@ -70,7 +75,7 @@ santacoder.confidence = (() => {
   // The alternatives of the token under the pointer; the editor keeps the focus.
   function clicked(event) {
     const editor = event.target.closest?.(".cm-content")?.closest(".code-editor");
-    if (!editor || !isOn()) return;
+    if (!editor || !isOn) return;
     const view = editor.querySelector(".cm-content").cmTile?.root?.view;
     const position = view && positionAt(view, event);
     if (position == null || !view.state.selection.main.empty) return;
@@ -85,18 +90,22 @@ santacoder.confidence = (() => {
   }
 
   function show() {
-    document.querySelectorAll(".show-confidence").forEach((box) => (box.checked = isOn()));
-    document.documentElement.dataset.confidence = isOn() ? "on" : "off";
+    document.querySelectorAll(".show-confidence").forEach((box) => (box.checked = isOn));
+    document.documentElement.dataset.confidence = isOn ? "on" : "off";
     santacoder.repaint?.();
   }
 
   document.addEventListener("click", clicked);
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".show-confidence")) return;
-    localStorage.setItem(NAME, target.checked ? "on" : "off");
+    isOn = target.checked;
     show();
+    try {
+      localStorage.setItem(NAME, isOn ? "on" : "off");
+    } catch {
+      // as above
+    }
   });
-  addEventListener("DOMContentLoaded", show);
 
   return { paint, set, show };
 })();
