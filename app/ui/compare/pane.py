@@ -16,6 +16,7 @@ from app.limits import Limits, RateLimits
 from app.model_pool import Models
 from app.shares.votes import Votes
 from app.ui.caller import admitted, in_time
+from app.ui.code_pane.examples import presets
 from app.ui.compare.blind import Ballot, BlindControls, blind_choice, connect_votes, vote_controls
 from app.ui.compare.columns import View, columns
 from app.ui.components import (
@@ -39,13 +40,6 @@ from santacoder.experiments import EXPERIMENTS, PUBLISHED
 MOST = 4
 _VIEWS = [("Differences", "differences"), ("Probabilities", "probabilities")]
 _HINT = '<p class="empty">The completions appear here side by side, with differences marked.</p>'
-_PROMPT = '''class Stack:
-    """A last-in, first-out list."""
-
-    def __init__(self):
-        self.items = []
-
-    def push(self, item):'''
 
 
 @dataclass(frozen=True)
@@ -127,7 +121,8 @@ def compare_pane(
     """
     with gr.Column(elem_id="compare"):
         chosen.render()
-        language, prompt = prompt_editor("compare", _PROMPT, "Prompt for all revisions")
+        example = next(iter(presets("complete", "python").values()))  # which tells a better model from a worse one
+        language, prompt = prompt_editor("compare", example, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
             share = gr.Button("Share", elem_id="compare-share", interactive=False, min_width=72)
