@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.branch_facts import Branch
-from app.ui.branches.table import benchmark_name, language_name
+from app.ui.branches.table import benchmark_name, interval_of, language_name, value_of
 from app.ui.html import render
 from santacoder import checkpoints
 from santacoder.checkpoint_files import read_text
@@ -151,12 +151,12 @@ def _prose(section: str) -> str:
 
 def _beside_the_paper(scores: Sequence[RevisionScore]) -> list[tuple[str, str, str]]:
     """The name and value of each score, and the value of the published model, if the paper has it."""
-    published = {(score.benchmark, score.language, score.metric): score.value for score in published_scores("main")}
+    published = {(score.benchmark, score.language, score.metric): score for score in published_scores("main")}
     shown = []
     for score in scores:
         language = language_name(score.language)
-        interval = " ({:.3g} – {:.3g})".format(*score.interval) if score.interval else ""
+        interval = f" ({interval_of(score)})" if score.interval else ""
         paper = published.get((score.benchmark, score.language, score.metric))
         name = f"{benchmark_name(score.benchmark)}: {score.metric}, {language}"
-        shown.append((name, f"{score.value:.3g}{interval}", "–" if paper is None else f"{paper:.3g}"))
+        shown.append((name, f"{value_of(score)}{interval}", "–" if paper is None else value_of(paper)))
     return shown

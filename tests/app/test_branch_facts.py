@@ -95,10 +95,10 @@ def test_the_published_model_is_known_without_its_weights(tmp_path: Path) -> Non
     branches = read_branches(PUBLISHED, tmp_path)
     assert [branch.name for branch in branches] == [name if name != "final" else "main" for name in EXPERIMENTS]
     table = branch_table(branches, "main")
-    assert "HumanEval pass@100" in table and "49.0 %" in table and "236 B" in table
+    assert "HumanEval: pass@100" in table and "49.0 %" in table and "236 B" in table
     assert table.count("data-branch=") == 8 and "pass@10 " not in table
     about = about_branch(PUBLISHED, branches[7], branches)
-    assert "MBPP pass@1" in about and "18.1" in about and "hf download bigcode/santacoder --revision main" in about
+    assert "MBPP: pass@1" in about and "18.1" in about and "hf download bigcode/santacoder --revision main" in about
 
 
 def test_a_damaged_branch_is_said_and_the_others_stay(trained: Path) -> None:

@@ -83,7 +83,7 @@ def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> st
         languages=[language_name(name) for name in languages],
         further=[
             (
-                f"{benchmark_name(heading[0])} {heading[1]}",
+                f"{benchmark_name(heading[0])}: {heading[1]}",
                 [_cell([branch], branch, heading, name) for name in languages],
             )
             for heading in further
@@ -228,8 +228,8 @@ def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language
     values = [found.value for other in branches if (found := _find(other, heading, language))]
     best = min(values) if heading[1] in _LOWER_IS_BETTER else max(values)
     return _Cell(
-        text=_number(score.value, heading[1]) + (" %" if _is_share(heading[1]) else ""),
-        interval=" – ".join(_number(end, heading[1]) for end in score.interval or ()),
+        text=value_of(score),
+        interval=interval_of(score),
         is_best=len(set(values)) > 1 and score.value == best,
         share=round(100 * score.value / (max(values) or 1)) if len(values) > 1 else None,
     )
@@ -241,13 +241,19 @@ def _find(branch: Branch, heading: Heading, language: str) -> RevisionScore | No
     return next(matching, None)
 
 
+def value_of(score: RevisionScore) -> str:
+    """The score as it is shown."""
+    return _number(score.value, score.metric) + ("" if score.metric in _NO_SHARES else " %")
+
+
+def interval_of(score: RevisionScore) -> str:
+    """Its interval in the same unit, if it has one."""
+    return " – ".join(_number(end, score.metric) for end in score.interval or ())
+
+
 def _number(value: float, metric: str) -> str:
     """A score in its usual form: shares in per cent, BLEU times a hundred."""
     return f"{value:.3f}" if metric == "bits per byte" else f"{value * 100:.1f}"
-
-
-def _is_share(metric: str) -> bool:
-    return metric not in _NO_SHARES
 
 
 def _heading(score: RevisionScore) -> Heading:
