@@ -72,6 +72,7 @@ clean:
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'Python 3.10 to 3.13 is needed; name one with: make PYTHON=python3.12')"
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@echo "Downloading and installing the dependencies, PyTorch among them. This takes a minute or more, without further output."
 	$(INSTALL) --no-deps --require-hashes -r requirements.lock
 	$(INSTALL) $(TORCH)
 	touch $@
