@@ -20,7 +20,10 @@ _REASONS = {
     "cancelled": "stopped",
     "error": "interrupted",
 }
-READY = '<p class="status">Ready. Press <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd> to run.</p>'
+READY = (
+    '<p class="status">Ready. Press Run<span class="keys">, or <kbd>Ctrl</kbd> <kbd>Enter</kbd> or <kbd>⌘</kbd> '
+    "<kbd>Enter</kbd></span>.</p>"
+)
 
 MAX_RUNNING = 16
 # with an empty list: otherwise Gradio would tell the state of an event to all its outputs, hidden or not, and once more
@@ -181,7 +184,7 @@ def _speed(generation: Generation, completions: Sequence[Completion]) -> list[st
     n_tokens = sum(len(completion.written) for completion in completions)
     if not n_tokens:
         return ["no tokens yet"]
-    speed = [f"{generation.tokens_per_second:.0f} tokens/s"] if generation.tokens_per_second else []
+    speed = [f"{generation.tokens_per_second:,.0f} tokens/s"] if generation.tokens_per_second else []
     return [f"{n_tokens} token{'s' if n_tokens > 1 else ''}", *speed]
 
 

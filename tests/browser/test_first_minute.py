@@ -201,6 +201,16 @@ def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(
     expect(legend).to_be_visible()
 
 
+def test_keys_are_outlined_and_not_named_on_a_phone(shared_page: Page) -> None:
+    page = shared_page
+    key = page.locator("#complete-status kbd, #footnote kbd").first
+    expect(key).to_be_visible()
+    expect(key).to_have_css("border-top-width", "1px")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(key).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
     """Gradio's timers would draw 60 times a second."""
     page = shared_page

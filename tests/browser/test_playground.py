@@ -85,7 +85,7 @@ def test_typed_code_is_continued_where_it_stands(page: Page) -> None:
     write(page, "complete", "def add(a, b):")
     set_parameter(page, "number input for Maximum length", "12")
     status = run(page, "complete")
-    assert re.search(r"12 tokens · \d+ tokens/s · hit the length limit\s+first token \d+ ms · seed", status)
+    assert re.search(r"12 tokens · [\d,]+ tokens/s · hit the length limit\s+first token \d+ ms · seed", status)
     assert "test/tiny@main (torch, fp32, cpu)" in status
     assert read(page, "complete").startswith("def add(a, b):")
     assert len(read(page, "complete")) > len("def add(a, b):")
@@ -109,7 +109,7 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     assert kept.startswith("x = 1") and len(kept) > len("x = 1")
     page.wait_for_timeout(400)
     assert read(page, "complete") == kept, "text came in after Stop"
-    count = re.search(r"(\d+) tokens? · \d+ tokens/s · stopped", page.locator("#complete-status").inner_text())
+    count = re.search(r"(\d+) tokens? · [\d,]+ tokens/s · stopped", page.locator("#complete-status").inner_text())
     assert count and int(count[1]) < 512
 
 
@@ -228,7 +228,7 @@ def test_switching_the_branch_leaves_a_running_stream_alone(page: Page, chromium
     set_parameter(other, "number input for Maximum length", "4")
     assert "test/tiny@other" in run(other, "complete")
     expect(page.locator("#complete-status")).to_contain_text(
-        re.compile(r"200 tokens · \d+ tokens/s · hit the length limit"), timeout=120_000
+        re.compile(r"200 tokens · [\d,]+ tokens/s · hit the length limit"), timeout=120_000
     )
     other.close()
 
