@@ -172,10 +172,11 @@ def test_confidence_is_in_the_editor_and_an_instruction_gets_a_hint(page: Page) 
     page.mouse.wheel(0, 40)  # away from its token
     expect(page.locator("#alternatives")).to_be_hidden()
     page.evaluate("scrollTo(0, 0)")
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator("#alternatives")).to_contain_text("had")
-    page.keyboard.type("z")
-    expect(page.locator("#alternatives")).to_be_hidden()
+    for key in ("ArrowLeft", "z"):  # the caret leaves the token, or the text is changed
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator("#alternatives")).to_contain_text("had")
+        page.keyboard.press(key)
+        expect(page.locator("#alternatives")).to_be_hidden()
     page.wait_for_function(f"{heats}.length === 0")  # edited text is the user's
 
     content = page.locator("#complete-editor .cm-content")

@@ -93,6 +93,12 @@ def test_another_token_can_be_chosen_and_gone_on_from(page: Page) -> None:
     page.keyboard.press("Alt+[")
     expect(page.locator("#complete-page")).to_have_text("Candidate 1 of 2")
     assert read(page, "complete") == before
+    tokens.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#alternatives")).to_be_visible()
+    page.keyboard.press("Alt+]")  # the tokens are those of another text now
+    expect(page.locator("#complete-page")).to_have_text("Candidate 2 of 2")
+    expect(page.locator("#alternatives")).to_be_hidden()
 
 
 def test_several_gaps_are_filled_in_order(page: Page) -> None:

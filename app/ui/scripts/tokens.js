@@ -100,6 +100,15 @@
     const token = event.target.closest?.(".tokens .token");
     if (token) open(token);
   });
+  // Whether a key is a shortcut of the page, which may replace the text; in the alternatives, other keys are for them.
+  const isForPage = ({ key, ctrlKey, metaKey, altKey }) => altKey || (key === "Enter" && (ctrlKey || metaKey));
+  // a key moves the caret away from the token, or changes the text without input, as undo does
+  const leave = (event) => {
+    if (["Alt", "Control", "Meta", "Shift"].includes(event.key)) return;
+    if (isForPage(event)) document.querySelector("#alternatives:popover-open")?.hidePopover();
+    else if (!event.target.closest?.(".tokens .token")) close(event);
+  };
+  addEventListener("keydown", leave, true); // before the shortcuts, which keep others from seeing their keys
   document.addEventListener("keydown", (event) => {
     const token = event.target.closest?.(".tokens .token");
     if (!token) return;
