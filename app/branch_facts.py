@@ -55,6 +55,16 @@ def read_branches(repo_id: str, store: Path) -> list[Branch]:
     return sorted(branches, key=lambda branch: order.index(branch.experiment.branch) if branch.experiment else 99)
 
 
+def with_several_branches(repo_ids: Iterable[str], store: Path) -> list[str]:
+    """Those of ``repo_ids`` whose branches can be compared."""
+
+    def names(repo_id: str) -> list[str]:
+        folder = checkpoints.folder_with(repo_id, store=store)
+        return _names(repo_id, local.branches(folder, repo_id) if folder else {})
+
+    return [repo_id for repo_id in repo_ids if len(names(repo_id)) > 1]
+
+
 def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
     """Commits oldest first; of commits with the same weights (which added scores or graphs), only the newest."""
     kept: list[Commit] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from app.branch_facts import Branch, read_branches
+from app.branch_facts import Branch, read_branches, with_several_branches
 from app.shares.rates import Rate
 from app.ui.branches.chart import branch_chart, metrics_of
 from app.ui.branches.table import about_branch, branch_table
@@ -89,6 +89,17 @@ def test_a_model_of_ones_own_repeats_no_experiment(tmp_path: Path, tokenizer: To
     assert branch.experiment is None and len(branch.commits) == 1
     table = branch_table([branch], "main")
     assert "Objective" not in table and "multi-query" in table and metrics_of(branch) == []
+
+
+def test_a_model_with_one_branch_names_those_with_several(trained: Path, tokenizer: Tokenizer) -> None:
+    checkpoints.publish(random_model(), tokenizer, "mine/coder", store=trained)
+    names = ["mine/coder", "test/tiny", PUBLISHED, "not/here"]
+    others = with_several_branches(names, trained)
+    assert others == ["test/tiny", PUBLISHED]
+    branches = read_branches("mine/coder", trained)
+    about = about_branch("mine/coder", branches[0], branches, others)
+    assert "only branch of mine/coder" in about and 'href="?pane=branches&amp;model=test/tiny"' in about
+    assert "only branch" not in about_branch("mine/coder", branches[0], branches)
 
 
 def test_the_published_model_is_known_without_its_weights(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.branch_facts import Branch, read_branches
+from app.branch_facts import Branch, read_branches, with_several_branches
 from app.errors import ShareError, sentence_for
 from app.generation.records import Language
 from app.generation.replay import Replays
@@ -163,10 +163,11 @@ def _connect_looking(
         metrics = metrics_of(chosen)
         metric = metric if metric in metrics else next(iter(metrics), None)
         n_commits = len(chosen.commits)
+        others = with_several_branches(repositories.names(), store) if len(branches) == 1 else []
         choices = [(METRICS[each], each) for each in metrics]
         updates: Updates = {
             parts.table: branch_table(branches, chosen.name, *_rates(shares, model)),
-            parts.about: about_branch(model, chosen, branches),
+            parts.about: about_branch(model, chosen, branches, others),
             parts.training: gr.Row(visible=n_commits > 0),
             parts.metric: gr.Dropdown(choices, value=metric, visible=len(metrics) > 1),
             parts.chart: branch_chart(branches, chosen, metric) if metric else _NO_CURVE,

@@ -72,14 +72,17 @@ def branch_table(
     )
 
 
-def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch]) -> str:
-    """HTML: the branch's description, the scores without a column in the table, and what is missing."""
+def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch], others: Sequence[str] = ()) -> str:
+    """HTML: the branch's description, the scores without a column in the table, and what is missing. ``others`` are
+    models that have several branches, if this one does not.
+    """
     further = [heading for heading in _languages([branch]) if heading not in _shown(branches)]
     languages = [name for name in LANGUAGE_NAMES if any(_find(branch, heading, name) for heading in further)]
     return render(
         "branch_about",
         repo_id=repo_id,
         branch=branch,
+        others=others,
         languages=[language_name(name) for name in languages],
         further=[
             (
