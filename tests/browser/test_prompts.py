@@ -98,6 +98,7 @@ def test_the_menus_follow_what_is_in_the_editor(page: Page) -> None:
     write(page, "complete", "function f(x) {\n  return x;\n}\n")
     expect(chosen).to_have_value("javascript")
     expect(page.locator("#complete-preset input")).to_have_value("")
+    expect(page.locator("#complete-preset input")).to_have_attribute("placeholder", "Choose an example")
     page.keyboard.press("Enter")
     page.keyboard.insert_text("if (x) {")
     page.keyboard.press("Enter")

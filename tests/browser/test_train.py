@@ -63,6 +63,7 @@ def test_a_sample_project_is_taught_in_one_click(
     expect(page.locator("#model input")).to_have_value("mine/beekeeping", timeout=600_000)
     expect(page.locator("#complete-editor")).to_be_visible()
     expect(page.locator("#complete-status")).to_contain_text("seed")  # at the end
+    expect(page.locator("#complete-preset input")).to_have_value("")  # it is no example
     assert NAMES_OF_THE_PROJECT.search(read(page, "complete").partition("for hive in bee_yard.")[2])
     page.screenshot(path=pictures / "train-taught.png")
     page.close()

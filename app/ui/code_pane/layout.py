@@ -82,7 +82,9 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
     first = next(iter(examples))
     with gr.Row(elem_classes="toolbar"):
         language = language_choice(name)
-        preset = gr.Dropdown(list(examples), value=first, label="Example", elem_id=f"{name}-preset", min_width=160)
+        preset = gr.Dropdown(
+            list(examples), value=first, label="Example", elem_id=f"{name}-preset", elem_classes="preset", min_width=160
+        )
         order = order_choice(name)
     if name == "complete":
         gr.HTML(render("instruction_hint"), elem_id="complete-hint", elem_classes="instruction-hint")

@@ -1,5 +1,6 @@
 // Accessibility of Gradio's editors and plots: colours with too little contrast are replaced wherever the
-// editor's style sheet uses them, code can be focused and scrolled with the keyboard, and empty plots have a name.
+// editor's style sheet uses them, code can be focused and scrolled with the keyboard, empty plots have a name, and an empty
+// menu of examples says what it is.
 (() => {
   // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
   const DARKER = {
@@ -43,6 +44,7 @@
     contents.forEach((content) => (content.tabIndex = 0));
     // only elements with a role can have a name
     document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
+    document.querySelectorAll(".preset input").forEach((menu) => (menu.placeholder = "Choose an example"));
     const others = [...document.querySelectorAll("style")].filter((style) => style !== sheet);
     const length = others.reduce((sum, style) => sum + style.textContent.length, 0);
     if (length !== known) recolour();

@@ -91,12 +91,12 @@ def connect_teaching(
             **revision.updates(filled_menus(settings.store, REPO_ID, BRANCH)),
         }
         if _is_nobodys(code, generation, index):
-            shown = {complete.editor: code_update(PROMPT, "python"), complete.language: "python", run_now: n_runs + 1}
-            updates |= {**complete.cleared(), **shown}
+            shown = {complete.editor: code_update(PROMPT, "python"), complete.language: "python", complete.preset: None}
+            updates |= {**complete.cleared(), **shown, run_now: n_runs + 1}
         return updates
 
     button.click(begin, None, [tabs, pane.refusal, teaching, *pane.view.shown], **QUIET)
-    shown = [complete.editor, complete.language, *complete.cleared()]
+    shown = [complete.editor, complete.language, complete.preset, *complete.cleared()]
     pane.published.change(
         finish,
         [teaching, complete.editor, complete.generation, complete.index, run_now],
