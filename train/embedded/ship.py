@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from pathlib import Path
 
 from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
+from santacoder.errors import CheckpointError
 from santacoder.paths import user_path
 from train.embedded.recipe import MINI, NANO, PRETRAINING, nano_runs
 
@@ -15,21 +17,36 @@ _COMMITS_OF_MINI = 1  # of each branch, so that the repository stays below 200 M
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the command. Returns 0 on success, 1 if something cannot be copied."""
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ship", description=__doc__)
     parser.add_argument("store", type=user_path, help="store of the trained models (runs/embedded/store)")
     parser.add_argument(
         "--to", type=user_path, default=checkpoints.DEFAULT_STORE, help="destination store (default: checkpoints/)"
     )
     args = parser.parse_args(arguments)
+    try:
+        _ship(args.store, args.to)
+    except (CheckpointError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _ship(store: Path, target: Path) -> None:
+    """Copy the branches that are shipped, and the indexes.
+
+    Raises:
+        CheckpointError: the files of a branch are missing or damaged.
+        OSError: the disk is full.
+    """
     shipped: list[tuple[str, str, int | None]] = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0]
     shipped += [(MINI, branch, _COMMITS_OF_MINI) for branch in (PRETRAINING, "main")]
     for repo, branch, n_commits in shipped:
-        if branch in checkpoints.branches(repo, store=args.store):
-            sha = copy_branch(repo, branch, args.store, args.to, n_commits=n_commits)
+        if branch in checkpoints.branches(repo, store=store):
+            sha = copy_branch(repo, branch, store, target, n_commits=n_commits)
             print(f"{repo}@{branch} is now {sha}")
-    for index in args.store.glob("attribution--*"):
-        shutil.copytree(index, args.to / index.name, dirs_exist_ok=True)
-    return 0
+    for index in store.glob("attribution--*"):
+        shutil.copytree(index, target / index.name, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":
