@@ -49,6 +49,8 @@ main(["--version"])
 print("gradio" in sys.modules)
 import app.served_page
 print({"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
+from app.ui.train.teach import teach_button
+print(teach_button(Settings()).visible)
 """
 
 
@@ -58,9 +60,9 @@ def test_a_graph_is_served_and_the_rest_says_what_to_install(tmp_path: Path, tok
     command = [sys.executable, "-c", _SERVE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    served, *refusals, version, without_page, with_page = done.stdout.splitlines()
+    served, *refusals, version, without_page, with_page, teaches = done.stdout.splitlines()
     assert served.startswith("onnx, int8, cpu ")
-    assert (version, without_page, with_page) == (installed_version(), "False", "set()")
+    assert (version, without_page, with_page, teaches) == (installed_version(), "False", "set()", "False")
     what = "needs PyTorch, which this installation lacks: install the whole project with: pip install ."
     plain, runner, device, *training = refusals
     assert plain.startswith("test/plain@") and plain.endswith(f"has no ONNX graph to run, so it {what}")

@@ -198,7 +198,7 @@ def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(
         expect(box).not_to_be_checked()
         expect(legend).to_be_hidden()
         page.reload()  # with the same pane
-    box.check()  # the browser keeps it for the other tests
+    box.check()
     expect(legend).to_be_visible()
 
 

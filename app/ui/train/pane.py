@@ -18,6 +18,7 @@ from app.ui.components import LATEST, QUIET, Updates, failure, status_line
 from app.ui.revision_menus import RevisionMenus, filled_menus
 from app.ui.train.form import Form, FormValues, SampleJob, job_form, source_cards
 from app.ui.train.job_view import JobView, files_html, job_view, look
+from santacoder import pytorch
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 
@@ -49,6 +50,8 @@ def train_pane(
     """Fill the surrounding ``tab``, which is one of ``tabs``. ``revision`` are the menus of model, branch and commit;
     for the sample project, the form begins with ``sample_job``.
     """
+    if not pytorch.is_installed():
+        gr.HTML(failure(pytorch.how_to_install("Training")), elem_id="train-without-pytorch")
     source = source_cards()
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280, scale=1):

@@ -18,6 +18,7 @@ from app.ui.revision_menus import RevisionMenus, filled_menus
 from app.ui.train.form import SAMPLE_PROJECT
 from app.ui.train.job_view import look
 from app.ui.train.pane import TrainPane
+from santacoder import pytorch
 from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 
@@ -37,13 +38,13 @@ _PRESS_RUN = "() => document.querySelector('#complete-run')?.click()"
 
 
 def teach_button(settings: Settings) -> gr.Button:
-    """The button, to be connected by :func:`connect_teaching`; hidden where nobody can train."""
+    """The button, to be connected by :func:`connect_teaching`; hidden where nobody can train, or without PyTorch."""
     return gr.Button(
         "Teach it a sample project",
         elem_id="teach-sample",
         size="sm",
         min_width=120,
-        visible=settings.training_is_allowed,
+        visible=settings.training_is_allowed and pytorch.is_installed(),
     )
 
 
