@@ -85,7 +85,8 @@ def _take_writing(page: Page, suffix: str) -> None:
         open_pane(page, name)
         run(page, pane)
         if suffix == "light":
-            page.locator(f"#{pane}-tokens .token").nth(3).click()
+            page.locator(f"#{pane}-editor .cm-line", has_text="return self._y").last.click(position={"x": 118, "y": 10})
+            expect(page.locator("#alternatives")).to_be_visible()
         _take(page, f"{pane}-{suffix}.png")
         page.keyboard.press("Escape")
 

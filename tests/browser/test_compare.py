@@ -82,6 +82,14 @@ def show(page: Page, view: str) -> None:
     page.locator("#compare-view").get_by_text(view).click()
 
 
+def test_the_results_come_into_sight(compare: Page) -> None:
+    compare.evaluate("scrollTo(0, 0)")
+    run(compare)
+    expect(compare.locator("#compare-columns h3").first).to_be_in_viewport()
+    expect(compare.locator("#compare-run")).to_be_in_viewport()
+    compare.evaluate("scrollTo(0, 0)")
+
+
 def test_two_revisions_write_at_the_same_time(compare: Page) -> None:
     write(compare, "def add(a, b):")
     set_new_tokens(compare, 150)
