@@ -23,7 +23,7 @@
   }
 
   // A token as a string literal, so that spaces and line breaks are visible.
-  const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll(" ", "·") || "∅";
+  const quoted = (text) => JSON.stringify(text).slice(1, -1).replaceAll(`\\"`, `"`).replaceAll(" ", "·") || "∅";
 
   function row([text, share, said], choose) {
     const line = element(choose ? "button" : "div", "alternative");
