@@ -108,7 +108,7 @@ def _take_revisions(page: Page, suffix: str) -> None:
     open_pane(page, "Compare")
     expect(page.locator("#compare-revisions")).to_contain_text("santacoder/nano@no-fim")
     compare(page)
-    _take(page, f"compare-{suffix}.png")
+    _take(page, f"compare-{suffix}.png", around="#compare-columns")
     open_pane(page, "Branches")
     expect(page.locator(".branch-table [data-branch=no-fim]")).to_be_visible()
     expect(page.locator("#branches-chart svg")).to_be_visible()
