@@ -193,6 +193,7 @@ def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(
     page.locator("#complete-confidence input").uncheck()
     open_pane(page, "Fill in the middle")
     box, legend = page.locator("#infill-confidence input"), page.locator("#infill-confidence .legend-scale")
+    page.wait_for_url(re.compile("pane=infill"))  # a moment later
     for _ in range(2):
         expect(box).to_be_visible()
         expect(box).not_to_be_checked()
@@ -200,16 +201,6 @@ def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(
         page.reload()  # with the same pane
     box.check()
     expect(legend).to_be_visible()
-
-
-def test_keys_are_outlined_and_not_named_on_a_phone(shared_page: Page) -> None:
-    page = shared_page
-    key = page.locator("#complete-status kbd, #footnote kbd").first
-    expect(key).to_be_visible()
-    expect(key).to_have_css("border-top-width", "1px")
-    page.set_viewport_size({"width": 390, "height": 844})
-    expect(key).to_be_hidden()
-    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
@@ -225,3 +216,13 @@ def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
     )
     page.wait_for_timeout(1000)
     assert page.evaluate("asked") < 10
+
+
+def test_keys_are_outlined_and_not_named_on_a_phone(shared_page: Page) -> None:
+    page = shared_page
+    key = page.locator("#complete-status kbd, #footnote kbd").first
+    expect(key).to_be_visible()
+    expect(key).to_have_css("border-top-width", "1px")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(key).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 900})

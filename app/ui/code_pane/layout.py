@@ -91,12 +91,7 @@ def _layout(name: Pane, label: str, split: Callable[[str], tuple[str, ...]]) -> 
     with gr.Column(elem_classes="sheet"):
         editor = code_editor(examples[first], label=label, elem_id=f"{name}-editor")
         context = gr.HTML(elem_id=f"{name}-context", elem_classes="context")
-        gr.HTML(
-            render("confidence"),
-            js_on_load="santacoder.confidence.show()",  # a pane is drawn when it is opened, with the box as it was set
-            elem_id=f"{name}-confidence",
-            elem_classes="confidence-line",
-        )
+        gr.HTML(render("confidence"), elem_id=f"{name}-confidence", elem_classes="confidence-line")
     with gr.Row(elem_classes="run-bar"):
         with gr.Row(elem_classes="actions"):
             run, stop = run_and_stop(name, "Run")

@@ -92,7 +92,6 @@ santacoder.confidence = (() => {
   function show() {
     document.querySelectorAll(".show-confidence").forEach((box) => (box.checked = isOn));
     document.documentElement.dataset.confidence = isOn ? "on" : "off";
-    santacoder.repaint?.();
   }
 
   document.addEventListener("click", clicked);
@@ -100,6 +99,7 @@ santacoder.confidence = (() => {
     if (!target.matches?.(".show-confidence")) return;
     isOn = target.checked;
     show();
+    santacoder.repaint?.();
     try {
       localStorage.setItem(NAME, isOn ? "on" : "off");
     } catch {
@@ -107,5 +107,8 @@ santacoder.confidence = (() => {
     }
   });
 
-  return { paint, set, show };
+  // a pane is drawn when it is opened, and drawn again, each time with the box as the server has it
+  new MutationObserver(show).observe(document, { childList: true, subtree: true });
+
+  return { paint, set };
 })();
