@@ -131,7 +131,8 @@ def type_name(page: Page, kind: str, name: str) -> None:
     open_names(page)
     page.locator(f"#{kind} input").fill(name)
     page.locator(f"#{kind} input").press("Enter")
-    page.locator("#picker-done").click()
+    page.evaluate("document.querySelector('#picker:popover-open #picker-done')?.click()")
+    expect(page.locator("#picker")).to_be_hidden()
 
 
 @pytest.fixture(scope="session")

@@ -214,8 +214,13 @@ def test_a_page_at_rest_draws_nothing(shared_page: Page) -> None:
           window.requestAnimationFrame = (draw) => (window.asked++, request(draw));
         }"""
     )
-    page.wait_for_timeout(1000)
-    assert page.evaluate("asked") < 10
+    page.wait_for_function(  # a page that has just been loaded is not at rest yet
+        """() => new Promise((resolve) => {
+             const before = asked;
+             setTimeout(() => resolve(asked - before < 10), 1000);
+           })""",
+        polling=100,
+    )
 
 
 def test_keys_are_outlined_and_not_named_on_a_phone(shared_page: Page) -> None:
