@@ -91,8 +91,8 @@ def test_an_uploaded_archive_is_checked_learned_from_and_used(
     page.locator("#train-steps input").fill("2")
     page.locator("#train-start").click()
     expect(page.locator("#train-job-view")).to_be_visible()
-    page.reload()  # the job is none of the page's affair
-    page.wait_for_selector("#complete-run")
+    page.reload()  # the job is none of the page's affair; the pane stays
+    expect(page.locator("#pill")).to_be_enabled()
     open_train(page)
     expect(page.locator("#train-status")).to_contain_text("Published mine/coder@main", timeout=600_000)
     expect(page.locator("#train-stop")).to_be_hidden()
