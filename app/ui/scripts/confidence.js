@@ -89,16 +89,15 @@ santacoder.confidence = (() => {
     santacoder.tokens.open(found.token, { at, editor: editor.querySelector(".cm-content") });
   }
 
-  function show() {
-    document.querySelectorAll(".show-confidence").forEach((box) => (box.checked = isOn));
-    document.documentElement.dataset.confidence = isOn ? "on" : "off";
-  }
+  const showLegends = () => (document.documentElement.dataset.confidence = isOn ? "on" : "off");
+  const check = () => document.querySelectorAll(".show-confidence").forEach((box) => (box.checked = isOn));
 
   document.addEventListener("click", clicked);
   document.addEventListener("change", ({ target }) => {
     if (!target.matches?.(".show-confidence")) return;
     isOn = target.checked;
-    show();
+    showLegends();
+    check();
     santacoder.repaint?.();
     try {
       localStorage.setItem(NAME, isOn ? "on" : "off");
@@ -107,8 +106,9 @@ santacoder.confidence = (() => {
     }
   });
 
+  showLegends();
   // a pane is drawn when it is opened, and drawn again, each time with the box as the server has it
-  new MutationObserver(show).observe(document, { childList: true, subtree: true });
+  new MutationObserver(check).observe(document, { childList: true, subtree: true });
 
   return { paint, set };
 })();

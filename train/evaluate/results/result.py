@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -144,5 +143,7 @@ class Subject:
 
 def environment(runner: str, precision: str, device: str) -> dict[str, Any]:
     """The software and hardware of a measurement, and its date."""
+    import torch  # whose metadata may lack the build, such as +cu130
+
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return {"runner": runner, "precision": precision, "device": device, "torch": version("torch"), "date": date}
+    return {"runner": runner, "precision": precision, "device": device, "torch": torch.__version__, "date": date}
