@@ -46,7 +46,7 @@ def read_branches(repo_id: str, store: Path) -> list[Branch]:
         CheckpointError: there is no such repository on this machine.
     """
     folder = checkpoints.folder_with(repo_id, store=store)
-    names = _names(repo_id, local.branches(folder, repo_id) if folder else {})
+    names = _names(repo_id, folder)
     if not names:
         raise CheckpointError(f"There are no files of {repo_id!r} on this machine; choose another model above.")
     repeats_the_paper = repo_id == PUBLISHED or any(name in EXPERIMENTS and name != "final" for name in names)
@@ -57,12 +57,8 @@ def read_branches(repo_id: str, store: Path) -> list[Branch]:
 
 def with_several_branches(repo_ids: Iterable[str], store: Path) -> list[str]:
     """Those of ``repo_ids`` whose branches can be compared."""
-
-    def names(repo_id: str) -> list[str]:
-        folder = checkpoints.folder_with(repo_id, store=store)
-        return _names(repo_id, local.branches(folder, repo_id) if folder else {})
-
-    return [repo_id for repo_id in repo_ids if len(names(repo_id)) > 1]
+    folders = {repo_id: checkpoints.folder_with(repo_id, store=store) for repo_id in repo_ids}
+    return [repo_id for repo_id, folder in folders.items() if len(_names(repo_id, folder)) > 1]
 
 
 def distinct_weights(newest_first: Iterable[Commit]) -> list[Commit]:
@@ -85,8 +81,9 @@ def stages(oldest_first: Sequence[Commit]) -> list[int]:
     return numbers
 
 
-def _names(repo_id: str, known: Mapping[str, str]) -> list[str]:
-    """The branches, without ``final`` if it is the same as ``main``."""
+def _names(repo_id: str, folder: Path | None) -> list[str]:
+    """The branches in ``folder``, without ``final`` if it is ``main``; of the published model, the paper's first."""
+    known = local.branches(folder, repo_id) if folder else {}
     names = [name for name in known if not (name == "final" and known.get("main") == known[name])]
     if repo_id != PUBLISHED:
         return names
