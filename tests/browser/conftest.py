@@ -182,6 +182,7 @@ def open_advanced(page: Page) -> None:
     """Show the parameters that are collapsed at first."""
     if not page.locator("#stop-at").is_visible():
         page.locator("#advanced > button").click()
+        expect(page.locator("#stop-at")).to_be_visible()
 
 
 def let_texts_go_on(page: Page) -> None:
