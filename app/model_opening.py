@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from app.graph_writing import GraphWriting
 from app.settings import Settings
@@ -16,23 +16,18 @@ from santacoder.engine.events import PromptToken
 from santacoder.engine.loader import (
     AUTOMATIC_PRECISION,
     Opened,
-    bf16_is_faster,
     choose_device,
     estimated_graph_memory,
     graph_memory,
     graphs,
     open_engine,
     require_torch,
-    torch_dtype,
 )
 from santacoder.engine.onnx.session import runtime_has
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import affordable_slots
+from santacoder.engine.runner import affordable_slots, memory_needed
 from santacoder.engine.sequence import Sequence
 from santacoder.sampling import SamplingParams
-
-if TYPE_CHECKING:
-    import torch
 
 _TRIAL = Path(sampling.__file__).read_text(encoding="utf-8")
 _TRIAL_TOKENS = 256
@@ -72,7 +67,7 @@ class ModelOpening:
             device=self._device,
             runner=self._settings.runner,
             cached=self._cached(snapshot),
-            dtype=self._torch_dtype(snapshot),
+            apart=self._device == "cpu" and self.lacks_graph(snapshot),
             n_slots=None,
             max_waiting=self._settings.max_waiting,
             exact=self._settings.exact,
@@ -88,20 +83,14 @@ class ModelOpening:
         """
         if found := self._graphs(snapshot):
             return graph_memory(checkpoints.read_config(snapshot), found[0])
-        return self.torch_memory(snapshot)
-
-    def torch_memory(self, snapshot: Path) -> int:
-        """Bytes that the model takes with PyTorch.
-
-        Raises:
-            CheckpointError: it is not installed.
-        """
         require_torch(snapshot, self._settings.runner)
-        from santacoder.engine.torch_runner import memory_needed
+        return self.torch_memory(snapshot, "bf16" if self._device == "cuda" else "fp32")
 
+    def torch_memory(self, snapshot: Path, precision: str) -> int:
+        """Bytes that the model takes with PyTorch, whose process chooses between bf16 and fp32 when it opens it."""
         config = checkpoints.read_config(snapshot)
-        usual = torch_dtype(self._device)
-        return memory_needed(config, self._torch_dtype(snapshot) or usual, affordable_slots(config, usual.itemsize))
+        n_slots = affordable_slots(config, 2 if self._device == "cuda" else 4)
+        return memory_needed(config, 4 if precision == "fp32" else 2, n_slots)
 
     def future_graph_memory(self, snapshot: Path) -> int:
         """Bytes that the model will take with the graph that is to be written."""
@@ -140,14 +129,6 @@ class ModelOpening:
 
     def _cached(self, snapshot: Path) -> Path | None:
         return graph_cache.folder_of(snapshot, self._settings.graphs) if graph_cache.is_cached(snapshot) else None
-
-    def _torch_dtype(self, snapshot: Path) -> torch.dtype | None:
-        """What PyTorch computes in, if not as usual: until a graph is written, bf16 where that is faster."""
-        if not (self.lacks_graph(snapshot) and bf16_is_faster()):
-            return None
-        import torch
-
-        return torch.bfloat16
 
 
 def results_agree(new: Engine, old: Engine) -> bool:

@@ -124,8 +124,8 @@ class Models:
         try:
             if resident.engine is None:
                 resident.engine, resident.notices = self._opening.open(snapshot, report)
-                if resident.engine.runner.name == "torch":  # a graph may have been unusable
-                    resident.n_bytes = self._opening.torch_memory(snapshot)
+                if (runner := resident.engine.runner).name == "torch":  # a graph may have been unusable
+                    resident.n_bytes = self._opening.torch_memory(snapshot, runner.precision)
                 self._metrics.loads.labels(resident.name, "loaded").inc()
         except BaseException:
             self._metrics.loads.labels(resident.name, "failed").inc()
@@ -231,6 +231,7 @@ class Models:
             self._replaced.clear()
         for engine in engines:
             engine.close()
+            engine.runner.close()
 
     def _count_text(self, sequence: Sequence) -> None:
         self._metrics.count_text(sequence, time.perf_counter())

@@ -12,7 +12,7 @@ from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.prompt_lookup import PromptLookups
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
-from santacoder.engine.runner import Logits, Runner, Step
+from santacoder.engine.runner import Logits, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
@@ -206,7 +206,9 @@ class Engine:
         try:
             self._advance(turn)
             self.problem = None
-        except Exception as error:  # whatever the runner raises, the streams must end and the engine must continue
+        except RunnerEnded:
+            raise
+        except Exception as error:  # whatever else the runner raises, the streams must end and the engine must continue
             log.exception("the model could not be run")
             self.problem = f"The model could not be run: {as_sentence(error)}"
             with self._changed:

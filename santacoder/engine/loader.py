@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from santacoder import checkpoints, pytorch
 from santacoder.checkpoint_files import shown
@@ -18,10 +16,8 @@ from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.engine.runner import N_SLOTS, Runner, affordable_slots, graph_slots, slot_memory
 from santacoder.engine.sequence import Sequence
+from santacoder.engine.torch_process import TorchProcess
 from santacoder.errors import CheckpointError
-
-if TYPE_CHECKING:
-    import torch
 
 RunnerChoice = Literal["auto", "torch", "onnx"]
 # graphs by device, in order of preference: 8 bits cost almost no quality, 4 bits cost some. On a GPU the runtime
@@ -34,7 +30,6 @@ _INT8_BYTES, _BF16_BYTES = 1.02, 2.1
 _SMALL_WIDTH, _UNPACKED = 512, 4
 AUTOMATIC_PRECISION = {"cpu": "int8", "cuda": "bf16"}
 """The graph that is written for a device unless another is asked for."""
-_TRIALS = 5
 _GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/nvmap")
 
 
@@ -51,7 +46,7 @@ def open_engine(
     device: str,
     runner: RunnerChoice = "auto",
     cached: Path | None = None,
-    dtype: torch.dtype | None = None,
+    apart: bool = False,
     n_slots: int | None = N_SLOTS,
     max_waiting: int = MAX_WAITING,
     exact: bool = True,
@@ -65,7 +60,7 @@ def open_engine(
         device: ``cpu`` or ``cuda``.
         runner: the backend; ``auto`` takes the fastest.
         cached: a folder with further graphs of the revision.
-        dtype: what the PyTorch runner computes in; by default, what suits the device.
+        apart: let PyTorch compute in a process of its own, on the CPU.
         n_slots: the number of sequences that run at the same time; None for as many as suit the runner and the memory.
         max_waiting: the length of the engine's queue.
         exact: make texts batch-invariant to the last byte.
@@ -75,9 +70,9 @@ def open_engine(
     Raises:
         CheckpointError: the snapshot's files are damaged, or it has no graph for the requested runner.
     """
-    opened, notices = _open_runner(snapshot, device, runner, cached, dtype, n_slots, exact, report)
     tokenizer = checkpoints.read_tokenizer(snapshot)
     order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
+    opened, notices = _open_runner(snapshot, device, runner, cached, apart, n_slots, exact, report)
     engine = Engine(opened, tokenizer, max_waiting=max_waiting, exact=exact, on_end=on_end, fim_order=order)
     return Opened(engine, tuple(notices))
 
@@ -87,7 +82,7 @@ def _open_runner(
     device: str,
     choice: RunnerChoice,
     cached: Path | None,
-    dtype: torch.dtype | None,
+    apart: bool,
     n_slots: int | None,
     exact: bool,
     report: Callable[[float], None],
@@ -99,7 +94,7 @@ def _open_runner(
         device: ``cuda`` or ``cpu``.
         choice: the runner that is asked for.
         cached: a folder with further graphs of the revision.
-        dtype: PyTorch's data type; None chooses one for the device.
+        apart: whether PyTorch computes in a process of its own.
         n_slots: sequences that are decoded together.
         exact: whether texts are batch-invariant.
         report: called with the share of the weights that are loaded.
@@ -122,7 +117,9 @@ def _open_runner(
                 notices.append(f"{shown(snapshot)} has no ONNX graph for {place}; write one with python -m export.")
             continue
         require_torch(snapshot, choice, notices)
-        if runner := _torch_runner(snapshot, place, dtype, n_slots, report):
+        if apart:
+            return TorchProcess(snapshot, n_slots, report), notices
+        if runner := _torch_runner(snapshot, place, n_slots, report):
             return runner, notices
         notices.append(f"The GPU has too little memory for {shown(snapshot)}; it is served from the CPU.")
     raise CheckpointError(" ".join(notices) + " Or use another --runner.")
@@ -139,17 +136,16 @@ def require_torch(snapshot: Path, choice: RunnerChoice, notices: Iterable[str] =
         raise CheckpointError(" ".join([*notices, pytorch.how_to_install(what)]))
 
 
-def _torch_runner(
-    snapshot: Path, device: str, dtype: torch.dtype | None, n_slots: int | None, report: Callable[[float], None]
-) -> Runner | None:
+def _torch_runner(snapshot: Path, device: str, n_slots: int | None, report: Callable[[float], None]) -> Runner | None:
     """A runner of the weights; None if they do not fit into the GPU's memory."""
     import torch
 
     from santacoder.engine.torch_runner import TorchRunner
 
     try:
-        model, _ = checkpoints.load(snapshot, dtype=dtype or torch_dtype(device), device=device, report=report)
-        rows = n_slots or affordable_slots(model.config, torch_dtype(device).itemsize)
+        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        model, _ = checkpoints.load(snapshot, dtype=dtype, device=device, report=report)
+        rows = n_slots or affordable_slots(model.config, dtype.itemsize)
         return TorchRunner(model, n_slots=rows)
     except torch.OutOfMemoryError:
         return None
@@ -188,35 +184,6 @@ def _itemsize(graph: Path) -> int:
 def _is_unpacked(config: SantaCoderConfig, name: str) -> bool:
     """Whether the runtime unpacks the matrices of an int8 graph when it opens it, because they are small."""
     return name == graph_name("int8") and config.n_embd < _SMALL_WIDTH
-
-
-@lru_cache
-def bf16_is_faster() -> bool:
-    """Whether this processor reads a bf16 matrix faster than one in single precision: one row by a matrix of the
-    published shape, the fastest of a few. Without instructions for it, PyTorch needs fifty times as long, so that is
-    not tried.
-    """
-    import torch
-
-    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        return False
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        row, matrix = torch.ones(1, 2048, dtype=dtype), torch.ones(8192, 2048, dtype=dtype)
-        times = []
-        for _ in range(_TRIALS):
-            started = time.perf_counter()
-            torch.nn.functional.linear(row, matrix)
-            times.append(time.perf_counter() - started)
-        seconds[dtype] = min(times)
-    return seconds[torch.bfloat16] < seconds[torch.float32]
-
-
-def torch_dtype(device: str) -> torch.dtype:
-    """The dtype that the PyTorch runner computes in."""
-    import torch
-
-    return torch.bfloat16 if device == "cuda" else torch.float32
 
 
 def choose_device(device: str) -> str:

@@ -34,6 +34,11 @@ def slot_memory(config: SantaCoderConfig, itemsize: int) -> int:
     return 2 * config.n_layer * config.n_kv_head * config.n_positions * config.head_dim * itemsize
 
 
+def memory_needed(config: SantaCoderConfig, itemsize: int, n_slots: int = N_SLOTS) -> int:
+    """Bytes that PyTorch takes for a model: its weights and the slots."""
+    return config.n_parameters * itemsize + slot_memory(config, itemsize) * n_slots
+
+
 def affordable_slots(config: SantaCoderConfig, itemsize: int) -> int:
     """The number of slots whose keys and values take at most 2 GB, up to eight; at least two.
 
@@ -47,6 +52,10 @@ def graph_slots(config: SantaCoderConfig, itemsize: int, device: str) -> int:
     are in use, so that nobody waits for one. A GPU captures a graph for each of many ranges of rows, so it has few."""
     few = affordable_slots(config, itemsize)
     return few if device == "cuda" else max(few, min(_MOST_SLOTS, _MANY_SLOT_BYTES // slot_memory(config, itemsize)))
+
+
+class RunnerEnded(Exception):
+    """What computes the model has ended and cannot be used any more."""
 
 
 class Step(NamedTuple):

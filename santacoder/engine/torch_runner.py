@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from santacoder.config import SantaCoderConfig
-from santacoder.engine.runner import N_SLOTS, Logits, Step, slot_memory
+from santacoder.engine.runner import N_SLOTS, Logits, Step
 from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.model import SantaCoder
-
-
-def memory_needed(config: SantaCoderConfig, dtype: torch.dtype, n_slots: int = N_SLOTS) -> int:
-    """Bytes that a runner of a model takes: its weights and the slots."""
-    return config.n_parameters * dtype.itemsize + slot_memory(config, dtype.itemsize) * n_slots
 
 
 class TorchRunner:

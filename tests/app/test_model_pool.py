@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from app.model_opening import Stage
 from app.model_pool import Models, ServedModel
@@ -17,7 +16,7 @@ from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.torch_runner import memory_needed
+from santacoder.engine.runner import memory_needed
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -36,7 +35,7 @@ def branch_store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer)
 @pytest.fixture
 def models(branch_store: Path) -> Iterator[Models]:
     """Enough memory for two and a half of the four branches."""
-    size = memory_needed(random_model().config, torch.float32)
+    size = memory_needed(random_model().config, 4)
     models = Models(Settings(store=branch_store, model="test/tiny", device="cpu", model_memory=2.5 * size / 1e9))
     yield models
     models.close()

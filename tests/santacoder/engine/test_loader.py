@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import torch
 from export.__main__ import main as export
 from santacoder import checkpoints
 from santacoder.engine import loader
-from santacoder.engine.loader import Opened, bf16_is_faster, choose_device, open_engine
+from santacoder.engine.loader import Opened, choose_device, open_engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import CheckpointError
@@ -95,19 +94,3 @@ def test_memory_that_cannot_be_had_is_a_sentence(store: Path) -> None:
     snapshot = checkpoints.resolve(REPO, store=store)
     with pytest.raises(CheckpointError, match="The key/value buffers cannot be had on cpu"):
         OnnxRunner(snapshot / "onnx" / graph_name("fp32"), checkpoints.read_config(snapshot), n_slots=10**12)
-
-
-@pytest.mark.parametrize("slow", [torch.float32, torch.bfloat16])
-def test_bf16_is_chosen_where_a_trial_finds_it_faster(slow: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    computed = torch.nn.functional.linear
-
-    def linear(row: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-        if row.dtype == slow:
-            time.sleep(0.1)
-        return computed(row[:, :64], matrix[:64, :64])  # where bf16 is emulated, a larger product takes as long
-
-    monkeypatch.setattr(torch.nn.functional, "linear", linear)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    assert bf16_is_faster.__wrapped__() == (slow == torch.float32)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    assert not bf16_is_faster.__wrapped__()
