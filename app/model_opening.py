@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.graph_writing import GraphWriting
+from app.memory import give_back
 from app.settings import Settings
 from santacoder import checkpoints, pytorch, sampling
 from santacoder.checkpoints import graph_cache
@@ -62,7 +63,7 @@ class ModelOpening:
         """
         for graph in self._graphs(snapshot)[:1]:
             graph_cache.mark_used(graph)
-        return open_engine(
+        opened = open_engine(
             snapshot,
             device=self._device,
             runner=self._settings.runner,
@@ -74,6 +75,8 @@ class ModelOpening:
             on_end=self._on_end,
             report=lambda share: report(Stage(share)),
         )
+        give_back()  # what opening needed for a moment
+        return opened
 
     def memory_needed(self, snapshot: Path) -> int:
         """Bytes that the model will take as it would be opened now.

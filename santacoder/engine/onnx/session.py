@@ -131,4 +131,6 @@ def _sha256(path: Path) -> str | None:
 
 
 def first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
+    """What the runtime says, without the number and kind of the error; where errors are nested, the innermost one."""
+    innermost = str(error).split("\n")[0].rpartition("[ONNXRuntimeError] : ")[2]
+    return innermost.split(" : ", 2)[-1]
