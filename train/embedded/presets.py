@@ -64,7 +64,8 @@ _SIMPLE = {
 }  # fmt: skip
 _MINI_ON_CPU = {
     **_MINI, "n_layer": 8, "n_embd": 320, "n_head": 5, "sequence_length": 1024, "batch_size": 8,
-    "learning_rate": 2e-3, "save_every": 5, "publish_every": 1500,
+    "learning_rate": 3e-3, "embedding_learning_rate": 2e-2, "vector_learning_rate": 8e-3,
+    "save_every": 5, "publish_every": 1500,
 }  # fmt: skip
 _MINI_ON_GPU = {
     **_MINI, "n_layer": 12, "n_embd": 448, "n_head": 7, "sequence_length": 2048, "batch_size": 64,
