@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 _SEQUENCE = 512
-_BASE = {
+_BASE: dict[str, float | str] = {
     "n-layer": 4, "n-embd": 192, "n-head": 3, "sequence-length": _SEQUENCE, "batch-size": 16, "optimizer": "muon",
     "learning-rate": 2e-3, "beta2-half-life": 4e6, "schedule": "wsd", "warmup-fraction": 0.05,
     "cooldown-fraction": 0.3, "cooldown-shape": "linear", "fim-rate": 0.5, "line-rate": 0.4, "node-rate": 0.4,
