@@ -55,7 +55,7 @@ _NANO = {
 # everything, and decays while it trains on simple files.
 _MINI = {
     "optimizer": "muon", "schedule": "wsd", "beta2_half_life": 4e6, "balance_languages": True, "spm_rate": 0.5,
-    "fim_questions": 64, "validate_every": 500, "warmup_fraction": 0.01,
+    "fim_questions": 64, "validate_every": 500, "warmup_fraction": 0.003,
 }  # fmt: skip
 _EVERYTHING = {"fim_rate": 0.5, "line_rate": 0.4, "node_rate": 0.4, "cooldown_fraction": 0.0}
 _SIMPLE = {
@@ -64,7 +64,7 @@ _SIMPLE = {
 }  # fmt: skip
 _MINI_ON_CPU = {
     **_MINI, "n_layer": 8, "n_embd": 320, "n_head": 5, "sequence_length": 1024, "batch_size": 8,
-    "learning_rate": 3e-3, "embedding_learning_rate": 2e-2, "vector_learning_rate": 8e-3,
+    "learning_rate": 4e-3, "embedding_learning_rate": 8e-3, "vector_learning_rate": 8e-3,
     "save_every": 5, "publish_every": 1500,
 }  # fmt: skip
 _MINI_ON_GPU = {
