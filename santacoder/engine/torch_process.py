@@ -59,6 +59,7 @@ class TorchProcess:
             cwd=_CODE_FOLDER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl+C is for the server, which ends this process
         )
         try:
             while isinstance(said := self._receive(), float):
