@@ -13,6 +13,7 @@ from santacoder import checkpoints
 from santacoder.errors import UserError
 from train.arguments import build_parser
 from train.core import distributed
+from train.core.allocator import keep_freed_memory
 from train.execute import execute, how_to_go_on
 from train.run.folder import RunFolder, newest_state
 
@@ -20,6 +21,8 @@ from train.run.folder import RunFolder, newest_state
 def main(arguments: list[str] | None = None) -> int:
     """Run the command. Returns 0 if training finished, 1 if it stopped early, 2 if the arguments are invalid."""
     args = build_parser(__doc__ or "").parse_args(arguments)
+    if arguments is None:  # a process of its own
+        keep_freed_memory()
     # torch warns at every state that a single process saves
     warnings.filterwarnings("ignore", "torch.distributed is disabled")
     run = RunFolder(args.output)
