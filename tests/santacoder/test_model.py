@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 
-from santacoder.attention import _multi_query_in_blocks
+from santacoder.attention import _MultiQueryInBlocks
 from santacoder.config import SantaCoderConfig
 from santacoder.kv_cache import KVCache
 from santacoder.model import SantaCoder
@@ -72,7 +72,7 @@ def test_greedy_tokens_equal_transformers(multi_query: bool) -> None:
 def test_blocked_attention_and_its_gradient_equal_the_plain_formula(length: int) -> None:
     query = torch.randn(2, 4, length, 16, requires_grad=True)
     key, value = torch.randn(2, 2, length, 16).requires_grad_(True).unbind(1)
-    output = _multi_query_in_blocks(query, key, value)
+    output = _MultiQueryInBlocks.apply(query, key, value)
     scores = (query @ key.unsqueeze(1).transpose(2, 3)) / 4
     hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
     expected = scores.masked_fill(hidden, float("-inf")).softmax(-1) @ value.unsqueeze(1)
@@ -84,6 +84,15 @@ def test_blocked_attention_and_its_gradient_equal_the_plain_formula(length: int)
         strict=True,
     ):
         torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_the_exact_gelu_of_training_in_bf16_rounds_as_the_approximation_does() -> None:
+    mlp = random_model().transformer.h[0].mlp.to(torch.bfloat16)
+    inputs = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    exact, approximate = mlp.train()(inputs), mlp.eval()(inputs)
+    in_fp32 = mlp.float().eval()(inputs.float())
+    errors = [(each.float() - in_fp32).square().mean().sqrt() for each in (exact, approximate)]
+    assert errors[0] < 1.1 * errors[1]
 
 
 def test_a_sequence_longer_than_the_positions_is_refused() -> None:

@@ -68,8 +68,9 @@ def _activations(model_config: SantaCoderConfig, config: TrainConfig, world: Wor
     if world.device.type == "cpu" and dtype == torch.bfloat16:
         # blocked attention keeps its weights, half of which are masked
         layer += micro_batch * model_config.n_head * config.sequence_length**2 * 2
-    # logits, probabilities and their gradient, for one chunk of rows of the loss
-    loss = min(tokens, CHUNK_ROWS[world.device.type]) * model_config.vocab_size * 12
+    # logits and, on a GPU, probabilities, for one chunk of rows of the loss
+    logit = dtype.itemsize + (0 if world.device.type == "cpu" else 4)
+    loss = min(tokens, CHUNK_ROWS[world.device.type]) * model_config.vocab_size * logit
     if config.activation_checkpointing:
         return loss + layer + model_config.n_layer * tokens * model_config.n_embd * 4
     return loss + model_config.n_layer * layer
