@@ -22,16 +22,25 @@ def test_singular_values_come_near_one(shape: tuple[int, int]) -> None:
     assert (inner - inner.diag().diag()).abs().max() < (0.05 if in_bf16 else 1e-4)
 
 
+@pytest.mark.parametrize("shape", [(24, 96), (96, 24), (32, 32)])
+def test_matrices_together_become_what_each_becomes_alone(shape: tuple[int, int]) -> None:
+    matrices = torch.randn((5, *shape), generator=torch.Generator().manual_seed(0))
+    alone = torch.stack([orthogonal(matrix) for matrix in matrices])
+    torch.testing.assert_close(orthogonal(matrices), alone, atol=2e-2, rtol=0)
+
+
 @pytest.mark.parametrize("shape", [(24, 96), (96, 24)])
 def test_steps_are_those_of_pytorch(shape: tuple[int, int]) -> None:
     draw = torch.Generator().manual_seed(1)
     start = torch.randn(shape, generator=draw)
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    one = Muon([{"params": [ours], "weight_decay": 0.1}], lr=0.02)
+    beside = torch.nn.Parameter(start.clone())  # a matrix of the same shape, which is computed together with it
+    one = Muon([{"params": [beside, ours], "weight_decay": 0.1}], lr=0.02)
     other = torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for _ in range(4):
         gradient = torch.randn(shape, generator=draw)
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        beside.grad = torch.randn(shape, generator=draw)
         one.step()
         other.step()
     assert torch.allclose(one.state[ours]["momentum_buffer"], other.state[theirs]["momentum_buffer"])
