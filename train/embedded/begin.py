@@ -11,7 +11,7 @@ from santacoder.checkpoints.publishing import copy_branch
 from santacoder.checkpoints.store import read_ref, repo_folder
 from santacoder.errors import CheckpointError
 from santacoder.paths import user_path
-from train.embedded.recipe import MINI, PRETRAINING
+from train.embedded.recipe import MINI, PRETRAINING, UNFINISHED
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--from",
         dest="source",
         type=user_path,
-        default=checkpoints.DEFAULT_STORE,
-        help="store to copy from (default: checkpoints/)",
+        default=checkpoints.DEFAULT_STORE / UNFINISHED,
+        help="store to copy from (default: checkpoints/unfinished)",
     )
     args = parser.parse_args(arguments)
     try:

@@ -12,6 +12,9 @@ from train.embedded.presets import HELD_OUT, Preset
 
 NANO, MINI = "santacoder/nano", "santacoder/mini"
 PRETRAINING = "pretraining"  # the branch of mini's long run, before its learning rate falls
+# the folder of a store with that branch, as a store of its own: the playground does not list it, because its training
+# files are not in the index
+UNFINISHED = "unfinished"
 REPEATED = ("fim", "stars")  # the rows of the ablation with more than one seed
 SEEDS = (1, 2)
 # final comes first, because the others use its tokenizer

@@ -11,7 +11,7 @@ from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
 from santacoder.errors import CheckpointError
 from santacoder.paths import user_path
-from train.embedded.recipe import MINI, NANO, PRETRAINING, nano_runs
+from train.embedded.recipe import MINI, NANO, PRETRAINING, UNFINISHED, nano_runs
 
 _COMMITS_OF_MINI = 1  # of each branch, so that the repository stays below 200 MB
 
@@ -39,11 +39,14 @@ def _ship(store: Path, target: Path) -> None:
         CheckpointError: the files of a branch are missing or damaged.
         OSError: the disk is full.
     """
-    shipped: list[tuple[str, str, int | None]] = [(NANO, run.branch, None) for run in nano_runs() if run.seed == 0]
-    shipped += [(MINI, branch, _COMMITS_OF_MINI) for branch in (PRETRAINING, "main")]
-    for repo, branch, n_commits in shipped:
+    shipped: list[tuple[str, str, Path, int | None]] = [
+        *((NANO, run.branch, target, None) for run in nano_runs() if run.seed == 0),
+        (MINI, PRETRAINING, target / UNFINISHED, _COMMITS_OF_MINI),
+        (MINI, "main", target, _COMMITS_OF_MINI),
+    ]
+    for repo, branch, to, n_commits in shipped:
         if branch in checkpoints.branches(repo, store=store):
-            sha = copy_branch(repo, branch, store, target, n_commits=n_commits)
+            sha = copy_branch(repo, branch, store, to, n_commits=n_commits)
             print(f"{repo}@{branch} is now {sha}")
     for index in store.glob("attribution--*"):
         shutil.copytree(index, target / index.name, dirs_exist_ok=True)

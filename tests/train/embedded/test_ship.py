@@ -9,7 +9,7 @@ import pytest
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
-from train.embedded.recipe import MINI, NANO, PRETRAINING
+from train.embedded.recipe import MINI, NANO, PRETRAINING, UNFINISHED
 from train.embedded.ship import main
 
 
@@ -21,10 +21,11 @@ def test_the_newest_commit_of_mini_and_all_of_nano_are_shipped(
         for step in (10, 20):
             checkpoints.publish(random_model(step), tokenizer, repo, branch, step=step, store=ours)
     assert main([str(ours), "--to", str(theirs)]) == 0
-    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs)] == [20]
+    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs / UNFINISHED)] == [20]
     assert [commit.step for commit in checkpoints.log(NANO, "fim", store=theirs)] == [20, 10]
     assert list(checkpoints.branches(NANO, store=theirs)) == ["fim"]
+    assert checkpoints.repositories(theirs) == [NANO], "the playground does not list what is unfinished"
     (ours / "models--santacoder--mini" / "refs" / PRETRAINING).write_text("0" * 40)
     assert main([str(ours), "--to", str(theirs)]) == 1
     assert capsys.readouterr().err.startswith(f"There is no branch '{PRETRAINING}' of '{MINI}' in ")
-    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs)] == [20]
+    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs / UNFINISHED)] == [20]
