@@ -26,6 +26,7 @@ class Preset:
         nano_tasks: number of infilling tasks per language for nano.
         mini: settings for training mini from scratch on the whole corpus.
         mini_simple: settings for continuing mini on the files that suit small models.
+        mini_minutes: how long mini is trained; 0 for its number of steps.
         mini_vocab_size: vocabulary size of mini.
         mini_tasks: number of infilling tasks per language for mini.
         held_out_megabytes: megabytes of held-out files per language for bits per byte.
@@ -40,6 +41,7 @@ class Preset:
     nano_tasks: int
     mini: dict[str, Any]
     mini_simple: dict[str, Any]
+    mini_minutes: float
     mini_vocab_size: int
     mini_tasks: int
     held_out_megabytes: float
@@ -69,7 +71,7 @@ _MINI_ON_CPU = {
 }  # fmt: skip
 _MINI_ON_GPU = {
     **_MINI, "n_layer": 12, "n_embd": 448, "n_head": 7, "sequence_length": 2048, "batch_size": 64,
-    "learning_rate": 3e-3, "save_every": 500, "publish_every": 5000, "compile": True,
+    "learning_rate": 4e-3, "embedding_learning_rate": 8e-3, "vector_learning_rate": 8e-3, "compile": True,
 }  # fmt: skip
 
 PRESETS = {
@@ -83,12 +85,13 @@ PRESETS = {
         nano_tasks=100,
         mini={**_MINI_ON_CPU, **_EVERYTHING, "steps": 18_300},
         mini_simple={**_MINI_ON_CPU, **_SIMPLE, "steps": 6100},
+        mini_minutes=0,
         mini_vocab_size=8192,
         mini_tasks=5000,
         held_out_megabytes=0.1,
         dollars_per_hour=0.1,
     ),
-    # one GPU like an H100: a mini of 38 M parameters from scratch, 2.5 B tokens; not run yet
+    # one GPU like an H100: a mini of 29 M parameters from scratch in ten minutes; not run yet
     "gpu": Preset(
         device="cuda",
         nano_sample=1.0,
@@ -96,9 +99,10 @@ PRESETS = {
         nano={**_NANO, "batch_size": 64, "steps": 3000},
         nano_vocab_size=4096,
         nano_tasks=1000,
-        mini={**_MINI_ON_GPU, **_EVERYTHING, "steps": 14_000},
-        mini_simple={**_MINI_ON_GPU, **_SIMPLE, "steps": 5000},
-        mini_vocab_size=16_384,
+        mini={**_MINI_ON_GPU, **_EVERYTHING},
+        mini_simple={**_MINI_ON_GPU, **_SIMPLE},
+        mini_minutes=9,
+        mini_vocab_size=8192,
         mini_tasks=5000,
         held_out_megabytes=10,
         dollars_per_hour=3.0,

@@ -93,12 +93,8 @@ class _Recipe:
         size, tokenizer = self.preset.mini_vocab_size, self.out / "data" / "mini" / "tokenizer.json"
         sample = self.preset.mini_sample
         yield self._data("mini", "final", sample, "--vocab-size", size)
-        yield _stage("begin-mini", "train.embedded.begin", self.store)
-        start: tuple[object, ...] = ("--variant", "final", "--continue-published")
-        yield self._training("mini-main", MINI, PRETRAINING, self.preset.mini, "mini", *start)
-        yield self._data("mini-simple", "final", sample, "--tokenizer", tokenizer, "--simple")
-        start = ("--variant", "final", "--from", f"{MINI}@{PRETRAINING}")
-        yield self._training("mini-simple", MINI, "main", self.preset.mini_simple, "mini-simple", *start)
+        simple = self._data("mini-simple", "final", sample, "--tokenizer", tokenizer, "--simple")
+        yield from self._timed_mini(simple) if self.preset.mini_minutes else self._long_mini(simple)
         yield from self._measuring("mini", MINI, "main", "mini")
         yield _stage(
             "humaneval-mini-main", "train.evaluate", "humaneval", MINI, "--store", self.store, "--runner", "auto",
@@ -106,6 +102,24 @@ class _Recipe:
             "--output", self.out / "scores" / "mini-main",
         )  # fmt: skip
         yield self._index(MINI, "mini")
+
+    def _timed_mini(self, simple: Stage) -> Iterator[Stage]:
+        """Train for some minutes, from one file, so that the stage can run on another machine."""
+        carried, weights = self.out / "carried.zip", self.out / "timed"
+        yield simple
+        folders = self.out / "data" / "mini", carried, "--simple", self.out / "data" / "mini-simple"
+        yield _stage("carry-mini", "train.embedded.carried", *folders)
+        minutes = ("--minutes", self.preset.mini_minutes, "--device", self.preset.device)
+        yield _stage("train-mini", "train.embedded.timed", carried, weights, *minutes)
+        yield _stage("publish-mini", "train.embedded.parts", weights, "--store", self.store)
+
+    def _long_mini(self, simple: Stage) -> Iterator[Stage]:
+        yield _stage("begin-mini", "train.embedded.begin", self.store)
+        start: tuple[object, ...] = ("--variant", "final", "--continue-published")
+        yield self._training("mini-main", MINI, PRETRAINING, self.preset.mini, "mini", *start)
+        yield simple
+        start = ("--variant", "final", "--from", f"{MINI}@{PRETRAINING}")
+        yield self._training("mini-simple", MINI, "main", self.preset.mini_simple, "mini-simple", *start)
 
     def nano(self) -> Iterator[Stage]:
         for run in nano_runs():
