@@ -277,16 +277,15 @@ def candidates(
         min_p: minimum probability relative to the most likely token.
         temperature_last: apply the temperature last.
     """
-    relative, temperature = scores - scores.max(), max(temperature, _LOWEST_TEMPERATURE)
+    temperature = max(temperature, _LOWEST_TEMPERATURE)
+    ids = np.sort(_highest(scores, top_k)) if top_k else None
+    relative = (scores if ids is None else scores[ids]) - scores.max()
     weights = np.exp(relative if temperature_last else relative / temperature)
-    if top_k:
-        ids = np.sort(_highest(scores, top_k))
-        ids = ids[_nucleus(weights[ids], top_p)]
-    else:
-        ids = _nucleus(weights, top_p)
+    kept = _nucleus(weights, top_p)
     if min_p:
-        ids = ids[weights[ids] >= min_p]  # the most likely token has the weight 1
-    return ids, np.exp(relative[ids] / temperature) if temperature_last else weights[ids]
+        kept = kept[weights[kept] >= min_p]  # the most likely token has the weight 1
+    weights = np.exp(relative[kept] / temperature) if temperature_last else weights[kept]
+    return (kept if ids is None else ids[kept]), weights
 
 
 def _score_drawn(ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
@@ -333,7 +332,7 @@ def _nucleus(weights: np.ndarray, top_p: float) -> np.ndarray:
 def _highest(scores: np.ndarray, count: int) -> np.ndarray:
     """Ids of the ``count`` highest scores, in descending order; of equal ones, those with the lower id."""
     if count < len(scores):
-        threshold = -np.partition(-scores, count - 1)[count - 1]
+        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
         ids = np.flatnonzero(scores >= threshold)
     else:
         ids = np.arange(len(scores))
