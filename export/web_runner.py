@@ -21,7 +21,7 @@ class WebRunner:
         CheckpointError: the graph or its data is damaged or made for another runtime.
     """
 
-    name, precision, device, n_slots = "onnx", "web", "cpu", 1
+    name, precision, device, n_slots, verifies_exactly = "onnx", "web", "cpu", 1, False
 
     def __init__(self, graph: Path, config: SantaCoderConfig) -> None:
         self._session, _ = open_session(graph, "cpu", captures=False)

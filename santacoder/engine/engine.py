@@ -95,8 +95,9 @@ class Engine:
             tokenizer: the model's tokenizer.
             max_waiting: the length of the queue.
             drafts: verify drafts (prompt_lookup.py).
-            exact: whether a text is drafted depends on the text alone. Otherwise nothing is drafted while so many
-                sequences decode that it would take longer; the last bits of their logits differ.
+            exact: texts are the same to the last byte however many decode. If the runner does not verify exactly,
+                whether a text is drafted must then depend on the text alone. Otherwise nothing is drafted while so many
+                sequences decode that it would take longer.
             on_end: called by the engine's thread with each finished sequence; it must not raise.
             fim_order: the order for requests without one.
         """
@@ -107,7 +108,8 @@ class Engine:
         """The error of the last run of the model; None if it succeeded."""
         self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
-        self._most_drafting = 0 if not drafts else runner.n_slots if exact else _MOST_DRAFTING
+        always = exact and not runner.verifies_exactly
+        self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
         self._lookups = PromptLookups()
         self._on_end = on_end
         self._changed = threading.Condition()

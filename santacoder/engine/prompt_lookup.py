@@ -3,8 +3,8 @@
 Saxena, "Prompt Lookup Decoding" (2023). Verification is that of speculative decoding (Leviathan et al., arXiv
 2211.17192) with a deterministic draft: each token is sampled as usual, and the draft is accepted as long as it agrees.
 
-Verifying a token and decoding it differ in the last bits. To keep texts batch-invariant, whether there is a draft
-depends only on the text, never on the clock or on other texts.
+With most runners, verifying a token and decoding it differ in the last bits. To keep texts batch-invariant, whether
+there is a draft then depends only on the text, never on the clock or on other texts.
 """
 
 from __future__ import annotations

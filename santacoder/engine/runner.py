@@ -69,7 +69,8 @@ class Step(NamedTuple):
 class Runner(Protocol):
     """Computes logits for sequences whose keys and values are stored in slots.
 
-    ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits.
+    ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits. With
+    ``verifies_exactly``, tokens prefilled together have the same logits to the last bit as decoded ones.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Runner(Protocol):
     device: str
     n_slots: int
     n_positions: int
+    verifies_exactly: bool
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         """Prefill ``token_ids`` into ``slot`` from position ``start`` on. Returns the logits after the last

@@ -52,6 +52,7 @@ class TorchProcess:
 
     name = "torch"
     device = "cpu"
+    verifies_exactly = False
 
     def __init__(self, snapshot: Path, n_slots: int | None, report: Callable[[float], None]) -> None:
         self._process = subprocess.Popen(

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _TOLERANCE = 0.1
 # rows that may lie idle between those that decode, as a part of their number
 _PART_BETWEEN = 8
+_TRIED_PAST, _TRIED_TOKENS = 40, 4
 # with a large vocabulary, more than all other activations of a prompt's chunk
 _MANY_LOGITS = 64
 
@@ -79,8 +80,10 @@ class OnnxRunner:
         self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
+        self.verifies_exactly = False
         if exact and device == "cpu":
             self._in_pairs = self._rows_depend_on_batch()
+            self.verifies_exactly = self._verification_is_decoding()
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
@@ -192,6 +195,18 @@ class OnnxRunner:
         ]
         self._lengths = [0] * self._n_rows
         return any(not np.array_equal(row, rows[0]) for row in rows)
+
+    def _verification_is_decoding(self) -> bool:
+        """Whether a few tokens behind a past have the same logits to the last bit when prefilled and when decoded."""
+        past = min(_TRIED_PAST, self.n_positions - _TRIED_TOKENS)
+        if past < 1:
+            return False
+        ids = [index % self._vocab_size for index in range(past + _TRIED_TOKENS)]
+        self.prefill(0, ids[:past], 0, 1)
+        decoded = [np.array(self.decode([Step(0, ids[start], start)])[0]) for start in range(past, len(ids))]
+        verified = self.prefill(0, ids[past:], past, _TRIED_TOKENS)
+        self._lengths = [0] * self._n_rows
+        return all(np.array_equal(*pair) for pair in zip(decoded, verified, strict=True))
 
     def _try_steps(self, graph: Path) -> None:
         """Disable captures if captured steps give wrong results, and fail if plain steps do. Plain steps are wrong if

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from export.graph import write_graph
+from export import graph
 from export.precisions import PRECISIONS
 from santacoder.engine.onnx.runner import OnnxRunner
 from santacoder.engine.runner import Runner
@@ -21,17 +21,20 @@ def model(tokenizer: Tokenizer) -> SantaCoder:
     return random_model(vocab_size=tokenizer.vocab_size + 50)
 
 
-@pytest.fixture(scope="module", params=["torch", "onnx", "onnx captured"])
+@pytest.fixture(scope="module", params=["torch", "onnx", "onnx captured", "onnx wide"])
 def make_runner(
     request: pytest.FixtureRequest, model: SantaCoder, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Runner]:
     """``make_runner(n_slots=...)`` for ``model``, in fp32. The parameter ``captured`` selects the steps that a GPU
-    captures.
+    captures, and ``wide`` the attention of wide models.
     """
     if request.param == "torch":
         return lambda **options: TorchRunner(model, **options)
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
     weights = model.state_dict()
-    write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["fp32"])
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "onnx wide":
+            patch.setattr(graph, "_WIDE", 0)
+        graph.write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["fp32"])
     captures = request.param == "onnx captured"
     return lambda **options: OnnxRunner(path, model.config, captures=captures, **options)

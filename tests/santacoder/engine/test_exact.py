@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import graph
 from export.graph import write_graph
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
@@ -88,6 +89,43 @@ def test_texts_are_the_same_in_company_and_whatever_is_cached(mini: OnnxRunner, 
     fresh = Engine(mini, tokenizer)
     assert [text_of(fresh.submit(request)) for request in longer] == continued
     fresh.close()
+
+
+def test_texts_that_are_drafted_only_alone_are_the_same_in_company(tmp_path: Path) -> None:
+    """Where tokens are verified to the last bit as they are decoded, drafts end while many texts are written."""
+    snapshot = checkpoints.resolve("santacoder/mini", "main")
+    model, tokenizer = checkpoints.load(snapshot)
+    weights = model.state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "_WIDE", 0)
+        path = tmp_path / graph_name("int8")
+        write_graph(path, model.config, lambda name: weights[name].float().numpy(), PRECISIONS["int8"])
+    runner = OnnxRunner(path, model.config, n_slots=12)
+    assert runner.verifies_exactly
+    engine = Engine(runner, tokenizer)
+    source = Path(engine_module.__file__).read_text()
+    requests = [
+        CompletionRequest(source[start : start + 300], None, SamplingParams(40, 0, ignore_eos=True, stop_at="none"))
+        for start in range(0, 4800, 400)
+    ]
+    together = [text_of(stream) for stream in [engine.submit(request) for request in requests]]
+    n_verified = 0
+
+    def counted(slot: int, token_ids: list[int], start: int, n_logits: int) -> object:
+        nonlocal n_verified
+        n_verified += len(token_ids) > 1 and n_logits == len(token_ids)
+        return OnnxRunner.prefill(runner, slot, token_ids, start, n_logits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "prefill", counted)
+        assert [text_of(engine.submit(request)) for request in requests] == together
+    engine.close()
+    assert n_verified > 10
+
+
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_which_graphs_verify_exactly(mini: OnnxRunner, wide: OnnxRunner, is_wide: bool) -> None:
+    assert (wide if is_wide else mini).verifies_exactly is is_wide
 
 
 def text_of(stream: Stream) -> str:

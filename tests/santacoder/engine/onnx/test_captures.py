@@ -21,7 +21,7 @@ from santacoder.errors import CheckpointError
 from santacoder.model import SantaCoder
 from tests.conftest import random_model
 
-CAPACITY = 129
+CAPACITY = 192
 
 
 @pytest.fixture(scope="module")

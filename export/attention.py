@@ -1,0 +1,107 @@
+"""Multi-query attention for CPUs, in plain operators.
+
+ONNX Runtime's GroupQueryAttention computes one head after the other, and takes several tokens behind a past for one row
+only. Here the heads of a token are rows of one matrix. In wide models this is faster, in narrow ones the many operators
+cost more than they gain (docs/kernels.md, ``python -m benchmarks.attention``).
+
+A row's result is the same to the last bit whatever the other rows are and however its tokens are divided among steps:
+no product has a single row, the number of columns is a multiple of 64, so sums are formed in the same order, and hidden
+columns add zeros.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from onnx import TensorProto
+
+from export.nodes import MICROSOFT, Nodes
+from santacoder.config import SantaCoderConfig
+
+_COLUMNS = 64
+
+
+class MultiQueryAttention:
+    """The attention of all layers; what they have in common is computed once for each step."""
+
+    def __init__(self, nodes: Nodes, config: SantaCoderConfig) -> None:
+        self._nodes = nodes
+        self._config = config
+        self._add_shapes()
+        self._add_positions()
+        self._add_mask()
+
+    def layer(self, number: int, query_key_value: str) -> str:
+        """Write the new keys and values of layer ``number`` and return its output, [B, S, n_embd]. The input is
+        ``query | key | value``, [B, S, n_embd + 2 head_dim]."""
+        name, add = f"transformer.h.{number}.attn", self._nodes.add
+        query, new = f"{name}.query", {"k": f"{name}.key", "v": f"{name}.value"}
+        self._nodes.add_with_outputs("Split", [query_key_value, self._sizes], [query, *new.values()], name, axis=2)
+        known = {}
+        for kind, values in new.items():
+            cache = add("ScatterND", [f"past_{kind}.{number}", self._places, values], f"present_{kind}.{number}")
+            known[kind] = add("Slice", [cache, self._zero, self._n_columns, self._two], f"{values}.known")
+        rows = add("Reshape", [query, self._by_head], f"{query}.rows")
+        scale = 1 / math.sqrt(self._config.head_dim)
+        scores = add("FusedMatMul", [rows, known["k"]], f"{name}.scores", MICROSOFT, transB=1, alpha=scale)
+        scores = add("Add", [scores, self._mask], f"{name}.scores.masked")
+        weights = add("Softmax", [scores], f"{name}.weights", axis=-1)
+        output = add("MatMul", [weights, known["v"]], f"{name}.product")
+        return add("Reshape", [output, self._joined], f"{name}.output")
+
+    def _add_shapes(self) -> None:
+        n_head, head_dim, add = self._config.n_head, self._config.head_dim, self._nodes.add
+        self._sizes = self._integers("attention.sizes", n_head * head_dim, head_dim, head_dim)
+        self._zero, self._one, self._two = (self._integers(f"attention.{n}", n) for n in range(3))
+        shape = add("Shape", ["input_ids"], "attention.shape")
+        self._n_rows = add("Gather", [shape, self._zero], "attention.n_rows")
+        self._n_tokens = add("Gather", [shape, self._one], "attention.n_tokens")
+        # [B, 1, S * n_head, head_dim]: the heads of a token are rows of one matrix
+        by_head = [self._n_rows, self._one, self._integers("attention.rest", -1)]
+        by_head.append(self._integers("attention.head_dim", head_dim))
+        self._by_head = add("Concat", by_head, "attention.by_head", axis=0)
+        joined = [self._n_rows, self._n_tokens, self._integers("attention.width", n_head * head_dim)]
+        self._joined = add("Concat", joined, "attention.joined", axis=0)
+        # the longest row's tokens, rounded up
+        total = add("Cast", ["total_sequence_length"], "attention.total", to=TensorProto.INT64)
+        block = self._integers("attention.block", _COLUMNS)
+        more = add("Add", [total, self._integers("attention.block_less_one", _COLUMNS - 1)], "attention.more")
+        self._n_columns = add("Mul", [add("Div", [more, block], "attention.blocks"), block], "attention.n_columns")
+
+    def _add_positions(self) -> None:
+        """The position of each new token, [B, S], and where it is written: row, head 0 and position, [B, S, 3]."""
+        add = self._nodes.add
+        ends = add("Cast", ["seqlens_k"], "attention.ends", to=TensorProto.INT64)
+        ends = add("Unsqueeze", [ends, self._one], "attention.ends.column")
+        before_last = add("Sub", [self._n_tokens, self._one], "attention.before_last")
+        starts = add("Sub", [ends, before_last], "attention.starts")
+        self._positions = add("Add", [starts, self._counted("tokens", self._n_tokens)], "attention.positions")
+        rows = add("Unsqueeze", [self._counted("rows", self._n_rows), self._one], "attention.rows.column")
+        zeros = add("Mul", [self._positions, self._zero], "attention.zeros")
+        parts = [add("Add", [rows, zeros], "attention.rows.each"), zeros, self._positions]
+        columns = [add("Unsqueeze", [part, self._two], f"{part}.last") for part in parts]
+        self._places = add("Concat", columns, "attention.places", axis=2)
+
+    def _add_mask(self) -> None:
+        """Minus infinity for the columns behind each token, [B, 1, S * n_head, columns]."""
+        add = self._nodes.add
+        last_seen = add("Unsqueeze", [self._positions, self._integers("attention.2_3", 2, 3)], "attention.last_seen")
+        seen = add("LessOrEqual", [self._counted("columns", self._n_columns), last_seen], "attention.seen")
+        zero = self._nodes.constant("attention.seen_score", np.array(0, dtype=np.float32))
+        hidden = self._nodes.constant("attention.hidden_score", np.array(-np.inf, dtype=np.float32))
+        of_tokens = add("Where", [seen, zero, hidden], "attention.mask.tokens")
+        each_head = self._integers("attention.each_head", 1, 1, self._config.n_head, 1)
+        of_heads = add("Expand", [of_tokens, each_head], "attention.mask.heads")
+        shape = [self._n_rows, self._one, self._integers("attention.rest", -1), self._n_columns]
+        shape_of_rows = add("Concat", shape, "attention.mask.shape", axis=0)
+        self._mask = add("Reshape", [of_heads, shape_of_rows], "attention.mask")
+
+    def _counted(self, what: str, count: str) -> str:
+        """0, 1, 2 … below ``count``, which is [1]."""
+        start, step = (self._nodes.constant(f"attention.scalar_{n}", np.array(n, dtype=np.int64)) for n in (0, 1))
+        limit = self._nodes.add("Squeeze", [count], f"attention.{what}.count")
+        return self._nodes.add("Range", [start, limit, step], f"attention.{what}")
+
+    def _integers(self, name: str, *values: int) -> str:
+        return self._nodes.constant(name, np.array(values, dtype=np.int64))
