@@ -11,7 +11,7 @@ from torch import Tensor
 
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.session import open_session
-from santacoder.engine.runner import Step
+from santacoder.engine.runner import Step, Verify
 
 
 class WebRunner:
@@ -21,7 +21,8 @@ class WebRunner:
         CheckpointError: the graph or its data is damaged or made for another runtime.
     """
 
-    name, precision, device, n_slots, verifies_exactly = "onnx", "web", "cpu", 1, False
+    name, precision, device, n_slots = "onnx", "web", "cpu", 1
+    verify: Verify | None = None
 
     def __init__(self, graph: Path, config: SantaCoderConfig) -> None:
         self._session, _ = open_session(graph, "cpu", captures=False)

@@ -12,7 +12,7 @@ from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.prompt_lookup import PromptLookups
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
-from santacoder.engine.runner import Logits, Runner, RunnerEnded, Step
+from santacoder.engine.runner import Draft, Logits, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
@@ -108,7 +108,7 @@ class Engine:
         """The error of the last run of the model; None if it succeeded."""
         self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
-        always = exact and not runner.verifies_exactly
+        always = exact and runner.verify is None
         self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
         self._lookups = PromptLookups()
         self._on_end = on_end
@@ -226,9 +226,9 @@ class Engine:
                 sequence.saved, sequence.is_paused = None, False
             elif place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
-        drafts = len(turn.decoding) <= self._most_drafting
-        plain = [sequence for sequence in turn.decoding if not (drafts and self._check_draft(sequence))]
-        if plain:
+        drafted = self._drafts(turn.decoding) if len(turn.decoding) <= self._most_drafting else []
+        self._verify(drafted)
+        if plain := [sequence for sequence in turn.decoding if sequence not in dict(drafted)]:
             self._decode(plain)
         for sequence in turn.prefilling:
             self._prefill(sequence)
@@ -245,21 +245,26 @@ class Engine:
             sequence.n_computed += 1
         self._add_tokens(sequences, logits)
 
-    def _check_draft(self, sequence: Sequence) -> bool:
-        """Add the correct tokens of a draft, and one more. Returns False if there is no draft."""
-        if sequence.agreeing is not None:
-            return False
-        if sequence.drafting is None:
-            sequence.drafting = self._lookups.begin(sequence.ids)
-        draft = sequence.drafting.draft(sequence.ids, sequence.n_left - 1)
-        if not draft:
-            return False
-        assert sequence.slot is not None
-        ids = [sequence.ids[-1], *draft]
-        logits = self.runner.prefill(sequence.slot, ids, sequence.n_computed, len(ids))
-        sequence.n_computed += 1
-        self._follow(sequence, draft, logits)
-        return True
+    def _drafts(self, sequences: list[Sequence]) -> list[tuple[Sequence, list[int]]]:
+        """The sequences that have a draft, each with the draft."""
+        drafts = []
+        for sequence in sequences:
+            if sequence.agreeing is not None:
+                continue
+            if sequence.drafting is None:
+                sequence.drafting = self._lookups.begin(sequence.ids)
+            drafts.append((sequence, sequence.drafting.draft(sequence.ids, sequence.n_left - 1)))
+        return [(sequence, draft) for sequence, draft in drafts if draft]
+
+    def _verify(self, drafted: list[tuple[Sequence, list[int]]]) -> None:
+        """Add the correct tokens of the drafts, and one more to each sequence."""
+        drafts = [_draft(sequence, draft) for sequence, draft in drafted]
+        together = self.runner.verify(drafts) if self.runner.verify is not None and len(drafts) > 1 else None
+        for index, (sequence, draft) in enumerate(drafted):
+            slot, ids, start = drafts[index]
+            logits = self.runner.prefill(slot, ids, start, len(ids)) if together is None else together[index]
+            sequence.n_computed += 1
+            self._follow(sequence, draft, logits)
 
     def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> None:
         """Add a token from each row of ``logits`` while the draft is correct."""
@@ -335,6 +340,11 @@ class _Alone:
         log.error("a text could not be continued", exc_info=error)
         self._sequence.finish("error", f"The text could not be continued: {as_sentence(error)}", with_held=False)
         return True
+
+
+def _draft(sequence: Sequence, draft: list[int]) -> Draft:
+    assert sequence.slot is not None
+    return Draft(sequence.slot, [sequence.ids[-1], *draft], sequence.n_computed)
 
 
 def _step(sequence: Sequence) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -66,11 +66,23 @@ class Step(NamedTuple):
     position: int
 
 
+class Draft(NamedTuple):
+    """Tokens of the sequence in ``slot`` from the position ``start`` on: the last one, and a draft behind it."""
+
+    slot: int
+    token_ids: list[int]
+    start: int
+
+
+Verify = Callable[[Sequence[Draft]], "Sequence[Logits]"]
+"""Prefills the tokens of several slots at once, and returns the logits after each, [T, V] for each slot."""
+
+
 class Runner(Protocol):
     """Computes logits for sequences whose keys and values are stored in slots.
 
-    ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits. With
-    ``verifies_exactly``, tokens prefilled together have the same logits to the last bit as decoded ones.
+    ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits.
+    ``verify`` is None unless tokens that are prefilled together have the same logits to the last bit as decoded ones.
     """
 
     name: str
@@ -78,7 +90,7 @@ class Runner(Protocol):
     device: str
     n_slots: int
     n_positions: int
-    verifies_exactly: bool
+    verify: Verify | None
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         """Prefill ``token_ids`` into ``slot`` from position ``start`` on. Returns the logits after the last

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import santacoder
-from santacoder.engine.runner import Logits, RunnerEnded, SavedSlot, Step
+from santacoder.engine.runner import Logits, RunnerEnded, SavedSlot, Step, Verify
 from santacoder.errors import CheckpointError
 
 _CODE_FOLDER = Path(santacoder.__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ class TorchProcess:
 
     name = "torch"
     device = "cpu"
-    verifies_exactly = False
+    verify: Verify | None = None
 
     def __init__(self, snapshot: Path, n_slots: int | None, report: Callable[[float], None]) -> None:
         self._process = subprocess.Popen(

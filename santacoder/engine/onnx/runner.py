@@ -16,7 +16,7 @@ from santacoder.engine.onnx.cache import RowCache
 from santacoder.engine.onnx.memory import address, empty_floats
 from santacoder.engine.onnx.session import first_line, open_session, run_options
 from santacoder.engine.onnx.step import DecodingStep, aligned
-from santacoder.engine.runner import N_SLOTS, Logits, SavedSlot, Step
+from santacoder.engine.runner import N_SLOTS, Draft, Logits, SavedSlot, Step, Verify
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -76,14 +76,14 @@ class OnnxRunner:
         self._lengths = [0] * self._n_rows
         self._row_of = list(range(self._n_rows))  # of each slot
         self._step = DecodingStep(self._session, self._cache, config, device)
-        self._prefill_bindings: dict[int, onnxruntime.IOBinding] = {}
+        self._prefill_bindings: dict[tuple[int, int], onnxruntime.IOBinding] = {}  # by first row and number of rows
         self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
-        self.verifies_exactly = False
+        self.verify: Verify | None = None
         if exact and device == "cpu":
             self._in_pairs = self._rows_depend_on_batch()
-            self.verifies_exactly = self._verification_is_decoding()
+            self.verify = self._verify if self._verification_is_decoding() else None
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
@@ -91,26 +91,55 @@ class OnnxRunner:
         self._lengths[row] = start + length
         n_beside = max(self._least_prefilled - length, self._odd(length))
         ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
-        end = start + ids.shape[1]
-        wanted = np.arange(length - n_logits, length, dtype=np.int64)
+        return self._prefill_rows(row, ids, np.array([start]), np.arange(length - n_logits, length, dtype=np.int64))
+
+    def _verify(self, drafts: Sequence[Draft]) -> Sequence[Logits]:
+        self._move_together([draft.slot for draft in drafts])
+        rows = [self._row_of[draft.slot] for draft in drafts]
+        first, n_rows = self._rows(min(rows), max(rows))
+        size = max(len(draft.token_ids) for draft in drafts)
+        size += self._odd(size)
+        # a row between the requested ones, and a shorter draft, write after their slots' contents
+        starts = np.array(self._lengths[first : first + n_rows])
+        ids = np.zeros((n_rows, size), dtype=np.int64)
+        for row, draft in zip(rows, drafts, strict=True):
+            ids[row - first, : len(draft.token_ids)] = draft.token_ids
+            starts[row - first] = draft.start
+        if starts.max() + size > self._cache.capacity:
+            return [self.prefill(slot, token_ids, start, len(token_ids)) for slot, token_ids, start in drafts]
+        wanted = [
+            (row - first) * size + index
+            for row, draft in zip(rows, drafts, strict=True)
+            for index in range(len(draft.token_ids))
+        ]
+        logits = self._prefill_rows(first, ids, starts, np.array(wanted, dtype=np.int64))
+        for row, draft in zip(rows, drafts, strict=True):
+            self._lengths[row] = draft.start + len(draft.token_ids)
+        return np.split(logits, np.cumsum([len(draft.token_ids) for draft in drafts])[:-1])
+
+    def _prefill_rows(self, first: int, ids: np.ndarray, starts: np.ndarray, wanted: np.ndarray) -> Logits:
+        """Prefill ``ids`` [B, S] from positions ``starts`` [B] on, in the rows from ``first`` on. Returns the logits
+        [N, V] of the tokens in ``wanted`` [N], indices into all B * S."""
+        n_rows, length = ids.shape
+        ends = starts + length
         inputs = {
             "input_ids": ids,
-            "position_ids": np.minimum(np.arange(start, end)[None], self.n_positions - 1),
-            "seqlens_k": np.array([end - 1], dtype=np.int32),
-            "total_sequence_length": np.array(end, dtype=np.int32),
-            "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(n_logits))),
+            "position_ids": np.minimum(starts[:, None] + np.arange(length), self.n_positions - 1),
+            "seqlens_k": (ends - 1).astype(np.int32),
+            "total_sequence_length": np.array(ends.max(), dtype=np.int32),
+            "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(len(wanted)))),
         }
-        if row not in self._prefill_bindings:
-            self._prefill_bindings[row] = self._cache.binding(row, 1)
-        binding = self._prefill_bindings[row]
+        if (first, n_rows) not in self._prefill_bindings:
+            self._prefill_bindings[first, n_rows] = self._cache.binding(first, n_rows)
+        binding = self._prefill_bindings[first, n_rows]
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
         logits = empty_floats((len(inputs["logits_index"]), self._vocab_size), self.device)
         binding.bind_output("logits", self.device, 0, np.float32, list(logits.shape), address(logits))
         # the runtime would keep the memory of the most that it has ever computed at once
-        options = self._shrinking if n_logits > _MANY_LOGITS else self._plain
+        options = self._shrinking if len(wanted) > _MANY_LOGITS else self._plain
         self._session.run_with_iobinding(binding, options)
-        return logits[:n_logits]
+        return logits[: len(wanted)]
 
     def decode(self, steps: Sequence[Step]) -> Logits:
         try:
@@ -201,7 +230,7 @@ class OnnxRunner:
         past = min(_TRIED_PAST, self.n_positions - _TRIED_TOKENS)
         if past < 1:
             return False
-        ids = [index % self._vocab_size for index in range(past + _TRIED_TOKENS)]
+        ids = [2 + index % 6 for index in range(past + _TRIED_TOKENS)]
         self.prefill(0, ids[:past], 0, 1)
         decoded = [np.array(self.decode([Step(0, ids[start], start)])[0]) for start in range(past, len(ids))]
         verified = self.prefill(0, ids[past:], past, _TRIED_TOKENS)
