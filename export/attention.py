@@ -30,7 +30,7 @@ class MultiQueryAttention:
         self._config = config
         self._add_shapes()
         self._add_positions()
-        self._add_mask()
+        self._add_seen()
 
     def layer(self, number: int, query_key_value: str) -> str:
         """Write the new keys and values of layer ``number`` and return its output, [B, S, n_embd]. The input is
@@ -38,6 +38,7 @@ class MultiQueryAttention:
         name, add = f"transformer.h.{number}.attn", self._nodes.add
         query, new = f"{name}.query", {"k": f"{name}.key", "v": f"{name}.value"}
         self._nodes.add_with_outputs("Split", [query_key_value, self._sizes], [query, *new.values()], name, axis=2)
+        new["v"] = self._without_nan(new["v"])
         known = {}
         for kind, values in new.items():
             cache = add("ScatterND", [f"past_{kind}.{number}", self._places, values], f"present_{kind}.{number}")
@@ -45,7 +46,7 @@ class MultiQueryAttention:
         rows = add("Reshape", [query, self._by_head], f"{query}.rows")
         scale = 1 / math.sqrt(self._config.head_dim)
         scores = add("FusedMatMul", [rows, known["k"]], f"{name}.scores", MICROSOFT, transB=1, alpha=scale)
-        scores = add("Add", [scores, self._mask], f"{name}.scores.masked")
+        scores = add("Where", [self._seen, scores, self._hidden_score], f"{name}.scores.masked")
         weights = add("Softmax", [scores], f"{name}.weights", axis=-1)
         output = add("MatMul", [weights, known["v"]], f"{name}.product")
         return add("Reshape", [output, self._joined], f"{name}.output")
@@ -83,19 +84,24 @@ class MultiQueryAttention:
         columns = [add("Unsqueeze", [part, self._two], f"{part}.last") for part in parts]
         self._places = add("Concat", columns, "attention.places", axis=2)
 
-    def _add_mask(self) -> None:
-        """Minus infinity for the columns behind each token, [B, 1, S * n_head, columns]."""
+    def _without_nan(self, values: str) -> str:
+        """``values`` with 0 for NaN: a hidden column's weight is 0, and 0 times NaN would be NaN. Where the column is
+        seen, its key makes the result NaN."""
+        is_nan = self._nodes.add("IsNaN", [values], f"{values}.is_nan")
+        zero = self._nodes.constant("attention.zero_value", np.array(0, dtype=np.float32))
+        return self._nodes.add("Where", [is_nan, zero, values], f"{values}.without_nan")
+
+    def _add_seen(self) -> None:
+        """Which columns each token sees, [B, 1, S * n_head, columns]: those up to its own."""
         add = self._nodes.add
         last_seen = add("Unsqueeze", [self._positions, self._integers("attention.2_3", 2, 3)], "attention.last_seen")
-        seen = add("LessOrEqual", [self._counted("columns", self._n_columns), last_seen], "attention.seen")
-        zero = self._nodes.constant("attention.seen_score", np.array(0, dtype=np.float32))
-        hidden = self._nodes.constant("attention.hidden_score", np.array(-np.inf, dtype=np.float32))
-        of_tokens = add("Where", [seen, zero, hidden], "attention.mask.tokens")
+        of_tokens = add("LessOrEqual", [self._counted("columns", self._n_columns), last_seen], "attention.seen.tokens")
         each_head = self._integers("attention.each_head", 1, 1, self._config.n_head, 1)
-        of_heads = add("Expand", [of_tokens, each_head], "attention.mask.heads")
+        of_heads = add("Expand", [of_tokens, each_head], "attention.seen.heads")
         shape = [self._n_rows, self._one, self._integers("attention.rest", -1), self._n_columns]
-        shape_of_rows = add("Concat", shape, "attention.mask.shape", axis=0)
-        self._mask = add("Reshape", [of_heads, shape_of_rows], "attention.mask")
+        shape_of_rows = add("Concat", shape, "attention.seen.shape", axis=0)
+        self._seen = add("Reshape", [of_heads, shape_of_rows], "attention.seen")
+        self._hidden_score = self._nodes.constant("attention.hidden_score", np.array(-np.inf, dtype=np.float32))
 
     def _counted(self, what: str, count: str) -> str:
         """0, 1, 2 … below ``count``, which is [1]."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from export import graph
 from export.precisions import PRECISIONS
-from santacoder.engine.onnx.runner import OnnxRunner
+from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.runner import Step
 from tests.conftest import random_model
 
@@ -61,3 +63,24 @@ def test_bits_depend_on_the_text_alone(runner: OnnxRunner, seed: int) -> None:
     first = chance.randint(2, LENGTH - 30)
     once, again, then = (logits_of(runner, chance, ids, first) for _ in range(3))
     assert np.array_equal(once, again) and np.array_equal(once, then)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_numbers_that_are_not_finite_stay_with_their_text(precision: str, tmp_path: Path) -> None:
+    """They are left in the cache, behind the next text of the slot, and beside tokens that only fill a step up."""
+    model, damaged = random_model(tie_word_embeddings=False), [0, 9]
+    weights = model.state_dict()
+    weights["transformer.wte.weight"][damaged] = torch.nan
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "_WIDE", 0)
+        path = tmp_path / graph_name(precision)
+        graph.write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS[precision])
+    runner, ids = OnnxRunner(path, model.config, n_slots=1), list(range(10, 30))
+
+    def text() -> list[np.ndarray]:
+        return [np.array(runner.prefill(0, ids, 0, len(ids))), np.array(runner.decode([Step(0, 5, len(ids))]))]
+
+    before = text()
+    assert all(np.isfinite(logits).all() for logits in before)
+    assert not np.isfinite(runner.prefill(0, [*ids, *damaged, 8], 0, 1)).any()
+    assert all(np.array_equal(*pair) for pair in zip(text(), before, strict=True))
