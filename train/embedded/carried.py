@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import lzma
 import sys
 import zipfile
 from dataclasses import asdict, dataclass
@@ -122,7 +123,7 @@ def read(file: Path, folder: Path) -> Carried:
             )
             lengths = np.frombuffer(archive.read("lengths"), dtype="<u4")
             codes, simple = (np.frombuffer(archive.read(name), dtype="<u1") for name in ("codes", "simple"))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError) as error:
         raise UserError(f"{file} was not written by python -m train.embedded.carried, or is damaged.") from error
     starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
     data = PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, (), folder, folder)

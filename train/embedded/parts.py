@@ -54,10 +54,10 @@ def publish(folder: Path, store: Path) -> str:
             weights |= load_file(part)
         model.load_state_dict(weights)
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        found = {key: run[key] for key in ("step", "tokens", "validation_loss", "metrics")}
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder} does not hold a whole model: {error}") from error
-    found = {key: run[key] for key in ("step", "tokens", "validation_loss")}
-    return checkpoints.publish(model, tokenizer, MINI, store=store, metrics=run["metrics"], **found)
+    return checkpoints.publish(model, tokenizer, MINI, store=store, **found)
 
 
 def _parts(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:

@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shape", choices=_SHAPES, default="mini", help="(default: mini)")
     parser.add_argument("--workers", type=int, default=12, help="processes that prepare batches (default: 12)")
     args = parser.parse_args(arguments)
+    if not args.minutes > 0:
+        parser.error(f"--minutes must be above 0, not {args.minutes:g}")
     try:
         carried = read(args.file, args.output)
         config = _config(args.device, args.shape, args.workers)

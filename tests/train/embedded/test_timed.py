@@ -105,9 +105,28 @@ def test_it_needs_pytorch_tokenizers_and_safetensors_alone(file: Path, tmp_path:
     assert (tmp_path / "output" / "part-0.safetensors").is_file()
 
 
-def test_other_files_are_refused(tmp_path: Path, packed: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path, file: Path) -> None:
     (tmp_path / "other").write_text("text")
     with pytest.raises(UserError, match="was not written by"):
         carried.read(tmp_path / "other", tmp_path)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged"):
+        carried.read(tmp_path / "damaged", tmp_path)
     assert carried.main([str(tmp_path), str(tmp_path / "file")]) == 2
     assert timed.main([str(tmp_path / "other"), str(tmp_path), "--device", "cpu"]) == 2
+
+
+@pytest.mark.parametrize("content", ["[]", '{"model": []}', '{"model": {"n_lay": 1}}'])
+def test_a_folder_whose_description_is_damaged_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UserError, match="does not hold a whole model"):
+        parts.publish(tmp_path, tmp_path / "store")
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
+def test_a_time_that_never_ends_is_refused(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        timed.main(["carried.zip", "output", "--minutes", minutes])
+    assert f"--minutes must be above 0, not {minutes}" in capsys.readouterr().err
