@@ -39,7 +39,7 @@ def _serve(runner: TorchRunner, dtype: torch.dtype, calls: BinaryIO, answers: Bi
     while True:
         try:
             method, arguments = pickle.load(calls)
-        except EOFError:  # the server has ended
+        except (EOFError, pickle.UnpicklingError):  # the server has ended, perhaps in the midst of a call
             return
         try:
             result = _called(runner, dtype, method, arguments)

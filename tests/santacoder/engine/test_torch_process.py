@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import time
 from collections.abc import Iterator
@@ -89,11 +90,13 @@ def test_a_process_that_is_killed_has_ended_and_one_without_a_server_ends(snapsh
     with pytest.raises(RunnerEnded):
         runner.decode([Step(0, 1, 1)])
     runner.close()
-    orphan = TorchProcess(snapshot, 1, lambda share: None)
-    assert orphan._process.stdin is not None
-    orphan._process.stdin.close()  # as when a server ends in any way
-    assert orphan._process.wait(20) == 0
-    orphan.close()
+    for begun in (b"", pickle.dumps(("save", (0, 1)))[:-3]):
+        orphan = TorchProcess(snapshot, 1, lambda share: None)
+        assert orphan._process.stdin is not None
+        orphan._process.stdin.write(begun)
+        orphan._process.stdin.close()  # as when a server ends in any way
+        assert orphan._process.wait(20) == 0
+        orphan.close()
 
 
 @pytest.mark.parametrize("slow", [torch.float32, torch.bfloat16])
