@@ -56,8 +56,9 @@ class HubUnreachable(CheckpointError):
 
 
 def cache() -> Path:
-    """The user's cache folder, which has the same layout as the store."""
-    return Path(constants.HF_HUB_CACHE)
+    """The user's cache folder, which has the same layout as the store. It is absolute, because the processes that
+    compute with PyTorch and write graphs run in another folder."""
+    return Path(constants.HF_HUB_CACHE).absolute()
 
 
 def is_complete(snapshot: Path) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from santacoder import checkpoints
+from santacoder.checkpoints import hub as hub_module
 from santacoder.checkpoints.__main__ import main
 from santacoder.checkpoints.download_limits import (
     n_parameters,
@@ -430,3 +431,11 @@ def test_the_eight_experiments_are_described() -> None:
     assert EXPERIMENTS["mha"].description == (
         "multi-head attention · left to right and fill-in-the-middle · base filters"
     )
+
+
+def test_a_cache_named_relative_to_the_current_folder_is_found_from_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "cache")
+    assert hub_module.cache() == tmp_path / "cache"
