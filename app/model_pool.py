@@ -31,6 +31,7 @@ from santacoder.sampling import SamplingParams
 log = logging.getLogger(__name__)
 
 _SECONDS_TO_RETRY = 0.5
+_STOPPING = "The server is being stopped; try again in a moment."
 _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
 
 
@@ -113,7 +114,7 @@ class Models:
             CheckpointError: there is no such revision, its files are damaged, or it does not fit.
         """
         if self._is_draining:
-            raise NoRoom("The server is being stopped; try again in a moment.")
+            raise NoRoom(_STOPPING)
         download = Transfer()
         snapshot = self.repositories.snapshot(
             repo_id, revision, lambda here, total: report(Stage(here / total, download.described(here, total)))
@@ -122,15 +123,16 @@ class Models:
             self._is_resting = False
         resident = self._hold_or_wait(snapshot, f"{repo_id}@{snapshot.name[:8]}", report)
         try:
-            if resident.engine is None:
-                resident.engine, resident.notices = self._opening.open(snapshot, report)
-                if (runner := resident.engine.runner).name == "torch":  # a graph may have been unusable
+            if (engine := resident.engine) is None:
+                engine, notices = self._opening.open(snapshot, report)
+                self._keep(snapshot, resident, engine, notices)
+                if (runner := engine.runner).name == "torch":  # a graph may have been unusable
                     resident.n_bytes = self._opening.torch_memory(snapshot, runner.precision)
                 self._metrics.loads.labels(resident.name, "loaded").inc()
         except BaseException:
             self._metrics.loads.labels(resident.name, "failed").inc()
             with self._changed:
-                del self._residents[snapshot]
+                self._residents.pop(snapshot, None)  # closing may have removed it
             raise
         finally:
             with self._changed:
@@ -141,7 +143,7 @@ class Models:
             repo_id,
             revision,
             snapshot.name,
-            resident.engine,
+            engine,
             partial(self._notices, snapshot, resident),
             partial(self._release, snapshot, resident),
         )
@@ -223,10 +225,11 @@ class Models:
             _free(resident.engine)
 
     def close(self) -> None:
-        """End all engines."""
+        """End all engines, and open no more."""
         self._opening.writing.close()
-        engines = [engine for _, engine in self.engines()]
         with self._changed:
+            self._is_draining = True
+            engines = [engine for _, engine in self.engines()]
             self._residents.clear()
             self._replaced.clear()
         for engine in engines:
@@ -277,6 +280,8 @@ class Models:
             )
             self._forget_dead(snapshot)
             if snapshot not in self._residents:
+                if self._is_draining:  # since the caller began to wait
+                    raise NoRoom(_STOPPING)
                 n_bytes = self._opening.memory_needed(snapshot)
                 dropped = self._make_room(n_bytes)
                 self._residents[snapshot] = _Resident(name, n_bytes)
@@ -287,6 +292,19 @@ class Models:
         for engine in dropped:
             _free(engine)
         return held
+
+    def _keep(self, snapshot: Path, resident: _Resident, engine: Engine, notices: tuple[str, ...]) -> None:
+        """Add a loaded engine to its entry.
+
+        Raises:
+            NoRoom: the models have been closed meanwhile.
+        """
+        with self._changed:
+            if self._residents.get(snapshot) is resident:
+                resident.engine, resident.notices = engine, notices
+                return
+        _free(engine)
+        raise NoRoom(_STOPPING)
 
     def _forget_dead(self, snapshot: Path) -> None:
         resident = self._residents.get(snapshot)

@@ -188,6 +188,9 @@ class Engine:
         try:
             while self._take_turn():
                 pass
+        except RunnerEnded as error:  # no fault of this thread, so there is no trace to report
+            self.problem = f"The engine has ended: {as_sentence(error)}"
+            log.error(self.problem)
         except BaseException as error:  # the thread ends: no request may wait for it
             log.exception("the engine has ended")
             self.problem = f"The engine has ended: {as_sentence(error)}"

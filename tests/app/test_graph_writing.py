@@ -28,6 +28,7 @@ from santacoder.engine.events import Finished
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import memory_needed
+from santacoder.errors import CheckpointError
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -196,6 +197,7 @@ def test_what_pytorch_computes_in_until_then_counts_for_the_memory(
         served.release()
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_process_of_pytorch_that_is_killed_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "file").touch()  # no graph can be written
     with serving(tmp_path / "file" / "folder") as models:
@@ -208,6 +210,20 @@ def test_a_process_of_pytorch_that_is_killed_is_started_again(tmp_path: Path) ->
         second = models.acquire(REPO, "main")
         assert text_of(second) and processes_of_pytorch() != [process]
         second.release()
+    assert not processes_of_pytorch()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_closing_ends_what_is_being_loaded(tmp_path: Path, fails: bool) -> None:
+    (tmp_path / "file").touch()
+    with serving(tmp_path / "file" / "folder") as models, ThreadPoolExecutor() as threads:
+        requests = [threads.submit(models.acquire, REPO, "main") for _ in range(2)]
+        until(lambda: bool(processes_of_pytorch()))
+        models.close()
+        if fails:
+            processes_of_pytorch()[0].kill()
+        for request in requests:
+            assert isinstance(request.exception(), CheckpointError)
     assert not processes_of_pytorch()
 
 
