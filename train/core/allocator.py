@@ -8,6 +8,8 @@ import sys
 # names and values of mallopt(3); the largest that it takes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**31 - 1
+# for blocks; older libraries refuse more and, once the other value is set, would keep none above 128 kB
+_LARGEST_OF_OLDER = 2**25
 
 
 def keep_freed_memory() -> None:
@@ -20,5 +22,6 @@ def keep_freed_memory() -> None:
         return
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
-        library.mallopt(_M_MMAP_THRESHOLD, _NEVER)
+        for largest in (_LARGEST_OF_OLDER, _NEVER):
+            library.mallopt(_M_MMAP_THRESHOLD, largest)
         library.mallopt(_M_TRIM_THRESHOLD, _NEVER)

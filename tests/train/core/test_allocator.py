@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from train.core.allocator import keep_freed_memory
+
 FAULTS = """
 import ctypes, resource, sys
 from train.core.allocator import keep_freed_memory
@@ -36,3 +38,23 @@ def test_the_memory_of_a_step_is_used_again_by_the_next() -> None:
     if usual < 100:
         pytest.skip("this C library keeps the memory anyway")
     assert kept < usual / 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other allocators")
+@pytest.mark.parametrize("most", [2**25, 2**31 - 1])
+def test_a_library_that_refuses_large_values_has_the_largest_that_it_takes(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As older versions of glibc do: mallopt(3) names the limit."""
+    values: dict[int, int] = {}
+
+    class Library:
+        def mallopt(self, name: int, value: int) -> int:
+            if name == -3 and value > most:
+                return 0
+            values[name] = value
+            return 1
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Library())
+    keep_freed_memory()
+    assert values == {-3: most, -1: 2**31 - 1}
