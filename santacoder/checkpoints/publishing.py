@@ -32,7 +32,7 @@ from santacoder.checkpoints.store import (
 )
 from santacoder.errors import CheckpointError
 from santacoder.tokenizer import Tokenizer
-from santacoder.weight_files import SAFETENSORS
+from santacoder.weight_files import SAFETENSORS, are_complete
 
 if TYPE_CHECKING:
     import torch
@@ -141,6 +141,8 @@ def copy_branch(repo_id: str, branch: str, source: Path, target: Path, *, n_comm
     sha = read_ref(repo_folder(repo_id, source), branch)
     if not (sha and snapshot(source, repo_id, sha).is_dir()):
         raise CheckpointError(f"There is no branch {branch!r} of {repo_id!r} in {source} to copy.")
+    if not are_complete(snapshot(source, repo_id, sha)):
+        raise CheckpointError(f"The weights of {repo_id}@{branch} in {source} are not complete.")
     newest_of_step: dict[int | None, Commit] = {}
     for commit in log(source, repo_id, branch, sha):
         newest_of_step.setdefault(commit.step, commit)

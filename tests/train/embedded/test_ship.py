@@ -29,3 +29,15 @@ def test_the_newest_commit_of_mini_and_all_of_nano_are_shipped(
     assert main([str(ours), "--to", str(theirs)]) == 1
     assert capsys.readouterr().err.startswith(f"There is no branch '{PRETRAINING}' of '{MINI}' in ")
     assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs / UNFINISHED)] == [20]
+
+
+def test_a_commit_without_its_weights_is_not_shipped(
+    tmp_path: Path, tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for repo, branch in ((NANO, "fim"), (MINI, "main")):
+        checkpoints.publish(random_model(), tokenizer, repo, branch, step=1, store=ours)
+    (checkpoints.resolve(MINI, store=ours) / "model.safetensors").unlink()
+    assert main([str(ours), "--to", str(theirs)]) == 1
+    assert f"The weights of {MINI}@main in {ours} are not complete" in capsys.readouterr().err
+    assert checkpoints.repositories(theirs) == [NANO]
