@@ -20,6 +20,7 @@ from santacoder.errors import CheckpointError
 
 _CODE_FOLDER = Path(santacoder.__file__).resolve().parents[1]
 _SECONDS_TO_END = 5
+_KILLED = -9
 
 
 class Ready(NamedTuple):
@@ -120,7 +121,8 @@ class TorchProcess:
     def _ended(self) -> RunnerEnded:
         try:
             code = self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            code = 0
-        why = " for lack of memory, probably" if code == -9 else ""
+        except subprocess.TimeoutExpired:  # it runs, but what it says cannot be read
+            self._process.kill()
+            code = self._process.wait()
+        why = " for lack of memory, probably" if code == _KILLED else ""
         return RunnerEnded(f"The process that computes with PyTorch has ended{why} (exit code {code}).")

@@ -34,6 +34,8 @@ _PART_BYTES = 15_000_000
 def write_parts(model: SantaCoder, folder: Path, run: dict[str, Any]) -> None:
     """Write the weights in bf16 as ``part-N.safetensors``, and ``run.json`` with the model's shape and ``run``."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("part-*.safetensors"):
+        old.unlink()
     weights = {name: weight.detach().to("cpu", torch.bfloat16) for name, weight in model.named_parameters()}
     for number, part in enumerate(_parts(weights)):
         save_file(part, folder / f"part-{number}.safetensors")
