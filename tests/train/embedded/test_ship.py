@@ -41,3 +41,10 @@ def test_a_commit_without_its_weights_is_not_shipped(
     assert main([str(ours), "--to", str(theirs)]) == 1
     assert f"The weights of {MINI}@main in {ours} are not complete" in capsys.readouterr().err
     assert checkpoints.repositories(theirs) == [NANO]
+
+
+def test_a_store_with_one_of_the_models_is_enough(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    checkpoints.publish(random_model(), tokenizer, MINI, PRETRAINING, step=10, store=ours)
+    assert main([str(ours), "--to", str(theirs)]) == 0
+    assert checkpoints.repositories(theirs / UNFINISHED) == [MINI]
