@@ -180,6 +180,7 @@ def open_parameters(page: Page) -> None:
 
 def open_advanced(page: Page) -> None:
     """Show the parameters that are collapsed at first."""
+    expect(page.locator("#advanced > button")).to_be_visible()  # after a change of the pane, it takes a moment
     if not page.locator("#stop-at").is_visible():
         page.locator("#advanced > button").click()
         expect(page.locator("#stop-at")).to_be_visible()
