@@ -18,8 +18,7 @@ from onnx import TensorProto
 
 from export.nodes import MICROSOFT, Nodes
 from santacoder.config import SantaCoderConfig
-
-_COLUMNS = 64
+from santacoder.engine.onnx.cache import COLUMNS
 
 
 class MultiQueryAttention:
@@ -66,8 +65,8 @@ class MultiQueryAttention:
         self._joined = add("Concat", joined, "attention.joined", axis=0)
         # the longest row's tokens, rounded up
         total = add("Cast", ["total_sequence_length"], "attention.total", to=TensorProto.INT64)
-        block = self._integers("attention.block", _COLUMNS)
-        more = add("Add", [total, self._integers("attention.block_less_one", _COLUMNS - 1)], "attention.more")
+        block = self._integers("attention.block", COLUMNS)
+        more = add("Add", [total, self._integers("attention.block_less_one", COLUMNS - 1)], "attention.more")
         self._n_columns = add("Mul", [add("Div", [more, block], "attention.blocks"), block], "attention.n_columns")
 
     def _add_positions(self) -> None:

@@ -229,9 +229,9 @@ class Engine:
                 sequence.saved, sequence.is_paused = None, False
             elif place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
-        drafted = self._drafts(turn.decoding) if len(turn.decoding) <= self._most_drafting else []
+        drafted = self._drafts(turn.decoding) if len(turn.decoding) <= self._most_drafting else {}
         self._verify(drafted)
-        if plain := [sequence for sequence in turn.decoding if sequence not in dict(drafted)]:
+        if plain := [sequence for sequence in turn.decoding if sequence not in drafted]:
             self._decode(plain)
         for sequence in turn.prefilling:
             self._prefill(sequence)
@@ -248,22 +248,23 @@ class Engine:
             sequence.n_computed += 1
         self._add_tokens(sequences, logits)
 
-    def _drafts(self, sequences: list[Sequence]) -> list[tuple[Sequence, list[int]]]:
-        """The sequences that have a draft, each with the draft."""
-        drafts = []
+    def _drafts(self, sequences: list[Sequence]) -> dict[Sequence, list[int]]:
+        """The drafts of the sequences that have one."""
+        drafts = {}
         for sequence in sequences:
             if sequence.agreeing is not None:
                 continue
             if sequence.drafting is None:
                 sequence.drafting = self._lookups.begin(sequence.ids)
-            drafts.append((sequence, sequence.drafting.draft(sequence.ids, sequence.n_left - 1)))
-        return [(sequence, draft) for sequence, draft in drafts if draft]
+            if draft := sequence.drafting.draft(sequence.ids, sequence.n_left - 1):
+                drafts[sequence] = draft
+        return drafts
 
-    def _verify(self, drafted: list[tuple[Sequence, list[int]]]) -> None:
+    def _verify(self, drafted: dict[Sequence, list[int]]) -> None:
         """Add the correct tokens of the drafts, and one more to each sequence."""
-        drafts = [_draft(sequence, draft) for sequence, draft in drafted]
+        drafts = [_draft(sequence, draft) for sequence, draft in drafted.items()]
         together = self.runner.verify(drafts) if self.runner.verify is not None and len(drafts) > 1 else None
-        for index, (sequence, draft) in enumerate(drafted):
+        for index, (sequence, draft) in enumerate(drafted.items()):
             slot, ids, start = drafts[index]
             logits = self.runner.prefill(slot, ids, start, len(ids)) if together is None else together[index]
             sequence.n_computed += 1

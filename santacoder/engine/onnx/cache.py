@@ -19,14 +19,14 @@ _TYPES = {
 }
 
 
-_COLUMNS = 64
+COLUMNS = 64
+"""A capacity is a multiple of this, because export/attention.py computes so many columns of scores at a time."""
 
 
 class RowCache:
     """Buffers [n_rows, n_kv_head, capacity, head_dim] of each layer's keys and values.
 
-    ``capacity`` is a multiple of 64, as export/attention.py needs it, and at least one place more than there are
-    positions, for rows that only fill a gap in a batch.
+    ``capacity`` is at least one place more than there are positions, for rows that only fill a gap in a batch.
 
     Raises:
         CheckpointError: there is too little memory for them, or PyTorch cannot use the device.
@@ -38,7 +38,7 @@ class RowCache:
         self._session = session
         self._device = device
         self.n_rows = n_rows
-        self.capacity = -(-(config.n_positions + 1) // _COLUMNS) * _COLUMNS
+        self.capacity = -(-(config.n_positions + 1) // COLUMNS) * COLUMNS
         self._names = [f"{kind}.{layer}" for layer in range(config.n_layer) for kind in ("k", "v")]
         type_in_graph = next(value.type for value in session.get_inputs() if value.name == "past_k.0")
         dtype, self._element_type = _TYPES[type_in_graph]
