@@ -34,6 +34,15 @@ def prompt_ids(tokenizer: Tokenizer, prefix: Sequence[int], suffix: Sequence[int
     return [tokenizer.fim_prefix_id, tokenizer.fim_suffix_id, *suffix, tokenizer.fim_middle_id, *prefix]
 
 
+def in_order_of_writing(tokenizer: Tokenizer, ids: Sequence[int]) -> list[int]:
+    """The prompt ``ids`` with the code before the gap at its end, as SPM has it; any other prompt as it is."""
+    is_psm = ids[0] == tokenizer.fim_prefix_id and ids[-1] == tokenizer.fim_middle_id
+    if not is_psm or tokenizer.fim_suffix_id not in ids:
+        return list(ids)
+    divider = ids.index(tokenizer.fim_suffix_id)
+    return prompt_ids(tokenizer, ids[1:divider], ids[divider + 1 : -1], "spm")
+
+
 def parse_prompt(prompt: str) -> tuple[str, str, FimOrder] | None:
     """Parse a text that is a complete FIM prompt into prefix, suffix and order; None if it is not one.
 

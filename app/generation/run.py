@@ -222,7 +222,9 @@ class CandidateDraft:
         if begun and begun[-1] in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
-        self._stream = self._engine.submit(request, self._deliver, client=self._task.client)
+        self._stream = self._engine.submit(
+            request, self._deliver, client=self._task.client, session=self._task.session
+        )
         self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 
@@ -270,7 +272,9 @@ class CandidateDraft:
         """The current gap so far: its fixed beginning, then the generated text."""
         assert self._written is not None
         text = "".join(token.text for token in self._opening) + self._written.text
-        return Completion(text, (*self._opening, *self._tokens()), reason, self._task.sampling.seed or 0)
+        n_drafted = self._stream.n_accepted if self._stream else 0
+        tokens = (*self._opening, *self._tokens())
+        return Completion(text, tokens, reason, self._task.sampling.seed or 0, n_drafted=n_drafted)
 
     def _tokens(self) -> Iterator[Token]:
         assert self._written is not None

@@ -14,7 +14,8 @@ class Task:
     """A task to generate ``n`` candidates, either after the code or for the gaps between its ``parts``.
 
     With ``sampling.seed``, candidate number i has the seed ``seed + i``, so that it can be reproduced alone. ``client``
-    is used to schedule the texts of several clients fairly, and does not count for equality.
+    is used to schedule the texts of several clients fairly, and texts may be drafted from earlier ones of the same
+    ``session``; neither counts for equality.
     """
 
     pane: Pane
@@ -24,6 +25,7 @@ class Task:
     fim_order: FimOrder = "psm"
     n: int = 1
     client: str = field(default="", compare=False)
+    session: str = field(default="", compare=False)
 
     @property
     def n_texts(self) -> int:

@@ -53,7 +53,7 @@ class Metrics:
         )
         self._tokens = Counter(
             "santacoder_tokens",
-            "Tokens of finished texts: prefilled, from the prefix cache, generated.",
+            "Tokens of finished texts: prefilled, from the prefix cache, generated, and drafted among the generated.",
             ["kind"],
             registry=self.registry,
         )
@@ -83,6 +83,7 @@ class Metrics:
         self._tokens.labels("read").inc(max(0, min(sequence.n_computed, n_prompt) - sequence.n_cached))
         self._tokens.labels("cached").inc(sequence.n_cached)
         self._tokens.labels("written").inc(sequence.n_written)
+        self._tokens.labels("drafted").inc(sequence.n_accepted)
         if sequence.first_token_at is not None:
             self._first_token.observe(sequence.first_token_at - sequence.submitted_at)
             if sequence.n_written > 1:

@@ -24,6 +24,13 @@ def caller() -> Request:
     return request.request
 
 
+def session(client: str) -> str:
+    """A name for the open page of ``client`` that sent the running event."""
+    request = LocalContext.request.get()
+    assert request is not None
+    return f"{client} {request.session_hash}"
+
+
 @contextmanager
 def admitted(limits: Limits, n_texts: int = 1, n_tokens: int = 0) -> Iterator[str]:
     """Count an event of the page like an API request, with ``n_tokens`` for each of ``n_texts``.

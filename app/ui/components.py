@@ -146,10 +146,10 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
     facts = [f"first token {generation.seconds_to_first_token * 1000:.0f} ms"]
     if not running and completions:
         said.append(_reason(generation, completions[-1]))
-        facts += [
-            f"seed {completions[0].seed}",
-            f"{generation.repo_id}@{generation.revision} ({generation.runner})",
-        ]
+        facts.append(f"seed {completions[0].seed}")
+        if n_drafted := sum(completion.n_drafted for completion in completions):
+            facts.append(f"{n_drafted} token{'s' if n_drafted > 1 else ''} drafted")
+        facts.append(f"{generation.repo_id}@{generation.revision} ({generation.runner})")
     line = " · ".join(said)
     return render(
         "status",

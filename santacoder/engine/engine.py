@@ -16,8 +16,9 @@ from santacoder.engine.runner import Draft, Logits, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
+from santacoder.engine.written_texts import CONTEXT, TextsByClient, WrittenTexts
 from santacoder.errors import as_sentence
-from santacoder.fim import FimOrder
+from santacoder.fim import FimOrder, in_order_of_writing
 from santacoder.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,16 @@ class Stream:
     def n_cached(self) -> int:
         """The number of cached prompt tokens; known from the first event on."""
         return self._sequence.n_cached
+
+    @property
+    def n_drafted(self) -> int:
+        """The number of tokens that have been drafted so far, right or wrong."""
+        return self._sequence.n_drafted
+
+    @property
+    def n_accepted(self) -> int:
+        """The number of generated tokens that were drafted."""
+        return self._sequence.n_accepted
 
     @property
     def prompt_ids(self) -> list[int]:
@@ -111,6 +122,7 @@ class Engine:
         always = exact and runner.verify is None
         self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
         self._lookups = PromptLookups()
+        self._written = TextsByClient() if not always else None
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
@@ -120,9 +132,15 @@ class Engine:
         self._thread.start()
 
     def submit(
-        self, request: CompletionRequest, deliver: Callable[[Event], None] | None = None, *, client: str = ""
+        self,
+        request: CompletionRequest,
+        deliver: Callable[[Event], None] | None = None,
+        *,
+        client: str = "",
+        session: str = "",
     ) -> Stream:
-        """Start ``request`` as soon as a slot is free. Clients take turns.
+        """Start ``request`` as soon as a slot is free. Clients take turns. A text may be drafted from earlier ones of
+        the same ``session``, unless that is empty.
 
         With ``deliver``, events are passed to that function, mostly by the engine's thread, and the stream must not be
         iterated over. The function must not block; if it raises, the request is cancelled.
@@ -137,10 +155,11 @@ class Engine:
             self.tokenizer,
             self.runner.n_positions,
             deliver or events.put,
-            self._on_end,
+            self._note_end,
             self.fim_order,
             self.healing,
             client,
+            session,
         )
         with self._changed:
             if self._refusal is not None:
@@ -255,10 +274,23 @@ class Engine:
             if sequence.agreeing is not None:
                 continue
             if sequence.drafting is None:
-                sequence.drafting = self._lookups.begin(sequence.ids)
+                sequence.drafting = self._lookups.begin(self._prompt(sequence), self._written_before(sequence))
             if draft := sequence.drafting.draft(sequence.ids, sequence.n_left - 1):
                 drafts[sequence] = draft
         return drafts
+
+    def _prompt(self, sequence: Sequence) -> list[int]:
+        return in_order_of_writing(self.tokenizer, sequence.ids[: sequence.n_prompt])
+
+    def _written_before(self, sequence: Sequence) -> WrittenTexts | None:
+        """Earlier texts of the session. None if whether a text is drafted must depend on the text alone."""
+        return self._written.of(sequence.session) if self._written is not None and sequence.session else None
+
+    def _note_end(self, sequence: Sequence) -> None:
+        written = self._written_before(sequence)
+        if written is not None and len(sequence.ids) > sequence.n_prompt:
+            written.add([*self._prompt(sequence)[-CONTEXT:], *sequence.ids[sequence.n_prompt :]])
+        self._on_end(sequence)
 
     def _verify(self, drafted: dict[Sequence, list[int]]) -> None:
         """Add the correct tokens of the drafts, and one more to each sequence."""
@@ -268,6 +300,7 @@ class Engine:
             slot, ids, start = drafts[index]
             logits = self.runner.prefill(slot, ids, start, len(ids)) if together is None else together[index]
             sequence.n_computed += 1
+            sequence.n_drafted += len(draft)
             self._follow(sequence, draft, logits)
 
     def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> None:
@@ -275,12 +308,14 @@ class Engine:
         logits = logits[:, : self.tokenizer.vocab_size]
         for n_right in range(len(draft) + 1):
             row = logits[n_right : n_right + 1]
+            sequence.expected = draft[n_right] if n_right < len(draft) else -1
             if n_right < len(draft) and (ids := sequence.agreeing_behind(draft[n_right])) is not None:
                 row = foresee(row, draft[n_right], logits[n_right + 1], ids)
             self._add_tokens([sequence], row)
             if sequence.finished or n_right == len(draft) or sequence.ids[-1] != draft[n_right]:
                 break
             sequence.n_computed += 1
+        sequence.expected = -1
 
     def _prefill(self, sequence: Sequence) -> None:
         """Prefill the next chunk of a prompt; after the last chunk, generate a token."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 
+from santacoder.engine.written_texts import WrittenTexts
+
 # Chosen by replaying 48 greedy texts of santacoder/mini with the times that steps take on two Zen 3 cores: drafts bring
 # one stream to 0.49 of the time without them, and eight to 0.89; sixty-four take 1.35 of the decoding time. Suggestions
 # while somebody types take 0.77 of it; if a text's first draft needed evidence, too, it would be 0.84.
@@ -28,30 +30,38 @@ _MOST_KEPT = 8
 
 class Drafting:
     """Predicts each token of a text from an earlier occurrence of the tokens before it, and drafts once the
-    predictions have been right."""
+    predictions have been right. The occurrence is in the text, or else in ``others``."""
 
     def __init__(self) -> None:
+        self._ids: list[int] = []
+        self._others: WrittenTexts | None = None
         self._n_right = 0
         self._has_drafted = False
-        self._n_seen = 0
-        self._next = -1  # where the predicted next token stands; -1 if there is no prediction
+        self._source = self._ids  # where the prediction is from
+        self._next = -1  # where in it the predicted next token stands; -1 if there is no prediction
         self._after: dict[tuple[int, ...], int] = {}  # where the latest occurrence of some tokens ends
 
     def draft(self, ids: Sequence[int], room: int) -> list[int]:
         """Tokens that probably follow ``ids``, at most ``room``, if enough have been predicted in a row; the more were,
         the longer the draft. If the text ends before the draft does, the draft continues with its own beginning."""
-        self._follow(ids, len(ids))
+        self._follow(ids)
+        if self._others is not None and (self._next < 0 or not self._n_right):
+            self._look_at_others(self._others)
         length = min(max(SHORTEST, self._n_right), LONGEST, room)
-        if self._next < 0 or length <= 0 or (self._has_drafted and self._n_right < TRUSTED):
+        if not 0 <= self._next < len(self._source) or length <= 0 or (self._has_drafted and self._n_right < TRUSTED):
             return []
         self._has_drafted = True
-        period = len(ids) - self._next
-        return [ids[self._next + index % period] for index in range(length)]
+        if self._source is not self._ids:
+            return self._source[self._next : self._next + length]
+        period = len(self._ids) - self._next
+        return [self._ids[self._next + index % period] for index in range(length)]
 
-    def _follow(self, ids: Sequence[int], n_ids: int) -> None:
-        """Compare the tokens that are new among the first ``n_ids`` of ``ids`` with the predictions."""
-        for end in range(self._n_seen + 1, n_ids + 1):
-            if self._next >= 0 and ids[self._next] == ids[end - 1]:
+    def _follow(self, ids: Sequence[int]) -> None:
+        """Compare the tokens that are new at the end of ``ids`` with the predictions."""
+        for token_id in ids[len(self._ids) :]:
+            self._ids.append(token_id)
+            end = len(self._ids)
+            if 0 <= self._next < len(self._source) and self._source[self._next] == token_id:
                 self._n_right += 1
                 self._next += 1
             else:
@@ -59,15 +69,19 @@ class Drafting:
             for size in _NGRAMS:
                 if end < size:
                     continue
-                ending = tuple(ids[end - size : end])
+                ending = tuple(self._ids[end - size :])
                 if self._next < 0:
-                    self._next = self._after.get(ending, -1)
+                    self._source, self._next = self._ids, self._after.get(ending, -1)
                 self._after[ending] = end
-        self._n_seen = n_ids
+
+    def _look_at_others(self, others: WrittenTexts) -> None:
+        if (found := others.after(self._ids)) is not None:
+            self._source, self._next = found
 
     def _copy(self) -> Drafting:
         copied = copy(self)
-        copied._after = self._after.copy()
+        copied._ids, copied._after = self._ids.copy(), self._after.copy()
+        copied._source = copied._ids  # what is copied has seen no other text
         return copied
 
 
@@ -78,13 +92,16 @@ class PromptLookups:
     def __init__(self) -> None:
         self._kept: list[tuple[list[int], Drafting]] = []  # beginnings of prompts, the latest at the end
 
-    def begin(self, prompt: Sequence[int]) -> Drafting:
-        """A drafting for ``prompt``, which may have compared a part of it already."""
+    def begin(self, prompt: Sequence[int], others: WrittenTexts | None = None) -> Drafting:
+        """A drafting for a text behind ``prompt``, from its own tokens and those of ``others``."""
         known = [(ids, found) for ids, found in self._kept if ids == prompt[: len(ids)]]
         beginning, found = max(known, key=lambda each: len(each[0]), default=([], Drafting()))
         n_kept = max(0, len(prompt) - _KEPT_BEFORE_END) // _KEPT_STEP * _KEPT_STEP
         if n_kept > len(beginning):
             found = found._copy()
-            found._follow(prompt, n_kept)
+            found._follow(prompt[:n_kept])
             self._kept = [*self._kept[1 - _MOST_KEPT :], (list(prompt[:n_kept]), found)]
-        return found._copy()
+        drafting = found._copy()
+        drafting._follow(prompt)
+        drafting._others = others
+        return drafting

@@ -43,6 +43,7 @@ class Sequence:
         fim_order: the order of a prompt with a gap, if the request has none.
         healing: token healing for the tokenizer; None turns it off.
         client: the client, for turns between clients.
+        session: where the text may be drafted from, and drafted from later.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Sequence:
         fim_order: FimOrder = DEFAULT_ORDER,
         healing: TokenHealing | None = None,
         client: str = "",
+        session: str = "",
     ) -> None:
         self.client = client
+        self.session = session
         self.submitted_at = time.perf_counter()
         self.first_token_at: float | None = None
         self.reason: FinishReason | None = None
@@ -87,6 +90,8 @@ class Sequence:
             if request.sampling.stop_repetition:
                 self._blank_start = BlankStart(tokenizer, request.prefix_ids or (), request.written)
         self.drafting: Drafting | None = None  # the engine's thread begins it
+        self.expected = -1  # the next token of the draft that is being verified
+        self.n_drafted = self.n_accepted = 0  # tokens that were drafted, and those of them that are in the text
         self.cancelled = threading.Event()
         self.finished = False
         self.taken_back = prompt.taken_back
@@ -146,6 +151,7 @@ class Sequence:
             self.finish("stop")
             return
         self.ids.append(choice.id)
+        self.n_accepted += choice.id == self.expected and not is_typed
         self.first_token_at = self.first_token_at or time.perf_counter()
         if n_typed:
             self._spell(choice.id, is_typed=is_typed)

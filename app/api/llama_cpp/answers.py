@@ -175,6 +175,8 @@ def _timings(text: Text, run: Run) -> dict[str, float]:
         "cache_n": text.stream.n_cached,
         **_timing("prompt", text.stream.n_prompt - text.stream.n_cached, text.first_at - run.started),
         **_timing("predicted", text.n_written, text.last_at - text.first_at),
+        "draft_n": text.stream.n_drafted,
+        "draft_n_accepted": text.stream.n_accepted,
     }
 
 

@@ -13,7 +13,7 @@ from app.generation.records import MARK, Generation
 from app.generation.run import continue_from, generate
 from app.generation.task import Failed, Loading, Progress, Written, as_ended
 from app.model_pool import Models
-from app.ui.caller import admitted, in_time
+from app.ui.caller import admitted, in_time, session
 from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
 from app.ui.components import MAX_RUNNING, NO_PROGRESS, QUIET, Updates, running_state, status_of
 from app.ui.inputs import event_value
@@ -53,7 +53,8 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
                 seed = _another_seed(task.sampling.seed, given.generation)
                 task = replace(task, sampling=replace(task.sampling, seed=seed))
             with admitted(limits, task.n_texts, task.sampling.max_new_tokens) as client:
-                progress = generate(models, given.model, given.revision, replace(task, client=client))
+                task = replace(task, client=client, session=session(client))
+                progress = generate(models, given.model, given.revision, task)
                 steps: Iterator[Progress] = _with_copies_named(in_time(limits, progress, late))
                 if again and given.generation is not None:
                     steps = _with_sameness(steps, given.generation)
