@@ -62,9 +62,7 @@ class Run:
     def submit(self, requests: Sequence[CompletionRequest]) -> None:
         """Start all of ``requests``."""
         for index, request in enumerate(requests):
-            stream = self.model.engine.submit(
-                request, self._deliver(index), client=self._client, session=self._client
-            )
+            stream = self.model.engine.submit(request, self._deliver(index), client=self._client, session=self._client)
             self.texts.append(Text(index, stream, self.model.engine.tokenizer))
 
     async def pieces(self) -> AsyncIterator[Piece]:

@@ -222,9 +222,7 @@ class CandidateDraft:
         if begun and begun[-1] in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
-        self._stream = self._engine.submit(
-            request, self._deliver, client=self._task.client, session=self._task.session
-        )
+        self._stream = self._engine.submit(request, self._deliver, client=self._task.client, session=self._task.session)
         self.notices = (*self.notices, *(notice for notice in self._stream.notices if notice not in self.notices))
         self.n_prompt = self.n_prompt or self._stream.n_prompt
 

@@ -248,12 +248,13 @@ class Engine:
                 sequence.saved, sequence.is_paused = None, False
             elif place.copy_from is not None:
                 self.runner.copy(place.copy_from, place.slot, place.n_cached)
-        drafted = self._drafts(turn.decoding) if len(turn.decoding) <= self._most_drafting else {}
+        drafts = 0 < self._most_drafting >= len(turn.decoding)
+        drafted = self._drafts(turn.decoding) if drafts else {}
         self._verify(drafted)
         if plain := [sequence for sequence in turn.decoding if sequence not in drafted]:
             self._decode(plain)
         for sequence in turn.prefilling:
-            self._prefill(sequence)
+            self._prefill(sequence, drafts)
         with self._changed:
             for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
                 self._scheduler.release(sequence)
@@ -273,11 +274,24 @@ class Engine:
         for sequence in sequences:
             if sequence.agreeing is not None:
                 continue
-            if sequence.drafting is None:
-                sequence.drafting = self._lookups.begin(self._prompt(sequence), self._written_before(sequence))
-            if draft := sequence.drafting.draft(sequence.ids, sequence.n_left - 1):
+            if draft := self._draft_of(sequence):
                 drafts[sequence] = draft
         return drafts
+
+    def _draft_of(self, sequence: Sequence) -> list[int]:
+        if sequence.drafting is None:
+            sequence.drafting = self._lookups.begin(self._prompt(sequence), self._written_before(sequence))
+        return sequence.drafting.draft(sequence.ids, sequence.n_left - 1, is_prompt=sequence.n_to_prefill > 0)
+
+    def _first_draft(self, sequence: Sequence, drafts: bool) -> SequenceType[int]:
+        """What may follow the prompt. It is verified with the prompt's last tokens, so it costs no step. If the text
+        must spell the prompt's end again, the draft does so, or else consists of the tokens that were removed."""
+        draft = self._draft_of(sequence) if drafts and not sequence.echo else []
+        if draft and sequence.may_begin_with(draft[0]):
+            return draft
+        if sequence.drafting is not None:
+            sequence.drafting.withdraw()
+        return sequence.taken_back
 
     def _prompt(self, sequence: Sequence) -> list[int]:
         return in_order_of_writing(self.tokenizer, sequence.ids[: sequence.n_prompt])
@@ -317,13 +331,12 @@ class Engine:
             sequence.n_computed += 1
         sequence.expected = -1
 
-    def _prefill(self, sequence: Sequence) -> None:
+    def _prefill(self, sequence: Sequence, drafts: bool) -> None:
         """Prefill the next chunk of a prompt; after the last chunk, generate a token."""
         assert sequence.slot is not None
         chunk = sequence.ids[sequence.n_computed : sequence.n_computed + PROMPT_CHUNK]
         n_logits = len(chunk) if sequence.echo else 1
-        # tokens removed by token healing are verified as a draft: if they stay the same, they cost no step
-        draft = sequence.taken_back if sequence.n_to_prefill == len(chunk) else ()
+        draft = self._first_draft(sequence, drafts) if sequence.n_to_prefill == len(chunk) else ()
         logits = self.runner.prefill(sequence.slot, [*chunk, *draft], sequence.n_computed, n_logits + len(draft))
         if sequence.echo:
             following = sequence.ids[sequence.n_computed + 1 : sequence.n_computed + 1 + len(chunk)]
@@ -332,6 +345,7 @@ class Engine:
                 sequence.add_scores(score(logits_before, following, sequence.sampler.params.top_logprobs))
         sequence.n_computed += len(chunk)
         if sequence.n_to_prefill == 0 and not sequence.finished:
+            sequence.n_drafted += len(draft) if draft is not sequence.taken_back else 0
             self._follow(sequence, draft, logits[n_logits - 1 :])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:

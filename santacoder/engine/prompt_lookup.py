@@ -41,20 +41,28 @@ class Drafting:
         self._next = -1  # where in it the predicted next token stands; -1 if there is no prediction
         self._after: dict[tuple[int, ...], int] = {}  # where the latest occurrence of some tokens ends
 
-    def draft(self, ids: Sequence[int], room: int) -> list[int]:
+    def draft(self, ids: Sequence[int], room: int, *, is_prompt: bool = False) -> list[int]:
         """Tokens that probably follow ``ids``, at most ``room``, if enough have been predicted in a row; the more were,
-        the longer the draft. If the text ends before the draft does, the draft continues with its own beginning."""
+        the longer the draft. The first draft needs no evidence, unless it is from the prompt itself and nothing has
+        been written behind that. If the text ends before the draft does, the draft continues with its own beginning."""
         self._follow(ids)
         if self._others is not None and (self._next < 0 or not self._n_right):
             self._look_at_others(self._others)
         length = min(max(SHORTEST, self._n_right), LONGEST, room)
-        if not 0 <= self._next < len(self._source) or length <= 0 or (self._has_drafted and self._n_right < TRUSTED):
+        if not 0 <= self._next < len(self._source) or length <= 0:
+            return []
+        is_own = self._source is self._ids
+        if self._n_right < TRUSTED and (self._has_drafted or (is_prompt and is_own)):
             return []
         self._has_drafted = True
-        if self._source is not self._ids:
+        if not is_own:
             return self._source[self._next : self._next + length]
         period = len(self._ids) - self._next
         return [self._ids[self._next + index % period] for index in range(length)]
+
+    def withdraw(self) -> None:
+        """The first draft was not verified."""
+        self._has_drafted = False
 
     def _follow(self, ids: Sequence[int]) -> None:
         """Compare the tokens that are new at the end of ``ids`` with the predictions."""

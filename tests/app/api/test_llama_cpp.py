@@ -55,6 +55,7 @@ def test_a_stream_has_a_token_an_event(http: httpx.Client, tokenizer: Tokenizer)
     assert "".join(event["content"] for event in events) == whole["content"] and last["content"] == ""
     assert all(len(event["completion_probabilities"]) == 1 for event in events)
     assert last["timings"]["predicted_n"] == len(whole["tokens"]) and last["tokens"] == []
+    assert last["timings"]["draft_n"] >= last["timings"]["draft_n_accepted"] >= 0
     assert "timings" in streamed(http, timings_per_token=True)[0] and "timings" not in events[0]
 
 

@@ -115,3 +115,29 @@ def test_where_bits_differ_no_other_text_decides_what_is_drafted(tokenizer: Toke
         assert sum(isinstance(event, TokenEvent) for event in streams[-1]) == 24
     engine.close()
     assert streams[0].n_drafted == streams[1].n_drafted
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0])
+@pytest.mark.parametrize("suffix", [None, "\n\ndef g():\n    return 2\n"])
+def test_no_draft_changes_what_is_suggested_while_somebody_types(
+    wide: OnnxRunner, tokenizer: Tokenizer, temperature: float, suffix: str | None
+) -> None:
+    """Prompts end inside words, so the text also spells their end again, and earlier texts spelled it otherwise."""
+    line = "    return self.values[index:]  # counted from 0"
+    params = SamplingParams(16, temperature, seed=3, ignore_eos=True, stop_at="none", token_healing=True)
+    requests = [
+        CompletionRequest(f"def f(self, index):\n{line[:end]}", suffix, params, order)
+        for order in ("psm", "spm")
+        for end in range(5, len(line) + 1)
+    ]
+    texts, n_accepted = [], []
+    for drafts in (True, False):
+        engine = Engine(wide, tokenizer, drafts=drafts)
+        texts.append([])
+        for request in requests:
+            stream = engine.submit(request, session="one")
+            texts[-1].append([event.id for event in stream if isinstance(event, TokenEvent)])
+            n_accepted.append(stream.n_accepted)
+        engine.close()
+    assert texts[0] == texts[1]
+    assert sum(n_accepted[: len(requests)]) > 100 and not any(n_accepted[len(requests) :])
