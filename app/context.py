@@ -36,10 +36,6 @@ class Server:
     def default_model(self) -> str:
         return f"{self.settings.model}@{self.settings.revision}"
 
-    def repositories(self) -> list[str]:
-        """The repositories that clients may request."""
-        return self.models.repositories.names()
-
     def revisions(self) -> list[str]:
         """All branches of the store as ``repo@revision``, the server's own first, with each adapter and without."""
         store = self.settings.store
@@ -61,7 +57,7 @@ class Server:
             ApiError: this server has no such model.
         """
         repo_id, _, revision = (name or self.default_model).removesuffix(":latest").replace(":", "@", 1).partition("@")
-        if repo_id not in self.repositories():
+        if not self.models.repositories.may_name(repo_id):
             held = ", ".join(self.models.repositories.here())
             raise ApiError(404, f"There is no model {name!r} here. Available models: {held}.", code=MODEL_NOT_FOUND)
         split = self.settings.branches_of_split

@@ -32,7 +32,9 @@ class Repositories:
 
     def may_name(self, repo_id: str) -> bool:
         """Whether clients may use ``repo_id``."""
-        return repo_id in self.names()
+        published = self._settings.downloads_are_allowed and repo_id == PUBLISHED
+        is_known = repo_id == self._settings.model or published
+        return is_known or checkpoints.has_repository(self._settings.store, repo_id)
 
     def require(self, repo_id: str) -> None:
         """Check that clients may use ``repo_id``.

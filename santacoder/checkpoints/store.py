@@ -87,6 +87,12 @@ def repositories(store: Path = DEFAULT_STORE) -> list[str]:
     return [name for name in names if all(map(_is_name, name.split("/"))) and branches(store, name)]
 
 
+def has_repository(store: Path, repo_id: str) -> bool:
+    """Whether ``repo_id`` is among the :func:`repositories`, without reading the others."""
+    parts = repo_id.split("/")
+    return len(parts) == 2 and all(map(_is_name, parts)) and bool(branches(store, repo_id))
+
+
 def branches(store: Path, repo_id: str) -> dict[str, str]:
     """The branches of a repository and their commits, ``main`` first; empty if the repository does not exist.
 

@@ -81,6 +81,9 @@ def test_a_branch_is_a_list_of_commits(tmp_path: Path, tokenizer: Tokenizer) -> 
     ]
     assert checkpoints.branches("a/b", store=tmp_path) == {"fim": shas[-1]}
     assert checkpoints.repositories(tmp_path) == ["a/b"]
+    assert checkpoints.has_repository(tmp_path, "a/b")
+    for name in ("a/c", "a", "a/b/c", "../b", "a/../b", "", "a/b\0", "a--b/c", "a" * 5000 + "/b"):
+        assert not checkpoints.has_repository(tmp_path, name)
     assert checkpoints.resolve("a/b", shas[0], store=tmp_path).name == shas[0]
     assert checkpoints.resolve("a/b", shas[0][:10], store=tmp_path).name == shas[0]
 
