@@ -11,7 +11,7 @@ from torch import Tensor
 
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.session import open_session
-from santacoder.engine.runner import Step, Verify
+from santacoder.engine.runner import PrefillTogether, Step
 
 
 class WebRunner:
@@ -22,7 +22,7 @@ class WebRunner:
     """
 
     name, precision, device, n_slots = "onnx", "web", "cpu", 1
-    verify: Verify | None = None
+    prefill_together: PrefillTogether | None = None
 
     def __init__(self, graph: Path, config: SantaCoderConfig) -> None:
         self._session, _ = open_session(graph, "cpu", captures=False)

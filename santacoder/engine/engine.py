@@ -12,7 +12,7 @@ from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
 from santacoder.engine.prompt_lookup import PromptLookups
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
-from santacoder.engine.runner import Draft, Logits, Runner, RunnerEnded, Step
+from santacoder.engine.runner import Logits, Portion, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
@@ -27,6 +27,8 @@ MAX_WAITING = 64
 _MOST_DRAFTING = 8
 """Sequences that decode, up to which verifying drafts is faster than decoding token by token. With santacoder/mini on
 two Zen 3 cores, eight take as long with drafts as without, and sixty-four 1.45 times as long."""
+_LONGEST_TOGETHER = 64
+"""Prompt tokens up to which several sequences are prefilled in one run; longer chunks use the processor fully alone."""
 
 
 class EngineBusy(Exception):
@@ -119,7 +121,7 @@ class Engine:
         """The error of the last run of the model; None if it succeeded."""
         self.healing = TokenHealing(tokenizer)
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
-        always = exact and runner.verify is None
+        always = exact and runner.prefill_together is None
         self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
         self._lookups = PromptLookups()
         self._written = TextsByClient() if not always else None
@@ -253,8 +255,8 @@ class Engine:
         self._verify(drafted)
         if plain := [sequence for sequence in turn.decoding if sequence not in drafted]:
             self._decode(plain)
-        for sequence in turn.prefilling:
-            self._prefill(sequence, drafts)
+        for group in self._groups(turn.prefilling):
+            self._prefill(group, drafts)
         with self._changed:
             for sequence in [sequence for sequence in self._scheduler.running if sequence.finished]:
                 self._scheduler.release(sequence)
@@ -308,14 +310,21 @@ class Engine:
 
     def _verify(self, drafted: dict[Sequence, list[int]]) -> None:
         """Add the correct tokens of the drafts, and one more to each sequence."""
-        drafts = [_draft(sequence, draft) for sequence, draft in drafted.items()]
-        together = self.runner.verify(drafts) if self.runner.verify is not None and len(drafts) > 1 else None
-        for index, (sequence, draft) in enumerate(drafted.items()):
-            slot, ids, start = drafts[index]
-            logits = self.runner.prefill(slot, ids, start, len(ids)) if together is None else together[index]
+        portions = [
+            _portion(sequence, [sequence.ids[-1], *draft], len(draft) + 1) for sequence, draft in drafted.items()
+        ]
+        for (sequence, draft), logits in zip(drafted.items(), self._logits(portions), strict=True):
             sequence.n_computed += 1
             sequence.n_drafted += len(draft)
             self._follow(sequence, draft, logits)
+
+    def _logits(self, portions: SequenceType[Portion]) -> Iterator[Logits]:
+        """Prefill ``portions``, in one run if the runner can."""
+        if self.runner.prefill_together is not None and len(portions) > 1:
+            yield from self.runner.prefill_together(portions)
+        else:
+            for portion in portions:
+                yield self.runner.prefill(*portion)
 
     def _follow(self, sequence: Sequence, draft: SequenceType[int], logits: Logits) -> None:
         """Add a token from each row of ``logits`` while the draft is correct."""
@@ -331,13 +340,33 @@ class Engine:
             sequence.n_computed += 1
         sequence.expected = -1
 
-    def _prefill(self, sequence: Sequence, drafts: bool) -> None:
-        """Prefill the next chunk of a prompt; after the last chunk, generate a token."""
-        assert sequence.slot is not None
-        chunk = sequence.ids[sequence.n_computed : sequence.n_computed + PROMPT_CHUNK]
-        n_logits = len(chunk) if sequence.echo else 1
-        draft = self._first_draft(sequence, drafts) if sequence.n_to_prefill == len(chunk) else ()
-        logits = self.runner.prefill(sequence.slot, [*chunk, *draft], sequence.n_computed, n_logits + len(draft))
+    def _groups(self, prefilling: list[Sequence]) -> list[list[Sequence]]:
+        """Sequences whose next chunks are read in one run: all rows of a run are as long as the longest."""
+        if self.runner.prefill_together is None:
+            return [[sequence] for sequence in prefilling]
+        groups: list[list[Sequence]] = []
+        for sequence in sorted(prefilling, key=_n_to_read):
+            fits = groups and _n_to_read(sequence) <= min(_LONGEST_TOGETHER, 2 * _n_to_read(groups[-1][0]))
+            groups[-1].append(sequence) if fits else groups.append([sequence])
+        return groups
+
+    def _prefill(self, sequences: list[Sequence], drafts: bool) -> None:
+        """Prefill the next chunk of each prompt; after its last chunk, generate a token."""
+        chunks = [sequence.ids[sequence.n_computed : sequence.n_computed + PROMPT_CHUNK] for sequence in sequences]
+        drafted = [
+            self._first_draft(sequence, drafts) if sequence.n_to_prefill == len(chunk) else ()
+            for sequence, chunk in zip(sequences, chunks, strict=True)
+        ]
+        portions = [
+            _portion(sequence, [*chunk, *draft], (len(chunk) if sequence.echo else 1) + len(draft))
+            for sequence, chunk, draft in zip(sequences, chunks, drafted, strict=True)
+        ]
+        read = zip(sequences, chunks, drafted, self._logits(portions), strict=True)
+        for sequence, chunk, draft, logits in read:
+            self._take_up(sequence, chunk, draft, logits)
+
+    def _take_up(self, sequence: Sequence, chunk: list[int], draft: SequenceType[int], logits: Logits) -> None:
+        """Continue ``sequence`` behind a prefilled ``chunk`` of its prompt."""
         if sequence.echo:
             following = sequence.ids[sequence.n_computed + 1 : sequence.n_computed + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]
@@ -346,7 +375,7 @@ class Engine:
         sequence.n_computed += len(chunk)
         if sequence.n_to_prefill == 0 and not sequence.finished:
             sequence.n_drafted += len(draft) if draft is not sequence.taken_back else 0
-            self._follow(sequence, draft, logits[n_logits - 1 :])
+            self._follow(sequence, draft, logits[len(logits) - len(draft) - 1 :])
 
     def _add_tokens(self, sequences: list[Sequence], logits: Logits) -> None:
         """Sample the next token of each sequence from its row of ``logits``."""
@@ -395,9 +424,13 @@ class _Alone:
         return True
 
 
-def _draft(sequence: Sequence, draft: list[int]) -> Draft:
+def _n_to_read(sequence: Sequence) -> int:
+    return min(sequence.n_to_prefill, PROMPT_CHUNK)
+
+
+def _portion(sequence: Sequence, token_ids: list[int], n_logits: int) -> Portion:
     assert sequence.slot is not None
-    return Draft(sequence.slot, [sequence.ids[-1], *draft], sequence.n_computed)
+    return Portion(sequence.slot, token_ids, sequence.n_computed, n_logits)
 
 
 def _step(sequence: Sequence) -> Step:

@@ -66,23 +66,26 @@ class Step(NamedTuple):
     position: int
 
 
-class Draft(NamedTuple):
-    """Tokens of the sequence in ``slot`` from the position ``start`` on: the last one, and a draft behind it."""
+class Portion(NamedTuple):
+    """Tokens to prefill into ``slot`` from the position ``start`` on, and the number of the last ones after which the
+    logits are needed."""
 
     slot: int
     token_ids: list[int]
     start: int
+    n_logits: int
 
 
-Verify = Callable[[Sequence[Draft]], "Sequence[Logits]"]
-"""Prefills the tokens of several slots at once, and returns the logits after each, [T, V] for each slot."""
+PrefillTogether = Callable[[Sequence[Portion]], "Sequence[Logits]"]
+"""Prefills tokens of several slots in one run. Returns the logits, [n_logits, V] for each slot."""
 
 
 class Runner(Protocol):
     """Computes logits for sequences whose keys and values are stored in slots.
 
     ``name``, ``precision`` and ``device`` are shown to the user. The next call may overwrite returned logits.
-    ``verify`` is None unless tokens that are prefilled together have the same logits to the last bit as decoded ones.
+    ``prefill_together`` is None unless tokens that are prefilled have the same logits to the last bit as decoded ones,
+    and as those that are prefilled alone.
     """
 
     name: str
@@ -90,7 +93,7 @@ class Runner(Protocol):
     device: str
     n_slots: int
     n_positions: int
-    verify: Verify | None
+    prefill_together: PrefillTogether | None
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         """Prefill ``token_ids`` into ``slot`` from position ``start`` on. Returns the logits after the last

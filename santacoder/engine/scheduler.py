@@ -15,6 +15,8 @@ PROMPT_CHUNK = 256
 # Prompt tokens prefilled in a turn for each sequence that decodes. A text of 64 tokens behind a prompt of 500 needs as
 # many, so prompts do not queue, and a turn takes at most three times as long as decoding alone.
 _PROMPT_TOKENS_EACH = 8
+# and at least so many, as the short rests of prompts that several clients type
+_LEAST_PROMPT_TOKENS = 64
 _NOTHING = np.array([], dtype=np.int32)
 
 
@@ -22,10 +24,10 @@ class Turn(NamedTuple):
     """The sequences to advance in one turn.
 
     ``decoding`` are all sequences that generate tokens. ``prefilling`` are those that have a single prompt token left,
-    and some with more, a chunk of each: one if few sequences decode, so that a long prompt delays them by one chunk at
-    most, and more the more of them share the delay. ``paused`` lost their slot to another client; the contents of their
-    ``last_slot`` must be saved first. ``admitted`` got a slot, in order; what was saved of a paused sequence is
-    restored.
+    and some with more, a chunk of each: one, and others if all are short or many sequences decode. So a long prompt
+    delays few sequences by one chunk at most, and more the more of them share the delay. ``paused`` lost their slot to
+    another client; the contents of their ``last_slot`` must be saved first. ``admitted`` got a slot, in order; what was
+    saved of a paused sequence is restored.
     """
 
     decoding: list[Sequence]
@@ -76,7 +78,7 @@ class Scheduler:
         decoding = [sequence for sequence in self.running if not sequence.n_to_prefill]
         decoding.sort(key=_slot)  # keys and values of adjacent slots need not be copied
         prefilling = [sequence for sequence in self.running if sequence.n_to_prefill == 1]
-        prefilling += self._chunked(_PROMPT_TOKENS_EACH * len(decoding))
+        prefilling += self._chunked(max(_LEAST_PROMPT_TOKENS, _PROMPT_TOKENS_EACH * len(decoding)))
         return Turn(decoding, prefilling, paused, admitted)
 
     def _chunked(self, n_tokens: int) -> list[Sequence]:

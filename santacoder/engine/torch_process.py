@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import santacoder
-from santacoder.engine.runner import Logits, RunnerEnded, SavedSlot, Step, Verify
+from santacoder.engine.runner import Logits, PrefillTogether, RunnerEnded, SavedSlot, Step
 from santacoder.errors import CheckpointError
 
 _CODE_FOLDER = Path(santacoder.__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ class TorchProcess:
 
     name = "torch"
     device = "cpu"
-    verify: Verify | None = None
+    prefill_together: PrefillTogether | None = None
 
     def __init__(self, snapshot: Path, n_slots: int | None, report: Callable[[float], None]) -> None:
         self._process = subprocess.Popen(

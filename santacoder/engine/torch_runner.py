@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from santacoder.engine.runner import N_SLOTS, Logits, Step, Verify
+from santacoder.engine.runner import N_SLOTS, Logits, PrefillTogether, Step
 from santacoder.kv_cache import KVCache, RaggedKVCache
 from santacoder.model import SantaCoder
 
@@ -15,7 +15,7 @@ class TorchRunner:
     """A :class:`santacoder.engine.runner.Runner`."""
 
     name = "torch"
-    verify: Verify | None = None
+    prefill_together: PrefillTogether | None = None
 
     def __init__(self, model: SantaCoder, *, n_slots: int = N_SLOTS) -> None:
         self._model = model.eval()

@@ -16,7 +16,7 @@ from santacoder.engine.onnx.cache import RowCache
 from santacoder.engine.onnx.memory import address, empty_floats
 from santacoder.engine.onnx.session import first_line, open_session, run_options
 from santacoder.engine.onnx.step import DecodingStep, aligned
-from santacoder.engine.runner import N_SLOTS, Draft, Logits, SavedSlot, Step, Verify
+from santacoder.engine.runner import N_SLOTS, Logits, Portion, PrefillTogether, SavedSlot, Step
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -80,10 +80,10 @@ class OnnxRunner:
         self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
-        self.verify: Verify | None = None
+        self.prefill_together: PrefillTogether | None = None
         if exact and device == "cpu":
             self._in_pairs = self._rows_depend_on_batch()
-            self.verify = self._verify if self._verification_is_decoding() else None
+            self.prefill_together = self._prefill_together if self._prefilling_is_decoding() else None
 
     def prefill(self, slot: int, token_ids: Sequence[int], start: int, n_logits: int) -> Logits:
         length = len(token_ids)
@@ -93,29 +93,26 @@ class OnnxRunner:
         ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
         return self._prefill_rows(row, ids, np.array([start]), np.arange(length - n_logits, length, dtype=np.int64))
 
-    def _verify(self, drafts: Sequence[Draft]) -> Sequence[Logits]:
-        self._move_together([draft.slot for draft in drafts])
-        rows = [self._row_of[draft.slot] for draft in drafts]
+    def _prefill_together(self, portions: Sequence[Portion]) -> Sequence[Logits]:
+        self._move_together([portion.slot for portion in portions])
+        rows = [self._row_of[portion.slot] for portion in portions]
         first, n_rows = self._rows(min(rows), max(rows))
-        size = max(len(draft.token_ids) for draft in drafts)
+        size = max(len(portion.token_ids) for portion in portions)
         size += self._odd(size)
-        # a row between the requested ones, and a shorter draft, write after their slots' contents
+        # a row between the requested ones, and a shorter portion, write after their slots' contents
         starts = np.array(self._lengths[first : first + n_rows])
         ids = np.zeros((n_rows, size), dtype=np.int64)
-        for row, draft in zip(rows, drafts, strict=True):
-            ids[row - first, : len(draft.token_ids)] = draft.token_ids
-            starts[row - first] = draft.start
+        for row, portion in zip(rows, portions, strict=True):
+            ids[row - first, : len(portion.token_ids)] = portion.token_ids
+            starts[row - first] = portion.start
         if starts.max() + size > self._cache.capacity:
-            return [self.prefill(slot, token_ids, start, len(token_ids)) for slot, token_ids, start in drafts]
-        wanted = [
-            (row - first) * size + index
-            for row, draft in zip(rows, drafts, strict=True)
-            for index in range(len(draft.token_ids))
-        ]
-        logits = self._prefill_rows(first, ids, starts, np.array(wanted, dtype=np.int64))
-        for row, draft in zip(rows, drafts, strict=True):
-            self._lengths[row] = draft.start + len(draft.token_ids)
-        return np.split(logits, np.cumsum([len(draft.token_ids) for draft in drafts])[:-1])
+            return [self.prefill(*portion) for portion in portions]
+        ends = [(row - first) * size + len(portion.token_ids) for row, portion in zip(rows, portions, strict=True)]
+        wanted = [np.arange(end - portion.n_logits, end) for end, portion in zip(ends, portions, strict=True)]
+        logits = self._prefill_rows(first, ids, starts, np.concatenate(wanted))
+        for row, portion in zip(rows, portions, strict=True):
+            self._lengths[row] = portion.start + len(portion.token_ids)
+        return np.split(logits, np.cumsum([portion.n_logits for portion in portions])[:-1])
 
     def _prefill_rows(self, first: int, ids: np.ndarray, starts: np.ndarray, wanted: np.ndarray) -> Logits:
         """Prefill ``ids`` [B, S] from positions ``starts`` [B] on, in the rows from ``first`` on. Returns the logits
@@ -225,7 +222,7 @@ class OnnxRunner:
         self._lengths = [0] * self._n_rows
         return any(not np.array_equal(row, rows[0]) for row in rows)
 
-    def _verification_is_decoding(self) -> bool:
+    def _prefilling_is_decoding(self) -> bool:
         """Whether a few tokens behind a past have the same logits to the last bit when prefilled and when decoded."""
         past = min(_TRIED_PAST, self.n_positions - _TRIED_TOKENS)
         if past < 1:

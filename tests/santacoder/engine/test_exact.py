@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.engine import engine as engine_module
 from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.events import TokenEvent
 from santacoder.engine.loader import graphs
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import Step
+from santacoder.engine.runner import Logits, Portion, Step
 from santacoder.sampling import SamplingParams
+from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
 
 
@@ -103,9 +106,9 @@ def test_texts_in_company_are_those_alone_however_drafts_are_verified(tmp_path: 
         path = tmp_path / graph_name("int8")
         write_graph(path, model.config, lambda name: weights[name].float().numpy(), PRECISIONS["int8"])
     runner = OnnxRunner(path, model.config, n_slots=12)
-    assert runner.verify is not None
-    verify, verified_together = runner.verify, []
-    runner.verify = lambda drafts: verified_together.append(drafts) or verify(drafts)
+    assert runner.prefill_together is not None
+    verify, verified_together = runner.prefill_together, []
+    runner.prefill_together = lambda drafts: verified_together.append(drafts) or verify(drafts)
     engine = Engine(runner, tokenizer)
     source = Path(engine_module.__file__).read_text()
     requests = [
@@ -128,9 +131,37 @@ def test_texts_in_company_are_those_alone_however_drafts_are_verified(tmp_path: 
     assert n_verified > 5
 
 
+def test_short_prompts_of_several_texts_are_read_in_one_run(
+    wide: OnnxRunner, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of similar lengths, because each takes as long as the longest of them."""
+    read: list[list[int]] = []
+    together = wide.prefill_together
+    assert together is not None
+
+    def watched(portions: Sequence[Portion]) -> Sequence[Logits]:
+        read.append([len(portion.token_ids) for portion in portions])
+        return together(portions)
+
+    engine = Engine(wide, tokenizer, drafts=False)
+    prompts = [[5 + index, *range(20, 20 + length)] for index, length in enumerate((3, 4, 5, 4, 40, 300, 7, 60))]
+    params = SamplingParams(6, 0, ignore_eos=True, stop_at="none")
+    requests = [CompletionRequest("", None, params, prefix_ids=tuple(prompt), use_cache=False) for prompt in prompts]
+    alone = [[event.id for event in engine.submit(request) if isinstance(event, TokenEvent)] for request in requests]
+    with monkeypatch.context() as patch:
+        patch.setattr(wide, "prefill_together", watched)
+        with engine._changed:  # all of them arrive before the next turn
+            streams = [engine.submit(request) for request in requests]
+        company = [[event.id for event in stream if isinstance(event, TokenEvent)] for stream in streams]
+    engine.close()
+    assert company == alone
+    assert max(map(len, read)) >= 4
+    assert all(max(lengths) <= 64 and max(lengths) <= 2 * min(lengths) for lengths in read)
+
+
 @pytest.mark.parametrize("is_wide", [True, False])
 def test_which_graphs_verify_exactly(mini: OnnxRunner, wide: OnnxRunner, is_wide: bool) -> None:
-    assert ((wide if is_wide else mini).verify is not None) is is_wide
+    assert ((wide if is_wide else mini).prefill_together is not None) is is_wide
 
 
 def text_of(stream: Stream) -> str:

@@ -12,7 +12,7 @@ from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.prompt_lookup import LONGEST, SHORTEST, TRUSTED, Drafting, PromptLookups
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.runner import Draft, Logits, Runner
+from santacoder.engine.runner import Logits, Portion, Runner
 from santacoder.engine.scheduler import Turn
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -123,12 +123,12 @@ def test_without_exact_nothing_is_drafted_while_many_decode(
         n_decoding[0] = len(turn.decoding)
         return turn
 
-    def counted_together(drafts: Sequence[Draft]) -> Sequence[Logits]:
+    def counted_together(drafts: Sequence[Portion]) -> Sequence[Logits]:
         at_drafts.add(n_decoding[0])
         return verify(drafts)
 
-    if (verify := runner.verify) is not None:
-        runner.verify = counted_together
+    if (verify := runner.prefill_together) is not None:
+        runner.prefill_together = counted_together
     runner.prefill = counted  # type: ignore[method-assign]
     engine._scheduler.turn = watched  # type: ignore[method-assign]
     usual = tokenizer.encode("x")[0]
