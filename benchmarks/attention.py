@@ -3,7 +3,8 @@
     python -m benchmarks.attention
 
 Both graphs have four layers with random weights in 8 bits and a small vocabulary, in the width of santacoder/mini and
-in that of the 1.1 B shape. They take turns; times are medians, in ms a layer, matrices included.
+in that of the 1.1 B shape. They take turns; times are medians, in ms a layer, matrices included. ``--together`` lets
+the second graph read tokens of several texts, each behind 300 others: one text after the other, and all in one run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from export import graph
 from export.precisions import PRECISIONS
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.runner import OnnxRunner
-from santacoder.engine.runner import Step
+from santacoder.engine.runner import Portion, Step
 from santacoder.model import SantaCoder
 
 _N_LAYER, _PAST, _N_SLOTS = 4, 300, 64
@@ -36,7 +37,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attention", description=__doc__.split("\n")[0])
     parser.add_argument("--shapes", nargs="*", choices=_SHAPES, default=list(_SHAPES), help="(default: all)")
     parser.add_argument("--rounds", type=int, default=15, help="(default: 15)")
+    parser.add_argument("--together", action="store_true", help="read several texts instead")
     args = parser.parse_args()
+    (several_texts if args.together else two_graphs)(args)
+
+
+def two_graphs(args: argparse.Namespace) -> None:
     print("| shape | | GroupQueryAttention, ms a layer | plain operators | ratio |\n|---|---|---|---|---|")
     for name in args.shapes:
         with tempfile.TemporaryDirectory() as folder:
@@ -45,6 +51,28 @@ def main() -> None:
             seconds = _in_turns(lambda: run(fused), lambda: run(plain), args.rounds)  # noqa: B023
             one, other = (1000 * each / _N_LAYER for each in seconds)
             print(f"| {name} | {what} | {one:.3f} | {other:.3f} | {other / one:.2f} |", flush=True)
+
+
+def several_texts(args: argparse.Namespace) -> None:
+    print("| shape | texts | tokens of each | one by one, ms a layer | in one run | ratio |\n|---|---|---|---|---|---|")
+    for name in args.shapes:
+        with tempfile.TemporaryDirectory() as folder:
+            runner = _runner(_SHAPES[name], Path(folder) / "graph", _ALWAYS)
+        for n_texts, n_tokens in _TEXTS:
+            portions = [Portion(slot, [1] * n_tokens, _PAST, 1) for slot in range(n_texts)]
+            alone, together = _one_by_one(runner, portions), _in_one_run(runner, portions)
+            one, other = (1000 * each / _N_LAYER for each in _in_turns(alone, together, args.rounds))
+            print(f"| {name} | {n_texts} | {n_tokens} | {one:.3f} | {other:.3f} | {other / one:.2f} |", flush=True)
+
+
+def _one_by_one(runner: OnnxRunner, portions: list[Portion]) -> Callable[[], object]:
+    return lambda: [runner.prefill(*portion) for portion in portions]
+
+
+def _in_one_run(runner: OnnxRunner, portions: list[Portion]) -> Callable[[], object]:
+    together = runner.prefill_together
+    assert together is not None
+    return lambda: together(portions)
 
 
 def _runner(config: SantaCoderConfig, folder: Path, wide: int) -> OnnxRunner:
@@ -77,6 +105,9 @@ _WORK = {
     "256 tokens": _prefill(256, 0),
     "256 tokens behind 300": _prefill(256, _PAST),
 }
+
+
+_TEXTS = ((2, 2), (4, 2), (8, 2), (2, 8), (4, 8), (8, 8), (2, 32), (4, 32), (2, 64))
 
 
 def _in_turns(one: Callable[[], object], other: Callable[[], object], rounds: int) -> tuple[float, float]:
