@@ -228,7 +228,7 @@ def row_sums(logits: np.ndarray) -> list[RowSums]:
     for start in range(0, len(logits), _ROWS_AT_ONCE):
         rows = logits[start : start + _ROWS_AT_ONCE]
         likeliest = rows.argmax(axis=1)
-        highest = np.take_along_axis(rows, likeliest[:, None], axis=1)
+        highest = rows[np.arange(len(rows)), likeliest][:, None]
         with np.errstate(invalid="ignore"):  # logits that are not finite are noticed by their sum
             weights = np.exp(rows - highest)
         totals = [float(row.sum()) for row in weights]  # pairwise, so single precision suffices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -25,6 +25,10 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.tokenizer import Tokenizer
 
 T = TypeVar("T")
+# A display shows 60 frames a second. Sending what has arrived for one run takes some 0.06 ms of one processor, so with
+# many clients the loop is busy an eighth of the time.
+_LEAST_SECONDS = 0.008
+_SECONDS_EACH = 0.0005
 
 
 class Run:
@@ -49,6 +53,7 @@ class Run:
         self.started = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._mailbox = mailbox_of(self._loop)
+        self._sent: deque[Arrival] = deque()
         self._arrived: deque[Arrival] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._seconds = seconds
@@ -90,10 +95,15 @@ class Run:
         """Whether the next piece need not be waited for."""
         return bool(self._arrived)
 
-    def arrive(self, arrivals: Iterable[Arrival]) -> None:
-        """Take events that have reached the event loop."""
-        self._arrived.extend(arrivals)
-        if self._waiter is not None and not self._waiter.done():
+    def send(self, arrival: Arrival) -> None:
+        """Keep an event for :meth:`receive`. For any thread."""
+        self._sent.append(arrival)
+
+    def receive(self) -> None:
+        """Take all events that have been sent."""
+        for _ in range(len(self._sent)):
+            self._arrived.append(self._sent.popleft())
+        if self._arrived and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def finish(self, enough: Callable[[Piece], bool]) -> list[Text]:
@@ -127,11 +137,18 @@ class Run:
     def _deliver(self, index: int) -> Callable[[Event], None]:
         """A function that passes events from the engine's thread to the event loop."""
 
-        put, clock, in_pieces = self._mailbox.put, time.perf_counter, self._in_pieces
+        send, wake, wake_soon = self.send, self._mailbox.wake, self._mailbox.wake_soon
+        clock, in_pieces, is_first = time.perf_counter, self._in_pieces, True
 
         def deliver(event: Event) -> None:
+            nonlocal is_first
             # the time is taken here, because the loop may be busy when the event arrives
-            put(self, (index, event, clock()), wakes=in_pieces or isinstance(event, Finished))
+            send((index, event, clock()))
+            if isinstance(event, Finished) or (in_pieces and is_first):
+                wake(self)
+            elif in_pieces:
+                wake_soon(self)
+            is_first = False
 
         return deliver
 
@@ -141,30 +158,56 @@ Arrival = tuple[int, Event, float]
 
 
 class Mailbox:
-    """Passes events from the engines' threads to an event loop, all that have collected at once: waking a loop for each
-    token would take longer than processing it."""
+    """Wakes an event loop when the engines' threads have sent events to runs. A text's first token and its end arrive
+    at once. Other tokens wait for those that follow within some milliseconds, and are then sent to the client together:
+    waking the loop and writing to a socket for each token would take longer than computing it with a small model."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = ref(loop)
-        self._sent: deque[tuple[Run, Arrival]] = deque()
-        self._is_woken = False
+        self._now: deque[Run] = deque()
+        self._soon: deque[Run] = deque()
+        self._is_woken = self._is_planned = False
+        self._next_at = 0.0
 
-    def put(self, run: Run, arrival: Arrival, *, wakes: bool) -> None:
-        """Pass ``arrival`` to ``run``; unless it ``wakes`` the loop, with the next one that does. For any thread."""
-        self._sent.append((run, arrival))
-        if wakes and not self._is_woken and (loop := self._loop()) is not None:
-            self._is_woken = True
+    def wake(self, run: Run) -> None:
+        """Let ``run`` receive its events now. For any thread."""
+        self._now.append(run)
+        if not self._is_woken:
+            self._is_woken = True  # first, because the loop may answer before this thread goes on
+            self._call(self._hand_over_now)
+
+    def wake_soon(self, run: Run) -> None:
+        """Let ``run`` receive its events with those of other runs. For any thread."""
+        self._soon.append(run)
+        if not self._is_planned:
+            self._is_planned = True
+            self._call(self._plan)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        if (loop := self._loop()) is not None:
             with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
-                loop.call_soon_threadsafe(self._hand_over)
+                loop.call_soon_threadsafe(function)
 
-    def _hand_over(self) -> None:
-        self._is_woken = False  # first, so that what is put from now on wakes the loop again
-        arrived: dict[Run, list[Arrival]] = {}
-        for _ in range(len(self._sent)):
-            run, arrival = self._sent.popleft()
-            arrived.setdefault(run, []).append(arrival)
-        for run, arrivals in arrived.items():
-            run.arrive(arrivals)
+    def _plan(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(self._next_at, loop.time()), self._hand_over_soon)
+
+    def _hand_over_now(self) -> None:
+        self._is_woken = False  # first, so that what is sent from now on wakes the loop again
+        _receive(self._now)
+
+    def _hand_over_soon(self) -> None:
+        self._is_planned = False
+        n_runs = _receive(self._soon)
+        self._next_at = asyncio.get_running_loop().time() + max(_LEAST_SECONDS, n_runs * _SECONDS_EACH)
+
+
+def _receive(runs: deque[Run]) -> int:
+    """Let ``runs`` receive their events. Returns how many runs they are."""
+    received = dict.fromkeys(runs.popleft() for _ in range(len(runs)))
+    for run in received:
+        run.receive()
+    return len(received)
 
 
 _MAILBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from collections.abc import Sequence as SequenceType
 
 from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, Finished, FinishReason
-from santacoder.engine.prompt_lookup import PromptLookups
+from santacoder.engine.prompt_lookup import TRUSTED, TRUSTED_ALWAYS, PromptLookups
 from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
 from santacoder.engine.runner import Logits, Portion, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
@@ -123,7 +123,7 @@ class Engine:
         self._scheduler = Scheduler(runner.n_slots, max_waiting)
         always = exact and runner.prefill_together is None
         self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
-        self._lookups = PromptLookups()
+        self._lookups = PromptLookups(TRUSTED_ALWAYS if always else TRUSTED)
         self._written = TextsByClient() if not always else None
         self._on_end = on_end
         self._changed = threading.Condition()

@@ -90,17 +90,17 @@ def test_whom_to_pause_is_found_once_for_each_newcomer(tokenizer: Tokenizer, mon
 
 def test_the_more_sequences_decode_the_more_prompts_are_prefilled_in_a_turn(tokenizer: Tokenizer) -> None:
     scheduler = Scheduler(64, max_waiting=100)
-    for _ in range(40):
+    for _ in range(16):
         scheduler.add(sequence("A", tokenizer))
         take_turn(scheduler)
-    assert len(scheduler.turn().decoding) == 40
+    assert len(scheduler.turn().decoding) == 16
     prompts = [np.arange(100 * number, 100 * number + 101) for number in range(8)]
     for prompt in prompts:
         newcomer = sequence("B", tokenizer)
         newcomer.ids, newcomer.prompt, newcomer.n_prompt = prompt.tolist(), prompt.astype(np.int32), len(prompt)
         scheduler.add(newcomer)
     chosen = [len(scheduler.turn().prefilling) for _ in range(2)]
-    assert chosen == [3, 3], "40 sequences share the delay of 320 tokens"
+    assert chosen == [3, 3], "16 sequences share the delay of 384 tokens"
 
 
 def test_one_short_text_waits_for_none_of_128_long_ones(
