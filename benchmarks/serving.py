@@ -9,6 +9,9 @@ within one run: in each round, each server is measured once with each number of 
 after another: a passage of the project's own code, never the same one twice, continued greedily by ``--tokens`` tokens.
 While typing, each keystroke requests one line from /infill. Tokens are counted between the warm-up and the end of a
 measurement. Prints tables and, as the last line, JSON. Needs requirements-test.lock.
+
+``--model 1b`` has random weights in the 1.1 B shape, and ``mini-as-1b`` those of santacoder/mini in matrices of that
+shape, so that it writes code. They read a prompt in seconds, so measure them with ``--seconds 40``.
 """
 
 from __future__ import annotations
@@ -33,9 +36,10 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.engines.prepare import prepare
+from benchmarks.engines.prepare import MADE, prepare
 from benchmarks.load import served
 from benchmarks.typing_latency import TYPED, body
+from santacoder import checkpoints
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _WARM_UP_SECONDS = 2.0
@@ -43,7 +47,7 @@ _START_SECONDS = 300.0
 _QUANTIZATIONS = {8: "Q8_0", 4: "Q4_0"}
 _DRAFTS = ["--spec-type", "ngram-simple"]
 _COLUMNS = ("tokens/s", "first token p50, ms", "p95", "between tokens p99, ms")
-_POSITIONS = {"1b": 2048}
+_POSITIONS = {"1b": 2048, "mini-as-1b": 2048}
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="santacoder/mini", help="model in the store, or 1b: random weights of 1.1 B")
+    parser.add_argument("--model", default="santacoder/mini", help="model in the store, 1b, or mini-as-1b")
     parser.add_argument("--bits", type=int, choices=[8, 4], default=8, help="bits of the weights (default: 8)")
     parser.add_argument("--clients", type=int, nargs="*", default=[1, 8, 64, 200], help="(default: 1 8 64 200)")
     parser.add_argument("--tokens", type=int, default=64, help="tokens per request (default: 64)")
@@ -113,9 +117,10 @@ def started(args: argparse.Namespace, stack: ExitStack) -> Iterator[tuple[str, S
     work = args.work.resolve()
     paths = prepare(args.model, work, args.llama_cpp and args.llama_cpp.resolve(), engines).paths
     options = ["--model", args.model]
-    if args.model == "1b":
-        options = ["--model", "benchmark/random-1b", "--store", str(work / "1b" / "store")]
-    if args.bits == 4 or args.model == "1b":
+    if args.model in MADE:
+        store = work / args.model / "store"
+        options = ["--model", checkpoints.repositories(store)[0], "--store", str(store)]
+    if args.bits == 4 or args.model in MADE:
         put_graph(Path(paths["snapshot"]), Path(paths["onnx"]))
     options += ["--no-exact"] if args.no_exact else []
     url, process = stack.enter_context(served(*options, "--streams-per-client", "0"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.engines.widen import widened
 from export.graph import write_graph
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
@@ -32,7 +33,7 @@ def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[
     """Create the files that ``engines``, pairs of a name and a variant, need."""
     folder = work / model.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
-    snapshot = random_1b(folder / "store") if model == "1b" else checkpoints.resolve(model)
+    snapshot = MADE[model](folder / "store") if model in MADE else checkpoints.resolve(model)
     paths = {"snapshot": snapshot}
     for name, variant in engines:
         if variant.startswith("onnx-"):
@@ -52,6 +53,16 @@ def random_1b(store: Path) -> Path:
         tokenizer = Tokenizer.train([Path(__file__).read_text()], 300)
         checkpoints.publish(SantaCoder(SantaCoderConfig()), tokenizer, "benchmark/random-1b", store=store)
     return checkpoints.resolve("benchmark/random-1b", store=store)
+
+
+def mini_as_1b(store: Path) -> Path:
+    if not checkpoints.repositories(store):
+        small, tokenizer = checkpoints.load(checkpoints.resolve("santacoder/mini"))
+        checkpoints.publish(widened(small, SantaCoderConfig()), tokenizer, "benchmark/mini-as-1b", store=store)
+    return checkpoints.resolve("benchmark/mini-as-1b", store=store)
+
+
+MADE = {"1b": random_1b, "mini-as-1b": mini_as_1b}
 
 
 def _graph(snapshot: Path, folder: Path, precision: str) -> Path:
