@@ -40,6 +40,7 @@ from benchmarks.engines.prepare import MADE, prepare
 from benchmarks.load import served
 from benchmarks.typing_latency import TYPED, body
 from santacoder import checkpoints
+from santacoder.engine.onnx.runner import graph_name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _WARM_UP_SECONDS = 2.0
@@ -121,7 +122,7 @@ def started(args: argparse.Namespace, stack: ExitStack) -> Iterator[tuple[str, S
         store = work / args.model / "store"
         options = ["--model", checkpoints.repositories(store)[0], "--store", str(store)]
     if args.bits == 4 or args.model in MADE:
-        put_graph(Path(paths["snapshot"]), Path(paths["onnx"]))
+        put_graph(Path(paths["snapshot"]), Path(paths["onnx"]) / graph_name(f"int{args.bits}"))
     options += ["--no-exact"] if args.no_exact else []
     url, process = stack.enter_context(served(*options, "--streams-per-client", "0"))
     yield "this", Server(url, process)
@@ -134,14 +135,16 @@ def started(args: argparse.Namespace, stack: ExitStack) -> Iterator[tuple[str, S
         yield "llama-server", stack.enter_context(llama_server([str(part) for part in command], work))
 
 
-def put_graph(snapshot: Path, graphs: Path) -> None:
-    """Make the server take the graph in ``graphs``, by leaving the revision no other."""
+def put_graph(snapshot: Path, graph: Path) -> None:
+    """Make the server take ``graph``, by leaving the revision no other."""
     folder = snapshot / "onnx"
-    if folder.is_symlink():
-        folder.unlink()
-    if folder.exists():
+    folder.mkdir(exist_ok=True)
+    if any(not path.is_symlink() for path in folder.iterdir()):
         raise SystemExit(f"{snapshot} has graphs of its own; use a copy of the store for other precisions.")
-    folder.symlink_to(graphs)
+    for path in folder.iterdir():
+        path.unlink()
+    for path in graph.parent.glob(f"{graph.name}*"):
+        (folder / path.name).symlink_to(path)
 
 
 @contextmanager
