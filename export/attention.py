@@ -6,7 +6,8 @@ cost more than they gain (docs/kernels.md, ``python -m benchmarks.attention``).
 
 A row's result is the same to the last bit whatever the other rows are and however its tokens are divided among steps:
 no product has a single row, the number of columns is a multiple of 64, so sums are formed in the same order, and hidden
-columns add zeros.
+columns add zeros. A sum over more than 128 columns is formed in parts, which the runtime makes longer where a product
+or a thread's share of it is narrow, unless the first factor is transposed.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class MultiQueryAttention:
         scores = add("FusedMatMul", [rows, known["k"]], f"{name}.scores", MICROSOFT, transB=1, alpha=scale)
         scores = add("Where", [self._seen, scores, self._hidden_score], f"{name}.scores.masked")
         weights = add("Softmax", [scores], f"{name}.weights", axis=-1)
-        output = add("MatMul", [weights, known["v"]], f"{name}.product")
+        # transposed, so that the parts of the sum over columns are of the same length in every product
+        output = add("FusedMatMul", [known["v"], weights], f"{name}.product", MICROSOFT, transA=1, transB=1)
+        output = add("Transpose", [output], f"{name}.product.rows", perm=[0, 1, 3, 2])
         return add("Reshape", [output, self._joined], f"{name}.output")
 
     def _add_shapes(self) -> None:

@@ -65,6 +65,20 @@ def test_bits_depend_on_the_text_alone(runner: OnnxRunner, seed: int) -> None:
     assert np.array_equal(once, again) and np.array_equal(once, then)
 
 
+def test_so_do_those_of_wide_heads_behind_a_long_past(tmp_path: Path) -> None:
+    """The runtime forms sums over more than 128 numbers in parts, whose lengths may depend on the product's shape."""
+    model = random_model(n_embd=256, n_head=2, n_layer=2, n_positions=512)
+    path, weights = tmp_path / graph_name("int8"), model.state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "_WIDE", 0)
+        graph.write_graph(path, model.config, lambda name: weights[name].numpy(), PRECISIONS["int8"])
+    runner = OnnxRunner(path, model.config, n_slots=N_SLOTS)
+    chance = random.Random(0)
+    ids = [chance.randrange(400) for _ in range(440)]
+    once, again, then = (logits_of(runner, chance, ids, 400) for _ in range(3))
+    assert np.array_equal(once, again) and np.array_equal(once, then)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_numbers_that_are_not_finite_stay_with_their_text(precision: str, tmp_path: Path) -> None:
     """They are left in the cache, behind the next text of the slot, and beside tokens that only fill a step up."""

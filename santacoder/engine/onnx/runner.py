@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 _TOLERANCE = 0.1
 # rows that may lie idle between those that decode, as a part of their number
 _PART_BETWEEN = 8
-_TRIED_PAST, _TRIED_TOKENS = 40, 4
+# behind so many tokens, the runtime forms sums over them in parts
+_TRIED_PAST, _TRIED_TOKENS = 188, 4
 # with a large vocabulary, more than all other activations of a prompt's chunk
 _MANY_LOGITS = 64
 
