@@ -158,7 +158,7 @@ def build_prompt(
     left = n_positions - len(ids) - len(taken_back)
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
-    typed = tokenizer.decode_bytes(taken_back) or request.typed
+    typed = tokenizer.decode_bytes(taken_back) or request.typed if max_new_tokens else b""
     return Prompt(ids, min(max_new_tokens, left), tuple(notices), tuple(taken_back), typed)
 
 

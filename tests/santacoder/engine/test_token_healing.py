@@ -206,6 +206,12 @@ def test_a_text_that_was_begun_goes_on_spelling(engine: Engine, tokenizer: Token
         assert tokenizer.decode_bytes(event.id for event in written).startswith(left)
 
 
+def test_what_is_typed_is_not_spelled_if_nothing_may_be_written(engine: Engine, tokenizer: Tokenizer) -> None:
+    ids = tuple(tokenizer.encode("class A:\n    def"))
+    request = CompletionRequest("", None, SamplingParams(max_new_tokens=0), prefix_ids=ids, typed=b" ")
+    assert list(engine.submit(request)) == [Finished("length")]
+
+
 def test_a_context_without_room_ends_the_text(engine: Engine, tokenizer: Tokenizer) -> None:
     for length in range(100, 140, 7):
         stream = engine.submit(healed("x = 1\n" * length + "    retu", max_new_tokens=100, ignore_eos=True))
