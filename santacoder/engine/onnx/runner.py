@@ -65,8 +65,8 @@ class OnnxRunner:
         on_trial = device == "cuda" if captures is None else captures
         self._session, self.captures = open_session(graph, device, captures=on_trial)
         self._in_pairs = False
-        # with a single token, the runtime sums in another order
-        self._least_prefilled = 2 if exact and device == "cpu" else 1
+        # with a single token, or one that is left of parts of even length, the runtime sums in another order
+        self._prefills_even = exact and device == "cpu"
         self.n_slots = n_slots
         self.n_positions = config.n_positions
         self.device = device
@@ -90,7 +90,7 @@ class OnnxRunner:
         length = len(token_ids)
         row = self._row_of[slot]
         self._lengths[row] = start + length
-        n_beside = max(self._least_prefilled - length, self._odd(length))
+        n_beside = length % 2 if self._prefills_even else 0
         ids = np.array([[*token_ids, *[0] * n_beside]], dtype=np.int64)
         return self._prefill_rows(row, ids, np.array([start]), np.arange(length - n_logits, length, dtype=np.int64))
 

@@ -70,6 +70,15 @@ def test_a_prompt_whose_last_token_alone_is_read_changes_no_bit(runner: OnnxRunn
     assert np.array_equal(runner.prefill(1, ids[-1:], length - 1, 1), expected)
 
 
+@pytest.mark.parametrize(("length", "cut"), [(129, 56), (188, 129), (200, 71), (386, 1)])
+def test_no_part_of_a_prompt_ends_in_a_single_token(mini: OnnxRunner, length: int, cut: int) -> None:
+    """The runtime computes the attention of 128 tokens at a time."""
+    ids = [random.Random(length).randrange(1000) for _ in range(length)]
+    expected = np.array(mini.prefill(0, ids, 0, 1))
+    mini.prefill(1, ids[:cut], 0, 1)
+    assert np.array_equal(mini.prefill(1, ids[cut:], cut, 1), expected)
+
+
 @pytest.mark.parametrize("temperature", [0, pytest.param(0.8, marks=pytest.mark.slow)])
 def test_texts_are_the_same_in_company_and_whatever_is_cached(mini: OnnxRunner, temperature: float) -> None:
     tokenizer = checkpoints.read_tokenizer(checkpoints.resolve("santacoder/mini", "main"))
