@@ -14,6 +14,7 @@ from app.generation.run import continue_from, generate
 from app.generation.task import Failed, Task, Written
 from app.model_pool import Models
 from app.settings import Settings
+from app.ui.components import summary
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -158,3 +159,14 @@ def test_candidates_that_chance_made_equal_are_one_and_counted(models: Models) -
 def test_what_cannot_be_run_is_a_sentence(models: Models, repo_id: str, parts: tuple[str, ...]) -> None:
     (progress,) = generate(models, repo_id, "main", task(*parts))
     assert isinstance(progress, Failed) and progress.sentence.endswith(".")
+
+
+def test_the_status_line_tells_how_many_tokens_were_drafted(models: Models, tokenizer: Tokenizer) -> None:
+    repeated = ((tokenizer.encode("x")[0], 50.0),)
+    for logit_bias, n_least in ((repeated, 20), ((), 0)):
+        sampling = SamplingParams(max_new_tokens=60, temperature=0, logit_bias=logit_bias, ignore_eos=True)
+        generation = last(generate(models, "test/tiny", "main", task("x", sampling=sampling)))
+        n_drafted = generation.candidates[0].completions[0].n_drafted
+        assert n_least <= n_drafted < 60
+        assert Generation.from_json(generation.to_json()) == generation
+        assert (f"{n_drafted} tokens drafted" in summary(generation, 0)) is (n_drafted > 0)
