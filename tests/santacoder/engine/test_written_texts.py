@@ -128,7 +128,7 @@ def test_no_draft_changes_what_is_suggested_while_somebody_types(
     requests = [
         CompletionRequest(f"def f(self, index):\n{line[:end]}", suffix, params, order)
         for order in ("psm", "spm")
-        for end in range(5, len(line) + 1)
+        for end in range(5, len(line) + 1, 2)
     ]
     texts, n_accepted = [], []
     for drafts in (True, False):
@@ -140,4 +140,4 @@ def test_no_draft_changes_what_is_suggested_while_somebody_types(
             n_accepted.append(stream.n_accepted)
         engine.close()
     assert texts[0] == texts[1]
-    assert sum(n_accepted[: len(requests)]) > 100 and not any(n_accepted[len(requests) :])
+    assert sum(n_accepted[: len(requests)]) > 50 and not any(n_accepted[len(requests) :])
