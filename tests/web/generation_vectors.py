@@ -30,7 +30,7 @@ class NoiseRunner:
 
     name, precision, device = "noise", "fp32", "cpu"
     n_slots = 1
-    verify = None
+    prefill_together = None
     n_positions = N_POSITIONS
 
     def __init__(self, vocab_size: int) -> None:

@@ -125,6 +125,8 @@ export function buildPrompt(request, tokenizer, nPositions, openOrder = DEFAULT_
   let ids = read.length ? read : [tokenizer.endOfTextId]; // a document begins after the end of another
   if (isFim) ids = promptIds(tokenizer, read, kept.suffix, request.fim_order ?? openOrder);
   const left = nPositions - ids.length - takenBack.length;
+  const toSpell = takenBack.length ? tokenizer.decodeBytes(takenBack) : request.typed;
+  const typed = maxNewTokens > 0 ? toSpell : new Uint8Array();
   return {
     ids,
     maxNewTokens: Math.min(maxNewTokens, left),
@@ -135,7 +137,7 @@ export function buildPrompt(request, tokenizer, nPositions, openOrder = DEFAULT_
         : []),
     ],
     takenBack,
-    typed: takenBack.length ? tokenizer.decodeBytes(takenBack) : request.typed,
+    typed,
   };
 }
 
