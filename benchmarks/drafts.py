@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -94,10 +93,10 @@ def continued(n_texts: int) -> Iterator[CompletionRequest]:
 def _places(count: int) -> list[tuple[str, str, str]]:
     """Code before a line of at least 20 characters, the line, and the code after it."""
     chance = random.Random(1)
-    sources = Counter({path: path.stat().st_size for path in sorted(_SOURCES.rglob("*.py"))}).most_common(40)
+    sources = sorted(sorted(_SOURCES.rglob("*.py")), key=lambda path: -path.stat().st_size)[:40]
     places: list[tuple[str, str, str]] = []
     while len(places) < count:
-        lines = chance.choice(sources)[0].read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = chance.choice(sources).read_text(encoding="utf-8").splitlines(keepends=True)
         at = chance.randrange(20, len(lines) - 20)
         if len(lines[at].strip()) >= 20:
             places.append(("".join(lines[:at])[-1500:], lines[at].rstrip("\n"), "".join(lines[at + 1 :])[:600]))

@@ -16,7 +16,7 @@ from santacoder.engine.runner import Logits, Portion, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.token_healing import TokenHealing
-from santacoder.engine.written_texts import CONTEXT, TextsByClient, WrittenTexts
+from santacoder.engine.written_texts import CONTEXT, TextsBySession, WrittenTexts
 from santacoder.errors import as_sentence
 from santacoder.fim import FimOrder, in_order_of_writing
 from santacoder.tokenizer import Tokenizer
@@ -124,7 +124,7 @@ class Engine:
         always = exact and runner.prefill_together is None
         self._most_drafting = 0 if not drafts else runner.n_slots if always else _MOST_DRAFTING
         self._lookups = PromptLookups(TRUSTED_ALWAYS if always else TRUSTED)
-        self._written = TextsByClient() if not always else None
+        self._written = TextsBySession() if not always else None
         self._on_end = on_end
         self._changed = threading.Condition()
         self._closing = False
@@ -347,7 +347,10 @@ class Engine:
         groups: list[list[Sequence]] = []
         for sequence in sorted(prefilling, key=_n_to_read):
             fits = groups and _n_to_read(sequence) <= min(_LONGEST_TOGETHER, 2 * _n_to_read(groups[-1][0]))
-            groups[-1].append(sequence) if fits else groups.append([sequence])
+            if fits:
+                groups[-1].append(sequence)
+            else:
+                groups.append([sequence])
         return groups
 
     def _prefill(self, sequences: list[Sequence], drafts: bool) -> None:

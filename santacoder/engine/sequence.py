@@ -174,8 +174,9 @@ class Sequence:
         """Whether a draft that begins with ``token_id`` changes nothing but the speed. What must be spelled again of
         the prompt's end is then in that token; where it may take several, the first is chosen by what follows it,
         which only the draft of the removed tokens tells."""
-        is_one = len(self.taken_back) <= 1 and self._token_bytes([token_id]).startswith(self._typed)
-        return not self._typed or is_one
+        if not self._typed:
+            return True
+        return len(self.taken_back) <= 1 and self._token_bytes([token_id]).startswith(self._typed)
 
     def agreeing_behind(self, token_id: int) -> np.ndarray | None:
         """Ids of the tokens that may follow ``token_id`` if it leaves a part of the prompt's end to be spelled."""

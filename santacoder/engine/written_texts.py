@@ -1,5 +1,5 @@
-"""The latest texts of each client, from which further texts of the same client are drafted: while somebody types, most
-of a suggestion has been written for the keystroke before."""
+"""The latest texts of each session, from which its further texts are drafted: while somebody types, most of a
+suggestion has been written for the keystroke before."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 CONTEXT = 4
 """Tokens that a text must have in common with an earlier one. It is kept with as many tokens of its prompt."""
 MOST_TOKENS = 8192
-"""Tokens kept of a client's texts; with their occurrences, they take some 2 MB."""
-MOST_CLIENTS = 64
+"""Tokens kept of a session's texts; with their occurrences, they take some 2 MB."""
+MOST_SESSIONS = 64
 
 
 class WrittenTexts:
-    """What has been written for one client, and where the latest occurrence of each :data:`CONTEXT` tokens is."""
+    """What has been written in one session, and where the latest occurrence of each :data:`CONTEXT` tokens is."""
 
     def __init__(self) -> None:
         self._texts: deque[list[int]] = deque()
@@ -44,15 +44,15 @@ class WrittenTexts:
                 del self._after[context]
 
 
-class TextsByClient:
-    """The :class:`WrittenTexts` of the clients that have written last. It is for one thread."""
+class TextsBySession:
+    """The :class:`WrittenTexts` of the sessions that have written last. It is for one thread."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, WrittenTexts] = {}  # the one that has written last at the end
+        self._sessions: dict[str, WrittenTexts] = {}  # the one that has written last at the end
 
-    def of(self, client: str) -> WrittenTexts:
-        texts = self._clients.pop(client, None) or WrittenTexts()
-        self._clients[client] = texts
-        if len(self._clients) > MOST_CLIENTS:
-            del self._clients[next(iter(self._clients))]
+    def of(self, session: str) -> WrittenTexts:
+        texts = self._sessions.pop(session, None) or WrittenTexts()
+        self._sessions[session] = texts
+        if len(self._sessions) > MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
         return texts

@@ -44,9 +44,8 @@ def _ship(store: Path, target: Path) -> None:
         (MINI, PRETRAINING, target / UNFINISHED, _COMMITS_OF_MINI),
         (MINI, "main", target, _COMMITS_OF_MINI),
     ]
-    trained = checkpoints.repositories(store)
     for repo, branch, to, n_commits in shipped:
-        if repo in trained and branch in checkpoints.branches(repo, store=store):
+        if checkpoints.has_repository(store, repo) and branch in checkpoints.branches(repo, store=store):
             sha = copy_branch(repo, branch, store, to, n_commits=n_commits)
             print(f"{repo}@{branch} is now {sha}")
     for index in store.glob("attribution--*"):

@@ -17,7 +17,7 @@ from santacoder.engine.events import TokenEvent
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.prompt_lookup import PromptLookups
 from santacoder.engine.request import CompletionRequest
-from santacoder.engine.written_texts import CONTEXT, MOST_CLIENTS, TextsByClient, WrittenTexts
+from santacoder.engine.written_texts import CONTEXT, MOST_SESSIONS, TextsBySession, WrittenTexts
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -48,16 +48,16 @@ def test_the_latest_occurrence_in_the_texts_kept_is_found(texts: list[list[int]]
 
 
 def test_what_was_written_last_is_kept_of_so_many_tokens_and_clients() -> None:
-    texts = TextsByClient()
+    texts = TextsBySession()
     texts.of("first").add([1, 2, 3, 4, 5])
     long = list(range(2 * written_texts.MOST_TOKENS))
     texts.of("long").add(long)
     assert texts.of("long").after(long[:10]) is None
     assert texts.of("long").after(long[:-1]) is not None
-    for number in range(MOST_CLIENTS - 2):
+    for number in range(MOST_SESSIONS - 2):
         texts.of(str(number))
     assert texts.of("first").after([1, 2, 3, 4]) is not None
-    for number in range(MOST_CLIENTS):
+    for number in range(MOST_SESSIONS):
         texts.of(str(number))
     assert texts.of("first").after([1, 2, 3, 4]) is None
 
