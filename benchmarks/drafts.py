@@ -87,7 +87,7 @@ def typed(n_lines: int, order: FimOrder) -> Iterator[CompletionRequest]:
 
 def continued(n_texts: int) -> Iterator[CompletionRequest]:
     for before, _, _ in _places(n_texts):
-        yield CompletionRequest(before, None, SamplingParams(64, 0, stop_at="none"))
+        yield CompletionRequest(before, None, SamplingParams(64, 0, stop_at="none", ignore_eos=True))
 
 
 def _places(count: int) -> list[tuple[str, str, str]]:
