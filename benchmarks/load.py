@@ -37,7 +37,8 @@ N_REQUESTS = 64
 _REFUSALS = (429, 503)
 _SHARE_LEAVING = 1 / 3
 _MEMORY_MARGIN = 0.03
-_WARM_UP_SECONDS = 60  # by then, the allocator has reached its peak for this number of concurrent requests
+# memory that is not freed to the system grows for some four thousand requests, and then stays
+_WARM_UP_SECONDS = 180
 
 
 @dataclass(frozen=True)
