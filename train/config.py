@@ -19,11 +19,11 @@ _NOT_NEGATIVE = (
 )  # fmt: skip
 _POSITIVE = ("learning_rate", "gradient_clip")
 _SHARES = (
-    "fim_rate", "spm_rate", "line_rate", "node_rate", "warmup_fraction", "cooldown_fraction", "dropout", "beta1",
-    "beta2",
+    "fim_rate", "spm_rate", "line_rate", "node_rate", "warmup_fraction", "cooldown_fraction", "final_rate_fraction",
+    "dropout", "beta1", "beta2",
 )  # fmt: skip
 # with schedule wsd, the end of a run can be changed while it runs
-_OF_THE_END = ("steps", "cooldown_fraction", "cooldown_shape")
+_OF_THE_END = ("steps", "cooldown_fraction", "cooldown_shape", "final_rate_fraction")
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -58,12 +58,13 @@ class TrainConfig:
     embedding_learning_rate: float = _setting(0.0, "peak for embeddings; 0 uses learning_rate")
     vector_learning_rate: float = _setting(0.0, "peak for biases and LayerNorms; 0 uses learning_rate")
     schedule: Literal["cosine", "wsd"] = _setting(
-        "cosine", "cosine decays to a tenth of the peak; wsd (warmup-stable-decay) stays constant, then decays to 0"
+        "cosine", "cosine decays to a tenth of the peak; wsd (warmup-stable-decay) stays constant, then decays"
     )
-    cooldown_fraction: float = _setting(0.3, "fraction of the steps in which wsd decays to 0; 0 for no decay")
+    cooldown_fraction: float = _setting(0.3, "fraction of the steps in which wsd decays; 0 for no decay")
     cooldown_shape: Literal["sqrt", "linear", "square"] = _setting(
         "sqrt", "shape of wsd's decay: 1 - sqrt(x), 1 - x or (1 - x)^2, x being the fraction of the cooldown done"
     )
+    final_rate_fraction: float = _setting(0.0, "fraction of the peak learning rate at which wsd's decay ends")
     warmup_fraction: float = _setting(0.02, "fraction of the steps in which the learning rate rises to its peak")
     weight_decay: float = _setting(0.1, "weight decay of matrices; biases and LayerNorms have none")
     beta1: float = _setting(0.9, "AdamW's decay rate of the gradient's mean")

@@ -48,9 +48,9 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 def share_of_peak(step: int, config: TrainConfig) -> float:
     """The learning rate at ``step`` as a fraction of the peak: linear warm-up to 1, then by ``config.schedule``.
 
-    ``cosine``: decay to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then decay to 0 in the
-    cooldown, by default as one minus the square root of the fraction of the cooldown done (Hägele et al., arXiv
-    2405.18392).
+    ``cosine``: decay to a tenth at the last step. ``wsd`` (warm-up, stable, decay): constant, then decay in the
+    cooldown to ``config.final_rate_fraction``, by default as one minus the square root of the fraction of the cooldown
+    done (Hägele et al., arXiv 2405.18392).
     """
     warmup = max(1, round(config.steps * config.warmup_fraction))
     if step < warmup:
@@ -58,7 +58,8 @@ def share_of_peak(step: int, config: TrainConfig) -> float:
     if config.schedule == "wsd":
         cooldown = round(config.steps * config.cooldown_fraction)
         progress = max(0.0, (step - (config.steps - cooldown)) / max(1, cooldown))
-        return _COOLDOWN[config.cooldown_shape](progress)
+        final = config.final_rate_fraction
+        return final + (1 - final) * _COOLDOWN[config.cooldown_shape](progress)
     progress = (step - warmup) / max(1, config.steps - warmup)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * progress))
 

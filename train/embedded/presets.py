@@ -53,8 +53,7 @@ _NANO = {
     "fim_questions": 0,
 }  # fmt: skip
 # Nano repeats the paper, which chooses the middle at random. Mini is for use in editors, which request lines and
-# incomplete syntax nodes, as often with the suffix first as not. Its learning rate is constant while it trains on
-# everything, and decays while it trains on simple files.
+# incomplete syntax nodes, as often with the suffix first as not.
 _MINI = {
     "optimizer": "muon", "schedule": "wsd", "beta2_half_life": 4e6, "balance_languages": True, "spm_rate": 0.5,
     "fim_questions": 64, "validate_every": 500, "warmup_fraction": 0.003,
@@ -65,10 +64,13 @@ _SIMPLE = {
     "seed": 1,
 }  # fmt: skip
 _MINI_ON_CPU = {
-    **_MINI, "n_layer": 8, "n_embd": 320, "n_head": 5, "sequence_length": 1024, "batch_size": 8,
-    "learning_rate": 4e-3, "embedding_learning_rate": 8e-3, "vector_learning_rate": 8e-3,
-    "save_every": 5, "publish_every": 1500,
+    **_MINI, "n_layer": 8, "n_embd": 320, "n_head": 5, "sequence_length": 1024, "batch_size": 8, "save_every": 5,
+    "publish_every": 1500,
 }  # fmt: skip
+# from its peak, the learning rate falls to 0 in one line, across both phases
+_FALLING = {"cooldown_fraction": 0.7, "cooldown_shape": "linear", "final_rate_fraction": 0.3}
+_PEAK = {"learning_rate": 2e-3, "embedding_learning_rate": 4e-3, "vector_learning_rate": 4e-3}
+_PEAK_OF_SIMPLE = {"learning_rate": 6e-4, "embedding_learning_rate": 1.2e-3, "vector_learning_rate": 1.2e-3}
 _MINI_ON_GPU = {
     **_MINI, "n_layer": 12, "n_embd": 448, "n_head": 7, "sequence_length": 2048, "batch_size": 64,
     "learning_rate": 4e-3, "embedding_learning_rate": 8e-3, "vector_learning_rate": 8e-3, "compile": True,
@@ -83,8 +85,8 @@ PRESETS = {
         nano={**_NANO, "batch_size": 8, "steps": 4900, "validation_batches": 4},
         nano_vocab_size=4096,
         nano_tasks=100,
-        mini={**_MINI_ON_CPU, **_EVERYTHING, "steps": 18_300},
-        mini_simple={**_MINI_ON_CPU, **_SIMPLE, "steps": 6100},
+        mini={**_MINI_ON_CPU, **_PEAK, **_EVERYTHING, **_FALLING, "steps": 18_300},
+        mini_simple={**_MINI_ON_CPU, **_PEAK_OF_SIMPLE, **_SIMPLE, "steps": 6100},
         mini_minutes=0,
         mini_vocab_size=8192,
         mini_tasks=5000,

@@ -150,6 +150,15 @@ def test_a_cooldown_begins_and_ends_where_it_should(shape: str) -> None:
     assert learning_rate(999, without) == settings.learning_rate
 
 
+def test_a_cooldown_may_end_above_zero() -> None:
+    settings = config(
+        schedule="wsd", steps=1000, cooldown_fraction=0.5, cooldown_shape="linear", final_rate_fraction=0.25
+    )
+    rates = [learning_rate(step, settings) / settings.learning_rate for step in range(1000)]
+    assert rates[500] == 1 and rates[750] == pytest.approx(0.625) and rates[999] == pytest.approx(0.25, abs=0.002)
+    assert learning_rate(999, settings.continued_with({"final_rate_fraction": 0.0})) < rates[999] / 100
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_each_kind_of_parameter_has_its_own_rate(packed: Path, optimizer: str) -> None:
     """The first step of AdamW and Muon moves a parameter by about its learning rate."""

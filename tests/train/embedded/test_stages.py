@@ -51,7 +51,8 @@ def test_budgets_are_what_the_documents_say(name: str) -> None:
         tokens = everything.steps * everything.tokens_per_step
         then = simple.steps * simple.tokens_per_step
         assert tokens + then >= 199e6 and 0.24 <= then / (tokens + then) <= 0.27
-        assert learning_rate(everything.steps - 1, everything) == everything.learning_rate
+        # the second phase goes on with the rate that the first ends with
+        assert learning_rate(everything.steps - 1, everything) == pytest.approx(simple.learning_rate, rel=1e-3)
         assert learning_rate(simple.steps - 1, simple) < simple.learning_rate / 1000
     nano = TrainConfig(**preset.nano)
     assert nano.steps * nano.tokens_per_step >= 20e6
