@@ -58,9 +58,9 @@ _MINI = {
     "optimizer": "muon", "schedule": "wsd", "beta2_half_life": 4e6, "balance_languages": True, "spm_rate": 0.5,
     "fim_questions": 64, "validate_every": 500, "warmup_fraction": 0.003,
 }  # fmt: skip
-_EVERYTHING = {"fim_rate": 0.5, "line_rate": 0.4, "node_rate": 0.4, "cooldown_fraction": 0.0}
+_EVERYTHING = {"fim_rate": 0.9, "line_rate": 0.4, "node_rate": 0.4, "cooldown_fraction": 0.0}
 _SIMPLE = {
-    "fim_rate": 0.7, "line_rate": 0.5, "node_rate": 0.5, "cooldown_fraction": 1.0, "cooldown_shape": "linear",
+    "fim_rate": 0.9, "line_rate": 0.5, "node_rate": 0.5, "cooldown_fraction": 1.0, "cooldown_shape": "linear",
     "seed": 1,
 }  # fmt: skip
 _MINI_ON_CPU = {

@@ -13,7 +13,8 @@ from santacoder.errors import CheckpointError
 from santacoder.paths import user_path
 from train.embedded.recipe import MINI, NANO, PRETRAINING, UNFINISHED, nano_runs
 
-_COMMITS_OF_MINI = 1  # of each branch, so that the repository stays below 200 MB
+# so that the repository stays below 200 MB
+_COMMITS_OF_PRETRAINING, _COMMITS_OF_MINI = 1, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def _ship(store: Path, target: Path) -> None:
     """
     shipped: list[tuple[str, str, Path, int | None]] = [
         *((NANO, run.branch, target, None) for run in nano_runs() if run.seed == 0),
-        (MINI, PRETRAINING, target / UNFINISHED, _COMMITS_OF_MINI),
+        (MINI, PRETRAINING, target / UNFINISHED, _COMMITS_OF_PRETRAINING),
         (MINI, "main", target, _COMMITS_OF_MINI),
     ]
     for repo, branch, to, n_commits in shipped:
