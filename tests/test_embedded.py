@@ -59,7 +59,7 @@ def test_final_had_twice_the_steps() -> None:
 
 
 def test_they_are_small() -> None:
-    assert sum(path.stat().st_size for path in files(MINI) if path.is_file()) <= 65_000_000
+    assert sum(path.stat().st_size for path in files(MINI) if path.is_file()) <= 40_000_000
     assert sum(path.stat().st_size for path in files(NANO) if path.is_file()) <= 8 * 8_000_000
 
 

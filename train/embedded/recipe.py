@@ -20,7 +20,7 @@ SEEDS = (1, 2)
 # final comes first, because the others use its tokenizer
 _DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
 _COMMITS_BEFORE_THE_LAST = 2
-# larger windows than usual, so that both indexes together are smaller than 25 MB; runs of 114 and 178 tokens are found
+# larger windows than usual, so that both indexes together are smaller than 20 MB; runs of 114 and 178 tokens are found
 # for certain
 _INDEX_WINDOWS = {NANO: 96, MINI: 160}
 
