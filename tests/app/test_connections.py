@@ -36,6 +36,7 @@ MOST = 20
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 ANSWERS: list[str] = []
 CLIENTS: list[str] = []
+RELEASED = threading.Event()
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -48,7 +49,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     elif scope["type"] == "http":
         CLIENTS.append(scope["client"][0])
         if scope["path"] == "/block":
-            time.sleep(1)
+            RELEASED.wait(20)
         try:
             body = await Request(scope, receive).body()
         except ClientDisconnect:
@@ -77,7 +78,7 @@ def serving(most: int) -> Iterator[str]:
         backlog=ACCEPTED_AT_ONCE,
     )
     server = DrainingServer(config, places, lambda: None)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=ACCEPTED_AT_ONCE) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -171,11 +172,13 @@ def test_clients_take_turns() -> None:
     request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with serving(1000) as url, ExitStack() as stack:
         CLIENTS.clear()
-        stack.enter_context(connected(url, request.replace(b"/", b"/block", 1)))  # until the others have arrived
+        RELEASED.clear()
+        stack.enter_context(connected(url, request.replace(b"/", b"/block", 1)))  # until the others have sent theirs
         many = [stack.enter_context(connected(url, request)) for _ in range(300)]
         address = (urlsplit(url).hostname, urlsplit(url).port)
         with socket.create_connection(address, 20, source_address=("127.0.0.2", 0)) as other:
             other.sendall(request)
+            RELEASED.set()
             assert received(other).endswith(b"hello 0")
         assert all(received(each).endswith(b"hello 0") for each in many)
     assert len(CLIENTS) == 302 and CLIENTS.index("127.0.0.2") < 100
