@@ -38,13 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen:
         print(f"No stage matches {' or '.join(args.only)}; --list shows the names.", file=sys.stderr)
         return 2
-    if args.list:
-        for stage in chosen:
-            print(
-                f"{stage.name} ({'done' if is_done(stage, args.out) else 'to do'}): python -m {' '.join(stage.command)}"
-            )
-        return 0
     try:
+        if args.list:
+            _list(chosen, args.out)
+            return 0
         _run_all(chosen, all_stages, args)
     except StageFailed as error:
         print(error, file=sys.stderr)
@@ -54,6 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"Done. The models are in {args.out / 'store'}; {args.out / 'stages.md'} lists the time of each stage.")
     return 0
+
+
+def _list(chosen: list[Stage], out: Path) -> None:
+    for stage in chosen:
+        print(f"{stage.name} ({'done' if is_done(stage, out) else 'to do'}): python -m {' '.join(stage.command)}")
 
 
 def _run_all(chosen: list[Stage], all_stages: list[Stage], args: argparse.Namespace) -> None:

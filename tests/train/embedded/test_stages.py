@@ -88,8 +88,9 @@ def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFix
     assert "No stage matches train-micro; --list shows the names." in capsys.readouterr().err
     (tmp_path / "done").mkdir()
     (tmp_path / "done" / "ship.json").write_text(json.dumps({"command": ["other"]}))
-    assert main(["--out", str(tmp_path), "--only", "ship"]) == 1
-    assert "ship was done by another command: other" in capsys.readouterr().err
+    for listed in ([], ["--list"]):
+        assert main(["--out", str(tmp_path), "--only", "ship", *listed]) == 1
+        assert "ship was done by another command: other" in capsys.readouterr().err
 
 
 def test_a_share_is_a_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
