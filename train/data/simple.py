@@ -1,4 +1,4 @@
-"""A filter for models of a few million parameters: short functions, common words, few literals, no tables of data.
+"""A filter for models of a few million parameters: short functions, common words, few literals, no tables, no tests.
 
 Small models write coherent text if their training data is narrow (Eldan and Li, TinyStories, arXiv 2305.07759). The
 thresholds are our own; each is a constant below, and the report shows what they removed.
@@ -31,6 +31,10 @@ _PARSED_HERE = 2_000  # characters that are parsed in this process, which takes 
 
 TOO_LONG_TO_READ = "syntax that takes too long to read"
 
+# by the conventions of pytest, Maven and JavaScript's test runners
+_TEST_PATH = re.compile(
+    r"(^|/)(tests?|specs?|__tests__)/|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$|Tests?\.java$|[.-](test|spec)\.[cm]?js$"
+)
 _WORD = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
 # a literal that is a statement of its own is a docstring or similar
 _QUERIES = {
@@ -70,7 +74,9 @@ class Shape(NamedTuple):
 
 
 def not_simple(files: Sequence[SourceFile], words: Collection[str]) -> list[str | None]:
-    """Remove files with long functions, uncommon words or mostly data; ``words`` are the common ones, in lower case."""
+    """Remove tests and files with long functions, uncommon words or mostly data; ``words`` are the common ones, in
+    lower case.
+    """
     return [_problem(file, words) for file in files]
 
 
@@ -87,6 +93,8 @@ def common_words(files: Iterable[SourceFile], count: int = COMMON_WORDS) -> list
 
 
 def _problem(file: SourceFile, words: Collection[str]) -> str | None:
+    if _TEST_PATH.search(file.path):
+        return "a test"
     shape = (_shape if len(file.text) <= _PARSED_HERE else _shape_apart())(file.text, file.language)
     if shape is None:
         return TOO_LONG_TO_READ

@@ -15,8 +15,8 @@ FUNCTIONS = {
 WORDS = {"area", "width", "height", "return", "the", "box", "class", "int", "function", "def", "of", "value"}
 
 
-def problem(language: str, text: str) -> str | None:
-    return not_simple([SourceFile("p", "1", "MIT", "f", language, text)], WORDS)[0]
+def problem(language: str, text: str, path: str = "f") -> str | None:
+    return not_simple([SourceFile("p", "1", "MIT", path, language, text)], WORDS)[0]
 
 
 def function(language: str, body: str = "") -> str:
@@ -27,6 +27,23 @@ def function(language: str, body: str = "") -> str:
 def test_a_short_documented_function_stays(language: str) -> None:
     assert problem(language, function(language)) is None
     assert problem(language, "value = 1\n" if language == "python" else "// the value\n") == "no function"
+
+
+@pytest.mark.parametrize(
+    ("language", "tests", "others"),
+    [
+        ("python", ["tests/shapes.py", "box/test/shapes.py", "box/test_area.py", "area_test.py", "conftest.py"],
+         ["box/testing.py", "box/latest.py", "box/contest/area.py"]),
+        ("java", ["src/test/java/box/Area.java", "box/AreaTest.java", "box/AreaTests.java"], ["box/Latest.java", "box/test.java"]),
+        ("javascript", ["test/area.js", "__tests__/area.js", "src/area.test.js", "area.spec.mjs", "area-spec.js"],
+         ["src/latest.js", "src/test.js"]),
+    ],
+)  # fmt: skip
+def test_tests_go(language: str, tests: list[str], others: list[str]) -> None:
+    for path in tests:
+        assert problem(language, function(language), path) == "a test", path
+    for path in others:
+        assert problem(language, function(language), path) is None, path
 
 
 @pytest.mark.parametrize("language", FUNCTIONS)
