@@ -18,8 +18,8 @@ from train.data.limited_process import LimitedProcess
 from train.data.source_file import SourceFile
 from train.data.syntax import grammar, parse
 
-LONGEST_FUNCTION = 60  # lines
-MEAN_FUNCTION = 25  # lines
+LONGEST_FUNCTION = 60  # lines, without the docstring
+MEAN_FUNCTION = 25
 LITERALS = 0.2  # fraction of the characters
 TABLE = 24  # literals in one list or mapping
 COMMON_WORDS = 6000
@@ -66,7 +66,7 @@ _LITERALS = {
 
 
 class Shape(NamedTuple):
-    """Measurements of a file's syntax tree; ``literal_bytes`` excludes docstrings."""
+    """Measurements of a file's syntax tree, without docstrings."""
 
     function_lines: list[int]
     has_table: bool
@@ -121,10 +121,22 @@ def _shape_apart() -> LimitedProcess[Shape]:
 def _shape(text: str, language: str) -> Shape:
     found = QueryCursor(_query(language)).captures(parse(text, language))
     return Shape(
-        [node.end_point.row - node.start_point.row + 1 for node in found.get("function", [])],
+        [_lines(node) - _docstring_lines(node) for node in found.get("function", [])],
         any(_is_table(node) for node in found.get("table", [])),
         _bytes(found.get("literal", [])) - _bytes(found.get("statement", [])),
     )
+
+
+def _lines(node: Node) -> int:
+    return node.end_point.row - node.start_point.row + 1
+
+
+def _docstring_lines(function: Node) -> int:
+    body = function.child_by_field_name("body")
+    if body is None or not body.named_child_count:
+        return 0
+    first = body.named_children[0]
+    return _lines(first) if [child.type for child in first.named_children] == ["string"] else 0
 
 
 def _is_table(node: Node) -> bool:
