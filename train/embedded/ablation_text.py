@@ -43,8 +43,8 @@ and {tokens / 1e6:.2f} M tokens each (`final` twice that). They are the branches
 
 **What it shows.** The training and evaluation code works for all eight experiments. Effects are visible only if they
 exceed the difference between two seeds of a model that has barely begun to learn. The page can neither confirm nor
-refute the paper, whose scores count programs that pass tests: no model of this size writes such programs. The same
-command with `--preset gpu` trains larger models on a GPU; it has not been run yet.
+refute the paper, whose scores count programs that pass tests: no model of this size writes such programs.
+`python -m train.embedded --preset gpu` trains larger models on a GPU; it has not been run yet.
 
 ## Scores
 {_score_table(rows, megabytes)}
