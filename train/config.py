@@ -15,7 +15,7 @@ _COUNTS = (
 )  # fmt: skip
 _NOT_NEGATIVE = (
     "lora_rank", "micro_batch_size", "loader_workers", "fim_questions", "weight_decay", "embedding_learning_rate",
-    "vector_learning_rate", "beta2_half_life", "publish_every",
+    "vector_learning_rate", "beta2_half_life", "publish_every", "seed",
 )  # fmt: skip
 _POSITIVE = ("learning_rate", "gradient_clip")
 _SHARES = (
@@ -103,7 +103,7 @@ class TrainConfig:
     fim_questions: int = _means(32, "held-out lines to infill at each validation; 0 for none")
     save_every: int = _means(100, "steps between saved states")
     keep: int = _means(2, "number of saved states to keep")
-    publish_every: int = _means(0, "with --publish-saves, steps between published states; 0 publishes all")
+    publish_every: int = _means(0, "with --publish-saves, steps between published states; 0 publishes each saved one")
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -118,13 +118,14 @@ class TrainConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be between 0 and 1, not {getattr(self, name)}.")
+        for name in ("beta1", "beta2"):
+            if getattr(self, name) == 1:
+                raise UserError(f"{name} must be below 1.")
         if self.line_rate + self.node_rate > 1:
             raise UserError(
                 f"line_rate and node_rate are fractions of the same documents: {self.line_rate} and "
                 f"{self.node_rate} exceed 1 together."
             )
-        if self.device == "cuda":
-            _require_gpu()
         if self.lora_rank and not self.base:
             raise UserError("lora_rank needs a revision to fine-tune: name one with --from.")
         if self.parallel == "fsdp":
@@ -178,10 +179,3 @@ class TrainConfig:
             raise UserError("fsdp does not scale losses for fp16: use --precision bf16 or --parallel ddp.")
         if self.lora_rank:
             raise UserError("fsdp does not support LoRA, whose update fits in every process: use --parallel ddp.")
-
-
-def _require_gpu() -> None:
-    import torch  # not at the top: the server reads runs, too
-
-    if not torch.cuda.is_available():
-        raise UserError("Device cuda was requested, but PyTorch finds no GPU on this machine; use cpu.")

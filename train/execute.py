@@ -11,7 +11,7 @@ import torch
 
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
-from santacoder.errors import UserError
+from santacoder.errors import CheckpointError, UserError
 from train.arguments import continued_config, new_config
 from train.config import TrainConfig
 from train.core.distributed import World
@@ -41,7 +41,7 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
     with run.held() if world.is_first else nullcontext():
         config = continued_config(args, run.config()) if args.resume else new_config(args)
         if args.publish_if_better:
-            config = _comparing(args, config)
+            config = _comparing(args, config, run.config() if args.resume else None)
         if args.save_adapter:
             if not config.lora_rank:
                 raise UserError("--save-adapter needs a low-rank update to save: set --lora-rank.")
@@ -67,7 +67,10 @@ def _train(
     """How the run ended, and what the command line can do next."""
 
     def publish(trained: Trained) -> str:
-        return _publish(args, config, trained, data) if args.publish and trained.model else ""
+        try:
+            return _publish(args, config, trained, data) if args.publish and trained.model else ""
+        except CheckpointError as error:
+            raise TrainingFailed(f"{error} {how_to_go_on(run)}") from error
 
     published = _published(args, config, run)
     if published and published.step == config.steps:
@@ -113,12 +116,18 @@ def _published(args: argparse.Namespace, config: TrainConfig, run: RunFolder) ->
     return newest_save(args.publish, args.branch, config, args.store)
 
 
-def _comparing(args: argparse.Namespace, config: TrainConfig) -> TrainConfig:
-    """``config`` with what a comparison with the model before the training needs.
+def _comparing(args: argparse.Namespace, config: TrainConfig, begun: TrainConfig | None) -> TrainConfig:
+    """``config`` with what a comparison with the model before the training needs; ``begun`` is that of a resumed run.
 
     Raises:
-        UserError: the run does not fill in held-out lines, or would publish without a comparison.
+        UserError: the run does not fill in held-out lines, did not before its first step, or would publish without a
+            comparison.
     """
+    if begun and (not begun.validate_first or begun.fim_questions != config.fim_questions):
+        raise UserError(
+            "--publish-if-better compares with the model before the training, on the same --fim-questions, but the run "
+            "did not measure that: omit the option, or start a new run with another --output."
+        )
     if args.publish_saves:
         raise UserError("--publish-if-better compares at the end; omit --publish-saves.")
     if not (config.fim_rate and config.fim_questions):
@@ -130,6 +139,8 @@ def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: 
     """Return the packed tokens: those of ``--data``, or those of the run, which the first process packs if needed."""
     if world.is_first and args.data is not None:
         load_packed(args.data)
+        if args.resume and run.data.is_dir() and run.data.resolve() != args.data.resolve():
+            raise UserError(f"The run learns from {run.data.resolve()}, not from {args.data}: omit --data.")
         run.link_data(args.data)
     elif world.is_first and not args.resume:
         run.unlink_data()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from santacoder.checkpoints import DEFAULT_STORE
+from santacoder.errors import UserError
 from santacoder.fim import FimTransform
 from santacoder.model import SantaCoder
 from train.config import TrainConfig
@@ -84,18 +85,16 @@ def train(
         output: the run folder.
         world: the processes of the run.
         store: folder of published models, with the base of a fine-tuning run.
-        on_save: called with the model at each saved state but the last whose step is a multiple of ``publish_every``.
+        on_save: called with the model every ``publish_every`` steps, or else at each saved state; not at the end.
         published: a commit that this run published before its folder was lost.
 
     Raises:
-        UserError: the corpus is too small, or the run does not fit in memory.
+        UserError: the corpus is too small, the run does not fit in memory, or it has done more steps already.
         Stopped: SIGINT or SIGTERM was received; the state is saved.
         TrainingFailed: the loss is not finite.
         OSError: the disk is full; the last saved state is intact.
     """
     run = RunFolder(output)
-    if world.is_first:
-        run.begin(config)
     order = batches(config, data)
     rows = world.rows(config.batch_size)
     model = starting_model(config, data.tokenizer, store, weights=published.name if published else "")
@@ -103,6 +102,10 @@ def train(
     training = prepare(model, config, world)
     states = SavedStates(run.states, config.keep, world)
     first_step = states.restore(training)
+    if first_step > config.steps:
+        raise UserError(f"The run has done {first_step:,} steps already, more than the {config.steps:,} requested.")
+    if world.is_first:
+        run.begin(config)
     if published and first_step == 0:
         first_step = published.step
         if world.is_first:
@@ -124,13 +127,13 @@ def train(
                 states.finish()
                 raise TrainingFailed(_diagnosis(error, step, order, config, run)) from error
             log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
-            saving = (step + 1) % config.save_every == 0 or step + 1 == config.steps or stop.is_set()
-            publishing = saving and on_save and (step + 1) % (config.publish_every or 1) == 0
-            if (step + 1) % config.validate_every == 0 or publishing:
+            publishing = on_save and (step + 1) % (config.publish_every or config.save_every) == 0
+            if not stop.is_set() and ((step + 1) % config.validate_every == 0 or publishing):
                 log.validation(step, *watch.validate())
-            if saving:
+            stopping = stop.is_set()
+            if stopping or publishing or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                 states.save(step + 1, training)
-            if stop.is_set() and step + 1 < config.steps:
+            if stopping and step + 1 < config.steps:
                 states.finish()
                 raise Stopped(f"Stopped after {step + 1:,} of {config.steps:,} steps.")
             if publishing and on_save and step + 1 < config.steps:

@@ -52,12 +52,15 @@ def test_every_saved_state_can_be_a_commit(tmp_path: Path, packed: Path) -> None
     assert "<svg" in (snapshot / "loss.svg").read_text() and "bits per byte" in (snapshot / "README.md").read_text()
 
 
-def test_states_can_be_saved_more_often_than_they_are_published(tmp_path: Path, packed: Path) -> None:
+@pytest.mark.parametrize(("save_every", "n_states"), [("1", 5), ("2", 4)])
+def test_states_can_be_saved_more_often_than_they_are_published(
+    tmp_path: Path, packed: Path, save_every: str, n_states: int
+) -> None:
     where = ["--output", str(tmp_path / "run"), "--publish", "mine/coder", "--store", str(tmp_path / "store")]
-    often = ["--publish-saves", "--save-every", "1", "--publish-every", "3", "--keep", "9"]
+    often = ["--publish-saves", "--save-every", save_every, "--publish-every", "3", "--keep", "9"]
     assert main(["--data", str(packed), *where, *SMALL, *often]) == 0
     assert [commit.step for commit in checkpoints.log("mine/coder", store=tmp_path / "store")] == [5, 3]
-    assert len(list((tmp_path / "run" / "states").iterdir())) == 5
+    assert len(list((tmp_path / "run" / "states").iterdir())) == n_states
 
 
 def test_a_variant_sets_attention_and_objective(tmp_path: Path, packed: Path) -> None:
@@ -106,6 +109,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
     (single / "a.py").rename(empty / "a.go")
     assert "Found 0 usable source file(s)" in failing(capsys, "--folder", str(empty), "--output", run)
     assert "Name the training data" in failing(capsys, "--output", run)
+    assert "Found 0 usable source file(s)" in failing(capsys, "--packages", str(empty), "--simple", "--output", run)
     assert "absent is not a folder" in failing(capsys, "--folder", str(tmp_path / "absent"), "--output", run)
     assert "contains no packed data" in failing(capsys, "--data", str(empty), "--output", run)
     assert "There is no run to resume" in failing(capsys, "--data", str(packed), "--output", run, "--resume")
@@ -116,6 +120,8 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
         (["--steps", "0"], "steps must be at least 1, not 0"),
         (["--fim-rate", "2"], "fim_rate must be between 0 and 1, not 2.0"),
         (["--n-head", "7"], "n_embd must be a multiple of n_head"),
+        (["--seed", "-1"], "seed must be 0 or more, not -1"),
+        (["--beta2", "1"], "beta2 must be below 1"),
     ):
         assert sentence in failing(capsys, "--data", str(packed), "--output", str(tmp_path / "odd"), *flags)
     assert main(["--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL]) == 0

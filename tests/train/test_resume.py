@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import random
 import shutil
 import signal
@@ -16,13 +17,16 @@ import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
+from santacoder.errors import UserError
 from tests.conftest import REPOSITORY
 from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
+from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
 from train.data.pack import load_packed
-from train.loop import train
+from train.loop import Stopped, train
 from train.run.folder import RunFolder, newest_state
+from train.run.validation import Watch
 
 FLAGS = (
     "--n-layer 2 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --steps 60 --precision fp32 "
@@ -138,6 +142,48 @@ def test_the_state_written_after_a_damaged_one_is_kept(packed: Path, tmp_path: P
     left = sorted(state.name for state in (run / "states").iterdir())
     assert left == ["step-00000010", "step-00000011"][-keep:]
     assert saved(run)["step"] == 11
+
+
+def test_a_stop_during_a_validation_saves_the_steps_before_it(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate = Watch.validate
+
+    def stopped(watch: Watch) -> tuple[dict[str, float], tuple[str, str]]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return validate(watch)
+
+    monkeypatch.setattr(Watch, "validate", stopped)
+    config = dataclasses.replace(TINY, validate_every=5, save_every=100)
+    with pytest.raises(Stopped, match="Stopped after 5 of 12 steps"):
+        train(config, load_packed(packed), tmp_path)
+    assert saved(tmp_path)["step"] == 5
+
+
+def test_a_run_does_not_go_on_with_fewer_steps_than_it_has_done(packed: Path, tmp_path: Path) -> None:
+    train(dataclasses.replace(TINY, schedule="wsd", steps=6), load_packed(packed), tmp_path)
+    before = (tmp_path / "config.json").read_text()
+    continued = RunFolder(tmp_path).config().continued_with({"steps": 5})
+    with pytest.raises(UserError, match="has done 6 steps already, more than the 5 requested"):
+        train(continued, load_packed(packed), tmp_path)
+    assert (tmp_path / "config.json").read_text() == before
+
+
+def test_a_run_goes_on_with_its_own_data_only(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    assert main(["--folder", str(REPOSITORY / "santacoder"), "--output", str(run), *SMALL]) == 0
+    tokens = (run / "data" / "train.bin").read_bytes()
+    sentence = failing(capsys, "--data", str(packed), "--output", str(run), "--resume")
+    assert f"The run learns from {run / 'data'}, not from {packed}: omit --data." in sentence
+    assert (run / "data" / "train.bin").read_bytes() == tokens and not (run / "data").is_symlink()
+
+
+def test_a_run_of_a_gpu_goes_on_on_a_processor(packed: Path, tmp_path: Path) -> None:
+    train(dataclasses.replace(TINY, schedule="wsd"), load_packed(packed), tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"device": "cpu"', '"device": "cuda"'))
+    assert main(arguments(packed, tmp_path, "--resume", "--device", "cpu", "--steps", "13")) == 0
+    assert saved(tmp_path)["step"] == 13
 
 
 @pytest.mark.slow

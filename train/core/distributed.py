@@ -74,7 +74,12 @@ def world(device: str) -> Iterator[World]:
     """Join the process group that torchrun started; without torchrun, the world is this process alone.
 
     Gloo is the backend for CPU tensors, mainly those of saved states; NCCL is the backend for GPU tensors.
+
+    Raises:
+        UserError: there is no GPU for ``cuda``.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("Device cuda was requested, but PyTorch finds no GPU on this machine; use cpu.")
     if not under_torchrun():
         yield World(0, 1, torch.device(device))
         return

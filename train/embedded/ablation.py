@@ -39,9 +39,6 @@ class Row:
     branch: str
     scores: dict[str, list[float]]
 
-    def mean(self, metric: str) -> float:
-        return statistics.mean(self.scores[metric])
-
 
 @dataclass(frozen=True)
 class Difference:

@@ -29,12 +29,12 @@ _INDEX_WINDOWS = {NANO: 96, MINI: 160}
 class Stage:
     """A stage: a command, as module and arguments, and the command ``go_on`` that continues it.
 
-    ``go_on`` is used if the path ``interrupted`` exists, which an interrupted command leaves.
+    ``go_on`` is used if the folder ``states`` has a complete state of a training run.
     """
 
     name: str
     command: tuple[str, ...]
-    interrupted: Path | None = None
+    states: Path | None = None
     go_on: tuple[str, ...] = ()
 
 

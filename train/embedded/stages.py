@@ -19,6 +19,7 @@ from typing import Any
 
 from santacoder.atomic import replacing
 from train.embedded.recipe import Stage
+from train.run.folder import newest_state
 
 
 class StageFailed(Exception):
@@ -51,7 +52,7 @@ def run(stage: Stage, out: Path) -> None:
 
     log = out / "logs" / f"{stage.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    goes_on = stage.interrupted is not None and stage.interrupted.exists()
+    goes_on = stage.states is not None and newest_state(stage.states) is not None
     started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     log.open("ab" if goes_on else "wb").close()
     process = multiprocessing.get_context("fork").Process(

@@ -31,7 +31,7 @@ from santacoder.model import SantaCoder
 from santacoder.paths import user_path
 from train.config import TrainConfig
 from train.core.batches import Batches, prefetched
-from train.core.distributed import World
+from train.core.distributed import World, world
 from train.core.step import Training, prepare, training_step
 from train.data.pack import Documents
 from train.embedded.carried import Carried, read
@@ -66,9 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not args.minutes > 0:
         parser.error(f"--minutes must be above 0, not {args.minutes:g}")
     try:
-        carried = read(args.file, args.output)
-        config = _config(args.device, args.shape, args.workers)
-        print(_trained(carried, config, args.minutes * 60, args.output))
+        with world(args.device) as alone:
+            carried = read(args.file, args.output)
+            config = _config(args.device, args.shape, args.workers)
+            print(_trained(carried, config, args.minutes * 60, args.output, alone))
     except (UserError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -81,10 +82,9 @@ def _config(device: str, shape: str, workers: int) -> TrainConfig:
     return TrainConfig(**settings, cooldown_shape="linear", device=device, loader_workers=workers)  # type: ignore[arg-type]
 
 
-def _trained(carried: Carried, config: TrainConfig, seconds: float, output: Path) -> str:
+def _trained(carried: Carried, config: TrainConfig, seconds: float, output: Path, world: World) -> str:
     """Train and write the weights. Returns a sentence for the user."""
     torch.manual_seed(config.seed)
-    world = World(0, 1, torch.device(config.device))
     model = SantaCoder(config.model_config(carried.data.tokenizer.vocab_size)).train()
     training = prepare(model, config, world)
     n_steps = _train(training, carried, config, seconds, world)

@@ -13,6 +13,7 @@ from typing import IO
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from santacoder.atomic import replacing
 from train.config import TrainConfig
 from train.core.distributed import World
 from train.core.optimizer import learning_rate
@@ -91,4 +92,5 @@ class Metrics:
 def forget_from(next_step: int, path: Path) -> None:
     """Remove the records from ``next_step`` on and an incomplete last line; all of them at step 0."""
     kept = [record for record in read_json_lines(path) if record["step"] < next_step] if next_step else []
-    path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    with replacing(path) as file:
+        file.write("".join(json.dumps(record) + "\n" for record in kept).encode())

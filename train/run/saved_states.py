@@ -67,11 +67,15 @@ class SavedStates:
             writing.result()
 
     def restore(self, training: Training) -> int:
-        """Load the newest readable state and return its number of steps; 0 if no state has been saved.
+        """Load the newest readable state and return its number of steps; 0 if no state has been saved. Incomplete
+        states, which a killed run leaves, are removed.
 
         Raises:
             UserError: states exist, but none can be read.
         """
+        if self._world.is_first:
+            for incomplete in self._folder.glob(".step-*.incomplete"):
+                shutil.rmtree(incomplete)
         states = complete_states(self._folder)
         for state in reversed(states):
             try:

@@ -65,12 +65,14 @@ def test_no_model_learns_from_what_it_is_measured_on() -> None:
 
 
 def test_a_stage_is_done_once_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    left = tmp_path / "left"
-    stage = Stage("one", ("json.tool", str(tmp_path / "absent.json")), left, ("json.tool", str(left)))
+    left, states = tmp_path / "left", tmp_path / "states"
+    left.write_text('{"went": "on"}')
+    (states / ".step-00000005.incomplete").mkdir(parents=True)  # of a run that was killed while it saved
+    stage = Stage("one", ("json.tool", str(tmp_path / "absent.json")), states, ("json.tool", str(left)))
     with pytest.raises(StageFailed, match=r"(?s)one failed with exit code \d; see .*one\.log:.*absent\.json"):
         run(stage, tmp_path)
     assert not is_done(stage, tmp_path)
-    left.write_text('{"went": "on"}')
+    (states / "step-00000005").mkdir()
     run(stage, tmp_path)
     assert is_done(stage, tmp_path)
     log = (tmp_path / "logs" / "one.log").read_text()
