@@ -13,6 +13,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from santacoder.atomic import replacing
 from santacoder.checkpoint_files import shown
 from santacoder.errors import UserError
 from santacoder.tokenizer_file import read_tokenizer_file
@@ -126,7 +127,8 @@ class Tokenizer:
         document = json.loads(self._with_specials.to_str())
         merges = document["model"]["merges"]
         document["model"]["merges"] = [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
-        Path(path).write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
+        with replacing(Path(path)) as file:
+            file.write(json.dumps(document, ensure_ascii=False, indent=1).encode())
 
     @property
     def vocab_size(self) -> int:

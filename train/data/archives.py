@@ -17,6 +17,8 @@ from typing import IO
 from santacoder.paths import SKIPPED_FOLDERS
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES, Removed, SourceFile, decode, printable, too_large
 
+# the errors of a damaged archive; ValueError is that of a name or a number in it
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, ValueError)
 # maximum size of names and attributes; a path has at most 4,096 bytes
 _MAX_HEADER_BYTES = 1 << 16
 _MAX_GLOBAL_HEADERS = 100
@@ -50,7 +52,7 @@ def read_archive(
                     path=path,
                     stars=stars,
                 )
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, OSError, EOFError) as error:
+    except (*BROKEN, OSError) as error:
         yield Removed(package, archive.name, "", archive.stat().st_size, f"broken archive ({error})")
 
 
@@ -122,3 +124,5 @@ class _Header(tarfile.TarInfo):
 
     def _proc_gnusparse_10(self, *_: object) -> None:
         raise tarfile.ReadError("a sparse file")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10  # the older formats of maps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
 from santacoder.paths import user_path
-from santacoder.tokenizer import Tokenizer
+from santacoder.tokenizer import SPECIAL_TOKENS, Tokenizer
+from santacoder.tokenizer_file import MAX_TOKENS
 from train.data import hub, sources
 from train.data.local import LocalExecutor
 from train.data.pack import pack
@@ -94,7 +96,10 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="a published branch; it sets the filters and, for training, attention and objective (default: base)",
     )
     group.add_argument(
-        "--vocab-size", type=int, default=4096, help="vocabulary size of the trained tokenizer (default: %(default)s)"
+        "--vocab-size",
+        type=vocabulary_size,
+        default=4096,
+        help="vocabulary size of the trained tokenizer (default: %(default)s)",
     )
     group.add_argument("--tokenizer", type=user_path, help="a tokenizer.json to use instead of training one")
     held_out = group.add_mutually_exclusive_group()
@@ -126,6 +131,18 @@ def share(text: str) -> float:
     return value
 
 
+def vocabulary_size(text: str) -> int:
+    """Parse a number of tokens without the special ones.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a number from 256, the single bytes, to what a tokenizer may have.
+    """
+    most = MAX_TOKENS - len(SPECIAL_TOKENS)
+    if not (text.isdecimal() and 256 <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"the vocabulary must have 256 to {most:,} tokens, not {text}")
+    return int(text)
+
+
 def pack_sources(
     args: argparse.Namespace,
     output: Path,
@@ -151,6 +168,14 @@ def pack_sources(
         tokenizer = Tokenizer.load(args.tokenizer)
     opt_out = _names(args.opt_out) if args.opt_out else frozenset()
     found, missing = _sources(args)
+    if missing:
+        first = missing[0]
+        print(
+            f"{len(missing):,} packages are missing, the first of them {first.package}: {first.reason}.",
+            file=sys.stderr,
+        )
+    if not found:
+        _require_enough([])
     work = work or output / "work"
     pipeline = Pipeline(found, work, executor or LocalExecutor(), opt_out, args.sample, args.simple, args.count_layout)
     name = args.variant or "fim"
@@ -206,7 +231,7 @@ def _require_enough(steps: Sequence[Step]) -> None:
     Raises:
         UserError: too few files remain for training and validation; the message lists what was removed and why.
     """
-    left = sum(files for files, _ in steps[-1].tally.kept.values())
+    left = sum(files for files, _ in steps[-1].tally.kept.values()) if steps else 0
     if left >= 2:
         return
     removed: Counter[str] = Counter()

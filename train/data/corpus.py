@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import lzma
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -20,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from santacoder.errors import UserError
-from train.data.archives import tar_files
+from train.data.archives import BROKEN, tar_files
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES
 
 MAX_UNPACKED_BYTES = 4_000_000_000
@@ -35,12 +33,12 @@ _NOT_FOR_PIP = {
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Extract the source files of a zip or tar archive into ``folder``; other files are skipped.
+    """Extract the source files of a zip or tar archive into ``folder``, which is emptied; other files are skipped.
 
     Raises:
         UserError: the file is not an archive, is damaged, has paths that lead outside, or exceeds the limits.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _empty(folder)
     total = 0
     try:
         for number, (name, size, file) in enumerate(_members(archive), start=1):
@@ -57,10 +55,18 @@ def unpack(archive: Path, folder: Path) -> None:
                 continue
             # regardless of the size that the archive claims
             _write(folder / path, file.read(MAX_FILE_BYTES), archive, name)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+    except UserError:
+        raise
+    except BROKEN as error:
         raise UserError(f"{archive.name} cannot be unpacked: {error}.") from error
     except FileNotFoundError as error:
         raise UserError(f"The archive {archive} does not exist.") from error
+
+
+def _empty(folder: Path) -> None:
+    """Make ``folder``, without what an earlier run left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def _write(target: Path, content: bytes, archive: Path, name: str) -> None:
@@ -88,8 +94,8 @@ def _shortened(name: str) -> str:
 
 
 def download(manifest: Path, folder: Path) -> None:
-    """Download the packages of ``manifest``, one ``name==version`` per line, into ``folder``, without running any of
-    them.
+    """Download the packages of ``manifest``, one ``name==version`` per line, into ``folder``, which is emptied, without
+    running any of them.
 
     Raises:
         UserError: a line is not a pinned package, or a package cannot be downloaded.
@@ -98,6 +104,7 @@ def download(manifest: Path, folder: Path) -> None:
         packages = pinned_packages(manifest.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{manifest} cannot be read: {error}.") from error
+    _empty(folder)
     # pip gets a rewritten file, not the one that was checked: it decodes files by its own rules, such as a line "#
     # coding: utf-7". It runs in a folder without other files, because it takes a requirement that names a local archive
     # for a path.

@@ -44,7 +44,7 @@ def unlicensed(files: Sequence[SourceFile]) -> list[str | None]:
 
 def opted_out(files: Sequence[SourceFile], names: Collection[str]) -> list[str | None]:
     """Remove packages (or repositories) whose authors opted out, by name, ignoring case."""
-    return ["opted out" if _owners(file.package) & {*names} else None for file in files]
+    return ["opted out" if not _owners(file.package).isdisjoint(names) else None for file in files]
 
 
 def unreadable(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,6 +137,13 @@ def pack(
         held_out = (choose_files if by_file else choose_validation)(packages.values())
     for name in packages.keys() & set(held_out):
         packages[name].split = "validation"
+    if len({package.split for package in packages.values()}) < 2:
+        raise UserError(
+            f"Of the {len(packages):,} packages with usable files, some must be held out and others not, but --hold-out"
+            f" names {len(packages.keys() & set(held_out))} of them; upper and lower case differ."
+        )
+    if absent := set(held_out) - packages.keys():
+        print(f"Not among the packages, so not held out: {', '.join(sorted(absent))}.", file=sys.stderr)
     tokenizer = tokenizer or train_tokenizer(shards, vocab_size, held_out, by_file)
     output.mkdir(parents=True, exist_ok=True)
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
@@ -165,7 +173,8 @@ def train_tokenizer(
         file.text
         for shard in tqdm(shards, desc="training the tokenizer", unit=" shards")
         for file in read_shard(shard)
-        if _package_name(file, by_file) not in held_out and file.id < share[file.language] * 2**63
+        # not by id, by which the pipeline draws a sample of the corpus
+        if _package_name(file, by_file) not in held_out and file.digest < share[file.language] * 2**63
     )
     return Tokenizer.train(texts, vocab_size)
 

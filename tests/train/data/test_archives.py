@@ -177,3 +177,42 @@ def test_names_that_cannot_be_files_are_named(tmp_path: Path, names: list[str], 
     with pytest.raises(UserError, match=r"^code\.zip contains the path .*which cannot be written") as raised:
         unpack(tmp_path / "code.zip", tmp_path / "unpacked")
     assert shown in str(raised.value) and len(str(raised.value)) < 300
+
+
+def odd_zip(path: Path) -> Path:
+    """Its name is said to be UTF-8, which it is not."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("package/\u00e9.py", b"x = 1\n")
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xff"))
+    return path
+
+
+def sparse_tar(path: Path, map_: str) -> Path:
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("package/a.py")
+        info.size, info.pax_headers = 6, {"GNU.sparse.map": map_, "GNU.sparse.size": "6"}
+        archive.addfile(info, io.BytesIO(b"x = 1\n"))
+    return path
+
+
+@pytest.mark.parametrize("map_", ["x", "0,1"])
+def test_damaged_names_and_maps_are_said(map_: str, tmp_path: Path) -> None:
+    for archive in (odd_zip(tmp_path / "a.zip"), sparse_tar(tmp_path / "a.tgz", map_)):
+        kept, removed = read(archive)
+        assert not kept and removed[archive.name].startswith("broken archive")
+        with pytest.raises(UserError, match=f"{archive.name} cannot be unpacked"):
+            unpack(archive, tmp_path / "out")
+
+
+def test_nothing_is_left_of_an_earlier_archive(tmp_path: Path) -> None:
+    unpack(tarball_of(tmp_path / "a.tgz", "a.py"), tmp_path / "out")
+    unpack(tarball_of(tmp_path / "b.tgz", "b.py"), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.py"]
+
+
+def tarball_of(path: Path, name: str) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = 6
+        archive.addfile(info, io.BytesIO(b"x = 1\n"))
+    return path

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from santacoder.errors import UserError
 from santacoder.fim import split_documents
 from santacoder.tokenizer import Tokenizer
 from train.data.pack import Package, choose_files, choose_validation, load_packed, pack, train_tokenizer
+from train.data.pipeline import draw
 from train.data.source_file import SourceFile
 from train.data.sources import Source
 from train.data.steps import read_source
@@ -129,10 +131,25 @@ def test_the_tokenizer_learns_as_much_of_each_language_and_nothing_held_out(
     java = len(seen) - python
     assert 0.7 < python / java < 1.4
     assert not set(seen) & {file.text for file in files if file.package == "p0"}
+    # the same of a sample of the files, which the pipeline has drawn by their ids
+    monkeypatch.setattr("train.data.pack.TOKENIZER_SAMPLE_BYTES", 40_000)
+    seen.clear()
+    drawn = draw(files, 0.5).kept
+    train_tokenizer(shards_of(drawn, tmp_path / "drawn"), 300)
+    python = sum(text.startswith("python") for text in seen)
+    assert 0.7 < python / (len(seen) - python) < 1.4
 
 
-def test_named_packages_are_held_out(tmp_path: Path) -> None:
+def test_named_packages_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [SourceFile(name, "1", "MIT", "a.py", "python", f"{name} = 1\n" * 9) for name in ("one", "two", "three")]
     pack(shards_of(files, tmp_path / "work"), tmp_path / "out", vocab_size=300, held_out=["two", "absent"])
     splits = {package.name: package.split for package in load_packed(tmp_path / "out").packages}
     assert splits == {"one": "train", "two": "validation", "three": "train"}
+    assert "Not among the packages, so not held out: absent." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("held_out", [["Two"], ["one", "two", "three"]])
+def test_names_that_hold_out_nothing_or_everything_are_refused(held_out: list[str], tmp_path: Path) -> None:
+    files = [SourceFile(name, "1", "MIT", "a.py", "python", f"{name} = 1\n" * 9) for name in ("one", "two", "three")]
+    with pytest.raises(UserError, match=f"Of the 3 packages .* names {len(set(held_out) - {'Two'})} of them"):
+        pack(shards_of(files, tmp_path / "work"), tmp_path / "out", vocab_size=300, held_out=held_out)
