@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import pickle
 import pickletools
 import re
@@ -209,6 +210,15 @@ def _by_plain_name(source: Path, files: dict[str, Path]) -> dict[str, tuple[Path
 def _source(folder: Path) -> Path | None:
     """The weights file, or the index of several."""
     return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+
+def are_equal(one: Path, other: Path) -> bool:
+    """Whether the snapshots ``one`` and ``other`` have the same weights."""
+    return all(
+        filecmp.cmp(one / name, other / name, shallow=False)
+        for name in NAMES
+        if (one / name).exists() and (other / name).exists()
+    )
 
 
 def _read_index(path: Path) -> dict[str, Path]:

@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped. Finished work is kept: run the same command again to continue.", file=sys.stderr)
+        print("\nStopped. A benchmark's finished work is kept: the same command continues it.", file=sys.stderr)
         return 130
     return 0
 

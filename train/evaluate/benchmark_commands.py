@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,16 +149,35 @@ def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
     Raises:
         CheckpointError: the revision, device or graph does not exist.
     """
-    is_folder = user_path(args.repo).is_dir()
-    snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
+    snapshot, sha = measured_snapshot(args)
     device = choose_device(args.device)
     engine, notices = open_engine(snapshot, device=device, runner=args.runner, n_slots=_N_SLOTS)
     for notice in notices:
         print(notice, file=sys.stderr)
     try:
-        yield Subject(args.repo, args.revision, snapshot.resolve().name, engine)
+        yield Subject(args.repo, args.revision, sha, engine)
     finally:
         engine.close()
+
+
+def measured_snapshot(args: argparse.Namespace) -> tuple[Path, str]:
+    """The snapshot of ``args``, which names a revision or a folder, and what identifies its weights: the commit, or a
+    digest of the folder's files.
+
+    Raises:
+        CheckpointError: the revision does not exist.
+    """
+    folder = user_path(args.repo)
+    if not folder.is_dir():
+        snapshot = checkpoints.resolve(args.repo, args.revision, store=args.store)
+        return snapshot, snapshot.name
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return folder, digest.hexdigest()
 
 
 def _run_programs(args: argparse.Namespace, programs: Programs) -> list[Result]:

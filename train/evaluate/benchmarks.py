@@ -124,6 +124,8 @@ def _settings(
         "language": language,
         "model": subject.model,
         "sha": subject.sha,
+        "runner": subject.engine.runner.name,
+        "precision": subject.engine.runner.precision,
         "n_tasks": len(prompts),
         "tasks": digest,
         "n_samples": n_samples,

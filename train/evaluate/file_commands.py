@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from pathlib import Path
+
+import torch
 
 from santacoder import checkpoints
 from santacoder.attribution import Shards
-from santacoder.paths import user_path
 from santacoder.sampling import SamplingParams
-from train.evaluate.benchmark_commands import open_subject
+from train.core.precision import has_bf16
+from train.evaluate.benchmark_commands import measured_snapshot, open_subject
 from train.evaluate.results import memorization_report
 from train.evaluate.results.result import Result, environment
 from train.evaluate.run_folder import RESULT_FILE
@@ -21,8 +22,7 @@ from train.evaluate.tasks.bits_per_byte import drawn, held_out_documents, in_fol
 
 def bits_per_byte(args: argparse.Namespace) -> None:
     """Bits per byte on held-out files or a folder, by language, compared with ``xz``."""
-    is_folder = user_path(args.repo).is_dir()
-    snapshot = Path(args.repo) if is_folder else checkpoints.resolve(args.repo, args.revision, store=args.store)
+    snapshot, sha = measured_snapshot(args)
     model, tokenizer = checkpoints.load(snapshot)
     documents = in_folder(args.folder) if args.folder else held_out_documents(args.data)
     if args.limit:
@@ -41,7 +41,7 @@ def bits_per_byte(args: argparse.Namespace) -> None:
         print(json.dumps(described, indent=1))
         if args.output:
             tasks = {"all files": (1, score.model)}
-            sha, used = snapshot.resolve().name, environment("torch", "bf16", "cpu")
+            used = environment("torch", "bf16" if has_bf16(torch.device("cpu")) else "fp32", "cpu")
             settings = {**described, "sha256": hashlib.sha256(b"".join(of_language)).hexdigest()}
             result = Result("bits-per-byte", language, args.repo, args.revision, sha, settings, used, tasks)
             result.write(args.output / f"bits-per-byte-{language}" / RESULT_FILE)

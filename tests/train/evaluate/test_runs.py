@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from santacoder import checkpoints
 from tests.conftest import REPOSITORY
 from train.evaluate.__main__ import main
 from train.evaluate.execution.sandbox import Sandbox
@@ -91,6 +93,10 @@ def test_other_settings_are_refused_and_nothing_is_lost(
     before = samples(tmp_path / "out")
     assert main(arguments(data, store, tmp_path / "out", "--seed", "1")) == 2
     assert "(seed: 0 there, 1 requested); choose another --output." in capsys.readouterr().err
+    settings = tmp_path / "out" / "multipl-e-humaneval-python-t0.8" / "settings.json"
+    settings.write_text(settings.read_text().replace('"runner": "torch"', '"runner": "onnx"'))
+    assert main(arguments(data, store, tmp_path / "out")) == 2
+    assert "(runner: onnx there, torch requested); choose another --output." in capsys.readouterr().err
     assert samples(tmp_path / "out") == before
 
 
@@ -167,3 +173,16 @@ def test_without_a_sandbox_nothing_runs(
     assert main(arguments(data, store, tmp_path / "out")) == 2
     assert "--unsafe" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_weights_is_another_subject(
+    sandbox: Sandbox, data: Path, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(checkpoints.resolve("test/tiny", store=store), tmp_path / "model"))
+    command = arguments(data, store, tmp_path / "out")
+    command[1] = str(folder)
+    assert main(command) == 0 == main(command)
+    config = folder / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert main(command) == 2
+    assert "has a run with other settings (sha: " in capsys.readouterr().err

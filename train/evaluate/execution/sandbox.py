@@ -182,7 +182,6 @@ def _with_limits(command: Command, limits: Limits, scratch: Path) -> list[str]:
     flags = [f"--fsize={limits.disk}", f"--nofile={limits.files}", "--core=0"]
     # outside the sandbox it would count all processes of the user
     flags += [f"--nproc={limits.processes}"] if scratch == SCRATCH else []
-    flags += [f"--cpu={limits.cpu_seconds}"] if limits.cpu_seconds else []
     flags += [f"--as={limits.address_space}"] if limits.address_space else []
     return [prlimit, *flags, "--", *arguments]
 

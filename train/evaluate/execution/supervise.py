@@ -23,9 +23,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class Limits:
     """Limits on a program and the processes it starts, together; sizes in bytes.
 
-    ``seconds`` is wall-clock time, ``cpu_seconds`` the processor time of each process (0: no limit). ``disk`` is the
-    size of the scratch folder and of each file in it, ``address_space`` the kernel's limit for each process (0: none;
-    for runtimes that reserve more than they use), ``files`` the number of open files.
+    ``seconds`` is wall-clock time. ``disk`` is the size of the scratch folder and of each file in it, ``address_space``
+    the kernel's limit for each process (0: none; for runtimes that reserve more than they use), ``files`` the number of
+    open files.
     """
 
     seconds: float
@@ -34,7 +34,6 @@ class Limits:
     disk: int = 64 << 20
     processes: int = 64
     files: int = 256
-    cpu_seconds: int = 0
     address_space: int = 0
 
 

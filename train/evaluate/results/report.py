@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -40,11 +39,11 @@ def difference_table(differences: Iterable[Difference]) -> str:
     """A Markdown table; differences that may be due to chance are marked."""
     lines = ["| benchmark | metric | tasks | A | B | B − A | 95 % interval | |", "|---|---|---|---|---|---|---|---|"]
     for one in differences:
-        low, high = one.interval
-        verdict = "clear" if one.is_clear else "may be chance"
+        interval = " … ".join(f"{end:+.4f}" for end in one.interval or ())
+        verdict = ("clear" if one.is_clear else "may be chance") if one.interval else "a single number"
         lines.append(
             f"| {one.benchmark} | {one.metric} | {one.n_tasks:,} | {one.a:.4f} | {one.b:.4f} | {one.b - one.a:+.4f} "
-            f"| {low:+.4f} … {high:+.4f} | {verdict} |"
+            f"| {interval} | {verdict} |"
         )
     return "\n".join(lines)
 
@@ -106,12 +105,7 @@ def with_scores(card: str, results: Sequence[Result]) -> str:
 def _same_weights(repo_id: str, result: Result, newest: Path, store: Path) -> bool:
     if result.model != repo_id:
         return False
-    measured = checkpoints.resolve(repo_id, result.sha, store=store)
-    return all(
-        filecmp.cmp(measured / name, newest / name, shallow=False)
-        for name in weight_files.NAMES
-        if (newest / name).exists() and (measured / name).exists()
-    )
+    return weight_files.are_equal(checkpoints.resolve(repo_id, result.sha, store=store), newest)
 
 
 def _interval(score: Score) -> str:

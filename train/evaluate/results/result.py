@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from santacoder.atomic import replacing
 from santacoder.engine.engine import Engine
 from santacoder.errors import UserError
-from train.evaluate.results.estimators import confidence_interval, pass_at_k
+from train.evaluate.results.estimators import confidence_interval, pass_at_k, wilson_interval
 
 _MEANS = {
     "infilling": "exact match",
@@ -79,8 +80,7 @@ class Result:
         found = {}
         for metric in self.metrics:
             values = list(self.per_task(metric).values())
-            interval = confidence_interval(values) if len(values) > 1 else None
-            found[metric] = Score(sum(values) / len(values), interval)
+            found[metric] = Score(sum(values) / len(values), _interval(values) if len(values) > 1 else None)
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +90,12 @@ class Result:
     def write(self, path: Path) -> None:
         with replacing(path) as file:
             file.write((json.dumps(self.to_json(), indent=1) + "\n").encode())
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    """By the bootstrap; if all tasks fail or all pass, it would have no width, and Wilson's interval is used."""
+    is_all_or_nothing = set(values) in ({0.0}, {1.0})
+    return wilson_interval(sum(values), len(values)) if is_all_or_nothing else confidence_interval(values)
 
 
 def from_json(document: Any, place: str) -> Result:

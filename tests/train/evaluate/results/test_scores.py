@@ -13,6 +13,7 @@ from santacoder import checkpoints
 from santacoder.checkpoints import GENERATION_FILE
 from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
+from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -20,7 +21,8 @@ from tests.conftest import random_model
 from train.evaluate.__main__ import main
 from train.evaluate.results import published
 from train.evaluate.results.compare import compare
-from train.evaluate.results.report import with_scores
+from train.evaluate.results.estimators import wilson_interval
+from train.evaluate.results.report import difference_table, with_scores
 from train.evaluate.results.result import Result, read_results
 
 
@@ -167,3 +169,32 @@ def test_the_published_table_tells_the_difference() -> None:
     assert (
         "| multipl-e-humaneval python | pass@10 | 0.29 | – | – |" in table
     )  # that is published at another temperature
+
+
+def bits(value: float, digest: str) -> Result:
+    settings = {"sha256": digest}
+    return Result("bits-per-byte", "python", "test/tiny", "main", "0" * 40, settings, {}, {"all files": (1, value)})
+
+
+def test_a_single_number_is_no_clear_difference() -> None:
+    (difference,) = compare([bits(0.91, "a")], [bits(0.90, "a")])
+    assert difference.interval is None and not difference.is_clear
+    assert "| 0.9100 | 0.9000 | -0.0100 |  | a single number |" in difference_table([difference])
+
+
+def test_scores_on_other_files_or_tasks_are_not_compared() -> None:
+    with pytest.raises(UserError, match="bits-per-byte python was measured on different files or tasks"):
+        compare([bits(0.91, "a")], [bits(0.90, "b")])
+    one, other = result(0.3), result(0.3)
+    one.settings.update(n_tasks=200, tasks="a")
+    other.settings.update(n_tasks=200, tasks="b")
+    with pytest.raises(UserError, match="humaneval python T=0.2 was measured on different files or tasks"):
+        compare([one], [other])
+    other.settings["n_tasks"] = 20  # some of the same tasks
+    assert compare([one], [other])
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_an_interval_has_a_width_even_if_all_tasks_score_alike(rate: float) -> None:
+    interval = result(rate).scores()["pass@1"].interval
+    assert interval == wilson_interval(200 * rate, 200) and interval[1] - interval[0] > 0.01
