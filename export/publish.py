@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from export.graph import write_graph
 from export.precisions import PRECISIONS
 from export.verify import Reference, Verification, validation_texts, verify
 from export.web_runner import WebRunner
-from santacoder import checkpoints
+from santacoder import checkpoints, weight_files
 from santacoder.checkpoints import CheckpointError
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.model import SantaCoder
 
 _HEADING = "## ONNX graphs"
+_FIGURES = "onnx/verification.json"
 
 
 def export(
@@ -32,10 +34,15 @@ def export(
     Returns a sentence about each of the others.
 
     Raises:
-        CheckpointError: there is no such revision.
+        CheckpointError: there is no such branch, or it has other weights since.
         OSError, UnicodeDecodeError: a ``validation`` file cannot be read.
     """
-    model, tokenizer = checkpoints.load(repo_id, branch, store=store)
+    if branch not in (known := checkpoints.branches(repo_id, store=store)):
+        raise CheckpointError(
+            f"Graphs are added to a branch, and {repo_id} has no branch {branch!r}, only {', '.join(known)}."
+        )
+    exported = checkpoints.resolve(repo_id, branch, store=store)
+    model, tokenizer = checkpoints.load(exported)
     texts = validation_texts(validation)
     refused: list[str] = []
     with tempfile.TemporaryDirectory(dir=store) as folder:
@@ -50,7 +57,7 @@ def export(
             with _refusals(precision, refused):
                 accepted.append(_accept(graph, config, reference, device))
         if accepted:
-            _publish(repo_id, branch, store, Path(folder), accepted)
+            _publish(repo_id, branch, store, exported, Path(folder), accepted)
     return refused
 
 
@@ -101,14 +108,19 @@ def _accept(graph: Path, config: SantaCoderConfig, reference: Reference, device:
     return result
 
 
-def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: list[Verification]) -> None:
-    """Publish a commit with the graphs, their table in the model card, and the figures as JSON."""
+def _publish(
+    repo_id: str, branch: str, store: Path, exported: Path, folder: Path, accepted: list[Verification]
+) -> None:
+    """Publish a commit with the graphs, the table of all graphs in the model card, and the figures as JSON."""
     snapshot = checkpoints.resolve(repo_id, branch, store=store)
+    if not weight_files.are_equal(exported, snapshot):
+        raise CheckpointError(f"{repo_id}@{branch} has got other weights since the export began; export it again.")
     card = snapshot / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {repo_id}\n"
+    results = _with_earlier(snapshot / _FIGURES, accepted)
     files: dict[str, bytes | Path] = {
-        "README.md": _with_table(text, accepted).encode(),
-        "onnx/verification.json": json.dumps([result.as_dict() for result in accepted], indent=2).encode(),
+        "README.md": _with_table(text, results).encode(),
+        _FIGURES: json.dumps([result.as_dict() for result in results], indent=2).encode(),
     }
     for result in accepted:
         name = graph_name(result.precision)
@@ -117,17 +129,25 @@ def _publish(repo_id: str, branch: str, store: Path, folder: Path, accepted: lis
     print(f"{repo_id}@{branch} is now {sha}.")
 
 
-def _with_table(card: str, accepted: list[Verification]) -> str:
+def _with_earlier(figures: Path, accepted: list[Verification]) -> list[Verification]:
+    """The results of the graphs that the commit will have: ``accepted``, and those that stay."""
+    earlier = json.loads(figures.read_text()) if figures.is_file() else []
+    new = {result.precision for result in accepted}
+    return [*accepted, *(Verification(**entry) for entry in earlier if entry["precision"] not in new)]
+
+
+def _with_table(card: str, results: list[Verification]) -> str:
     """The model card with the table of precisions at its end, replacing an older one."""
     rows = [
         f"| {result.precision} | {result.bytes / 1e6:.1f} | {result.bits_per_byte:.4f} | {result.agreement:.1%} "
         f"| {result.decode_tokens_per_second:,.0f} |"
-        for result in accepted
+        for result in results
     ]
-    reference = accepted[0].bits_per_byte_of_reference
+    reference = results[0].bits_per_byte_of_reference
+    without = re.sub(rf"^{_HEADING}\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
     return "\n".join(
         [
-            card.split(_HEADING)[0].rstrip(),
+            without.rstrip(),
             "",
             _HEADING,
             f"Compared with PyTorch in fp32, which has {reference:.4f} bits per byte on the same text. The speed is "

@@ -74,6 +74,7 @@ def write_site(folder: Path, revisions: Sequence[str], store: Path) -> int:
         CheckpointError: there is no such revision.
         OSError: something cannot be written.
     """
+    folder = folder.resolve()  # "." has no parent
     if folder.exists() and any(folder.iterdir()) and not (folder / "models.json").is_file():
         raise SiteError(f"{folder} has other files in it; choose a new folder, or remove them.")
     runtime = _runtime()

@@ -15,8 +15,10 @@ import torch
 
 from app.model_pool import Models, ServedModel
 from app.settings import Settings
+from export import publish
 from export.__main__ import main
 from export.precisions import PRECISIONS
+from export.verify import Verification
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.onnx.runner import OnnxRunner
@@ -176,3 +178,36 @@ def test_a_revision_with_an_adapter_is_exported_to_the_users_cache(
     logits = OnnxRunner(graph, model.config).prefill(0, ids, 0, len(ids))
     with torch.inference_mode():
         np.testing.assert_allclose(logits, model(torch.tensor([ids]))[0], rtol=1e-3, atol=1e-3)
+
+
+def test_figures_of_earlier_graphs_stay(copy: Path) -> None:
+    card = checkpoints.resolve(REPO, store=copy) / "README.md"
+    checkpoints.add_files(REPO, "main", {card.name: f"{card.read_text()}\n## Notes\nOurs.\n".encode()}, store=copy)
+    assert main([REPO, "--store", str(copy), "--precision", "int4"]) in (0, 1)
+    snapshot = checkpoints.resolve(REPO, store=copy)
+    figures = json.loads((snapshot / "onnx" / "verification.json").read_text())
+    graphs = {path.stem.removeprefix("model").strip("_") or "fp32" for path in (snapshot / "onnx").glob("*.onnx")}
+    assert {entry["precision"] for entry in figures} == graphs and "fp32" in graphs
+    text = (snapshot / "README.md").read_text()
+    assert "| fp32 |" in text and "## Notes\nOurs." in text and text.count("## ONNX graphs") == 1
+
+
+def test_graphs_of_weights_that_were_replaced_are_not_published(
+    copy: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def verify(*arguments: object) -> Verification:
+        model = random_model(seed=1, vocab_size=tokenizer.vocab_size)
+        checkpoints.publish(model, tokenizer, REPO, store=copy)  # as a training does meanwhile
+        return original(*arguments)  # type: ignore[arg-type]
+
+    original = publish.verify
+    monkeypatch.setattr(publish, "verify", verify)
+    assert main([REPO, "--store", str(copy), "--precision", "fp32"]) == 2
+    assert f"{REPO}@main has got other weights since the export began" in capsys.readouterr().err
+    assert not (checkpoints.resolve(REPO, store=copy) / "onnx").exists()
+
+
+def test_a_commit_is_refused_before_the_graphs_are_written(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sha = checkpoints.resolve(REPO, store=copy).name
+    assert main([REPO, "--store", str(copy), "--revision", sha, "--precision", "fp32"]) == 2
+    assert f"has no branch '{sha}', only main." in capsys.readouterr().err
