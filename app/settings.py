@@ -53,8 +53,8 @@ class Options(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if available")
     exact: bool = Field(
         True,
-        description="make texts independent of other requests to the last byte, at the cost of up to a fifth of the speed"
-        " (docs/serving.md)",
+        description="make texts independent of other requests to the last byte, at the cost of up to a fifth of the "
+        "speed (docs/serving.md)",
     )
     page: bool = Field(True, description="serve the page; --no-page serves only the API")
     slots: bool = Field(True, description="report the server's load at /slots")
