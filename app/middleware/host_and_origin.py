@@ -130,10 +130,13 @@ def _address(name: str) -> IPv4Address | IPv6Address | None:
 
 
 def _changes_something(scope: Scope) -> bool:
-    """Whether a request has effects: Gradio requests start and stop work, and a logout ends a session, even by GET."""
+    """Whether a request has effects. Even by GET, Gradio requests start and stop work, a logout ends a session, and the
+    properties of a model load it.
+    """
     path = _path(scope)
+    loads = path.startswith("/props") and bool(scope["query_string"])
     return scope["method"] not in _SAFE_METHODS or (
-        scope["method"] != "OPTIONS" and (path.startswith("/gradio_api/") or path.startswith("/logout"))
+        scope["method"] != "OPTIONS" and (loads or path.startswith(("/gradio_api/", "/logout")))
     )
 
 

@@ -198,6 +198,7 @@ def overlaps() -> list[Any]:
         ("\n  one\n  two\n  other\n", "a\n  one\n  two\n  three"),
         ("\n}\n", "if (y) {\n  z();\n}"),
         ("👍\n👎\nx", "a👍\n👎\nb"),
+        (")\nreturn value\nfoo()\n", "f(a)\nreturn value\nfoo() + bar"),
     ]
     pieces = _random_texts(8, 60, ["a", "b", "\n", "(", ")", '"'], 10)
     cases += list(zip(pieces[::2], pieces[1::2], strict=True))

@@ -24,7 +24,7 @@ from app.ui.serving.sessions import Sessions
 _log = logging.getLogger(__name__)
 # deep links write to the disk; direct calls bypass the queue; the others belong to unused components
 _UNUSED = (
-    "api", "run", "deep_link", "component_server", "custom_component", "process_recording", "proxy=", "stream",
+    "api", "run", "deep_link", "component_server", "custom_component", "process_recording", "file", "stream",
     "run-history", "runs", "vibe-edit", "undo-vibe-edit", "vibe-code", "vibe-starter-queries", "dev", "profiling",
 )  # fmt: skip
 _UNUSED_ELSEWHERE = ("/monitoring", "/pwa_icon", "/svelte")
@@ -59,9 +59,7 @@ class UiRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = route_of(scope) if scope["type"] == "http" else ""
         first, _, rest = route.removeprefix("/gradio_api/").partition("/")
-        if route.startswith(_UNUSED_ELSEWHERE) or (
-            route.startswith("/gradio_api/") and any(first == name or first.startswith("proxy=") for name in _UNUSED)
-        ):
+        if route.startswith(_UNUSED_ELSEWHERE) or (route.startswith("/gradio_api/") and not _is_used(first)):
             await _refusal(404, "This route does not exist.")(scope, receive, send)
         elif not route.startswith("/gradio_api/"):
             await self._app(scope, receive, send)
@@ -161,6 +159,11 @@ class UiRoutes:
         if not most or sum(self._limits.client(event.request) == client for event in events) < most:
             return ""
         return f"You have {most} events of this page in progress, which is the limit; wait until one has finished."
+
+
+def _is_used(first: str) -> bool:
+    """Whether the page uses the route with this first part. ``proxy=`` and ``file=`` would fetch any address."""
+    return first not in _UNUSED and not first.startswith("proxy=") and (first == "file=" or "file=" not in first)
 
 
 def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from santacoder.engine.ends.lexer import Token
@@ -19,16 +19,22 @@ _MODIFIERS = frozenset("public private protected static abstract final synchroni
 _STARTERS = _MODIFIERS | _CLASSES | frozenset("if for while switch try do else function".split())
 # before a brace, these say that it is a literal or a pattern, as in ``x = {`` and ``import {``
 _BEFORE_LITERALS = frozenset("= ( [ , : ? & | + return import export const let var default yield await".split())
+_SEARCHED = 100  # open brackets around the text, of which one may begin its function
 _GROUP = "{}"  # stands for a pair of braces and everything inside
 
 
 @dataclass
 class _Open:
-    """An open bracket. ``before`` are the tokens of the statement before it."""
+    """An open bracket, after the first ``n_before`` tokens of a statement that may go on."""
 
     bracket: str
+    statement: list[str]
+    n_before: int
     kind: Literal["function", "class", "block", "literal", ""] = ""
-    before: list[str] = field(default_factory=list)
+
+    @property
+    def before(self) -> list[str]:
+        return self.statement[: self.n_before]
 
 
 class BracketEnd:
@@ -135,8 +141,9 @@ class BracketEnd:
         if token.kind != "mark" or text not in "([{)]};":
             self._statement.append(text)
         elif text in "([":
-            self._open.append(_Open(text, before=self._statement))
-            self._statement = [*self._statement, text]
+            # not copied: nested brackets would take memory in the square of their number
+            self._open.append(_Open(text, self._statement, len(self._statement)))
+            self._statement.append(text)
         elif text == "{":
             self._open_brace()
         elif text == "}":
@@ -152,7 +159,7 @@ class BracketEnd:
         if self._waits_for_function and kind == "function":
             self._waits_for_function = False
             self._depth, self._is_statement = len(self._open), False
-        self._open.append(_Open("{", kind, before=self._statement))
+        self._open.append(_Open("{", self._statement, len(self._statement), kind))
         self._statement = []
 
     def _close_brace(self, token: Token) -> None:
@@ -208,7 +215,7 @@ class BracketEnd:
     def _innermost_parameters(self) -> int | None:
         """The index of the innermost open parenthesis that begins the parameters of a function, as around
         ``function f({ a, `` in JavaScript."""
-        for index in reversed(range(len(self._open))):
+        for index in reversed(range(max(0, len(self._open) - _SEARCHED), len(self._open))):
             if self._open[index].bracket == "(" and self._begins_function(self._open[index].before, index):
                 return index
         return None

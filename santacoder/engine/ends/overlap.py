@@ -32,13 +32,15 @@ class SuffixOverlap:
 
     def feed(self, text: str) -> tuple[str, bool]:
         """Text that is safe to show, and whether enough of the suffix has been repeated."""
-        for index, character in enumerate(text):
+        shown = ""
+        for character in text:
+            self._held += character
             self._advance(character)
             if self._enough and self._n_same >= self._enough:
-                self._held += text[: index + 1]
-                return self._release(), self._drop()
-        self._held += text
-        return self._release(), False
+                shown += self._release()
+                if self._drop():
+                    return shown, True
+        return shown + self._release(), False
 
     def finish(self) -> str:
         """The held-back text that is not a repetition."""

@@ -45,6 +45,7 @@ CHANGES = [
     ("GET", "/gradio_api/queue/data?session_hash=abc", None),
     ("GET", "/gradio_api/heartbeat/abc", None),
     ("GET", "/logout", None),
+    ("GET", "/props?model=bigcode/santacoder", None),
 ]
 
 

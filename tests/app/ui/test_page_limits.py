@@ -147,6 +147,8 @@ def test_a_session_has_a_short_name(session: str, small: Serving, capfd: pytest.
     [
         ("POST", "/gradio_api/run/complete_code"), ("POST", "/gradio_api/api/complete_code"),
         ("GET", "/gradio_api/deep_link?session_hash=x"), ("GET", "/gradio_api/proxy=https://example.org/"),
+        ("GET", "/gradio_api/file=https://example.org/"), ("HEAD", "/gradio_api/file=http://127.0.0.1:1/"),
+        ("GET", "/gradio_api/file=HTTPS%3A%2F%2Fexample.org"), ("GET", "/gradio_api/file/https://example.org/"),
         ("POST", "/gradio_api/component_server"), ("POST", "/gradio_api/process_recording"),
         ("POST", "/gradio_api/stream/x"), ("GET", "/monitoring/summary"), ("GET", "/pwa_icon/20000"),
     ],

@@ -20,11 +20,13 @@ import {
 /** @typedef {import("./statements.js").BraceKind} BraceKind */
 
 /**
- * An open bracket. `before` are the tokens of the statement before it.
+ * An open bracket, after the first `nBefore` tokens of a statement that may go on.
  *
- * @typedef {{bracket: string, kind: BraceKind | "", before: string[]}} Open
+ * @typedef {{bracket: string, kind: BraceKind | "", statement: string[], nBefore: number}} Open
  */
 
+/** Open brackets around the text, of which one may begin its function. */
+const SEARCHED = 100;
 /** @type {Record<string, string>} */
 const CLOSES = { ")": "(", "]": "[", "}": "{" };
 const BEFORE_CLAUSES = new Set("if else try catch do".split(" "));
@@ -167,8 +169,9 @@ export class BracketEnd {
     if (token.kind !== "mark" || !"([{)]};".includes(text)) {
       this._statement.push(text);
     } else if ("([".includes(text)) {
-      this._open.push({ bracket: text, kind: "", before: this._statement });
-      this._statement = [...this._statement, text];
+      // not copied: nested brackets would take memory in the square of their number
+      this._open.push({ bracket: text, kind: "", statement: this._statement, nBefore: this._statement.length });
+      this._statement.push(text);
     } else if (text === "{") {
       this._openBrace();
     } else if (text === "}") {
@@ -188,7 +191,7 @@ export class BracketEnd {
       this._depth = this._open.length;
       this._isStatement = false;
     }
-    this._open.push({ bracket: "{", kind, before: this._statement });
+    this._open.push({ bracket: "{", kind, statement: this._statement, nBefore: this._statement.length });
     this._statement = [];
   }
 
@@ -200,8 +203,8 @@ export class BracketEnd {
       if (this._depth !== null) this._close(token, []);
       return;
     }
-    const { before, kind } = this._open[index];
-    const isLiteral = kind === "literal";
+    const before = statementBefore(this._open[index]);
+    const isLiteral = this._open[index].kind === "literal";
     const isArgument = index > 0 && this._open[index - 1].bracket !== "{";
     this._open.length = index;
     this._statement = isLiteral || isArgument ? [...before, GROUP] : [];
@@ -257,7 +260,11 @@ export class BracketEnd {
    * in JavaScript; -1 if there is none.
    */
   _innermostParameters() {
-    return this._open.findLastIndex((each, index) => each.bracket === "(" && this._beginsFunction(each.before, index));
+    const least = this._open.length - SEARCHED;
+    return this._open.findLastIndex(
+      (each, index) =>
+        index >= least && each.bracket === "(" && this._beginsFunction(statementBefore(each), index),
+    );
   }
 
   /** Whether the innermost open bracket is round or square. */
@@ -320,7 +327,7 @@ export class BracketEnd {
   /** The statement in which the prompt ends, from its beginning. */
   _head() {
     const inner = this._open.slice(this._innermostBrace() + 1);
-    return inner.length && !this._statement.length ? inner[0].before : this._statement;
+    return inner.length && !this._statement.length ? statementBefore(inner[0]) : this._statement;
   }
 
   _hasBegunFunction() {
@@ -337,4 +344,9 @@ export class BracketEnd {
     const brace = this._innermostBrace(depth);
     return brace < 0 ? MODIFIERS.has(head[0]) : this._open[brace].kind === "class";
   }
+}
+
+/** The tokens of the statement before a bracket. @param {Open} open */
+function statementBefore({ statement, nBefore }) {
+  return statement.slice(0, nBefore);
 }

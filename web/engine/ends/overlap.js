@@ -38,15 +38,16 @@ export class SuffixOverlap {
    * @returns {[string, boolean]}
    */
   feed(text) {
+    let shown = "";
     for (let index = 0; index < text.length; index++) {
+      this._held += text[index];
       this._advance(text[index]);
       if (this._enough && this._nSame >= this._enough) {
-        this._held += text.slice(0, index + 1);
-        return [this._release(), this._drop()];
+        shown += this._release();
+        if (this._drop()) return [shown, true];
       }
     }
-    this._held += text;
-    return [this._release(), false];
+    return [shown + this._release(), false];
   }
 
   /** The held-back text that is not a repetition. */

@@ -30,11 +30,21 @@ def fitted(middle: str, suffix: str, size: int = 1) -> str:
         ("a\n  one\n  two\n  three", "\n  one\n  two\n  other\n", "a"),
         ("nothing of it", "\nreturn\n", "nothing of it"),
         ("retu", "return\n", "retu"),
+        ("f(a)\nreturn value\nfoo() + bar", ")\nreturn value\nfoo()\n", "f(a)\nreturn value\nfoo() + bar"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_a_middle_is_cut_where_it_repeats_the_suffix(middle: str, suffix: str, kept: str, size: int) -> None:
     assert fitted(middle, suffix, size) == kept
+
+
+@given(
+    middle=st.text(alphabet="ab\n()'", max_size=16),
+    suffix=st.text(alphabet="ab\n()'", max_size=8),
+    size=st.integers(1, 5),
+)
+def test_nothing_but_an_end_is_cut(middle: str, suffix: str, size: int) -> None:
+    assert middle.startswith(fitted(middle, suffix, size))
 
 
 @given(middle=st.text(alphabet="ab\n", max_size=12), suffix=st.text(alphabet="ab\n", max_size=12))

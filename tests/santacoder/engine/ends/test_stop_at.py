@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,3 +218,12 @@ def test_pieces_of_any_size_end_at_the_same_place(
     assert len(ends) == 1
     # whatever can be written has a beginning
     assert not given_text.strip() or ends.pop().strip() or language != "python"
+
+
+@pytest.mark.parametrize("bracket", ["(", "[", "{", "f({", "(=>{"])
+def test_nested_brackets_take_little_memory(bracket: str) -> None:
+    tracemalloc.start()
+    finder = end_finder(bracket * 8000, "function", "javascript")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert finder is not None and most < 16e6
