@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.api.error_responses import explain
 from app.api.fields import EndFields
-from app.api.prompts import gap_request
+from app.api.prompts import fitting_seed, gap_request
 from app.api.start import start_run
 from app.context import Server
 from santacoder.engine.request import CompletionRequest
@@ -52,7 +52,7 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         fields = _Fields(stop_at, stop_repetition, token_healing, min_logprob)
         return await write(
             revision,
-            lambda: fields.add_to(CompletionRequest(code, None, _sampling(max_new_tokens, temperature))),
+            lambda: fields.add_to(CompletionRequest(code, None, sampling(max_new_tokens, temperature))),
         )
 
     async def fill_in_code(
@@ -85,8 +85,12 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
         fields = _Fields(stop_at, stop_repetition, token_healing, min_logprob)
         return await write(
             revision,
-            lambda: fields.add_to(gap_request(prefix, suffix, _sampling(max_new_tokens, temperature))),
+            lambda: fields.add_to(gap_request(prefix, suffix, sampling(max_new_tokens, temperature))),
         )
+
+    def sampling(max_new_tokens: int, temperature: float) -> SamplingParams:
+        seed = fitting_seed(None, server.settings.seed)
+        return SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
 
     async def write(revision: str, request: Callable[[], CompletionRequest]) -> str:
         try:
@@ -121,7 +125,3 @@ class _Fields(NamedTuple):
         except ValidationError as error:
             details = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
             raise RequestValidationError(details) from error
-
-
-def _sampling(max_new_tokens: int, temperature: float) -> SamplingParams:
-    return SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature)

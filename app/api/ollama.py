@@ -19,6 +19,7 @@ from app.api.error_responses import Explanation, explain, route_class
 from app.api.fields import Body, EndFields, NotNegative, NotNegativeInt, Number, Share, Stop, unsupported
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
+    WHOLE_CONTEXT,
     fitting_seed,
     gap_request,
     raw_request,
@@ -157,7 +158,7 @@ class GenerateBody(Body):
             repetition_penalty=options.repeat_penalty if penalise else 1.0,
             frequency_penalty=options.frequency_penalty if penalise else 0.0,
             presence_penalty=options.presence_penalty if penalise else 0.0,
-            penalty_last_n=options.repeat_last_n if options.repeat_last_n > 0 else None,
+            penalty_last_n=options.repeat_last_n if options.repeat_last_n > 0 else WHOLE_CONTEXT,
             seed=fitting_seed(options.seed, default_seed),
             stop=stop_sequences(options.stop),
             top_logprobs=self.top_logprobs if self.logprobs else 0,

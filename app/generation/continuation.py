@@ -77,7 +77,13 @@ def alternatives(token: accumulator.Token) -> tuple[Alternative, ...]:
 def request_after(
     opening: tuple[Token, ...], request: CompletionRequest, engine: Engine
 ) -> tuple[CompletionRequest, tuple[Token, ...]]:
-    """``request`` with the first tokens of its output given: they are appended to the prompt as the model sees it."""
+    """``request`` with the first tokens of its output given: they are appended to the prompt as the model sees it.
+
+    Raises:
+        UserError: the model has no such tokens.
+    """
+    if not all(0 <= token.id < engine.tokenizer.vocab_size for token in opening):
+        raise UserError("The text has tokens that this model does not have.")
     prompt = build_prompt(request, engine.tokenizer, engine.runner.n_positions, healing=engine.healing)
     opening = _in_place(opening, engine.tokenizer, len(prompt.typed), crlf=request.crlf)
     begun = [token.id for token in opening]

@@ -81,6 +81,10 @@ class Candidate:
         """The tokens of all gaps, in order, without those that spell a prompt's end again."""
         return tuple(token for completion in self.completions for token in completion.written)
 
+    def text_of_gap(self, index: int) -> str | None:
+        """The text of a gap; None if it has not been reached."""
+        return self.completions[index].text if index < len(self.completions) else None
+
 
 @dataclass(frozen=True)
 class Generation:

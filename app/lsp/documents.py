@@ -129,6 +129,9 @@ class Documents:
         self._documents.pop(uri, None)
         self._n_changes += 1
 
+    def uris(self) -> list[str]:
+        return list(self._documents)
+
     def get(self, uri: str) -> Document | None:
         return self._documents.get(uri)
 

@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.tune.tuned_model import TUNED_BRANCH, tuned_commit, tuned_model
 from santacoder.checkpoints.store import repo_folder
 from santacoder.engine.request import CompletionRequest
+from santacoder.errors import CheckpointError
 from santacoder.tokenizer import Tokenizer
 
 # Seconds that a thread may hold the interpreter lock while another waits for it. A suggestion passes it several times
@@ -39,6 +40,8 @@ def engine_inside(options: dict[str, Any], project: Path | None = None) -> Engin
         return EngineInside(Settings(**options), project)
     except ValidationError as error:
         raise BackendError(sentences(error.errors())) from error
+    except CheckpointError as error:  # there is no such device
+        raise BackendError(str(error)) from error
 
 
 class EngineInside:

@@ -75,9 +75,10 @@ class SuggestionServer(LanguageServer):
         self._register()
 
     def end(self) -> None:
-        """Cancel all requests."""
+        """Cancel all requests and close all documents, as the editor no longer can."""
         for task in (*self._running.values(), *self._background):
             task.cancel()
+        self.protocol.close_documents()
 
     def report_server_error(self, error: Exception, source: type[Exception]) -> None:
         """Called for messages that cannot be read; requests that fail have responses."""
@@ -246,6 +247,8 @@ class SuggestionServer(LanguageServer):
             start = column - len(written)
         code = Code(document, line, start, column, written)
         body = infill_body(code, settings, self.protocol.related, n_positions, invoked=invoked)
+        if not (body["input_prefix"] or body["input_suffix"] or body["input_extra"]):
+            return Found([], None)  # an empty document
         last = self._last.setdefault(document.uri, LastAnswer())
         answer = None if invoked else last.rest(body)
         if answer is None:

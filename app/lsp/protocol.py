@@ -69,12 +69,19 @@ class SuggestionProtocol(LanguageServerProtocol):
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:
-        document, project = self.documents.get(params.text_document.uri), self.related.project
+        self._close(params.text_document.uri)
+
+    def close_documents(self) -> None:
+        for uri in self.documents.uris():
+            self._close(uri)
+
+    def _close(self, uri: str) -> None:
+        document, project = self.documents.get(uri), self.related.project
         if project and document and document.path:
             project.closed(document.path)
-        self.documents.close(params.text_document.uri)
-        self.related.forget(params.text_document.uri)
-        self.forget(params.text_document.uri)
+        self.documents.close(uri)
+        self.related.forget(uri)
+        self.forget(uri)
 
     def _index(self, uri: str) -> None:
         """Tell the index of the project that a document has changed."""

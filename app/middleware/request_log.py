@@ -7,12 +7,16 @@ import re
 import time
 import uuid
 
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.observability.logs import request_id
 from app.observability.metrics import Metrics
 
 _HEADER = b"x-request-id"
+_GONE = 499  # the client disconnected before the response
+_FAILED = "Something went wrong on the server. Its log says more, under the id in the header X-Request-Id."
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +34,7 @@ class Requests:
         identifier = _given_id(scope) or uuid.uuid4().hex
         token = request_id.set(identifier)
         started = time.perf_counter()
-        status = 499  # if the client disconnects before the response
+        status = _GONE
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -41,6 +45,13 @@ class Requests:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            if status != _GONE:  # the response has begun
+                raise
+            _log.exception("the request failed")
+            await JSONResponse({"error": _FAILED, "detail": _FAILED}, 500)(scope, receive, send_with_id)
         finally:
             self._report(scope, status, time.perf_counter() - started)
             request_id.reset(token)

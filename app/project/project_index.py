@@ -82,9 +82,11 @@ class ProjectIndex:
         self._woken.set()
 
     def changed(self, path: Path, lines: Callable[[], list[str]]) -> None:
-        """The document at ``path`` is open, and has been edited; ``lines`` returns its text now."""
+        """The document at ``path`` is open, and has been edited; ``lines`` returns its text now. Documents in other
+        languages do not belong to the index.
+        """
         path = self._resolved(path)
-        if path.is_relative_to(self._folder):
+        if path.is_relative_to(self._folder) and language_of_file(path.name):
             with self._lock:
                 self._open.add(path)
                 self._changed[path] = lines
@@ -172,8 +174,10 @@ class ProjectIndex:
         """Index what has been edited in the editor."""
         with self._lock:
             changed, self._changed = self._changed, {}
-        for path, lines in changed.items():
-            self._put(path, lines(), _EDITED)
+        for path, read in changed.items():
+            lines = read()
+            is_small = sum(map(len, lines)) <= _MOST_BYTES_OF_A_FILE
+            self._put(path, lines if is_small else [], _EDITED)
 
     def scan(self) -> None:
         """Index the files that have changed on disk, and forget those that are gone."""

@@ -6,13 +6,13 @@ import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from app.errors import ShareMissing, ShareRefused
 from app.limits import RateLimits
 from app.shares.cookies import address
-from app.shares.pages import moderation_page
+from app.shares.pages import PageResponse, moderation_page
 from app.shares.store import ShareStore
 
 _BASIC = HTTPBasic(realm="SantaCoder moderation", auto_error=False)
@@ -36,8 +36,8 @@ def moderation_routes(store: ShareStore, limits: RateLimits, key: str) -> APIRou
     router = APIRouter(prefix="/moderation", dependencies=[Depends(check)], include_in_schema=False)
 
     @router.get("")
-    def reported() -> HTMLResponse:
-        return HTMLResponse(moderation_page(store.reports()), headers={"Cache-Control": "no-store"})
+    def reported() -> PageResponse:
+        return PageResponse(moderation_page(store.reports()), headers={"Cache-Control": "no-store"})
 
     @router.post("/{slug}/{action}")
     def moderate(slug: str, action: str, request: Request) -> RedirectResponse:

@@ -6,9 +6,11 @@ import re
 from itertools import groupby
 from pathlib import Path
 
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from app.middleware.security_headers import content_security_policy
 from app.shares.highlight import highlighted
 from app.shares.models import Piece, Report, Share
 from app.shares.preview import SIZE
@@ -23,12 +25,21 @@ def _highlighted(pieces: list[Piece], language: str) -> Markup:
     return Markup(highlighted(pieces, language))
 
 
+# the script of the only template that has one, whatever a share may have brought into the page
+_POLICY = content_security_policy((_HERE / "templates" / "share.html").read_bytes())
 _TEMPLATES = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
 _TEMPLATES.filters |= {"reveal": reveal, "highlighted": _highlighted}
 # these pages follow the browser's colour scheme; the playground sets a class
 _TEMPLATES.globals["code_style"] = Markup(
     re.sub(r"\.dark (\{.*?\})", r"@media (prefers-color-scheme: dark) { :root \1 }", CODE_STYLE)
 )
+
+
+class PageResponse(HTMLResponse):
+    """A page that runs no script but that of its template."""
+
+    def __init__(self, page: str, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
+        super().__init__(page, status_code, {"Content-Security-Policy": _POLICY, **(headers or {})})
 
 
 def share_page(share: Share, url: str) -> str:

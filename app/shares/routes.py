@@ -8,13 +8,13 @@ from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
 from app.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften
 from app.limits import RateLimits
 from app.shares.cookies import address, visitor
 from app.shares.moderation import moderation_routes
-from app.shares.pages import deletion_page, message_page, share_page
+from app.shares.pages import PageResponse, deletion_page, message_page, share_page
 from app.shares.preview import preview
 from app.shares.store import ShareStore
 
@@ -58,9 +58,9 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
 
     @router.get("/{slug}")
     @aside
-    def permalink(slug: str, request: Request) -> HTMLResponse:
+    def permalink(slug: str, request: Request) -> PageResponse:
         limits.count("open", address(request))
-        return HTMLResponse(share_page(store.open(slug).share, str(request.url.replace(query=""))))
+        return PageResponse(share_page(store.open(slug).share, str(request.url.replace(query=""))))
 
     @router.get("/{slug}/preview.png")
     @aside
@@ -94,15 +94,15 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
         return {"message": "Thank you. A moderator will look at it."}
 
     @router.get("/{slug}/delete/{token}")
-    def ask_before_deletion(slug: str, token: str) -> HTMLResponse:
+    def ask_before_deletion(slug: str, token: str) -> PageResponse:
         # not "no-referrer": the form would be sent without an origin. Both hide the address from other servers
-        return HTMLResponse(deletion_page(slug), headers={"Referrer-Policy": "same-origin"})
+        return PageResponse(deletion_page(slug), headers={"Referrer-Policy": "same-origin"})
 
     @router.post("/{slug}/delete/{token}")
     @aside
-    def delete(slug: str, token: str) -> HTMLResponse:
+    def delete(slug: str, token: str) -> PageResponse:
         store.delete(slug, token)
-        return HTMLResponse(message_page("Deleted", "The share and its permalink are gone.", home="../../../"))
+        return PageResponse(message_page("Deleted", "The share and its permalink are gone.", home="../../../"))
 
     return router
 
@@ -115,4 +115,4 @@ def _explain(request: Request, error: Exception) -> Response:
     heading = next(heading for kind, heading in _HEADINGS.items() if isinstance(error, kind))
     below_prefix = request.url.path.removeprefix(request.scope.get("root_path", ""))
     home = "../" * (below_prefix.count("/") - 1) or "./"
-    return HTMLResponse(message_page(heading, str(error), home), status)
+    return PageResponse(message_page(heading, str(error), home), status)

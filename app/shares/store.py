@@ -316,5 +316,11 @@ def _random_slug() -> str:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL text cannot contain NUL."""
+    """``text`` as a database can store it: PostgreSQL's cannot contain NUL.
+
+    Raises:
+        ShareRefused: it has lone surrogates.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ShareRefused("The text has lone surrogates, which are no characters.")
     return text.replace("\0", "\N{SYMBOL FOR NULL}")

@@ -10,6 +10,7 @@ import gradio as gr
 from app.generation.records import MARK, Completion, Generation, Language
 from app.generation.task import Failed, Loading, Progress, Task, Written
 from app.ui.html import render
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
 _LINES = 8
@@ -25,6 +26,7 @@ READY = (
     "<kbd>Enter</kbd></span>.</p>"
 )
 
+MAX_GAPS = 8
 MAX_RUNNING = 16
 # with an empty list: otherwise Gradio would tell the state of an event to all its outputs, hidden or not, and once more
 # with every message of every other event
@@ -69,9 +71,25 @@ def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
     return language, editor
 
 
-def prompt_task(code: str, language: Language, sampling: SamplingParams) -> Task:
-    """A task that continues the code, or fills its gaps if it has any."""
+def split_at_marks(code: str) -> tuple[str, ...]:
+    """The code split at the gap markers.
+
+    Raises:
+        UserError: there are too many.
+    """
     parts = tuple(code.split(MARK))
+    if len(parts) - 1 > MAX_GAPS:
+        raise UserError(f"The code has {len(parts) - 1} gaps ({MARK}); at most {MAX_GAPS} can be filled at once.")
+    return parts
+
+
+def prompt_task(code: str, language: Language, sampling: SamplingParams) -> Task:
+    """A task that continues the code, or fills its gaps if it has any.
+
+    Raises:
+        UserError: it has too many gaps.
+    """
+    parts = split_at_marks(code)
     return Task("complete" if len(parts) == 1 else "infill", language, parts, sampling)
 
 

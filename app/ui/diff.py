@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from app.generation.records import Generation
+from app.generation.records import MARK, Generation
 
 _WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
@@ -20,14 +20,16 @@ Piece = tuple[Literal["prompt", "same", "new"], str]
 def compared_pieces(generation: Generation, others: Sequence[Generation], *, whole_prompt: bool = True) -> list[Piece]:
     """The code of the first candidate, in pieces that separate what any of ``others`` did not write there.
 
-    ``others`` have the same prompt. Without ``whole_prompt``, only the prompt's lines with generated text are included.
+    ``others`` have the same prompt. A text is not compared with those that have not reached its gap. Without
+    ``whole_prompt``, only the prompt's lines with generated text are included.
     """
     pieces: list[Piece] = []
     for index, part in enumerate(generation.parts):
         pieces.append(("prompt", part if whole_prompt else _edges(part, index == 0, index == generation.n_gaps)))
         if index < generation.n_gaps:
-            texts = [other.candidates[0].completions[index].text for other in others]
-            pieces += compared_words(generation.candidates[0].completions[index].text, texts)
+            text, *texts = (each.candidates[0].text_of_gap(index) for each in (generation, *others))
+            found = [other for other in texts if other is not None]
+            pieces += [("prompt", MARK)] if text is None else compared_words(text, found)
     return [piece for piece in pieces if piece[1]]
 
 

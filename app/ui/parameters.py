@@ -183,7 +183,7 @@ def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) ->
 
 def _seed(text: str) -> int | None:
     text = text.strip()
-    if text and not text.isdecimal():
+    if text and not (text.isdecimal() and len(text) <= len(str(MAX_SEED))):
         raise UserError(f"The seed must be a whole number from 0 to {MAX_SEED}, or empty, not {text[:40]!r}.")
     return int(text) if text else None
 

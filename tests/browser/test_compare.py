@@ -134,11 +134,12 @@ def test_the_same_revision_twice_differs_in_nothing(compare: Page) -> None:
 
 
 def test_a_gap_is_filled_by_each(compare: Page) -> None:
-    write(compare, "x = <FILL_HERE>\ny = 2")
+    write(compare, "x = <FILL_HERE>\ny = <FILL_HERE>\nz = 2")
     set_new_tokens(compare, 8)
     run(compare)
     for column in compare.locator(".compared pre").all():
-        expect(column).to_contain_text(re.compile(r"^x = "))
+        expect(column).to_contain_text(re.compile(r"^x = (?s:.*)\ny = "))
+        expect(column).not_to_contain_text("FILL_HERE")
 
 
 def test_a_revision_that_is_not_there_is_said_beside_one_that_writes(compare: Page) -> None:

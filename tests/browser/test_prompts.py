@@ -123,3 +123,19 @@ def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
         seen = part
     page.keyboard.type("#")
     assert code(page, "complete") == f"{seen}#"
+
+
+@pytest.mark.parametrize("key", ["Enter", "Backspace", "Control+z"])
+def test_an_edit_by_a_key_is_no_generated_text(page: Page, key: str) -> None:
+    """CodeMirror handles these keys itself."""
+    write(page, "complete", "# one\nx = 1")
+    run(page, "complete")
+    expect(page.locator("#complete-status [data-written]")).to_have_count(1)
+    page.locator("#complete-editor .cm-content").focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("End")
+    page.keyboard.press(key)
+    expect(page.locator("#complete-status [data-written]")).to_have_count(0)
+    edited = code(page, "complete")
+    page.keyboard.press("Alt+ArrowRight")
+    assert code(page, "complete") == edited

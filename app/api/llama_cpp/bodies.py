@@ -26,6 +26,7 @@ from app.api.fields import (
 )
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
+    WHOLE_CONTEXT,
     fitting_seed,
     gap_request,
     raw_request,
@@ -51,6 +52,7 @@ _SAMPLERS = {"e": "penalties", "k": "top_k", "p": "top_p", "m": "min_p", "t": "t
 
 # with a larger bias, a token is always or never chosen, whatever the logits
 _LARGEST = 100.0
+_MOST_DIGITS = 10  # of a token's number
 
 Bias = Number | bool
 LogitBias = Annotated[
@@ -118,7 +120,7 @@ class SamplingBody(EndFields):
             repetition_penalty=self.repeat_penalty if penalise else 1.0,
             frequency_penalty=self.frequency_penalty if penalise else 0.0,
             presence_penalty=self.presence_penalty if penalise else 0.0,
-            penalty_last_n=self.repeat_last_n if self.repeat_last_n > 0 else None,
+            penalty_last_n=self.repeat_last_n if self.repeat_last_n > 0 else WHOLE_CONTEXT,
             ignore_eos=self.ignore_eos,
             seed=fitting_seed(-1 if self.seed == ANY_SEED else self.seed, default_seed, index),
             stop=stop_sequences(self.stop),
@@ -242,7 +244,11 @@ def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float
 def _ids(token: int | str, tokenizer: Tokenizer) -> Iterable[int]:
     if isinstance(token, int):
         return [token]
-    return [int(token)] if token.isdecimal() else tokenizer.encode(token)
+    if not token.isdecimal():
+        return tokenizer.encode(token)
+    if len(token) > _MOST_DIGITS:
+        raise ApiError(400, f"logit_bias names a token with {len(token):,} digits; no model has so many tokens.")
+    return [int(token)]
 
 
 def _number(bias: Bias) -> float:

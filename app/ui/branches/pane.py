@@ -199,14 +199,11 @@ def _connect_looking(
 def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> None:
     def replay(code: str, language: Language, n_tokens: int, model: str, commits: list[Commit]) -> Iterator[Updates]:
         # greedy decoding, so that only the training differs
-        task = prompt_task(
-            code,
-            language,
-            SamplingParams(max_new_tokens=int(n_tokens), temperature=0, stop_at="block", stop_repetition=True),
-        )
+        sampling = SamplingParams(max_new_tokens=int(n_tokens), temperature=0, stop_at="block", stop_repetition=True)
         number = None
         try:
-            with admitted(limits, 1, task.sampling.max_new_tokens) as client:  # one commit at a time
+            task = prompt_task(code, language, sampling)
+            with admitted(limits, task.n_texts, sampling.max_new_tokens) as client:  # one commit at a time
                 task = replace(task, client=client)
                 states = replays.replay(model, [commit.sha for commit in commits], task)
                 for state in in_time(limits, states, lambda state: replace(state, finished=True)):

@@ -41,6 +41,8 @@ def history_tab(pane: CodePane) -> gr.HTML:
             generation = Generation.from_json(event_value(event, "generation", str))
             if generation.pane != pane.name or not generation.candidates:
                 raise UserError("This entry belongs to another pane.")
+            if not all(candidate.completions for candidate in generation.candidates):
+                raise UserError("This entry is damaged.")
             menus = menus_for(pane, generation.language, generation.code(0))
             return {**menus, **pane.show(generation), recorder: generation.to_json()}
         except UserError as error:

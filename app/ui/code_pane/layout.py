@@ -17,13 +17,20 @@ from app.ui.code_pane.origin import NOT_CHECKED, connect_origins
 from app.ui.code_pane.run_buttons import connect_running
 from app.ui.code_pane.snippets_tab import snippets_tab
 from app.ui.code_pane.surprise import surprise_tab
-from app.ui.components import LANGUAGES, QUIET, READY, Updates, code_editor, language_choice, run_and_stop
+from app.ui.components import (
+    LANGUAGES,
+    QUIET,
+    READY,
+    Updates,
+    code_editor,
+    language_choice,
+    run_and_stop,
+    split_at_marks,
+)
 from app.ui.html import render
 from app.ui.parameters import order_choice
 from app.ui.token_map import token_map
 from santacoder.errors import UserError
-
-MAX_GAPS = 8
 
 
 def complete_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
@@ -34,20 +41,18 @@ def complete_pane(settings: Settings, models: Models, controls: Controls) -> Cod
 def infill_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
     """Fill the surrounding tab."""
     label = f"Code with {MARK} where something is missing"
-    return code_pane("infill", label, split_at_marks, settings, models, controls)
+    return code_pane("infill", label, parts_with_gaps, settings, models, controls)
 
 
-def split_at_marks(code: str) -> tuple[str, ...]:
+def parts_with_gaps(code: str) -> tuple[str, ...]:
     """The code split at the gap markers.
 
     Raises:
         UserError: there is no gap marker, or there are too many.
     """
-    parts = tuple(code.split(MARK))
+    parts = split_at_marks(code)
     if len(parts) == 1:
         raise UserError(f"The code has no gap: put {MARK} where something is missing.")
-    if len(parts) - 1 > MAX_GAPS:
-        raise UserError(f"The code has {len(parts) - 1} gaps ({MARK}); at most {MAX_GAPS} can be filled at once.")
     return parts
 
 

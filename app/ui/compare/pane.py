@@ -140,7 +140,7 @@ def compare_pane(
         try:
             task = prompt_task(code, language, Parameters(**values).sampling())
             revisions = [_parsed(name) for name in _required(names)]
-            with admitted(limits, len(revisions), task.sampling.max_new_tokens) as client:
+            with admitted(limits, len(revisions) * task.n_texts, task.sampling.max_new_tokens) as client:
                 task = replace(task, client=client)
                 for latest in in_time(limits, side_by_side(models, revisions, task), late):
                     buttons = running_state(run, stop, running=any(map(is_running, latest)))

@@ -1,7 +1,7 @@
 // Functions that the events of the page call.
 window.santacoder = {
-  // Announce a sentence to screen readers, and show it for two seconds.
-  say(sentence) {
+  // The line that announces sentences. It is there before its first text, because screen readers would miss that.
+  said() {
     let line = document.querySelector("#said");
     if (!line) {
       line = document.createElement("p");
@@ -9,6 +9,12 @@ window.santacoder = {
       line.setAttribute("role", "status");
       document.body.append(line);
     }
+    return line;
+  },
+
+  // Announce a sentence to screen readers, and show it for two seconds.
+  say(sentence) {
+    const line = this.said();
     line.textContent = sentence;
     line.classList.add("shown");
     clearTimeout(this.silence);
@@ -66,3 +72,4 @@ window.santacoder = {
     return values && JSON.parse(values);
   },
 };
+addEventListener("DOMContentLoaded", () => santacoder.said());

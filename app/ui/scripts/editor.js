@@ -54,6 +54,26 @@
     true,
   );
 
+  // Edited text counts as the user's. CodeMirror handles some keys, pasting and dropping without "beforeinput".
+  for (const kind of ["beforeinput", "keydown", "paste", "cut", "drop"]) {
+    addEventListener(
+      kind,
+      (event) => {
+        const editor = event.target.closest?.(".code-editor");
+        const view = viewOf(editor);
+        const doc = view?.state.doc;
+        if (view) setTimeout(() => view.state.doc.eq(doc) || forgetMarks(editor));
+      },
+      true,
+    );
+  }
+
+  // The marks of generated text and of copies are places in the text as it was.
+  function forgetMarks(editor) {
+    document.querySelector(`#${paneOf(editor)}-status [data-written]`)?.removeAttribute("data-written");
+    document.querySelector(`#${paneOf(editor)}-origin-badge [data-copied]`)?.removeAttribute("data-copied");
+  }
+
   // The length up to the end of the next word, or of the next line that is not blank.
   const word = (text) => text.match(/^\s*(?:[\p{L}\p{N}_$]+|[^\s\p{L}\p{N}_$]+|$)/u)[0].length;
   const line = (text) => text.match(/^\s*[^\n]*/)[0].length;
@@ -83,9 +103,11 @@
   }
 
   santacoder.insertGap = (pane) => {
-    const view = viewOf(document.querySelector(`#${pane}-editor`));
+    const editor = document.querySelector(`#${pane}-editor`);
+    const view = viewOf(editor);
     if (!view) return;
     view.dispatch({ ...view.state.replaceSelection(MARK), userEvent: "input" });
+    forgetMarks(editor);
     view.focus();
   };
 })();

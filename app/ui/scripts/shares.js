@@ -19,11 +19,13 @@
     const answer = await ask(slugOf(button), "like", { method: liked ? "DELETE" : "PUT" });
     button.setAttribute("aria-pressed", answer.liked);
     button.querySelector("span").textContent = answer.likes;
+    button.ariaLabel = button.ariaLabel.replace(/\d+ so far$/, `${answer.likes} so far`);
   }
 
   function report(button) {
     const dialog = document.createElement("dialog");
     dialog.className = "report-dialog";
+    dialog.ariaLabel = "Report this share";
     // it contains no part of the share
     dialog.innerHTML = `<form method="dialog"><label for="report-reason">What is wrong with this share?</label>
       <textarea id="report-reason" maxlength="500" rows="4" required></textarea>

@@ -86,12 +86,4 @@
   new MutationObserver((records) => {
     if (records.some(({ target }) => elementOf(target)?.closest(".code-editor, .status-lines, .origin-badge, .token-map"))) soon();
   }).observe(document, { childList: true, characterData: true, subtree: true, attributeFilter: ["data-written", "data-copied", "style"] });
-
-  // Edited text counts as the user's.
-  document.addEventListener("beforeinput", (event) => {
-    const editor = event.target.closest?.(".code-editor");
-    if (!editor) return;
-    statusOf(editor)?.removeAttribute("data-written");
-    badgeOf(editor)?.removeAttribute("data-copied");
-  });
 })();

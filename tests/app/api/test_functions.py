@@ -194,3 +194,11 @@ def test_what_the_page_runs_counts_too(store: Path) -> None:
             for _ in range(3)
         ]
     assert ["2 requests within a minute" in str(each) for each in said] == [False, False, True]
+
+
+def test_the_seed_of_the_server_is_that_of_its_tools(store: Path) -> None:
+    with serve(Settings(store=store, model="test/tiny", device="cpu", seed=7)) as serving:
+        client = Client(serving.url, verbose=False)
+        texts = {client.predict(BEFORE, "", 12, 1.5, api_name="/complete_code") for _ in range(3)}
+        client.close()
+    assert len(texts) == 1

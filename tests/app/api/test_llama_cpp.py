@@ -195,6 +195,9 @@ def test_penalties_reach_back_as_far_as_asked(http: httpx.Client) -> None:
     for penalty in ({"frequency_penalty": 2}, {"presence_penalty": 2}, {"repeat_penalty": 2}):
         assert completion(http, **body, **penalty)["content"] != plain
         assert completion(http, **body, **penalty, repeat_last_n=0)["content"] == plain
+        # -1 is the whole context, the prompt included
+        far = completion(http, **body, **penalty, repeat_last_n=-1)["content"]
+        assert far == completion(http, **body, **penalty, repeat_last_n=120)["content"]
 
 
 def test_slots_and_props(serving: Serving, http: httpx.Client) -> None:
@@ -254,3 +257,8 @@ def test_probabilities_are_of_what_is_written_where_the_end_of_the_prompt_is_hea
     spelled = b"".join(bytes(token["bytes"]) for token in answer["completion_probabilities"])
     assert spelled.decode(errors="ignore").endswith(answer["content"])
     assert len(spelled) <= len(answer["content"].encode()) + 3  # the typed end is not a part of it
+
+
+def test_a_token_with_thousands_of_digits_is_refused(http: httpx.Client) -> None:
+    answer = http.post("/completion", json={"prompt": PROMPT, "logit_bias": {"9" * 5000: 1}})
+    assert answer.status_code == 400 and "5,000 digits" in answer.json()["error"]["message"]

@@ -170,3 +170,14 @@ def test_the_status_line_tells_how_many_tokens_were_drafted(models: Models, toke
         assert n_least <= n_drafted < 60
         assert Generation.from_json(generation.to_json()) == generation
         assert (f"{n_drafted} tokens drafted" in summary(generation, 0)) is (n_drafted > 0)
+
+
+def test_tokens_that_the_model_does_not_have_are_refused(models: Models) -> None:
+    generation = last(generate(models, "test/tiny", "main", task("def f(")))
+    (candidate,) = generation.candidates
+    first = candidate.completions[0].tokens[0]
+    unknown = replace(first, top=(replace(first.top[0], id=10**6),))
+    completion = replace(candidate.completions[0], tokens=(unknown, *candidate.completions[0].tokens[1:]))
+    forged = replace(generation, candidates=(replace(candidate, completions=(completion,)),))
+    *_, progress = continue_from(models, forged, Place(0, 0, 0, 0))
+    assert isinstance(progress, Failed) and "tokens that this model does not have" in progress.sentence

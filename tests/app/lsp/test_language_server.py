@@ -23,7 +23,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from app.lsp.backends import BackendError
-from app.lsp.engine_inside import EngineInside
+from app.lsp.engine_inside import EngineInside, engine_inside
 from app.lsp.server_elsewhere import ServerElsewhere
 from app.settings import Settings
 from app.tune.tuned_model import tuned_model
@@ -125,6 +125,16 @@ def test_positions_count_in_the_negotiated_units(
     assert item.insert_text == "are" + text.replace("\n", "\r\n")
     assert item.range is not None
     assert (item.range.start.character, item.range.end.character) == (character, character + 3)
+
+
+def test_nothing_for_an_empty_document(inside: Editor, editor: Editor) -> None:
+    editor.initialize(SURE)
+    for one in (inside, editor):
+        one.open("")
+        for kind in (AUTOMATIC, INVOKED):
+            assert one.suggestions(0, 0, kind) == []
+        assert not one.messages
+        one.close()
 
 
 def test_blocks_behind_headers_and_crlf(editor: Editor, serving: Serving) -> None:
@@ -302,6 +312,12 @@ def test_a_failure_of_the_engine_is_told_and_passes(editor: Editor, serving: Ser
 def test_a_model_that_is_missing_is_told(store: Path) -> None:
     with pytest.raises(BackendError, match="test/none"):
         asyncio.run(EngineInside(Settings(store=store, model="test/none")).n_positions())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_missing_is_told(store: Path) -> None:
+    with pytest.raises(BackendError, match="no GPU|cuda"):
+        engine_inside({"store": store, "model": "test/tiny", "device": "cuda"})
 
 
 def test_a_server_that_cannot_be_reached_is_told() -> None:

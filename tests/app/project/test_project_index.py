@@ -10,6 +10,7 @@ import pytest
 from lsprotocol import types
 
 from app.lsp.documents import Documents
+from app.lsp.language_server import SuggestionServer
 from app.lsp.related_code import RelatedCode
 from app.project import project_index
 from app.project.excerpts import Excerpt
@@ -172,3 +173,31 @@ def test_the_project_comes_after_what_is_open(index: ProjectIndex, project: Path
     assert sum(len(excerpt.text) for excerpt in excerpts) <= 1000
     few = RelatedCode(documents, index).excerpts(document, 1, text, "", 100)
     assert sum(len(excerpt.text) for excerpt in few) <= 100
+
+
+def test_documents_in_other_languages_and_large_ones_are_not_indexed(index: ProjectIndex, project: Path) -> None:
+    index.changed(project / ".env", lambda: ["SECRET_OF_OURS = 1\n"])
+    index.changed(project / "large.py", lambda: ["class LargeOne:\n", *["    value = 1\n"] * 100_000])
+    index.changed(project / "small.py", lambda: ["class SmallOne:\n"])
+    index.take_changes()
+    assert index.definition("SmallOne", without=None) is not None
+    assert index.definition("LargeOne", without=None) is None
+    assert not index.similar("SECRET_OF_OURS\n", "", 1)
+
+
+def test_files_of_an_editor_that_is_gone_count_again(index: ProjectIndex, project: Path) -> None:
+    server = SuggestionServer(NoBackend(), lambda status: None, index)  # type: ignore[arg-type]
+    uri = (project / "other.py").as_uri()
+    item = types.TextDocumentItem(uri, "python", 1, "class Unsaved:\n")
+    server.protocol.documents.open(item, types.PositionEncodingKind.Utf16)
+    server.protocol._index(uri)
+    index.take_changes()
+    assert index.definition("Unsaved", without=None) is not None
+    server.end()
+    (project / "other.py").write_text("class Saved:\n")
+    index.scan()
+    assert index.definition("Unsaved", without=None) is None and index.definition("Saved", without=None) is not None
+
+
+class NoBackend:
+    """Nothing is asked of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from app.limits import RateLimits
 from app.middleware.security_headers import SecurityHeaders
 from app.shares.database import Database
 from app.shares.models import Query
+from app.shares.pages import PageResponse
 from app.shares.preview import SIZE
 from app.shares.routes import add_share_routes
 from app.shares.store import ShareStore
@@ -169,6 +172,23 @@ def test_what_is_no_share_is_a_sentence(client: TestClient, path: str) -> None:
     assert response.status_code == 404 and ("There is no share" in response.text or "Not Found" in response.text)
 
 
+def test_a_report_that_no_database_could_store_is_refused(client: TestClient, shares: ShareStore) -> None:
+    slug = shares.add(generation("x"), "").slug
+    headers = {"Content-Type": "application/json"}
+    answer = client.post(f"/s/{slug}/report", content=b'{"reason": "\\ud800"}', headers=headers)
+    assert answer.status_code == 403 and "lone surrogates" in answer.json()["error"]
+    assert not shares.reports()
+
+
+def test_a_script_that_got_into_a_page_is_not_allowed(client: TestClient) -> None:
+    @client.app.get("/hostile")  # type: ignore[attr-defined]
+    def hostile() -> PageResponse:
+        return PageResponse("<script>alert(1)</script>")
+
+    digest = base64.b64encode(hashlib.sha256(b"alert(1)").digest()).decode()
+    assert digest not in client.get("/hostile").headers["content-security-policy"]
+
+
 def test_every_answer_has_the_headers(client: TestClient, shares: ShareStore) -> None:
     slug = shares.add(generation("x"), "").slug
     for path in (f"/s/{slug}", f"/s/{slug}/preview.png", "/s/absent", "/nowhere", "/moderation"):
@@ -177,7 +197,7 @@ def test_every_answer_has_the_headers(client: TestClient, shares: ShareStore) ->
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'" and policy["object-src"] == "'none'"
         assert "unsafe-inline" not in policy["script-src"]
-        assert policy["script-src"].count("sha256-") == (path == f"/s/{slug}")
+        assert policy["script-src"].count("sha256-") == (path in (f"/s/{slug}", "/s/absent"))
 
 
 def test_a_share_of_white_space_has_a_preview(client: TestClient, shares: ShareStore) -> None:

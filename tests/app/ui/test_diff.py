@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.ui.diff import compared_words, in_common
+from app.generation.records import MARK, Candidate, Completion, Generation
+from app.ui.components import prompt_task
+from app.ui.diff import compared_pieces, compared_words, in_common
+from santacoder.errors import UserError
+from santacoder.sampling import SamplingParams
+from tests.app.shares.generations import generation
 
 TEXTS = st.text(alphabet="ab _=\n\t\r\u00e9\u4f60(<", max_size=40)
 
@@ -49,3 +55,23 @@ def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> 
 )
 def test_what_others_have_not_is_told(text: str, others: list[str], marked: list[str]) -> None:
     assert [piece for kind, piece in compared_words(text, others) if kind == "new"] == marked
+
+
+def filled(*texts: str) -> Generation:
+    completions = tuple(Completion(text, (), "stop", 0) for text in texts)
+    parts = ("x = ", "\ny = ", "\n")
+    return replace(generation("", texts=("",)), parts=parts, candidates=(Candidate(completions),))
+
+
+def test_gaps_that_were_not_reached_are_marked_and_not_compared() -> None:
+    whole, begun = filled("1", "2"), filled("3")
+    rest = [("prompt", "\ny = "), ("prompt", MARK), ("prompt", "\n")]
+    assert compared_pieces(begun, [whole]) == [("prompt", "x = "), ("new", "3"), *rest]
+    assert compared_pieces(whole, [begun])[-2:] == [("same", "2"), ("prompt", "\n")]
+    assert compared_pieces(filled(), [whole])[1] == ("prompt", MARK)
+
+
+def test_no_more_gaps_than_the_infill_pane_takes() -> None:
+    assert len(prompt_task(MARK * 8, "python", SamplingParams()).parts) == 9
+    with pytest.raises(UserError, match="The code has 9 gaps"):
+        prompt_task(MARK * 9, "python", SamplingParams())
