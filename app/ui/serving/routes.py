@@ -22,10 +22,11 @@ from app.middleware.request_bodies import again
 from app.ui.serving.sessions import Sessions
 
 _log = logging.getLogger(__name__)
-# deep links write to the disk; direct calls bypass the queue; the others belong to unused components
-_UNUSED = (
-    "api", "run", "deep_link", "component_server", "custom_component", "process_recording", "file", "stream",
-    "run-history", "runs", "vibe-edit", "undo-vibe-edit", "vibe-code", "vibe-starter-queries", "dev", "profiling",
+# The routes that the page and gradio_client use. Of the others, some write to the disk, bypass the queue, or fetch any
+# address that is named.
+_USED = (
+    "app_id", "call", "cancel", "file=", "heartbeat", "info", "login_check", "openapi.json", "queue", "reset",
+    "startup-events", "theme.css", "token", "upload", "upload_progress", "user",
 )  # fmt: skip
 _UNUSED_ELSEWHERE = ("/monitoring", "/pwa_icon", "/svelte")
 _JOINING = ("queue", "call")
@@ -59,7 +60,7 @@ class UiRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = route_of(scope) if scope["type"] == "http" else ""
         first, _, rest = route.removeprefix("/gradio_api/").partition("/")
-        if route.startswith(_UNUSED_ELSEWHERE) or (route.startswith("/gradio_api/") and not _is_used(first)):
+        if route.startswith(_UNUSED_ELSEWHERE) or (route.startswith("/gradio_api/") and first not in _USED):
             await _refusal(404, "This route does not exist.")(scope, receive, send)
         elif not route.startswith("/gradio_api/"):
             await self._app(scope, receive, send)
@@ -159,11 +160,6 @@ class UiRoutes:
         if not most or sum(self._limits.client(event.request) == client for event in events) < most:
             return ""
         return f"You have {most} events of this page in progress, which is the limit; wait until one has finished."
-
-
-def _is_used(first: str) -> bool:
-    """Whether the page uses the route with this first part. ``proxy=`` and ``file=`` would fetch any address."""
-    return first not in _UNUSED and not first.startswith("proxy=") and (first == "file=" or "file=" not in first)
 
 
 def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
