@@ -5,6 +5,12 @@ from __future__ import annotations
 import gc
 import os
 
+# what the caller's servers, proxies and Git are told is not for the tests; an empty variable sets nothing
+os.environ.update(
+    {name: "" for name in os.environ if name.startswith("SANTACODER_") and name != "SANTACODER_EVAL_DATA"}
+)
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+os.environ["GIT_CONFIG_GLOBAL"] = os.devnull
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 # before torch is imported: workers share the cores, and more threads than cores would wait for each other

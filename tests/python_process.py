@@ -41,8 +41,9 @@ class PythonProcess:
         if quiet:
             self.stdout, out = _pipe()
             self.stderr, err = _pipe()
+        # as a daemon, it ends with this process, also if a test fails before it has stopped it
         self._process = _FORKSERVER.Process(
-            target=_run, args=(arguments, {**os.environ, **(environment or {})}, out, err)
+            target=_run, args=(arguments, {**os.environ, **(environment or {})}, out, err), daemon=True
         )
         self._process.start()
         for end in filter(None, (out, err)):

@@ -30,6 +30,7 @@ from app.connections import (
 )
 from app.middleware.body_timeout import BodyTimeout
 from app.server import DrainingServer
+from tests.app.api.conftest import run_apart
 from tests.app.raw import send
 
 MOST = 20
@@ -81,9 +82,11 @@ def serving(most: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=ACCEPTED_AT_ONCE) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager
@@ -271,5 +274,5 @@ def test_what_has_been_answered_is_not_answered_again() -> None:
     async def note(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(BodyTimeout(early, seconds=0.05)({"type": "http", "method": "POST", "headers": []}, never, note))
+    run_apart(BodyTimeout(early, seconds=0.05)({"type": "http", "method": "POST", "headers": []}, never, note))
     assert [message.get("status") for message in sent] == [200, None]

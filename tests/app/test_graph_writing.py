@@ -118,6 +118,8 @@ def test_a_graph_takes_the_place_of_pytorch_between_two_requests(graphs: Path) -
 
 def test_the_next_start_opens_the_graph(graphs: Path) -> None:
     """Within less memory than PyTorch would take: what counts is the graph's."""
+    with serving(graphs) as models:
+        until(lambda: label(models) == "onnx, int8, cpu")
     snapshot = checkpoints.resolve(REPO, store=graphs)
     needed = memory_needed(checkpoints.read_config(snapshot), 4)
     with serving(graphs, 0.6 * needed / 1e9) as models:

@@ -29,9 +29,11 @@ def running(store: Path, *options: str, **environment: str) -> Iterator[tuple[st
     address = ["--port", "0", "--store", str(store), "--model", "test/tiny"]
     process = ServerProcess(*address, *options, environment=environment, quiet=True)
     assert process.stdout is not None
-    yield process.stdout.readline().split()[2].partition("/?")[0], process
-    process.kill()
-    process.communicate()
+    try:
+        yield process.stdout.readline().split()[2].partition("/?")[0], process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def figures(url: str) -> dict[tuple[str, ...], float]:

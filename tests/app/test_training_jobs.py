@@ -50,6 +50,7 @@ def test_a_job_outlives_the_server_is_stopped_resumed_and_published(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    store = Path(shutil.copytree(store, tmp_path / "store", symlinks=True))  # others compare what the shared one has
     jobs = Jobs(tmp_path / "runs", store)
     name = jobs.start(JobRequest("mine/coder", "main", steps=24, base="test/tiny@other", folder=SOURCE))
     pid = json.loads((tmp_path / "runs" / name / "job.json").read_text())["pid"]

@@ -203,12 +203,15 @@ def watched_page(desk: BrowserContext, server: Server) -> Iterator[Page]:
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     page.on("pageerror", lambda error: failures.append(error.stack or str(error)))
     page.on("console", lambda message: "Content Security Policy" in message.text and failures.append(message.text))
-    yield page
-    if not page.is_closed():
-        page.evaluate("localStorage.clear()")
-        page.close()
-    desk.clear_cookies()
-    desk.clear_permissions()
+    try:
+        yield page
+    finally:
+        if not page.is_closed():
+            page.evaluate("localStorage.clear()")
+            page.close()
+        desk.clear_cookies()
+        desk.clear_permissions()
+        print(*failures, sep="\n")  # shown if the test has failed
     assert not failures, "\n".join(failures)
     assert hosts <= {urlsplit(server.url).hostname, None}  # data: and blob: have none
 

@@ -146,10 +146,12 @@ def local_hub() -> Iterator[LocalHub]:
     hub = LocalHub()
     thread = threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    yield hub
-    hub.shutdown()
-    thread.join()
-    hub.server_close()
+    try:
+        yield hub
+    finally:
+        hub.shutdown()
+        thread.join()
+        hub.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

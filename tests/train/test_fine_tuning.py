@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,15 @@ def tuning_data(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) 
     return pack_own_code(tmp_path_factory.mktemp("tuning"), tokenizer=tokenizer)
 
 
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy, because others compare what the shared store has."""
+    return Path(shutil.copytree(store, tmp_path / "store", symlinks=True))
+
+
 @pytest.mark.parametrize("flags", [[], ["--lora-rank", "4"]])
-def test_a_revision_is_tuned_published_and_used(store: Path, tmp_path: Path, flags: list[str]) -> None:
+def test_a_revision_is_tuned_published_and_used(own_store: Path, tmp_path: Path, flags: list[str]) -> None:
+    store = own_store
     source = ["--from", "test/tiny@other", "--folder", str(REPOSITORY / "santacoder")]
     where = ["--output", str(tmp_path / "run"), "--store", str(store), "--publish", "test/tuned"]
     assert main([*source, *where, "--branch", "lora" if flags else "all", *QUICK, *flags]) == 0
@@ -84,10 +92,11 @@ def test_a_low_rank_update_begins_as_nothing_and_merges_exactly() -> None:
 
 
 def test_a_low_rank_update_is_saved_as_an_adapter_of_peft(
-    store: Path, tuning_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_store: Path, tuning_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The published model, the base with the adapter, and peft's model with it are one."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = own_store
     start = ["--from", "test/tiny@other", "--data", str(tuning_data), "--store", str(store), *QUICK]
     results = ["--output", str(tmp_path / "run"), "--publish", "test/tuned", "--branch", "adapter"]
     adapter = str(tmp_path / "adapter")

@@ -4,3 +4,4 @@ set -u
 cd "$(dirname "$0")/../../web"
 [ -e node_modules/eslint ] && exec npm run --silent lint
 echo "Not linted: web/, because its packages are not installed (npm ci --prefix web)." >&2
+[ -z "${CI:-}" ]

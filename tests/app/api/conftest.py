@@ -92,13 +92,15 @@ def serve(settings: Settings) -> Iterator[Serving]:
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield Serving(f"http://127.0.0.1:{listener.getsockname()[1]}", default.engine)
-        default.release()
-        server.should_exit = True
-        thread.join()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            yield Serving(f"http://127.0.0.1:{listener.getsockname()[1]}", default.engine)
+        finally:
+            default.release()
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ def test_llama_vscode(http: httpx.Client, filled: str) -> None:
     assert http.get("/props", params={"model": "a/b"}).status_code == 404
 
 
-def test_llama_vscode_over_openai(http: httpx.Client, filled_as_marked: str) -> None:
+def test_llama_vscode_over_openai(http: httpx.Client) -> None:
     prompt = f"<fim_prefix>{PREFIX}{LINE}<fim_suffix>{SUFFIX}<fim_middle>"
     body = {"model": MODEL, "prompt": prompt, "max_tokens": 16, "temperature": 0.1, "top_p": 0.99, "stream": False}
     answer = post(http, "/v1/completions", body)

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,10 @@ def test_a_check_that_hangs_runs_once_and_delays_nobody(monkeypatch: pytest.Monk
 def locked(folder: Path) -> Iterator[None]:
     other = sqlite3.connect(folder / "shares.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    yield
-    other.close()
+    try:
+        yield
+    finally:
+        other.close()
 
 
 @contextmanager
@@ -135,16 +137,20 @@ def full(folder: Path) -> Iterator[None]:
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
-    yield
-    filler.unlink()
+    try:
+        yield
+    finally:
+        filler.unlink()
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:
         pytest.skip("a disk of a megabyte can be mounted by root alone")
-    yield
-    subprocess.run(["umount", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def shares_fail(url: str, sentence: str) -> None:
@@ -170,7 +176,8 @@ def test_shares_that_cannot_be_written(
         store=store, model="test/tiny", device="cpu", database_url=f"sqlite:///{tmp_path / 'disk'}/shares.db"
     )
     (tmp_path / "disk").mkdir()
-    with small_disk(tmp_path / "disk"), serve(settings) as serving:
+    disk = small_disk(tmp_path / "disk") if drill is full else nullcontext()
+    with disk, serve(settings) as serving:
         wait_for_health(serving.url)
         with drill(tmp_path / "disk"):
             shares_fail(serving.url, sentence)
@@ -182,10 +189,12 @@ def test_shares_that_cannot_be_written(
 def test_a_database_that_cannot_be_reached(store: Path) -> None:
     postgres = Postgres()
     settings = Settings(store=store, model="test/tiny", device="cpu", database_url=postgres.url)
-    with serve(settings) as serving:
-        wait_for_health(serving.url)
-        postgres.kill()
-        shares_fail(serving.url, "does not respond")
-        postgres.start()
-        wait_for_health(serving.url)
-    postgres.stop()
+    try:
+        with serve(settings) as serving:
+            wait_for_health(serving.url)
+            postgres.kill()
+            shares_fail(serving.url, "does not respond")
+            postgres.start()
+            wait_for_health(serving.url)
+    finally:
+        postgres.stop()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 from typing import Any
 
 import httpx
@@ -84,12 +84,16 @@ def send(operation: APIOperation, mode: GenerationMode, n_examples: int) -> int:
 
 
 @pytest.mark.parametrize("one_in", [
-    211, pytest.param(23, marks=pytest.mark.slow),
+    211, pytest.param(29, marks=pytest.mark.slow),
     pytest.param(1, marks=[pytest.mark.heavy, pytest.mark.timeout(3600)]),
 ])  # fmt: skip
 def test_awkward_values_of_every_field(http: httpx.Client, one_in: int) -> None:
-    description = http.get("/openapi.json").json()
-    for path, body in islice(awkward_bodies(description), 0, None, one_in):
+    bodies = list(awkward_bodies(http.get("/openapi.json").json()))
+    assert len(bodies) > 3_000 and {"/v1/completions", "/infill", "/api/generate", "/generate"} <= {
+        path for path, _ in bodies
+    }
+    assert math.gcd(one_in, len(AWKWARD)) == 1  # otherwise some values would never be sent
+    for path, body in bodies[::one_in]:
         with modest():
             answer = http.post(path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code < 500, f"{path} {body[:200]!r}: {answer.text}"
@@ -123,11 +127,22 @@ def wait_for_event(http: httpx.Client, path: str, session: str | None, event: st
 
 
 def awkward_bodies(description: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """A path, and a body in which one field is awkward."""
+    """A path, and a body in which one field, or one inside a field, is awkward."""
+    schemas = description["components"]["schemas"]
     for path, methods in description["paths"].items():
         content = methods.get("post", {}).get("requestBody", {}).get("content", {})
-        schema = content.get("application/json", {}).get("schema", {})
-        name = schema.get("$ref", "").rpartition("/")[2]
-        for field in description["components"]["schemas"].get(name, {}).get("properties", {}):
-            for value in AWKWARD:
-                yield path, f'{{"prompt": "x", "inputs": "x", "{field}": {value}}}'.encode()
+        for name in names_in(content.get("application/json", {}).get("schema", {})):
+            for field, inner in schemas[name].get("properties", {}).items():
+                nested = [each for inside in names_in(inner) for each in schemas[inside].get("properties", {})]
+                for value in AWKWARD:
+                    yield path, f'{{"prompt": "x", "inputs": "x", "{field}": {value}}}'.encode()
+                    for each in nested:
+                        yield path, f'{{"prompt": "x", "inputs": "x", "{field}": {{"{each}": {value}}}}}'.encode()
+
+
+def names_in(schema: dict[str, Any]) -> Iterator[str]:
+    """The schemas that ``schema`` refers to, itself or as an alternative."""
+    if "$ref" in schema:
+        yield schema["$ref"].rpartition("/")[2]
+    for alternative in (*schema.get("oneOf", ()), *schema.get("anyOf", ()), *schema.get("allOf", ())):
+        yield from names_in(alternative)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from app.api.streams import Mailbox
+from tests.app.api.conftest import run_apart
 
 
 class Receiver:
@@ -63,7 +64,7 @@ def test_everything_arrives_in_order_whoever_sends_it(seed: int) -> None:
         assert all(receiver.received == list(range(600)) for receiver in receivers)
         assert all(receiver.n_wakes < 300 for receiver in receivers)
 
-    asyncio.run(main())
+    run_apart(main())
 
 
 def test_what_is_urgent_wakes_its_own_run_alone() -> None:
@@ -81,4 +82,4 @@ def test_what_is_urgent_wakes_its_own_run_alone() -> None:
         assert urgent.received == [2] and other.received == []
         await until(lambda: other.received == [1])
 
-    asyncio.run(main())
+    run_apart(main())

@@ -244,15 +244,17 @@ def test_what_is_no_request_is_refused(http: httpx.Client, body: bytes) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_goes_is_forgotten(serving: Serving, stream: bool) -> None:
-    body = {**GREEDY, "max_tokens": 100, "n": 32, "temperature": 1, "stream": stream}
-    with (
-        httpx.Client(base_url=serving.url, timeout=0.05 if not stream else 5) as client,
-        pytest.raises((httpx.ReadTimeout, StopIteration)),
-    ):
-        with client.stream("POST", "/v1/completions", json=body) as answer:
-            next(answer.iter_bytes())
-        raise StopIteration
-    serving.wait_until_idle()
+    # its texts would take longer than the wait at the end
+    body = {**GREEDY, "max_tokens": 100, "n": 32, "stream": stream, "logit_bias": {"5": 100}}
+    with serving.failing(seconds=0.4):
+        with (
+            httpx.Client(base_url=serving.url, timeout=2 if not stream else 30) as client,
+            pytest.raises((httpx.ReadTimeout, StopIteration)),
+        ):
+            with client.stream("POST", "/v1/completions", json=body) as answer:
+                next(answer.iter_bytes())
+            raise StopIteration
+        serving.wait_until_idle()
 
 
 def test_the_page_is_still_there(http: httpx.Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -180,7 +179,7 @@ def test_settings_are_asked_for_and_wrong_ones_named(port: int) -> None:
 def test_a_newer_request_supersedes_and_a_cancelled_one_ends(editor: Editor, serving: Serving) -> None:
     editor.initialize(SURE)
     editor.open(TEXT)
-    with serving.failing(seconds=0.05):
+    with serving.failing(seconds=0.6):
         older, newer = editor.asking(*AT), editor.asking(*AT)
         assert (list(older.result(SECONDS).items), len(newer.result(SECONDS).items) > 0) == ([], True)
         cancelled = editor.asking(*AT)
@@ -311,7 +310,7 @@ def test_a_failure_of_the_engine_is_told_and_passes(editor: Editor, serving: Ser
 
 def test_a_model_that_is_missing_is_told(store: Path) -> None:
     with pytest.raises(BackendError, match="test/none"):
-        asyncio.run(EngineInside(Settings(store=store, model="test/none")).n_positions())
+        run_apart(EngineInside(Settings(store=store, model="test/none")).n_positions())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -324,7 +323,7 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(BackendError, match=f"The server at {url} cannot be reached"):
-        asyncio.run(ServerElsewhere(url, None, None).suggest({}))
+        run_apart(ServerElsewhere(url, None, None).suggest({}))
 
 
 def test_a_wrong_key_is_told(store: Path) -> None:
@@ -332,8 +331,8 @@ def test_a_wrong_key_is_told(store: Path) -> None:
         serve(Settings(store=store, model="test/tiny", device="cpu", page=False, api_keys="right")) as serving,
         pytest.raises(BackendError, match="refused the request: .*key"),
     ):
-        assert asyncio.run(ServerElsewhere(serving.url, "right", None).n_positions()) == 128
-        asyncio.run(ServerElsewhere(serving.url, "wrong", None).suggest({}))
+        assert run_apart(ServerElsewhere(serving.url, "right", None).n_positions()) == 128
+        run_apart(ServerElsewhere(serving.url, "wrong", None).suggest({}))
 
 
 def test_edits_of_a_large_document_do_not_make_it_late(editor: Editor, language_server: subprocess.Popen[str]) -> None:

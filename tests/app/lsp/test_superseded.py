@@ -10,6 +10,7 @@ from lsprotocol import types
 
 from app.lsp.backends import Answer, BackendError
 from app.lsp.language_server import SuggestionServer
+from tests.app.api.conftest import run_apart
 
 TEXT = "def area(w, h):\n    ret\n"
 PARAMS = types.InlineCompletionParams(
@@ -66,5 +67,5 @@ def test_only_the_newer_one_counts(fails: bool, monkeypatch: pytest.MonkeyPatch)
         older, newer = ([str(item.insert_text) for item in answer.items] for answer in (first, second))
         return older, newer, backend.told
 
-    assert asyncio.run(ask_twice()) == ([], ["return w * h"], ["shown"])
+    assert run_apart(ask_twice()) == ([], ["return w * h"], ["shown"])
     assert not said

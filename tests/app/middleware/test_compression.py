@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 
 import httpx
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from app.middleware.compression import CompressedPages
 from app.middleware.security_headers import SecurityHeaders
+from tests.app.api.conftest import run_apart
 
 PAGE = "<html><body>" + "<p>é</p>" * 1000 + "<script>1</script></body></html>"
 
@@ -44,7 +44,7 @@ async def answer(path: str, accepted: str | None) -> httpx.Response:
 
 @pytest.mark.parametrize("accepted", ["gzip", "deflate, gzip;q=0.5, br", "*", "GZIP"])
 def test_a_page_is_compressed_where_gzip_is_accepted(accepted: str) -> None:
-    response = asyncio.run(answer("/", accepted))
+    response = run_apart(answer("/", accepted))
     raw = response.extensions["raw"]
     assert response.headers["content-encoding"] == "gzip" and int(response.headers["content-length"]) == len(raw)
     assert gzip.decompress(raw).decode() == PAGE and 10 * len(raw) < len(PAGE.encode())
@@ -57,7 +57,7 @@ def test_a_page_is_compressed_where_gzip_is_accepted(accepted: str) -> None:
     [("/", ""), ("/", "br"), ("/", "gzip;q=0"), ("/", "gzip; q=0.0, *"), ("/short", "gzip"), ("/text", "gzip")],
 )
 def test_everything_else_stays_as_it_is(path: str, accepted: str) -> None:
-    response = asyncio.run(answer(path, accepted))
+    response = run_apart(answer(path, accepted))
     raw = response.extensions["raw"]
     assert "content-encoding" not in response.headers and int(response.headers["content-length"]) == len(raw)
     assert raw.decode() in (PAGE, "<p>short</p>")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import pytest
 from app.middleware.client_address import ClientAddress, is_local, network
 from app.middleware.guess_limits import GuessLimits
 from app.settings import Settings
-from tests.app.api.conftest import Serving, serve
+from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.raw import Answer, send
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
@@ -77,7 +76,7 @@ def statuses(app: Any, clients: list[str], **headers: str) -> list[int]:
             scope = {"type": "http", "method": "POST", "path": "/login", "headers": pairs, "client": (client, 1)}
             await app(scope, lambda: None, note)
 
-    asyncio.run(run())
+    run_apart(run())
     return found
 
 
@@ -114,6 +113,6 @@ def test_as_many_proxies_are_believed_as_there_are(proxies: int, forwarded: str,
 
     headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
     scope = {"type": "http", "client": ("127.0.0.1", 1), "scheme": "http", "headers": headers}
-    asyncio.run(ClientAddress(app, proxies)(scope, None, None))  # type: ignore[arg-type]
+    run_apart(ClientAddress(app, proxies)(scope, None, None))  # type: ignore[arg-type]
     assert seen["client"][0] == client
     assert is_local(seen) == (not forwarded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.middleware.host_and_origin import HostAndOrigin
 from app.settings import Settings
-from tests.app.api.conftest import Serving, serve
+from tests.app.api.conftest import Serving, run_apart, serve
 from tests.app.raw import send
 
 JSON = ("Content-Type", "application/json")
@@ -202,7 +201,7 @@ def passes(method: str, headers: list[tuple[str, str]], scheme: str = "http", **
 
     pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     scope = {"type": "http", "method": method, "path": "/x", "scheme": scheme, "headers": pairs}
-    asyncio.run(HostAndOrigin(app, **settings)(scope, nothing, nothing))
+    run_apart(HostAndOrigin(app, **settings)(scope, nothing, nothing))
     return bool(reached)
 
 

@@ -63,12 +63,12 @@ def test_a_model_that_is_better_is_published_with_a_graph(
     write_harbour(tmp_path / "code")
     folder = tmp_path / "code"
     assert main([str(folder), "--model", "test/tiny", "--store", str(own_store), "--steps", "20"]) == 0
-    said = capfd.readouterr().out
+    said, problem = capfd.readouterr()
     found = re.search(r"Their files take ([\d.]+) bits per byte; before, ([\d.]+)\.", said)
     assert found and float(found[1]) < 0.99 * float(found[2])
     assert f"choose {tuned_model(folder)}@main" in said
     snapshot = checkpoints.resolve(tuned_model(folder), "main", store=own_store)
-    assert (snapshot / "onnx").is_dir() or "there is no graph" in capfd.readouterr().err
+    assert (snapshot / "onnx").is_dir() or "there is no graph" in problem
 
 
 @pytest.mark.slow
@@ -88,6 +88,7 @@ def test_ctrl_c_publishes_nothing(own_store: Path, tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Tuning test/tiny")
     while not any((job / "metrics.jsonl").exists() for job in jobs_left(tmp_path)):
+        assert process.poll() is None, process.stdout.read()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
@@ -101,7 +102,8 @@ def test_of_two_commands_that_follow_a_job_one_tells_how_it_ended(
     """The first to see its end removes the job, so that only one writes the graph."""
     write_harbour(tmp_path / "code")
     arguments = [str(tmp_path / "code"), "--model", "test/tiny", "--store", str(own_store)]
-    other = threading.Thread(target=stop_and_remove, args=(tmp_path / "data" / "santacoder" / "tuning", own_store))
+    jobs = tmp_path / "data" / "santacoder" / "tuning"
+    other = threading.Thread(target=stop_and_remove, args=(jobs, own_store), daemon=True)
     other.start()
     assert main(arguments) == 0
     other.join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import REPOSITORY
 from train.data import sources
 from train.data.benchmark_texts import benchmark_texts
 from train.data.decontaminate import (
@@ -26,8 +24,9 @@ from train.data.decontaminate import (
     is_contaminated,
 )
 from train.data.source_file import SourceFile
+from train.evaluate.tasks.data import default_folder
 
-EVALUATION = Path(os.environ.get("SANTACODER_EVAL_DATA", REPOSITORY.parent / "shared" / "eval"))
+EVALUATION = default_folder() or Path("absent")
 needs_benchmarks = pytest.mark.skipif(not EVALUATION.is_dir(), reason="the benchmarks' files are not at hand")
 
 

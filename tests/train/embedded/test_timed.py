@@ -82,7 +82,7 @@ def test_a_model_is_trained_carried_back_and_published(
     assert model.config.n_layer == 2 and model.config.vocab_size >= tokenizer.vocab_size
     [commit] = checkpoints.log(MINI, "main", store=store)
     assert (commit.step, commit.tokens, commit.validation_loss) == (run["step"], run["tokens"], run["validation_loss"])
-    assert run["validation_loss"] < np.log(tokenizer.vocab_size) - 0.5, "it has learned something"
+    assert run["validation_loss"] < np.log(tokenizer.vocab_size) - 0.2, "it has learned something"
     next(output.glob("part-*.safetensors")).unlink()
     assert parts.main([str(output), "--store", str(store)]) == 2
     assert "does not hold a whole model" in capsys.readouterr().err

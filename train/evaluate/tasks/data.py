@@ -11,7 +11,6 @@ from typing import Any
 
 Row = dict[str, Any]
 FOLDER_VARIABLE = "SANTACODER_EVAL_DATA"
-_BESIDE = Path(__file__).resolve().parents[4] / "shared" / "eval"
 
 
 class DataUnavailable(Exception):
@@ -19,10 +18,9 @@ class DataUnavailable(Exception):
 
 
 def default_folder() -> Path | None:
-    """The folder of ``SANTACODER_EVAL_DATA`` or, if it exists, ``../shared/eval`` next to the project."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
-    return _BESIDE if _BESIDE.is_dir() else None
+    """The folder of ``SANTACODER_EVAL_DATA``, if it is set."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else None
 
 
 def rows(file: str, hub: tuple[str, str | None], fields: Mapping[str, type], folder: Path | None) -> list[Row]:
