@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 
 from app.attribution_indexes import Indexes
@@ -18,6 +19,8 @@ from app.split import branch_of
 from santacoder import checkpoints
 from santacoder.checkpoints.adapted import MARK
 
+_OPENINGS = 40
+
 
 @dataclass(frozen=True)
 class Server:
@@ -31,6 +34,8 @@ class Server:
     signals: Signals
     rates: RateLimits
     project: ProjectContext | None = None
+    openings: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_OPENINGS))
+    """For the threads of requests whose model is not in memory."""
 
     @property
     def default_model(self) -> str:
@@ -77,4 +82,7 @@ class Server:
             CheckpointError: the revision does not exist or cannot be loaded.
         """
         repo_id, revision = self.chosen(name, client)
-        return await run_in_threadpool(self.models.acquire, repo_id, revision)
+        if loaded := await run_in_threadpool(self.models.acquire_loaded, repo_id, revision):
+            return loaded
+        # opening may take minutes, and must not take the threads of other requests
+        return await to_thread.run_sync(self.models.acquire, repo_id, revision, limiter=self.openings)

@@ -13,7 +13,7 @@ from app.settings import Settings
 from santacoder import checkpoints, pytorch, sampling
 from santacoder.checkpoints import graph_cache
 from santacoder.engine.engine import Engine, EngineBusy
-from santacoder.engine.events import PromptToken
+from santacoder.engine.events import Finished, PromptToken
 from santacoder.engine.loader import (
     AUTOMATIC_PRECISION,
     Opened,
@@ -28,6 +28,7 @@ from santacoder.engine.onnx.session import runtime_has
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import affordable_slots, memory_needed
 from santacoder.engine.sequence import Sequence
+from santacoder.errors import CheckpointError
 from santacoder.sampling import SamplingParams
 
 _TRIAL = Path(sampling.__file__).read_text(encoding="utf-8")
@@ -138,6 +139,7 @@ def results_agree(new: Engine, old: Engine) -> bool:
     """Whether a short text is about as likely on one engine as on the other, whose requests go on meanwhile.
 
     Raises:
+        CheckpointError: one of them cannot compute the text.
         EngineBusy: one of them has been closed.
     """
     return _nats(new) <= (1 + _MOST_RISE) * _nats(old)
@@ -156,4 +158,6 @@ def _nats(engine: Engine) -> float:
                 raise
             time.sleep(_SECONDS_TO_RETRY)
             continue
+        if isinstance(last := events[-1], Finished) and last.reason == "error":
+            raise CheckpointError(f"The graph cannot be compared with PyTorch: {last.message}")
         return -sum(event.logprob for event in events if isinstance(event, PromptToken) and event.logprob is not None)

@@ -148,6 +148,13 @@ class Models:
             partial(self._release, snapshot, resident),
         )
 
+    def acquire_loaded(self, repo_id: str, revision: str) -> ServedModel | None:
+        """Like :meth:`acquire`, but None if the model is not in memory."""
+        with suppress(CheckpointError):  # acquire says why
+            if self.loaded(repo_id, revision):
+                return self.acquire(repo_id, revision)
+        return None
+
     def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
         """The sha of the revision if it is in memory, or if ``may_load``; otherwise None.
 

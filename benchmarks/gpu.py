@@ -63,6 +63,8 @@ _MOST_SECONDS = 150
 
 def main() -> None:
     args = _parser().parse_args()
+    if not args.measure:
+        args.work /= args.shape
     args.work.mkdir(parents=True, exist_ok=True)
     if args.measure:
         print(json.dumps(_measure(args.measure, args.work, args.device)))
@@ -72,6 +74,8 @@ def main() -> None:
     began = time.perf_counter()
     _prepare(args.work, SHAPES[args.shape])
     bandwidth = _bandwidth(args.device)
+    for logits in args.work.glob("*.npy"):  # of an earlier run
+        logits.unlink()
     results = {}
     for variant in [REFERENCE, "torch-bf16", *(f"{graph}{mode}" for graph in GRAPHS for mode in ("", "-captured"))]:
         results[variant] = _in_process(variant, args)
@@ -226,6 +230,7 @@ def _bandwidth(device: str) -> float:
 def _add_comparisons(result: dict[str, Any], logits: Path, reference: Path, bandwidth: float) -> None:
     if "decode_1" in result:
         result["share"] = result["bytes"] / bandwidth * result["decode_1"]
+    if "decode_1" in result and reference.is_file():
         expected = np.load(reference)
         result["error"] = float(np.sqrt(np.square(np.load(logits) - expected).mean()) / expected.std())
 

@@ -183,7 +183,7 @@ async def standing(session: aiohttp.ClientSession, server: psutil.Process) -> di
 def report(n_clients: int, seconds: float, seen: Seen, before: dict[str, float], after: dict[str, float]) -> int:
     growth = after["memory, MB"] / before["memory, MB"] - 1
     given_back = after["slots in use"] == before["slots in use"] == after["waiting"] == 0
-    good = given_back and not seen.problems and abs(growth) <= _MEMORY_MARGIN
+    good = given_back and not seen.problems and growth <= _MEMORY_MARGIN
     rows: list[tuple[str, object]] = [
         ("clients", n_clients),
         ("seconds", round(seconds)),

@@ -182,8 +182,8 @@ def measured(servers: dict[str, Server], args: argparse.Namespace) -> dict[str, 
     for number in range(args.rounds):
         for n_clients in args.clients:
             for name, server in servers.items():
-                rng = random.Random(f"{number} {n_clients}")
-                seen = asyncio.run(stream(server.url, n_clients, args, [rng.choice(texts) for _ in range(4000)]))
+                asked = random.Random(f"{number} {n_clients}").sample(texts, min(4000, len(texts)))
+                seen = asyncio.run(stream(server.url, n_clients, args, asked))
                 label = f"{n_clients} client{'s' * (n_clients > 1)}"
                 rounds.setdefault(label, {}).setdefault(name, []).append(row(seen))
         for name, server in servers.items():

@@ -112,12 +112,14 @@ def served(settings: Settings) -> Iterator[tuple[str, ServedModel]]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", model
-        model.release()
-        server.should_exit = True
-        thread.join()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", model
+        finally:
+            model.release()
+            server.should_exit = True
+            thread.join()
 
 
 def context(tokenizer: Tokenizer, n_tokens: int) -> tuple[str, str]:

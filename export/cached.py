@@ -19,11 +19,13 @@ from export.graph import write_graph
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.checkpoints import graph_cache
+from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.onnx.session import integers_add_up
 from santacoder.errors import CheckpointError
 
 _BYTES_PER_WEIGHT = {"fp32": 4.1, "fp16": 2.1, "bf16": 2.1, "int8": 1.1, "int4": 0.7, "q8f16": 1.3, "q4f16": 0.9}
+_UNQUANTISED = ("fp32", "fp16", "bf16")
 _NICE = 10
 
 
@@ -43,12 +45,12 @@ def write_cached_graph(
     target.mkdir(parents=True, exist_ok=True)
     graph = target / graph_name(precision)
     unfinished = target.with_name(f".{target.name}-{precision}")
-    with FileLock(target.with_name(f".{target.name}-{precision}.lock")):
+    with FileLock(graph_cache.lock_of(unfinished)):
         if graph.is_file():
             return graph
         shutil.rmtree(unfinished, ignore_errors=True)
         stored = checkpoints.open_stored(snapshot)
-        graph_cache.make_room(folder, int(stored.config.n_parameters * _BYTES_PER_WEIGHT[precision]), most_bytes)
+        graph_cache.make_room(folder, estimated_size(stored.config, precision), most_bytes)
         unfinished.mkdir()
         try:
             written = unfinished / graph.name
@@ -61,6 +63,12 @@ def write_cached_graph(
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return graph
+
+
+def estimated_size(config: SantaCoderConfig, precision: str) -> int:
+    """Bytes of a graph. Without quantisation, the embedding is in it a second time, as the output layer."""
+    n_weights = config.n_parameters + (config.vocab_size * config.n_embd if precision in _UNQUANTISED else 0)
+    return int(n_weights * _BYTES_PER_WEIGHT[precision])
 
 
 def main(arguments: list[str] | None = None) -> int:

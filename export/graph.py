@@ -34,10 +34,13 @@ from export.tensors import TensorFile
 from export.web_graph import WebGraph
 from export.weights import Weights, ungroup
 from santacoder.config import SantaCoderConfig
+from santacoder.errors import CheckpointError
 
 # the width from which plain operators are faster than GroupQueryAttention on a CPU: a step of one row of
 # santacoder/mini takes 0.40 ms with them instead of 0.32 (two Zen 5 cores)
 _WIDE = 1024
+# what GroupQueryAttention can run; it says so only when it does
+_HEAD_MULTIPLE = 8
 
 
 def write_graph(
@@ -50,6 +53,9 @@ def write_graph(
     """Write the graph to ``path`` and its weights to ``path`` + ``_data``.
 
     ``report`` is called with the fraction of the work done.
+
+    Raises:
+        CheckpointError: ONNX Runtime cannot run a model of this shape.
     """
     with TensorFile(path.with_name(path.name + "_data")) as tensors:
         graph: _Graph | WebGraph
@@ -79,6 +85,11 @@ class _Graph:
         self._hidden, self._residual = self._embeddings()
         is_plain = precision.for_cpu and config.multi_query and config.n_embd >= _WIDE
         self._multi_query_attention = MultiQueryAttention(self._nodes, config) if is_plain else None
+        if not is_plain and config.head_dim % _HEAD_MULTIPLE:
+            raise CheckpointError(
+                f"ONNX Runtime's attention needs heads whose size is a multiple of {_HEAD_MULTIPLE}, and this model's "
+                f"have {config.head_dim}; PyTorch serves it."
+            )
 
     def add_layer(self, layer: int) -> None:
         prefix = f"transformer.h.{layer}"

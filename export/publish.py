@@ -43,14 +43,14 @@ def export(
         )
     exported = checkpoints.resolve(repo_id, branch, store=store)
     model, tokenizer = checkpoints.load(exported)
-    texts = validation_texts(validation)
+    reference = Reference.of(model, tokenizer, validation_texts(validation))
     refused: list[str] = []
     with tempfile.TemporaryDirectory(dir=store) as folder:
         graphs = {}
         for precision in precisions:
             with _refusals(precision, refused):
                 graphs[precision] = _write(model, precision, Path(folder), device)
-        config, reference = model.config, Reference.of(model, tokenizer, texts)
+        config = model.config
         del model  # free memory: the runtime loads the weights again
         accepted = []
         for precision, graph in graphs.items():

@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from santacoder.engine.runner import Runner, Step
+from santacoder.errors import CheckpointError
 from santacoder.linear import linear
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
@@ -70,6 +71,8 @@ class Reference(NamedTuple):
     @classmethod
     def of(cls, model: SantaCoder, tokenizer: Tokenizer, texts: Sequence[str]) -> Reference:
         ids = [tokenizer.encode(text)[: model.config.n_positions] for text in texts]
+        if any(len(of_text) < 2 for of_text in ids):
+            raise CheckpointError("A file to compare the graphs on has fewer than two tokens; name longer ones.")
         with torch.inference_mode():
             hidden_states = [model.transformer(torch.tensor([of_text]))[0] for of_text in ids]
         n_bytes = sum(len(tokenizer.decode_bytes(of_text[1:])) for of_text in ids)

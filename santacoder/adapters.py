@@ -92,7 +92,7 @@ class Adapter:
         if (saved := self._saved.get(name)) is not None:
             place.copy_(self._fitted(name, saved, place))
         if (update := self._updates.get(name.removesuffix(".weight"))) is not None and name.endswith(".weight"):
-            place.add_(self._fitted(name, update.t() if is_transposed else update, place).to(place.dtype))
+            place.add_(self._fitted(name, update.t() if is_transposed else update, place).to(place))
 
     def _fitted(self, name: str, value: Tensor, place: Tensor) -> Tensor:
         wanted = [place.numel()] if value.dim() == 1 else [place.shape[0], place.shape[1:].numel()]
@@ -108,6 +108,8 @@ class Adapter:
         if pair.keys() != {"A", "B"} or pair["A"].dim() != 2 or pair["A"].shape[0] != pair["B"].shape[-1]:
             raise CheckpointError(f"{shown(self._path)}: the two factors of {module} do not belong together.")
         rank = pair["A"].shape[0]
+        if not rank:
+            raise CheckpointError(f"{shown(self._path)}: the two factors of {module} are empty.")
         alpha = self._by_pattern("alpha_pattern", module, self._config["lora_alpha"])
         scale = alpha / (math.sqrt(rank) if self._config.get("use_rslora") else rank)
         update = scale * (pair["B"] @ pair["A"])
@@ -147,7 +149,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
             f"{shown(path)}: with init_lora_weights {config['init_lora_weights']!r}, peft changes the base model, too; "
             "merge it with peft."
         )
-    numbers = [config.get("lora_alpha"), *(config.get("alpha_pattern") or {}).values()]
+    by_pattern = config.get("alpha_pattern") or {}
+    if not isinstance(by_pattern, dict):
+        raise CheckpointError(f"{shown(path)}: alpha_pattern must be an object, with a number for each pattern.")
+    numbers = [config.get("lora_alpha"), *by_pattern.values()]
     if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in numbers):
         raise CheckpointError(f"{shown(path)}: lora_alpha must be a number.")
     return config

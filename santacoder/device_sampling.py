@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from santacoder.sampling import Choice, Sampler, require_finite
+from santacoder.sampling import NOTHING_LEFT, Choice, Sampler, require_finite
 
 _Numbers = tuple[float, float, int, float, float, float]
 """Temperature, the temperature for truncation, top-k, top-p, min-p and a random number between 0 and 1."""
@@ -47,6 +47,8 @@ def choose_rows(
 
 def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list[Choice]:
     """Score ``ids`` [N] as if they had been chosen from ``logits`` [N, V] float32."""
+    if not top_logprobs:  # topk of no rows needs a number, too
+        return []
     log_sums = logits.logsumexp(dim=-1, keepdim=True)
     logprobs = logits.gather(1, ids[:, None]) - log_sums
     top = logits.topk(max(top_logprobs), dim=-1)
@@ -67,8 +69,8 @@ def _possible(ids: Sequence[int], logprobs: Sequence[float]) -> tuple[tuple[int,
 def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
     """Apply bias, penalties and exclusions to one row, in place."""
     params = sampler.params
-    if params.logit_bias:
-        ids, bias = zip(*params.logit_bias, strict=True)
+    if sampler.bias:
+        ids, bias = zip(*sampler.bias.items(), strict=True)
         scores[list(ids)] += torch.tensor(bias, dtype=scores.dtype, device=scores.device)
     if params.repetition_penalty != 1.0:
         seen = torch.tensor(sorted(set(sampler.repeatable(context))), dtype=torch.int64, device=scores.device)
@@ -79,6 +81,8 @@ def _adjust(scores: Tensor, sampler: Sampler, context: Sequence[int]) -> None:
         scores[torch.from_numpy(penalised).to(scores.device)] -= torch.from_numpy(penalties).to(scores.device)
     if sampler.never:
         scores[sampler.never] = -torch.inf
+    if sampler.bias and scores.max() == -torch.inf:
+        raise ArithmeticError(NOTHING_LEFT)
 
 
 def _checked(choice: Choice) -> Choice | Exception:

@@ -16,6 +16,7 @@ StopAt = Literal["none", "line", "block", "function"]
 STOP_AT: tuple[StopAt, ...] = get_args(StopAt)
 MAX_SEED = 2**32 - 1
 _NOT_FINITE = "the model's outputs are not finite; use another precision"
+NOTHING_LEFT = "logit_bias excludes every token that could come next"
 # at far lower temperatures, single precision would divide by zero; the most likely token has all the weight long before
 _LOWEST_TEMPERATURE = 1e-6
 # a fraction of the total that few tokens exceed, and that usually suffices to reach top_p
@@ -144,8 +145,10 @@ class Sampler:
         self.params = params
         self.never = list(never)
         self.n_prompt = n_prompt
-        self._biased = [token_id for token_id, _ in params.logit_bias]
-        self._bias = np.array([bias for _, bias in params.logit_bias], dtype=np.float32)
+        self.bias: dict[int, float] = {}  # a token that is named twice has the sum
+        for token_id, bias in params.logit_bias:
+            self.bias[token_id] = self.bias.get(token_id, 0.0) + bias
+        self._biased, self._bias = list(self.bias), np.array(list(self.bias.values()), dtype=np.float32)
         self._adjusts = bool(
             self._biased
             or params.repetition_penalty != 1.0
@@ -176,6 +179,8 @@ class Sampler:
         ids, penalties = self.penalties(context)
         scores[ids] -= penalties
         scores[self.never] = -np.inf
+        if self._biased and scores.max() == -np.inf:
+            raise ArithmeticError(NOTHING_LEFT)
         if params.temperature == 0:
             ids, weights = np.array([np.argmax(scores)]), np.ones(1, dtype=np.float32)
             token_id = int(ids[0])

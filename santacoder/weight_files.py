@@ -24,6 +24,7 @@ SAFETENSORS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
 # transformers' names, in its order of preference
 NAMES = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
+_SUFFIXES = (Path(SAFETENSORS).suffix, Path(PICKLE).suffix)
 # how much of a file is read before it is mapped again
 _MAPPED_BYTES = 128 << 20
 # names of the wrappers that training adds: torch.compile, DataParallel and DDP, FSDP, activation checkpointing
@@ -213,11 +214,11 @@ def _source(folder: Path) -> Path | None:
 
 
 def are_equal(one: Path, other: Path) -> bool:
-    """Whether the snapshots ``one`` and ``other`` have the same weights."""
-    return all(
-        filecmp.cmp(one / name, other / name, shallow=False)
-        for name in NAMES
-        if (one / name).exists() and (other / name).exists()
+    """Whether the snapshots ``one`` and ``other`` have the same weights, in the same files."""
+    names = [{path.name for path in folder.iterdir() if path.suffix in _SUFFIXES} for folder in (one, other)]
+    indexes = [name for name in NAMES if name.endswith(".json") and (one / name).exists()]
+    return names[0] == names[1] and all(
+        filecmp.cmp(one / name, other / name, shallow=False) for name in (*names[0], *indexes)
     )
 
 

@@ -76,6 +76,7 @@ class StoredModel:
         self._dialect = dialect
         if OUTPUT_WEIGHT in self._files.names:
             config = replace(config, tie_word_embeddings=_output_is_embedding(self._files))
+        self._is_tied = config.tie_word_embeddings  # before an adapter unties it
         adapted = folder / ADAPTER_FOLDER
         self._adapter = Adapter(adapted) if (adapted / CONFIG_FILE).is_file() else None
         if self._adapter and self._adapter.names & {OUTPUT_WEIGHT, _EMBEDDING}:
@@ -110,7 +111,7 @@ class StoredModel:
             self._merge(self._adapter, name, parameter)
 
     def _sources(self, name: str, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
-        if name == OUTPUT_WEIGHT and name not in self._files.names:  # it was the embedding until an adapter changed one
+        if name == OUTPUT_WEIGHT and self._is_tied and name not in self._files.names:
             return {_EMBEDDING: parameter}
         return _sources(name, parameter, self.config, self._dialect)
 
@@ -140,7 +141,9 @@ def _allocate(
         if device.type == "cpu":
             return {name: _empty_in_huge_pages(shapes[name].shape, dtype) for name in names}
         return {name: torch.empty_like(shapes[name], dtype=dtype, device=device) for name in names}
-    except (RuntimeError, OSError) as error:  # out of memory: raised by PyTorch, on any device, or by the system
+    except torch.OutOfMemoryError:  # of a GPU: the CPU may have room
+        raise
+    except (RuntimeError, OSError) as error:  # raised by PyTorch or by the system
         size = sum(shape.numel() for shape in shapes.values()) * dtype.itemsize
         raise CheckpointError(
             f"A model of the shape in config.json needs {size / 1e9:,.1f} GB, more than is available on {device}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ class Prepared:
 
 def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[str, str]]) -> Prepared:
     """Create the files that ``engines``, pairs of a name and a variant, need."""
-    folder = work / model.replace("/", "--")
+    made = MADE[model](work / model / checkpoints.resolve("santacoder/mini").name[:12]) if model in MADE else None
+    snapshot = made or checkpoints.resolve(model)
+    # by commit: another one has other weights
+    folder = work / model.replace("/", "--") / snapshot.name[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    snapshot = MADE[model](folder / "store") if model in MADE else checkpoints.resolve(model)
     paths = {"snapshot": snapshot}
     for name, variant in engines:
         if variant.startswith("onnx-"):
@@ -80,7 +83,10 @@ def _ctranslate2(snapshot: Path, folder: Path, variant: str) -> Path:
         import ctranslate2
 
         converter = ctranslate2.converters.TransformersConverter(str(snapshot), low_cpu_mem_usage=True)
-        converter.convert(str(folder), quantization={"fp32": "float32", "int8": "int8"}[variant])
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        converter.convert(str(unfinished), quantization={"fp32": "float32", "int8": "int8"}[variant])
+        unfinished.rename(folder)
     return folder
 
 

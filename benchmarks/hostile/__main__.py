@@ -74,10 +74,12 @@ def server(port: int) -> Iterator[tuple[Client, psutil.Process, Path]]:
         command = [sys.executable, "app.py", "--port", str(port), "--runs", f"{folder}/runs"]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        client = Client(process.stdout.readline().split()[2].partition("/?")[0])
-        yield client, psutil.Process(process.pid), Path(folder)
-        process.terminate()
-        process.wait()
+        try:
+            client = Client(process.stdout.readline().split()[2].partition("/?")[0])
+            yield client, psutil.Process(process.pid), Path(folder)
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def disk(folder: Path) -> float:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 _HEALTH_EVERY = 0.05
 # another loopback address, where 127.0.0.0/8 is this machine
 _ADDRESS = ("127.0.0.2", 0) if sys.platform == "linux" else None
+_LONGEST = 120  # seconds without an answer
 _PROCESSES = multiprocessing.get_context("spawn")
 
 
@@ -43,9 +44,15 @@ class _Longest:
         self._seconds.value = 0.0
 
     def complete(self) -> float:
-        """The longest time, after what is in progress has been noted."""
-        count = self._count.value
+        """The longest time, after what is in progress has been noted.
+
+        Raises:
+            TimeoutError: nothing more is noted, because the server does not answer.
+        """
+        count, last = self._count.value, time.monotonic() + _LONGEST
         while self._count.value < count + 2:
+            if time.monotonic() > last:
+                raise TimeoutError(f"The server has not answered for {_LONGEST} seconds.")
             time.sleep(0.01)
         return self._seconds.value
 
@@ -63,10 +70,13 @@ class Watch:
         arguments = (urlsplit(self._url).netloc, self._health, self._gap, self._is_over)
         process = _PROCESSES.Process(target=_watch, args=arguments, daemon=True)
         process.start()
-        self.complete()
-        yield
-        self._is_over.set()
-        process.join()
+        try:
+            self.complete()
+            yield
+        finally:
+            self._is_over.set()
+            process.terminate()
+            process.join()
 
     def reset(self) -> None:
         self._health.reset()

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from santacoder.checkpoints import hub
 from santacoder.checkpoints.adapted import is_adapted
 from santacoder.errors import CheckpointError
@@ -81,6 +83,7 @@ def make_room(folder: Path, n_bytes: int, most_bytes: int) -> None:
         raise CheckpointError(
             f"The graph needs {n_bytes / 1e9:.1f} GB, more than the limit of {most_bytes / 1e9:.1f} GB for graphs."
         )
+    _remove_unfinished(folder)
     held = cached_graphs(folder)
     while held and sum(graph.n_bytes for graph in held) + n_bytes > most_bytes:
         drop(held.pop())
@@ -89,6 +92,19 @@ def make_room(folder: Path, n_bytes: int, most_bytes: int) -> None:
         raise CheckpointError(
             f"The graph needs {n_bytes / 1e9:.1f} GB, but the disk of the user's cache has {free / 1e9:.1f} GB left."
         )
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what processes have left that were killed while they wrote a graph."""
+    for unfinished in folder.glob("models--*--*/.*-*"):
+        if unfinished.is_dir():
+            with suppress(Timeout), FileLock(lock_of(unfinished), timeout=0):
+                shutil.rmtree(unfinished)
+
+
+def lock_of(unfinished: Path) -> Path:
+    """The lock that a process holds while it writes into ``unfinished``."""
+    return unfinished.with_name(f"{unfinished.name}.lock")
 
 
 def _files(graph: Path) -> list[Path]:

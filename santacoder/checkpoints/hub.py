@@ -123,9 +123,10 @@ def download(repo_id: str, revision: str, report: Report | None = None) -> Path:
     require_small_descriptions(repo_id, descriptions)
     folder = _fetched(repo_id, target, heads, descriptions)
     require_fitting_weights(repo_id, _checked_config(folder), weights)
-    with hub_answers(repo_id, target, heads):
+    # the commit that was checked, although the branch may have moved
+    with hub_answers(repo_id, folder.name, heads):
         fetch(repo_id, folder.name, weights, repo_folder(repo_id, cache()), report)
-    return _fetched(repo_id, target, heads, weights) if weights else folder
+    return _fetched(repo_id, folder.name, heads, weights) if weights else folder
 
 
 def download_adapter(repo_id: str, revision: str, report: Report | None = None) -> Path:

@@ -171,7 +171,8 @@ def graph_memory(config: SantaCoderConfig, graph: Path) -> int:
 def estimated_graph_memory(config: SantaCoderConfig, device: str) -> int:
     """Bytes that the runner of a graph for ``device`` will take that has not been written yet."""
     if device == "cuda":
-        return int(_BF16_BYTES * config.n_parameters) + slot_memory(config, 2) * affordable_slots(config, 2)
+        n_weights = config.n_parameters + config.vocab_size * config.n_embd  # the embedding is in it twice
+        return int(_BF16_BYTES * n_weights) + slot_memory(config, 2) * affordable_slots(config, 2)
     weights = int(config.n_parameters * _INT8_BYTES) * (_UNPACKED if _is_unpacked(config, graph_name("int8")) else 1)
     return weights + slot_memory(config, 4) * affordable_slots(config, 4)
 

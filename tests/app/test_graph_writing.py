@@ -16,7 +16,7 @@ import torch
 
 from app import model_opening
 from app.graph_writing import GraphWriting
-from app.model_opening import ModelOpening, Stage
+from app.model_opening import ModelOpening, Stage, results_agree
 from app.model_pool import Models, NoRoom, ServedModel
 from app.settings import Settings
 from export.__main__ import main as export_main
@@ -25,6 +25,7 @@ from santacoder import checkpoints
 from santacoder.checkpoints import graph_cache
 from santacoder.engine import loader
 from santacoder.engine.events import Finished
+from santacoder.engine.loader import open_engine
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import memory_needed
@@ -256,3 +257,19 @@ def test_a_graph_for_a_gpu_is_in_bf16_and_waits_for_a_runtime_that_can_use_it(
     [graph] = loader.graphs(snapshot, "cuda", graph_cache.folder_of(snapshot, tmp_path))
     assert graph.name == graph_name("bf16") and not opening.lacks_graph(snapshot)
     assert opening.memory_needed(snapshot) == pytest.approx(estimated, rel=0.05)
+
+
+def test_a_graph_that_cannot_compute_a_text_does_not_agree(store: Path) -> None:
+    snapshot = checkpoints.resolve("test/tiny", store=store)
+    good, broken = (open_engine(snapshot, device="cpu", runner="torch", n_slots=1).engine for _ in range(2))
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("head_size must be a multiple of 8")
+
+    broken.runner.prefill = fail  # type: ignore[assignment]
+    assert results_agree(good, good)
+    for pair in ((broken, good), (good, broken)):
+        with pytest.raises(CheckpointError, match="cannot be compared with PyTorch: .*multiple of 8"):
+            results_agree(*pair)
+    for engine in (good, broken):
+        engine.close()

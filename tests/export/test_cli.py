@@ -17,11 +17,12 @@ from app.model_pool import Models, ServedModel
 from app.settings import Settings
 from export import publish
 from export.__main__ import main
+from export.graph import write_graph
 from export.precisions import PRECISIONS
 from export.verify import Verification
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
-from santacoder.engine.onnx.runner import OnnxRunner
+from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -211,3 +212,38 @@ def test_a_commit_is_refused_before_the_graphs_are_written(copy: Path, capsys: p
     sha = checkpoints.resolve(REPO, store=copy).name
     assert main([REPO, "--store", str(copy), "--revision", sha, "--precision", "fp32"]) == 2
     assert f"has no branch '{sha}', only main." in capsys.readouterr().err
+
+
+@pytest.fixture
+def odd(tmp_path: Path, tokenizer: Tokenizer) -> Path:
+    """A store with a model whose heads have a size that ONNX Runtime's attention cannot compute."""
+    model = random_model(n_embd=60, n_head=5, vocab_size=tokenizer.vocab_size)
+    checkpoints.publish(model, tokenizer, REPO, store=tmp_path)
+    return tmp_path
+
+
+def test_a_shape_that_the_runtime_cannot_run_is_refused(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([REPO, "--store", str(odd), "--precision", "fp32"]) == 1
+    assert "heads whose size is a multiple of 8, and this model's have 12" in capsys.readouterr().err
+
+
+def test_a_graph_that_opens_but_does_not_run_gives_way(odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = checkpoints.resolve(REPO, store=odd)
+    stored = checkpoints.open_stored(snapshot)
+    monkeypatch.setattr("export.graph._HEAD_MULTIPLE", 1)
+    (snapshot / "onnx").mkdir()
+    graph = snapshot / "onnx" / graph_name("fp32")
+    write_graph(graph, stored.config, lambda name: stored.read(name).numpy(), PRECISIONS["fp32"])
+    with pytest.raises(CheckpointError, match="cannot be run on cpu"):
+        OnnxRunner(graph, stored.config, n_slots=1)
+    for served in serve(odd, "auto"):
+        assert "torch, fp32, cpu" in served.runner_label and "cannot be run on cpu" in served.notices[0]
+
+
+def test_a_file_to_compare_on_that_is_too_short_is_said(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.py").write_text("")
+    options = ["--precision", "fp32", "--validation", str(tmp_path / "empty.py")]
+    assert main([REPO, "--store", str(copy), *options]) == 2
+    assert "has fewer than two tokens" in capsys.readouterr().err

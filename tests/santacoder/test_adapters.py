@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from santacoder import checkpoints
+from santacoder.adapters import Adapter
 from santacoder.checkpoints import CheckpointError
 from santacoder.tokenizer import Tokenizer
 from tests.santacoder.dialects import SHAPE, big_code, in_gpt_bigcode, santacoder_remote_code, write
@@ -157,6 +158,7 @@ def test_a_revision_with_an_adapter_is_a_commit_of_its_own(store: Path, tmp_path
         ({"init_lora_weights": "pissa_niter_4"}, "peft changes the base model, too"),
         ({"lora_alpha": "x"}, "lora_alpha must be a number"),
         ({"lora_alpha": float("nan")}, "lora_alpha must be a number"),
+        ({"alpha_pattern": ["x"]}, "alpha_pattern must be an object"),
     ],
 )
 def test_what_cannot_be_applied_is_a_sentence(
@@ -199,3 +201,22 @@ def test_an_adapter_that_is_not_there_is_a_sentence(store: Path, tmp_path: Path)
         checkpoints.resolve("test/tiny", "main+org/adapter", store=store)
     with pytest.raises(CheckpointError, match="There is no adapter 'org/adapter'"):
         checkpoints.resolve("test/tiny", "main+org/adapter", store=store, download=False)
+
+
+def test_factors_without_rows_are_a_sentence(store: Path, tmp_path: Path) -> None:
+    adapted(base_model(store), tmp_path / "a", r=2, target_modules=["c_fc"])
+    file = tmp_path / "a" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    first = next(name for name in tensors if "lora_A" in name)
+    other = first.replace("lora_A", "lora_B")
+    save_file({**tensors, first: tensors[first][:0], other: tensors[other][:, :0].contiguous()}, file)
+    with pytest.raises(CheckpointError, match="are empty"):
+        checkpoints.load("test/tiny", f"main+{tmp_path / 'a'}", store=store)
+
+
+def test_an_update_goes_to_the_device_of_the_weights(store: Path, tmp_path: Path) -> None:
+    """The device without memory stands for a GPU: it does not take tensors of the CPU either."""
+    adapted(base_model(store), tmp_path / "a", r=2, target_modules=["c_fc"])
+    adapter = Adapter(tmp_path / "a")
+    name = next(name for name in adapter.names if name.endswith("c_fc.weight"))
+    adapter.apply(name, torch.empty(256, 64, device="meta", dtype=torch.bfloat16), is_transposed=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -88,3 +89,21 @@ def test_given_tokens_are_scored_alike() -> None:
         for mine, theirs in zip(got, expected, strict=True):
             assert mine.id == theirs.id and mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
             assert [token_id for token_id, _ in mine.top] == [token_id for token_id, _ in theirs.top]
+
+
+def test_no_tokens_have_no_scores() -> None:
+    assert score_rows(torch.empty(0, VOCABULARY), torch.empty(0, dtype=torch.int64), []) == []
+
+
+def test_biases_of_one_token_are_added_up_and_may_leave_something() -> None:
+    logits = np.array([[5.0, 1.0, 1.0]], dtype=np.float32)
+    twice = SamplingParams(temperature=0, logit_bias=((1, 3.0), (1, 3.0)))
+    assert Sampler(twice).choose(logits[0], []).id == 1
+    [choice] = choose_rows(torch.from_numpy(logits), [Sampler(twice)], [[]])
+    assert isinstance(choice, Choice) and choice.id == 1
+    none = SamplingParams(temperature=1.0, top_p=0.9, logit_bias=tuple((token, -math.inf) for token in range(2)))
+    sampler = Sampler(none, never=[2])
+    with pytest.raises(ArithmeticError, match="logit_bias excludes every token"):
+        sampler.choose(logits[0], [])
+    [failure] = choose_rows(torch.from_numpy(logits), [sampler], [[]])
+    assert isinstance(failure, ArithmeticError) and "excludes every token" in str(failure)

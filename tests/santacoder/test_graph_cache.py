@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from santacoder.checkpoints import CheckpointError
 from santacoder.checkpoints.__main__ import main
-from santacoder.checkpoints.graph_cache import cached_graphs, make_room, mark_used
+from santacoder.checkpoints.graph_cache import cached_graphs, lock_of, make_room, mark_used
 
 SHAS = [letter * 40 for letter in "abc"]
 
@@ -54,3 +55,12 @@ def test_the_command_lists_and_drops(folder: Path, capsys: pytest.CaptureFixture
     assert "There is no graph of a commit 'aaaa'" in capsys.readouterr().err
     assert main(["graphs", "--folder", str(folder), "--drop", "all"]) == 0
     assert "0 graphs, 0.00 GB" in capsys.readouterr().out
+
+
+def test_what_a_killed_process_has_left_makes_room(folder: Path) -> None:
+    (unfinished,) = (path for path in (folder / "models--org--name").iterdir() if path.name.startswith("."))
+    with FileLock(lock_of(unfinished)):  # another process writes there
+        make_room(folder, 0, 10_000)
+        assert unfinished.is_dir()
+    make_room(folder, 0, 10_000)
+    assert not unfinished.exists() and len(cached_graphs(folder)) == 3

@@ -16,6 +16,7 @@ from transformers import GPTBigCodeForCausalLM
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.tokenizer import Tokenizer
+from santacoder.weight_files import are_equal
 from tests.santacoder import dialects
 from tests.santacoder.dialects import Format
 
@@ -258,3 +259,25 @@ def test_a_config_that_does_not_fit_is_refused(
     dialects.write(tmp_path, {**document, **change}, weights, tokenizer)
     with pytest.raises(CheckpointError, match=sentence):
         checkpoints.load(tmp_path)
+
+
+def test_a_missing_output_layer_is_not_replaced_by_the_embedding(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    twin = dialects.big_code(512, tie_word_embeddings=False)
+    weights = {name: tensor for name, tensor in own_weights(twin).items() if name != "lm_head.weight"}
+    dialects.write(tmp_path, twin.config.to_dict(), weights, tokenizer)
+    with pytest.raises(CheckpointError, match="lm_head.weight"):
+        checkpoints.load(tmp_path)
+
+
+def test_weights_are_equal_if_all_files_are(tmp_path: Path) -> None:
+    parts = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    for folder in ("one", "same", "other", "pickled"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.safetensors.index.json").write_text("{}")
+        for part in parts:
+            (tmp_path / folder / part).write_bytes(b"weights")
+    (tmp_path / "other" / parts[1]).write_bytes(b"WEIGHTS")
+    for part in parts:
+        (tmp_path / "pickled" / part).rename((tmp_path / "pickled" / part).with_suffix(".bin"))
+    equal = [are_equal(tmp_path / "one", tmp_path / name) for name in ("one", "same", "other", "pickled")]
+    assert equal == [True, True, False, False]

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from santacoder.linear import product
 from train.core.precision import multiplied_in
@@ -58,12 +57,12 @@ class Muon(torch.optim.Optimizer):
 
 def _stacks(parameters: list[Tensor]) -> Iterator[list[Tensor]]:
     """The parameters that are orthogonalised together: those of one shape, up to a size, where the products are in
-    bf16. In single precision oneDNN multiplies them one by one, and distributed ones are not stacked."""
+    bf16. In single precision oneDNN multiplies them one by one."""
     by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
     for parameter in parameters:
         by_shape[parameter.shape].append(parameter)
     for shape, alike in by_shape.items():
-        is_stacked = multiplied_in("auto", alike[0].device) == torch.bfloat16 and not isinstance(alike[0], DTensor)
+        is_stacked = multiplied_in("auto", alike[0].device) == torch.bfloat16
         size = max(1, _STACKED // shape.numel()) if is_stacked else 1
         yield from (alike[start : start + size] for start in range(0, len(alike), size))
 

@@ -6,7 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from fastapi import Request
 
 from app.errors import TooOften
 from app.limits import Limits, RateLimits
+from app.model_opening import ModelOpening
 from app.settings import Settings
 from santacoder.engine.request import CompletionRequest
 from santacoder.sampling import SamplingParams
@@ -207,3 +210,25 @@ def test_requests_come_at_a_rate(store: Path) -> None:
         # without API keys, one that a client makes up is no other client
         again = one.post("/tokenize", json={"content": "x"}, headers={"X-Api-Key": "new"})
         assert again.status_code == 429
+
+
+def test_models_that_are_being_opened_do_not_hold_up_others(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More requests wait for a model than the server has threads for its usual work."""
+    opened, opening = threading.Event(), ModelOpening.open
+
+    def slow(self: ModelOpening, *arguments: Any) -> Any:
+        opened.wait(60)
+        return opening(self, *arguments)
+
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        monkeypatch.setattr(ModelOpening, "open", slow)
+        body = {"prompt": "x", "max_tokens": 1}
+        ask = partial(httpx.post, f"{serving.url}/v1/completions", timeout=90)
+        with ThreadPoolExecutor(50) as pool:
+            others = [pool.submit(ask, json={**body, "model": "test/tiny@other"}) for _ in range(50)]
+            time.sleep(1)  # until they wait
+            try:
+                assert ask(json=body, timeout=10).status_code == 200
+            finally:
+                opened.set()
+        assert {other.result().status_code for other in others} == {200}

@@ -35,14 +35,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Pat
 @pytest.fixture
 def full_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyTorch's weights do not fit on a GPU."""
-    load = checkpoints.load
 
-    def load_on_cpu_only(*arguments: object, **options: object) -> object:
-        if options["device"] == "cuda":
+    def empty_on_cpu_only(*arguments: object, device: torch.device, **options: object) -> object:
+        if device.type == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return load(*arguments, **options)  # type: ignore[arg-type]
+        return empty_like(*arguments, device=device, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(checkpoints, "load", load_on_cpu_only)
+    empty_like = torch.empty_like
+    monkeypatch.setattr(torch, "empty_like", empty_on_cpu_only)
 
 
 def label(opened: Opened) -> tuple[str, str]:
