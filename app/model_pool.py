@@ -119,6 +119,19 @@ class Models:
         snapshot = self.repositories.snapshot(
             repo_id, revision, lambda here, total: report(Stage(here / total, download.described(here, total)))
         )
+        return self._acquired(snapshot, repo_id, revision, report)
+
+    def acquire_loaded(self, repo_id: str, revision: str) -> ServedModel | None:
+        """Like :meth:`acquire`, but None if the model is not in memory."""
+        with suppress(CheckpointError):  # acquire says why
+            snapshot = self._here(repo_id, revision)
+            if self._is_loaded(snapshot) and not self._is_draining:
+                return self._acquired(snapshot, repo_id, revision)
+        return None
+
+    def _acquired(
+        self, snapshot: Path, repo_id: str, revision: str, report: Report = lambda stage: None
+    ) -> ServedModel:
         if (repo_id, revision) == (self._settings.model, self._settings.revision):
             self._is_resting = False
         resident = self._hold_or_wait(snapshot, f"{repo_id}@{snapshot.name[:8]}", report)
@@ -148,26 +161,29 @@ class Models:
             partial(self._release, snapshot, resident),
         )
 
-    def acquire_loaded(self, repo_id: str, revision: str) -> ServedModel | None:
-        """Like :meth:`acquire`, but None if the model is not in memory."""
-        with suppress(CheckpointError):  # acquire says why
-            if self.loaded(repo_id, revision):
-                return self.acquire(repo_id, revision)
-        return None
-
     def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
         """The sha of the revision if it is in memory, or if ``may_load``; otherwise None.
 
         Raises:
             CheckpointError: there is no such revision on this machine.
         """
+        snapshot = self._here(repo_id, revision)
+        return snapshot.name if self._is_loaded(snapshot) or may_load else None
+
+    def _here(self, repo_id: str, revision: str) -> Path:
+        """The snapshot of a revision on this machine.
+
+        Raises:
+            CheckpointError: there is none.
+        """
         self.repositories.require(repo_id)
         revision = self.repositories.with_adapter(revision)
-        snapshot = checkpoints.resolve(repo_id, revision, store=self._settings.store, download=False)
+        return checkpoints.resolve(repo_id, revision, store=self._settings.store, download=False)
+
+    def _is_loaded(self, snapshot: Path) -> bool:
         with self._changed:
             resident = self._residents.get(snapshot)
-            is_loaded = resident is not None and resident.engine is not None
-        return snapshot.name if is_loaded or may_load else None
+            return resident is not None and resident.engine is not None
 
     def engines(self) -> list[tuple[str, Engine]]:
         """The engines in memory, by ``repo@commit``."""
