@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import gc
 import re
+import subprocess
 import sys
+import zipfile
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +83,15 @@ def test_a_command_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> No
     assert "There is no command 'sevre'. The commands are: serve, train" in capsys.readouterr().err
     assert main([]) == 0
     assert "santacoder COMMAND" in capsys.readouterr().out
+
+
+@pytest.mark.heavy
+def test_a_wheel_has_every_file_of_its_packages(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(REPOSITORY)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    listing = ["git", "ls-files", "app", "export", "santacoder", "train"]
+    tracked = subprocess.run(listing, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.splitlines()
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    assert len(tracked) > 300 and set(tracked) <= packed
+    assert {"export/web/page/index.html", "export/web/LICENSE"} <= packed

@@ -189,3 +189,15 @@ def test_an_idle_server_unloads_its_model_and_loads_it_on_demand(store: Path) ->
             while any(name[0] == "santacoder_slots" for name in figures(url)):
                 time.sleep(0.05)
             assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+
+
+def test_below_the_path_of_a_proxy(store: Path) -> None:
+    """The proxy strips its path, and the page's addresses contain it."""
+    settings = Settings(store=store, model="test/tiny", device="cpu", root_path="/coder")
+    with serve(settings) as serving, httpx.Client(base_url=serving.url, timeout=60) as client:
+        assert client.post("/v1/completions", json=BODY).status_code == 200
+        assert client.get("/config").json()["root"] == f"{serving.url}/coder"
+        page = client.get("/").text
+        absent = client.get("/s/absent", headers={"Accept": "text/html"})
+    assert f"{serving.url}/coder" in page
+    assert absent.status_code == 404 and 'href="../"' in absent.text
