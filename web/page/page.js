@@ -3,24 +3,23 @@ import { Client } from "./client.js";
 import { dropOthers } from "./download.js";
 import { Editor } from "./editor.js";
 import { exampleOf } from "./examples.js";
+import { firstSeed, number, samplingOf, seedAt, setState, toState, validationError } from "./parameters.js";
 import { fromFragment, toFragment } from "./permalink.js";
+import { GAP, factsOf, filled } from "./result.js";
+import { fail, say } from "./status.js";
 
-const GAP = "<FILL_HERE>";
 const MAX_GAPS = 8;
-const NUMBERS = ["n", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty"];
 /** Screen readers announce each change of the status. */
 const STATUS_MS = 500;
 const PAINT_MS = 50; // drawing each token takes time from the model
-const MAX_SEED = 2 ** 32 - 1;
 const LEFT = "left"; // the page shows something else by now
-const ENDS = { length: "hit the length limit", cancelled: "stopped", stop: "finished" };
 
 const $ = (id) => document.getElementById(id);
 const client = new Client(showProgress);
 const editor = new Editor($("editor"), continueWith);
 let revisions = [];
 let pane = "complete";
-/** The result of the last run: the code around the gaps, and the candidates with the text of each gap. */
+/** The result of the last run. @type {import("./result.js").Result | null} */
 let result = null;
 /** Stops the current run. @type {AbortController | null} */
 let writing = null;
@@ -62,11 +61,7 @@ async function restore() {
   if (!state) return false;
   leave();
   openPane(state.pane === "infill" ? "infill" : "complete");
-  for (const [id, value] of Object.entries(state.parameters ?? {})) {
-    if ([...NUMBERS, "seed"].includes(id)) $(id).value = String(value);
-    if (id === "stop_at" && [...$(id).options].some((option) => option.value === value)) $(id).value = value;
-  }
-  $("stop_repetition").checked = state.stop_repetition !== false;
+  setState(state);
   if (["python", "java", "javascript"].includes(state.language)) $("language").value = state.language;
   const isHere = revisions.some(({ name }) => name === state.model);
   if (isHere) $("model").value = state.model;
@@ -135,12 +130,8 @@ async function write(parts, { after = null, opening = null } = {}) {
   if (writing) return;
   if (pane === "infill" && parts.length < 2) return fail(`Mark the gap with ${GAP}.`);
   if (parts.length - 1 > MAX_GAPS) return fail(`The code has ${parts.length - 1} gaps (${GAP}); at most ${MAX_GAPS} can be filled at once.`);
-  const bad = [...document.querySelectorAll("#parameters input")].find((input) => !input.checkValidity());
-  if (bad) {
-    $("parameters").open = true;
-    bad.focus();
-    return fail(`${bad.labels[0].textContent.trim()}: ${bad.validationMessage}`);
-  }
+  const invalid = validationError();
+  if (invalid) return fail(invalid);
   const revision = chosen();
   writing = new AbortController();
   const { signal } = writing;
@@ -162,7 +153,7 @@ async function generate(parts, revision, seed, opening, signal) {
   const others = opening ? result.candidates : [];
   const completions = opening ? others[shown].completions.slice(0, opening.texts.length) : [];
   const count = opening ? 1 : number("n");
-  const candidates = Array.from({ length: count }, (_, index) => ({ seed: (seed + index) % (MAX_SEED + 1), completions: [...completions] }));
+  const candidates = Array.from({ length: count }, (_, index) => ({ seed: seedAt(seed, index), completions: [...completions] }));
   const next = { parts, candidates: [...others, ...candidates], revision: revision.name, notices: [], nPrompt: 0, nTokens: 0, began: 0, last: 0 };
   const started = performance.now();
   let firstToken = 0;
@@ -203,17 +194,7 @@ function taskOf(parts, seed, opening) {
     parts,
     opening: opening ?? undefined,
     language: $("language").value,
-    sampling: {
-      max_new_tokens: number("max_new_tokens"),
-      temperature: number("temperature"),
-      top_p: number("top_p"),
-      top_k: number("top_k"),
-      repetition_penalty: number("repetition_penalty"),
-      seed,
-      top_logprobs: 5,
-      stop_at: $("stop_at").value,
-      stop_repetition: $("stop_repetition").checked,
-    },
+    sampling: samplingOf(seed),
   };
 }
 
@@ -230,24 +211,6 @@ async function continueWith({ gap, index }, { id, logprob }) {
   await write(result.parts, { after: result.candidates.at(-1).seed, opening });
 }
 
-/** The code with the gaps that a candidate has filled, and the tokens of their texts with their places in it. */
-function filled(parts, { completions }) {
-  let code = parts[0];
-  const written = [];
-  for (const [gap, { text, tokens }] of completions.entries()) {
-    const start = code.length;
-    code += text + (parts[gap + 1] ?? "");
-    for (const [index, token] of tokens.entries()) {
-      const begin = start + token.offset;
-      const end = begin + token.text.length;
-      if (token.text && end <= start + text.length) written.push({ ...token, gap, index, start: begin, end });
-    }
-  }
-  const rest = parts.slice(completions.length + 1).map((part) => GAP + part);
-  if (!completions.length && parts.length > 1) return { code: parts.join(GAP), written };
-  return { code: code + rest.join(""), written };
-}
-
 function show({ started, firstToken, ended = 0 }) {
   const { parts, candidates } = result;
   const candidate = candidates[shown];
@@ -257,23 +220,9 @@ function show({ started, firstToken, ended = 0 }) {
   times = { started, firstToken, ended };
   if (!ended && performance.now() - saidAt < STATUS_MS) return;
   saidAt = performance.now();
-  const rate = (1000 * (result.nTokens - 1)) / (result.last - result.began);
-  const facts = [`${result.nTokens} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
-  if (ended) {
-    if (client.nThreads > 1) facts.push(`${client.nThreads} threads`);
-    facts.push(endOf(candidate));
-    if (firstToken) facts.push(`first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
-    facts.push(`seed ${candidate.seed}`, result.revision);
-  }
-  say([facts.join(" · "), ...result.notices].join(" "));
+  say(factsOf(result, candidate, times, client.nThreads));
   $("candidates").hidden = !ended || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
-}
-
-function endOf({ completions }) {
-  const isWhole = completions.length === Math.max(1, result.parts.length - 1);
-  const { reason } = completions.at(-1);
-  return ENDS[isWhole && reason ? reason : "cancelled"] ?? reason;
 }
 
 /** Stop writing, and keep what was written. */
@@ -317,10 +266,9 @@ async function copy() {
 }
 
 async function link() {
-  const values = Object.fromEntries([...NUMBERS, "seed", "stop_at"].map((id) => [id, $(id).value]));
-  if (result) values.seed = result.candidates[shown].seed;
   const code = result ? result.parts.join(GAP) : editor.text;
-  const state = { pane, model: chosen().name, language: $("language").value, code, parameters: values, stop_repetition: $("stop_repetition").checked };
+  const state = { pane, model: chosen().name, language: $("language").value, code, ...toState() };
+  if (result) state.parameters.seed = result.candidates[shown].seed;
   const fragment = await toFragment(state);
   if (!fragment) return fail("The code is too long for a link.");
   history.replaceState(null, "", `#${fragment}`);
@@ -332,36 +280,10 @@ async function link() {
 }
 
 const partsOf = (code) => (pane === "infill" ? code.split(GAP) : [code]);
-const number = (id) => Number($(id).value);
 const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
-
-function firstSeed(after) {
-  if (after !== null) return (after + 1) % (MAX_SEED + 1);
-  const given = $("seed").value.trim();
-  return /^\d+$/.test(given) ? Math.min(MAX_SEED, Number(given)) : crypto.getRandomValues(new Uint32Array(1))[0];
-}
 
 function showProgress(loaded, total) {
   say(`Loading ${chosen().name}: ${megabytes(loaded)} of ${megabytes(total)} MB…`);
-}
-
-function say(text) {
-  $("failure").hidden = true;
-  $("status").textContent = text;
-}
-
-/** Show a sentence, and a button that tries again, if there is something to try. */
-function fail(sentence, again = null) {
-  $("status").textContent = "";
-  $("failure").replaceChildren(`${sentence} `);
-  if (again) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Try again";
-    button.addEventListener("click", again);
-    $("failure").append(button);
-  }
-  $("failure").hidden = false;
 }
 
 await begin();
