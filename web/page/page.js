@@ -2,10 +2,10 @@
 import { Client } from "./client.js";
 import { dropOthers } from "./download.js";
 import { Editor } from "./editor.js";
-import { exampleOf } from "./examples.js";
+import { exampleOf, isExample } from "./examples.js";
 import { firstSeed, number, samplingOf, seedAt, setState, toState, validationError } from "./parameters.js";
 import { fromFragment, toFragment } from "./permalink.js";
-import { GAP, factsOf, filled } from "./result.js";
+import { GAP, add, factsOf, filled, newResult } from "./result.js";
 import { fail, say } from "./status.js";
 
 const MAX_GAPS = 8;
@@ -19,12 +19,13 @@ const client = new Client(showProgress);
 const editor = new Editor($("editor"), continueWith);
 let revisions = [];
 let pane = "complete";
+/** What each pane had when the other one was opened. */
+const kept = {};
 /** The result of the last run. @type {import("./result.js").Result | null} */
 let result = null;
 /** Stops the current run. @type {AbortController | null} */
 let writing = null;
 let shown = 0;
-let times = {};
 let saidAt = 0;
 
 async function begin() {
@@ -33,9 +34,9 @@ async function begin() {
   }
   $("previous").addEventListener("click", () => showCandidate(shown - 1));
   $("next").addEventListener("click", () => showCandidate(shown + 1));
-  $("language").addEventListener("change", showExample);
+  $("language").addEventListener("change", updateExample);
   $("model").addEventListener("change", () => chooseModel());
-  for (const tab of $("panes").children) tab.addEventListener("click", () => openPane(tab.dataset.pane, { withExample: true }));
+  for (const tab of $("panes").children) tab.addEventListener("click", () => openPane(tab.dataset.pane));
   $("panes").addEventListener("keydown", moveTab);
   editor.area.addEventListener("input", forget);
   document.addEventListener("keydown", (event) => {
@@ -50,7 +51,7 @@ async function begin() {
   }
   dropOthers(revisions);
   $("model").replaceChildren(...revisions.map(({ name, bytes }) => new Option(`${name} · ${megabytes(bytes)} MB`, name)));
-  openPane("complete", { withExample: true });
+  openPane("complete");
   if (!(await restore())) await chooseModel();
   return undefined;
 }
@@ -71,16 +72,30 @@ async function restore() {
   return true;
 }
 
-function openPane(name, { withExample = false } = {}) {
-  const isOther = pane !== name;
-  pane = name;
+function openPane(name) {
   for (const tab of $("panes").children) {
     const isSelected = tab.dataset.pane === name;
     tab.setAttribute("aria-selected", String(isSelected));
     tab.tabIndex = isSelected ? 0 : -1;
   }
   $("work").setAttribute("aria-labelledby", `tab-${name}`);
-  if (withExample && (isOther || !editor.text)) showExample();
+  if (name !== pane) exchange(name);
+  updateExample();
+}
+
+/** Keep what the open pane has, and show what the other one had. */
+function exchange(name) {
+  leave();
+  kept[pane] = { text: editor.text, result, shown };
+  pane = name;
+  const other = kept[name];
+  editor.show(other?.text ?? "");
+  forget();
+  say("");
+  if (!other?.result) return;
+  ({ result, shown } = other);
+  running();
+  show();
 }
 
 function moveTab(event) {
@@ -90,6 +105,11 @@ function moveTab(event) {
   const tab = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
   tab.focus();
   tab.click();
+}
+
+/** Show the example of the pane and the language, unless the code is the visitor's own. */
+function updateExample() {
+  if (!editor.text || isExample(editor.text)) showExample();
 }
 
 function showExample() {
@@ -154,39 +174,25 @@ async function generate(parts, revision, seed, opening, signal) {
   const completions = opening ? others[shown].completions.slice(0, opening.texts.length) : [];
   const count = opening ? 1 : number("n");
   const candidates = Array.from({ length: count }, (_, index) => ({ seed: seedAt(seed, index), completions: [...completions] }));
-  const next = { parts, candidates: [...others, ...candidates], revision: revision.name, notices: [], nPrompt: 0, nTokens: 0, began: 0, last: 0 };
+  const next = newResult(parts, revision.name, [...others]);
   const started = performance.now();
-  let firstToken = 0;
   let painting = 0;
   if (!signal.aborted) say("Reading the prompt…");
   const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
-  await client.run(tasks, signal, ({ candidate: index, gap, text, tokens, reason, notices, nPrompt, at }) => {
+  await client.run(tasks, signal, ({ candidate: index, ...update }) => {
     if (signal.reason === LEFT) return;
-    const candidate = candidates[index];
-    const completion = (candidate.completions[gap] ??= { text: "", tokens: [], reason: "" });
-    completion.tokens.push(...tokens);
-    Object.assign(completion, { text, reason });
-    next.nPrompt ||= nPrompt;
-    const nNew = next.nPrompt ? tokens.filter(({ respelled }) => !respelled).length : 0; // the opening comes first
-    if (nNew) {
-      firstToken ||= performance.now();
-      next.began ||= at;
-      next.last = at;
-      next.nTokens += nNew;
-    }
-    for (const notice of notices) if (!next.notices.includes(notice)) next.notices.push(notice);
+    add(next, candidates[index], update, performance.now() - started);
     result = next;
     shown = others.length + index;
     painting ||= setTimeout(() => {
       painting = 0;
-      if (writing?.signal === signal && signal.reason !== LEFT) show({ started, firstToken });
+      if (writing?.signal === signal && signal.reason !== LEFT) show({ isEnded: false });
     }, PAINT_MS);
   });
   clearTimeout(painting);
   if (signal.reason === LEFT || result !== next) return;
-  next.candidates = next.candidates.filter((candidate) => candidate.completions.length);
   if (!opening) shown = 0;
-  show({ started, firstToken, ended: performance.now() });
+  show();
 }
 
 function taskOf(parts, seed, opening) {
@@ -211,17 +217,16 @@ async function continueWith({ gap, index }, { id, logprob }) {
   await write(result.parts, { after: result.candidates.at(-1).seed, opening });
 }
 
-function show({ started, firstToken, ended = 0 }) {
+function show({ isEnded = true } = {}) {
   const { parts, candidates } = result;
   const candidate = candidates[shown];
   const { code, written } = filled(parts, candidate);
   editor.show(code, written);
-  if (!ended && parts.length === 1) editor.scrollToEnd();
-  times = { started, firstToken, ended };
-  if (!ended && performance.now() - saidAt < STATUS_MS) return;
+  if (!isEnded && parts.length === 1) editor.scrollToEnd();
+  if (!isEnded && performance.now() - saidAt < STATUS_MS) return;
   saidAt = performance.now();
-  say(factsOf(result, candidate, times, client.nThreads));
-  $("candidates").hidden = !ended || candidates.length < 2;
+  say(factsOf(result, candidate, isEnded, client.nThreads));
+  $("candidates").hidden = !isEnded || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
 }
 
@@ -237,7 +242,7 @@ function leave() {
 
 function showCandidate(index) {
   shown = (index + result.candidates.length) % result.candidates.length;
-  show(times);
+  show();
 }
 
 function undo() {

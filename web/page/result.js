@@ -7,10 +7,38 @@ const ENDS = { length: "hit the length limit", cancelled: "stopped", stop: "fini
  * @typedef {{text: string, tokens: {offset: number, text: string}[], reason: string}} Completion the text of a gap.
  * @typedef {{seed: number, completions: Completion[]}} Candidate
  * @typedef {{parts: string[], candidates: Candidate[], revision: string, notices: string[], nPrompt: number, nTokens: number,
- *   began: number, last: number}} Result
- *   the code around the gaps, and the candidates with the text of each gap; the first and the last token came at the
- *   milliseconds `began` and `last`.
+ *   msToFirstToken: number, began: number, last: number}} Result
+ *   the code around the gaps, and the candidates that were begun; the first and the last token came at the milliseconds
+ *   `began` and `last`.
  */
+
+/** @param {string[]} parts @param {string} revision @param {Candidate[]} candidates those of an earlier run. @returns {Result} */
+export function newResult(parts, revision, candidates) {
+  return { parts, candidates, revision, notices: [], nPrompt: 0, nTokens: 0, msToFirstToken: 0, began: 0, last: 0 };
+}
+
+/**
+ * Add what was written for a candidate to it, and the candidate to the result if this is its first text.
+ *
+ * @param {Result} result @param {Candidate} candidate
+ * @param {import("../engine/task.js").Update & {at: number}} update
+ * @param {number} ms since the run began.
+ */
+export function add(result, candidate, { gap, text, tokens, reason, notices, nPrompt, at }, ms) {
+  if (!result.candidates.includes(candidate)) result.candidates.push(candidate);
+  const completion = (candidate.completions[gap] ??= { text: "", tokens: [], reason: "" });
+  completion.tokens.push(...tokens);
+  Object.assign(completion, { text, reason });
+  result.nPrompt ||= nPrompt;
+  const nNew = result.nPrompt ? tokens.filter(({ respelled }) => !respelled).length : 0; // the opening comes first
+  if (nNew) {
+    result.msToFirstToken ||= ms;
+    result.began ||= at;
+    result.last = at;
+    result.nTokens += nNew;
+  }
+  for (const notice of notices) if (!result.notices.includes(notice)) result.notices.push(notice);
+}
 
 /**
  * The code with the gaps that a candidate has filled, and the tokens of their texts with their places in it.
@@ -38,16 +66,15 @@ export function filled(parts, { completions }) {
  * What is told of a run, in one line: how fast it is, how it ended once it has, and the engine's notices.
  *
  * @param {Result} result @param {Candidate} candidate the one in sight.
- * @param {{started: number, firstToken: number, ended: number}} times in milliseconds; 0 is not yet.
- * @param {number} nThreads
+ * @param {boolean} isEnded @param {number} nThreads
  */
-export function factsOf(result, candidate, { started, firstToken, ended }, nThreads) {
+export function factsOf(result, candidate, isEnded, nThreads) {
   const rate = (1000 * (result.nTokens - 1)) / (result.last - result.began);
   const facts = [`${result.nTokens} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
-  if (ended) {
+  if (isEnded) {
     if (nThreads > 1) facts.push(`${nThreads} threads`);
     facts.push(endOf(result, candidate));
-    if (firstToken) facts.push(`first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
+    if (result.msToFirstToken) facts.push(`first token ${result.msToFirstToken.toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
     facts.push(`seed ${candidate.seed}`, result.revision);
   }
   return [facts.join(" · "), ...result.notices].join(" ");
