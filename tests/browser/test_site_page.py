@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect
 
 from tests.browser.static_site import Site, needs_runtime, run, set_parameters, watched_site, write
 
@@ -51,3 +51,25 @@ def test_each_tab_keeps_its_code_and_what_was_written(page: Page) -> None:
     page.locator("#tab-infill").click()
     expect(page.locator("#code")).to_have_value("x = <FILL_HERE>\n")
     expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_run_and_link_wait_for_the_list_of_models(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(service_workers="block")
+    page = context.new_page()
+    errors: list[Error] = []
+    page.on("pageerror", lambda error: errors.append(error))
+    held: list[Route] = []
+    page.route("**/models.json", lambda route: held.append(route))
+    with page.expect_request("**/models.json"):
+        page.goto(site.url)
+    page.locator("#code").fill(CODE)
+    page.locator("#code").press("Control+Enter")
+    page.evaluate("location.hash = 'x'")
+    expect(page.locator("#run")).to_be_disabled()
+    expect(page.locator("#link")).to_be_disabled()
+    assert not errors
+    held[0].continue_()
+    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator("#link")).to_be_enabled()
+    expect(page.locator("#code")).to_have_value(CODE)
+    context.close()

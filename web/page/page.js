@@ -40,7 +40,7 @@ async function begin() {
   $("panes").addEventListener("keydown", moveTab);
   editor.area.addEventListener("input", forget);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (writing ? stop : run)();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $(writing ? "stop" : "run").click();
   });
   addEventListener("hashchange", restore);
   navigator.serviceWorker?.register("./sw.js").catch(() => {}); // only in secure contexts; the page works without it
@@ -51,6 +51,7 @@ async function begin() {
   }
   dropOthers(revisions);
   $("model").replaceChildren(...revisions.map(({ name, bytes }) => new Option(`${name} · ${megabytes(bytes)} MB`, name)));
+  $("run").disabled = $("link").disabled = false;
   openPane("complete");
   if (!(await restore())) await chooseModel();
   return undefined;
@@ -58,6 +59,7 @@ async function begin() {
 
 /** Show what the fragment of the URL says. Returns whether it says anything. */
 async function restore() {
+  if (!revisions.length) return false; // it is looked at again when they are known
   const state = location.hash.length > 1 ? await fromFragment(location.hash.slice(1)) : null;
   if (!state) return false;
   leave();
