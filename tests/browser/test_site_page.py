@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect
@@ -25,6 +26,25 @@ def visitor(chromium: Browser) -> Iterator[BrowserContext]:
 def page(visitor: BrowserContext, site: Site) -> Iterator[Page]:
     with watched_site(visitor, site) as page:
         yield page
+
+
+@contextmanager
+def new_page(chromium: Browser) -> Iterator[Page]:
+    """A page of a visitor who comes for the first time, and whose requests can be held or refused."""
+    context = chromium.new_context(service_workers="block")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def loading(chromium: Browser, site: Site) -> Iterator[tuple[Page, Callable[[], None]]]:
+    """The site whose model is not loaded before ``release``."""
+    held: list[Route] = []
+    with new_page(chromium) as page:
+        page.route("**/model_web.onnx_data", lambda route: held.append(route))
+        with page.expect_request("**/model_web.onnx_data"):
+            page.goto(site.url)
+        yield page, lambda: held[0].continue_()
 
 
 def test_the_language_changes_the_example_but_not_the_visitors_code(page: Page) -> None:
@@ -53,23 +73,46 @@ def test_each_tab_keeps_its_code_and_what_was_written(page: Page) -> None:
     expect(page.locator("#undo")).to_be_disabled()
 
 
+def test_only_the_beginning_and_the_end_of_a_run_are_announced(page: Page) -> None:
+    set_parameters(page, max_new_tokens="96", temperature="1.5", stop_at="none")
+    write(page, "complete", CODE)
+    page.locator("#status").evaluate(
+        """(status) => {
+          window.said = [];
+          new MutationObserver(() => said.push(status.textContent)).observe(status, { childList: true });
+        }"""
+    )
+    run(page)
+    *before, end = page.evaluate("said")
+    assert "seed" in end and before and not any("tokens" in sentence for sentence in before)
+
+
+def test_the_progress_of_a_download_does_not_hide_an_error(loading: tuple[Page, Callable[[], None]]) -> None:
+    page, release = loading
+    expect(page.locator("#figures")).to_contain_text("MB loaded")
+    write(page, "infill", "x = 1\n")
+    page.locator("#run").click()
+    expect(page.locator("#failure")).to_contain_text("Mark the gap")
+    release()
+    expect(page.locator("#figures")).to_have_text("")
+    expect(page.locator("#failure")).to_contain_text("Mark the gap")
+
+
 def test_run_and_link_wait_for_the_list_of_models(chromium: Browser, site: Site) -> None:
-    context = chromium.new_context(service_workers="block")
-    page = context.new_page()
-    errors: list[Error] = []
-    page.on("pageerror", lambda error: errors.append(error))
-    held: list[Route] = []
-    page.route("**/models.json", lambda route: held.append(route))
-    with page.expect_request("**/models.json"):
-        page.goto(site.url)
-    page.locator("#code").fill(CODE)
-    page.locator("#code").press("Control+Enter")
-    page.evaluate("location.hash = 'x'")
-    expect(page.locator("#run")).to_be_disabled()
-    expect(page.locator("#link")).to_be_disabled()
-    assert not errors
-    held[0].continue_()
-    expect(page.locator("#run")).to_be_enabled()
-    expect(page.locator("#link")).to_be_enabled()
-    expect(page.locator("#code")).to_have_value(CODE)
-    context.close()
+    with new_page(chromium) as page:
+        errors: list[Error] = []
+        page.on("pageerror", lambda error: errors.append(error))
+        held: list[Route] = []
+        page.route("**/models.json", lambda route: held.append(route))
+        with page.expect_request("**/models.json"):
+            page.goto(site.url)
+        page.locator("#code").fill(CODE)
+        page.locator("#code").press("Control+Enter")
+        page.evaluate("location.hash = 'x'")
+        expect(page.locator("#run")).to_be_disabled()
+        expect(page.locator("#link")).to_be_disabled()
+        assert not errors
+        held[0].continue_()
+        expect(page.locator("#run")).to_be_enabled()
+        expect(page.locator("#link")).to_be_enabled()
+        expect(page.locator("#code")).to_have_value(CODE)

@@ -7,7 +7,7 @@ export class DownloadError extends Error {}
 
 /**
  * @param {{url: string, bytes: number, sha256: string}[]} files
- * @param {(loaded: number, total: number) => void} report called with the number of bytes, not more often than is useful.
+ * @param {(loaded: number, total: number) => void} report called with the number of bytes at each piece that arrives.
  * @returns {Promise<Uint8Array[]>} the contents of the files.
  */
 export async function download(files, report) {

@@ -6,11 +6,10 @@ import { exampleOf, isExample } from "./examples.js";
 import { firstSeed, number, samplingOf, seedAt, setState, toState, validationError } from "./parameters.js";
 import { fromFragment, toFragment } from "./permalink.js";
 import { GAP, add, factsOf, filled, newResult } from "./result.js";
-import { fail, say } from "./status.js";
+import { clearFigures, fail, say, showFigures } from "./status.js";
+import { connectTabs, markTab } from "./tabs.js";
 
 const MAX_GAPS = 8;
-/** Screen readers announce each change of the status. */
-const STATUS_MS = 500;
 const PAINT_MS = 50; // drawing each token takes time from the model
 const LEFT = "left"; // the page shows something else by now
 
@@ -26,7 +25,6 @@ let result = null;
 /** Stops the current run. @type {AbortController | null} */
 let writing = null;
 let shown = 0;
-let saidAt = 0;
 
 async function begin() {
   for (const [id, action] of Object.entries({ run, retry, undo, copy, link, stop, example: showExample })) {
@@ -36,8 +34,7 @@ async function begin() {
   $("next").addEventListener("click", () => showCandidate(shown + 1));
   $("language").addEventListener("change", updateExample);
   $("model").addEventListener("change", () => chooseModel());
-  for (const tab of $("panes").children) tab.addEventListener("click", () => openPane(tab.dataset.pane));
-  $("panes").addEventListener("keydown", moveTab);
+  connectTabs(openPane);
   editor.area.addEventListener("input", forget);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $(writing ? "stop" : "run").click();
@@ -75,12 +72,7 @@ async function restore() {
 }
 
 function openPane(name) {
-  for (const tab of $("panes").children) {
-    const isSelected = tab.dataset.pane === name;
-    tab.setAttribute("aria-selected", String(isSelected));
-    tab.tabIndex = isSelected ? 0 : -1;
-  }
-  $("work").setAttribute("aria-labelledby", `tab-${name}`);
+  markTab(name);
   if (name !== pane) exchange(name);
   updateExample();
 }
@@ -100,15 +92,6 @@ function exchange(name) {
   show();
 }
 
-function moveTab(event) {
-  const tabs = [...$("panes").children];
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tab = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
-  tab.focus();
-  tab.click();
-}
-
 /** Show the example of the pane and the language, unless the code is the visitor's own. */
 function updateExample() {
   if (!editor.text || isExample(editor.text)) showExample();
@@ -126,11 +109,19 @@ async function chooseModel(before = "") {
   const revision = chosen();
   leave();
   try {
-    say(`Loading ${revision.name}…`);
-    await client.open(revision);
-    if (chosen() === revision) say(`${before}${revision.name} is ready. Press Run.`);
+    await open(revision);
+    if (chosen() === revision && $("failure").hidden) say(`${before}${revision.name} is ready. Press Run.`);
   } catch (error) {
     if (chosen() === revision) fail(error.message, () => chooseModel(before));
+  }
+}
+
+async function open(revision) {
+  say(`Loading ${revision.name}…`);
+  try {
+    await client.open(revision);
+  } finally {
+    clearFigures(); // how much was loaded
   }
 }
 
@@ -159,7 +150,7 @@ async function write(parts, { after = null, opening = null } = {}) {
   const { signal } = writing;
   try {
     running();
-    await client.open(revision);
+    await open(revision);
     if (signal.aborted && signal.reason !== LEFT) say("Stopped.");
     await generate(parts, revision, firstSeed(after), opening, signal);
   } catch (error) {
@@ -184,6 +175,7 @@ async function generate(parts, revision, seed, opening, signal) {
   await client.run(tasks, signal, ({ candidate: index, ...update }) => {
     if (signal.reason === LEFT) return;
     add(next, candidates[index], update, performance.now() - started);
+    if (result !== next) say("Writing…");
     result = next;
     shown = others.length + index;
     painting ||= setTimeout(() => {
@@ -225,9 +217,9 @@ function show({ isEnded = true } = {}) {
   const { code, written } = filled(parts, candidate);
   editor.show(code, written);
   if (!isEnded && parts.length === 1) editor.scrollToEnd();
-  if (!isEnded && performance.now() - saidAt < STATUS_MS) return;
-  saidAt = performance.now();
-  say(factsOf(result, candidate, isEnded, client.nThreads));
+  const facts = factsOf(result, candidate, isEnded, client.nThreads);
+  if (isEnded) say(facts);
+  else showFigures(facts);
   $("candidates").hidden = !isEnded || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
 }
@@ -265,7 +257,6 @@ function running() {
   $("stop").disabled = writing === null;
   $("undo").disabled = $("retry").disabled = writing !== null || !result;
   editor.area.readOnly = writing !== null;
-  if (writing) $("failure").hidden = true;
 }
 
 async function copy() {
@@ -290,7 +281,7 @@ const partsOf = (code) => (pane === "infill" ? code.split(GAP) : [code]);
 const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 
 function showProgress(loaded, total) {
-  say(`Loading ${chosen().name}: ${megabytes(loaded)} of ${megabytes(total)} MB…`);
+  showFigures(`${megabytes(loaded)} of ${megabytes(total)} MB loaded`);
 }
 
 await begin();
