@@ -98,6 +98,35 @@ def test_the_progress_of_a_download_does_not_hide_an_error(loading: tuple[Page, 
     expect(page.locator("#failure")).to_contain_text("Mark the gap")
 
 
+def test_stop_and_another_text_end_the_wait_for_a_model(loading: tuple[Page, Callable[[], None]]) -> None:
+    page, release = loading
+    for leave in ("stop", "example"):
+        page.locator("#code").fill(CODE)
+        page.locator("#run").click()
+        expect(page.locator("#code")).not_to_be_editable()
+        page.locator(f"#{leave}").click()
+        expect(page.locator("#run")).to_be_enabled()
+        expect(page.locator("#code")).to_be_editable()
+        expect(page.locator("#status")).to_have_text("Stopped." if leave == "stop" else "")
+    release()
+    expect(page.locator("#status")).to_contain_text("is ready")
+
+
+def test_try_again_runs_the_code_of_that_moment(chromium: Browser, site: Site) -> None:
+    with new_page(chromium) as page:
+        page.route("**/model_web.onnx_data", lambda route: route.abort())
+        page.goto(site.url)
+        expect(page.locator("#failure")).to_contain_text("cannot be downloaded")
+        page.locator("#code").fill("x = 1\n")
+        page.locator("#run").click()
+        expect(page.locator("#failure")).to_contain_text("cannot be downloaded")
+        page.locator("#code").fill("y = 2\n")
+        page.unroute("**/model_web.onnx_data")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.locator("#status")).to_contain_text("seed")
+        assert page.locator("#code").input_value().startswith("y = 2\n")
+
+
 def test_run_and_link_wait_for_the_list_of_models(chromium: Browser, site: Site) -> None:
     with new_page(chromium) as page:
         errors: list[Error] = []

@@ -150,16 +150,22 @@ async function write(parts, { after = null, opening = null } = {}) {
   const { signal } = writing;
   try {
     running();
-    await open(revision);
-    if (signal.aborted && signal.reason !== LEFT) say("Stopped.");
+    await Promise.race([open(revision), aborted(signal)]); // a download takes minutes, and goes on
     await generate(parts, revision, firstSeed(after), opening, signal);
   } catch (error) {
-    if (signal.reason !== LEFT) fail(error.message, () => write(parts, { after, opening }));
+    if (signal.reason === LEFT) return undefined;
+    if (error === signal.reason) say("Stopped.");
+    else fail(error.message, () => (result ? write(parts, { after, opening }) : run())); // edited code has no result
   } finally {
     writing = null;
     running();
   }
   return undefined;
+}
+
+/** A promise that is rejected with the reason for which `signal` is aborted. */
+function aborted(signal) {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
 async function generate(parts, revision, seed, opening, signal) {
@@ -170,7 +176,7 @@ async function generate(parts, revision, seed, opening, signal) {
   const next = newResult(parts, revision.name, [...others]);
   const started = performance.now();
   let painting = 0;
-  if (!signal.aborted) say("Reading the prompt…");
+  say("Reading the prompt…");
   const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
   await client.run(tasks, signal, ({ candidate: index, ...update }) => {
     if (signal.reason === LEFT) return;
