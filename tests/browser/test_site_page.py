@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect
 
-from tests.browser.static_site import Site, needs_runtime, run, set_parameters, watched_site, write
+from tests.browser.static_site import Site, needs_runtime, open_site, run, set_parameters, watched_site, write
 
 pytestmark = needs_runtime
 CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
@@ -145,3 +145,13 @@ def test_run_and_link_wait_for_the_list_of_models(chromium: Browser, site: Site)
         expect(page.locator("#run")).to_be_enabled()
         expect(page.locator("#link")).to_be_enabled()
         expect(page.locator("#code")).to_have_value(CODE)
+
+
+def test_without_a_clipboard_the_page_says_so(chromium: Browser, site: Site) -> None:
+    with new_page(chromium) as page:
+        page.add_init_script("delete Navigator.prototype.clipboard")  # as at http://192.168.…
+        open_site(page, site)
+        page.locator("#copy").click()
+        expect(page.locator("#failure")).to_contain_text("does not allow copying")
+        page.locator("#link").click()
+        expect(page.locator("#status")).to_contain_text("The link is in the address bar")

@@ -266,7 +266,12 @@ function running() {
 }
 
 async function copy() {
-  await navigator.clipboard.writeText(editor.text).then(() => say("Copied."), () => fail("The browser does not allow copying here."));
+  await toClipboard(editor.text).then(() => say("Copied."), () => fail("The browser does not allow copying here."));
+}
+
+/** Rejects, too, if there is no clipboard, as in a context that is not secure. */
+async function toClipboard(text) {
+  await navigator.clipboard.writeText(text);
 }
 
 async function link() {
@@ -276,7 +281,7 @@ async function link() {
   const fragment = await toFragment(state);
   if (!fragment) return fail("The code is too long for a link.");
   history.replaceState(null, "", `#${fragment}`);
-  await navigator.clipboard.writeText(location.href).then(
+  await toClipboard(location.href).then(
     () => say("Link copied. It contains the code itself; nothing was sent anywhere."),
     () => say("The link is in the address bar. It contains the code itself; nothing was sent anywhere."),
   );
