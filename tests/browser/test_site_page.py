@@ -87,6 +87,26 @@ def test_only_the_beginning_and_the_end_of_a_run_are_announced(page: Page) -> No
     assert "seed" in end and before and not any("tokens" in sentence for sentence in before)
 
 
+def test_alternatives_are_chosen_with_the_keyboard(page: Page) -> None:
+    set_parameters(page, max_new_tokens="8", temperature="0")
+    write(page, "complete", CODE)
+    written = run(page)
+    code, choices = page.locator("#code"), page.locator(".alternatives button")
+    for leave in ("Escape", "Enter"):
+        code.evaluate("(area, at) => area.setSelectionRange(at, at)", len(CODE) + 1)
+        code.press("Alt+Enter")
+        expect(choices.first).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(choices.nth(1)).to_be_focused()
+        page.keyboard.press(leave)
+        expect(code).to_be_focused()
+        if leave == "Escape":
+            page.keyboard.press("Tab")  # leaves the editor, as the page says
+            expect(code).not_to_be_focused()
+            expect(code).to_have_value(written)
+    expect(page.locator("#which")).to_have_text("2 of 2")
+
+
 def test_the_progress_of_a_download_does_not_hide_an_error(loading: tuple[Page, Callable[[], None]]) -> None:
     page, release = loading
     expect(page.locator("#figures")).to_contain_text("MB loaded")
