@@ -87,6 +87,15 @@ def test_only_the_beginning_and_the_end_of_a_run_are_announced(page: Page) -> No
     assert "seed" in end and before and not any("tokens" in sentence for sentence in before)
 
 
+def test_at_temperature_0_a_single_candidate_is_written(page: Page) -> None:
+    set_parameters(page, n="3", max_new_tokens="4", temperature="0")
+    write(page, "complete", CODE)
+    run(page)
+    set_parameters(page, n="1")
+    expect(page.locator("#status")).to_have_text(re.compile(r"nano@main\. At temperature 0 .* one was generated\.$"))
+    expect(page.locator("#candidates")).to_be_hidden()
+
+
 def test_alternatives_are_chosen_with_the_keyboard(page: Page) -> None:
     set_parameters(page, max_new_tokens="8", temperature="0")
     write(page, "complete", CODE)

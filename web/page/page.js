@@ -171,9 +171,11 @@ function aborted(signal) {
 async function generate(parts, revision, seed, opening, signal) {
   const others = opening ? result.candidates : [];
   const completions = opening ? others[shown].completions.slice(0, opening.texts.length) : [];
-  const count = opening ? 1 : number("n");
+  const nWanted = opening ? 1 : number("n");
+  const count = number("temperature") === 0 ? 1 : nWanted; // without randomness, all candidates would be the same
   const candidates = Array.from({ length: count }, (_, index) => ({ seed: seedAt(seed, index), completions: [...completions] }));
   const next = newResult(parts, revision.name, [...others]);
+  if (count < nWanted) next.notices.push("At temperature 0 all candidates are the same, so only one was generated.");
   const started = performance.now();
   let painting = 0;
   say("Reading the prompt…");

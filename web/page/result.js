@@ -77,7 +77,8 @@ export function factsOf(result, candidate, isEnded, nThreads) {
     if (result.msToFirstToken) facts.push(`first token ${result.msToFirstToken.toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
     facts.push(`seed ${candidate.seed}`, result.revision);
   }
-  return [facts.join(" · "), ...result.notices].join(" ");
+  const line = facts.join(" · ");
+  return result.notices.length ? `${line}. ${result.notices.join(" ")}` : line;
 }
 
 function endOf({ parts }, { completions }) {
