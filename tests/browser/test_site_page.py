@@ -184,3 +184,10 @@ def test_without_a_clipboard_the_page_says_so(chromium: Browser, site: Site) -> 
         expect(page.locator("#failure")).to_contain_text("does not allow copying")
         page.locator("#link").click()
         expect(page.locator("#status")).to_contain_text("The link is in the address bar")
+
+
+def test_a_runtime_that_cannot_start_is_told_in_a_sentence(chromium: Browser, site: Site) -> None:
+    with new_page(chromium) as page:
+        page.route("**/*.wasm", lambda route: route.abort())
+        page.goto(site.url)
+        expect(page.locator("#failure")).to_have_text(re.compile(r"^The model cannot be opened: .*\. Try again$"))

@@ -63,6 +63,12 @@ async function response(file, signal) {
   } catch {
     throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site is out of reach. Check the connection, and try again.`);
   }
+  if (found.status === 404) {
+    // pages and their lists of models come from the cache until all tabs are closed (sw.js)
+    throw new DownloadError(
+      `${nameOf(file)} is not on the site, probably because the site is newer than this page. Close all of its tabs, and open it again.`,
+    );
+  }
   if (!found.ok) {
     throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site answered with status ${found.status}. Try again later.`);
   }
