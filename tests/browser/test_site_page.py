@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect
@@ -29,9 +30,9 @@ def page(visitor: BrowserContext, site: Site) -> Iterator[Page]:
 
 
 @contextmanager
-def new_page(chromium: Browser) -> Iterator[Page]:
+def new_page(chromium: Browser, **options: Any) -> Iterator[Page]:
     """A page of a visitor who comes for the first time, and whose requests can be held or refused."""
-    context = chromium.new_context(service_workers="block")
+    context = chromium.new_context(service_workers="block", **options)
     yield context.new_page()
     context.close()
 
@@ -191,3 +192,14 @@ def test_a_runtime_that_cannot_start_is_told_in_a_sentence(chromium: Browser, si
         page.route("**/*.wasm", lambda route: route.abort())
         page.goto(site.url)
         expect(page.locator("#failure")).to_have_text(re.compile(r"^The model cannot be opened: .*\. Try again$"))
+
+
+def test_a_phone_shows_long_names_and_does_not_zoom_in(chromium: Browser, site: Site) -> None:
+    with new_page(chromium, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True) as page:
+        page.goto(f"{site.url}#damaged")
+        expect(page.locator("#status")).to_have_text(re.compile(r"^The link is damaged, .* is ready\. Press Run\.$"))
+        page.locator("#model").evaluate("(select) => select.add(new Option('someone/' + 'model'.repeat(20)))")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.locator("#parameters summary").tap()
+        sizes = "(fields) => fields.map((field) => parseFloat(getComputedStyle(field).fontSize))"
+        assert min(page.locator("select, input, textarea, #editor pre").evaluate_all(sizes)) == 16

@@ -56,9 +56,13 @@ async function begin() {
 
 /** Show what the fragment of the URL says. Returns whether it says anything. */
 async function restore() {
-  if (!revisions.length) return false; // it is looked at again when they are known
-  const state = location.hash.length > 1 ? await fromFragment(location.hash.slice(1)) : null;
-  if (!state) return false;
+  const fragment = location.hash.slice(1);
+  if (!fragment || !revisions.length) return false; // it is looked at again when the revisions are known
+  const state = await fromFragment(fragment);
+  if (!state) {
+    await chooseModel("The link is damaged, so its code cannot be shown; copy all of it, and open it again. ");
+    return true;
+  }
   leave();
   openPane(state.pane === "infill" ? "infill" : "complete");
   setState(state);
@@ -198,12 +202,7 @@ async function generate(parts, revision, seed, opening, signal) {
 }
 
 function taskOf(parts, seed, opening) {
-  return {
-    parts,
-    opening: opening ?? undefined,
-    language: $("language").value,
-    sampling: samplingOf(seed),
-  };
+  return { parts, opening: opening ?? undefined, language: $("language").value, sampling: samplingOf(seed) };
 }
 
 /** Continue with another token than the one that was written, as one more candidate. */
