@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
+from tests.browser.static_site import Site, served_site
 from tests.conftest import random_model
 from tests.python_process import ServerProcess
 
@@ -150,6 +151,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> It
     yield Server(url, store)
     process.terminate()
     assert process.wait(timeout=60) == 0
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site of static files with two revisions, ``santacoder/nano`` and its branch ``mha``."""
+    with served_site(tmp_path_factory.mktemp("site") / "deep" / "site") as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from export.site import runtime_is_installed, write_site
 from export.web_runner import WebRunner
 from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
@@ -27,55 +22,13 @@ from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from tests.browser.firefox import FIREFOX, firefox_tab
+from tests.browser.static_site import Site, needs_runtime, open_site, run, set_parameters, watched_site, write
 from tests.browser.test_accessibility import serious_problems
 
-pytestmark = pytest.mark.skipif(
-    not runtime_is_installed(), reason="ONNX Runtime for browsers is not installed; make test does so where it can"
-)
+pytestmark = needs_runtime
 CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
 WITH_GAP = "def find(values, name):\n    try:\n        return values[name]<FILL_HERE>\n        return None\n"
 WITH_GAPS = "def area(width, height):\n    return <FILL_HERE>\n\n\nprint(area(<FILL_HERE>))\n"
-
-
-@dataclass
-class Site:
-    """A site and its server. The paths in ``damaged`` are served with other contents; ``headers`` are added to all."""
-
-    url: str
-    folder: Path
-    damaged: set[str] = field(default_factory=set)
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site") / "deep" / "site"
-    write_site(folder, ["santacoder/nano", "santacoder/nano@mha"], checkpoints.DEFAULT_STORE)
-    damaged: set[str] = set()
-    headers: dict[str, str] = {}
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if Path(self.path).name in damaged:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b"<html>Please log in to this network.</html>")
-            else:
-                super().do_GET()
-
-        def end_headers(self) -> None:
-            for name, value in headers.items():
-                self.send_header(name, value)
-            super().end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Handler, directory=str(folder.parents[1]))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Site(f"http://127.0.0.1:{server.server_port}/deep/site/", folder, damaged, headers)
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -87,40 +40,8 @@ def visitor(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="module")
 def page(visitor: BrowserContext, site: Site) -> Iterator[Page]:
-    """The site in a page, in which no script fails, and which asks no other host."""
-    page = visitor.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and failures.append(message.text))
-    page.on("request", lambda request: request.url.startswith(site.url) or failures.append(request.url))
-    open_site(page, site)
-    yield page
-    assert not failures
-
-
-def open_site(page: Page, site: Site) -> None:
-    page.goto(site.url)
-    expect(page.locator("#status")).to_contain_text("is ready")
-
-
-def set_parameters(page: Page, **values: str) -> None:
-    page.locator("#parameters").evaluate("(details) => (details.open = true)")
-    for name, value in values.items():
-        if name == "stop_at":
-            page.locator("#stop_at").select_option(value)
-        else:
-            page.locator(f"#{name}").fill(value)
-
-
-def write(page: Page, pane: str, code: str) -> None:
-    page.locator(f"#tab-{pane}").click()
-    page.locator("#code").fill(code)
-
-
-def run(page: Page) -> str:
-    page.locator("#run").click()  # clears the status
-    expect(page.locator("#status")).to_contain_text("seed")
-    return page.locator("#code").input_value()
+    with watched_site(visitor, site) as page:
+        yield page
 
 
 def of_python(site: Site, parts: tuple[str, ...], sampling: SamplingParams) -> str:
@@ -232,8 +153,9 @@ def test_what_is_left_while_it_is_written_does_not_come_back(page: Page) -> None
         expect(page.locator("#run")).to_be_enabled()
         assert "# mine" not in page.locator("#code").input_value()
     write(page, "complete", CODE)
-    page.locator("#run").click()
-    page.locator("#stop").dispatch_event("click")  # before the model has answered
+    # before the model has answered
+    page.evaluate("() => { document.all.run.click(); setTimeout(() => document.all.stop.click()); }")
+    expect(page.locator("#status")).to_contain_text("stopped")
     expect(page.locator("#run")).to_be_enabled()
     assert len(page.locator("#code").input_value()) < len(CODE) + 60
 

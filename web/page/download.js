@@ -7,7 +7,7 @@ export class DownloadError extends Error {}
 
 /**
  * @param {{url: string, bytes: number, sha256: string}[]} files
- * @param {(loaded: number, total: number) => void} report called with the number of bytes, not more often than is useful.
+ * @param {(loaded: number, total: number) => void} report called with the number of bytes at each piece that arrives.
  * @returns {Promise<Uint8Array[]>} the contents of the files.
  */
 export async function download(files, report) {
@@ -62,6 +62,12 @@ async function response(file, signal) {
     found = await fetch(file.url, { cache: "no-store", signal });
   } catch {
     throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site is out of reach. Check the connection, and try again.`);
+  }
+  if (found.status === 404) {
+    // pages and their lists of models come from the cache until all tabs are closed (sw.js)
+    throw new DownloadError(
+      `${nameOf(file)} is not on the site, probably because the site is newer than this page. Close all of its tabs, and open it again.`,
+    );
   }
   if (!found.ok) {
     throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site answered with status ${found.status}. Try again later.`);

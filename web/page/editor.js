@@ -1,6 +1,6 @@
 /**
- * A code editor: a text area above a layer that colours the written tokens by their probability. A click on one opens
- * what else the model considered.
+ * A code editor: a text area above a layer that colours the written tokens by their probability. A click on one, or
+ * Alt-Enter in it, opens what else the model considered.
  */
 
 /**
@@ -26,13 +26,14 @@ export class Editor {
     this.area.addEventListener("scroll", () => this._scroll());
     this.area.addEventListener("click", () => this._open());
     this.area.addEventListener("keydown", (event) => this._indent(event));
+    this.area.addEventListener("keydown", (event) => this._openByKey(event));
     this.area.addEventListener("focus", () => {
       this._leaving = false;
     });
     root.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
-      this._leaving = true; // the next Tab moves the focus, as the page says
       this._close();
+      this._leaving = true; // the next Tab moves the focus, as the page says
     });
   }
 
@@ -101,7 +102,16 @@ export class Editor {
     return undefined;
   }
 
+  _openByKey(event) {
+    if (event.key !== "Enter" || !event.altKey || event.ctrlKey || event.metaKey) return;
+    this._open();
+    if (this._alternatives.hidden) return;
+    event.preventDefault();
+    this._alternatives.querySelector("button").focus();
+  }
+
   _close() {
+    if (this._alternatives.contains(document.activeElement)) this.area.focus(); // a hidden button would lose it
     this._alternatives.hidden = true;
   }
 

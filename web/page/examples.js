@@ -59,3 +59,8 @@ function isFunction(value) {
 export function exampleOf(pane, language) {
   return EXAMPLES[pane][language];
 }
+
+/** @param {string} code */
+export function isExample(code) {
+  return Object.values(EXAMPLES).some((examples) => Object.values(examples).includes(code));
+}

@@ -2,31 +2,29 @@
 import { Client } from "./client.js";
 import { dropOthers } from "./download.js";
 import { Editor } from "./editor.js";
-import { exampleOf } from "./examples.js";
+import { exampleOf, isExample } from "./examples.js";
+import { firstSeed, number, samplingOf, seedAt, setState, toState, validationError } from "./parameters.js";
 import { fromFragment, toFragment } from "./permalink.js";
+import { GAP, add, factsOf, filled, newResult } from "./result.js";
+import { clearFigures, fail, say, showFigures } from "./status.js";
+import { connectTabs, markTab } from "./tabs.js";
 
-const GAP = "<FILL_HERE>";
 const MAX_GAPS = 8;
-const NUMBERS = ["n", "max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty"];
-/** Screen readers announce each change of the status. */
-const STATUS_MS = 500;
 const PAINT_MS = 50; // drawing each token takes time from the model
-const MAX_SEED = 2 ** 32 - 1;
 const LEFT = "left"; // the page shows something else by now
-const ENDS = { length: "hit the length limit", cancelled: "stopped", stop: "finished" };
 
 const $ = (id) => document.getElementById(id);
 const client = new Client(showProgress);
 const editor = new Editor($("editor"), continueWith);
 let revisions = [];
 let pane = "complete";
-/** The result of the last run: the code around the gaps, and the candidates with the text of each gap. */
+/** What each pane had when the other one was opened. */
+const kept = {};
+/** The result of the last run. @type {import("./result.js").Result | null} */
 let result = null;
 /** Stops the current run. @type {AbortController | null} */
 let writing = null;
 let shown = 0;
-let times = {};
-let saidAt = 0;
 
 async function begin() {
   for (const [id, action] of Object.entries({ run, retry, undo, copy, link, stop, example: showExample })) {
@@ -34,13 +32,12 @@ async function begin() {
   }
   $("previous").addEventListener("click", () => showCandidate(shown - 1));
   $("next").addEventListener("click", () => showCandidate(shown + 1));
-  $("language").addEventListener("change", showExample);
+  $("language").addEventListener("change", updateExample);
   $("model").addEventListener("change", () => chooseModel());
-  for (const tab of $("panes").children) tab.addEventListener("click", () => openPane(tab.dataset.pane, { withExample: true }));
-  $("panes").addEventListener("keydown", moveTab);
+  connectTabs(openPane);
   editor.area.addEventListener("input", forget);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (writing ? stop : run)();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $(writing ? "stop" : "run").click();
   });
   addEventListener("hashchange", restore);
   navigator.serviceWorker?.register("./sw.js").catch(() => {}); // only in secure contexts; the page works without it
@@ -51,22 +48,24 @@ async function begin() {
   }
   dropOthers(revisions);
   $("model").replaceChildren(...revisions.map(({ name, bytes }) => new Option(`${name} · ${megabytes(bytes)} MB`, name)));
-  openPane("complete", { withExample: true });
+  $("run").disabled = $("link").disabled = false;
+  openPane("complete");
   if (!(await restore())) await chooseModel();
   return undefined;
 }
 
 /** Show what the fragment of the URL says. Returns whether it says anything. */
 async function restore() {
-  const state = location.hash.length > 1 ? await fromFragment(location.hash.slice(1)) : null;
-  if (!state) return false;
+  const fragment = location.hash.slice(1);
+  if (!fragment || !revisions.length) return false; // it is looked at again when the revisions are known
+  const state = await fromFragment(fragment);
+  if (!state) {
+    await chooseModel("The link is damaged, so its code cannot be shown; copy all of it, and open it again. ");
+    return true;
+  }
   leave();
   openPane(state.pane === "infill" ? "infill" : "complete");
-  for (const [id, value] of Object.entries(state.parameters ?? {})) {
-    if ([...NUMBERS, "seed"].includes(id)) $(id).value = String(value);
-    if (id === "stop_at" && [...$(id).options].some((option) => option.value === value)) $(id).value = value;
-  }
-  $("stop_repetition").checked = state.stop_repetition !== false;
+  setState(state);
   if (["python", "java", "javascript"].includes(state.language)) $("language").value = state.language;
   const isHere = revisions.some(({ name }) => name === state.model);
   if (isHere) $("model").value = state.model;
@@ -76,25 +75,30 @@ async function restore() {
   return true;
 }
 
-function openPane(name, { withExample = false } = {}) {
-  const isOther = pane !== name;
-  pane = name;
-  for (const tab of $("panes").children) {
-    const isSelected = tab.dataset.pane === name;
-    tab.setAttribute("aria-selected", String(isSelected));
-    tab.tabIndex = isSelected ? 0 : -1;
-  }
-  $("work").setAttribute("aria-labelledby", `tab-${name}`);
-  if (withExample && (isOther || !editor.text)) showExample();
+function openPane(name) {
+  markTab(name);
+  if (name !== pane) exchange(name);
+  updateExample();
 }
 
-function moveTab(event) {
-  const tabs = [...$("panes").children];
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tab = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
-  tab.focus();
-  tab.click();
+/** Keep what the open pane has, and show what the other one had. */
+function exchange(name) {
+  leave();
+  kept[pane] = { text: editor.text, result, shown };
+  pane = name;
+  const other = kept[name];
+  editor.show(other?.text ?? "");
+  forget();
+  say("");
+  if (!other?.result) return;
+  ({ result, shown } = other);
+  running();
+  show();
+}
+
+/** Show the example of the pane and the language, unless the code is the visitor's own. */
+function updateExample() {
+  if (!editor.text || isExample(editor.text)) showExample();
 }
 
 function showExample() {
@@ -109,11 +113,19 @@ async function chooseModel(before = "") {
   const revision = chosen();
   leave();
   try {
-    say(`Loading ${revision.name}…`);
-    await client.open(revision);
-    if (chosen() === revision) say(`${before}${revision.name} is ready. Press Run.`);
+    await open(revision);
+    if (chosen() === revision && $("failure").hidden) say(`${before}${revision.name} is ready. Press Run.`);
   } catch (error) {
     if (chosen() === revision) fail(error.message, () => chooseModel(before));
+  }
+}
+
+async function open(revision) {
+  say(`Loading ${revision.name}…`);
+  try {
+    await client.open(revision);
+  } finally {
+    clearFigures(); // how much was loaded
   }
 }
 
@@ -135,22 +147,19 @@ async function write(parts, { after = null, opening = null } = {}) {
   if (writing) return;
   if (pane === "infill" && parts.length < 2) return fail(`Mark the gap with ${GAP}.`);
   if (parts.length - 1 > MAX_GAPS) return fail(`The code has ${parts.length - 1} gaps (${GAP}); at most ${MAX_GAPS} can be filled at once.`);
-  const bad = [...document.querySelectorAll("#parameters input")].find((input) => !input.checkValidity());
-  if (bad) {
-    $("parameters").open = true;
-    bad.focus();
-    return fail(`${bad.labels[0].textContent.trim()}: ${bad.validationMessage}`);
-  }
+  const invalid = validationError();
+  if (invalid) return fail(invalid);
   const revision = chosen();
   writing = new AbortController();
   const { signal } = writing;
   try {
     running();
-    await client.open(revision);
-    if (signal.aborted && signal.reason !== LEFT) say("Stopped.");
+    await Promise.race([open(revision), aborted(signal)]); // a download takes minutes, and goes on
     await generate(parts, revision, firstSeed(after), opening, signal);
   } catch (error) {
-    if (signal.reason !== LEFT) fail(error.message, () => write(parts, { after, opening }));
+    if (signal.reason === LEFT) return undefined;
+    if (error === signal.reason) say("Stopped.");
+    else fail(error.message, () => (result ? write(parts, { after, opening }) : run())); // edited code has no result
   } finally {
     writing = null;
     running();
@@ -158,63 +167,42 @@ async function write(parts, { after = null, opening = null } = {}) {
   return undefined;
 }
 
+/** A promise that is rejected with the reason for which `signal` is aborted. */
+function aborted(signal) {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
+
 async function generate(parts, revision, seed, opening, signal) {
   const others = opening ? result.candidates : [];
   const completions = opening ? others[shown].completions.slice(0, opening.texts.length) : [];
-  const count = opening ? 1 : number("n");
-  const candidates = Array.from({ length: count }, (_, index) => ({ seed: (seed + index) % (MAX_SEED + 1), completions: [...completions] }));
-  const next = { parts, candidates: [...others, ...candidates], revision: revision.name, notices: [], nPrompt: 0, nTokens: 0, began: 0, last: 0 };
+  const nWanted = opening ? 1 : number("n");
+  const count = number("temperature") === 0 ? 1 : nWanted; // without randomness, all candidates would be the same
+  const candidates = Array.from({ length: count }, (_, index) => ({ seed: seedAt(seed, index), completions: [...completions] }));
+  const next = newResult(parts, revision.name, [...others]);
+  if (count < nWanted) next.notices.push("At temperature 0 all candidates are the same, so only one was generated.");
   const started = performance.now();
-  let firstToken = 0;
   let painting = 0;
-  if (!signal.aborted) say("Reading the prompt…");
+  say("Reading the prompt…");
   const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
-  await client.run(tasks, signal, ({ candidate: index, gap, text, tokens, reason, notices, nPrompt, at }) => {
+  await client.run(tasks, signal, ({ candidate: index, ...update }) => {
     if (signal.reason === LEFT) return;
-    const candidate = candidates[index];
-    const completion = (candidate.completions[gap] ??= { text: "", tokens: [], reason: "" });
-    completion.tokens.push(...tokens);
-    Object.assign(completion, { text, reason });
-    next.nPrompt ||= nPrompt;
-    const nNew = next.nPrompt ? tokens.filter(({ respelled }) => !respelled).length : 0; // the opening comes first
-    if (nNew) {
-      firstToken ||= performance.now();
-      next.began ||= at;
-      next.last = at;
-      next.nTokens += nNew;
-    }
-    for (const notice of notices) if (!next.notices.includes(notice)) next.notices.push(notice);
+    add(next, candidates[index], update, performance.now() - started);
+    if (result !== next) say("Writing…");
     result = next;
     shown = others.length + index;
     painting ||= setTimeout(() => {
       painting = 0;
-      if (writing?.signal === signal && signal.reason !== LEFT) show({ started, firstToken });
+      if (writing?.signal === signal && signal.reason !== LEFT) show({ isEnded: false });
     }, PAINT_MS);
   });
   clearTimeout(painting);
   if (signal.reason === LEFT || result !== next) return;
-  next.candidates = next.candidates.filter((candidate) => candidate.completions.length);
   if (!opening) shown = 0;
-  show({ started, firstToken, ended: performance.now() });
+  show();
 }
 
 function taskOf(parts, seed, opening) {
-  return {
-    parts,
-    opening: opening ?? undefined,
-    language: $("language").value,
-    sampling: {
-      max_new_tokens: number("max_new_tokens"),
-      temperature: number("temperature"),
-      top_p: number("top_p"),
-      top_k: number("top_k"),
-      repetition_penalty: number("repetition_penalty"),
-      seed,
-      top_logprobs: 5,
-      stop_at: $("stop_at").value,
-      stop_repetition: $("stop_repetition").checked,
-    },
-  };
+  return { parts, opening: opening ?? undefined, language: $("language").value, sampling: samplingOf(seed) };
 }
 
 /** Continue with another token than the one that was written, as one more candidate. */
@@ -230,50 +218,17 @@ async function continueWith({ gap, index }, { id, logprob }) {
   await write(result.parts, { after: result.candidates.at(-1).seed, opening });
 }
 
-/** The code with the gaps that a candidate has filled, and the tokens of their texts with their places in it. */
-function filled(parts, { completions }) {
-  let code = parts[0];
-  const written = [];
-  for (const [gap, { text, tokens }] of completions.entries()) {
-    const start = code.length;
-    code += text + (parts[gap + 1] ?? "");
-    for (const [index, token] of tokens.entries()) {
-      const begin = start + token.offset;
-      const end = begin + token.text.length;
-      if (token.text && end <= start + text.length) written.push({ ...token, gap, index, start: begin, end });
-    }
-  }
-  const rest = parts.slice(completions.length + 1).map((part) => GAP + part);
-  if (!completions.length && parts.length > 1) return { code: parts.join(GAP), written };
-  return { code: code + rest.join(""), written };
-}
-
-function show({ started, firstToken, ended = 0 }) {
+function show({ isEnded = true } = {}) {
   const { parts, candidates } = result;
   const candidate = candidates[shown];
   const { code, written } = filled(parts, candidate);
   editor.show(code, written);
-  if (!ended && parts.length === 1) editor.scrollToEnd();
-  times = { started, firstToken, ended };
-  if (!ended && performance.now() - saidAt < STATUS_MS) return;
-  saidAt = performance.now();
-  const rate = (1000 * (result.nTokens - 1)) / (result.last - result.began);
-  const facts = [`${result.nTokens} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
-  if (ended) {
-    if (client.nThreads > 1) facts.push(`${client.nThreads} threads`);
-    facts.push(endOf(candidate));
-    if (firstToken) facts.push(`first token ${(firstToken - started).toFixed(0)} ms after ${result.nPrompt} prompt tokens`);
-    facts.push(`seed ${candidate.seed}`, result.revision);
-  }
-  say([facts.join(" · "), ...result.notices].join(" "));
-  $("candidates").hidden = !ended || candidates.length < 2;
+  if (!isEnded && parts.length === 1) editor.scrollToEnd();
+  const facts = factsOf(result, candidate, isEnded, client.nThreads);
+  if (isEnded) say(facts);
+  else showFigures(facts);
+  $("candidates").hidden = !isEnded || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
-}
-
-function endOf({ completions }) {
-  const isWhole = completions.length === Math.max(1, result.parts.length - 1);
-  const { reason } = completions.at(-1);
-  return ENDS[isWhole && reason ? reason : "cancelled"] ?? reason;
 }
 
 /** Stop writing, and keep what was written. */
@@ -288,7 +243,7 @@ function leave() {
 
 function showCandidate(index) {
   shown = (index + result.candidates.length) % result.candidates.length;
-  show(times);
+  show();
 }
 
 function undo() {
@@ -309,22 +264,25 @@ function running() {
   $("stop").disabled = writing === null;
   $("undo").disabled = $("retry").disabled = writing !== null || !result;
   editor.area.readOnly = writing !== null;
-  if (writing) $("failure").hidden = true;
 }
 
 async function copy() {
-  await navigator.clipboard.writeText(editor.text).then(() => say("Copied."), () => fail("The browser does not allow copying here."));
+  await toClipboard(editor.text).then(() => say("Copied."), () => fail("The browser does not allow copying here."));
+}
+
+/** Rejects, too, if there is no clipboard, as in a context that is not secure. */
+async function toClipboard(text) {
+  await navigator.clipboard.writeText(text);
 }
 
 async function link() {
-  const values = Object.fromEntries([...NUMBERS, "seed", "stop_at"].map((id) => [id, $(id).value]));
-  if (result) values.seed = result.candidates[shown].seed;
   const code = result ? result.parts.join(GAP) : editor.text;
-  const state = { pane, model: chosen().name, language: $("language").value, code, parameters: values, stop_repetition: $("stop_repetition").checked };
+  const state = { pane, model: chosen().name, language: $("language").value, code, ...toState() };
+  if (result) state.parameters.seed = result.candidates[shown].seed;
   const fragment = await toFragment(state);
   if (!fragment) return fail("The code is too long for a link.");
   history.replaceState(null, "", `#${fragment}`);
-  await navigator.clipboard.writeText(location.href).then(
+  await toClipboard(location.href).then(
     () => say("Link copied. It contains the code itself; nothing was sent anywhere."),
     () => say("The link is in the address bar. It contains the code itself; nothing was sent anywhere."),
   );
@@ -332,36 +290,10 @@ async function link() {
 }
 
 const partsOf = (code) => (pane === "infill" ? code.split(GAP) : [code]);
-const number = (id) => Number($(id).value);
 const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
 
-function firstSeed(after) {
-  if (after !== null) return (after + 1) % (MAX_SEED + 1);
-  const given = $("seed").value.trim();
-  return /^\d+$/.test(given) ? Math.min(MAX_SEED, Number(given)) : crypto.getRandomValues(new Uint32Array(1))[0];
-}
-
 function showProgress(loaded, total) {
-  say(`Loading ${chosen().name}: ${megabytes(loaded)} of ${megabytes(total)} MB…`);
-}
-
-function say(text) {
-  $("failure").hidden = true;
-  $("status").textContent = text;
-}
-
-/** Show a sentence, and a button that tries again, if there is something to try. */
-function fail(sentence, again = null) {
-  $("status").textContent = "";
-  $("failure").replaceChildren(`${sentence} `);
-  if (again) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = "Try again";
-    button.addEventListener("click", again);
-    $("failure").append(button);
-  }
-  $("failure").hidden = false;
+  showFigures(`${megabytes(loaded)} of ${megabytes(total)} MB loaded`);
 }
 
 await begin();

@@ -6,7 +6,8 @@
  * Messages from it: `progress`, `opened`, `event`, `ended`, `failed` (with a sentence for the user).
  */
 import * as ort from "./vendor/ort.wasm.min.mjs";
-import { download } from "./download.js";
+import { DownloadError, download } from "./download.js";
+import { asSentence } from "./engine/errors.js";
 import { Runner } from "./engine/runner.js";
 import { fill } from "./engine/task.js";
 import { Tokenizer } from "./engine/tokenizer.js";
@@ -25,7 +26,7 @@ async function handle(message) {
     if (message.type === "open") await open(message.revision, message.threads);
     else await run(message);
   } catch (error) {
-    postMessage({ type: "failed", id: message.id, sentence: sentenceOf(error), during: message.type });
+    postMessage({ type: "failed", id: message.id, sentence: sentenceOf(error, message.type), during: message.type });
   }
 }
 
@@ -66,10 +67,11 @@ function turn() {
   });
 }
 
-function sentenceOf(error) {
+function sentenceOf(error, during) {
   const text = String(error?.message ?? error).split("\n")[0];
   if (error instanceof RangeError || /memory|allocation|bad_alloc/i.test(text)) {
     return "There is too little memory for this model; close other tabs, or choose a smaller model.";
   }
-  return text;
+  // those of the runtime are no sentences
+  return during === "open" && !(error instanceof DownloadError) ? `The model cannot be opened: ${asSentence(text)}` : text;
 }
