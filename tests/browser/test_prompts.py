@@ -72,6 +72,19 @@ def test_retry_goes_on_from_the_same_code_with_another_seed(page: Page) -> None:
     )
 
 
+def test_the_order_of_a_prompt_stays_what_was_chosen(page: Page) -> None:
+    set_parameter(page, "number input for Maximum length", "8")
+    set_parameter(page, "number input for Candidates", "8")
+    set_parameter(page, "Temperature", "1")
+    open_infill(page)
+    write(page, "infill", f"a = {MARK}\nb = 2")
+    run(page, "infill")
+    page.locator("#infill-later").click()
+    expect(page.locator("#infill-page")).to_contain_text("2 of ")
+    expect(page.locator("#infill-order input:checked")).to_have_value("auto")
+    set_parameter(page, "number input for Candidates", "1")
+
+
 def test_a_mark_is_put_where_the_cursor_is(page: Page) -> None:
     open_infill(page)
     write(page, "infill", "a = \nb")

@@ -102,7 +102,6 @@ class CodePane:
             self.share,
             self.page_number,
             self.language,
-            self.order,
             self.generation,
             self.index,
         ]
@@ -168,7 +167,6 @@ class CodePane:
             self.share: gr.update(interactive=True),
             self.page_number: _page_number(generation, index),
             self.language: generation.language,
-            self.order: generation.fim_order,
             self.generation: generation,
             self.index: index,
         }

@@ -116,7 +116,7 @@ def connect_opening(
 
 
 def _shown(pane: CodePane) -> list[gr.blocks.Block]:
-    return [*pane.shown, pane.preset, pane.origin_badge, pane.origins]
+    return [*pane.shown, pane.preset, pane.order, pane.origin_badge, pane.origins]
 
 
 def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> Updates:
@@ -130,6 +130,7 @@ def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store
         controls.candidates: len(generation.candidates),
         **menus_for(pane, generation.language, generation.code(candidate)),
         **pane.show(generation, candidate, _notices(generation, store)),
+        pane.order: generation.fim_order,
         pane.origin_badge: badge,
         pane.origins: origins,
     }
