@@ -19,6 +19,7 @@ from app.ui.revision_menus import RevisionMenus
 from app.ui.token_map import heat_map
 
 NO_TOKENS = '<p class="empty">After a run, every generated token is shown here with its probability.</p>'
+NOT_CHECKED = '<p class="empty">After each run, the generated code is looked up in the training files of the model.</p>'
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class CodePane:
             self.status: READY,
             self.tokens: NO_TOKENS,
             self.origin_badge: "",
+            self.origins: NOT_CHECKED,
             self.pager: gr.update(visible=False),
             self.undo: gr.update(interactive=False),
             self.share: gr.update(interactive=False),
