@@ -1,4 +1,4 @@
-"""The visitor's own code: nothing of it is shared unseen, and opened shares leave it as it is."""
+"""The visitor's own code: nothing of it is shared or sent unseen, and opened shares leave it as it is."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ def link(server: Server, shares: ShareStore) -> str:
 
 def test_looking_at_a_share_leaves_ones_own_code_and_parameters(blank_page: Page, server: Server, link: str) -> None:
     page, temperature = blank_page, blank_page.get_by_label("number input for Temperature")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
     page.goto(server.url)
     until_ready(page)
     write(page, "complete", "mine = 1")
@@ -87,6 +89,8 @@ def test_looking_at_a_share_leaves_ones_own_code_and_parameters(blank_page: Page
     until_ready(page)
     expect_code(page, "mine = 1")
     expect(temperature).to_have_value("0.7")
+    # only an example is sent for a suggestion
+    assert any("answer?" in url for url in sent) and not any("mine" in url for url in sent)
 
 
 @pytest.mark.slow
