@@ -138,6 +138,26 @@ def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
     assert code(page, "complete") == f"{seen}#"
 
 
+def test_a_caret_that_was_moved_away_accepts_nothing(page: Page) -> None:
+    """Option and an arrow move it by words on a Mac."""
+    set_parameter(page, "number input for Maximum length", "24")
+    set_parameter(page, "Seed", "5")
+    write(page, "complete", "first = 1\nx = 1")
+    run(page, "complete")
+    whole = code(page, "complete")
+    page.locator("#complete-editor .cm-content").focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Alt+ArrowRight")
+    assert code(page, "complete") == whole
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Alt+ArrowRight")
+    accepted = code(page, "complete")
+    assert whole.startswith(accepted) and accepted != whole
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Alt+ArrowRight")
+    assert code(page, "complete") == accepted
+
+
 @pytest.mark.parametrize("key", ["Enter", "Backspace", "Control+z"])
 def test_an_edit_by_a_key_is_no_generated_text(page: Page, key: str) -> None:
     """CodeMirror handles these keys itself."""
