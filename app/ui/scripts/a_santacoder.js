@@ -46,14 +46,17 @@ window.santacoder = {
     }
   },
 
-  changedParameters(values) {
-    this.keep("parameters", values);
-    this.rewriteSnippet();
+  // The parameters with which the page begins: those that were kept, or those of the server. On a phone they are collapsed.
+  firstParameters(given) {
+    if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
+    this.parameters = this.kept("parameters") ?? given;
+    return this.parameters;
   },
 
-  // Collapse the parameters on a phone.
-  collapseParameters() {
-    if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
+  changedParameters(values) {
+    this.parameters = values;
+    this.keep("parameters", values);
+    this.rewriteSnippet();
   },
 
   // Keep the code and language of a pane, or the parameters, until the browser's tab is closed. Those of an opened share
