@@ -74,7 +74,7 @@ class Candidate:
     """One candidate: a completion for each gap so far, in order. ``n_alike`` candidates had the same texts."""
 
     completions: tuple[Completion, ...]
-    n_alike: int = 1
+    n_alike: Annotated[int, Field(ge=1)] = 1
 
     @property
     def written(self) -> tuple[Token, ...]:

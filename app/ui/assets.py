@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from app.shares.pages import CODE_STYLE
+from app.ui.code_pane.examples import PRESETS
 
 _HERE = Path(__file__).parent
 
@@ -14,4 +16,6 @@ def _joined(pattern: str) -> str:
 
 
 STYLE = _joined("style/*.css") + CODE_STYLE
-HEAD = f"<script>{_joined('scripts/*.js')}</script>"
+# the code after which ghost.js asks for a suggestion; in a script, "<" could end it
+_EXAMPLES = json.dumps([preset.code for preset in PRESETS if preset.pane == "complete"]).replace("<", "\\u003c")
+HEAD = f"<script>{_joined('scripts/*.js')}\nsantacoder.examples = {_EXAMPLES};</script>"

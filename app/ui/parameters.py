@@ -176,9 +176,9 @@ def parameter_controls() -> ParameterControls:
 def keep_parameters(page: gr.Blocks, controls: list[gr.components.Component]) -> None:
     """Keep the values of ``controls`` across reloads of the page, and collapse them on phones."""
     keep = "(...values) => santacoder.changedParameters(values)"
-    kept = "(...values) => { santacoder.collapseParameters(); return santacoder.kept('parameters') ?? values; }"
+    first = "(...values) => santacoder.firstParameters(values)"
     gr.on([control.change for control in controls], None, controls, None, js=keep, **QUIET)
-    page.load(None, controls, controls, js=kept, **QUIET)
+    page.load(None, controls, controls, js=first, **QUIET)
 
 
 def _seed(text: str) -> int | None:

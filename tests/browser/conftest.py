@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -18,6 +19,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from app.shares.database import Database
+from app.shares.store import ShareStore
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.browser.static_site import Site, served_site
@@ -151,6 +154,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> It
     yield Server(url, store)
     process.terminate()
     assert process.wait(timeout=60) == 0
+
+
+@pytest.fixture
+def shares(server: Server) -> Iterator[ShareStore]:
+    """The server's own store, for shares that the page would not create."""
+    store = ShareStore(Database(os.environ["SANTACODER_DATABASE_URL"]))
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
     assert read(page, "complete") == "mine = 1"
     if has_site:
         go_on_in_the_browser(page)
+        write(page, "complete", "mine = 1")
 
     process, _ = start_server(*options, port=port)
     try:
@@ -53,10 +54,13 @@ def test_the_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(
 
 def run_in_the_browser(page: Page) -> None:
     """Follow the link in the picker, run the same code there, and come back."""
+    set_parameter(page, "number input for Temperature", "0.9")
     open_picker(page)
     page.locator("#run-in-browser").click()
     expect(page.locator("#status")).to_contain_text("test/tiny@main is ready")
     expect(page.locator("#code")).to_have_value("mine = 1")
+    expect(page.locator("#temperature")).to_have_value("0.9")
+    expect(page.locator("#stop_at")).to_have_value("function")
     page.locator("#run").click()
     expect(page.locator("#status")).to_contain_text("tokens/s in this browser")
     page.evaluate("navigator.serviceWorker.ready.then(() => null)")
@@ -67,10 +71,14 @@ def run_in_the_browser(page: Page) -> None:
 
 
 def go_on_in_the_browser(page: Page) -> None:
-    """Follow the link of the bar in another tab."""
-    address = page.get_by_role("link", name="Go on in this browser").get_attribute("href")
+    """Go on typing, and follow the link of the bar in another tab."""
+    link = page.get_by_role("link", name="Go on in this browser")
+    before = link.get_attribute("href") or ""
+    write(page, "complete", "mine = 2")
+    link.hover()
+    expect(link).not_to_have_attribute("href", before)
     beside = page.context.new_page()
-    beside.goto(address or "")
+    beside.goto(link.get_attribute("href") or "")
     expect(beside.locator("#status")).to_contain_text("test/tiny@main is ready")
-    expect(beside.locator("#code")).to_have_value("mine = 1")
+    expect(beside.locator("#code")).to_have_value("mine = 2")
     beside.close()

@@ -179,14 +179,21 @@ def test_confidence_is_in_the_editor_and_an_instruction_gets_a_hint(page: Page) 
         expect(page.locator("#alternatives")).to_be_hidden()
     page.wait_for_function(f"{heats}.length === 0")  # edited text is the user's
 
-    content = page.locator("#complete-editor .cm-content")
+    content, hint = page.locator("#complete-editor .cm-content"), page.locator("#complete-hint button")
     page.keyboard.press("Control+a")
     page.keyboard.type("Write a function that adds two numbers")
-    page.locator("#complete-hint button").click()
+    expect(hint).to_be_visible()
+    page.locator("#complete-preset input").click()  # the code is replaced without a key
+    page.get_by_role("option").first.click()
+    expect(hint).to_be_hidden()
+    content.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Write a function that adds two numbers")
+    hint.click()
     expect(content).to_contain_text("# Write a function that adds two numbers")
     page.keyboard.type("add")
     expect(content).to_contain_text("def add")
-    expect(page.locator("#complete-hint button")).to_be_hidden()
+    expect(hint).to_be_hidden()
 
 
 def test_confidence_stays_off_in_a_pane_that_is_opened_later_and_after_a_reload(page: Page) -> None:

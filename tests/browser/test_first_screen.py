@@ -123,6 +123,19 @@ def test_stop_keeps_the_text_and_an_error_is_a_sentence(phone: Page, server: Ser
     phone.unroute_all(behavior="ignoreErrors")
 
 
+def test_text_fields_are_so_large_that_safari_does_not_zoom_in(chromium: Browser, server: Server) -> None:
+    context = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(server.url)
+    for field in ("textarea", "pre"):  # the suggestion is over the text
+        expect(page.locator(f"#first {field}")).to_have_css("font-size", "16px")
+    page.locator(".first-more").click()
+    expect(page.locator("#first")).to_have_count(0)
+    for field in ("#complete-editor .cm-content", "#complete-preset input"):
+        expect(page.locator(field)).to_have_css("font-size", "16px")
+    context.close()
+
+
 @pytest.mark.parametrize(
     "query", ["?pane=compare", "?share=abcdefgh", "?model=test%2Ftiny&branch=other", "?__theme=dark"]
 )

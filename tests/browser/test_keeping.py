@@ -44,6 +44,29 @@ def test_an_entry_that_was_tampered_with_is_said(shared_page: Page) -> None:
     expect(page.locator("#complete-history li")).to_have_count(0)
 
 
+def test_a_full_storage_loses_the_oldest_entries_of_all_panes(shared_page: Page) -> None:
+    fill = """(generation) => {
+        const entries = [];
+        const add = (size) => {
+            const text = JSON.stringify({ ...generation, padding: "x".repeat(size) });
+            const entry = { time: entries.length, generation: text };
+            localStorage.setItem("santacoder.history.infill", JSON.stringify([entry, ...entries]));
+            entries.unshift(entry);
+        };
+        try {
+            for (;;) add(400_000);
+        } catch {}
+        santacoder.history.add("complete", JSON.stringify({ ...generation, padding: "y".repeat(900_000) }));
+        const kept = (pane) => JSON.parse(localStorage.getItem(`santacoder.history.${pane}`)).map(({ time }) => time);
+        return [entries.map(({ time }) => time), kept("infill"), kept("complete").length];
+    }"""
+    generation = {"parts": ["x"], "repo_id": "a/b", "revision": "c", "candidates": [{"completions": []}]}
+    before, after, added = shared_page.evaluate(fill, generation)
+    shared_page.evaluate("localStorage.clear()")
+    assert added == 1 and len(before) > 4
+    assert after and after == before[: len(after)]  # the newest
+
+
 @pytest.mark.slow
 def test_a_reload_keeps_the_code_and_the_history_of_what_was_run(shared_page: Page) -> None:
     page = shared_page

@@ -72,6 +72,19 @@ def test_retry_goes_on_from_the_same_code_with_another_seed(page: Page) -> None:
     )
 
 
+def test_the_order_of_a_prompt_stays_what_was_chosen(page: Page) -> None:
+    set_parameter(page, "number input for Maximum length", "8")
+    set_parameter(page, "number input for Candidates", "8")
+    set_parameter(page, "Temperature", "1")
+    open_infill(page)
+    write(page, "infill", f"a = {MARK}\nb = 2")
+    run(page, "infill")
+    page.locator("#infill-later").click()
+    expect(page.locator("#infill-page")).to_contain_text("2 of ")
+    expect(page.locator("#infill-order input:checked")).to_have_value("auto")
+    set_parameter(page, "number input for Candidates", "1")
+
+
 def test_a_mark_is_put_where_the_cursor_is(page: Page) -> None:
     open_infill(page)
     write(page, "infill", "a = \nb")
@@ -123,6 +136,26 @@ def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
         seen = part
     page.keyboard.type("#")
     assert code(page, "complete") == f"{seen}#"
+
+
+def test_a_caret_that_was_moved_away_accepts_nothing(page: Page) -> None:
+    """Option and an arrow move it by words on a Mac."""
+    set_parameter(page, "number input for Maximum length", "24")
+    set_parameter(page, "Seed", "5")
+    write(page, "complete", "first = 1\nx = 1")
+    run(page, "complete")
+    whole = code(page, "complete")
+    page.locator("#complete-editor .cm-content").focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Alt+ArrowRight")
+    assert code(page, "complete") == whole
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Alt+ArrowRight")
+    accepted = code(page, "complete")
+    assert whole.startswith(accepted) and accepted != whole
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Alt+ArrowRight")
+    assert code(page, "complete") == accepted
 
 
 @pytest.mark.parametrize("key", ["Enter", "Backspace", "Control+z"])

@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.generation.records import MARK, Generation
-from app.shares.database import Database
 from app.shares.store import ShareStore
 from santacoder import checkpoints
 from tests.app.shares.generations import generation
@@ -49,14 +48,6 @@ def visitor(chromium: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not failures
-
-
-@pytest.fixture
-def shares(server: Server) -> Iterator[ShareStore]:
-    """The server's own store, for shares that the page would not create."""
-    store = ShareStore(Database(os.environ["SANTACODER_DATABASE_URL"]))
-    yield store
-    store.close()
 
 
 PLACES_IN_THE_ROW = """["run", "undo", "share"].map((name) => {

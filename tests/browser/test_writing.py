@@ -151,6 +151,30 @@ def test_code_is_copied_and_saved(page: Page) -> None:
     assert download.value.path().read_text() == "kept = 1\n"
 
 
+def test_a_key_that_types_a_bracket_shows_no_other_candidate(page: Page) -> None:
+    """On Italian and Spanish keyboards of a Mac, Option types it with the key of the shortcut."""
+    pressed = """([platform, key]) => {
+        Object.defineProperty(navigator, "platform", { get: () => platform, configurable: true });
+        const options = { key, code: "BracketRight", altKey: true, bubbles: true, cancelable: true };
+        const content = document.querySelector("#complete-editor .cm-content");
+        return !content.dispatchEvent(new KeyboardEvent("keydown", options));
+    }"""
+    set_parameter(page, "number input for Maximum length", "8")
+    set_parameter(page, "number input for Candidates", "2")
+    set_parameter(page, "Temperature", "1")
+    set_parameter(page, "Seed", "5")
+    write(page, "complete", "a = ")
+    run(page, "complete")
+    try:
+        assert not page.evaluate(pressed, ["MacIntel", "]"])
+        assert page.evaluate(pressed, ["MacIntel", "‘"])  # on a US keyboard
+        expect(page.locator("#complete-page")).to_have_text("Candidate 2 of 2")
+        assert page.evaluate(pressed, ["Win32", "]"])
+        expect(page.locator("#complete-page")).to_have_text("Candidate 1 of 2")
+    finally:
+        page.evaluate("delete navigator.platform")
+
+
 def test_escape_leaves_the_editor(page: Page) -> None:
     page.locator("#complete-editor .cm-content").click()
     page.keyboard.press("Escape")

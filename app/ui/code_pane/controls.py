@@ -19,6 +19,7 @@ from app.ui.revision_menus import RevisionMenus
 from app.ui.token_map import heat_map
 
 NO_TOKENS = '<p class="empty">After a run, every generated token is shown here with its probability.</p>'
+NOT_CHECKED = '<p class="empty">After each run, the generated code is looked up in the training files of the model.</p>'
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,6 @@ class CodePane:
             self.share,
             self.page_number,
             self.language,
-            self.order,
             self.generation,
             self.index,
         ]
@@ -152,6 +152,7 @@ class CodePane:
             self.status: READY,
             self.tokens: NO_TOKENS,
             self.origin_badge: "",
+            self.origins: NOT_CHECKED,
             self.pager: gr.update(visible=False),
             self.undo: gr.update(interactive=False),
             self.share: gr.update(interactive=False),
@@ -168,7 +169,6 @@ class CodePane:
             self.share: gr.update(interactive=True),
             self.page_number: _page_number(generation, index),
             self.language: generation.language,
-            self.order: generation.fim_order,
             self.generation: generation,
             self.index: index,
         }

@@ -10,10 +10,10 @@ from app.generation.records import MARK, Generation, Pane
 from app.model_pool import Models
 from app.settings import Settings
 from app.ui.code_pane.context_bar import connect_context
-from app.ui.code_pane.controls import NO_TOKENS, CodePane, Controls
+from app.ui.code_pane.controls import NO_TOKENS, NOT_CHECKED, CodePane, Controls
 from app.ui.code_pane.examples import connect_beginning, presets
 from app.ui.code_pane.history import history_tab
-from app.ui.code_pane.origin import NOT_CHECKED, connect_origins
+from app.ui.code_pane.origin import connect_origins
 from app.ui.code_pane.run_buttons import connect_running
 from app.ui.code_pane.snippets_tab import snippets_tab
 from app.ui.code_pane.surprise import surprise_tab

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import gradio as gr
 from app.attribution_indexes import Attribution, Index, Indexes
 from app.errors import sentence_for
 from app.generation.records import Generation, Language
-from app.ui.code_pane.controls import CodePane, Controls
+from app.ui.code_pane.controls import NOT_CHECKED, CodePane, Controls
 from app.ui.components import LATEST, QUIET, place
 from app.ui.html import render
 from santacoder.attribution import Searched, Source, Span
@@ -19,7 +20,6 @@ from santacoder.attribution.origins import link, what_it_asks
 from santacoder.errors import AttributionError, UserError
 
 _MAX_LINES = 60
-NOT_CHECKED = '<p class="empty">After each run, the generated code is looked up in the training files of the model.</p>'
 
 
 def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> None:
@@ -40,7 +40,9 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
         return check(generation.code(index), generation.spans(index), generation.language, generation.repo_id)
 
     outputs = [pane.origin_badge, pane.origins]
-    pane.run.click(None, None, pane.origin_badge, js="() => ''", **QUIET)
+    # another text is written over the one that was checked
+    beginnings = [pane.run.click, pane.retry.click, pane.tokens.select]
+    gr.on(beginnings, None, None, outputs, js=f"() => {json.dumps(['', NOT_CHECKED])}", **QUIET)
     gr.on(
         [recorder.change, pane.index.change],
         check_generation,

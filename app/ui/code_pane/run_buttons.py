@@ -149,7 +149,6 @@ def _updates(pane: CodePane, recorder: gr.HTML, progresses: Iterator[Progress], 
     for progress in progresses:
         if isinstance(progress, Written) and progress.finished:
             shown = pane.show(progress.generation, index, progress.notices)
-            del shown[pane.order]  # it may have been chosen only for this prompt
             yield {**shown, **buttons, recorder: progress.generation.to_json()}
         else:
             yield {**_partly(pane, progress, index), **buttons}

@@ -46,30 +46,55 @@ window.santacoder = {
     }
   },
 
+  // The parameters with which the page begins: those that were kept, or those of the server. On a phone they are collapsed.
+  firstParameters(given) {
+    if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
+    this.parameters = this.kept("parameters") ?? given;
+    return this.parameters;
+  },
+
   changedParameters(values) {
+    this.parameters = values;
     this.keep("parameters", values);
     this.rewriteSnippet();
   },
 
-  // Collapse the parameters on a phone.
-  collapseParameters() {
-    if (matchMedia("(max-width: 640px)").matches) document.querySelector("#parameters .label-wrap.open")?.click();
-  },
-
-  // Keep the code and language of a pane, or the parameters, until the browser's tab is closed.
+  // Keep the code and language of a pane, or the parameters, until the browser's tab is closed. Those of an opened share
+  // are kept beside the visitor's own, which looking at a share leaves as they are.
   keep(pane, values) {
+    const share = this.share();
+    const [name, kept] = share ? ["share", { share, values }] : ["kept", values];
     try {
-      sessionStorage.setItem(`santacoder.kept.${pane}`, JSON.stringify(values));
+      sessionStorage.setItem(`santacoder.${name}.${pane}`, JSON.stringify(kept));
     } catch {
-      // storage is disabled or full: a reload will show the example
+      // storage is disabled or full: a reload will show the example, or what was shared
     }
   },
 
   // The values that were kept, or null; a share shows its own.
   kept(pane) {
-    const isShare = new URLSearchParams(location.search).has("share");
-    const values = isShare ? null : sessionStorage.getItem(`santacoder.kept.${pane}`);
-    return values && JSON.parse(values);
+    return this.share() ? null : this.stored(`santacoder.kept.${pane}`);
   },
+
+  // The code of the panes as it was when the page with a share was reloaded. Null where nothing was changed, and after
+  // following a link: that shows what was shared.
+  keptOfShare(...panes) {
+    const isReloaded = performance.getEntriesByType("navigation")[0]?.type === "reload";
+    return panes.map((pane) => {
+      const kept = this.stored(`santacoder.share.${pane}`);
+      return isReloaded && kept?.share === this.share() ? kept.values[0] : null;
+    });
+  },
+
+  stored(name) {
+    try {
+      return JSON.parse(sessionStorage.getItem(name));
+    } catch {
+      return null; // storage is disabled, as in a frame of another site
+    }
+  },
+
+  // The opened share that the address names, or null.
+  share: () => new URLSearchParams(location.search).get("share"),
 };
 addEventListener("DOMContentLoaded", () => santacoder.said());

@@ -16,21 +16,27 @@ santacoder.address = (() => {
 
   const parameters = () => new URLSearchParams(location.search);
   const paneOf = () => parameters().get("pane") ?? "complete";
+  const nameOf = (pane) => (pane === "complete" ? "" : pane); // in the address
 
   function revisionOf() {
     const [model, branch, commit] = ["model", "branch", "commit"].map((name) => parameters().get(name) ?? "");
     return model ? [model, branch || "main", commit] : own;
   }
 
-  function write() {
+  // The query of the address with other values; what is empty is not named.
+  function queryWith(changed) {
     const named = parameters();
-    for (const [name, value] of Object.entries(changes)) {
+    for (const [name, value] of Object.entries(changed)) {
       if (value) named.set(name, value);
       else named.delete(name);
     }
+    return named.size ? `?${named}` : "";
+  }
+
+  function write() {
+    const search = queryWith(changes);
     changes = {};
-    const search = named.size ? `?${named}` : "";
-    if (search === location.search || named.has("share")) return;
+    if (search === location.search || santacoder.share()) return;
     const method = pressed && pressed === entry ? "replaceState" : "pushState";
     history[method](null, "", `${location.pathname}${search}`);
     entry = pressed;
@@ -73,7 +79,16 @@ santacoder.address = (() => {
     pane(name) {
       document.body.dataset.pane = name;
       pressed = 0;
-      note({ pane: name === "complete" ? "" : name });
+      note({ pane: nameOf(name) });
+    },
+
+    // The address of an opened share becomes that of what it shows.
+    leaveShare() {
+      const chosen = santacoder.picker.chosen();
+      const [model, branch, commit] = chosen;
+      const revision = `${chosen}` === `${own}` ? {} : { model, branch, commit };
+      const search = queryWith({ share: "", pane: nameOf(document.body.dataset.pane), ...revision });
+      history.replaceState(null, "", `${location.pathname}${search}`);
     },
 
     beginPicking() {

@@ -30,8 +30,8 @@
     isGone = gone;
     bar().hidden = !gone;
     bar().textContent = gone ? GONE : "";
-    const address = gone && (await santacoder.browser.offline().catch(() => null));
-    if (address) bar().append(" ", Object.assign(document.createElement("a"), { href: address, textContent: "Go on in this browser" }));
+    const link = gone && (await santacoder.browser.offline().catch(() => null));
+    if (link && isGone) bar().append(" ", link);
   }
 
   addEventListener("offline", () => ((missed = 1), look()));

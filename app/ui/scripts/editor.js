@@ -37,6 +37,20 @@
     };
   }
 
+  // A text, and where its caret was when a key or a mouse button was first pressed in it. Once the caret has been moved, Alt
+  // and an arrow do what they do in any editor: on a Mac, move it by a word.
+  let begun = null;
+  for (const kind of ["keydown", "mousedown"]) {
+    addEventListener(
+      kind,
+      (event) => {
+        const state = viewOf(event.target.closest?.(".code-editor"))?.state;
+        if (state && state.doc !== begun?.doc) begun = { doc: state.doc, head: state.selection.main.head };
+      },
+      true,
+    );
+  }
+
   addEventListener(
     "keydown",
     (event) => {
@@ -81,16 +95,20 @@
   // The continuation that is being accepted: the editor, its start, its whole text, and the length accepted so far.
   let pending = null;
 
+  // Accepts a `part` more. False if there is nothing to accept, or the caret was moved away from what is accepted next.
   function accept(editor, view, part) {
-    const doc = view.state.doc;
+    const { doc } = view.state;
+    const { head } = view.state.selection.main;
+    const isAway = (...places) => ![begun.head, ...places].includes(head);
     const isSame = pending?.editor === editor && doc.eq(pending.doc);
+    if (isSame && isAway(pending.begin + pending.accepted)) return false;
     if (!isSame) {
       const status = document.querySelector(`#${paneOf(editor)}-status [data-written]`);
       const places = status?.dataset.running === "false" ? status.dataset.written.split(" ") : [];
       if (places.length !== 1 || !places[0]) return false;
       const [first, from, last, to] = places[0].split(/[:-]/).map(Number);
       const [begin, end] = [doc.line(first + 1).from + from, doc.line(last + 1).from + to];
-      if (begin === end) return false;
+      if (begin === end || isAway(begin, end)) return false;
       pending = { editor, begin, text: doc.sliceString(begin, end), shown: end - begin, accepted: 0 };
       status.removeAttribute("data-written");
     }

@@ -60,14 +60,17 @@ santacoder.ghost = (() => {
 
   const isUntouched = () => !document.querySelector("#complete-status [data-written]");
 
-  // Shows what the chosen revision writes after the code, if that is an example and nothing was written yet.
+  // Shows what the chosen revision writes after the code, if that is an example and nothing was written yet. The visitor's
+  // own code is not sent: addresses are in the logs of proxies.
   async function suggest() {
     hide();
     const view = viewOf();
     if (!view || !isUntouched()) return;
     const { doc } = view.state;
+    const code = doc.toString();
+    if (!santacoder.examples.includes(code)) return;
     const [model, branch, commit] = santacoder.picker.chosen();
-    const asked = new URLSearchParams({ model, revision: commit || branch, code: doc.toString() });
+    const asked = new URLSearchParams({ model, revision: commit || branch, code });
     const answer = await fetch(`examples/answer?${asked}`).catch(() => null);
     if (answer?.status !== 200) return;
     const { text } = await answer.json();

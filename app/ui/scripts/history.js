@@ -1,6 +1,7 @@
 // The history of generations, kept only in this browser's storage: a list for each pane, newest first.
 santacoder.history = (() => {
   const KEPT = 30;
+  const PANES = ["complete", "infill"];
   const nameOf = (pane) => `santacoder.history.${pane}`;
   const followers = {}; // the list of each pane, once its tab has been opened
   const triggers = {}; // of each pane's recorder: `select` shows a generation in the pane
@@ -13,13 +14,18 @@ santacoder.history = (() => {
     }
   }
 
-  // Deletes the oldest entries if the browser's storage is full.
+  // Deletes the oldest entries of all panes if the browser's storage is full.
   function write(pane, entries) {
-    for (; ; entries = entries.slice(0, -1)) {
+    const lists = { ...Object.fromEntries(PANES.map((each) => [each, read(each)])), [pane]: [...entries] };
+    for (;;) {
       try {
-        return localStorage.setItem(nameOf(pane), JSON.stringify(entries));
+        return localStorage.setItem(nameOf(pane), JSON.stringify(lists[pane]));
       } catch {
-        if (!entries.length) return; // no storage at all, as in some private windows
+        const timeOf = (each) => lists[each].at(-1).time;
+        const [oldest] = PANES.filter((each) => lists[each].length).sort((first, second) => timeOf(first) - timeOf(second));
+        if (!oldest) return; // no storage at all, as in some private windows
+        lists[oldest].pop();
+        if (oldest !== pane) localStorage.setItem(nameOf(oldest), JSON.stringify(lists[oldest]));
       }
     }
   }
@@ -75,7 +81,7 @@ santacoder.history = (() => {
     const generation = compact(text);
     const others = read(pane).filter((entry) => entry.generation !== generation);
     write(pane, [{ time: Date.now(), generation }, ...others].slice(0, KEPT));
-    show(pane);
+    PANES.forEach(show);
   }
 
   const record = (pane, trigger) => (triggers[pane] = trigger);

@@ -12,9 +12,11 @@ document.addEventListener(
       event.stopPropagation();
       button.click();
     };
+    // with Option, or with Ctrl and Alt, these keys type brackets on some keyboards
+    const isBracket = "[]{}".includes(event.key) && (event.ctrlKey || /Mac/.test(navigator.platform));
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) press("button.run, button.stop");
-    else if (event.altKey && event.code === "BracketLeft") press("button.earlier");
-    else if (event.altKey && event.code === "BracketRight") press("button.later");
+    else if (event.altKey && !isBracket && event.code === "BracketLeft") press("button.earlier");
+    else if (event.altKey && !isBracket && event.code === "BracketRight") press("button.later");
     else if (event.key === "Escape" && event.target.closest(".cm-content")) {
       const pane = event.target.closest("[role=tabpanel]");
       pane?.querySelector("button.run:not([disabled]), button.stop:not([disabled])")?.focus();

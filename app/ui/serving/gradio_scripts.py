@@ -1,5 +1,5 @@
-"""Three of the functions in Gradio's scripts, changed as they are served, because the page spends a third of its time
-in them. Gradio's version is pinned; in another one, a script without the expected text is served as it is.
+"""Three of the functions in Gradio's scripts, changed as they are served, because the page spent half of its time in
+them. Gradio's version is pinned; in another one, a script without the expected text is served as it is.
 """
 
 from __future__ import annotations

@@ -17,14 +17,15 @@ from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.code_pane.examples import menus_for
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
-from app.ui.components import QUIET, Updates, failure
+from app.ui.components import QUIET, Updates, code_update, failure
 from app.ui.html import render
+from app.ui.parameters import MAX_CANDIDATES
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
 
 _SHA_LENGTH = 12  # characters of a commit's sha in a menu
 _PRESS_RUN = "() => [...document.querySelectorAll('button.run')].find((button) => button.offsetParent).click()"
-_FORGET_SHARE = "() => history.replaceState(null, '', location.pathname)"
+_LEAVE_SHARE = "() => santacoder.address.leaveShare()"
 
 
 class Banner(NamedTuple):
@@ -70,12 +71,13 @@ def connect_opening(
         limits: rate limits of shares.
         store: folder of published models.
     """
-    settings = [*controls.revision, controls.candidates, *controls.parameters]
+    parameters = [controls.candidates, *controls.parameters]
     in_panes = [*(component for pane in panes for component in _shown(pane)), *compare.shown]
-    outputs = [banner.whole, banner.text, tabs, *settings, *in_panes]
+    outputs = [*banner[:-1], tabs, *controls.revision, *parameters, *in_panes]
     shown_pane = gr.State("")
 
-    def open_share(request: gr.Request) -> Updates:
+    def open_share(request: gr.Request, *edited: str) -> Updates:
+        """``edited`` is the code of each code pane, if it was changed before a reload."""
         slug = dict(request.query_params).get("share")
         if not slug:
             return gr.skip()
@@ -83,12 +85,19 @@ def connect_opening(
             limits.count("open", request.client.host)
             opened = shares.open(slug)
         except ShareError as error:
-            return {banner.whole: gr.Row(visible=True), banner.text: failure(str(error)), shown_pane: ""}
+            return {
+                banner.whole: gr.Row(visible=True),
+                banner.text: failure(str(error)),
+                banner.rerun: gr.Button(visible=False),
+                banner.fork: gr.Button(visible=False),
+                shown_pane: "",
+            }
         name = opened.share.pane
         if opened.compared is not None:
             in_pane = _comparison_updates(compare, opened.compared, store)
         else:
-            in_pane = _code_updates(next(pane for pane in panes if pane.name == name), opened, controls, store)
+            pane, code = next((pane, code) for pane, code in zip(panes, edited, strict=True) if pane.name == name)
+            in_pane = _code_updates(pane, opened, controls, store, code)
         return {
             banner.whole: gr.Row(visible=True),
             banner.text: _title(opened),
@@ -98,7 +107,9 @@ def connect_opening(
             shown_pane: name,
         }
 
-    loaded.then(open_share, None, [*outputs, shown_pane], **QUIET)
+    editors = [pane.editor for pane in panes]
+    kept = f"() => santacoder.keptOfShare({', '.join(repr(pane.name) for pane in panes)})"
+    loaded.then(open_share, editors, [*outputs, shown_pane], js=kept, **QUIET)
 
     def prompts(name: str, *generations: Generation | None) -> Updates:
         """Updates of the share's pane with the code before it was run."""
@@ -108,30 +119,40 @@ def connect_opening(
                 updates[pane.editor] = MARK.join(generation.parts)
         return updates
 
-    states, editors = [pane.generation for pane in panes], [pane.editor for pane in panes]
-    banner.rerun.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET).then(None, js=_PRESS_RUN, **QUIET)
-    forked = banner.fork.click(prompts, [shown_pane, *states], [tabs, *editors], **QUIET)
-    for close in (forked.then, banner.dismiss.click):  # what the share shows stays in the pane
-        close(lambda: gr.Row(visible=False), None, banner.whole, **QUIET).then(None, js=_FORGET_SHARE, **QUIET)
+    prompt, in_editors = [shown_pane, *(pane.generation for pane in panes)], [tabs, *editors]
+    banner.rerun.click(prompts, prompt, in_editors, **QUIET).then(None, js=_PRESS_RUN, **QUIET)
+    # left first, so that what follows is kept as the visitor's own
+    forked = banner.fork.click(None, js=_LEAVE_SHARE, **QUIET).then(prompts, prompt, in_editors, **QUIET)
+    forked.then(None, parameters, js="(...values) => santacoder.keep('parameters', values)", **QUIET)
+    # what the share shows stays in the pane, and is kept once it is changed
+    dismissed = banner.dismiss.click(None, js=_LEAVE_SHARE, **QUIET)
+    for event in (forked, dismissed):
+        event.then(lambda: gr.Row(visible=False), None, banner.whole, **QUIET)
 
 
 def _shown(pane: CodePane) -> list[gr.blocks.Block]:
-    return [*pane.shown, pane.preset, pane.origin_badge, pane.origins]
+    return [*pane.shown, pane.preset, pane.order, pane.origin_badge, pane.origins]
 
 
-def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path) -> Updates:
-    """Updates of the pane and of the menus, with the exact commit selected if it still exists."""
+def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store: Path, edited: str) -> Updates:
+    """Updates of the pane and of the menus, with the exact commit selected if it still exists. If the code was
+    ``edited``, it is shown without what tells of the shared one.
+    """
     generation, candidate = opened.generation, opened.candidate
     badge, origins = shared_origins(opened.attribution, generation, candidate, controls.indexes)
     commit = generation.sha if checkpoints.is_here(generation.repo_id, generation.sha, store) else ""
     menus = filled_menus(store, generation.repo_id, generation.revision, commit)
+    is_edited = edited not in ("", generation.code(candidate))
     return {
         **controls.revision.updates(menus),
-        controls.candidates: len(generation.candidates),
+        # equal ones were merged, and those that continue from a token were added
+        controls.candidates: min(MAX_CANDIDATES, sum(each.n_alike for each in generation.candidates)),
         **menus_for(pane, generation.language, generation.code(candidate)),
         **pane.show(generation, candidate, _notices(generation, store)),
+        pane.order: generation.fim_order,
         pane.origin_badge: badge,
         pane.origins: origins,
+        **({pane.editor: code_update(edited, generation.language), **pane.cleared()} if is_edited else {}),
     }
 
 

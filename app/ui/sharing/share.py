@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -14,7 +14,7 @@ from app.generation.records import Comparison, Generation
 from app.generation.task import Progress
 from app.limits import RateLimits
 from app.shares.models import MAX_CODE, MAX_TITLE, Receipt, suggested_title
-from app.shares.secrets_check import confidential, warning
+from app.shares.secrets_check import Finding, confidential, warning
 from app.shares.store import ShareStore
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.origin import origins_to_share
@@ -27,6 +27,7 @@ _EXPLANATION = (
     "Anyone who has the link or opens the Gallery can see the code, what the model wrote with its probabilities, the "
     "parameters, the exact commit, and the training files that match."
 )
+_CHANGED = "The pane has changed since you pressed Share. Look at it again before you share it. "
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,27 @@ class _Content:
     generations: tuple[Generation, ...]
     candidate: int
     title: str
-    add: Callable[[str], Receipt]
+    add: Callable[[str], Receipt] = field(compare=False)
 
     @property
     def codes(self) -> list[str]:
+        """The code that is shown, of each generation."""
         return [generation.code(self.candidate) for generation in self.generations]
+
+    @property
+    def other_codes(self) -> list[str]:
+        """The code of the candidates that are not shown; they become public, too."""
+        return [
+            generation.code(index)
+            for generation in self.generations
+            for index in range(len(generation.candidates))
+            if index != self.candidate
+        ]
+
+    def confidential(self) -> list[Finding]:
+        shown = [finding for code in self.codes for finding in confidential(code)]
+        others = [finding for code in self.other_codes for finding in confidential(code) if finding not in shown]
+        return list(dict.fromkeys([*shown, *(Finding(f"{kind} in another candidate", line) for kind, line in others)]))
 
 
 def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
@@ -91,7 +108,8 @@ def _share_controls(
             )
             publish = gr.Button("Create link", variant="primary", elem_id=f"{name}-share-publish", min_width=120)
         close = gr.Button("Close", elem_id=f"{name}-share-close", size="sm")
-    outputs = [panel, notice, form, title, publish]
+    asked = gr.State(None)  # the content that the panel tells of
+    outputs = [panel, notice, form, title, publish, asked]
     shown: Updates = {panel: gr.Column(visible=True)}
     no_form: Updates = {form: gr.Row(visible=False)}
 
@@ -100,24 +118,30 @@ def _share_controls(
         found = content(*values)
         if found is None:
             return {**shown, notice: failure("There is nothing to share yet: press Run first."), **no_form}
-        longest = max(map(len, found.codes))
+        longest = max(map(len, [*found.codes, *found.other_codes]))
         if longest > MAX_CODE:
             sentence = f"The code has {longest:,} characters; at most {MAX_CODE:,} can be shared."
             return {**shown, notice: failure(sentence), **no_form}
-        private = list(dict.fromkeys(finding for code in found.codes for finding in confidential(code)))
+        return {**shown, **offer(found)}
+
+    def offer(found: _Content, before: str = "") -> Updates:
+        """The form for ``found``; the sentence ``before`` comes before the others."""
+        private = found.confidential()
         return {
-            **shown,
-            notice: failure(warning(private)) if private else status_line(_EXPLANATION),
+            notice: failure(before + warning(private)) if private else status_line(before + _EXPLANATION),
             form: gr.Row(visible=True),
             title: found.title,
             publish: gr.Button("Share anyway" if private else "Create link"),
+            asked: found,
         }
 
-    def give(chosen_title: str, request: gr.Request, *values: Any) -> Updates:
+    def give(chosen_title: str, looked_at: _Content | None, request: gr.Request, *values: Any) -> Updates:
         try:
             found = content(*values)
             if found is None:
                 raise ShareRefused("There is nothing left to share: press Run again.")
+            if found != looked_at:  # another run, or another candidate
+                return offer(found, _CHANGED)
             limits.count("share", request.client.host)
             receipt = found.add(chosen_title)
         except ShareError as error:
@@ -125,9 +149,9 @@ def _share_controls(
         permalink = f"{request.request.base_url}s/{receipt.slug}"
         discussion = discussion_address(chosen_title or found.title, found.generations, found.candidate, permalink)
         deletion = f"{permalink}/delete/{receipt.deletion_token}"
-        links = render("share_links", permalink=permalink, deletion=deletion, discussion=discussion)
+        links = render("share_links", pane=name, permalink=permalink, deletion=deletion, discussion=discussion)
         return {notice: links, **no_form}
 
     share.click(ask, inputs, outputs, **QUIET)
-    gr.on([publish.click, title.submit], give, [title, *inputs], outputs, **QUIET)
+    gr.on([publish.click, title.submit], give, [title, asked, *inputs], outputs, **QUIET)
     close.click(lambda: gr.Column(visible=False), None, panel, **QUIET)

@@ -107,6 +107,7 @@ def example() -> dict[str, Any]:
         ({"seconds_to_first_token": float("nan")}, "at seconds_to_first_token, Input should be"),
         ({"n_prompt": "many"}, "at n_prompt, Input should be a valid integer"),
         ({"candidates": None}, "at candidates, Input should be a valid"),
+        ({"candidates": [{**example()["candidates"][0], "n_alike": -5}]}, "at candidates.0.n_alike, Input should be"),
     ],
 )
 def test_what_is_malformed_is_refused_with_a_sentence(change: dict[str, Any], sentence: str) -> None:
