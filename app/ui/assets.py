@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from app.shares.pages import CODE_STYLE
-from app.ui.code_pane.examples import PRESETS
+from app.ui.code_pane.example_code import PRESETS
 
 _HERE = Path(__file__).parent
 

@@ -29,7 +29,7 @@ from app.shares.pages import share_description
 from app.shares.preview import SIZE, card
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from app.ui.first_screen.markup import first_screen, has_first_screen
 
 NAME = "SantaCoder"

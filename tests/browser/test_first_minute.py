@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from santacoder import checkpoints
 from tests.browser.conftest import Server, open_pane, open_picker, pick
 from tests.browser.test_accessibility import serious_problems

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from tests.browser.conftest import Server, open_pane
 
 PHONE = {"width": 390, "height": 844}

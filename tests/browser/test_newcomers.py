@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from tests.browser.conftest import open_names, open_picker, pick
 from tests.browser.test_playground import set_parameter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.ui.code_pane.examples import PRESETS
+from app.ui.code_pane.example_code import PRESETS
 from santacoder.languages import LANGUAGES, Language, guess_language, language_of_file, plain_language
 
 

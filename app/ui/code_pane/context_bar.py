@@ -12,7 +12,7 @@ from app.generation.records import Language
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane.controls import CodePane, Controls
-from app.ui.code_pane.examples import menus_for
+from app.ui.code_pane.example_menu import menus_for
 from app.ui.components import LATEST, Updates
 from app.ui.html import render
 from app.ui.parameters import OrderChoice, chosen_order

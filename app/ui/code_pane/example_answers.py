@@ -13,7 +13,7 @@ from app.generation.run import generate
 from app.generation.task import Task, Written
 from app.model_pool import Models
 from app.settings import Settings
-from app.ui.code_pane.examples import PRESETS
+from app.ui.code_pane.example_code import PRESETS
 from santacoder.errors import CheckpointError, UserError
 from santacoder.languages import Language
 from santacoder.sampling import SamplingParams

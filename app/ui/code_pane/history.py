@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.generation.records import Generation
 from app.ui.code_pane.controls import CodePane
-from app.ui.code_pane.examples import menus_for
+from app.ui.code_pane.example_menu import menus_for
 from app.ui.components import QUIET, Updates, failure
 from app.ui.inputs import event_value
 from santacoder.errors import UserError

@@ -11,7 +11,8 @@ from app.model_pool import Models
 from app.settings import Settings
 from app.ui.code_pane.context_bar import connect_context
 from app.ui.code_pane.controls import NO_TOKENS, NOT_CHECKED, CodePane, Controls
-from app.ui.code_pane.examples import connect_beginning, presets
+from app.ui.code_pane.example_code import presets
+from app.ui.code_pane.example_menu import connect_beginning
 from app.ui.code_pane.history import history_tab
 from app.ui.code_pane.origin import connect_origins
 from app.ui.code_pane.run_buttons import connect_running

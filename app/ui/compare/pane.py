@@ -16,7 +16,7 @@ from app.limits import Limits, RateLimits
 from app.model_pool import Models
 from app.shares.votes import Votes
 from app.ui.caller import admitted, in_time
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from app.ui.compare.blind import Ballot, BlindControls, blind_choice, connect_votes, vote_controls
 from app.ui.compare.columns import View, columns
 from app.ui.components import (

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import QueryParams
 
 from app.settings import Settings
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from app.ui.html import render
 
 _HERE = Path(__file__).parent

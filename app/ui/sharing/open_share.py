@@ -14,7 +14,7 @@ from app.shares.models import OpenedShare
 from app.shares.store import ShareStore
 from app.shares.text_safety import reveal
 from app.ui.code_pane.controls import CodePane, Controls
-from app.ui.code_pane.examples import menus_for
+from app.ui.code_pane.example_menu import menus_for
 from app.ui.code_pane.origin import shared_origins
 from app.ui.compare.pane import ComparePane
 from app.ui.components import QUIET, Updates, code_update, failure

@@ -12,7 +12,7 @@ from app.training_permission import TrainingPermission
 from app.training_request import TUNING_SEQUENCE_LENGTH, TUNING_STEPS, JobRequest
 from app.ui.caller import caller
 from app.ui.code_pane.controls import CodePane
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from app.ui.components import LANGUAGES, QUIET, Updates, code_update, failure
 from app.ui.revision_menus import RevisionMenus, filled_menus
 from app.ui.train.form import SAMPLE_PROJECT

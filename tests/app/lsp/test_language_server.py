@@ -179,9 +179,10 @@ def test_settings_are_asked_for_and_wrong_ones_named(port: int) -> None:
 def test_a_newer_request_supersedes_and_a_cancelled_one_ends(editor: Editor, serving: Serving) -> None:
     editor.initialize(SURE)
     editor.open(TEXT)
-    with serving.failing(seconds=0.6):
+    with serving.failing(seconds=0.05):
         older, newer = editor.asking(*AT), editor.asking(*AT)
         assert (list(older.result(SECONDS).items), len(newer.result(SECONDS).items) > 0) == ([], True)
+    with serving.failing(seconds=0.6):  # its texts would take longer than the wait at the end
         cancelled = editor.asking(*AT)
         params = types.CancelParams(next(iter(editor.client.protocol._request_futures)))
         editor.call(lambda: editor.client.cancel_request(params))

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from app.model_pool import Models
 from app.settings import Settings
 from app.ui.code_pane.example_answers import example_routes
-from app.ui.code_pane.examples import presets
+from app.ui.code_pane.example_code import presets
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model

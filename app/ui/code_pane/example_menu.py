@@ -1,25 +1,14 @@
-"""The menus of language and examples of a pane; the examples are in ``presets.yaml``."""
+"""The menus of language and examples of a pane."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import gradio as gr
-import yaml
 
-from app.generation.records import Language, Pane
+from app.generation.records import Language
 from app.ui.code_pane.controls import CodePane
+from app.ui.code_pane.example_code import PRESETS, presets
 from app.ui.components import LATEST, Updates, code_update
 from santacoder.languages import plain_language
-
-
-@dataclass(frozen=True)
-class Preset:
-    pane: Pane
-    language: Language
-    name: str
-    code: str
 
 
 def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
@@ -67,11 +56,3 @@ def menus_for(pane: CodePane, language: Language, code: str) -> Updates:
     if seen != language:
         updates |= {pane.editor: code_update(None, seen), pane.language: seen}
     return updates
-
-
-PRESETS = tuple(Preset(**entry) for entry in yaml.safe_load(Path(__file__).with_name("presets.yaml").read_text()))
-
-
-def presets(pane: Pane, language: Language) -> dict[str, str]:
-    """The examples by name."""
-    return {preset.name: preset.code for preset in PRESETS if (preset.pane, preset.language) == (pane, language)}
