@@ -39,9 +39,10 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
     elif args.continue_published:
         raise UserError("--continue-published needs the model that the run publishes to: set --publish.")
     with run.held() if world.is_first else nullcontext():
-        config = continued_config(args, run.config()) if args.resume else new_config(args)
+        begun = run.config() if args.resume else None
+        config = continued_config(args, begun) if begun else new_config(args)
         if args.publish_if_better:
-            config = _comparing(args, config, run.config() if args.resume else None)
+            config = _comparing(args, config, begun)
         if args.save_adapter:
             if not config.lora_rank:
                 raise UserError("--save-adapter needs a low-rank update to save: set --lora-rank.")

@@ -14,9 +14,9 @@ from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
 
 UNLIMITED_NEW_TOKENS = 1 << 20
-WHOLE_CONTEXT = 1 << 20
-"""A number of tokens that penalties look at, the prompt's included."""
 """The limit for clients that set none: more than any context. Half of the context then stays free of the prompt."""
+WHOLE_CONTEXT = 1 << 20
+"""A number of tokens that penalties look at, the prompt's included: more than any context."""
 
 
 def raw_request(

@@ -32,8 +32,7 @@ class Prepared:
 
 def prepare(model: str, work: Path, llama_cpp: Path | None, engines: list[tuple[str, str]]) -> Prepared:
     """Create the files that ``engines``, pairs of a name and a variant, need."""
-    made = MADE[model](work / model / checkpoints.resolve("santacoder/mini").name[:12]) if model in MADE else None
-    snapshot = made or checkpoints.resolve(model)
+    snapshot = MADE[model](work / model / "store") if model in MADE else checkpoints.resolve(model)
     # by commit: another one has other weights
     folder = work / model.replace("/", "--") / snapshot.name[:12]
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +58,10 @@ def random_1b(store: Path) -> Path:
 
 
 def mini_as_1b(store: Path) -> Path:
+    mini = checkpoints.resolve("santacoder/mini")
+    store = store / mini.name[:12]
     if not checkpoints.repositories(store):
-        small, tokenizer = checkpoints.load(checkpoints.resolve("santacoder/mini"))
+        small, tokenizer = checkpoints.load(mini)
         checkpoints.publish(widened(small, SantaCoderConfig()), tokenizer, "benchmark/mini-as-1b", store=store)
     return checkpoints.resolve("benchmark/mini-as-1b", store=store)
 

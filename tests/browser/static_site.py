@@ -20,6 +20,7 @@ from santacoder import checkpoints
 needs_runtime = pytest.mark.skipif(
     not runtime_is_installed(), reason="ONNX Runtime for browsers is not installed; make test does so where it can"
 )
+CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
 
 
 @dataclass

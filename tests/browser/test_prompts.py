@@ -120,14 +120,19 @@ def test_the_menus_follow_what_is_in_the_editor(page: Page) -> None:
     expect(chosen).to_have_value("java")
 
 
-def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
+def continued(page: Page, prompt: str) -> str:
+    """``prompt`` and its continuation, in the editor, which has the focus."""
     set_parameter(page, "number input for Maximum length", "24")
     set_parameter(page, "Seed", "5")
-    write(page, "complete", "x = 1")
+    write(page, "complete", prompt)
     run(page, "complete")
-    whole = code(page, "complete")
     # CodeMirror looks a click up at a wrong position in some texts of stray bytes, such as a random model's
     page.locator("#complete-editor .cm-content").focus()
+    return code(page, "complete")
+
+
+def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
+    whole = continued(page, "x = 1")
     seen = "x = 1"
     for keys in ("Alt+ArrowRight", "Alt+ArrowRight", "Alt+ArrowDown"):
         page.keyboard.press(keys)
@@ -140,12 +145,7 @@ def test_a_continuation_is_taken_word_by_word(page: Page) -> None:
 
 def test_a_caret_that_was_moved_away_accepts_nothing(page: Page) -> None:
     """Option and an arrow move it by words on a Mac."""
-    set_parameter(page, "number input for Maximum length", "24")
-    set_parameter(page, "Seed", "5")
-    write(page, "complete", "first = 1\nx = 1")
-    run(page, "complete")
-    whole = code(page, "complete")
-    page.locator("#complete-editor .cm-content").focus()
+    whole = continued(page, "first = 1\nx = 1")
     page.keyboard.press("Control+Home")
     page.keyboard.press("Alt+ArrowRight")
     assert code(page, "complete") == whole

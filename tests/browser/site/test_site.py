@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,26 +21,12 @@ from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from tests.browser.firefox import FIREFOX, firefox_tab
-from tests.browser.static_site import Site, needs_runtime, open_site, run, set_parameters, watched_site, write
+from tests.browser.static_site import CODE, Site, needs_runtime, open_site, run, set_parameters, write
 from tests.browser.test_accessibility import serious_problems
 
 pytestmark = needs_runtime
-CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
 WITH_GAP = "def find(values, name):\n    try:\n        return values[name]<FILL_HERE>\n        return None\n"
 WITH_GAPS = "def area(width, height):\n    return <FILL_HERE>\n\n\nprint(area(<FILL_HERE>))\n"
-
-
-@pytest.fixture(scope="module")
-def visitor(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def page(visitor: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched_site(visitor, site) as page:
-        yield page
 
 
 def of_python(site: Site, parts: tuple[str, ...], sampling: SamplingParams) -> str:

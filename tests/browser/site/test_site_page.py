@@ -8,25 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 
-from tests.browser.static_site import Site, needs_runtime, open_site, run, set_parameters, watched_site, write
+from tests.browser.static_site import CODE, Site, needs_runtime, open_site, run, set_parameters, write
 
 pytestmark = needs_runtime
-CODE = "class Point:\n    def __init__(self, x, y):\n        self._x = x\n"
-
-
-@pytest.fixture(scope="module")
-def visitor(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def page(visitor: BrowserContext, site: Site) -> Iterator[Page]:
-    with watched_site(visitor, site) as page:
-        yield page
 
 
 @contextmanager
