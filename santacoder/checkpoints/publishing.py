@@ -217,7 +217,7 @@ def _commit(repo: Path, branch: str, staging: Path) -> str:
     for path in _files(staging):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    snapshots, sha = repo / "snapshots", _content_sha(staging)
+    snapshots, sha = repo / "snapshots", content_sha(staging)
     staging.chmod(0o755)
     if not (snapshots / sha).exists():
         staging.replace(snapshots / sha)
@@ -284,7 +284,7 @@ def _described(commit: Commit) -> str:
     return json.dumps(fields, indent=2) + "\n"
 
 
-def _content_sha(folder: Path) -> str:
+def content_sha(folder: Path) -> str:
     """A hash of names and contents with 40 hexadecimal digits, like git's."""
     digest = hashlib.sha1(usedforsecurity=False)
     for path in _files(folder):

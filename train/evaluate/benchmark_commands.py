@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from santacoder import checkpoints
+from santacoder.checkpoints.publishing import content_sha
 from santacoder.engine.loader import choose_device, open_engine
 from santacoder.paths import user_path
 from santacoder.sampling import SamplingParams
@@ -171,13 +171,7 @@ def measured_snapshot(args: argparse.Namespace) -> tuple[Path, str]:
     if not folder.is_dir():
         snapshot = checkpoints.resolve(args.repo, args.revision, store=args.store)
         return snapshot, snapshot.name
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(folder).as_posix().encode())
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return folder, digest.hexdigest()
+    return folder, content_sha(folder)
 
 
 def _run_programs(args: argparse.Namespace, programs: Programs) -> list[Result]:
