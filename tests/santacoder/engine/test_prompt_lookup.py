@@ -123,9 +123,10 @@ def test_without_exact_nothing_is_drafted_while_many_decode(
         n_decoding[0] = len(turn.decoding)
         return turn
 
-    def counted_together(drafts: Sequence[Portion]) -> Sequence[Logits]:
-        at_drafts.add(n_decoding[0])
-        return verify(drafts)
+    def counted_together(portions: Sequence[Portion]) -> Sequence[Logits]:
+        if any(n_logits > 1 for *_, n_logits in portions):  # prompts that arrive together are not drafts
+            at_drafts.add(n_decoding[0])
+        return verify(portions)
 
     if (verify := runner.prefill_together) is not None:
         runner.prefill_together = counted_together
