@@ -126,6 +126,7 @@ def test_without_exact_nothing_is_drafted_while_many_decode(
     def counted_together(portions: Sequence[Portion]) -> Sequence[Logits]:
         if any(n_logits > 1 for *_, n_logits in portions):  # prompts that arrive together are not drafts
             at_drafts.add(n_decoding[0])
+        assert verify is not None
         return verify(portions)
 
     if (verify := runner.prefill_together) is not None:
