@@ -1,22 +1,20 @@
-"""The pool of loaded models: several revisions at once, within a memory budget."""
+"""The pool of loaded models: revisions are opened, shared by their users, replaced by their graphs, and reloaded."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from app.errors import without_paths
-from app.memory import give_back
 from app.model_opening import ModelOpening, Report, Stage, results_agree
 from app.observability.metrics import Metrics
 from app.repositories import Repositories
+from app.residents import STOPPING, NoRoom, Resident, Residents, free
 from app.settings import Settings
 from app.transfer import Transfer
 from santacoder import checkpoints
@@ -31,12 +29,7 @@ from santacoder.sampling import SamplingParams
 log = logging.getLogger(__name__)
 
 _SECONDS_TO_RETRY = 0.5
-_STOPPING = "The server is being stopped; try again in a moment."
 _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temperature=0))
-
-
-class NoRoom(CheckpointError):
-    """The models in use leave no memory for another one at the moment."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +60,8 @@ class ServedModel:
         return f"{runner.name}, {runner.precision}, {runner.device}"
 
 
-@dataclass
-class _Resident:
-    """A model in memory; ``engine`` is None while it is loading, ``users`` is its reference count.
-
-    ``is_replaced`` means that a graph takes its place: it is dropped when its last user leaves.
-    """
-
-    name: str
-    n_bytes: int
-    engine: Engine | None = None
-    notices: tuple[str, ...] = ()
-    users: int = 0
-    used: float = field(default_factory=time.monotonic)
-    is_replaced: bool = False
-
-
 class Models:
-    """Engines by commit. When memory is needed, the least recently used model that is not in use is dropped first.
+    """Engines by commit.
 
     A revision that cannot be loaded does not affect the others. A model whose engine has died is loaded again on the
     next request.
@@ -99,13 +76,9 @@ class Models:
         self._metrics.watch(self)
         self.repositories = Repositories(settings)
         self._mending_problem: str | None = None
-        self._budget = int(settings.model_memory * 1e9)
-        self._residents: OrderedDict[Path, _Resident] = OrderedDict()
-        self._replaced: list[_Resident] = []
-        self._changed = threading.Condition()
-        self._is_draining = False
         self._is_resting = False
         self._opening = ModelOpening(settings, self._count_text)
+        self._residents = Residents(int(settings.model_memory * 1e9), self._opening.memory_needed)
 
     def acquire(self, repo_id: str, revision: str, report: Report = lambda stage: None) -> ServedModel:
         """The engine of a revision, loaded if needed. Call ``release`` on the result when done.
@@ -113,8 +86,8 @@ class Models:
         Raises:
             CheckpointError: there is no such revision, its files are damaged, or it does not fit.
         """
-        if self._is_draining:
-            raise NoRoom(_STOPPING)
+        if self._residents.is_draining:
+            raise NoRoom(STOPPING)
         download = Transfer()
         snapshot = self.repositories.snapshot(
             repo_id, revision, lambda here, total: report(Stage(here / total, download.described(here, total)))
@@ -125,7 +98,7 @@ class Models:
         """Like :meth:`acquire`, but None if the model is not in memory."""
         with suppress(CheckpointError):  # acquire says why
             snapshot = self._here(repo_id, revision)
-            if self._is_loaded(snapshot) and not self._is_draining:
+            if self._residents.is_loaded(snapshot) and not self._residents.is_draining:
                 return self._acquired(snapshot, repo_id, revision)
         return None
 
@@ -135,21 +108,8 @@ class Models:
         if (repo_id, revision) == (self._settings.model, self._settings.revision):
             self._is_resting = False
         resident = self._hold_or_wait(snapshot, f"{repo_id}@{snapshot.name[:8]}", report)
-        try:
-            if (engine := resident.engine) is None:
-                engine, notices = self._opening.open(snapshot, report)
-                self._keep(snapshot, resident, engine, notices)
-                if (runner := engine.runner).name == "torch":  # a graph may have been unusable
-                    resident.n_bytes = self._opening.torch_memory(snapshot, runner.precision)
-                self._metrics.loads.labels(resident.name, "loaded").inc()
-        except BaseException:
-            self._metrics.loads.labels(resident.name, "failed").inc()
-            with self._changed:
-                self._residents.pop(snapshot, None)  # closing may have removed it
-            raise
-        finally:
-            with self._changed:
-                self._changed.notify_all()
+        if (engine := resident.engine) is None:
+            engine = self._load(snapshot, resident, report)
         if self._opening.lacks_graph(snapshot) and not resident.is_replaced:
             self._opening.writing.begin(snapshot, partial(self._switch, snapshot))
         return ServedModel(
@@ -158,8 +118,23 @@ class Models:
             snapshot.name,
             engine,
             partial(self._notices, snapshot, resident),
-            partial(self._release, snapshot, resident),
+            partial(self._residents.release, snapshot, resident),
         )
+
+    def _load(self, snapshot: Path, resident: Resident, report: Report) -> Engine:
+        try:
+            engine, notices = self._opening.open(snapshot, report)
+            if (runner := engine.runner).name == "torch":  # a graph may have been unusable
+                n_bytes = self._opening.torch_memory(snapshot, runner.precision)
+            else:
+                n_bytes = resident.n_bytes
+            self._residents.keep(snapshot, resident, engine, notices, n_bytes)
+        except BaseException:
+            self._metrics.loads.labels(resident.name, "failed").inc()
+            self._residents.forget(snapshot)
+            raise
+        self._metrics.loads.labels(resident.name, "loaded").inc()
+        return engine
 
     def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
         """The sha of the revision if it is in memory, or if ``may_load``; otherwise None.
@@ -168,7 +143,7 @@ class Models:
             CheckpointError: there is no such revision on this machine.
         """
         snapshot = self._here(repo_id, revision)
-        return snapshot.name if self._is_loaded(snapshot) or may_load else None
+        return snapshot.name if self._residents.is_loaded(snapshot) or may_load else None
 
     def _here(self, repo_id: str, revision: str) -> Path:
         """The snapshot of a revision on this machine.
@@ -180,16 +155,9 @@ class Models:
         revision = self.repositories.with_adapter(revision)
         return checkpoints.resolve(repo_id, revision, store=self._settings.store, download=False)
 
-    def _is_loaded(self, snapshot: Path) -> bool:
-        with self._changed:
-            resident = self._residents.get(snapshot)
-            return resident is not None and resident.engine is not None
-
     def engines(self) -> list[tuple[str, Engine]]:
         """The engines in memory, by ``repo@commit``."""
-        with self._changed:
-            residents = [*self._residents.values(), *self._replaced]
-        return [(resident.name, resident.engine) for resident in residents if resident.engine is not None]
+        return self._residents.engines()
 
     def problem(self) -> str | None:
         """Which model cannot be run and why; None if all can."""
@@ -217,11 +185,11 @@ class Models:
                 with suppress(EngineBusy):  # the waiting requests retry it as well
                     any(isinstance(event, Finished) for event in engine.submit(_PROBE))
             if engine.problem and engine is not own:
-                self._drop(engine)
+                self._residents.drop_unused(engine)
 
     def drain(self, seconds: float) -> None:
         """Accept no more requests, and wait for those in progress; after ``seconds`` they are ended."""
-        self._is_draining = True
+        self._residents.is_draining = True
         deadline = time.monotonic() + seconds
         engines = [engine for _, engine in self.engines()]
         for engine in engines:
@@ -233,44 +201,27 @@ class Models:
 
     def unload_idle(self, seconds: float) -> None:
         """Drop the models that nobody has used for ``seconds``."""
-        oldest = time.monotonic() - seconds
-        with self._changed:
-            idle = {
-                snapshot: one
-                for snapshot, one in self._residents.items()
-                if one.engine is not None and not one.users and one.used <= oldest
-            }
-            for snapshot in idle:
-                del self._residents[snapshot]
-        for resident in idle.values():
-            self._is_resting = self._is_resting or self._is_own(resident)
-            assert resident.engine is not None
-            _free(resident.engine)
+        for name, engine in self._residents.take_idle(seconds):
+            self._is_resting = self._is_resting or name.partition("@")[0] == self._settings.model
+            free(engine)
 
     def close(self) -> None:
         """End all engines, and open no more."""
         self._opening.writing.close()
-        with self._changed:
-            self._is_draining = True
-            engines = [engine for _, engine in self.engines()]
-            self._residents.clear()
-            self._replaced.clear()
-        for engine in engines:
-            engine.close()
-            engine.runner.close()
+        self._residents.close()
 
     def _count_text(self, sequence: Sequence) -> None:
         self._metrics.count_text(sequence, time.perf_counter())
 
-    def _hold_or_wait(self, snapshot: Path, name: str, report: Report) -> _Resident:
-        """Like ``_hold``. If PyTorch would not fit but the graph would, wait until that is written; and if models in
-        use are about to be replaced by their graphs, wait for their memory."""
+    def _hold_or_wait(self, snapshot: Path, name: str, report: Report) -> Resident:
+        """The model's entry, with one more user. If PyTorch would not fit but the graph would, wait until that is
+        written; and if models in use are about to be replaced by their graphs, wait for their memory."""
         writing = self._opening.writing
         while True:
             try:
-                return self._hold(snapshot, name)
+                return self._residents.hold(snapshot, name)
             except NoRoom:
-                if self._is_draining or not self._will_fit(snapshot):
+                if self._residents.is_draining or not self._will_fit(snapshot):
                     raise
             if self._opening.lacks_graph(snapshot):
                 writing.begin(snapshot, partial(self._switch, snapshot))
@@ -285,101 +236,21 @@ class Models:
             n_bytes = self._opening.future_graph_memory(snapshot)
         else:
             n_bytes = self._opening.memory_needed(snapshot)
-        with self._changed:
-            in_use = {key: one for key, one in self._residents.items() if one.users}
-            shrinks = self._replaced or any(
-                one.is_replaced or self._opening.writing.is_under_way(key) for key, one in in_use.items()
-            )
-            held = sum(one.n_bytes for one in (*in_use.values(), *self._replaced))
-        return n_bytes <= (self._budget if shrinks else self._budget - held)
-
-    def _hold(self, snapshot: Path, name: str) -> _Resident:
-        """The model's entry, with one more user; a caller that finds no engine in it must load the model."""
-        dropped: list[Engine] = []
-        with self._changed:
-            # another thread may be loading it; if that fails, the entry is gone again
-            self._changed.wait_for(
-                lambda: snapshot not in self._residents or self._residents[snapshot].engine is not None
-            )
-            self._forget_dead(snapshot)
-            if snapshot not in self._residents:
-                if self._is_draining:  # since the caller began to wait
-                    raise NoRoom(_STOPPING)
-                n_bytes = self._opening.memory_needed(snapshot)
-                dropped = self._make_room(n_bytes)
-                self._residents[snapshot] = _Resident(name, n_bytes)
-            self._residents.move_to_end(snapshot)
-            self._residents[snapshot].users += 1
-            held = self._residents[snapshot]
-        # an engine stops only after its current step, and the event loop may need the lock meanwhile
-        for engine in dropped:
-            _free(engine)
-        return held
-
-    def _keep(self, snapshot: Path, resident: _Resident, engine: Engine, notices: tuple[str, ...]) -> None:
-        """Add a loaded engine to its entry.
-
-        Raises:
-            NoRoom: the models have been closed meanwhile.
-        """
-        with self._changed:
-            if self._residents.get(snapshot) is resident:
-                resident.engine, resident.notices = engine, notices
-                return
-        _free(engine)
-        raise NoRoom(_STOPPING)
-
-    def _forget_dead(self, snapshot: Path) -> None:
-        resident = self._residents.get(snapshot)
-        if resident and resident.engine and not resident.engine.alive:
-            del self._residents[snapshot]  # its users have already received the error
-
-    def _drop(self, engine: Engine) -> None:
-        with self._changed:
-            unused = [key for key, one in self._residents.items() if one.engine is engine and not one.users]
-            for snapshot in unused:
-                del self._residents[snapshot]
-        if unused:
-            _free(engine)
-
-    def _release(self, snapshot: Path, resident: _Resident) -> None:
-        with self._changed:
-            resident.users -= 1
-            resident.used = time.monotonic()
-            if resident.users or not resident.is_replaced:
-                return
-            if resident in self._replaced:
-                self._replaced.remove(resident)
-            elif self._residents.get(snapshot) is resident:
-                del self._residents[snapshot]
-        assert resident.engine is not None
-        # not here: the event loop may be releasing it
-        threading.Thread(target=_free, args=(resident.engine,), daemon=True).start()
+        return self._residents.fits_later(n_bytes, self._opening.writing.is_under_way)
 
     def _switch(self, snapshot: Path) -> None:
         """Serve a model from the graph that has been written, from the next request on."""
-        with self._changed:
-            old = self._residents.get(snapshot)
-            if old is None or old.engine is None or old.engine.runner.name != "torch":
-                return  # the next request opens the graph
-            n_bytes = self._opening.memory_needed(snapshot)
-            old.users += 1  # so that it is not dropped for the graph
-            try:
-                dropped = self._make_room(n_bytes)
-            except NoRoom:
-                old.is_replaced = True  # the graph is opened after it
-                dropped = []
-            else:
-                old.n_bytes += n_bytes
-        for engine in dropped:
-            _free(engine)
+        reserved = self._residents.reserve_for_graph(snapshot)
+        if reserved is None:
+            return
+        old, n_bytes = reserved
         try:
             if not old.is_replaced:
                 self._replace(snapshot, old, n_bytes)
         finally:
-            self._release(snapshot, old)
+            self._residents.release(snapshot, old)
 
-    def _replace(self, snapshot: Path, old: _Resident, n_bytes: int) -> None:
+    def _replace(self, snapshot: Path, old: Resident, n_bytes: int) -> None:
         assert old.engine is not None
         new = None
         try:
@@ -390,52 +261,12 @@ class Models:
                 raise CheckpointError("The graph was written, but its results differ too much from PyTorch's.")
         except (CheckpointError, UserError, EngineBusy) as error:
             if new is not None:
-                _free(new)
-            with self._changed:
-                old.n_bytes -= n_bytes
-                old.notices = (*old.notices, str(error))
+                free(new)
+            self._residents.give_up_graph(old, n_bytes, str(error))
             return
-        with self._changed:
-            old.n_bytes -= n_bytes
-            old.is_replaced = True
-            if self._residents.get(snapshot) is old:
-                self._residents[snapshot] = _Resident(old.name, n_bytes, new, notices)
-                self._replaced.append(old)
-                log.info("%s is served by its graph from now on", old.name)
-                return
-        _free(new)
+        if self._residents.replace(snapshot, old, new, notices, n_bytes):
+            log.info("%s is served by its graph from now on", old.name)
 
-    def _notices(self, snapshot: Path, resident: _Resident) -> tuple[str, ...]:
+    def _notices(self, snapshot: Path, resident: Resident) -> tuple[str, ...]:
         assert resident.engine is not None
         return tuple(map(without_paths, [*resident.notices, *self._opening.notices(snapshot, resident.engine)]))
-
-    def _is_own(self, resident: _Resident) -> bool:
-        return resident.name.partition("@")[0] == self._settings.model
-
-    def _make_room(self, n_bytes: int) -> list[Engine]:
-        """Drop unused models until ``n_bytes`` more fit into the budget; returns their engines, to be closed."""
-        residents = [*self._residents.values(), *self._replaced]
-        in_use = sum(resident.n_bytes for resident in residents if resident.users)
-        if in_use + n_bytes > self._budget:
-            raise NoRoom(
-                f"The model needs {n_bytes / 1e9:.1f} GB, but of the {self._budget / 1e9:.1f} GB for models "
-                f"{in_use / 1e9:.1f} GB are in use; try again later, or start the server with a larger --model-memory."
-            )
-        dropped: list[Engine] = []
-        for snapshot, resident in list(self._residents.items()):
-            held = sum(other.n_bytes for other in (*self._residents.values(), *self._replaced))
-            if held + n_bytes <= self._budget:
-                break
-            if not resident.users:
-                del self._residents[snapshot]
-                assert resident.engine is not None
-                dropped.append(resident.engine)
-        return dropped
-
-
-def _free(engine: Engine) -> None:
-    """Close an engine and return its memory to the system, although finished requests, which wait for the garbage
-    collector, may still refer to it."""
-    engine.close()
-    engine.runner.close()
-    give_back()

@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from santacoder import checkpoints
-from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner, Step
+from santacoder.engine.stream import Stream
 from santacoder.sampling import SamplingParams
 
 _MODULES = ("argparse", "configparser", "contextlib", "csv", "functools", "inspect", "textwrap")

@@ -24,10 +24,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from santacoder import checkpoints
-from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.engine import Engine
 from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
+from santacoder.engine.stream import Stream
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams

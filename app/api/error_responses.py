@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.json_values import MOST_VALUES, has_more_values
 from app.middleware.request_bodies import BodyTooLarge
-from app.model_pool import NoRoom
+from app.residents import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
 from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, UserError

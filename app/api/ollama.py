@@ -27,7 +27,8 @@ from app.api.prompts import (
     temperature_and_top_p,
 )
 from app.api.start import start_run
-from app.api.streams import Run, RunResponse, Text, finish
+from app.api.streams import Run, RunResponse, finish
+from app.api.texts import Text
 from app.context import Server
 from app.errors import ApiError
 from santacoder import checkpoints

@@ -22,8 +22,9 @@ from app.api.fields import Body, EndFields, Number, Stop, TokenIds, one_of, unsu
 from app.api.openai_errors import error_body
 from app.api.prompts import fitting_seed, gap_request, raw_request, stop_sequences, temperature_and_top_p
 from app.api.start import start_run
-from app.api.streams import Run, RunResponse, Text, finish
+from app.api.streams import Run, RunResponse, finish
 from app.api.tabby import TabbyBody, tabby_completion
+from app.api.texts import Text
 from app.context import Server
 from app.errors import ApiError
 from santacoder import checkpoints

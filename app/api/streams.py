@@ -1,34 +1,26 @@
-"""Client requests in progress: from the engine's events to pieces of text."""
+"""Client requests in progress: their texts, their limits, and their responses."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
-from weakref import WeakKeyDictionary, ref
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.error_responses import ClientGone
+from app.api.mailbox import mailbox_of
+from app.api.texts import Arrival, Piece, Text
 from app.errors import ApiError
 from app.model_pool import ServedModel
-from santacoder.engine.accumulator import Accumulator, Token
-from santacoder.engine.engine import Stream
-from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
+from santacoder.engine.events import Event, Finished
 from santacoder.engine.request import CompletionRequest
-from santacoder.tokenizer import Tokenizer
 
 T = TypeVar("T")
-# A display shows 60 frames a second. Sending what has arrived for one run takes some 0.06 ms of one processor, so with
-# many clients the loop is busy an eighth of the time.
-_LEAST_SECONDS = 0.008
-_SECONDS_EACH = 0.0005
 
 
 class Run:
@@ -151,179 +143,6 @@ class Run:
             is_first = False
 
         return deliver
-
-
-Arrival = tuple[int, Event, float]
-"""The number of a text, its event, and when that was sent."""
-
-
-class Mailbox:
-    """Wakes an event loop when the engines' threads have sent events to runs. A text's first token and its end arrive
-    at once. Other tokens wait for those that follow within some milliseconds, and are then sent to the client together:
-    waking the loop and writing to a socket for each token would take longer than computing it with a small model."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = ref(loop)
-        self._now: deque[Run] = deque()
-        self._soon: deque[Run] = deque()
-        self._is_woken = self._is_planned = False
-        self._next_at = 0.0
-
-    def wake(self, run: Run) -> None:
-        """Let ``run`` receive its events now. For any thread."""
-        self._now.append(run)
-        if not self._is_woken:
-            self._is_woken = True  # first, because the loop may answer before this thread goes on
-            self._call(self._hand_over_now)
-
-    def wake_soon(self, run: Run) -> None:
-        """Let ``run`` receive its events with those of other runs. For any thread."""
-        self._soon.append(run)
-        if not self._is_planned:
-            self._is_planned = True
-            self._call(self._plan)
-
-    def _call(self, function: Callable[[], None]) -> None:
-        if (loop := self._loop()) is not None:
-            with suppress(RuntimeError):  # the loop has been closed, so nobody is waiting
-                loop.call_soon_threadsafe(function)
-
-    def _plan(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_at(max(self._next_at, loop.time()), self._hand_over_soon)
-
-    def _hand_over_now(self) -> None:
-        self._is_woken = False  # first, so that what is sent from now on wakes the loop again
-        _receive(self._now)
-
-    def _hand_over_soon(self) -> None:
-        self._is_planned = False
-        n_runs = _receive(self._soon)
-        self._next_at = asyncio.get_running_loop().time() + max(_LEAST_SECONDS, n_runs * _SECONDS_EACH)
-
-
-def _receive(runs: deque[Run]) -> int:
-    """Let ``runs`` receive their events. Returns how many runs they are."""
-    received = dict.fromkeys(runs.popleft() for _ in range(len(runs)))
-    for run in received:
-        run.receive()
-    return len(received)
-
-
-_MAILBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakKeyDictionary()
-
-
-def mailbox_of(loop: asyncio.AbstractEventLoop) -> Mailbox:
-    if loop not in _MAILBOXES:
-        _MAILBOXES[loop] = Mailbox(loop)
-    return _MAILBOXES[loop]
-
-
-class Text:
-    """A text in progress."""
-
-    def __init__(self, index: int, stream: Stream, tokenizer: Tokenizer) -> None:
-        self.index = index
-        self.stream = stream
-        self.reason: FinishReason | None = None
-        self.ids: list[int] = []
-        """All generated token ids, including those of a stop sequence."""
-        self.total_logprob = 0.0
-        self.last_logprob = 0.0
-        self._is_cut = False
-        self.first_at = self.last_at = time.perf_counter()
-        self._special_ids = tokenizer.special_ids
-        self._accumulator = Accumulator(tokenizer, stream.prompt_end, crlf=stream.crlf)
-
-    @property
-    def text(self) -> str:
-        return self._accumulator.text
-
-    @property
-    def behind(self) -> str:
-        """The text generated after ``text``, beginning with the stop sequence that ended it."""
-        return self._accumulator.behind
-
-    @property
-    def n_echoed(self) -> int:
-        """The number of prompt tokens at the beginning of ``tokens``."""
-        return self.stream.n_prompt if self.stream.echo else 0
-
-    @property
-    def n_written(self) -> int:
-        return len(self.ids)
-
-    @property
-    def last_id(self) -> int:
-        return self.ids[-1] if self.ids else -1
-
-    @property
-    def tokens(self) -> list[Token]:
-        return self._accumulator.tokens
-
-    def add(self, event: Event, at: float) -> Piece:
-        """Process an event that arrived at the time ``at``.
-
-        Raises:
-            ApiError: the model could not be run, or was unloaded.
-        """
-        self.last_at = at
-        if isinstance(event, Finished):
-            if event.reason == "error":
-                raise ApiError(500, event.message)
-            if event.reason == "cancelled" and not self._is_cut:
-                raise ApiError(503, "The text was ended because the server is being stopped; try again in a moment.")
-            self.reason = "length" if self._is_cut else event.reason
-        elif isinstance(event, TokenEvent) and not self._accumulator.is_typed(event):
-            self._count(event)
-        n_shown = len(self.text)
-        tokens = self._accumulator.add(event)
-        return Piece(self.index, self.text[n_shown:], tokens, self.reason)
-
-    def cut(self) -> None:
-        """End the text at its current length, like a limit."""
-        self._is_cut = True
-        self.stream.cancel()
-
-    @property
-    def end(self) -> Literal["end", "word", "limit"]:
-        """What ended the text: the model, a stop sequence, or a limit."""
-        if self.reason != "stop":
-            return "limit"
-        return "end" if self.last_id in self._special_ids else "word"
-
-    def _count(self, event: TokenEvent) -> None:
-        self.first_at = self.first_at if self.n_written else self.last_at
-        self.ids.append(event.id)
-        self.total_logprob += event.logprob
-        self.last_logprob = event.logprob
-
-
-@dataclass(slots=True)
-class Piece:
-    """A new part of the text number ``index``; ``reason`` is set in the last one."""
-
-    index: int
-    text: str
-    tokens: tuple[Token, ...]
-    reason: FinishReason | None
-
-
-def by_token(text: Text, piece: Piece) -> Iterator[tuple[Token | None, str]]:
-    """The text that each token of ``piece``, the latest piece of ``text``, shows.
-
-    Text held back from an earlier token comes with the next token, or with none. A special token shows nothing.
-    """
-    end = len(text.text)
-    start = end - len(piece.text)
-    if not piece.tokens:
-        if piece.text:
-            yield None, piece.text
-        return
-    nexts = [min(token.offset, end) for token in piece.tokens[1:]] + [end]
-    for token, until in zip(piece.tokens, nexts, strict=True):
-        yield token, text.text[start:until]
-        start = until
 
 
 async def finish(run: Run, request: Request, enough: Callable[[Piece], bool] = lambda piece: False) -> list[Text]:

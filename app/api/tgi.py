@@ -19,7 +19,8 @@ from app.api.fields import Body, EndFields, Number, unsupported
 from app.api.openai import best_first
 from app.api.prompts import fitting_seed, raw_request, stop_sequences
 from app.api.start import MAX_TEXTS, start_run
-from app.api.streams import Run, RunResponse, Text, by_token, finish
+from app.api.streams import Run, RunResponse, finish
+from app.api.texts import Text, by_token
 from app.context import Server
 from app.errors import ApiError
 from santacoder.engine.accumulator import Alternative, Token

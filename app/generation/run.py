@@ -17,9 +17,10 @@ from app.generation.task import Failed, Loading, Progress, Task, Written
 from app.model_opening import Stage
 from app.model_pool import Models, ServedModel
 from santacoder.engine.accumulator import Accumulator
-from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.engine import Engine
 from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.request import CompletionRequest
+from santacoder.engine.stream import Stream
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.errors import UserError
 from santacoder.sampling import MAX_SEED

@@ -17,7 +17,8 @@ import torch
 from app import model_opening
 from app.graph_writing import GraphWriting
 from app.model_opening import ModelOpening, Stage, results_agree
-from app.model_pool import Models, NoRoom, ServedModel
+from app.model_pool import Models, ServedModel
+from app.residents import NoRoom
 from app.settings import Settings
 from export.__main__ import main as export_main
 from export.cached import write_cached_graph
@@ -188,7 +189,7 @@ def test_what_pytorch_computes_in_until_then_counts_for_the_memory(
         monkeypatch.setattr(GraphWriting, "_run", write_here)
         first = models.acquire(REPO, "main")
         needed = memory_needed(checkpoints.read_config(checkpoints.resolve(REPO, store=tmp_path)), 4)
-        [resident] = models._residents.values()
+        [resident] = models._residents._by_snapshot.values()
         assert resident.n_bytes == (needed if "fp32" in first.runner_label else needed // 2)
         with ThreadPoolExecutor() as pool:  # decoded together
             texts = list(pool.map(text_of, [first] * 3))

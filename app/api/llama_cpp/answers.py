@@ -10,7 +10,8 @@ from typing import Any
 from app.api.error_responses import EXCEEDS_CONTEXT, Explanation, explain
 from app.api.llama_cpp.bodies import SamplingBody, logit_bias
 from app.api.prompts import stop_sequences
-from app.api.streams import Run, Text, by_token
+from app.api.streams import Run
+from app.api.texts import Text, by_token
 from app.errors import ApiError
 from santacoder.engine.accumulator import Alternative, Token
 from santacoder.engine.line_ends import to_lf

@@ -31,7 +31,8 @@ from app.api.llama_cpp.bodies import (
 )
 from app.api.openai import model_list
 from app.api.start import start_run
-from app.api.streams import RunResponse, Text, finish
+from app.api.streams import RunResponse, finish
+from app.api.texts import Text
 from app.context import Server
 from app.errors import ApiError
 from santacoder.engine.request import CompletionRequest

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.api.streams import Mailbox
+from app.api.mailbox import Mailbox
 from tests.app.api.conftest import run_apart
 
 

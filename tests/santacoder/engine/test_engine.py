@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from santacoder.engine import sequence as sequence_module
-from santacoder.engine.engine import Engine, EngineBusy, Stream
+from santacoder.engine.engine import Engine, EngineBusy
 from santacoder.engine.events import Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Runner, Step
 from santacoder.engine.sequence import Sequence as EngineSequence
+from santacoder.engine.stream import Stream
 from santacoder.model import SantaCoder
 from santacoder.sampling import Choice, Sampler, SamplingParams
 from santacoder.tokenizer import Tokenizer

@@ -14,12 +14,13 @@ from export.graph import write_graph
 from export.precisions import PRECISIONS
 from santacoder import checkpoints
 from santacoder.engine import engine as engine_module
-from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.engine import Engine
 from santacoder.engine.events import TokenEvent
 from santacoder.engine.loader import graphs
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Portion, Step
+from santacoder.engine.stream import Stream
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model

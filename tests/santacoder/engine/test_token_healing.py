@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.choosing import choose, foresee
-from santacoder.engine.engine import Engine, Stream
+from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished, TokenEvent
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.runner import Runner
+from santacoder.engine.stream import Stream
 from santacoder.engine.token_healing import TokenHealing
 from santacoder.model import SantaCoder
 from santacoder.sampling import Sampler, SamplingParams
