@@ -14,13 +14,15 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.error_responses import ClientGone
 from app.api.mailbox import mailbox_of
-from app.api.texts import Arrival, Piece, Text
+from app.api.texts import Piece, Text
 from app.errors import ApiError
 from app.model_pool import ServedModel
 from santacoder.engine.events import Event, Finished
 from santacoder.engine.request import CompletionRequest
 
 T = TypeVar("T")
+Arrival = tuple[int, Event, float]
+"""The number of a text, its event, and when that was sent."""
 
 
 class Run:

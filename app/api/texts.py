@@ -13,9 +13,6 @@ from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.stream import Stream
 from santacoder.tokenizer import Tokenizer
 
-Arrival = tuple[int, Event, float]
-"""The number of a text, its event, and when that was sent."""
-
 
 class Text:
     """A text in progress."""
