@@ -35,9 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
     except OSError as error:
-        return _refuse(f"Stopped because writing failed: {error}. {how_to_go_on(run)}", 1)
+        return _refuse(f"Stopped because writing failed: {error}. {how_to_go_on(args)}", 1)
     except KeyboardInterrupt:
-        return _refuse(f"Stopped. {how_to_go_on(run)}", 1)
+        return _refuse(f"Stopped. {how_to_go_on(args)}", 1)
     except RuntimeError as error:
         if not distributed.under_torchrun():
             raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 
@@ -71,7 +73,7 @@ def _train(
         try:
             return _publish(args, config, trained, data) if args.publish and trained.model else ""
         except CheckpointError as error:
-            raise TrainingFailed(f"{error} {how_to_go_on(run)}") from error
+            raise TrainingFailed(f"{error} {how_to_go_on(args)}") from error
 
     published = _published(args, config, run)
     if published and published.step == config.steps:
@@ -86,16 +88,16 @@ def _train(
         is_better = not args.publish_if_better or (found is not None and found.is_one)
         sha = publish(trained) if is_better else ""
     except Stopped as error:
-        return Outcome("stopped", str(error)), how_to_go_on(run)
+        return Outcome("stopped", str(error)), how_to_go_on(args)
     except TrainingFailed as error:
         return Outcome("failed", str(error)), ""
     except OSError as error:
-        return Outcome("failed", f"Stopped because writing failed: {error}."), how_to_go_on(run)
+        return Outcome("failed", f"Stopped because writing failed: {error}."), how_to_go_on(args)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         advice = "use a smaller --micro-batch-size or --activation-checkpointing"
-        return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(run)
+        return Outcome("failed", f"Out of memory: {advice}."), how_to_go_on(args)
     message = f"Trained on {trained.tokens:,} tokens; validation loss {trained.validation_loss:.4f} nats per token."
     if found:
         message += f" {found}"
@@ -173,11 +175,25 @@ def _publish(args: argparse.Namespace, config: TrainConfig, trained: Trained, da
     )
 
 
-def how_to_go_on(run: RunFolder) -> str:
+def how_to_go_on(args: argparse.Namespace) -> str:
     """A sentence for the user of a run that has stopped."""
-    if newest_state(run.states) is not None:
-        return f"The last saved state is intact; continue with: python -m train --output {run.path} --resume"
-    return "Nothing had been saved yet; run the same command again."
+    if newest_state(RunFolder(args.output).states) is None:
+        return "Nothing had been saved yet; run the same command again."
+    command = ["python", "-m", "train", "--output", str(args.output), "--resume", *_destination(args)]
+    return f"The last saved state is intact; continue with: {shlex.join(command)}"
+
+
+def _destination(args: argparse.Namespace) -> Iterator[str]:
+    """The options that say where the results go, which a run does not keep."""
+    if args.publish:
+        yield from ("--publish", args.publish, "--branch", args.branch)
+    for option in ("publish_saves", "publish_if_better"):
+        if getattr(args, option):
+            yield f"--{option.replace('_', '-')}"
+    if args.save_adapter:
+        yield from ("--save-adapter", str(args.save_adapter))
+    if args.store != checkpoints.DEFAULT_STORE:
+        yield from ("--store", str(args.store))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

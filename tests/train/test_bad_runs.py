@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import re
+import shlex
 import subprocess
 import tarfile
 import time
@@ -90,6 +91,16 @@ def test_the_folder_of_a_run_tells_how_to_repeat_it(packed: Path, tmp_path: Path
 
 def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None:
     flags = [*SMALL[:-1], "2000", "--save-every", "5000", "--validate-every", "5000", "--loader-workers", "0"]
+    destination = [
+        "--publish",
+        "mine/coder",
+        "--branch",
+        "bees",
+        "--publish-saves",
+        "--store",
+        str(tmp_path / "a store"),
+    ]
+    flags += destination
     process = PythonProcess("-m", "train", "--data", str(packed), "--output", str(tmp_path / "run"), *flags, quiet=True)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while not metrics.exists() or metrics.read_text().count("\n") < 5:
@@ -98,7 +109,10 @@ def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None
     process.terminate()
     _, errors = process.communicate()
     assert process.returncode == 1
-    assert "Stopped after" in errors and "continue with: python -m train" in errors
+    assert (
+        "Stopped after" in errors and f"continue with: python -m train --output {tmp_path / 'run'} --resume" in errors
+    )
+    assert errors.strip().endswith(shlex.join(destination)), "where the results go is not among the run's settings"
     assert newest_state(tmp_path / "run" / "states") is not None
     outcome = RunFolder(tmp_path / "run").outcome()
     assert outcome is not None and outcome.state == "stopped"
