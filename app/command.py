@@ -18,7 +18,7 @@ commands:
   evaluate     run benchmarks and compare revisions, as python -m train.evaluate
   export       write ONNX graphs, as python -m export
   lsp          suggest code in editors, as python -m app.lsp
-  checkpoints  upload published models to the Hub, as python -m santacoder.checkpoints
+  checkpoints  upload published models, list or drop cached graphs, as python -m santacoder.checkpoints
 
 santacoder COMMAND --help lists the options of a command; santacoder --version prints the version.
 """

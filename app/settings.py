@@ -92,8 +92,8 @@ class Options(BaseSettings):
     )
     project: Path | None = Field(
         None,
-        description="folder of your code: what editors ask to have filled in gets related code from it. Whoever may "
-        "use the API can learn of its contents",
+        description="folder of your code: the server adds related code from it to fill-in-the-middle requests. Whoever "
+        "may use the API can learn of its contents",
     )
     runs: Path = Field(Path("runs"), description="folder of training jobs")
     allow_training: bool = Field(

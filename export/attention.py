@@ -1,6 +1,6 @@
 """Multi-query attention for CPUs, in plain operators.
 
-ONNX Runtime's GroupQueryAttention computes one head after the other, and takes several tokens behind a past for one row
+ONNX Runtime's GroupQueryAttention computes one head after the other, and takes several tokens after a past for one row
 only. Here the heads of a token are rows of one matrix. In wide models this is faster, in narrow ones the many operators
 cost more than they gain (docs/kernels.md, ``python -m benchmarks.attention``).
 

@@ -1,6 +1,6 @@
 """Matrix products in single precision, with oneDNN where it is faster than PyTorch's default.
 
-On x86 processors, PyTorch uses MKL, which on processors other than Intel's reaches only half of the possible speed: two
+On x86 processors, PyTorch uses MKL, which reaches only half of the possible speed on AMD processors with AVX-512: two
 Zen 5 cores multiply 256 rows by the matrices of the 1.1 B shape at 208 GFLOP/s with MKL and at 476 GFLOP/s with oneDNN,
 with equal accuracy. PyTorch provides oneDNN's product as an operator for its compiler.
 """

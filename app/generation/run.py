@@ -210,7 +210,7 @@ class CandidateDraft:
         return Candidate((*self._completions, *unfinished))
 
     def _begin(self, opening: tuple[Token, ...] = ()) -> None:
-        """Start generating the next gap, behind the tokens of ``opening``.
+        """Start generating the next gap, after the tokens of ``opening``.
 
         Raises:
             EngineBusy: the queue is full.

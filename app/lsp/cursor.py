@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from santacoder.languages import Language, guess_language
-
-if TYPE_CHECKING:  # it imports PyTorch, which a server elsewhere does not need
-    from santacoder.sampling import StopAt
+from santacoder.sampling import StopAt
 
 _WORD = re.compile(r"[^\W\d]\w*\Z")
 _COMMENT = re.compile(r"(?:#|//|/\*|\*).*")
@@ -32,7 +29,7 @@ def typed_word(before: str) -> str:
 
 
 def stop_at(before: str, after: str, language: Language | None) -> StopAt:
-    """``block`` on an empty line behind a header, such as ``def area(w, h):``, and at the end of the header itself;
+    """``block`` on an empty line after a header, such as ``def area(w, h):``, and at the end of the header itself;
     otherwise ``line``."""
     if after.split("\n", 1)[0].strip():
         return "line"

@@ -16,16 +16,16 @@ class EditorSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_logprob: float | None = Field(-2.0, le=0)
-    """A suggestion that nobody asked for ends before the first token that is less likely, in nats."""
+    """An automatic suggestion ends before the first token that is less likely, in nats."""
     max_tokens: int = Field(64, ge=1, le=1024)
     candidates: int = Field(3, ge=1, le=8)
-    """The number of different suggestions when the user asks for one."""
+    """The number of texts that are sampled when the user asks for one; equal texts count once."""
     temperature: float = Field(0.6, ge=0, le=5)
     """For all candidates but the first, which is the most likely text."""
     debounce_ms: int = Field(50, ge=0, le=10_000)
     """Automatic requests that follow each other faster wait until there has been none for this time."""
     context_tokens: int = Field(256, ge=0, le=100_000)
-    """The budget for code from elsewhere in the open documents."""
+    """The budget for code from other open documents and the project."""
     completion: bool | None = None
     """Offer ``textDocument/completion``; by default only to editors without ``textDocument/inlineCompletion``."""
 

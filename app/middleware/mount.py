@@ -6,6 +6,6 @@ from starlette.types import Scope
 
 
 def route_of(scope: Scope) -> str:
-    """The path relative to the one that the server is mounted at."""
+    """Strip the mount's path from the path of ``scope``."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))

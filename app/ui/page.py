@@ -124,7 +124,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
 
 
 def add_functions(server: Server) -> None:
-    """Add them to the page being built."""
+    """Add the functions of ``app/api/functions.py`` to the page being built."""
 
     def counted_caller() -> Request:
         request = caller()

@@ -318,7 +318,7 @@ class Engine:
             self._take_up(sequence, chunk, draft, logits)
 
     def _take_up(self, sequence: Sequence, chunk: list[int], draft: SequenceType[int], logits: Logits) -> None:
-        """Continue ``sequence`` behind a prefilled ``chunk`` of its prompt."""
+        """Continue ``sequence`` after a prefilled ``chunk`` of its prompt."""
         if sequence.echo:
             following = sequence.ids[sequence.n_computed + 1 : sequence.n_computed + 1 + len(chunk)]
             logits_before = logits[: len(following), : self.tokenizer.vocab_size]

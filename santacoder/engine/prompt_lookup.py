@@ -47,7 +47,7 @@ class Drafting:
     def draft(self, ids: Sequence[int], room: int, *, is_prompt: bool = False) -> list[int]:
         """Tokens that probably follow ``ids``, at most ``room``, if enough have been predicted in a row; the more were,
         the longer the draft. The first draft needs no evidence, unless it is from the prompt itself and nothing has
-        been written behind that. If the text ends before the draft does, the draft continues with its own beginning."""
+        been written after that. If the text ends before the draft does, the draft continues with its own beginning."""
         self._follow(ids)
         if self._others is not None and (self._next < 0 or not self._n_right):
             self._look_at_others(self._others)
@@ -105,7 +105,7 @@ class PromptLookups:
         self._kept: list[tuple[list[int], Drafting]] = []  # beginnings of prompts, the latest at the end
 
     def begin(self, prompt: Sequence[int], others: WrittenTexts | None = None) -> Drafting:
-        """A drafting for a text behind ``prompt``, from its own tokens and those of ``others``."""
+        """A drafting for a text after ``prompt``, from its own tokens and those of ``others``."""
         known = [(ids, found) for ids, found in self._kept if ids == prompt[: len(ids)]]
         beginning, found = max(known, key=lambda each: len(each[0]), default=([], self._new))
         n_kept = max(0, len(prompt) - _KEPT_BEFORE_END) // _KEPT_STEP * _KEPT_STEP

@@ -93,7 +93,8 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--variant",
         choices=["main", *EXPERIMENTS],
-        help="a published branch; it sets the filters and, for training, attention and objective (default: base)",
+        help="a published branch; it sets the filters and, for training, attention and objective "
+        "(default: the filters of fim)",
     )
     group.add_argument(
         "--vocab-size",

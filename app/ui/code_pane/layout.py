@@ -35,12 +35,12 @@ from santacoder.errors import UserError
 
 
 def complete_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
-    """Fill the surrounding tab."""
+    """Build the Complete pane in the surrounding tab."""
     return code_pane("complete", "Code to complete", lambda code: (code,), settings, models, controls)
 
 
 def infill_pane(settings: Settings, models: Models, controls: Controls) -> CodePane:
-    """Fill the surrounding tab."""
+    """Build the pane Fill in the middle in the surrounding tab."""
     label = f"Code with {MARK} where something is missing"
     return code_pane("infill", label, parts_with_gaps, settings, models, controls)
 

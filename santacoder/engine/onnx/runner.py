@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 # tolerance, relative to the spread of the logits; rounding differences within a batch are far smaller
 _TOLERANCE = 0.1
-# rows that may lie idle between those that decode, as a part of their number
+# at most one idle row between those that decode for every eight of them
 _PART_BETWEEN = 8
-# behind so many tokens, the runtime forms sums over them in parts
+# after this many tokens, the runtime splits the sums over them
 _TRIED_PAST, _TRIED_TOKENS = 188, 4
-# with a large vocabulary, more than all other activations of a prompt's chunk
+# from this many rows, the logits of a large vocabulary take more memory than all other activations of a chunk
 _MANY_LOGITS = 64
 
 
@@ -226,7 +226,7 @@ class OnnxRunner:
         return any(not np.array_equal(row, rows[0]) for row in rows)
 
     def _prefilling_is_decoding(self) -> bool:
-        """Whether a few tokens behind a past have the same logits to the last bit when prefilled and when decoded."""
+        """Whether a few tokens after a past have the same logits to the last bit when prefilled and when decoded."""
         past = min(_TRIED_PAST, self.n_positions - _TRIED_TOKENS)
         if past < 1:
             return False
