@@ -54,7 +54,7 @@ def score_rows(logits: Tensor, ids: Tensor, top_logprobs: Sequence[int]) -> list
     top = logits.topk(max(top_logprobs), dim=-1)
     top_ids, top_values = top.indices.tolist(), (top.values - log_sums).tolist()
     return [
-        Choice(token_id, logprob, _possible(top_ids[row][:count], top_values[row][:count]))
+        Choice(token_id, logprob, _possible(top_ids[row][:count], top_values[row][:count]), logprob)
         for row, (token_id, (logprob,), count) in enumerate(
             zip(ids.tolist(), logprobs.tolist(), top_logprobs, strict=True)
         )

@@ -126,13 +126,14 @@ class RowSums(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A chosen token, its log-probability under the model (before temperature and truncation), and the most likely
-    tokens.
+    """A chosen token, its log-probability and those of the most likely tokens, and its log-probability under the model
+    (before temperature and truncation), which is the same number unless those of sampling are reported.
     """
 
     id: int
     logprob: float
     top: tuple[tuple[int, float], ...]
+    model_logprob: float
 
 
 class Sampler:
@@ -197,7 +198,7 @@ class Sampler:
             drawn = np.searchsorted(cumulative, self.draw() * cumulative[-1], side="right")
             token_id = int(ids[min(int(drawn), len(ids) - 1)])
         if params.logprobs_of_sampling:
-            return _score_drawn(ids, weights, token_id, params.top_logprobs)
+            return _score_drawn(ids, weights, token_id, params.top_logprobs, float(logits[token_id]) - sums.log_sum)
         return _scored(logits, token_id, sums.log_sum, params.top_logprobs)
 
     def repeatable(self, context: Sequence[int]) -> Sequence[int]:
@@ -244,7 +245,8 @@ def row_sums(logits: np.ndarray) -> list[RowSums]:
 
 def _scored(logits: np.ndarray, token_id: int, log_sum: float, top_logprobs: int) -> Choice:
     top = _likeliest(logits, log_sum, top_logprobs) if top_logprobs else ()
-    return require_finite(Choice(token_id, float(logits[token_id]) - log_sum, top))
+    logprob = float(logits[token_id]) - log_sum
+    return require_finite(Choice(token_id, logprob, top, logprob))
 
 
 def require_finite(choice: Choice) -> Choice:
@@ -293,16 +295,17 @@ def candidates(
     return (kept if ids is None else ids[kept]), weights
 
 
-def _score_drawn(ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int) -> Choice:
+def _score_drawn(
+    ids: np.ndarray, weights: np.ndarray, token_id: int, top_logprobs: int, model_logprob: float
+) -> Choice:
     """Score ``token_id`` among the ``ids`` that could have been drawn with ``weights``."""
     possible = weights > 0
     ids, weights = ids[possible], weights[possible]
     logprobs = np.log(weights / weights.sum(dtype=np.float64))
     likeliest = _highest(logprobs, top_logprobs) if top_logprobs else ()
     drawn = int(np.flatnonzero(ids == token_id)[0])
-    return require_finite(
-        Choice(token_id, float(logprobs[drawn]), tuple((int(ids[row]), float(logprobs[row])) for row in likeliest))
-    )
+    top = tuple((int(ids[row]), float(logprobs[row])) for row in likeliest)
+    return require_finite(Choice(token_id, float(logprobs[drawn]), top, model_logprob))
 
 
 def penalise(scores: np.ndarray, context: Sequence[int], penalty: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.api.error_responses import sentences
-from app.api.llama_cpp.bodies import InfillBody, infill_request
+from app.api.llama_cpp.bodies import InfillBody, infill_request, logit_bias
 from app.api.streams import Run
 from app.errors import ApiError, sentence_for
 from app.lsp.backends import Answer, BackendError
@@ -120,7 +120,8 @@ class EngineInside:
 
 def _requests(body: dict[str, Any], tokenizer: Tokenizer, seed: int | None) -> list[CompletionRequest]:
     asked = InfillBody.model_validate(body)
-    samplings = [asked.sampling(index, tokenizer, seed) for index in range(asked.n_cmpl)]
+    biases = logit_bias(asked.logit_bias, tokenizer)
+    samplings = [asked.sampling(index, biases, seed) for index in range(asked.n_cmpl)]
     return [asked.with_ends(infill_request(asked, sampling)) for sampling in samplings]
 
 

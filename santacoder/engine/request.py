@@ -92,12 +92,14 @@ class CompletionRequest:
 class Prompt:
     """Prompt tokens that fit the context, the number of new tokens that fit, and notices for the user.
 
-    ``taken_back`` are tokens removed from the end of the prefix; the first generated tokens must spell ``typed``.
+    ``is_truncated`` says that a part of the prefix or suffix was left out. ``taken_back`` are tokens removed from the
+    end of the prefix; the first generated tokens must spell ``typed``.
     """
 
     ids: list[int]
     max_new_tokens: int
     notices: tuple[str, ...]
+    is_truncated: bool = False
     taken_back: tuple[int, ...] = ()
     typed: bytes = b""
 
@@ -155,11 +157,12 @@ def build_prompt(
     if len(kept_suffix) < len(suffix):
         said = _said(len(suffix), more_suffix)
         notices.append(f"The model reads only the first {len(kept_suffix):,} of {said} tokens after the gap.")
+    is_truncated = bool(notices)
     left = n_positions - len(ids) - len(taken_back)
     if max_new_tokens > left:
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
     typed = tokenizer.decode_bytes(taken_back) or request.typed if max_new_tokens else b""
-    return Prompt(ids, min(max_new_tokens, left), tuple(notices), tuple(taken_back), typed)
+    return Prompt(ids, min(max_new_tokens, left), tuple(notices), is_truncated, tuple(taken_back), typed)
 
 
 def _is_text_to_continue(request: CompletionRequest) -> bool:

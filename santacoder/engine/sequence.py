@@ -67,6 +67,7 @@ class Sequence:
         prompt = build_prompt(request, tokenizer, n_positions, fim_order, healing)
         self.ids = list(prompt.ids)
         self.notices = prompt.notices
+        self.is_truncated = prompt.is_truncated
         self.n_prompt = len(prompt.ids)
         self.prompt = np.array(prompt.ids, dtype=np.int32)
         # while waiting: a sequence that prefills a common prefix, and the length of that prefix
@@ -146,7 +147,7 @@ class Sequence:
         n_typed = len(self._typed)
         is_typed = n_typed > 0 and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
-        if least is not None and choice.logprob < least and not is_typed:
+        if least is not None and choice.model_logprob < least and not is_typed:
             self.ended_by = "min_logprob"
             self.finish("stop")
             return

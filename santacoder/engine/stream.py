@@ -16,6 +16,8 @@ class Stream:
         self._sequence = sequence
         self._events = events
         self.notices = sequence.notices
+        self.is_truncated = sequence.is_truncated
+        self.logit_bias = sequence.sampler.params.logit_bias
         self.seed = sequence.sampler.seed
         self.n_prompt = sequence.n_prompt + len(sequence.taken_back)
         self.echo = sequence.echo

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from app.api.error_responses import EXCEEDS_CONTEXT, Explanation, explain
-from app.api.llama_cpp.bodies import SamplingBody, logit_bias
+from app.api.llama_cpp.bodies import SamplingBody
+from app.api.openai import event
 from app.api.prompts import stop_sequences
 from app.api.streams import Run
 from app.api.texts import Text, by_token
@@ -42,11 +42,11 @@ def result(text: Text, run: Run, body: SamplingBody, content: str) -> dict[str, 
         "generation_settings": {
             **generation_settings(body, stream.seed),
             "stop": list(stop_sequences(body.stop)),
-            "logit_bias": _biases(body, tokenizer),
+            "logit_bias": _biases(text, body, tokenizer),
         },
         "prompt": tokenizer.decode(stream.prompt_ids),
         "has_new_line": "\n" in text.text,
-        "truncated": bool(stream.notices),
+        "truncated": stream.is_truncated or stream.n_prompt + text.n_written >= run.model.engine.runner.n_positions,
         "stop_type": _STOP_TYPES[text.end],
         "stopping_word": _stopping_word(text, stop_sequences(body.stop)) if text.end == "word" else "",
         "tokens_cached": stream.n_prompt + text.n_written,
@@ -76,11 +76,11 @@ async def lines(run: Run, body: SamplingBody) -> AsyncIterator[str]:
         async for piece in run.pieces():
             text = run.texts[piece.index]
             for token, shown in by_token(text, piece):
-                yield _event(_partial(text, token, shown, run, body))
+                yield event(_partial(text, token, shown, run, body))
             if piece.reason:
-                yield _event(chosen(result(text, run, body, ""), body.response_fields))
+                yield event(chosen(result(text, run, body, ""), body.response_fields))
     except ApiError as error:
-        yield _event(error_body(explain(error)))
+        yield event(error_body(explain(error)))
 
 
 def generation_settings(body: SamplingBody, seed: int) -> dict[str, Any]:
@@ -158,10 +158,10 @@ def _probabilities(tokens: Sequence[Token], body: SamplingBody, tokenizer: Token
     return [{**told(token), f"top_{name}s": [told(likely) for likely in token.top]} for token in tokens]
 
 
-def _biases(body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+def _biases(text: Text, body: SamplingBody, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """Biases; a banned token has no number, because JSON has no minus infinity."""
     banned = sorted(tokenizer.special_ids) if body.ignore_eos else []
-    pairs = [*logit_bias(body.logit_bias, tokenizer), *((token_id, -math.inf) for token_id in banned)]
+    pairs = [*text.stream.logit_bias, *((token_id, -math.inf) for token_id in banned)]
     return [{"bias": bias if math.isfinite(bias) else None, "token": token_id} for token_id, bias in pairs]
 
 
@@ -188,7 +188,3 @@ def _timing(phase: str, count: int, seconds: float) -> dict[str, float]:
         f"{phase}_per_token_ms": seconds * 1000 / max(1, count),
         f"{phase}_per_second": count / seconds if seconds else 0.0,
     }
-
-
-def _event(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data)}\n\n"

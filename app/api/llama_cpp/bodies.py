@@ -103,7 +103,8 @@ class SamplingBody(EndFields):
     adaptive_target: Annotated[Number, unsupported(lambda value: value < 0)] = -1
     min_keep: Annotated[int, unsupported(lambda value: value <= 1)] = 0
 
-    def sampling(self, index: int, tokenizer: Tokenizer, default_seed: int | None) -> SamplingParams:
+    def sampling(self, index: int, biases: tuple[tuple[int, float], ...], default_seed: int | None) -> SamplingParams:
+        """The parameters of text ``index``; ``biases`` are those of :func:`logit_bias`."""
         # llama.cpp's sampler "infill" takes the most likely continuation unless it is unsure; so does this server
         used = self.sampler_names
         greedy = "infill" in used and index == 0
@@ -126,7 +127,7 @@ class SamplingBody(EndFields):
             stop=stop_sequences(self.stop),
             top_logprobs=self.n_probs,
             logprobs_of_sampling=self.post_sampling_probs,
-            logit_bias=logit_bias(self.logit_bias, tokenizer),
+            logit_bias=biases,
         )
 
     def _temperature_is_last(self) -> bool:

@@ -27,12 +27,13 @@ from app.api.llama_cpp.bodies import (
     SamplingBody,
     TokenizeBody,
     infill_request,
+    logit_bias,
     prompt_request,
 )
 from app.api.openai import model_list
 from app.api.start import start_run
 from app.api.streams import RunResponse, finish
-from app.api.texts import Text
+from app.api.texts import Piece, Text
 from app.context import Server
 from app.errors import ApiError
 from santacoder.engine.request import CompletionRequest
@@ -53,7 +54,8 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         """``prepare`` returns one function per prompt, which makes a request from sampling parameters."""
 
         def requests(tokenizer: Tokenizer) -> Iterator[CompletionRequest]:
-            samplings = [body.sampling(index, tokenizer, server.settings.seed) for index in range(body.n_cmpl)]
+            biases = logit_bias(body.logit_bias, tokenizer)
+            samplings = [body.sampling(index, biases, server.settings.seed) for index in range(body.n_cmpl)]
             for make in prepare(tokenizer):
                 for sampling in samplings:
                     yield body.with_ends(replace(make(sampling), use_cache=body.cache_prompt))
@@ -61,7 +63,7 @@ def llama_cpp_routes(server: Server) -> APIRouter:
         run = await start_run(server, request, body.model, requests)
         if body.stream:
             return RunResponse(run, lines(run, body))
-        texts = await finish(run, request, lambda piece: _enough(run.texts[piece.index], body))
+        texts = await finish(run, request, lambda piece: _enough(run.texts[piece.index], piece, body))
         results = [
             chosen(result(text, run, body, _within_indent(text.text, body.n_indent)), body.response_fields)
             for text in texts
@@ -169,10 +171,14 @@ def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
     return JSONResponse({"content": tokenizer.decode(body.tokens)})
 
 
-def _enough(text: Text, body: SamplingBody) -> bool:
+def _enough(text: Text, piece: Piece, body: SamplingBody) -> bool:
     """Whether further text would be cut, or the client's time limit has passed after the first line."""
-    if body.n_indent and len(_within_indent(text.text, body.n_indent)) < len(text.text):
-        return True
+    if body.n_indent:
+        shown = text.text
+        # earlier lines have been looked at with earlier pieces
+        last_line = shown[max(0, shown.rfind("\n", 0, len(shown) - len(piece.text))) :]
+        if len(_within_indent(last_line, body.n_indent)) < len(last_line):
+            return True
     spent = (time.perf_counter() - text.first_at) * 1000
     return 0 < body.t_max_predict_ms < spent and "\n" in text.text
 

@@ -84,6 +84,25 @@ def test_a_bias_in_each_of_its_forms(http: httpx.Client, tokenizer: Tokenizer) -
         assert answer["tokens"] != [likely]
 
 
+def test_biases_of_texts_are_told_by_their_tokens(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    for more in ({}, {"n_cmpl": 2}):
+        answers = completion(http, logit_bias={"xy": 1, "z": False}, **more)
+        for answer in answers if isinstance(answers, list) else [answers]:
+            told = [(bias["token"], bias["bias"]) for bias in answer["generation_settings"]["logit_bias"]]
+            assert told == [
+                *((id_, 1) for id_ in tokenizer.encode("xy")),
+                *((id_, None) for id_ in tokenizer.encode("z")),
+            ]
+
+
+def test_min_logprob_is_compared_with_the_model_whatever_is_reported(http: httpx.Client) -> None:
+    """After greedy sampling, the chosen token has the probability 1."""
+    fields: dict[str, Any] = {"temperature": 0, "min_logprob": -0.1, "n_probs": 1}
+    plain = completion(http, **fields)
+    assert plain["tokens_predicted"] < 12, "the random model is unsure"
+    assert completion(http, **fields, post_sampling_probs=True)["content"] == plain["content"]
+
+
 def test_prompts_in_each_of_their_forms(http: httpx.Client, tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode(PROMPT)
     alone = completion(http)["content"]
@@ -113,6 +132,8 @@ def test_no_limit_is_that_of_the_context(http: httpx.Client, tokenizer: Tokenize
     for n_predict in (-1, -2):
         answer = completion(http, n_predict=n_predict, ignore_eos=True)
         assert answer["tokens_predicted"] == 128 - len(tokenizer.encode(PROMPT)) and answer["truncated"]
+    ended = completion(http, n_predict=-1, logit_bias=[[tokenizer.end_of_text_id, 100]])
+    assert ended["stop_type"] == "eos" and ended["truncated"] is False, "it ended by itself"
 
 
 def test_values_out_of_range_are_moved_into_it(http: httpx.Client) -> None:

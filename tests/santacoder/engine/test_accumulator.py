@@ -33,10 +33,10 @@ def written(
     request = CompletionRequest(prompt, None, sampling, prefix_ids=prompt_ids, echo=echo)
     sequence = Sequence(request, tokenizer, 1000, events.append)
     if echo:
-        sequence.add_scores([Choice(id_, -1.0, ((id_, -1.0),)) for id_ in sequence.ids[1:]])
+        sequence.add_scores([Choice(id_, -1.0, ((id_, -1.0),), -1.0) for id_ in sequence.ids[1:]])
     for id_ in ids:
         if not sequence.finished:
-            sequence.add(Choice(id_, -1.0, ((id_, -1.0),)))
+            sequence.add(Choice(id_, -1.0, ((id_, -1.0),), -1.0))
     if not sequence.finished:
         sequence.finish("length")
     assert isinstance(events[-1], Finished)
@@ -115,7 +115,7 @@ def test_alternatives_are_decoded_in_their_place(tokenizer: Tokenizer) -> None:
     sequence = Sequence(CompletionRequest("x"), tokenizer, 100, accumulator.add)
     top = ((third, -0.1), (first, -2.0), (tokenizer.end_of_text_id, -3.0))
     for id_ in (first, second, third):
-        sequence.add(Choice(id_, -1.0, top))
+        sequence.add(Choice(id_, -1.0, top, -1.0))
     assert [[text for _, text, _ in token.top] for token in accumulator.tokens] == [
         ["\ufffd", "", "<|endoftext|>"],
         ["", "\ufffd", "<|endoftext|>"],
