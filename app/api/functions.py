@@ -13,15 +13,30 @@ from app.api.error_responses import explain
 from app.api.fields import EndFields
 from app.api.prompts import fitting_seed, gap_request
 from app.api.start import start_run
+from app.api.streams import Run
+from app.api.texts import Text
 from app.context import Server
 from santacoder.engine.request import CompletionRequest
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams, StopAt
 
 
-def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..., Awaitable[str]]]:
-    """The functions. They raise a UserError whose message is a sentence. ``caller`` returns the request being
-    answered, which has been counted against the rate limit.
+async def _finish_in_queue(run: Run, request: Request) -> list[Text]:
+    try:
+        return await run.finish(lambda piece: False)
+    finally:
+        run.close()
+
+
+def functions(
+    server: Server,
+    caller: Callable[[], Request],
+    finish: Callable[[Run, Request], Awaitable[list[Text]]] = _finish_in_queue,
+) -> list[Callable[..., Awaitable[str]]]:
+    """The functions. They raise a UserError whose message is a sentence.
+
+    ``caller`` returns the request being answered, which has been counted against the rate limit. ``finish`` waits for
+    the texts; by default, the request is one of Gradio's queue, which is over before the event runs.
     """
 
     async def complete_code(
@@ -94,11 +109,9 @@ def functions(server: Server, caller: Callable[[], Request]) -> list[Callable[..
 
     async def write(revision: str, request: Callable[[], CompletionRequest]) -> str:
         try:
-            run = await start_run(server, caller(), revision, lambda tokenizer: [request()])
-            try:
-                (text,) = await run.finish(lambda piece: False)
-            finally:
-                run.close()
+            client = caller()
+            run = await start_run(server, client, revision, lambda tokenizer: [request()])
+            (text,) = await finish(run, client)
         except Exception as error:
             raise UserError(explain(error).message) from error
         return text.text

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.error_responses import sentences
 from app.api.functions import functions
 from app.api.keys import key_check
+from app.api.streams import finish
 from app.context import Server
 from app.errors import ApiError
 from app.limits import Limits
@@ -60,7 +61,7 @@ def mcp_server(server: Server) -> FastMCP:
         check_key(request)
         return request
 
-    for function in functions(server, caller):
+    for function in functions(server, caller, finish):
         mcp.add_tool(function)
     return mcp
 

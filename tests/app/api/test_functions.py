@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,6 +103,19 @@ def test_agents_get_what_the_api_gives(serving: Serving) -> None:
 
     as_agent(serving, work)
     serving.wait_until_idle()
+
+
+def test_an_agent_that_leaves_frees_its_slot(serving: Serving) -> None:
+    """100 tokens would take 20 seconds."""
+    called = {"name": "complete_code", "arguments": {"code": BEFORE, "max_new_tokens": 100}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": called}
+    headers = {"Accept": "application/json, text/event-stream"}
+    with serving.failing(seconds=0.2):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{serving.url}/mcp", json=body, headers=headers, timeout=1, follow_redirects=True)
+        left = time.monotonic()
+        serving.wait_until_idle()
+        assert time.monotonic() - left < 10
 
 
 @pytest.mark.parametrize(
