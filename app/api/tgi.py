@@ -159,10 +159,10 @@ class GenerateBody(Body):
     def _request(self, sampling: SamplingParams, tokenizer: Tokenizer) -> CompletionRequest:
         echo = self.parameters.details and self.parameters.decoder_input_details
         request = self.parameters.with_ends(raw_request(self.inputs, sampling, tokenizer, echo=echo))
-        if self.parameters.truncate is None:
+        if self.parameters.truncate is None or len(ids := tokenizer.encode(request.prefix)) <= self.parameters.truncate:
             return request
-        # TGI keeps the last tokens of the input
-        return replace(request, prefix_ids=tuple(tokenizer.encode(request.prefix)[-self.parameters.truncate :]))
+        # TGI keeps the last tokens of the input, but would lose the first sentinel of a fill-in-the-middle prompt
+        return replace(request, prefix_ids=tuple(ids[-self.parameters.truncate :]))
 
 
 def answer(body: GenerateBody, run: Run) -> dict[str, Any]:

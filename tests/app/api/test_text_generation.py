@@ -32,6 +32,7 @@ def test_text_generation(serving: Serving, http: httpx.Client, tokenizer: Tokeni
     assert best.details.best_of_sequences and len(best.details.best_of_sequences) == 2
     cut = client.generate("shelf = 1\n" + PROMPT, max_new_tokens=12, truncate=len(tokenizer.encode(PROMPT)))
     assert cut.generated_text == unhealed  # its prompt is tokens
+    assert client.generate(PROMPT, max_new_tokens=12, truncate=1000).generated_text == greedy, "there is nothing to cut"
     for fields in ({"typical_p": 0.5}, {"watermark": True}):
         with pytest.raises(errors.ValidationError, match="does not support it"):
             client.generate(PROMPT, **fields)
