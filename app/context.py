@@ -81,8 +81,13 @@ class Server:
             ApiError: this server has no such model.
             CheckpointError: the revision does not exist or cannot be loaded.
         """
-        repo_id, revision = self.chosen(name, client)
-        if loaded := await run_in_threadpool(self.models.acquire_loaded, repo_id, revision):
+
+        def in_memory() -> tuple[str, str, ServedModel | None]:
+            repo_id, revision = self.chosen(name, client)
+            return repo_id, revision, self.models.acquire_loaded(repo_id, revision)
+
+        repo_id, revision, loaded = await run_in_threadpool(in_memory)  # it reads the disk
+        if loaded:
             return loaded
         # opening may take minutes, and must not take the threads of other requests
         return await to_thread.run_sync(self.models.acquire, repo_id, revision, limiter=self.openings)

@@ -35,7 +35,6 @@ class EventBody(Body):
 
     type: str = Field(description="view, select or dismiss.")
     completion_id: str = Field(description="The id of a response to a request with segments.")
-    choice_index: int = 0
     select_kind: str = Field("", description="line: a part was accepted.")
 
 
@@ -47,18 +46,18 @@ def feedback_routes(server: Server) -> APIRouter:
         """Count an event, and return what it was counted for."""
         client = server.limits.client(request)
         server.rates.count("feedback", client)
-        repo_id, revision = server.chosen(body.model, client)
         editor = known_editor(body.editor or request.headers.get("user-agent", ""))
 
-        def add() -> Source:
+        def add() -> tuple[str, Source]:
+            repo_id, revision = server.chosen(body.model, client)
             sha = server.models.loaded(repo_id, revision, may_load=True) or ""
             # a commit may be named in many ways
             name = revision if f"{repo_id}@{revision}" in server.revisions() else sha
             source = Source(repo_id, name, sha, body.language or OTHER, editor)
             server.signals.add(body.event, source)
-            return source
+            return repo_id, source
 
-        source = await to_thread.run_sync(add, limiter=threads)
+        repo_id, source = await to_thread.run_sync(add, limiter=threads)
         fields = {"event": body.event, "model": f"{repo_id}@{source.revision}", "commit": source.sha}
         fields |= {"language": source.language, "editor": source.editor}
         _log.info("feedback", extra=fields | ({"text": body.text} if server.settings.log_prompts else {}))

@@ -62,7 +62,10 @@ class Run:
         """Start all of ``requests``."""
         for index, request in enumerate(requests):
             stream = self.model.engine.submit(request, self._deliver(index), client=self._client, session=self._client)
-            self.texts.append(Text(index, stream, self.model.engine.tokenizer))
+            text = Text(index, stream, self.model.engine.tokenizer)
+            self.texts.append(text)
+            if self._is_late:  # the time ran out meanwhile, and those that exist have been cut
+                text.cut()
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Yield the pieces of all texts until every text has ended.
