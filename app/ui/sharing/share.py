@@ -57,9 +57,10 @@ class _Content:
         ]
 
     def confidential(self) -> list[Finding]:
-        shown = [finding for code in self.codes for finding in confidential(code)]
-        others = [finding for code in self.other_codes for finding in confidential(code) if finding not in shown]
-        return list(dict.fromkeys([*shown, *(Finding(f"{kind} in another candidate", line) for kind, line in others)]))
+        found = dict.fromkeys(finding for code in self.codes for finding in confidential(code))
+        others = (finding for code in self.other_codes for finding in confidential(code) if finding not in found)
+        in_others = (Finding(f"{kind} in another candidate", line) for kind, line in others)
+        return list(dict.fromkeys([*found, *in_others]))
 
 
 def share_code(pane: CodePane, store: ShareStore, limits: RateLimits, indexes: Indexes) -> None:
