@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from santacoder.config import SantaCoderConfig
 from santacoder.engine.onnx.cache import RowCache
 from santacoder.engine.onnx.memory import address, empty_floats
 from santacoder.engine.onnx.session import first_line, open_session, run_options
-from santacoder.engine.onnx.step import DecodingStep, aligned
+from santacoder.engine.onnx.step import MOST_BINDINGS, DecodingStep, aligned
 from santacoder.engine.runner import N_SLOTS, Logits, Portion, PrefillTogether, SavedSlot, Step
 from santacoder.errors import CheckpointError
 
@@ -78,7 +79,8 @@ class OnnxRunner:
         self._lengths = [0] * self._n_rows
         self._row_of = list(range(self._n_rows))  # of each slot
         self._step = DecodingStep(self._session, self._cache, config, device)
-        self._prefill_bindings: dict[tuple[int, int], onnxruntime.IOBinding] = {}  # by first row and number of rows
+        # by first row and number of rows, the latest used last
+        self._prefill_bindings: OrderedDict[tuple[int, int], onnxruntime.IOBinding] = OrderedDict()
         self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
@@ -129,9 +131,10 @@ class OnnxRunner:
             "total_sequence_length": np.array(ends.max(), dtype=np.int32),
             "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(len(wanted)))),
         }
-        if (first, n_rows) not in self._prefill_bindings:
-            self._prefill_bindings[first, n_rows] = self._cache.binding(first, n_rows)
-        binding = self._prefill_bindings[first, n_rows]
+        binding = self._prefill_bindings.pop((first, n_rows), None) or self._cache.binding(first, n_rows)
+        self._prefill_bindings[first, n_rows] = binding
+        if len(self._prefill_bindings) > MOST_BINDINGS:
+            self._prefill_bindings.popitem(last=False)
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
         logits = empty_floats((len(inputs["logits_index"]), self._vocab_size), self.device)

@@ -16,7 +16,7 @@ from santacoder.engine.onnx.memory import Memory, address, copy_to_gpu, empty_fl
 from santacoder.engine.onnx.session import run_options
 
 # more than there are ranges of rows for which a GPU captures graphs; each takes some kilobytes
-_MOST_BINDINGS = 1024
+MOST_BINDINGS = 1024
 
 
 class DecodingStep:
@@ -68,7 +68,7 @@ class DecodingStep:
         if key in self._bindings:
             self._bindings.move_to_end(key)
         else:
-            if len(self._bindings) == _MOST_BINDINGS:
+            if len(self._bindings) == MOST_BINDINGS:
                 self._bindings.popitem(last=False)
             binding = self._cache.binding(first, n_rows)
             token_ids, positions, logits_index, ends = self._inputs
