@@ -175,7 +175,7 @@ class Settings(Options):
     @property
     def adapters_by_name(self) -> dict[str, str]:
         """The folders and repositories in ``--adapters``, by the last part of their names."""
-        return {part.rstrip("/").rpartition("/")[2].partition("@")[0]: part for part in _parts(self.adapters)}
+        return {_adapter_name(part): part for part in _parts(self.adapters)}
 
     @property
     def origins(self) -> list[str]:
@@ -186,6 +186,15 @@ class Settings(Options):
     def branches_of_split(self) -> dict[str, float]:
         """The weights of the branches in ``--split``; empty without."""
         return parse_split(self.split)
+
+    @field_validator("adapters")
+    @classmethod
+    def _check_adapters(cls, adapters: str) -> str:
+        names = [_adapter_name(part) for part in _parts(adapters)]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"two adapters are named {name!r}; rename the folder of one")
+        return adapters
 
     @field_validator("split")
     @classmethod
@@ -270,6 +279,11 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
 class _Help(argparse.HelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str:
         return re.sub(r" \(default: \)|\(default factory: .*?\)", "", action.help or "")
+
+
+def _adapter_name(source: str) -> str:
+    """What an adapter is called: the last part of its folder or repository."""
+    return source.rstrip("/").rpartition("/")[2].partition("@")[0]
 
 
 def _parts(text: str) -> list[str]:

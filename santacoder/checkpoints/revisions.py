@@ -41,7 +41,7 @@ def log(repo_id: str, branch: str = "main", *, store: Path = DEFAULT_STORE, ask_
         CheckpointError: the repository or branch does not exist.
     """
     if local.branches(store, repo_id):
-        return local.log(store, repo_id, branch, resolve(repo_id, branch, store=store).name)
+        return local.log(store, repo_id, branch, resolve(repo_id, branch, store=store, download=ask_hub).name)
     local.require_revision(repo_id, branch)
     try:
         if not ask_hub:

@@ -165,6 +165,7 @@ def test_pages_of_other_origins(store: Path) -> None:
     [
         (["--max-waiting", "0"], {}, "--max-waiting: Input should be greater than or equal to 1"),
         ([], {"SANTACODER_LOGINS": "ada"}, "SANTACODER_LOGINS: each login must be NAME:PASSWORD"),
+        (["--adapters", "mine/lora,~/yours/lora/"], {}, "two adapters are named 'lora'; rename the folder of one"),
         ([], {"SANTACODER_PORT": "x"}, "SANTACODER_PORT: Input should be a valid integer"),
     ],
 )

@@ -220,3 +220,16 @@ def test_an_update_goes_to_the_device_of_the_weights(store: Path, tmp_path: Path
     adapter = Adapter(tmp_path / "a")
     name = next(name for name in adapter.names if name.endswith("c_fc.weight"))
     adapter.apply(name, torch.empty(256, 64, device="meta", dtype=torch.bfloat16), is_transposed=False)
+
+
+def test_a_list_of_commits_downloads_no_adapter(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list of models of a server, whose own revision has an adapter of the Hub that is not here."""
+
+    def contacted(*arguments: Any) -> Path:
+        raise AssertionError(f"The Hub was contacted: {arguments}")
+
+    monkeypatch.setattr("santacoder.checkpoints.hub.download_adapter", contacted)
+    with pytest.raises(CheckpointError, match="some/adapter"):
+        checkpoints.log("test/tiny", "main+some/adapter", store=store, ask_hub=False)
