@@ -136,14 +136,22 @@ class Models:
         self._metrics.loads.labels(resident.name, "loaded").inc()
         return engine
 
-    def loaded(self, repo_id: str, revision: str, *, may_load: bool = False) -> str | None:
-        """The sha of the revision if it is in memory, or if ``may_load``; otherwise None.
+    def commit(self, repo_id: str, revision: str) -> str:
+        """The sha of a revision on this machine.
+
+        Raises:
+            CheckpointError: there is no such revision on this machine.
+        """
+        return self._here(repo_id, revision).name
+
+    def loaded_commit(self, repo_id: str, revision: str) -> str | None:
+        """The sha of a revision if it is in memory; otherwise None.
 
         Raises:
             CheckpointError: there is no such revision on this machine.
         """
         snapshot = self._here(repo_id, revision)
-        return snapshot.name if self._residents.is_loaded(snapshot) or may_load else None
+        return snapshot.name if self._residents.is_loaded(snapshot) else None
 
     def _here(self, repo_id: str, revision: str) -> Path:
         """The snapshot of a revision on this machine.

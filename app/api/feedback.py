@@ -50,7 +50,7 @@ def feedback_routes(server: Server) -> APIRouter:
 
         def add() -> tuple[str, Source]:
             repo_id, revision = server.chosen(body.model, client)
-            sha = server.models.loaded(repo_id, revision, may_load=True) or ""
+            sha = server.models.commit(repo_id, revision)
             # a commit may be named in many ways
             name = revision if f"{repo_id}@{revision}" in server.revisions() else sha
             source = Source(repo_id, name, sha, body.language or OTHER, editor)

@@ -44,7 +44,7 @@ def example_routes(models: Models, settings: Settings) -> APIRouter:
 
     def find(repo_id: str, revision: str, code: str) -> str:
         is_own = (repo_id, revision) == (settings.model, settings.revision)
-        sha = models.loaded(repo_id, revision, may_load=is_own)
+        sha = models.commit(repo_id, revision) if is_own else models.loaded_commit(repo_id, revision)
         return answer(repo_id, sha, code) if sha else ""
 
     @router.get("/examples/answer")

@@ -45,7 +45,7 @@ def asked(client: TestClient, **parameters: str) -> Any:
 def test_an_example_is_answered_once(client: TestClient, models: Models) -> None:
     first = asked(client)
     assert first.status_code == 200 and first.json()["text"].strip()
-    sha = models.loaded("test/tiny", "main")
+    sha = models.loaded_commit("test/tiny", "main")
     assert sha and asked(client, revision=sha).json() == asked(client).json() == first.json()
     texts = [line for line in models._metrics.text().decode().splitlines() if line.startswith("santacoder_texts_total")]
     assert sum(float(line.split()[-1]) for line in texts) == 1
