@@ -40,6 +40,21 @@ test("the lexer finds the tokens that Python's finds, as early", () => {
   }
 });
 
+test("pieces of any size have the same tokens", () => {
+  for (const [language, text, tokens] of vectors("lexer")) {
+    const expected = tokens.filter((/** @type {any} */ [kind]) => kind !== "indent"); // white space may come in several
+    for (const size of [1, 2, 4, 5, 7, 1000]) {
+      const lexer = new Lexer(language);
+      const found = [...pieces(text, size).map((piece) => lexer.feed(piece)), lexer.feed("", true)].flat();
+      assert.deepEqual(
+        found.filter(({ kind }) => kind !== "indent").map((token) => [token.kind, token.text, token.start]),
+        expected,
+        JSON.stringify([language, text, size]),
+      );
+    }
+  }
+});
+
 test("what repeats the suffix is cut where Python cuts it", () => {
   for (const [suffix, middle, size, lengths, rest, cut] of vectors("overlap")) {
     const end = new SuffixOverlap(suffix);

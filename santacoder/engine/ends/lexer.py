@@ -22,11 +22,14 @@ _CLOSING = {
     '"""': re.compile(r'\\[\s\S]?|"""'),
     "'''": re.compile(r"\\[\s\S]?|'''"),
     "`": re.compile(r"\\[\s\S]?|`|\$\{"),
-    "/": re.compile(r"\\[\s\S]?|\[(?:[^\]\\\n]|\\.)*\]?|/|\n"),
+    "/": re.compile(r"\\[\s\S]?|\[|/|\n"),
+    "]": re.compile(r"\\[\s\S]?|\]|\n"),
     "*/": re.compile(r"\*/"),
     "\n": re.compile(r"\n"),
     "word": re.compile(r"[^\w$]"),
 }
+# a slash closes nothing inside a character class of a regular expression
+_CLOSED_BY_AFTER = {"[": "]", "]": "/"}
 # longer words, as in data, are truncated
 _LONGEST_WORD = 64
 _TRIPLED: dict[Language, str] = {"python": "\"'", "java": '"', "javascript": ""}
@@ -143,15 +146,15 @@ class Lexer:
             if first and not final:
                 n_begun = next((n for n in (2, 1) if text.endswith(n * first, at)), 0)
             return len(text) - n_begun
-        if found[0][0] == "\\" and self._closed_by != "word":
+        if self._closed_by == "word":
+            self._closed_by = None
+            return found.start()
+        if found[0][0] == "\\":
             return found.start() if found[0] == "\\" and not final else found.end()
-        if found[0][0] == "[" and self._closed_by == "/":
-            return found.end()
         if found[0] == "${":
             self._braces.append(0)
-        is_behind = found[0] == "\n" or self._closed_by == "word"
-        self._closed_by = None
-        return found.start() if is_behind else found.end()
+        self._closed_by = _CLOSED_BY_AFTER.get(found[0])
+        return found.start() if found[0] == "\n" else found.end()
 
     def _open(self, kind: Kind, closed_by: str, text: str, at: int, tokens: list[Token]) -> int:
         self._closed_by = closed_by

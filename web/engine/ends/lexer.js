@@ -27,11 +27,15 @@ const CLOSING = {
   '"""': /\\[^]?|"""/g,
   "'''": /\\[^]?|'''/g,
   "`": /\\[^]?|`|\$\{/g,
-  "/": /\\[^]?|\[(?:[^\]\\\n]|\\[^\n])*\]?|\/|\n/g,
+  "/": /\\[^]?|\[|\/|\n/g,
+  "]": /\\[^]?|\]|\n/g,
   "*/": /\*\//g,
   "\n": /\n/g,
   word: /[^\p{L}\p{N}_$]/gu,
 };
+// a slash closes nothing inside a character class of a regular expression
+/** @type {Record<string, string>} */
+const CLOSED_BY_AFTER = { "[": "]", "]": "/" };
 // the first character of a closing delimiter that has several
 /** @type {Record<string, string>} */
 const FIRST_OF_CLOSING = { "*/": "*", "`": "$", '"""': '"', "'''": "'" };
@@ -173,12 +177,14 @@ export class Lexer {
     if (found === null) return text.length - (final ? 0 : nBegun(FIRST_OF_CLOSING[closedBy], text, at));
     const [match] = found;
     const end = found.index + match.length;
-    if (match[0] === "\\" && closedBy !== "word") return match === "\\" && !final ? found.index : end;
-    if (match[0] === "[" && closedBy === "/") return end;
+    if (closedBy === "word") {
+      this._closedBy = null;
+      return found.index;
+    }
+    if (match[0] === "\\") return match === "\\" && !final ? found.index : end;
     if (match === "${") this._braces.push(0);
-    this._closedBy = null;
-    const isBehind = match === "\n" || closedBy === "word";
-    return isBehind ? found.index : end;
+    this._closedBy = CLOSED_BY_AFTER[match] ?? null;
+    return match === "\n" ? found.index : end;
   }
 
   /** @param {Kind} kind @param {string} closedBy @param {string} text @param {number} at */

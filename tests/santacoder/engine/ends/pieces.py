@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import cycle
 from typing import Protocol
 
 
@@ -11,11 +13,21 @@ class End(Protocol):
     def finish(self) -> str: ...
 
 
-def shown_of(end: End, text: str, size: int) -> str:
-    """The text that ``end`` shows of ``text``, fed ``size`` characters at a time; shown text is never taken back."""
+def split(text: str, sizes: Iterable[int]) -> Iterator[str]:
+    """The pieces of ``text`` with these ``sizes``, over and over again."""
+    at = 0
+    for size in cycle(sizes):
+        if at >= len(text):
+            return
+        yield text[at : at + size]
+        at += size
+
+
+def shown_of(end: End, text: str, *sizes: int) -> str:
+    """The text that ``end`` shows of ``text``, fed in pieces of these sizes; shown text is never taken back."""
     shown = ""
-    for at in range(0, len(text), size):
-        more, has_ended = end.feed(text[at : at + size])
+    for piece in split(text, sizes):
+        more, has_ended = end.feed(piece)
         shown += more
         assert text.startswith(shown)
         if has_ended:

@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pygments.lexers import JavaLexer, JavascriptLexer
 from pygments.token import Comment, String
@@ -15,6 +15,7 @@ from pygments.token import Comment, String
 from santacoder.engine.ends.lexer import Lexer, Token
 from santacoder.languages import LANGUAGES, Language
 from tests.conftest import REPOSITORY
+from tests.santacoder.engine.ends.pieces import split
 
 PIECES = [
     "'",
@@ -37,30 +38,33 @@ PIECES = [
     "a1",
     "return",
     "=",
+    "/[",
+    "[^/{",
+    "]",
+    "$",
+    "'''",
+    "a" * 63,
 ]
 
 
-def tokens(text: str, language: Language, sizes: list[int] | None = None) -> list[Token]:
+def tokens(text: str, language: Language, *sizes: int) -> list[Token]:
     lexer = Lexer(language)
-    found: list[Token] = []
-    at = 0
-    for size in sizes or [len(text)]:
-        found += lexer.feed(text[at : at + size])
-        at += size
-    return found + lexer.feed(text[at:], final=True)
+    found = [token for piece in split(text, sizes or (len(text),)) for token in lexer.feed(piece)]
+    return found + lexer.feed("", final=True)
 
 
 @given(
     pieces=st.lists(st.sampled_from(PIECES), max_size=30),
-    sizes=st.lists(st.integers(1, 5), max_size=60),
+    sizes=st.lists(st.integers(1, 5), min_size=1),
     language=st.sampled_from(LANGUAGES),
 )
+@example(["/", "[^/{", "]", "/", "a1"], [3, 2], "javascript")
 def test_pieces_of_any_size_have_the_tokens_of_the_whole(
     pieces: list[str], sizes: list[int], language: Language
 ) -> None:
     text = "".join(pieces)
     whole = tokens(text, language)
-    assert without_indents(tokens(text, language, sizes)) == without_indents(whole)
+    assert without_indents(tokens(text, language, *sizes)) == without_indents(whole)
     assert all(text[token.start : token.end] == token.text for token in whole)
 
 

@@ -19,13 +19,14 @@ from tests.santacoder.engine.ends.pieces import shown_of
 
 PYTHON = sorted((REPOSITORY / "santacoder").rglob("*.py"))
 PIECES = ["\n", "    ", "def f():", "if x:", "else:", "return 1", "class A", "{", "}", "(", ")", ";", "'", "x => ", "#"]
+PIECES += ["/[", "]", "/", "*", "`", "${", '"', "\\"]
 
 
-def end_of(prompt: str, text: str, stop_at: StopAt, language: Language | None, size: int = 5) -> str:
+def end_of(prompt: str, text: str, stop_at: StopAt, language: Language | None, *sizes: int) -> str:
     """``text`` up to its end, fed in pieces."""
     finder = end_finder(prompt, stop_at, language)
     assert finder is not None
-    return shown_of(finder, text, size)
+    return shown_of(finder, text, *sizes or (5,))
 
 
 def heads(path: Path, kinds: tuple[type[ast.stmt], ...]) -> Iterator[tuple[str, str, str]]:
@@ -196,6 +197,18 @@ CASES: list[tuple[StopAt, Language | None, str, str, str]] = [
     ("function", "javascript", "function f() {", "\n  return 1\n}", "\n\n(z)()"),
     ("function", "javascript", "const x = { f() {", "\n  return 1\n}", ", g: 2 }\nz()"),
     ("function", "java", "run(() -> {", "\n  f();\n}, 5);", "\ng();"),
+    ("function", "javascript", "function f(p) {\n  return p.split(", "/[^\\w/{]/);\n}", "\nvar z = 1;\n"),
+    ("function", "javascript", "function f(p) {\n  return ", "/[\\]/{]\\/{/g.test(p) && '\\'{';\n}", "\nvar z = 1;\n"),
+    ("function", "javascript", "function f(p) {\n  return ", "`{$\\`{${g({ a: `${p}{` })}\\${`;\n}", "\nvar z = 1;\n"),
+    ("function", "java", "int f() {\n  /", "** } **/ char c = '\\'', d = '\"', e = '}'; // }\n}", "\nint g() {\n"),
+    ("function", "java", "T f() {\n  return ", '"""\n    }\\""" ""}\n    """ + "" + "\\"}";\n}', "\nint g() {\n"),
+    (
+        "function",
+        "python",
+        "def f(x):\n    return ",
+        "rb'\\'(' + '' + '''\n'(\\''' ''' + f\"\"\"\n(\"\"\"",
+        "\n\nx = (1)\n",
+    ),
 ]
 
 
@@ -207,20 +220,29 @@ def test_a_text_ends_with_its_line_block_or_function(
     assert end_of(prompt, text + rest, stop_at, language, size) == text
 
 
+@given(case=st.sampled_from(CASES), sizes=st.lists(st.integers(1, 9), min_size=1))
+def test_code_in_any_pieces_ends_where_the_whole_ends(
+    case: tuple[StopAt, Language | None, str, str, str], sizes: list[int]
+) -> None:
+    stop_at, language, prompt, text, rest = case
+    assert end_of(prompt, text + rest, stop_at, language, *sizes) == text
+
+
 @given(
     prompt=st.lists(st.sampled_from(PIECES), max_size=15),
     text=st.lists(st.sampled_from(PIECES), max_size=25),
     stop_at=st.sampled_from([stop_at for stop_at in STOP_AT if stop_at != "none"]),
     language=st.sampled_from(LANGUAGES),
+    sizes=st.lists(st.integers(1, 9), min_size=1),
 )
-def test_pieces_of_any_size_end_at_the_same_place(
-    prompt: list[str], text: list[str], stop_at: StopAt, language: Language
+def test_any_pieces_end_where_the_whole_ends(
+    prompt: list[str], text: list[str], stop_at: StopAt, language: Language, sizes: list[int]
 ) -> None:
     given_text = "".join(text)
-    ends = {end_of("".join(prompt), given_text, stop_at, language, size) for size in (1, 2, 7, 1000)}
-    assert len(ends) == 1
+    end = end_of("".join(prompt), given_text, stop_at, language, 1000)
+    assert end_of("".join(prompt), given_text, stop_at, language, *sizes) == end
     # whatever can be written has a beginning
-    assert not given_text.strip() or ends.pop().strip() or language != "python"
+    assert not given_text.strip() or end.strip() or language != "python"
 
 
 @pytest.mark.parametrize("bracket", ["(", "[", "{", "f({", "(=>{"])
