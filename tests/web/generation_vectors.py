@@ -80,6 +80,17 @@ GROUPS: list[list[tuple[dict[str, Any], str]]] = [
     [({"prefix": "x = ", "suffix": "\nprint(x)\n", "fit_gap": True, "sampling": GREEDY}, "f(1)\nprint(x)\nz")],
     [
         (
+            {
+                "prefix": "x = ",
+                "suffix": "\nprint(x)\n",
+                "fit_gap": True,
+                "sampling": {**GREEDY, "max_new_tokens": 60, "stop_repetition": True},
+            },
+            "f(1)\nprint(x)\n" * 5,
+        )
+    ],
+    [
+        (
             {"prefix": "x = ", "suffix": "\nprint(x)\ny(x)\n", "fit_gap": True, "sampling": GREEDY},
             "f(1)\nprint(x)\ny(x)\nz",
         )

@@ -43,7 +43,10 @@ class TextEnd:
 
     @property
     def cut(self) -> str:
-        return next((stage.cut for stage in (self._repetition, self._overlap) if stage and stage.cut), "")
+        cut = self._overlap.cut if self._overlap is not None else ""
+        if self._repetition is not None and self.ended_by == "repetition":
+            cut += self._repetition.cut  # the end of the first copy may have been cut, too
+        return cut
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
         """The text that may be shown after ``token_id`` has added ``text``, and whether the text has ended."""

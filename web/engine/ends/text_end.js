@@ -37,7 +37,9 @@ export class TextEnd {
 
   /** What was cut off because it repeated what comes before or after it. */
   get cut() {
-    return this._repetition?.cut || this._overlap?.cut || "";
+    const cut = this._overlap?.cut ?? "";
+    // the end of the first copy may have been cut, too
+    return this._repetition && this.endedBy === "repetition" ? cut + this._repetition.cut : cut;
   }
 
   /**

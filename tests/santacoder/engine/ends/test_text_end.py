@@ -45,6 +45,7 @@ def written(
         ("y = 1\n    return x\n\ndef g(): pass", None, {"stop_at": "line"}, "y = 1", "stop_at"),
         ("y = 1\n    y = 1\n    y = 1\n    y = 1\n", None, {"stop_repetition": True}, "y = 1\n", "repetition"),
         ("y = 1\n    return x", SUFFIX, {}, "y = 1", "end_of_text"),
+        ("y = 1\n    return x\n" * 5, SUFFIX, {"stop_repetition": True}, "y = 1", "repetition"),
         ("y = 1\n\nz", None, {"stop_at": "function", "stop": ("\n\n",)}, "y = 1", "stop_sequence"),
         ("y = 1", None, {"stop_at": "function", "stop_repetition": True}, "y = 1", "end_of_text"),
     ],
