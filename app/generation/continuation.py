@@ -97,7 +97,7 @@ def request_after(
         language=request.language,
         fit_gap=request.fit_gap,
         is_begun=True,
-        written=to_lf("".join(token.text for token in opening)),
+        written=tuple((token.id, to_lf(token.text)) for token in opening if not token.respelled),
         typed=prompt.typed[len(engine.tokenizer.decode_bytes(begun)) :],
     )
     return after, opening

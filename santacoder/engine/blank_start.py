@@ -6,23 +6,19 @@ of such a text, so another token has to be sampled instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from santacoder.tokenizer import Tokenizer
 
 
 class BlankStart:
-    """The tokens of white space that a blank text consists of: ``avoided`` must not be sampled again. ``written`` is
-    the part of it that has already been generated, as the last of ``ids``."""
+    """The tokens of white space that a blank text consists of: ``avoided`` must not be sampled again. ``ids`` are the
+    tokens that have already been generated."""
 
-    def __init__(self, tokenizer: Tokenizer, ids: Sequence[int] = (), written: str = "") -> None:
+    def __init__(self, tokenizer: Tokenizer, ids: Iterable[int] = ()) -> None:
         self._token_bytes = tokenizer.decode_bytes
         self.avoided: list[int] = []
-        left = len(written.encode("utf-8"))
-        for token_id in reversed(ids):
-            if left <= 0:
-                break
-            left -= len(self._token_bytes([token_id]))
+        for token_id in ids:
             self.add(token_id)
 
     def add(self, token_id: int) -> None:

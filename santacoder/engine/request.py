@@ -37,7 +37,8 @@ class CompletionRequest:
         fit_gap: cut a middle where it repeats the suffix, and let it begin with a line break inside a line only if the
             model is sure.
         is_begun: ``prefix_ids`` are the whole prompt, the suffix included, and the tokens of the answer so far.
-        written: the part of the answer that has already been generated; its tokens are the last of ``prefix_ids``.
+        written: the tokens of the answer that have already been generated, the last of ``prefix_ids``, each with the
+            text that it added. Those that only spelled the end of the prompt again are left out.
         typed: what the first tokens must spell again of the typed text, after ``prefix_ids``.
         related: code from elsewhere, which goes in front of the prefix and takes at most a quarter of the context.
 
@@ -57,7 +58,7 @@ class CompletionRequest:
     language: Language | None = None
     fit_gap: bool = False
     is_begun: bool = False
-    written: str = ""
+    written: tuple[tuple[int, str], ...] = ()
     typed: bytes = b""
     related: str = ""
 

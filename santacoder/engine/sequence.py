@@ -85,11 +85,11 @@ class Sequence:
         self.sampler = Sampler(request.sampling, never=self._never, n_prompt=self.n_prompt)
         self._gap_start: GapStart | None = None
         self._blank_start: BlankStart | None = None
-        if not request.written.strip():
+        if not any(text.strip() for _, text in request.written):
             if request.fit_gap and request.suffix is not None and is_inside_line(request.prefix, request.suffix):
                 self._gap_start = GapStart(request.prefix, tokenizer)
             if request.sampling.stop_repetition:
-                self._blank_start = BlankStart(tokenizer, request.prefix_ids or (), request.written)
+                self._blank_start = BlankStart(tokenizer, (token_id for token_id, _ in request.written))
         self.drafting: Drafting | None = None  # the engine's thread begins it
         self.expected = -1  # the next token of the draft that is being verified
         self.n_drafted = self.n_accepted = 0  # tokens that were drafted, and those of them that are in the text

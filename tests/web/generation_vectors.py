@@ -170,19 +170,46 @@ GROUPS += [  # several tokens are taken back
     )
     for seed in (1, 2)
 ]
-CONTINUED = "\n    x()\n    x()\n    x()\n    x()\n"
+# requests whose text has been begun: the fields, the text so far, and what the model would like to write behind it
+BEGUN: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"prefix": "def area(w):\n    ", "sampling": {**GREEDY, "stop_repetition": True, "max_new_tokens": 40}},
+        "return w",
+        "\n    x()\n    x()\n    x()\n    x()\n",
+    ),
+    (  # two copies have been shown
+        {"prefix": "x()\n", "sampling": {**GREEDY, "stop_repetition": True}},
+        "foo()\nfoo()\n",
+        "foo()\nfoo()\nfoo()\n",
+    ),
+    ({"prefix": "x = [", "sampling": {**GREEDY, "stop_repetition": True}}, "f(a), f(a), f(", "a), f(a), f(a), 1]"),
+    ({"prefix": "", "sampling": {**GREEDY, "stop_repetition": True}}, "y = x\n" * 3, "z"),
+    (  # a part of the suffix has been shown
+        {"prefix": "x = ", "suffix": "\nprint(x)\n", "fit_gap": True, "sampling": GREEDY},
+        "f(1)\nprint",
+        "(x)<eot>",
+    ),
+    # the last character was held back
+    ({"prefix": "def area(w):\n    ", "sampling": {**GREEDY, "stop": ["w x"]}}, "return w", " + 1\n"),
+]
 
 
 def generations(tokenizer: Tokenizer) -> list[Any]:
     """For each group of requests: the script, the prompt, the events, and the tokens of the text."""
-    begun = tokenizer.encode("def area(w):\n    return w")
-    continued = {"prefix": "def area(w):\n    ", "prefix_ids": begun, "is_begun": True, "written": "return w"}
-    groups = [
-        *GROUPS,
-        [({**continued, "sampling": {**GREEDY, "stop_repetition": True, "max_new_tokens": 40}}, CONTINUED)],
-        [({**continued, "sampling": {**GREEDY, "stop": ["w x"]}}, " + 1\n")],  # the last character was held back
-    ]
-    return [_group(group, tokenizer) for group in groups]
+    begun = [[(_begun(fields, written, tokenizer), text)] for fields, written, text in BEGUN]
+    return [_group(group, tokenizer) for group in [*GROUPS, *begun]]
+
+
+def _begun(fields: dict[str, Any], written: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The request with the text so far in its prompt."""
+    ids = tokenizer.encode(written)
+    prefix_ids = [*tokenizer.encode(fields["prefix"]), *ids]
+    return {
+        **fields,
+        "prefix_ids": prefix_ids,
+        "is_begun": True,
+        "written": [[token_id, tokenizer.decode([token_id])] for token_id in ids],
+    }
 
 
 def _group(group: list[tuple[dict[str, Any], str]], tokenizer: Tokenizer) -> list[Any]:

@@ -57,7 +57,7 @@ REQUESTS: list[dict[str, Any]] = [
     {"prefix": "x", "prefix_ids": [3, 4, 5], "sampling": {"token_healing": True}},
     {"prefix": "x", "prefix_ids": [3, 4, 5000]},
     {"prefix": "x", "sampling": {"logit_bias": [[900, 1.0]]}},
-    {"prefix": "x" * 9, "suffix": "y", "prefix_ids": [403, 3, 4, 402, 5], "is_begun": True, "written": "x"},
+    {"prefix": "x" * 9, "suffix": "y", "prefix_ids": [403, 3, 4, 402, 5], "is_begun": True, "written": [[5, "x"]]},
     {"prefix": "z = 0.5 * y\n" * 12000},
     {"prefix": "z = '👍' * y\n" * 12000, "suffix": "w = '東京' + 1\n" * 12000},
 ]
@@ -116,6 +116,7 @@ def to_request(fields: dict[str, Any]) -> CompletionRequest:
     others: dict[str, Any] = {"fim_order": None, **fields, "sampling": SamplingParams(**sampling)}
     if others.get("prefix_ids") is not None:
         others["prefix_ids"] = tuple(others["prefix_ids"])
+    others["written"] = tuple((token_id, text) for token_id, text in others.get("written", ()))
     return CompletionRequest(**others)
 
 

@@ -5,26 +5,19 @@
  * of such a text, so another token has to be sampled instead.
  */
 
-import { countBytes } from "./characters.js";
-
 /** @typedef {import("./tokenizer.js").Tokenizer} Tokenizer */
 
 /** The tokens of white space that a blank text consists of: `avoided` must not be sampled again. */
 export class BlankStart {
   /**
    * @param {Tokenizer} tokenizer
-   * @param {readonly number[]} ids
-   * @param {string} written the part of the text that has already been generated, as the last of `ids`.
+   * @param {readonly number[]} ids the tokens that have already been generated.
    */
-  constructor(tokenizer, ids = [], written = "") {
+  constructor(tokenizer, ids) {
     this._tokenizer = tokenizer;
     /** @type {number[]} */
     this.avoided = [];
-    let left = countBytes(written);
-    for (let index = ids.length - 1; index >= 0 && left > 0; index--) {
-      left -= tokenizer.decodeBytes([ids[index]]).length;
-      this.add(ids[index]);
-    }
+    for (const id of ids) this.add(id);
   }
 
   /** Take note of a token of the text. @param {number} id */

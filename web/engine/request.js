@@ -29,8 +29,8 @@ import { requireValidUnicode } from "./tokenizer.js";
  *   only if the model is sure.
  * @property {boolean} is_begun `prefix_ids` are the whole prompt, the suffix included, and the tokens of the answer so
  *   far.
- * @property {string} written the part of the answer that has already been generated; its tokens are the last of
- *   `prefix_ids`.
+ * @property {[number, string][]} written the tokens of the answer that have already been generated, the last of
+ *   `prefix_ids`, each with the text that it added. Those that only spelled the end of the prompt again are left out.
  * @property {Uint8Array} typed what the first tokens must spell again of the typed text, after `prefix_ids`.
  */
 
@@ -73,7 +73,7 @@ export function completionRequest(given) {
     language: null,
     fit_gap: false,
     is_begun: false,
-    written: "",
+    written: [],
     typed: new Uint8Array(),
     ...others,
     sampling: samplingParams(sampling),

@@ -50,12 +50,15 @@ export class Sequence {
     this._gapStart = null;
     /** @type {BlankStart | null} */
     this._blankStart = null;
-    if (!strip(request.written)) {
+    if (!request.written.some(([, text]) => strip(text))) {
       if (request.fit_gap && request.suffix !== null && isInsideLine(request.prefix, request.suffix)) {
         this._gapStart = new GapStart(request.prefix, tokenizer);
       }
       if (request.sampling.stop_repetition) {
-        this._blankStart = new BlankStart(tokenizer, request.prefix_ids ?? [], request.written);
+        this._blankStart = new BlankStart(
+          tokenizer,
+          request.written.map(([id]) => id),
+        );
       }
     }
     this._typed = prompt.typed; // the part of the prompt's end that is still to be spelled again

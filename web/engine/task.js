@@ -156,7 +156,7 @@ export function requestAfter(chosen, given, tokenizer, nPositions) {
       language: request.language,
       fit_gap: request.fit_gap,
       is_begun: true,
-      written: toLf(opening.map(({ text }) => text).join("")),
+      written: opening.filter(({ respelled }) => !respelled).map(({ id, text }) => [id, toLf(text)]),
       typed: prompt.typed.slice(tokenizer.decodeBytes(begun).length),
     },
   };

@@ -57,6 +57,18 @@ for (const [parts, text] of CASES) {
   });
 }
 
+test("lines before a chosen token count as repeated", async () => {
+  const parts = ["x = 1\n"];
+  const language = /** @type {const} */ ("python");
+  const sampling = { ...SAMPLING, stop_repetition: true };
+  const ids = tokenizer.encode("\nf()\nf()\nf"); // the line break is the prompt's, spelled again
+  const tokens = ids.map((id) => ({ id, text: "", logprob: 0, top: [], offset: 0, respelled: false }));
+  const task = { parts, language, sampling, opening: { texts: [], tokens } };
+  const [{ text, reason }] = await filled(task, wanting(parts[0], "f()\n".repeat(4)));
+  assert.equal(text, "f()\nf()\nf"); // without the rest of the third line
+  assert.equal(reason, "stop");
+});
+
 test("tokens are where they say in the text", async () => {
   for (const [parts, text] of CASES) {
     for (const gap of await filled({ parts, language: "python", sampling: SAMPLING }, wanting(parts[0], text))) {

@@ -38,15 +38,17 @@ class TextEnd:
         self._overlap = SuffixOverlap(request.suffix) if request.fit_gap and request.suffix else None
         if self._overlap is not None:
             self._stages.append(("suffix", self._overlap))
-        # all of the text generated earlier has been shown already
-        self._n_shown_before = len(request.written) - len(self._pass(request.written))
+        self._n_shown_before = 0
+        shown = "".join(self.feed(*token)[0] for token in request.written)
+        # what is held back of the text generated earlier has been shown already, too
+        self._n_shown_before = sum(len(text) for _, text in request.written) - len(shown)
 
     @property
     def cut(self) -> str:
         cut = self._overlap.cut if self._overlap is not None else ""
         if self._repetition is not None and self.ended_by == "repetition":
             cut += self._repetition.cut  # the end of the first copy may have been cut, too
-        return cut
+        return cut[self._n_shown_before :]
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
         """The text that may be shown after ``token_id`` has added ``text``, and whether the text has ended."""

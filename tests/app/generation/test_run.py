@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from app.generation.continuation import Place
-from app.generation.records import Generation
+from app.generation.continuation import Place, request_after
+from app.generation.records import Generation, Token
 from app.generation.run import continue_from, generate
 from app.generation.task import Failed, Task, Written
 from app.model_pool import Models
 from app.settings import Settings
 from app.ui.components import summary
+from santacoder.engine.engine import Engine
+from santacoder.engine.events import Finished
+from santacoder.engine.request import CompletionRequest
+from santacoder.engine.torch_runner import TorchRunner
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer
+from tests.santacoder.engine.test_infilling import model_that_writes
 
 GREEDY = SamplingParams(max_new_tokens=10, temperature=0)
 
@@ -106,6 +111,20 @@ def test_another_token_stands_where_it_was_chosen(models: Models) -> None:
     assert tokens[3].id == token.top[2].id != token.id
     assert tokens[3].logprob == token.top[2].logprob
     assert len(tokens) <= GREEDY.max_new_tokens
+
+
+def test_lines_before_a_chosen_token_count_as_repeated(tokenizer: Tokenizer) -> None:
+    prefix, lines = "x = 1\n", tokenizer.encode("f()\n" * 4)
+    model = model_that_writes(lines, len(tokenizer.encode(prefix)) - 1, tokenizer)
+    engine = Engine(TorchRunner(model), tokenizer)
+    sampling = SamplingParams(max_new_tokens=len(lines), temperature=0, stop_repetition=True)
+    opening = tuple(Token(tokenizer.decode([id_]), id_, None) for id_ in tokenizer.encode("f()\nf()\nf"))
+    request, _ = request_after(opening, CompletionRequest(prefix, sampling=sampling), engine)
+    events = list(engine.submit(request))
+    engine.close()
+    assert isinstance(events[-1], Finished) and events[-1].ended_by == "repetition"
+    assert "".join(event.text for event in events) == ""
+    assert events[-1].cut == "()\n"
 
 
 @pytest.mark.parametrize("place", [Place(0, 0, 99, 0), Place(1, 0, 0, 0), Place(0, 1, 0, 0), Place(0, 0, -1, 0)])

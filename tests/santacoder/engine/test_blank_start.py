@@ -109,7 +109,7 @@ def test_a_blank_text_that_was_begun_knows_its_tokens(engine: Engine, tokenizer:
             SamplingParams(**{**vars(request.sampling), "max_new_tokens": 8 - n_begun}),
             prefix_ids=(*prompt, *begun),
             is_begun=True,
-            written=tokenizer.decode(begun),
+            written=tuple((token_id, tokenizer.decode([token_id])) for token_id in begun),
         )
         assert [event.id for event in tokens(engine, again)] == ids[n_begun:]
 

@@ -31,15 +31,18 @@ export class TextEnd {
     if (finder) this._stages.push(["stop_at", finder]);
     this._overlap = request.fit_gap && request.suffix ? new SuffixOverlap(request.suffix) : null;
     if (this._overlap) this._stages.push(["suffix", this._overlap]);
-    // all of the text generated earlier has been shown already
-    this._nShownBefore = request.written.length - this._pass(request.written, false).length;
+    this._nShownBefore = 0;
+    const shown = request.written.map(([id, text]) => this.feed(id, text)[0]).join("");
+    // what is held back of the text generated earlier has been shown already, too
+    this._nShownBefore = request.written.reduce((count, [, text]) => count + text.length, 0) - shown.length;
   }
 
   /** What was cut off because it repeated what comes before or after it. */
   get cut() {
-    const cut = this._overlap?.cut ?? "";
+    let cut = this._overlap?.cut ?? "";
     // the end of the first copy may have been cut, too
-    return this._repetition && this.endedBy === "repetition" ? cut + this._repetition.cut : cut;
+    if (this._repetition && this.endedBy === "repetition") cut += this._repetition.cut;
+    return cut.slice(this._nShownBefore);
   }
 
   /**

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from santacoder.engine.ends.text_end import TextEnd
@@ -86,7 +88,8 @@ def test_what_is_shown_is_the_beginning_of_what_was_written(
     pieces: list[str], already: str, stop_at: StopAt, repetition: bool, suffix: str
 ) -> None:
     sampling = SamplingParams(stop_at=stop_at, stop_repetition=repetition, stop=("b\n",))
-    request = CompletionRequest("def f():", suffix, sampling, fit_gap=True, written=already)
+    written = tuple((ord(character), character) for character in already)
+    request = CompletionRequest("def f():", suffix, sampling, fit_gap=True, written=written)
     end = TextEnd(request)
     shown, has_ended = "", False
     for piece in pieces:
@@ -98,6 +101,49 @@ def test_what_is_shown_is_the_beginning_of_what_was_written(
     if not has_ended:
         shown += end.finish("")
         assert "".join(pieces).startswith(shown)
+
+
+@given(
+    repeated=st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["f()", "a", " b", "\n", "\n    ", "}", "return", "0"]), min_size=1, max_size=3),
+            st.integers(1, 5),
+        ),
+        max_size=8,
+    ),
+    n_before=st.integers(0, 30),
+    stop_at=st.sampled_from(STOP_AT),
+    repetition=st.booleans(),
+    suffix=st.sampled_from(["", "\nreturn\n", "}\n"]),
+)
+@example([(["f()", "\n"], 5)], 4, "none", True, "")
+def test_a_text_that_was_begun_ends_where_it_ends_in_one_go(
+    repeated: list[tuple[list[str], int]], n_before: int, stop_at: StopAt, repetition: bool, suffix: str
+) -> None:
+    tokens = [(ord(piece[-1]), piece) for pieces, times in repeated for piece in times * pieces]
+    sampling = SamplingParams(stop_at=stop_at, stop_repetition=repetition, stop=("b\n",))
+    request = CompletionRequest("def f():", suffix, sampling, fit_gap=True)
+    whole, begun = TextEnd(request), TextEnd(replace(request, written=tuple(tokens[:n_before])))
+    text, n_fed = shown_of(whole, tokens)
+    more, n_more = shown_of(begun, tokens[n_before:])
+    before = "".join(piece for _, piece in tokens[:n_before])
+    assert n_more == max(0, n_fed - n_before) or (n_fed <= n_before and n_more == 1)
+    assert more == text[len(before) :]
+    assert begun.ended_by == whole.ended_by
+    if whole.cut and stop_at == "none":  # otherwise, text behind the block may have been dropped, too
+        assert "".join(piece for _, piece in tokens).startswith(text + whole.cut)
+        assert more + begun.cut == (text + whole.cut)[len(before) :]
+
+
+def shown_of(end: TextEnd, tokens: list[tuple[int, str]]) -> tuple[str, int]:
+    """What ``end`` shows of ``tokens``, and how many of them have been fed to it when it ended."""
+    shown = ""
+    for n_fed, (token_id, piece) in enumerate(tokens, 1):
+        more, has_ended = end.feed(token_id, piece)
+        shown += more
+        if has_ended:
+            return shown, n_fed
+    return shown + end.finish(""), len(tokens)
 
 
 def test_a_gap_is_inside_a_line_where_the_line_goes_on() -> None:
