@@ -14,11 +14,11 @@ import warnings
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-# no alternative can fail after its first characters, so no text is scanned twice
+# no alternative can fail after its first characters, so no text is scanned twice; a backslash may be the last character
 _TOKEN = re.compile(
     r'''(?P<comment>\#[^\n]*)
-    |"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*(?P<end2>"""|\Z)
-    |\'\'\'[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*(?P<end1>\'\'\'|\Z)
+    |"""[^"\\]*(?:(?:\\(?:.|\Z)|"(?!""))[^"\\]*)*(?P<end2>"""|\Z)
+    |\'\'\'[^'\\]*(?:(?:\\(?:.|\Z)|'(?!''))[^'\\]*)*(?P<end1>\'\'\'|\Z)
     |"[^"\\\n]*(?:\\.[^"\\\n]*)*"?
     |'[^'\\\n]*(?:\\.[^'\\\n]*)*'?
     |(?P<bracket>[()\[\]{}])

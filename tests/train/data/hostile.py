@@ -81,6 +81,7 @@ def hostile(size: int) -> dict[str, str]:
         "braces in templates": "`${" * 330 + "\n" + lines("{a}"),
         "divisions": filled("a/b /**/"),
         "unclosed text": 'a = """\n' + lines('a" b '),
+        "unclosed text before a backslash": 'a = """\n' + repeated('\\"""\nvalue1\n') + "\\",
         "carriage returns": lines("word\r"),
         "brackets": filled("(a"),
         "closing": filled("a)"),
