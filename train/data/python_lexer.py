@@ -50,7 +50,7 @@ class PythonTokens:
 
 def scan(text: str) -> PythonTokens | None:
     """Tokenise ``text``. Returns None where :mod:`tokenize` would fail: a bracket or a multi-line string is not closed,
-    or a line dedents to an indentation that does not exist.
+    a backslash continues the last line, or a line dedents to an indentation that does not exist.
 
     A docstring is a string that is a statement of its own, on the line after the head of a ``def`` or ``class`` or
     first in the file. Whether the rest is valid Python is not checked.
@@ -63,6 +63,8 @@ def scan(text: str) -> PythonTokens | None:
     may_have_docstring = True
     for token in _TOKEN.finditer(text):
         kind = token.lastgroup
+        if token.end() == len(text) and token[0].endswith("\\\n"):  # no line follows to continue this one
+            return None
         if kind == "comment":
             found.comments.append(token.span())
         elif kind == "bracket":
@@ -75,16 +77,17 @@ def scan(text: str) -> PythonTokens | None:
                     return None
                 may_have_docstring = _opens_a_body(text, start, token.start(), found)
             start = token.end()
-        elif kind == "continued":
-            if token.end() == len(text):
-                return None
-        else:
+        elif kind != "continued":
             if kind and not token[kind]:
                 return None
             if may_have_docstring and not depth and _is_docstring(text, start, token):
                 found.docstrings.append((start, token.end()))
             found.strings.append(token.span())
-    return None if depth else found
+    # what follows a backslash may be a comment, which needs no indentation
+    ends_in_statement = start < len(text) and text[start] not in "#\\"
+    if depth or (ends_in_statement and not _reindent(indentations, text, start)):
+        return None
+    return found
 
 
 def docstring_length(text: str, start: int, end: int) -> int:

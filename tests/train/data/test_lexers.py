@@ -59,7 +59,9 @@ def test_the_standard_library_is_read_as_by_itself(path: Path) -> None:
         'x = """\\',
         "x = '''a\\\\\\",
         "if x:\n        y\n    z\n",
+        "if x:\n        y\n    z",
         "x = 1 + \\\n",
+        "x = 'a\\\n",
         "def f():\n\ty = '''\n",
     ],
 )
