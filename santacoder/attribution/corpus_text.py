@@ -48,9 +48,13 @@ class CorpusText:
         """Check that a file is unchanged since it was indexed. Its digest is computed at the first check.
 
         Raises:
-            AttributionError: the file has changed, or the whole text is being changed.
+            AttributionError: the file has changed, or the whole text has been changed or deleted.
         """
-        if self._path.stat().st_mtime_ns != self._time:
+        try:
+            changed = self._path.stat().st_mtime_ns != self._time
+        except FileNotFoundError:
+            changed = True
+        if changed:
             raise AttributionError(f"{self._path} was changed while in use. Restart the program that queries it.")
         if number in self._unchanged:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from santacoder.atomic import replacing
+from santacoder.atomic import replacing, sync_folder
 from santacoder.attribution import build, index_file
 from santacoder.attribution.build import SourceText
 from santacoder.attribution.index_file import USUAL, Origin, Parameters
+from santacoder.attribution.shards import shard_folders
 from santacoder.attribution.winnowing import WINDOW, guaranteed
 from santacoder.errors import AttributionError, CheckpointError, UserError
 from santacoder.paths import user_path
@@ -27,6 +29,8 @@ from train.data.source_file import SourceFile, read_shard
 
 # maximum source bytes in one index: with a copy and while sorting, this fits one machine easily
 MAX_SHARD_BYTES = 2_500_000_000
+_BUILDING = ".building-"  # begins the name of the folder of an unfinished build
+_NUMBERED = re.compile(r"[0-9]{5,}")  # the name of a subfolder with one of several indexes
 EXAMPLES = """
 examples:
   the files that a run's corpus was packed from, without those it holds out:
@@ -56,7 +60,7 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
         )
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped.\n")
-    size = sum(path.stat().st_size for path in args.out.rglob("index.bin"))
+    size = sum((folder / "index.bin").stat().st_size for folder in shard_folders(args.out))
     n_bytes = sum(contents.n_bytes for contents in built)
     print(
         f"{sum(contents.n_files for contents in built):,} files, {n_bytes / 1e6:.1f} MB of source, in {args.out}: "
@@ -102,6 +106,8 @@ def build_index(
     """Write an index of the files in ``shards`` into ``output``, or several into its subfolders if the files exceed
     ``max_bytes``.
 
+    An earlier index in ``output`` stays in use until the new one is complete, so the disk needs room for both.
+
     Args:
         shards: the shards to index.
         output: folder of the index.
@@ -115,12 +121,18 @@ def build_index(
         OSError: the disk is full. An index and a text that do not match are detected when queried.
     """
     groups = _groups(shards, max_bytes)
-    folders = [output] if len(groups) == 1 else [output / f"{number:05d}" for number in range(len(groups))]
     executor = executor or LocalExecutor()
-    return [
-        _build_one(group, folder, with_text, executor, parameters)
-        for group, folder in zip(groups, folders, strict=True)
-    ]
+    for left in output.glob(f"{_BUILDING}*"):  # by a build that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=_BUILDING) as building:
+        built = [Path(building) / f"{number:05d}" for number in range(len(groups))]
+        contents = [
+            _build_one(group, folder, with_text, executor, parameters)
+            for group, folder in zip(groups, built, strict=True)
+        ]
+        _take_into_use(built, output)
+    return contents
 
 
 def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> build.Part:
@@ -136,19 +148,51 @@ def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> buil
 
 
 def _build_one(
-    shards: Sequence[Shard], output: Path, with_text: bool, executor: Executor, parameters: Parameters
+    shards: Sequence[Shard], folder: Path, with_text: bool, executor: Executor, parameters: Parameters
 ) -> index_file.Contents:
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
-        texts = [Path(folder) / str(number) for number in range(len(shards))]
-        tasks = [(shard, text if with_text else None) for shard, text in zip(shards, texts, strict=True)]
-        contents = build.merge(executor.map(partial(index_shard, parameters=parameters), tasks, "indexing"), parameters)
-        if with_text:
-            _join(texts, output / "text.bin")
-    index_file.write(output / "index.bin", contents)
-    if not with_text:
-        (output / "text.bin").unlink(missing_ok=True)
+    folder.mkdir()
+    texts = [folder / str(number) for number in range(len(shards))]
+    tasks = [(shard, text if with_text else None) for shard, text in zip(shards, texts, strict=True)]
+    contents = build.merge(executor.map(partial(index_shard, parameters=parameters), tasks, "indexing"), parameters)
+    if with_text:
+        _join(texts, folder / "text.bin")
+    index_file.write(folder / "index.bin", contents)
     return contents
+
+
+def _take_into_use(built: Sequence[Path], output: Path) -> None:
+    """Move the new indexes to ``output``, and delete those of an earlier build that they do not replace.
+
+    An ``index.bin`` in ``output`` hides those in subfolders, so an old one there is deleted last. Subfolders that are
+    not named by number are not ours.
+    """
+    targets = [output] if len(built) == 1 else [output / folder.name for folder in built]
+    for folder, target in zip(built, targets, strict=True):
+        target.mkdir(exist_ok=True)
+        _move(folder, target)
+    sync_folder(output)
+    numbered = [folder for folder in output.iterdir() if _NUMBERED.fullmatch(folder.name) and folder.is_dir()]
+    for folder in (*numbered, output):
+        if folder not in targets:
+            _delete(folder)
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Move an index. If this is interrupted, its two files do not match, which is detected when they are queried."""
+    has_text = (folder / "text.bin").exists()
+    if has_text:
+        (folder / "text.bin").replace(target / "text.bin")
+    (folder / "index.bin").replace(target / "index.bin")
+    if not has_text:
+        (target / "text.bin").unlink(missing_ok=True)
+    sync_folder(target)
+
+
+def _delete(folder: Path) -> None:
+    for name in ("index.bin", "text.bin"):
+        (folder / name).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _groups(shards: Sequence[Shard], max_bytes: int) -> list[list[Shard]]:

@@ -105,6 +105,9 @@ def test_a_corpus_that_changes_while_it_is_in_use(folder: Path) -> None:
     os.utime(folder / "text.bin", (1, 1))
     with pytest.raises(AttributionError, match="was changed while in use"):
         index.find(TEXT)
+    (folder / "text.bin").unlink()
+    with pytest.raises(AttributionError, match="was changed while in use"):
+        index.find(TEXT)
 
 
 def test_a_corpus_that_changed(folder: Path) -> None:
