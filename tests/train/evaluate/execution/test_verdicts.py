@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from train.evaluate.execution.programs import java
 from train.evaluate.execution.programs.missing import MissingProgram
-from train.evaluate.execution.sandbox import Sandbox
+from train.evaluate.execution.sandbox import Command, Sandbox
+from train.evaluate.execution.supervise import kill_tree
 from train.evaluate.execution.verdicts import Judge, Language, judge
 
 PROBLEM = {
@@ -142,3 +145,34 @@ def test_a_missing_compiler_is_a_sentence(sandbox: Sandbox, monkeypatch: pytest.
             fresh.require("java")
         with pytest.raises(MissingProgram, match="node was not found: .* install Node.js"):
             fresh.require("javascript")
+
+
+class NoMemory:
+    """Starts ``n`` compilers, which compile one program of ten bytes to nothing and end; then memory is short."""
+
+    def __init__(self, n: int) -> None:
+        self._left = n
+
+    @contextmanager
+    def serve(self, *_: object) -> Iterator[subprocess.Popen[bytes]]:
+        if not self._left:
+            raise OSError(12, "Cannot allocate memory")
+        self._left -= 1
+        script = "head -c 14 > /dev/null; printf '\\0\\0\\0\\0'"
+        process = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            yield process
+        finally:
+            kill_tree(process)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_compiler_that_cannot_be_started_is_a_sentence(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(java, "_server_command", lambda: Command([], {}))
+    compilers = java.Compilers(NoMemory(n), 1)  # type: ignore[arg-type]
+    for _ in range(n):
+        assert compilers.compile("class A {}")
+    for _ in range(2):  # the turn of the compiler is not lost
+        with pytest.raises(RuntimeError, match=r"could not be started \(.* allocate memory\)\. Free some"):
+            compilers.compile("class A {}")
+    compilers.close()

@@ -51,6 +51,7 @@ class Compilers:
 
         Raises:
             CompileError: it does not compile, or not in time.
+            RuntimeError: this machine cannot start a compiler.
         """
         compiler = self._idle.get()
         try:
@@ -59,10 +60,11 @@ class Compilers:
                     return _jar(compiler.compile(source))
                 except (EOFError, OSError):  # an earlier program may have caused this
                     compiler.close()
-            compiler = _Compiler(self._sandbox, self._command)
+                    compiler = None
+            compiler = self._started()
             return _jar(compiler.compile(source))
         except (EOFError, OSError) as error:
-            assert compiler is not None
+            assert compiler is not None  # starting one raises neither
             compiler.close()
             compiler = None
             raise CompileError("the compiler crashed or took too long") from error
@@ -74,6 +76,15 @@ class Compilers:
         while not self._idle.empty():
             if compiler := self._idle.get():
                 compiler.close()
+
+    def _started(self) -> _Compiler:
+        try:
+            return _Compiler(self._sandbox, self._command)
+        except OSError as error:
+            raise RuntimeError(
+                f"A Java compiler could not be started ({error}). Free some memory or choose fewer --workers, and run "
+                "the same command again: finished work is kept."
+            ) from error
 
 
 class _Compiler:
