@@ -144,7 +144,7 @@ def function_bodies(args: argparse.Namespace) -> list[Result]:
 
 @contextmanager
 def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
-    """Open an engine for the revision of ``args``; it is closed at the end of the block.
+    """Open an engine for the revision of ``args``; it is closed, and its weights are freed, at the end of the block.
 
     Raises:
         CheckpointError: the revision, device or graph does not exist.
@@ -158,6 +158,7 @@ def open_subject(args: argparse.Namespace) -> Iterator[Subject]:
         yield Subject(args.repo, args.revision, sha, engine)
     finally:
         engine.close()
+        engine.runner.close()  # a caller may keep the subject while another is opened
 
 
 def measured_snapshot(args: argparse.Namespace) -> tuple[Path, str]:

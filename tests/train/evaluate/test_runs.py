@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
 import subprocess
 import sys
+import weakref
+from argparse import Namespace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +19,7 @@ import pytest
 from santacoder import checkpoints
 from tests.conftest import REPOSITORY
 from train.evaluate.__main__ import main
+from train.evaluate.benchmark_commands import open_subject
 from train.evaluate.execution.sandbox import Sandbox
 from train.evaluate.journal import Journal
 from train.evaluate.run_folder import run_folder
@@ -133,6 +137,14 @@ def test_one_command_measures_all_that_was_published(
     for row in ("multipl-e-humaneval python | pass@1 | 0.18", "infilling java | exact match | 0.62"):
         assert re.search(rf"\| {re.escape(row)} \| [01]\.\d{{4}} \| [+-]", told)
     assert re.search(r"\| docstrings python \| BLEU \| 0\.1813 \| [01]\.\d{4} \|", told)
+
+
+def test_one_model_is_in_memory_at_a_time(store: Path) -> None:
+    with open_subject(Namespace(repo="test/tiny", revision="main", store=store, device="cpu", runner="torch")) as one:
+        weights = weakref.ref(one.engine.runner._model)
+        assert weights() is not None
+    gc.collect()
+    assert weights() is None and one.environment["precision"] == "fp32"
 
 
 def test_a_damaged_journal_is_a_sentence(tmp_path: Path) -> None:
