@@ -91,9 +91,6 @@ def write_table(stages: Sequence[Stage], out: Path, dollars_per_hour: float) -> 
         record = _read(stage, out)
         if record is None:
             continue
-        if record["seconds"] is None:  # finished before records existed
-            lines.append(f"| {stage.name} | not recorded | | |")
-            continue
         note = " (last part)" if record["went_on"] else ""
         lines.append(_row(stage.name + note, record["seconds"], record["core_seconds"], dollars_per_hour))
         seconds, core_seconds = seconds + record["seconds"], core_seconds + record["core_seconds"]
