@@ -16,6 +16,8 @@ from rensa import RMinHash
 NUM_PERM = 256
 MIN_TOKENS = 5
 MAX_NEIGHBOURS = 50
+# the probability that a pair at the threshold is found, which the bands are chosen for (docs/data.md)
+MIN_FOUND = 0.95
 _SEED = 1
 # a table for bytes.translate, which is three times as fast as a regular expression
 _SEPARATED = bytes(byte if byte < 128 and f"_{chr(byte)}".isidentifier() else ord(" ") for byte in range(256))
@@ -59,16 +61,16 @@ def are_similar(one: np.ndarray, other: np.ndarray, threshold: float) -> bool:
     return both >= threshold * (len(one) + len(other) - both)
 
 
-def choose_bands(threshold: float, min_found: float = 0.95) -> tuple[int, int]:
+def choose_bands(threshold: float) -> tuple[int, int]:
     """Choose the number of bands and of rows per band.
 
-    These are the longest bands with which a pair of similarity ``threshold`` is found with probability ``min_found``
+    These are the longest bands with which a pair of similarity ``threshold`` is found with probability ``MIN_FOUND``
     (Leskovec et al., Mining of Massive Datasets, section 3.4.2: 1 - (1 - s^rows)^bands). Longer bands give fewer false
     candidates, which are rejected later but cost time.
     """
     for rows in range(NUM_PERM, 0, -1):
         bands = NUM_PERM // rows
-        if 1 - (1 - threshold**rows) ** bands >= min_found:
+        if 1 - (1 - threshold**rows) ** bands >= MIN_FOUND:
             return bands, rows
     return NUM_PERM, 1
 

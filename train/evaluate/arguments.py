@@ -16,6 +16,7 @@ from train.evaluate.tasks import infilling
 from train.evaluate.tasks.data import default_folder
 
 REAL_WEIGHTS = "SANTACODER_REAL_WEIGHTS"
+_SAMPLES = 200  # as published
 
 Add = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
 """Adds the parser of a command with this name, function and help."""
@@ -178,9 +179,9 @@ def _add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None 
     parser.add_argument("--seed", type=int, default=0, help="sampling seed (default: 0)")
 
 
-def _add_program_arguments(parser: argparse.ArgumentParser, *, samples: int = 200) -> None:
+def _add_program_arguments(parser: argparse.ArgumentParser) -> None:
     """Add options for sampling and running programs."""
-    parser.add_argument("--samples", type=_positive, default=samples, help=f"samples per task (default: {samples})")
+    parser.add_argument("--samples", type=_positive, default=_SAMPLES, help="samples per task (default: %(default)s)")
     parser.add_argument(
         "--temperature",
         type=float,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import string
 
-# thresholds of the base filter
-_MAX_LINE, _MEAN_LINE, _ALPHANUMERIC = 1000, 100, 0.25
+from train.data.filters import MAX_LINE, MAX_MEAN_LINE, MIN_ALPHANUMERIC
+
 _SHORT = "value1\n"
 _LETTERS = string.ascii_letters + string.digits
 _HAN = "".join(map(chr, range(0x4E00, 0x5A00)))
@@ -24,16 +24,16 @@ def hostile(size: int) -> dict[str, str]:
 
     def spaced(long_line: str) -> str:
         """``long_line`` among as many short lines as the limits on mean length and letters require, repeated."""
-        lacking = _ALPHANUMERIC * len(long_line) - sum(map(str.isalnum, long_line))
-        count = max(len(long_line) // (_MEAN_LINE - len(_SHORT)), int(lacking / (len(_SHORT) / 2))) + 1
+        lacking = MIN_ALPHANUMERIC * len(long_line) - sum(map(str.isalnum, long_line))
+        count = max(len(long_line) // (MAX_MEAN_LINE - len(_SHORT)), int(lacking / (len(_SHORT) / 2))) + 1
         return repeated(f"{long_line}\n{_SHORT * count}")
 
     def lines(piece: str) -> str:
         """Lines that repeat ``piece``, of the maximum mean length."""
-        return repeated(piece * ((_MEAN_LINE - 2) // len(piece)) + "\n")
+        return repeated(piece * ((MAX_MEAN_LINE - 2) // len(piece)) + "\n")
 
     def filled(piece: str) -> str:
-        return spaced((piece * (_MAX_LINE // len(piece)))[:_MAX_LINE])
+        return spaced((piece * (MAX_LINE // len(piece)))[:MAX_LINE])
 
     def keys(kind: str) -> str:
         """A different key in every line."""

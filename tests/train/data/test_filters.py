@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,6 +142,6 @@ def test_the_first_reason_against_a_file_counts() -> None:
         source("", stars=1, path="two"),
         source("y = 2", stars=9, path="three"),
     ]
-    kept, out = sift(files, [unreadable, partial(few_stars, minimum=5)])
+    kept, out = sift(files, [unreadable, few_stars])
     assert [file.path for file in kept] == ["three"]
     assert {item.path: item.reason for item in out} == {"two": "empty", "one": "fewer than 5 stars"}
