@@ -160,19 +160,19 @@ def tarred(path: Path, *names: str, text: str = "x = 1\n") -> Path:
 
 @pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
 def test_source_files_come_out_of_an_archive(make: object, name: str, tmp_path: Path) -> None:
-    archive = make(tmp_path / name, "one/a.py", "two/b.js", "two/photo.png")  # type: ignore[operator]
+    archive = make(tmp_path / name, "one/a.py", "two/b.js", "two/photo.png", "two\\x2da.mount")  # type: ignore[operator]
     unpack(archive, tmp_path / "out")
     found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert found == ["one/a.py", "two/b.js"]
 
 
 @pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])
-@pytest.mark.parametrize("path", ["../escaped.py", "{}/escaped.py", "a/../../escaped.py"])
+@pytest.mark.parametrize("path", ["../escaped.py", "{}/escaped.py", "a/../../escaped.py", "..\\escaped.py"])
 def test_paths_that_lead_elsewhere_are_refused(make: object, name: str, path: str, tmp_path: Path) -> None:
     archive = make(tmp_path / name, path.format(tmp_path))  # type: ignore[operator]
     with pytest.raises(ValueError, match="which leads outside the archive"):
         unpack(archive, tmp_path / "out")
-    assert not list(tmp_path.rglob("escaped.py"))
+    assert not list(tmp_path.rglob("*escaped.py"))
 
 
 @pytest.mark.parametrize("make,name", [(zipped, "code.zip"), (tarred, "code.tar.gz")])

@@ -68,7 +68,9 @@ def wanted(path: str) -> bool:
 
 
 def escapes(path: str) -> bool:
-    """Whether a member's path leads outside the folder it would be extracted to."""
+    """Whether a member's path leads outside the folder it would be extracted to, on this system or another: a backslash
+    separates folders on Windows.
+    """
     pure = PurePosixPath(path)
     return pure.is_absolute() or ".." in pure.parts or "\\" in path
 

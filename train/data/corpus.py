@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from santacoder.errors import UserError
-from train.data.archives import BROKEN, tar_files
+from train.data.archives import BROKEN, escapes, tar_files
 from train.data.source_file import LANGUAGES, MAX_FILE_BYTES
 
 MAX_UNPACKED_BYTES = 4_000_000_000
@@ -36,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Extract the source files of a zip or tar archive into ``folder``, which is emptied; other files are skipped.
 
     Raises:
-        UserError: the file is not an archive, is damaged, has paths that lead outside, or exceeds the limits.
+        UserError: the file is not an archive, is damaged, has paths that may lead outside, or exceeds the limits.
     """
     _empty(folder)
     total = 0
@@ -49,10 +49,13 @@ def unpack(archive: Path, folder: Path) -> None:
                     "pack only the source code."
                 )
             path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts:
-                raise UserError(f"{archive.name} contains the path {name!r}, which leads outside the archive.")
             if path.suffix not in LANGUAGES or size > MAX_FILE_BYTES:
                 continue
+            if escapes(name):
+                raise UserError(
+                    f"{archive.name} contains the path {_shortened(name)}, which leads outside the archive or has a "
+                    "backslash. Pack the source code again, with relative paths and with slashes."
+                )
             # regardless of the size that the archive claims
             _write(folder / path, file.read(MAX_FILE_BYTES), archive, name)
     except UserError:

@@ -21,6 +21,7 @@ FILES = {
     "package/good.js": b"let x = 1;\n",
     "package/deep/also.py": b"x = 1\n",
     "package/../../escape.py": b"x = 1\n",
+    "package\\escape.py": b"x = 1\n",
     "package/readme.txt": b"no code",
     "package/node_modules/other.js": b"let y;\n",
     "package/x.min.js": b"let y;\n",
@@ -61,6 +62,7 @@ def test_tarballs_and_zip_files_give_the_same(tmp_path: Path) -> None:
     assert kept == {"package/good.js": "javascript", "package/deep/also.py": "python"}
     assert removed == {
         "package/../../escape.py": "path leads out of the archive",
+        "package\\escape.py": "path leads out of the archive",
         "package/binary.py": "binary",
         "package/large.java": "larger than 1 MB",
     }
