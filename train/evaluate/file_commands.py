@@ -6,12 +6,9 @@ import argparse
 import hashlib
 import json
 
-import torch
-
 from santacoder import checkpoints
 from santacoder.attribution import Shards
 from santacoder.sampling import SamplingParams
-from train.core.precision import has_bf16
 from train.evaluate.benchmark_commands import measured_snapshot, open_subject
 from train.evaluate.results import memorization_report
 from train.evaluate.results.result import Result, environment
@@ -41,7 +38,7 @@ def bits_per_byte(args: argparse.Namespace) -> None:
         print(json.dumps(described, indent=1))
         if args.output:
             tasks = {"all files": (1, score.model)}
-            used = environment("torch", "bf16" if has_bf16(torch.device("cpu")) else "fp32", "cpu")
+            used = environment("torch", score.precision, score.device)
             settings = {**described, "sha256": hashlib.sha256(b"".join(of_language)).hexdigest()}
             result = Result("bits-per-byte", language, args.repo, args.revision, sha, settings, used, tasks)
             result.write(args.output / f"bits-per-byte-{language}" / RESULT_FILE)

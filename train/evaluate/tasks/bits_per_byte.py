@@ -17,7 +17,7 @@ from santacoder.errors import UserError
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from train.core.loss import next_token_loss
-from train.core.precision import multiplied_in
+from train.core.precision import DTYPES, multiplied_in
 from train.data.pack import load_packed
 from train.evaluate.execution.verdicts import LANGUAGES, Language
 
@@ -27,11 +27,15 @@ _SUFFIXES: dict[Language, str] = {"python": ".py", "java": ".java", "javascript"
 
 @dataclass(frozen=True)
 class BitsPerByte:
-    """The bits per byte of ``model`` and ``xz``, measured on ``n_bytes``."""
+    """The bits per byte of ``model`` and ``xz``, measured on ``n_bytes``; ``precision`` is that of the model's matrix
+    products on ``device``.
+    """
 
     model: float
     xz: float
     n_bytes: int
+    precision: str
+    device: str
 
     @property
     def ratio(self) -> float:
@@ -94,15 +98,19 @@ def measure(model: SantaCoder, tokenizer: Tokenizer, documents: Sequence[bytes])
     for encoded in tokenizer.encode_batch([document.decode("utf-8") for document in documents]):
         ids += [tokenizer.end_of_text_id, *encoded]
     content = b"".join(documents)
+    device = next(model.parameters()).device
+    dtype = multiplied_in("auto", device)
     return BitsPerByte(
-        model=_total_nats(model, np.array(ids)) / math.log(2) / len(content),
+        model=_total_nats(model, np.array(ids), device, dtype) / math.log(2) / len(content),
         xz=len(lzma.compress(content, preset=9)) * 8 / len(content),
         n_bytes=len(content),
+        precision=next(name for name, known in DTYPES.items() if known == dtype),
+        device=device.type,
     )
 
 
 @torch.no_grad()
-def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
+def _total_nats(model: SantaCoder, ids: np.ndarray, device: torch.device, dtype: torch.dtype) -> float:
     """Negative log-likelihood of ``ids[1:]``, in windows that overlap by half."""
     length = min(model.config.n_positions, len(ids) - 1)
     stride = max(1, length // 2)
@@ -111,8 +119,6 @@ def _total_nats(model: SantaCoder, ids: np.ndarray) -> float:
     targets = torch.from_numpy(np.stack([ids[start + 1 : start + length + 1] for start in starts]))
     for row in range(1, len(starts)):
         targets[row, : length - (starts[row] - starts[row - 1])] = -100  # already predicted in the previous window
-    device = next(model.parameters()).device
-    dtype = multiplied_in("auto", device)
     total = 0.0
     for rows in tqdm(torch.arange(len(starts)).split(_BATCH_SIZE), desc="scoring", unit=" batches"):
         counted = int((targets[rows] != -100).sum())

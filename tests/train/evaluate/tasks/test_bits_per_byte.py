@@ -13,6 +13,7 @@ import torch
 
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
+from train.core.precision import DTYPES
 from train.data.pack import load_packed
 from train.evaluate.__main__ import main
 from train.evaluate.results.result import read_results
@@ -65,6 +66,17 @@ def test_the_command_prints_json(packed: Path, store: Path, capsys: pytest.Captu
 def test_an_unknown_model_is_a_sentence(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bits-per-byte", "test/absent", "--data", str(packed), "--store", str(store)]) == 2
     assert "There is no model 'test/absent'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_precision_that_was_used_is_recorded(
+    precision: str, packed: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.evaluate.tasks.bits_per_byte.multiplied_in", lambda *_: DTYPES[precision])
+    arguments = ["bits-per-byte", "test/tiny", "--store", str(store), "--data", str(packed), "--limit", "0.001"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    results = read_results(tmp_path / "out")
+    assert {(one.environment["precision"], one.environment["device"]) for one in results} == {(precision, "cpu")}
 
 
 def test_a_folder_is_scored_by_language(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
