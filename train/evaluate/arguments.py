@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 
 from santacoder import checkpoints
+from santacoder.languages import LANGUAGES
 from santacoder.paths import command_name, user_path
 from train.evaluate import benchmark_commands, file_commands, result_commands
-from train.evaluate.execution.verdicts import LANGUAGES, WORKERS
+from train.evaluate.execution.verdicts import WORKERS
 from train.evaluate.results import report
 from train.evaluate.results.result import Result
 from train.evaluate.tasks import infilling

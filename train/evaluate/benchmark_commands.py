@@ -13,12 +13,13 @@ from pathlib import Path
 from santacoder import checkpoints
 from santacoder.checkpoints.publishing import content_sha
 from santacoder.engine.loader import choose_device, open_engine
+from santacoder.languages import LANGUAGES, Language
 from santacoder.paths import user_path
 from santacoder.sampling import SamplingParams
 from train.evaluate.benchmarks import run_programs, run_texts
 from train.evaluate.execution.programs.parse import parse
 from train.evaluate.execution.sandbox import NoSandbox, Sandbox
-from train.evaluate.execution.verdicts import LANGUAGES, Language, judge
+from train.evaluate.execution.verdicts import judge
 from train.evaluate.generate import Prompt
 from train.evaluate.results.result import Result, Subject
 from train.evaluate.run_folder import RESULT_FILE

@@ -8,14 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+from santacoder.languages import Language
 from train.evaluate.execution.programs import java, javascript, python
 from train.evaluate.execution.sandbox import NoSandbox, Sandbox
 from train.evaluate.execution.supervise import Limits, Outcome
 
-Language = Literal["python", "java", "javascript"]
-LANGUAGES: tuple[Language, ...] = ("python", "java", "javascript")
 WORKERS = os.cpu_count() or 1
 Key = TypeVar("Key")
 

@@ -14,12 +14,12 @@ import torch
 from tqdm import tqdm
 
 from santacoder.errors import UserError
+from santacoder.languages import LANGUAGES, Language
 from santacoder.model import SantaCoder
 from santacoder.tokenizer import Tokenizer
 from train.core.loss import next_token_loss
 from train.core.precision import DTYPES, multiplied_in
 from train.data.pack import load_packed
-from train.evaluate.execution.verdicts import LANGUAGES, Language
 
 _BATCH_SIZE = 8
 _SUFFIXES: dict[Language, str] = {"python": ".py", "java": ".java", "javascript": ".js"}

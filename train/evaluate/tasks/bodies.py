@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
-from train.evaluate.execution.verdicts import Language
 from train.evaluate.generate import Prompt
 
 SAMPLING = SamplingParams(max_new_tokens=96, temperature=0)

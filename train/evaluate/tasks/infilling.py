@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from santacoder.fim import FimOrder
+from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
-from train.evaluate.execution.verdicts import Language
 from train.evaluate.generate import Prompt
 from train.evaluate.tasks.data import rows
 

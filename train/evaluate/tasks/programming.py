@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from train.evaluate.execution.verdicts import Language
+from santacoder.languages import Language
 from train.evaluate.tasks.data import rows
 
 Suite = Literal["humaneval", "mbpp"]

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from santacoder.languages import Language
 from train.evaluate.execution.programs import java
 from train.evaluate.execution.programs.missing import MissingProgram
 from train.evaluate.execution.sandbox import Command, Sandbox
 from train.evaluate.execution.supervise import kill_tree
-from train.evaluate.execution.verdicts import Judge, Language, judge
+from train.evaluate.execution.verdicts import Judge, judge
 
 PROBLEM = {
     "task_id": "example/0",

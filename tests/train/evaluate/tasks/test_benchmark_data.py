@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from santacoder.languages import Language
 from tests.train.evaluate.references import human_eval_solutions, reference_programs
 from train.evaluate.execution.programs.missing import MissingProgram
 from train.evaluate.execution.sandbox import Sandbox
-from train.evaluate.execution.verdicts import Judge, Language, judge
+from train.evaluate.execution.verdicts import Judge, judge
 from train.evaluate.tasks.infilling import gaps, matches
 from train.evaluate.tasks.programming import human_eval, multipl_e
 

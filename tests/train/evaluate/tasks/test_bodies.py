@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from santacoder.languages import Language
 from train.evaluate.execution.programs.parse import parse
-from train.evaluate.execution.verdicts import Language
 from train.evaluate.tasks.bodies import Header, function, headers
 
 SOURCES: dict[Language, str] = {

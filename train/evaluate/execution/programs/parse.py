@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from santacoder.languages import Language
 from train.evaluate.execution.programs.missing import find
-from train.evaluate.execution.verdicts import Language
 
 _HERE = Path(__file__).parent
 
