@@ -103,7 +103,8 @@ class AttributionIndex:
 
     def _runs(self, tokens: Tokens, places: np.ndarray, candidates: list[Chain]) -> list[Run]:
         """The runs of the most promising chains, longest first."""
-        named = np.zeros(len(places), np.int64)
+        named = np.zeros(len(places), np.int64)  # the number of files in which each fingerprint was found
+        named_in: dict[int, np.ndarray] = {}
         looked_at = np.zeros(len(places), np.int64)
         runs: dict[Run, None] = {}
         extents: set[tuple[int, int]] = set()
@@ -115,7 +116,10 @@ class AttributionIndex:
                 continue  # its run would be inside a longer one, and not be reported
             looked_at[covered] += 1
             found = self._looked_at(tokens, places, chain)
-            named[covered] += bool(found)
+            if found:
+                known = named_in.setdefault(chain.file, np.zeros(len(places), bool))
+                named[covered] += ~known[covered]
+                known[covered] = True
             runs.update(dict.fromkeys(found))
             extents.update((run.first, run.last) for run in found)
         return list(runs)
