@@ -32,7 +32,8 @@ _SIGNS: dict[Language, re.Pattern[str]] = {
     ),
     "javascript": re.compile(
         r"\b(?:function|const|let|var|typeof|undefined|require)\b|\basync (?:function|\()|=>|===|!=="
-        r"|\bmodule\.exports\b|\bconsole\.log\b|`|\bexport (?:default|const)\b",
+        r"|\bmodule\.exports\b|\bconsole\.log\b|`|\bexport (?:default|const)\b"
+        r"|\bconstructor ?\(|\b[gs]et \w+ ?\(\w*\) ?\{",
     ),
 }
 _PYTHON_ENDS = re.compile(r":[ \t]*$", re.MULTILINE)

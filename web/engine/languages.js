@@ -24,7 +24,8 @@ const SIGNS = {
   ),
   javascript: pattern(
     "\\b(?:function|const|let|var|typeof|undefined|require)\\b|\\basync (?:function|\\()|=>|===|!==" +
-      "|\\bmodule\\.exports\\b|\\bconsole\\.log\\b|`|\\bexport (?:default|const)\\b",
+      "|\\bmodule\\.exports\\b|\\bconsole\\.log\\b|`|\\bexport (?:default|const)\\b" +
+      "|\\bconstructor ?\\(|\\b[gs]et \\w+ ?\\(\\w*\\) ?\\{",
   ),
 };
 
