@@ -70,12 +70,12 @@ def run(page: Page, pane: str) -> Times:
     page.wait_for_selector(f"#{pane}-run:not([disabled])")
     elapsed: float = page.evaluate(CLICK_AND_WAIT, pane)
     page.wait_for_selector(f"#{pane}-run:not([disabled])")
-    said = re.search(r"first token (\d+) ms · (\d+) tokens/s", page.locator(f"#{pane}-status").inner_text())
-    assert said, "the page does not report the speed"
+    said = page.locator(f"#{pane}-status").text_content() or ""
+    first, speed = re.search(r"first token (\d+) ms", said), re.search(r"([\d,]+) tokens/s", said)
+    assert first and speed, f"the page does not report the speed: {said}"
     page.locator(f"#{pane}-undo").click()
     page.wait_for_timeout(500)
-    first, speed = map(float, said.groups())
-    return round(elapsed, 1), first, speed
+    return round(elapsed, 1), float(first[1]), float(speed[1].replace(",", ""))
 
 
 if __name__ == "__main__":
