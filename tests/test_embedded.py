@@ -17,7 +17,7 @@ from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.experiments import EXPERIMENTS, experiment
 from santacoder.sampling import SamplingParams
-from train.embedded.recipe import MINI, NANO
+from train.embedded.recipe import MINI, NANO, PRETRAINING
 from train.evaluate.tasks.bits_per_byte import measure
 
 BRANCHES = ["main" if branch == "final" else branch for branch in EXPERIMENTS]
@@ -29,9 +29,17 @@ def files(repo: str) -> list[Path]:
     return list((checkpoints.DEFAULT_STORE / f"models--{repo.replace('/', '--')}").rglob("*"))
 
 
+def test_what_mini_continues_from_is_there_with_its_card() -> None:
+    assert set(checkpoints.branches(MINI)) == {"main", PRETRAINING}
+    card = (checkpoints.resolve(MINI) / "README.md").read_text()
+    base = f"{MINI}@{checkpoints.resolve(MINI, PRETRAINING).name}"
+    assert f"The training data of {base}, listed in its card" in card
+    assert "| package |" in (checkpoints.resolve(MINI, PRETRAINING) / "README.md").read_text()
+
+
 @pytest.mark.parametrize(("repo", "branches"), [(NANO, BRANCHES), (MINI, ["main"])])
 def test_they_are_there_described_and_measured(repo: str, branches: list[str]) -> None:
-    assert set(checkpoints.branches(repo)) == set(branches)
+    assert set(branches) <= set(checkpoints.branches(repo))
     for branch in branches:
         snapshot = checkpoints.resolve(repo, branch)
         card = (snapshot / "README.md").read_text()
@@ -59,7 +67,7 @@ def test_final_had_twice_the_steps() -> None:
 
 
 def test_they_are_small() -> None:
-    assert sum(path.stat().st_size for path in files(MINI) if path.is_file()) <= 40_000_000
+    assert sum(path.stat().st_size for path in files(MINI) if path.is_file()) <= 90_000_000
     assert sum(path.stat().st_size for path in files(NANO) if path.is_file()) <= 8 * 8_000_000
 
 

@@ -81,11 +81,12 @@ def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> P
 
 
 def _take_writing(page: Page, suffix: str) -> None:
-    for pane, name in (("complete", "Complete"), ("infill", "Fill in the middle")):
+    written = "Logger.exception", "self.json_type"
+    for pane, name, text in zip(("complete", "infill"), ("Complete", "Fill in the middle"), written, strict=True):
         open_pane(page, name)
         run(page, pane)
         if suffix == "light":
-            page.locator(f"#{pane}-editor .cm-line", has_text="return self._y").last.click(position={"x": 118, "y": 10})
+            page.locator(f"#{pane}-editor .cm-line", has_text=text).last.click(position={"x": 118, "y": 10})
             expect(page.locator("#alternatives")).to_be_visible()
         _take(page, f"{pane}-{suffix}.png")
         page.keyboard.press("Escape")

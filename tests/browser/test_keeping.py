@@ -16,10 +16,10 @@ def test_a_language_brings_its_examples_and_leaves_ones_own_code(shared_page: Pa
     page = shared_page
     language = page.locator("#complete-language")
     language.get_by_text("JavaScript").click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("function")
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("LazyResult")
     page.locator("#complete-preset input").click()
     page.get_by_role("option").nth(1).click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("Stack.prototype")
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("countNewlines")
     write(page, "complete", "my own")
     language.get_by_text("Java", exact=True).click()
     page.wait_for_timeout(500)

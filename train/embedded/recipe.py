@@ -12,15 +12,12 @@ from train.embedded.presets import HELD_OUT, Preset
 
 NANO, MINI = "santacoder/nano", "santacoder/mini"
 PRETRAINING = "pretraining"  # the branch of mini's long run, before its learning rate falls
-# the folder of a store with that branch, as a store of its own: the playground does not list it, because its training
-# files are not in the index
-UNFINISHED = "unfinished"
 REPEATED = ("fim", "stars")  # the rows of the ablation with more than one seed
 SEEDS = (1, 2)
 # final comes first, because the others use its tokenizer
 _DATA_VARIANTS = ("final", "fim", "stars", "fertility", "comments", "dedup-alt")
 _COMMITS_BEFORE_THE_LAST = 2
-# larger windows than usual, so that both indexes together are smaller than 20 MB; runs of 114 and 178 tokens are found
+# larger windows than usual, so that both indexes together are smaller than 25 MB; runs of 114 and 178 tokens are found
 # for certain
 _INDEX_WINDOWS = {NANO: 96, MINI: 160}
 
@@ -114,7 +111,6 @@ class _Recipe:
         yield _stage("publish-mini", "train.embedded.parts", weights, "--store", self.store)
 
     def _long_mini(self, simple: Stage) -> Iterator[Stage]:
-        yield _stage("begin-mini", "train.embedded.begin", self.store)
         start: tuple[object, ...] = ("--variant", "final", "--continue-published")
         yield self._training("mini-main", MINI, PRETRAINING, self.preset.mini, "mini", *start)
         yield simple

@@ -11,10 +11,11 @@ from santacoder import checkpoints
 from santacoder.checkpoints.publishing import copy_branch
 from santacoder.errors import CheckpointError
 from santacoder.paths import user_path
-from train.embedded.recipe import MINI, NANO, PRETRAINING, UNFINISHED, nano_runs
+from train.embedded.recipe import MINI, NANO, PRETRAINING, nano_runs
 
 # so that the repository stays below 200 MB
 _COMMITS_OF_PRETRAINING, _COMMITS_OF_MINI = 1, 2
+_CARD = "README.md"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,17 +41,31 @@ def _ship(store: Path, target: Path) -> None:
         CheckpointError: the files of a branch are missing or damaged.
         OSError: the disk is full.
     """
-    shipped: list[tuple[str, str, Path, int | None]] = [
-        *((NANO, run.branch, target, None) for run in nano_runs() if run.seed == 0),
-        (MINI, PRETRAINING, target / UNFINISHED, _COMMITS_OF_PRETRAINING),
-        (MINI, "main", target, _COMMITS_OF_MINI),
+    shipped: list[tuple[str, str, int | None]] = [
+        *((NANO, run.branch, None) for run in nano_runs() if run.seed == 0),
+        (MINI, PRETRAINING, _COMMITS_OF_PRETRAINING),
+        (MINI, "main", _COMMITS_OF_MINI),
     ]
-    for repo, branch, to, n_commits in shipped:
+    for repo, branch, n_commits in shipped:
         if checkpoints.has_repository(store, repo) and branch in checkpoints.branches(repo, store=store):
-            sha = copy_branch(repo, branch, store, to, n_commits=n_commits)
+            sha = copy_branch(repo, branch, store, target, n_commits=n_commits)
             print(f"{repo}@{branch} is now {sha}")
+            if (repo, branch) == (MINI, PRETRAINING):
+                _rename_base(store, sha)
     for index in store.glob("attribution--*"):
         shutil.copytree(index, target / index.name, dirs_exist_ok=True)
+
+
+def _rename_base(store: Path, copied: str) -> None:
+    """Let the card of mini's main branch name the commit that it continues from by its sha in the target store, where a
+    branch without its history has another one.
+    """
+    published = checkpoints.resolve(MINI, PRETRAINING, store=store).name
+    if "main" not in checkpoints.branches(MINI, store=store):
+        return
+    card = checkpoints.resolve(MINI, store=store) / _CARD
+    if card.is_file() and published in (text := card.read_text()) and published != copied:
+        checkpoints.add_files(MINI, "main", {_CARD: text.replace(published, copied).encode()}, store=store)
 
 
 if __name__ == "__main__":

@@ -9,26 +9,43 @@ import pytest
 from santacoder import checkpoints
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
-from train.embedded.recipe import MINI, NANO, PRETRAINING, UNFINISHED
+from train.embedded.recipe import MINI, NANO, PRETRAINING
 from train.embedded.ship import main
 
 
-def test_the_newest_commit_of_mini_and_all_of_nano_are_shipped(
+def test_the_newest_commits_of_mini_and_all_of_nano_are_shipped(
     tmp_path: Path, tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    for repo, branch in ((MINI, PRETRAINING), (NANO, "fim"), (NANO, "fim-seed1")):
-        for step in (10, 20):
+    for repo, branch in ((MINI, PRETRAINING), (MINI, "main"), (NANO, "fim"), (NANO, "fim-seed1")):
+        for step in (10, 20, 30):
             checkpoints.publish(random_model(step), tokenizer, repo, branch, step=step, store=ours)
     assert main([str(ours), "--to", str(theirs)]) == 0
-    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs / UNFINISHED)] == [20]
-    assert [commit.step for commit in checkpoints.log(NANO, "fim", store=theirs)] == [20, 10]
+    assert [commit.step for commit in checkpoints.log(MINI, store=theirs)] == [30, 20]
+    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs)] == [30]
+    assert [commit.step for commit in checkpoints.log(NANO, "fim", store=theirs)] == [30, 20, 10]
     assert list(checkpoints.branches(NANO, store=theirs)) == ["fim"]
-    assert checkpoints.repositories(theirs) == [NANO], "the playground does not list what is unfinished"
-    (ours / "models--santacoder--mini" / "refs" / PRETRAINING).write_text("0" * 40)
+    (ours / "models--santacoder--mini" / "refs" / "main").write_text("0" * 40)
     assert main([str(ours), "--to", str(theirs)]) == 1
-    assert capsys.readouterr().err.startswith(f"There is no branch '{PRETRAINING}' of '{MINI}' in ")
-    assert [commit.step for commit in checkpoints.log(MINI, PRETRAINING, store=theirs / UNFINISHED)] == [20]
+    assert "are missing from the store" in capsys.readouterr().err
+    assert [commit.step for commit in checkpoints.log(MINI, store=theirs)] == [30, 20]
+
+
+def test_the_card_names_the_copied_commit_that_mini_continues_from(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for step in (10, 20):
+        checkpoints.publish(random_model(step), tokenizer, MINI, PRETRAINING, step=step, store=ours)
+    base = f"{MINI}@{checkpoints.resolve(MINI, PRETRAINING, store=ours).name}"
+    for step in (1, 2):
+        checkpoints.publish(
+            random_model(), tokenizer, MINI, step=step, files={"README.md": f"It continues {base}."}, store=ours
+        )
+    for _ in range(2):
+        assert main([str(ours), "--to", str(theirs)]) == 0
+        copied = checkpoints.resolve(MINI, PRETRAINING, store=theirs).name
+        assert copied not in base, "its history has been left out"
+        assert (checkpoints.resolve(MINI, store=theirs) / "README.md").read_text() == f"It continues {MINI}@{copied}."
+        assert [commit.step for commit in checkpoints.log(MINI, store=theirs)] == [2, 1]
 
 
 def test_a_commit_without_its_weights_is_not_shipped(
@@ -45,6 +62,6 @@ def test_a_commit_without_its_weights_is_not_shipped(
 
 def test_a_store_with_one_of_the_models_is_enough(tmp_path: Path, tokenizer: Tokenizer) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    checkpoints.publish(random_model(), tokenizer, MINI, PRETRAINING, step=10, store=ours)
+    checkpoints.publish(random_model(), tokenizer, MINI, step=10, store=ours)
     assert main([str(ours), "--to", str(theirs)]) == 0
-    assert checkpoints.repositories(theirs / UNFINISHED) == [MINI]
+    assert checkpoints.repositories(theirs) == [MINI]
