@@ -11,7 +11,7 @@ import torch
 from app.branch_facts import Branch, read_branches, with_several_branches
 from app.shares.rates import Rate
 from app.ui.branches.chart import branch_chart, metrics_of
-from app.ui.branches.table import about_branch, branch_table
+from app.ui.branches.table import about_branch, benchmark_name, branch_table
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
@@ -158,3 +158,8 @@ def test_use_in_editors_is_shown_once_there_is_some() -> None:
     table = branch_table(branches, "main", acceptance={"fim": Rate(30, 100), "main": Rate(10, 100)})
     assert "Accepted in editors" in table and "Blind votes won" not in table
     assert "<strong>30%</strong>" in table and "22 – 40, of 100" in table and "<strong>10%" not in table
+
+
+def test_every_benchmark_has_a_name_for_readers() -> None:
+    benchmarks = {score.benchmark for score in checkpoints.read_scores(checkpoints.resolve("santacoder/mini"))}
+    assert len(benchmarks) > 5 and all(benchmark_name(benchmark)[0].isupper() for benchmark in benchmarks)

@@ -18,14 +18,19 @@ _BENCHMARKS = {
     "humaneval": "HumanEval",
     "multipl-e-mbpp": "MBPP",
     "infilling": "Infilling",
+    "infilling-without-brackets": "Infilling, without brackets",
+    "infilling-spm": "Infilling, suffix first",
+    "infilling-spm-without-brackets": "Infilling, suffix first, without brackets",
     "docstrings": "Docstrings",
     "bits-per-byte": "Held-out files",
     "bodies": "Function bodies",
+    "repetition": "Continuations",
+    "empty": "Continuations",
     "verbatim": "Texts",
     "memorization": "Training files",
 }
 LANGUAGE_NAMES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
-_LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly")
+_LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly", "repeat themselves", "empty")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
 _NO_RATES: Mapping[str, Rate] = MappingProxyType({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from app.generation.records import Language
+from app.generation.records import MARK, Generation, Language
 from app.ui.code_pane.controls import CodePane
 from app.ui.code_pane.example_code import PRESETS, presets
 from app.ui.components import LATEST, Updates, code_update
@@ -13,16 +13,15 @@ from santacoder.languages import plain_language
 
 def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
     """Choosing a language updates the examples; choosing an example sets the code. The user's own code stays when the
-    language changes.
+    language changes; an example stays an example when it has been run.
 
     Returns the two events, so that others can be chained to them.
     """
     cleared = list(pane.cleared())
 
-    def choose_language(language: Language, code: str) -> Updates:
+    def choose_language(language: Language, code: str, generation: Generation | None, index: int) -> Updates:
         examples = presets(pane.name, language)
-        is_example = code in [preset.code for preset in PRESETS]
-        name = next(iter(examples), None) if is_example else None
+        name = next(iter(examples), None) if _is_example(code, generation, index) else None
         return {
             pane.editor: code_update(examples[name] if name else None, language),
             pane.preset: gr.Dropdown(choices=list(examples), value=name),
@@ -41,10 +40,20 @@ def connect_beginning(pane: CodePane) -> list[gr.events.Dependency]:
     )
     return [
         pane.language.input(
-            choose_language, [pane.language, pane.editor], [pane.editor, pane.preset, *cleared], **LATEST
+            choose_language,
+            [pane.language, pane.editor, pane.generation, pane.index],
+            [pane.editor, pane.preset, *cleared],
+            **LATEST,
         ),
         pane.preset.input(choose_example, [pane.language, pane.preset], [pane.editor, *cleared], **LATEST),
     ]
+
+
+def _is_example(code: str, generation: Generation | None, index: int) -> bool:
+    """Whether the editor's ``code`` is an example, or one with what the model wrote."""
+    if generation is not None and generation.candidates and code == generation.code(index):
+        code = MARK.join(generation.parts)
+    return code in [preset.code for preset in PRESETS]
 
 
 def menus_for(pane: CodePane, language: Language, code: str) -> Updates:
