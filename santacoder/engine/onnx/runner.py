@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
@@ -79,8 +78,7 @@ class OnnxRunner:
         self._lengths = [0] * self._n_rows
         self._row_of = list(range(self._n_rows))  # of each slot
         self._step = DecodingStep(self._session, self._cache, config, device)
-        # by first row and number of rows, the latest used last
-        self._prefill_bindings: OrderedDict[tuple[int, int], onnxruntime.IOBinding] = OrderedDict()
+        self._prefill_binding = lru_cache(maxsize=MOST_BINDINGS)(self._cache.binding)
         self._plain, self._shrinking = run_options(), run_options(shrinks=device == "cpu")
         if on_trial:
             self._try_steps(graph)
@@ -131,10 +129,7 @@ class OnnxRunner:
             "total_sequence_length": np.array(ends.max(), dtype=np.int32),
             "logits_index": np.append(wanted, wanted[-1:].repeat(self._odd(len(wanted)))),
         }
-        binding = self._prefill_bindings.pop((first, n_rows), None) or self._cache.binding(first, n_rows)
-        self._prefill_bindings[first, n_rows] = binding
-        if len(self._prefill_bindings) > MOST_BINDINGS:
-            self._prefill_bindings.popitem(last=False)
+        binding = self._prefill_binding(first, n_rows)
         for name, value in inputs.items():
             binding.bind_cpu_input(name, value)
         logits = empty_floats((len(inputs["logits_index"]), self._vocab_size), self.device)
@@ -165,7 +160,7 @@ class OnnxRunner:
 
     def close(self) -> None:
         # each of them refers to the session
-        del self._session, self._cache, self._step, self._prefill_bindings
+        del self._session, self._cache, self._step, self._prefill_binding
 
     def _decode(self, steps: Sequence[Step]) -> Logits:
         self._move_together([step.slot for step in steps])
