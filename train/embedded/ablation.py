@@ -23,11 +23,7 @@ from train.evaluate.results.published import ABLATIONS
 from train.evaluate.results.result import read_results
 from train.json_lines import read_json_lines
 
-METRICS = {
-    "bits-per-byte": "bits per byte",
-    "infilling": "single lines infilled",
-    "bodies": "function bodies that parse",
-}
+METRICS = {"bits-per-byte": "bits per byte", "infilling": "lines filled in", "bodies": "bodies that parse"}
 # Student's t for 95 %, by degrees of freedom
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
 
@@ -118,19 +114,25 @@ def write(out: Path, docs: Path) -> None:
     # every branch, and the further seeds that have been evaluated
     runs = [run for run in nano_runs() if run.seed == 0 or (out / "scores" / f"nano-{run.branch}").exists()]
     table = rows(out, runs)
-    found = {metric: differences(table, metric) for metric in METRICS}
+    metrics = {metric: title for metric, title in METRICS.items() if _is_above_zero(table, metric)}
+    found = {metric: differences(table, metric) for metric in metrics}
     images = docs / "images"
     images.mkdir(parents=True, exist_ok=True)
     fim = statistics.mean(ABLATIONS["fim"])
     in_paper = {branch: statistics.mean(scores) - fim for branch, scores in ABLATIONS.items()}
-    draw_differences({metric: METRICS[metric] for metric in METRICS}, found, in_paper, images / "ablation.svg")
+    draw_differences(metrics, found, in_paper, images / "ablation.svg")
     draw_curves({branch: _losses(out, branch) for branch in EXPERIMENTS}, images / "ablation-loss.svg")
     data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
     settings = json.loads((out / "runs" / "nano-fim" / "config.json").read_text())
     n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
-    text = ablation_text.document(table, found, ABLATIONS, data, settings, n_tasks, _stages(out))
+    text = ablation_text.document(metrics, table, found, ABLATIONS, data, settings, n_tasks, _stages(out))
     with replacing(docs / "ablation.md") as file:
         file.write(text.encode())
+
+
+def _is_above_zero(table: Sequence[Row], metric: str) -> bool:
+    """Whether any run scores at all. A column of zeros would tell nothing about the branches."""
+    return any(score > 0 for row in table for score in row.scores[metric])
 
 
 def _losses(out: Path, branch: str) -> list[tuple[int, float]]:

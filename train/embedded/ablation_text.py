@@ -12,6 +12,7 @@ _DIRECTION = {"bits-per-byte": -1, "infilling": 1, "bodies": 1}
 
 
 def document(
+    metrics: Mapping[str, str],
     rows: Sequence[Any],
     found: Mapping[str, Mapping[str, Any]],
     paper: Mapping[str, Sequence[float]],
@@ -23,6 +24,7 @@ def document(
     """Write the page.
 
     Args:
+        metrics: the titles of the columns by metric.
         rows: a :class:`train.embedded.ablation.Row` for each branch.
         found: the differences by metric and branch.
         paper: the paper's scores by branch.
@@ -42,28 +44,26 @@ and {tokens / 1e6:.2f} M tokens each (`final` twice that). They are the branches
 `python -m train.embedded.ablation` writes this page from the results of `python -m train.embedded`.
 
 **What it shows.** The training and evaluation code works for all eight experiments. Effects are visible only if they
-exceed the difference between two seeds of a model that has barely begun to learn. The page can neither confirm nor
-refute the paper, whose scores count programs that pass tests: no model of this size writes such programs.
-`python -m train.embedded --preset gpu` trains larger models on a GPU; it has not been run yet.
+exceed the difference between two seeds. The page can neither confirm nor refute the paper, whose scores count programs
+that pass tests: no model of this size writes such programs.
 
 ## Scores
-{_score_table(rows, megabytes)}
+{_score_table(metrics, rows, megabytes)}
 
 - Scores are means over Python, Java and JavaScript, with the range over the seeds.
 - Bits per byte are measured on the files of the held-out packages after the base filters, the same for all branches;
   less is better.
-- Lines filled in: the first {n_tasks} tasks by name of the paper's infilling benchmark in each language (PSM, T 0.2).
-  `no-fim` never saw the sentinel tokens of infilling.
+- {_infilling(metrics, n_tasks)}
 - Bodies that parse: bodies are generated greedily for 100 held-out functions of each language, and parsed by `ast`,
   javac's parser and node.
-- Files: the megabytes that the filters left for training. Each model read only a part of them.
+- Files: the megabytes that the filters left for training.
 
 ![differences](images/ablation.svg)
 
 ![learning curves](images/ablation-loss.svg)
 
 ## Comparison with the paper
-{_agreement_table(found, paper)}
+{_agreement_table(metrics, found, paper)}
 
 Differences are from `fim`, with 95 % intervals. The deviation between seeds is estimated from the rows with several
 seeds and assumed to be the same for all (Student's t). A difference within its interval may be chance. One outside may
@@ -76,30 +76,38 @@ pass@100, averaged over the languages; the paper gives no intervals.
 {stages}"""
 
 
-def _score_table(rows: Sequence[Any], megabytes: Mapping[str, float]) -> str:
-    lines = [
-        "| branch | what it is | files, MB | seeds | bits per byte | lines filled in | bodies that parse |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def _infilling(metrics: Mapping[str, str], n_tasks: int) -> str:
+    tasks = f"the first {n_tasks} tasks by name of the paper's infilling benchmark in each language (PSM, T 0.2)"
+    if "infilling" not in metrics:
+        return f"Lines filled in have no column, because no branch filled in any: {tasks}."
+    return f"Lines filled in: {tasks}.\n  `no-fim` never saw the sentinel tokens of infilling."
+
+
+def _score_table(metrics: Mapping[str, str], rows: Sequence[Any], megabytes: Mapping[str, float]) -> str:
+    lines = _heading("branch", "what it is", "files, MB", "seeds", *metrics.values())
     for row in rows:
-        bits, infilling, bodies = (row.scores[metric] for metric in ("bits-per-byte", "infilling", "bodies"))
+        seeds = len(row.scores["bits-per-byte"])
+        scores = [_spread(row.scores[metric], _unit(metric)) for metric in metrics]
         lines.append(
-            f"| {row.branch} | {EXPERIMENTS[row.branch].description} | {megabytes[row.branch]:.0f} | {len(bits)} "
-            f"| {_spread(bits, '.3f')} | {_spread(infilling, '.1%')} | {_spread(bodies, '.1%')} |"
+            f"| {row.branch} | {EXPERIMENTS[row.branch].description} | {megabytes[row.branch]:.0f} | {seeds} "
+            f"| {' | '.join(scores)} |"
         )
     return "\n".join(lines)
 
 
-def _agreement_table(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Sequence[float]]) -> str:
-    lines = [
-        "| branch | bits per byte | lines filled in | bodies that parse | paper, pass@100 |",
-        "|---|---|---|---|---|",
-    ]
+def _agreement_table(
+    metrics: Mapping[str, str], found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Sequence[float]]
+) -> str:
+    lines = _heading("branch", *metrics.values(), "paper, pass@100")
     for branch in (branch for branch in paper if branch != "fim"):
         change = _paper_change(paper, branch)
-        cells = [_difference(found[metric][branch], metric) for metric in _DIRECTION]
+        cells = [_difference(found[metric][branch], metric) for metric in metrics]
         lines.append(f"| {branch} | {' | '.join(cells)} | {change:+.3f} |")
     return "\n".join(lines)
+
+
+def _heading(*titles: str) -> list[str]:
+    return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
 
 
 def _summary(found: Mapping[str, Mapping[str, Any]], paper: Mapping[str, Sequence[float]]) -> str:
@@ -124,11 +132,15 @@ def _paper_change(paper: Mapping[str, Sequence[float]], branch: str) -> float:
 
 
 def _difference(one: Any, metric: str) -> str:
-    unit = ".3f" if metric == "bits-per-byte" else ".1%"
+    unit = _unit(metric)
     text = f"{one.value:+{unit}} ± {one.margin:{unit}}"
     if not one.is_clear:
         return text
     return f"**{text}** ({'better' if one.value * _DIRECTION[metric] > 0 else 'worse'})"
+
+
+def _unit(metric: str) -> str:
+    return ".3f" if metric == "bits-per-byte" else ".1%"
 
 
 def _spread(scores: Sequence[float], unit: str) -> str:

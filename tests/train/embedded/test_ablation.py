@@ -26,12 +26,13 @@ def test_with_two_rows_of_seeds_the_interval_is_the_t_tests() -> None:
     assert found.is_clear == (expected.low > 0)
 
 
-def write_results(out: Path) -> None:
+def write_results(out: Path, lines_filled_in: float = 1.0) -> None:
     """Write a score for every run; ``stars`` is worse by far more than the difference between seeds."""
     for number, run in enumerate(nano_runs()):
         value = 2 + 0.001 * number + (run.experiment.branch == "stars")
         for benchmark, language in (("bits-per-byte", "java"), ("infilling", "python"), ("bodies", "python")):
-            result = Result(benchmark, language, "santacoder/nano", run.branch, "0" * 40, {}, {}, {"one": (1, value)})
+            score = value * lines_filled_in if benchmark == "infilling" else value
+            result = Result(benchmark, language, "santacoder/nano", run.branch, "0" * 40, {}, {}, {"one": (1, score)})
             result.write(out / "scores" / f"nano-{run.branch}" / f"{benchmark}-{language}" / "result.json")
         folder = out / "runs" / f"nano-{run.branch}"
         folder.mkdir(parents=True)
@@ -52,6 +53,18 @@ def test_the_page_says_what_is_clear_and_what_is_not(tmp_path: Path, capsys: pyt
     assert "- `mha` is not distinguishable from `fim` in bits per byte here" in page
     for picture in ("ablation.svg", "ablation-loss.svg"):
         assert f"(images/{picture})" in page and (tmp_path / "docs" / "images" / picture).stat().st_size > 1000
+
+
+def test_a_column_has_a_place_only_if_some_branch_scores(tmp_path: Path) -> None:
+    for name, lines_filled_in in (("some", 0.1), ("none", 0.0)):
+        write_results(tmp_path / name, lines_filled_in)
+        assert main([str(tmp_path / name), "--docs", str(tmp_path / name / "docs")]) == 0
+    some, none = ((tmp_path / name / "docs" / "ablation.md").read_text() for name in ("some", "none"))
+    assert some.count("| bits per byte | lines filled in | bodies that parse |") == 2
+    assert none.count("| bits per byte | bodies that parse |") == 2
+    assert "no branch filled in any" in none and "no branch filled in any" not in some
+    drawings = [(tmp_path / name / "docs" / "images" / "ablation.svg").read_text() for name in ("some", "none")]
+    assert ["lines filled in" in drawing for drawing in drawings] == [True, False]
 
 
 def test_a_run_that_was_not_measured_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
