@@ -8,7 +8,7 @@ that it lists, little-endian, each at a multiple of 64 bytes:
 - ``anchors``: byte offset in the file, and line, of every 128th token of each file
 - ``files``: for every file its first token, byte and anchor, the start of its path, its origin (a row of ``origins`` in
   the header) and its digest; and a row for the end
-- ``paths``: the files' paths
+- ``paths``: the files' paths, compressed by zlib to about a seventh, and decompressed when the index is opened
 
 The header also has the CRC-32 of each section; they are checked when the index is opened.
 
@@ -45,7 +45,8 @@ _SECTIONS: dict[str, np.dtype] = {
     "paths": np.dtype("u1"),
 }
 _MAGIC = b"SCAT"
-_FORMAT = 2
+_FORMAT = 3
+_FORMATS = (2, _FORMAT)  # in 2, nothing is compressed
 _PREFIX = struct.Struct("<4sIII")
 _ALIGNMENT = 64
 _MADE_WITH = {"tokens": tokens.VERSION, "run": winnowing.RUN}
@@ -106,9 +107,11 @@ def write(path: Path, contents: Contents) -> None:
         OSError: the disk is full.
     """
     sections = {name: np.ascontiguousarray(getattr(contents, name), dtype) for name, dtype in _SECTIONS.items()}
+    sections["paths"] = np.frombuffer(zlib.compress(sections["paths"].data, 9), np.uint8)
     described = {
         "made_with": _MADE_WITH,
         "parameters": asdict(contents.parameters),
+        "compressed": ["paths"],
         "counts": {name: len(section) for name, section in sections.items()},
         "checksums": {name: zlib.crc32(section.data) for name, section in sections.items()},
         "origins": contents.origins,
@@ -153,8 +156,20 @@ def read(path: Path) -> Contents:
             raise AttributionError(
                 f"{path} is damaged: the checksum of its {name} is wrong. Copy it or build it again."
             )
+    if "paths" in header.get("compressed", []):
+        arrays["paths"] = _decompressed(path, arrays["paths"], int(arrays["files"]["path"][-1]))
     origins = [Origin(*origin) for origin in header["origins"]]
     return Contents(**arrays, origins=origins, parameters=Parameters(**header["parameters"]))
+
+
+def _decompressed(path: Path, section: np.ndarray, n_bytes: int) -> np.ndarray:
+    try:
+        decompressed = zlib.decompressobj().decompress(section.data, n_bytes or 1)  # 0 would be no limit
+    except zlib.error as error:
+        raise AttributionError(f"{path} is damaged: its paths cannot be decompressed. Build it again.") from error
+    if len(decompressed) != n_bytes:
+        raise AttributionError(f"{path} is damaged: its paths have the wrong length. Build it again.")
+    return np.frombuffer(decompressed, np.uint8)
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
@@ -163,10 +178,10 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
         raise AttributionError(f"{path} is not an attribution index. Create one with python -m train.data index.")
     _, version, length, checksum = _PREFIX.unpack(prefix)
-    if version != _FORMAT:
+    if version not in _FORMATS:
         raise AttributionError(
-            f"{path} has format {version}, but this program reads format {_FORMAT}. Build it again with "
-            "python -m train.data index."
+            f"{path} has format {version}, but this program reads formats {_FORMATS[0]} and {_FORMATS[1]}. Build it "
+            "again with python -m train.data index."
         )
     encoded = file.read(length)
     if len(encoded) < length or zlib.crc32(encoded) != checksum:

@@ -1,4 +1,4 @@
-"""Unusable indexes are rejected with the reason."""
+"""Indexes of earlier versions are read, and unusable ones rejected with the reason."""
 
 from __future__ import annotations
 
@@ -56,8 +56,37 @@ def test_another_format(folder: Path) -> None:
     content = bytearray((folder / "index.bin").read_bytes())
     content[4] = 9
     (folder / "index.bin").write_bytes(content)
-    with pytest.raises(AttributionError, match="has format 9, but this program reads format 2"):
+    with pytest.raises(AttributionError, match="has format 9, but this program reads formats 2 and 3"):
         AttributionIndex(folder)
+
+
+def test_an_index_without_compression_is_still_read(folder: Path) -> None:
+    spans = AttributionIndex(compact(folder)).find(TEXT)
+    path = folder / "compact" / "index.bin"
+    write_format_2(path)
+    assert AttributionIndex(path.parent).find(TEXT) == spans
+    assert spans[0].sources[0].path == "quays.py"
+
+
+def write_format_2(path: Path) -> None:
+    """Write the index at ``path`` as earlier versions did."""
+    content = path.read_bytes()
+    length = struct.unpack_from("<4sIII", content)[2]
+    header = json.loads(content[16 : 16 + length])
+    start, sections = 16 + length, {}
+    for name, itemsize in (("buckets", 4), ("hashes", 4), ("places", 4), ("anchors", 8), ("files", 28), ("paths", 1)):
+        start += -start % 64
+        sections[name] = content[start : start + header["counts"][name] * itemsize]
+        start += len(sections[name])
+    sections["paths"] = zlib.decompress(sections["paths"])
+    del header["compressed"]
+    header["counts"]["paths"] = len(sections["paths"])
+    header["checksums"]["paths"] = zlib.crc32(sections["paths"])
+    encoded = json.dumps(header).encode()
+    content = struct.pack("<4sIII", b"SCAT", 2, len(encoded), zlib.crc32(encoded)) + encoded
+    for section in sections.values():
+        content += bytes(-len(content) % 64) + section
+    path.write_bytes(content)
 
 
 def test_other_tokens(folder: Path) -> None:
