@@ -69,7 +69,7 @@ class Text:
             if event.reason == "cancelled" and not self._is_cut:
                 raise ApiError(503, "The text was ended because the server is being stopped; try again in a moment.")
             self.reason = "length" if self._is_cut else event.reason
-        elif isinstance(event, TokenEvent) and not self._accumulator.is_typed(event):
+        elif isinstance(event, TokenEvent) and not self._accumulator.is_respelled(event):
             self._count(event)
         n_shown = len(self.text)
         tokens = self._accumulator.add(event)

@@ -51,8 +51,8 @@ class Completion:
     """The text generated at one position. ``seed`` is the seed that was used, even if none was given.
 
     A special token that ends the text is the last of ``tokens``; tokens of a stop sequence are not included. ``cut``
-    was generated after the text, and cut off because it repeats what comes before or after it. ``n_drafted`` of the
-    tokens were drafted from an earlier occurrence, which changes only the speed.
+    was generated after the text, and cut off because it repeats what comes before or after it. ``n_accepted`` of the
+    tokens were accepted from drafts, which changes only the speed.
     """
 
     text: str
@@ -61,7 +61,7 @@ class Completion:
     seed: int
     ended_by: EndedBy | None = None
     cut: str = ""
-    n_drafted: int = field(default=0, compare=False)
+    n_accepted: int = field(default=0, compare=False)
 
     @property
     def written(self) -> tuple[Token, ...]:

@@ -219,7 +219,7 @@ class CandidateDraft:
         tokenizer = self._engine.tokenizer
         request, self._opening = self._request(opening)
         begun = [token.id for token in self._opening]
-        self._written = Accumulator(tokenizer, begun, crlf=request.crlf, with_typed=True)
+        self._written = Accumulator(tokenizer, begun, crlf=request.crlf, with_respelled=True)
         if begun and begun[-1] in tokenizer.special_ids:
             self._deliver(Finished("stop"))
             return
@@ -271,16 +271,16 @@ class CandidateDraft:
         """The current gap so far: its fixed beginning, then the generated text."""
         assert self._written is not None
         text = "".join(token.text for token in self._opening) + self._written.text
-        n_drafted = self._stream.n_accepted if self._stream else 0
+        n_accepted = self._stream.n_accepted if self._stream else 0
         tokens = (*self._opening, *self._tokens())
-        return Completion(text, tokens, reason, self._task.sampling.seed or 0, n_drafted=n_drafted)
+        return Completion(text, tokens, reason, self._task.sampling.seed or 0, n_accepted=n_accepted)
 
     def _tokens(self) -> Iterator[Token]:
         assert self._written is not None
         special_ids = self._engine.tokenizer.special_ids
         for index, token in enumerate(self._written.tokens):
             text = "" if token.id in special_ids else token.text
-            respelled = index < self._written.n_typed
+            respelled = index < self._written.n_respelled
             yield Token(text, token.id, token.logprob, alternatives(token), respelled)
 
 

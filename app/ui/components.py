@@ -165,8 +165,8 @@ def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, 
     if not running and completions:
         said.append(_reason(generation, completions[-1]))
         facts.append(f"seed {completions[0].seed}")
-        if n_drafted := sum(completion.n_drafted for completion in completions):
-            facts.append(f"{n_drafted} token{'s' if n_drafted > 1 else ''} drafted")
+        if n_accepted := sum(completion.n_accepted for completion in completions):
+            facts.append(f"{n_accepted} token{'s' if n_accepted > 1 else ''} from drafts")
         facts.append(f"{generation.repo_id}@{generation.revision} ({generation.runner})")
     line = " · ".join(said)
     return render(

@@ -42,17 +42,17 @@ class Accumulator:
 
     A token is included once its first character has been shown. So tokens of a stop sequence are excluded, and so are
     tokens held back because they may become one. A special token that ends the text comes last. Tokens that only spell
-    the end of the prompt again are included ``with_typed``, and have no text.
+    the end of the prompt again are included ``with_respelled``, and have no text.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, after: Iterable[int] = (), *, crlf: bool = False, with_typed: bool = False
+        self, tokenizer: Tokenizer, after: Iterable[int] = (), *, crlf: bool = False, with_respelled: bool = False
     ) -> None:
         """``after`` are the last ids of a prompt that is not echoed. With ``crlf``, lines end in CRLF."""
-        self._with_typed = with_typed
+        self._with_respelled = with_respelled
         self.text = ""
         self.tokens: list[Token] = []
-        self.n_typed = 0  # how many of the tokens only spell the prompt's end again
+        self.n_respelled = 0  # how many of the tokens only spell the prompt's end again
         self._tokenizer = tokenizer
         self._decoder = tokenizer.stream_decoder(after)
         # shown and decoded text have the same characters, but arrive in different pieces
@@ -71,11 +71,11 @@ class Accumulator:
             self._end_character()
             name = self._tokenizer.decode([event.id])
             self._end_mark = Token(event.id, name, event.logprob, self._alternatives(event), self._offset)
-        elif self.is_typed(event):
-            typed = Token(event.id, "", event.logprob, self._alternatives(event), 0)
-            reached = (typed,) * self._with_typed
+        elif self.is_respelled(event):
+            respelled = Token(event.id, "", event.logprob, self._alternatives(event), 0)
+            reached = (respelled,) * self._with_respelled
             self.tokens += reached
-            self.n_typed += len(reached)
+            self.n_respelled += len(reached)
             return reached
         else:
             top = self._alternatives(event)
@@ -93,7 +93,7 @@ class Accumulator:
         written = "".join(token.text for token in (*self.tokens, *self._pending) if token is not self._end_mark)
         return written[len(self.text) :]
 
-    def is_typed(self, event: PromptToken | TokenEvent) -> bool:
+    def is_respelled(self, event: PromptToken | TokenEvent) -> bool:
         """Whether the token only spells the end of the prompt again."""
         n_typed = _n_typed(event)
         return n_typed > 0 and 0 < len(self._tokenizer.decode_bytes([event.id])) <= n_typed

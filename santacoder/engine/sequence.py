@@ -103,7 +103,7 @@ class Sequence:
         self._token_bytes = tokenizer.decode_bytes
         self._n_positions = n_positions
         self._max_new_tokens = prompt.max_new_tokens
-        self._n_typed_tokens = 0
+        self._n_respelled = 0
         self._end = n_positions if self._typed else len(prompt.ids) + prompt.max_new_tokens
         self._special_ids = tokenizer.special_ids
         self.prompt_end = () if self.echo or self._typed else tuple(prompt.ids[-_LONGEST_BEGINNING:])
@@ -121,7 +121,7 @@ class Sequence:
 
     @property
     def n_written(self) -> int:
-        return len(self.ids) - self.n_prompt - self._n_typed_tokens
+        return len(self.ids) - self.n_prompt - self._n_respelled
 
     @property
     def n_left(self) -> int:
@@ -145,25 +145,25 @@ class Sequence:
     def add(self, choice: Choice) -> None:
         """Report the next token. Finish the sequence if it is the last one, or if it is too unlikely to be used."""
         n_typed = len(self._typed)
-        is_typed = n_typed > 0 and len(self._token_bytes([choice.id])) <= n_typed
+        is_respelled = n_typed > 0 and len(self._token_bytes([choice.id])) <= n_typed
         least = self.sampler.params.min_logprob
-        if least is not None and choice.model_logprob < least and not is_typed:
+        if least is not None and choice.model_logprob < least and not is_respelled:
             self.ended_by = "min_logprob"
             self.finish("stop")
             return
         self.ids.append(choice.id)
-        self.n_accepted += choice.id == self.expected and not is_typed
+        self.n_accepted += choice.id == self.expected and not is_respelled
         self.first_token_at = self.first_token_at or time.perf_counter()
         if n_typed:
-            self._spell(choice.id, is_typed=is_typed)
+            self._spell(choice.id, is_respelled=is_respelled)
         # end-of-text ends a document; any other special token begins or ends a part of one
         ended = choice.id in self._special_ids
         decoded = "" if ended else self._decoder.feed(choice.id, n_typed)
         if decoded.strip():  # the text has begun
             self._gap_start = self._blank_start = None
-        elif self._blank_start is not None and not is_typed:
+        elif self._blank_start is not None and not is_respelled:
             self._blank_start.add(choice.id)
-        text, stopped = ("", False) if ended or is_typed else self._text_end.feed(choice.id, decoded)
+        text, stopped = ("", False) if ended or is_respelled else self._text_end.feed(choice.id, decoded)
         self._report(TokenEvent(text, choice.id, choice.logprob, choice.top, n_typed))
         if stopped:
             self.finish("stop", with_held=False)
@@ -184,17 +184,17 @@ class Sequence:
         left = self._typed[len(self._token_bytes([token_id])) :]
         return self._healing.agreeing(left) if left and self._healing else None
 
-    def _spell(self, token_id: int, *, is_typed: bool) -> None:
+    def _spell(self, token_id: int, *, is_respelled: bool) -> None:
         """Record a token that spells a part of the prompt's end again; the last one may contain more."""
         self._typed = self._typed[len(self._token_bytes([token_id])) :]
-        self._n_typed_tokens += is_typed
-        if is_typed:
+        self._n_respelled += is_respelled
+        if is_respelled:
             self.sampler.n_prompt = len(self.ids)
         if self._typed and self._healing:
             self.agreeing = self._healing.agreeing(self._typed)
         else:
             self.agreeing = None
-            self._end = min(self._n_positions, len(self.ids) - (not is_typed) + self._max_new_tokens)
+            self._end = min(self._n_positions, len(self.ids) - (not is_respelled) + self._max_new_tokens)
 
     def add_scores(self, choices: list[Choice]) -> None:
         """Report the next tokens of the prompt, as if they had been sampled."""

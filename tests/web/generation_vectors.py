@@ -229,7 +229,7 @@ def _generation(fields: dict[str, Any], text: str, engine: Engine, runner: Noise
     runner.begins_at = len(prompt.ids)
     stream = engine.submit(request)
     events = list(stream)
-    accumulator = Accumulator(tokenizer, stream.prompt_end, crlf=stream.crlf, with_typed=True)
+    accumulator = Accumulator(tokenizer, stream.prompt_end, crlf=stream.crlf, with_respelled=True)
     for event in events:
         accumulator.add(event)
     return {

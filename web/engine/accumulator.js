@@ -32,19 +32,19 @@ import { CrlfWriter } from "./line_ends.js";
  *
  * A token is included once its first character has been shown. So tokens of a stop sequence are excluded, and so are
  * tokens held back because they may become one. A special token that ends the text comes last. Tokens that only spell the
- * end of the prompt again are included `withTyped`, and have no text.
+ * end of the prompt again are included `withRespelled`, and have no text.
  */
 export class Accumulator {
   /**
    * @param {Tokenizer} tokenizer
-   * @param {{withTyped?: boolean}} [options]
+   * @param {{withRespelled?: boolean}} [options]
    */
-  constructor(tokenizer, { withTyped = false } = {}) {
-    this._withTyped = withTyped;
+  constructor(tokenizer, { withRespelled = false } = {}) {
+    this._withRespelled = withRespelled;
     this.text = "";
     /** @type {Token[]} */
     this.tokens = [];
-    this.nTyped = 0; // how many of the tokens only spell the prompt's end again
+    this.nRespelled = 0; // how many of the tokens only spell the prompt's end again
     this._tokenizer = tokenizer;
     this._decoder = tokenizer.streamDecoder();
     // shown and decoded text have the same characters, but arrive in different pieces
@@ -71,11 +71,11 @@ export class Accumulator {
       return [];
     }
     this.text += this._shown?.feed(event.text) ?? event.text;
-    if (event.type === "token" && this._isTyped(event)) {
-      const typed = this._withTyped ? [this._token(event, "", 0)] : [];
-      this.tokens.push(...typed);
-      this.nTyped += typed.length;
-      return typed;
+    if (event.type === "token" && this._isRespelled(event)) {
+      const respelled = this._withRespelled ? [this._token(event, "", 0)] : [];
+      this.tokens.push(...respelled);
+      this.nRespelled += respelled.length;
+      return respelled;
     }
     if (event.type === "finished") {
       this._endCharacter();
@@ -111,7 +111,7 @@ export class Accumulator {
   }
 
   /** Whether the token only spells the end of the prompt again. @param {TokenEvent} event */
-  _isTyped(event) {
+  _isRespelled(event) {
     const size = this._tokenizer.decodeBytes([event.id]).length;
     return !this._tokenizer.specialIds.has(event.id) && size > 0 && size <= event.n_typed;
   }

@@ -64,7 +64,7 @@ export class Sequence {
     this._typed = prompt.typed; // the part of the prompt's end that is still to be spelled again
     /** Ids of the tokens that may come next, as long as some of it is. @type {number[] | null} */
     this.agreeing = this._typed.length ? healing.agreeing(this._typed) : null;
-    this._nTypedTokens = 0;
+    this._nRespelled = 0;
     this._end = this._typed.length ? nPositions : prompt.ids.length + prompt.maxNewTokens;
     this.promptEnd = this._typed.length ? [] : prompt.ids.slice(-LONGEST_BEGINNING);
     this._decoder = tokenizer.streamDecoder(this.promptEnd);
@@ -100,24 +100,24 @@ export class Sequence {
    */
   add(choice) {
     const nTyped = this._typed.length;
-    const isTyped = nTyped > 0 && this._size(choice.id) <= nTyped;
+    const isRespelled = nTyped > 0 && this._size(choice.id) <= nTyped;
     const least = this.sampler.params.min_logprob;
-    if (least !== null && choice.logprob < least && !isTyped) {
+    if (least !== null && choice.logprob < least && !isRespelled) {
       this._endedBy = "min_logprob";
       this.finish("stop");
       return;
     }
     this.ids.push(choice.id);
-    if (nTyped) this._spell(choice.id, isTyped);
+    if (nTyped) this._spell(choice.id, isRespelled);
     // end-of-text ends a document; any other special token begins or ends a part of one
     const ended = this._tokenizer.specialIds.has(choice.id);
     const decoded = ended ? "" : this._decoder.feed(choice.id, nTyped);
     if (decoded && !isSpace(decoded)) {
       this._gapStart = this._blankStart = null; // the text has begun
-    } else if (!isTyped) {
+    } else if (!isRespelled) {
       this._blankStart?.add(choice.id);
     }
-    const [text, stopped] = ended || isTyped ? ["", false] : this._textEnd.feed(choice.id, decoded);
+    const [text, stopped] = ended || isRespelled ? ["", false] : this._textEnd.feed(choice.id, decoded);
     const { id, logprob, top } = choice;
     this.events.push({ type: "token", text, id, logprob, top, n_typed: nTyped });
     if (stopped) {
@@ -167,7 +167,7 @@ export class Sequence {
 
   /** An incomplete character of the prompt is not part of the text. */
   get _nWritten() {
-    return this.ids.length - this.prompt.length - this._nTypedTokens;
+    return this.ids.length - this.prompt.length - this._nRespelled;
   }
 
   /** @param {number} id */
@@ -179,19 +179,19 @@ export class Sequence {
    * Record a token that spells a part of the prompt's end again; the last one may contain more.
    *
    * @param {number} id
-   * @param {boolean} isTyped
+   * @param {boolean} isRespelled
    */
-  _spell(id, isTyped) {
+  _spell(id, isRespelled) {
     this._typed = this._typed.subarray(this._size(id));
-    if (isTyped) {
-      this._nTypedTokens += 1;
+    if (isRespelled) {
+      this._nRespelled += 1;
       this.sampler.nPrompt = this.ids.length;
     }
     if (this._typed.length) {
       this.agreeing = this._healing.agreeing(this._typed);
     } else {
       this.agreeing = null;
-      this._end = Math.min(this._nPositions, this.ids.length - Number(!isTyped) + this._maxNewTokens);
+      this._end = Math.min(this._nPositions, this.ids.length - Number(!isRespelled) + this._maxNewTokens);
     }
   }
 }

@@ -91,14 +91,14 @@ async function* gapOf(task, texts, chosen, tokenizer, runner, signal) {
     yield { gap, text: begun, tokens: [], reason: "stop", notices: [], nPrompt: 0 };
     return;
   }
-  const accumulator = new Accumulator(tokenizer, { withTyped: true });
+  const accumulator = new Accumulator(tokenizer, { withRespelled: true });
   for await (const event of generate(request, tokenizer, runner, { signal })) {
-    const nTyped = accumulator.nTyped;
+    const nRespelled = accumulator.nRespelled;
     const tokens = accumulator.add(event).map((token) => ({
       ...token,
       text: tokenizer.specialIds.has(token.id) ? "" : token.text,
       offset: begun.length + token.offset,
-      respelled: accumulator.nTyped > nTyped,
+      respelled: accumulator.nRespelled > nRespelled,
     }));
     if (event.type === "finished" && event.reason === "error") throw new UserError(event.message);
     const { notices, nPrompt } =

@@ -16,7 +16,7 @@ const REQUEST = { prefix: "def area(w, h):\n    ", sampling: { max_new_tokens: 4
 async function collected(stream) {
   /** @type {Event[]} */
   const events = [];
-  const accumulator = new Accumulator(tokenizer, { withTyped: true });
+  const accumulator = new Accumulator(tokenizer, { withRespelled: true });
   for await (const event of stream) {
     events.push(event);
     accumulator.add(event);

@@ -185,10 +185,10 @@ def test_the_status_line_tells_how_many_tokens_were_drafted(models: Models, toke
     for logit_bias, n_least in ((repeated, 20), ((), 0)):
         sampling = SamplingParams(max_new_tokens=60, temperature=0, logit_bias=logit_bias, ignore_eos=True)
         generation = last(generate(models, "test/tiny", "main", task("x", sampling=sampling)))
-        n_drafted = generation.candidates[0].completions[0].n_drafted
-        assert n_least <= n_drafted < 60
+        n_accepted = generation.candidates[0].completions[0].n_accepted
+        assert n_least <= n_accepted < 60
         assert Generation.from_json(generation.to_json()) == generation
-        assert (f"{n_drafted} tokens drafted" in summary(generation, 0)) is (n_drafted > 0)
+        assert (f"{n_accepted} tokens from drafts" in summary(generation, 0)) is (n_accepted > 0)
 
 
 def test_tokens_that_the_model_does_not_have_are_refused(models: Models) -> None:
