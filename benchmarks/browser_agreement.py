@@ -26,7 +26,7 @@ from santacoder import checkpoints
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished, TokenEvent
-from santacoder.engine.gap_start import suits_suffix_first
+from santacoder.engine.gap_start import automatic_order
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
@@ -102,8 +102,8 @@ def _request(prefix: str, suffix: str | None, language: Language, number: int) -
         **_SAMPLING[number // 2 % len(_SAMPLING)],
     )
     is_gap = suffix is not None
-    order = "spm" if suffix is not None and suits_suffix_first(prefix, suffix) else "psm"
-    return CompletionRequest(prefix, suffix, sampling, fim_order=order, fit_gap=is_gap, language=language)  # type: ignore[arg-type]
+    order = automatic_order(prefix, suffix or "", None)
+    return CompletionRequest(prefix, suffix, sampling, fim_order=order, fit_gap=is_gap, language=language)
 
 
 def site_model(site: Path, model: str) -> Path:

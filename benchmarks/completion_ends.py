@@ -9,8 +9,8 @@ greedy. Left to right (``lines``), the model continues after the line above with
 in the paper. ``gaps`` are empty lines; ``ends`` begin at the end of the line above; ``inside`` are inside the line,
 after its first ``=``, ``(`` or ``return``, if it has one. ``words`` are prompts that end in the middle of the line's
 longest word, left to right and in gaps. ``line`` is the fraction of texts whose first non-blank line is the missing
-line; ``repeats`` and ``empty`` are the fractions of repetitive and empty texts as ``train.evaluate`` defines them.
-Prints a Markdown table.
+line, and ``exact`` that of texts that are the missing line and nothing else. ``repeats`` and ``empty`` are the
+fractions of repetitive and empty texts as ``train.evaluate`` defines them. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine
-from santacoder.engine.gap_start import suits_suffix_first
+from santacoder.engine.gap_start import automatic_order
 from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.stream import Stream
@@ -43,23 +43,23 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of the table: a name and the request for a gap."""
+    """A row of the table: a name, and the request for a gap and the order that the model records."""
 
     name: str
-    request: Callable[[Gap], CompletionRequest]
+    request: Callable[[Gap, FimOrder | None], CompletionRequest]
 
 
 def left_to_right(name: str, **fields: object) -> Setting:
     sampling = SamplingParams(**{**vars(_LEFT_TO_RIGHT), **fields})
-    return Setting(name, lambda gap: CompletionRequest(gap.prefix, None, sampling, language=gap.language))
+    return Setting(name, lambda gap, _: CompletionRequest(gap.prefix, None, sampling, language=gap.language))
 
 
 def in_gap(name: str, order: FimOrder | None, fit_gap: bool, **fields: object) -> Setting:
-    """An ``order`` of None is the page's automatic choice: suffix first inside a line, token healing by default."""
+    """An ``order`` of None is the page's automatic choice, with token healing by default."""
     sampling = SamplingParams(**{**vars(_IN_A_GAP), **fields})
 
-    def request(gap: Gap) -> CompletionRequest:
-        chosen = order or ("spm" if suits_suffix_first(gap.prefix, gap.suffix) else "psm")
+    def request(gap: Gap, recorded: FimOrder | None) -> CompletionRequest:
+        chosen = order or automatic_order(gap.prefix, gap.suffix, recorded)
         healing = sampling.token_healing or (order is None and is_on_by_default(gap.prefix, gap.suffix))
         asked = replace(sampling, token_healing=healing)
         return CompletionRequest(gap.prefix, gap.suffix, asked, chosen, language=gap.language, fit_gap=fit_gap)
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path)
     chosen = parser.parse_args(arguments)
     tasks = _spread(gaps(chosen.data), chosen.per_language)
-    columns = ("model", "kind", "setting", "texts", "line", "repeats", "empty", "characters")
+    columns = ("model", "kind", "setting", "texts", "line", "exact", "repeats", "empty", "characters")
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name in chosen.models:
         engine = open_engine(checkpoints.resolve(name, "main"), device="cpu").engine
@@ -129,7 +129,9 @@ def _texts(engine: Engine, tasks: list[Gap], kinds: list[str]) -> dict[tuple[str
         for kind in kinds:
             cut, settings = KINDS[kind]
             if gap := cut(task):
-                streams += [((kind, each.name), gap, engine.submit(each.request(gap))) for each in settings]
+                for each in settings:
+                    stream = engine.submit(each.request(gap, engine.fim_order))
+                    streams.append(((kind, each.name), gap, stream))
         for key, gap, stream in streams:
             found.setdefault(key, []).append((gap.middle, "".join(event.text for event in stream)))
     return found
@@ -182,6 +184,7 @@ def _row(written: list[Written]) -> str:
     texts = [text for _, text in written]
     shares = [
         sum(_first_line(text) == _first_line(expected) for expected, text in written),
+        sum(text.strip() == expected.strip() for expected, text in written),
         sum(map(repeats_itself, texts)),
         sum(map(is_empty, texts)),
     ]

@@ -152,6 +152,7 @@ def _add_model(site: Path, name: str, store: Path) -> dict[str, Any]:
         "name": f"{repo_id}@{revision}",
         "commit": snapshot.name,
         "graph": graph.name,
+        "fim_order": checkpoints.read_fim_order(snapshot),
         "bytes": sum(file.stat().st_size for file in files),
         "files": [_entry(site, file) for file in files],
     }

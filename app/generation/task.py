@@ -13,16 +13,16 @@ from santacoder.sampling import SamplingParams
 class Task:
     """A task to generate ``n`` candidates, either after the code or for the gaps between its ``parts``.
 
-    With ``sampling.seed``, candidate number i has the seed ``seed + i``, so that it can be reproduced alone. ``client``
-    is used to schedule the texts of several clients fairly, and texts may be drafted from earlier ones of the same
-    ``session``; neither counts for equality.
+    A ``fim_order`` of None leaves it to the revision and the gap. With ``sampling.seed``, candidate number i has the
+    seed ``seed + i``, so that it can be reproduced alone. ``client`` is used to schedule the texts of several clients
+    fairly, and texts may be drafted from earlier ones of the same ``session``; neither counts for equality.
     """
 
     pane: Pane
     language: Language
     parts: tuple[str, ...]
     sampling: SamplingParams
-    fim_order: FimOrder = "psm"
+    fim_order: FimOrder | None = "psm"
     n: int = 1
     client: str = field(default="", compare=False)
     session: str = field(default="", compare=False)

@@ -9,7 +9,6 @@ import gradio as gr
 
 from app.generation.records import Pane
 from app.ui.components import QUIET, Updates
-from santacoder.engine.gap_start import suits_suffix_first
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams, StopAt
@@ -201,9 +200,6 @@ def order_choice(name: Pane) -> gr.Radio:
     )
 
 
-def chosen_order(choice: OrderChoice, parts: tuple[str, ...]) -> FimOrder:
-    """The chosen order. Automatically, it is suffix first for a gap inside a line or after a word, so that the text
-    before the gap is continued like any other, and prefix first for whole lines, like most of the training data."""
-    if choice != "auto":
-        return choice
-    return "spm" if len(parts) > 1 and suits_suffix_first(parts[0], parts[1]) else "psm"
+def chosen_order(choice: OrderChoice) -> FimOrder | None:
+    """The chosen order; None leaves it to the revision and the gap."""
+    return None if choice == "auto" else choice

@@ -48,7 +48,7 @@ class Engine:
         drafts: bool = True,
         exact: bool = True,
         on_end: Callable[[Sequence], None] = lambda sequence: None,
-        fim_order: FimOrder = DEFAULT_ORDER,
+        fim_order: FimOrder | None = None,
     ) -> None:
         """Start the engine's thread.
 
@@ -61,7 +61,7 @@ class Engine:
                 whether a text is drafted must then depend on the text alone. Otherwise nothing is drafted while so many
                 sequences decode that it would take longer.
             on_end: called by the engine's thread with each finished sequence; it must not raise.
-            fim_order: the order for requests without one.
+            fim_order: the order that the revision records, for requests without one.
         """
         self.fim_order = fim_order
         self.runner = runner
@@ -107,7 +107,7 @@ class Engine:
             self.runner.n_positions,
             deliver or events.put,
             self._note_end,
-            self.fim_order,
+            self.fim_order or DEFAULT_ORDER,
             self.healing,
             client,
             session,

@@ -13,7 +13,6 @@ from santacoder.checkpoint_files import shown
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.engine import MAX_WAITING, Engine
 from santacoder.engine.onnx.runner import OnnxRunner, graph_name
-from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.engine.runner import N_SLOTS, Runner, affordable_slots, graph_slots, slot_memory
 from santacoder.engine.sequence import Sequence
 from santacoder.engine.torch_process import TorchProcess
@@ -71,7 +70,7 @@ def open_engine(
         CheckpointError: the snapshot's files are damaged, or it has no graph for the requested runner.
     """
     tokenizer = checkpoints.read_tokenizer(snapshot)
-    order = checkpoints.read_fim_order(snapshot) or DEFAULT_ORDER
+    order = checkpoints.read_fim_order(snapshot)
     opened, notices = _open_runner(snapshot, device, runner, cached, apart, n_slots, exact, report)
     engine = Engine(opened, tokenizer, max_waiting=max_waiting, exact=exact, on_end=on_end, fim_order=order)
     return Opened(engine, tuple(notices))

@@ -10,7 +10,7 @@ from santacoder.engine.ends.lexer import Lexer
 from santacoder.engine.ends.overlap import SuffixOverlap
 from santacoder.engine.ends.repetition import RepetitionEnd
 from santacoder.engine.ends.stop_at import end_finder
-from santacoder.engine.gap_start import GapStart, is_inside_line, suits_suffix_first
+from santacoder.engine.gap_start import GapStart, automatic_order, is_inside_line
 from santacoder.engine.prompt_lookup import Drafting
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder
@@ -133,7 +133,11 @@ def healings(tokenizer: Tokenizer) -> dict[str, Any]:
         "agreeing": [[list(text[:20]), healing.agreeing(text[:20]).tolist()] for text in beginnings],
         "defaults": [[*pair, is_on_by_default(*pair)] for pair in defaults],
         "avoided": [_avoided(*each, tokenizer) for each in (("x =", 2), ("x =", 6), ("x = f(", 9))],
-        "gaps": [[p, s or "", is_inside_line(p, s or ""), suits_suffix_first(p, s or "")] for p, s in defaults],
+        "gaps": [
+            [p, s or "", is_inside_line(p, s or ""), recorded, automatic_order(p, s or "", recorded)]
+            for p, s in defaults
+            for recorded in (None, "psm", "spm")
+        ],
     }
 
 

@@ -2,6 +2,7 @@
 
 import { hasLetterOrDigit, lastCharacter, strip, stripEnd } from "./characters.js";
 
+/** @typedef {import("./fim.js").FimOrder} FimOrder */
 /** @typedef {import("./tokenizer.js").Tokenizer} Tokenizer */
 
 /** The model is sure if the total probability of tokens that break the line is at least this. */
@@ -63,13 +64,17 @@ export function isInsideLine(prefix, suffix) {
 }
 
 /**
- * Whether the gap continues the line before it, or a word at its end, and so is filled better with the suffix first.
+ * The order for a gap: the one that the revision fills best, as `recorded` in it. Without a record it is suffix first for
+ * a gap that continues the line before it, or a word at its end.
  *
  * @param {string} prefix
  * @param {string} suffix
+ * @param {FimOrder | null} recorded
+ * @returns {FimOrder}
  */
-export function suitsSuffixFirst(prefix, suffix) {
-  return isInsideLine(prefix, suffix) || hasLetterOrDigit(lastCharacter(prefix)) || prefix.endsWith("_");
+export function automaticOrder(prefix, suffix, recorded) {
+  const continues = isInsideLine(prefix, suffix) || hasLetterOrDigit(lastCharacter(prefix)) || prefix.endsWith("_");
+  return recorded ?? (continues ? "spm" : "psm");
 }
 
 /** @type {WeakMap<Tokenizer, number[]>} */

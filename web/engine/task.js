@@ -5,7 +5,7 @@
  */
 
 import { Accumulator } from "./accumulator.js";
-import { suitsSuffixFirst } from "./gap_start.js";
+import { automaticOrder } from "./gap_start.js";
 import { generate } from "./generate.js";
 import { CrlfWriter, toLf } from "./line_ends.js";
 import { buildPrompt, completionRequest } from "./request.js";
@@ -13,6 +13,7 @@ import { isOnByDefault, TokenHealing } from "./token_healing.js";
 import { UserError } from "./errors.js";
 
 /** @typedef {import("./generate.js").Runner} Runner */
+/** @typedef {import("./fim.js").FimOrder} FimOrder */
 /** @typedef {import("./languages.js").Language} Language */
 /** @typedef {import("./request.js").CompletionRequest} CompletionRequest */
 /** @typedef {import("./request.js").GivenRequest} GivenRequest */
@@ -32,9 +33,10 @@ import { UserError } from "./errors.js";
 
 /**
  * The user's code, split at its gaps: a single part is continued at its end; of several, each gap is filled after those
- * before it.
+ * before it. `fimOrder` is the order that the revision records.
  *
- * @typedef {{parts: string[], language: Language, sampling: Partial<SamplingParams>, opening?: Opening}} Task
+ * @typedef {{parts: string[], language: Language, sampling: Partial<SamplingParams>, opening?: Opening,
+ *   fimOrder?: FimOrder | null}} Task
  */
 
 /**
@@ -111,7 +113,7 @@ async function* gapOf(task, texts, chosen, tokenizer, runner, signal) {
 }
 
 /** The request for the gap after `texts`. @param {Task} task @param {readonly string[]} texts @returns {GivenRequest} */
-function requestOf({ parts, language, sampling }, texts) {
+function requestOf({ parts, language, sampling, fimOrder = null }, texts) {
   const gap = texts.length;
   const isGap = parts.length > 1;
   const prefix = texts.map((text, index) => parts[index] + text).join("") + parts[gap];
@@ -119,7 +121,7 @@ function requestOf({ parts, language, sampling }, texts) {
   return {
     prefix,
     suffix,
-    fim_order: isGap ? (suitsSuffixFirst(parts[0], parts[1]) ? "spm" : "psm") : null,
+    fim_order: isGap ? automaticOrder(parts[0], parts[1], fimOrder) : null,
     language,
     fit_gap: isGap,
     sampling: {

@@ -1,7 +1,7 @@
 /** The page's side of the model's worker. */
 
 /**
- * @typedef {{name: string, graph: string, files: {url: string, bytes: number, sha256: string}[]}} Revision
+ * @typedef {{name: string, graph: string, fim_order: string | null, files: {url: string, bytes: number, sha256: string}[]}} Revision
  */
 
 export class Client {

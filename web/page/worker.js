@@ -37,15 +37,16 @@ async function open(revision, threads) {
   const [graph, weights, tokenizer, config] = await download(revision.files, report);
   const json = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
   const runner = await Runner.open(ort, { graph, weights, name: revision.graph }, json(config));
-  model = { runner, tokenizer: new Tokenizer(json(tokenizer)) };
+  model = { runner, tokenizer: new Tokenizer(json(tokenizer)), fimOrder: revision.fim_order };
   postMessage({ type: "opened", name: revision.name });
 }
 
 async function run({ id, tasks }) {
   if (!model) throw new Error("No model is open; choose one.");
   stopping = new AbortController();
+  const { tokenizer, runner, fimOrder } = model;
   for (const [candidate, task] of tasks.entries()) {
-    for await (const update of fill(task, model.tokenizer, model.runner, { signal: stopping.signal })) {
+    for await (const update of fill({ ...task, fimOrder }, tokenizer, runner, { signal: stopping.signal })) {
       // the page may be busy when it hears of it
       postMessage({ type: "event", id, candidate, ...update, at: performance.now() });
       await turn();

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fromPython } from "./request.js";
 import { buildPrompt, completionRequest } from "../engine/request.js";
 import { isOnByDefault, TokenHealing } from "../engine/token_healing.js";
-import { GapStart, isInsideLine, suitsSuffixFirst } from "../engine/gap_start.js";
+import { automaticOrder, GapStart, isInsideLine } from "../engine/gap_start.js";
 import { Tokenizer } from "../engine/tokenizer.js";
 import { noise } from "./noise.js";
 import { tokenizer, vectors } from "./vectors.js";
@@ -78,9 +78,9 @@ test("the open tokens and those that agree are Python's", () => {
   for (const [ids, count] of open) assert.equal(healing.nOpen(ids), count, tokenizer.decode(ids));
   for (const [bytes, ids] of agreeing) assert.deepEqual(healing.agreeing(Uint8Array.from(bytes)), ids, String(bytes));
   for (const [prefix, suffix, isOn] of defaults) assert.equal(isOnByDefault(prefix, suffix), isOn, prefix);
-  for (const [prefix, suffix, isInside, isBetter] of gaps) {
+  for (const [prefix, suffix, isInside, recorded, order] of gaps) {
     assert.equal(isInsideLine(prefix, suffix), isInside, prefix);
-    assert.equal(suitsSuffixFirst(prefix, suffix), isBetter, prefix);
+    assert.equal(automaticOrder(prefix, suffix, recorded), order, prefix);
   }
 });
 

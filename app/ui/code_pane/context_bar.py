@@ -18,6 +18,7 @@ from app.ui.html import render
 from app.ui.parameters import OrderChoice, chosen_order
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.engine.gap_start import automatic_order
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
@@ -45,7 +46,7 @@ def connect_context(
             snapshot = checkpoints.resolve(model, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions = _reader(snapshot)
             parts = _parts(pane, code)
-            request = _request(parts, chosen_order(order, parts), int(max_new_tokens))
+            request = _request(parts, chosen_order(order), checkpoints.read_fim_order(snapshot), int(max_new_tokens))
             return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
         except (CheckpointError, UserError):
             return ""  # Run reports the error
@@ -92,9 +93,12 @@ def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
         return (code,)
 
 
-def _request(parts: tuple[str, ...], order: FimOrder, max_new_tokens: int) -> CompletionRequest:
+def _request(
+    parts: tuple[str, ...], chosen: FimOrder | None, recorded: FimOrder | None, max_new_tokens: int
+) -> CompletionRequest:
     """The first request for this code."""
     suffix = "".join(parts[1:]) if len(parts) > 1 else None
+    order = chosen or automatic_order(parts[0], suffix or "", recorded)
     return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
 
 

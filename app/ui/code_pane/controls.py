@@ -129,7 +129,7 @@ class CodePane:
             UserError: a parameter is out of range, or the code has no gap where it needs one.
         """
         parts = self.prompt(given.code, given.generation, given.index, again=again)
-        order = chosen_order(given.order, parts)
+        order = chosen_order(given.order)
         return Task(self.name, given.language, parts, given.sampling(), order, int(given.candidates))
 
     def prompt(self, code: str, generation: Generation | None, index: int, *, again: bool = False) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from app.generation.task import Failed, Task, Written
 from app.model_pool import Models
 from app.settings import Settings
 from app.ui.components import summary
+from santacoder import checkpoints
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
@@ -40,7 +43,7 @@ def last(progresses: Iterator[object]) -> Generation:
     return progress.generation
 
 
-def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder = "psm", n: int = 1) -> Task:
+def task(*parts: str, sampling: SamplingParams = GREEDY, order: FimOrder | None = "psm", n: int = 1) -> Task:
     return Task("infill" if len(parts) > 1 else "complete", "python", parts, sampling, order, n)
 
 
@@ -88,6 +91,21 @@ def test_a_gap_is_healed_by_what_stands_before_it(
         spelled = [tokenizer.decode([token.id for token in each.tokens]) for each in candidate.completions]
         assert [gap for gap, text in enumerate(spelled) if text != shown[gap]] == healed
         assert all(text.endswith(shown[gap]) for gap, text in enumerate(spelled))
+
+
+def test_the_order_that_is_left_open_is_the_one_that_the_revision_records(tmp_path: Path, store: Path) -> None:
+    copy = shutil.copytree(store, tmp_path / "store")
+    snapshot = checkpoints.resolve("test/tiny", "other", store=copy)
+    path = snapshot / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fim_order": "psm"}))
+    models = Models(Settings(store=copy, device="cpu"))
+    inside, whole = task("x = ", "\n", order=None), task("x = 1\n", "y = 2\n", order=None)
+    # without a record, the gap decides
+    orders = [last(generate(models, "test/tiny", "main", each)).fim_order for each in (inside, whole)]
+    recorded = [last(generate(models, "test/tiny", "other", each)).fim_order for each in (inside, whole)]
+    chosen = last(generate(models, "test/tiny", "other", task("x = ", "\n", order="spm")))
+    models.close()
+    assert (orders, recorded, chosen.fim_order) == (["spm", "psm"], ["psm", "psm"], "spm")
 
 
 def test_windows_line_ends_change_nothing_but_themselves(models: Models) -> None:

@@ -15,10 +15,9 @@ from santacoder import checkpoints
 from santacoder.config import SantaCoderConfig
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
-from santacoder.engine.gap_start import suits_suffix_first
+from santacoder.engine.gap_start import automatic_order
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default
-from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 from tests.browser.firefox import FIREFOX, firefox_tab
 from tests.browser.static_site import CODE, Site, needs_runtime, open_site, run, set_parameters, write
@@ -36,11 +35,12 @@ def of_python(site: Site, parts: tuple[str, ...], sampling: SamplingParams) -> s
     model, tokenizer = checkpoints.load("santacoder/nano", "main")
     graph = site.folder / "models" / "santacoder--nano" / snapshot.name / "model_web.onnx"
     engine = Engine(WebRunner(graph, model.config), tokenizer)
+    recorded = checkpoints.read_fim_order(snapshot)
     code = parts[0]
     for gap in range(max(1, len(parts) - 1)):
         suffix = "".join(parts[gap + 1 :]) if len(parts) > 1 else None
         healed = replace(sampling, token_healing=is_on_by_default(parts[gap], suffix))
-        order: FimOrder = "spm" if len(parts) > 1 and suits_suffix_first(parts[0], parts[1]) else "psm"
+        order = automatic_order(parts[0], parts[1], recorded) if len(parts) > 1 else "psm"
         is_gap = suffix is not None
         request = CompletionRequest(code, suffix, healed, fim_order=order, fit_gap=is_gap, language="python")
         accumulator = Accumulator(tokenizer)

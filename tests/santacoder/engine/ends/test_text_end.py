@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import EndedBy, Finished, TokenEvent
-from santacoder.engine.gap_start import GapStart, is_inside_line, suits_suffix_first
+from santacoder.engine.gap_start import GapStart, automatic_order, is_inside_line
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.fim import prompt_ids
@@ -159,8 +159,9 @@ def test_a_gap_is_inside_a_line_where_the_line_goes_on() -> None:
         ("", "y", False),
     ]:
         assert is_inside_line(prefix, suffix) == inside, prefix
-        assert suits_suffix_first(prefix, suffix) == (inside or prefix == "x = 1")
-    assert suits_suffix_first("self._na", "\n") and suits_suffix_first("x = _", "\n")
+        assert (automatic_order(prefix, suffix, None) == "spm") == (inside or prefix == "x = 1")
+        assert automatic_order(prefix, suffix, "psm") == "psm" and automatic_order(prefix, suffix, "spm") == "spm"
+    assert automatic_order("self._na", "\n", None) == automatic_order("x = _", "\n", None) == "spm"
 
 
 def test_what_breaks_the_line_is_avoided_unless_the_model_is_sure(tokenizer: Tokenizer) -> None:
