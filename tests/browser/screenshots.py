@@ -21,7 +21,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from santacoder import checkpoints
-from tests.app.harbour import write_harbour
 from tests.browser.conftest import CHROMIUM, FLAGS, TRAINING_TOKEN, open_pane, pick, start_server
 from tests.browser.test_compare import run as compare
 from tests.browser.test_playground import run, set_parameter
@@ -43,7 +42,7 @@ def main() -> None:
         for suffix, page in pages.items():
             _take_revisions(page, suffix)
             _take_shares(page, suffix, permalink)
-        _tune(pages["light"], Path(folder) / "harbour")
+        _teach(pages["light"])
         for suffix, page in pages.items():
             _take_training(page, suffix)
         browser.close()
@@ -123,16 +122,14 @@ def _take_shares(page: Page, suffix: str, permalink: str) -> None:
     _take(page, f"gallery-{suffix}.png")
     open_share(page, permalink)
     _take(page, f"share-{suffix}.png")
+    page.locator("#shared-dismiss").click()
 
 
-def _tune(page: Page, code: Path) -> None:
-    write_harbour(code)
-    open_pane(page, "Train")
-    page.get_by_label("Your own code").check()
-    page.locator("#train-folder").get_by_role("textbox").fill(str(code))
-    page.locator("#train-steps input").fill("16")
-    page.locator("#train-start").click()
-    expect(page.locator("#train-status")).to_contain_text("Published", timeout=600_000)
+def _teach(page: Page) -> None:
+    """Teach the model the sample project, as the page's first button does."""
+    page.locator("#teach-sample").click()
+    expect(page.locator("#model input")).to_have_value("mine/beekeeping", timeout=600_000)
+    expect(page.locator("#complete-status")).to_contain_text("seed")
 
 
 def _take_training(page: Page, suffix: str) -> None:
