@@ -15,6 +15,8 @@ _RUNS = 4
 _PLAIN_RUNS = 16
 _LONGEST = 64
 """Length of the longest run that is detected, in tokens."""
+_GIVEN = 4096
+"""Characters of the prompt's last line that are compared; every token copies them."""
 
 
 class RepetitionEnd:
@@ -26,7 +28,7 @@ class RepetitionEnd:
         self._text = ""
         self._shown = 0  # characters
         self._runs = _Runs()
-        self._lines = _Lines(prompt.rpartition("\n")[2])
+        self._lines = _Lines(prompt.rpartition("\n")[2][-_GIVEN:])
 
     def feed(self, token_id: int, text: str) -> tuple[str, bool]:
         """The text that may be shown after ``token_id`` has added ``text``, and whether the text has ended."""

@@ -7,13 +7,15 @@
  * the text ends, and nothing has to be removed.
  */
 
-import { hasLetter, hasLetterOrDigit, strip, stripEnd } from "../characters.js";
+import { hasLetter, hasLetterOrDigit, lastCharacters, strip, stripEnd } from "../characters.js";
 
 const LINES = 3;
 const RUNS = 4;
 const PLAIN_RUNS = 16;
 /** Length of the longest run that is detected, in tokens. */
 const LONGEST = 64;
+/** Characters of the prompt's last line that are compared; every token copies them. */
+const GIVEN = 4096;
 
 /** Passes text on as long as it does not repeat itself. `cut` is what was cut off. */
 export class RepetitionEnd {
@@ -23,7 +25,7 @@ export class RepetitionEnd {
     this._text = "";
     this._shown = 0;
     this._runs = new Runs();
-    this._lines = new Lines(prompt.slice(prompt.lastIndexOf("\n") + 1));
+    this._lines = new Lines(lastCharacters(prompt.slice(prompt.lastIndexOf("\n") + 1), GIVEN));
   }
 
   /**

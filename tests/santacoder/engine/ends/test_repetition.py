@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,17 @@ def test_a_line_of_the_prompt_is_none_of_the_text() -> None:
         else:
             shown += end.finish()[0]
         assert shown == kept
+
+
+def test_a_token_copies_little_of_a_long_line_of_the_prompt() -> None:
+    end = RepetitionEnd("x" * 4_000_000)
+    tracemalloc.start()
+    try:
+        assert end.feed(0, "y") == ("y", False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
 
 
 @given(st.lists(st.sampled_from(["a", "b", "\n", " ", "0"]), max_size=80))
