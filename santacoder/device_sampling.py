@@ -35,7 +35,7 @@ def choose_rows(
                 continue
             _adjust(scores[row], sampler, context)
             if sampler.params.temperature > 0:
-                drawing[row] = _numbers(sampler)
+                drawing[row] = _numbers(sampler, scores.shape[1])
         except Exception as error:
             failed[row] = error
     ids = scores.argmax(dim=-1)
@@ -113,7 +113,8 @@ def _draw(scores: Tensor, rows: Sequence[_Numbers]) -> Tensor:
     return torch.minimum(drawn, last)
 
 
-def _numbers(sampler: Sampler) -> _Numbers:
+def _numbers(sampler: Sampler, vocab_size: int) -> _Numbers:
     params = sampler.params
     deciding = 1.0 if params.temperature_last else params.temperature
-    return params.temperature, deciding, params.top_k, params.top_p, params.min_p, sampler.draw()
+    top_k = min(params.top_k, vocab_size)  # no tensor holds a number of any length
+    return params.temperature, deciding, top_k, params.top_p, params.min_p, sampler.draw()

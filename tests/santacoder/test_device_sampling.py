@@ -60,6 +60,14 @@ def test_a_row_that_fails_fails_alone() -> None:
     assert isinstance(second, IndexError) and isinstance(third, ArithmeticError)
 
 
+def test_top_k_may_be_any_number() -> None:
+    params = [SamplingParams(temperature=1.0, seed=seed, top_k=top_k) for seed, top_k in enumerate((10**310, 2))]
+    logits = np.random.default_rng(0).normal(0, 3, (2, VOCABULARY)).astype(np.float32)
+    expected = [Sampler(each).choose(row, []).id for each, row in zip(params, logits, strict=True)]
+    choices = choose_rows(torch.from_numpy(logits), [Sampler(each) for each in params], [[], []])
+    assert [choice.id for choice in choices] == expected
+
+
 def test_draws_follow_the_distribution() -> None:
     logits = torch.tensor([[2.0, 1.5, 1.0, 0.5, 0.0, -0.2, -1.0, -30.0]])
     sampler = Sampler(SamplingParams(temperature=0.7, top_p=1.0, seed=3))
