@@ -157,7 +157,7 @@ def line_cuts(text: str, rng: np.random.Generator) -> tuple[int, int]:
     The cursor is at the end of the previous line, after the indentation, or inside the line. The middle includes the
     following line break half of the time, because editors differ in that.
     """
-    lines = [(line.start(), line.end()) for line in re.finditer(r"[^\n]*\S[^\n]*", text)]
+    lines = [(line.start(), line.end()) for line in re.finditer(r"^[^\n]*\S[^\n]*", text, re.MULTILINE)]
     if not lines:
         return 0, len(text)
     start, end = lines[rng.integers(len(lines))]

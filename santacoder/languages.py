@@ -19,7 +19,7 @@ _SUFFIXES: dict[str, Language] = {
 _CHARACTERS = 4000
 _SIGNS: dict[Language, re.Pattern[str]] = {
     "python": re.compile(
-        r"^[ \t]*(?:(?:async )?def \w+|class \w+[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$"
+        r"^[ \t]*(?:(?:async )?def \w+|class \w+\b[^{\n]*:|from [\w.]+ import|import [\w.]+(?: as \w+)?[ \t]*$"
         r"|elif\b|except\b|(?:if|for|while|with|try|else)\b[^{\n]*:[ \t]*$|@\w+|#(?!!))"
         r"|\bself\b|\bNone\b|\bTrue\b|\bFalse\b",
         re.MULTILINE,

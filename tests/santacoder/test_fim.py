@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -120,6 +121,12 @@ def test_a_line_that_is_cut_out_is_one_line(text: str, seed: int) -> None:
         assert middle.strip() in text.splitlines()[text[: low + len(middle) - len(middle.lstrip())].count("\n")]
         assert text[high : high + 1] in ("", "\n") or middle.endswith("\n")
         assert middle.strip(), "a line of white space is no middle"
+
+
+def test_a_line_of_white_space_takes_no_quadratic_time() -> None:
+    started = time.process_time()
+    assert line_cuts(" " * 50_000 + "\nx", np.random.default_rng(0))[0] >= 50_000
+    assert time.process_time() - started < 1  # quadratic: many seconds
 
 
 def test_lines_are_cut_out_of_parts_of_a_document(tokenizer: Tokenizer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.ui.code_pane.example_code import PRESETS
@@ -32,6 +34,13 @@ def test_a_menu_follows_what_is_plainly_another_language(text: str, language: La
 def test_a_menu_stays_where_nothing_is_plain(text: str) -> None:
     for before in LANGUAGES:
         assert plain_language(text, before) == before
+
+
+def test_no_line_takes_quadratic_time() -> None:
+    started = time.process_time()
+    for _ in range(100):
+        assert guess_language("class " + "x" * 3_990) == "python"
+    assert time.process_time() - started < 1  # quadratic: several seconds
 
 
 def test_names_of_files_say_the_language() -> None:

@@ -13,7 +13,7 @@ const BOUNDARY = `(?:(?<=${WORD})(?!${WORD})|(?<!${WORD})(?=${WORD}))`;
 /** @type {Record<Language, RegExp>} */
 const SIGNS = {
   python: pattern(
-    "^[ \\t]*(?:(?:async )?def \\w+|class \\w+[^\\{\\n]*:|from [\\w.]+ import|import [\\w.]+(?: as \\w+)?[ \\t]*$" +
+    "^[ \\t]*(?:(?:async )?def \\w+|class \\w+\\b[^\\{\\n]*:|from [\\w.]+ import|import [\\w.]+(?: as \\w+)?[ \\t]*$" +
       "|elif\\b|except\\b|(?:if|for|while|with|try|else)\\b[^\\{\\n]*:[ \\t]*$|@\\w+|#(?!!))" +
       "|\\bself\\b|\\bNone\\b|\\bTrue\\b|\\bFalse\\b",
   ),
