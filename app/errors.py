@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from santacoder.engine.engine import EngineBusy
 from santacoder.errors import AttributionError, CheckpointError, UserError
 
 _PATH = re.compile(r"(?<![\w.:/\\])(/[^/\s'\",;:()<>]+)(/[^\s'\",;:()<>]+)")
 _MOST_CHARACTERS = 4000  # of a message that quotes the request
+_MOST_COMPLAINTS = 5
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,23 @@ def _name_of_file(match: re.Match[str]) -> str:
     except OSError:  # the name is too long for a path
         is_path = False
     return Path(match[2]).name if is_path else match[0]
+
+
+def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
+    """pydantic's errors for the client's user, without the first ``n_outer`` parts of each location."""
+    told = [_sentence(detail, n_outer) for detail in details[:_MOST_COMPLAINTS]]
+    if len(details) > len(told):
+        told.append(f"There are {len(details) - len(told):,} more such errors.")
+    return " ".join(told)
+
+
+def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
+    if detail["type"] == "json_invalid":
+        return f"The request is not valid JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
+    # an empty part is the tag of a body that may have several forms
+    place = ".".join(str(part) for part in detail["loc"][n_outer:] if part != "")
+    complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
+    return f"{place or 'The request'}: {complaint}."
 
 
 class ApiError(Exception):

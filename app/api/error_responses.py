@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastapi import Request, Response
@@ -21,6 +21,7 @@ from app.errors import (
     ApiError,
     StoreUnavailable,
     TooOften,
+    sentences,
     without_paths,
 )
 from app.json_values import MOST_VALUES, has_more_values
@@ -33,7 +34,6 @@ from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, Us
 EXCEEDS_CONTEXT = "exceed_context_size_error"
 
 _CLIENT_CLOSED_REQUEST = 499
-_MOST_COMPLAINTS = 5
 
 log = logging.getLogger(__name__)
 
@@ -111,23 +111,6 @@ def _headers(error: Exception, status: int) -> dict[str, str]:
     if status in (429, 503):
         headers["Retry-After"] = str(error.retry_after if isinstance(error, ApiError) else SECONDS_TO_RETRY)
     return headers
-
-
-def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
-    """pydantic's errors for the client's user, without the first ``n_outer`` parts of each location."""
-    told = [_sentence(detail, n_outer) for detail in details[:_MOST_COMPLAINTS]]
-    if len(details) > len(told):
-        told.append(f"There are {len(details) - len(told):,} more such errors.")
-    return " ".join(told)
-
-
-def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
-    if detail["type"] == "json_invalid":
-        return f"The request is not valid JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
-    # an empty part is the tag of a body that may have several forms
-    place = ".".join(str(part) for part in detail["loc"][n_outer:] if part != "")
-    complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
-    return f"{place or 'The request'}: {complaint}."
 
 
 async def _with_body(request: Request) -> Request:

@@ -18,12 +18,11 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.error_responses import sentences
 from app.api.functions import functions
 from app.api.keys import key_check
 from app.api.streams import finish
 from app.context import Server
-from app.errors import ApiError
+from app.errors import ApiError, sentences
 from app.limits import Limits
 
 _SERVER_ERROR = -32_000  # of JSON-RPC, the first of those that a server defines

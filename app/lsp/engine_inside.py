@@ -9,10 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.error_responses import sentences
 from app.api.llama_cpp.bodies import InfillBody, infill_request, logit_bias
 from app.api.streams import Run
-from app.errors import ApiError, sentence_for
+from app.errors import ApiError, sentence_for, sentences
 from app.lsp.backends import Answer, BackendError
 from app.lsp.local_signals import LocalSignals
 from app.model_pool import Models, ServedModel
