@@ -7,10 +7,11 @@ from functools import lru_cache, partial, wraps
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Body, FastAPI, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from app.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften
+from app.errors import ShareError, ShareMissing, ShareRefused, StoreUnavailable, TooOften, sentences
 from app.limits import RateLimits
 from app.shares.cookies import address, visitor
 from app.shares.moderation import moderation_routes
@@ -37,6 +38,7 @@ def add_share_routes(app: FastAPI, store: ShareStore, limits: RateLimits, modera
     app.include_router(_routes(store, limits))
     app.include_router(moderation_routes(store, limits, moderator_key))
     app.add_exception_handler(ShareError, _explain)
+    app.add_exception_handler(RequestValidationError, _explain_input)
 
 
 def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
@@ -84,12 +86,14 @@ def _routes(store: ShareStore, limits: RateLimits) -> APIRouter:
         liked = request.method == "PUT"
         return {"likes": store.like(slug, visitor(request, response), liked), "liked": liked}
 
-    @router.post("/{slug}/report")
+    async def count_report(request: Request) -> None:  # before the body is validated
+        limits.count("report", address(request))
+
+    @router.post("/{slug}/report", dependencies=[Depends(count_report)])
     @aside
     def report(
         slug: str, reason: Annotated[str, Body(embed=True)], request: Request, response: Response
     ) -> dict[str, str]:
-        limits.count("report", address(request))
         store.report(slug, visitor(request, response), reason)
         return {"message": "Thank you. A moderator will look at it."}
 
@@ -116,3 +120,9 @@ def _explain(request: Request, error: Exception) -> Response:
     below_prefix = request.url.path.removeprefix(request.scope.get("root_path", ""))
     home = "../" * (below_prefix.count("/") - 1) or "./"
     return PageResponse(message_page(heading, str(error), home), status)
+
+
+def _explain_input(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own answer repeats the input, which may have values that JSON cannot have."""
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"error": sentences(error.errors(), n_outer=1)}, 400)

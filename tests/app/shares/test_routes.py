@@ -166,6 +166,16 @@ def test_too_often_is_a_sentence(client: TestClient, shares: ShareStore) -> None
     assert answers[-1].json()["error"].startswith("Too many requests from your address: 5 per 1 minute")
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"reason": NaN}', b'{"reason": 1e999}', b'{"why": "\\ud800"}', b'"\\ud800"', b"{}", b"[1e999]"]
+)
+def test_a_report_without_a_reason_is_a_sentence_and_counts(client: TestClient, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answers = [client.post("/s/any/report", content=body, headers=headers) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [400] * 5 + [429]
+    assert answers[0].json()["error"].startswith(("reason: ", "The request: "))
+
+
 @pytest.mark.parametrize("path", ["/s/absent", "/s/" + "x" * 3000, "/s/%00", "/s/..%2f", "/s/'--"])
 def test_what_is_no_share_is_a_sentence(client: TestClient, path: str) -> None:
     response = client.get(path, headers=PAGE)
