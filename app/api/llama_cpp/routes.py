@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -172,15 +171,15 @@ def _detokenized(body: DetokenizeBody, tokenizer: Tokenizer) -> Response:
 
 
 def _enough(text: Text, piece: Piece, body: SamplingBody) -> bool:
-    """Whether further text would be cut, or the client's time limit has passed after the first line."""
+    """Whether further text would be cut, or a line ends after the client's time limit."""
     if body.n_indent:
         shown = text.text
         # earlier lines have been looked at with earlier pieces
         last_line = shown[max(0, shown.rfind("\n", 0, len(shown) - len(piece.text))) :]
         if len(_within_indent(last_line, body.n_indent)) < len(last_line):
             return True
-    spent = (time.perf_counter() - text.first_at) * 1000
-    return 0 < body.t_max_predict_ms < spent and "\n" in text.text
+    spent = (text.last_at - text.first_at) * 1000
+    return 0 < body.t_max_predict_ms < spent and "\n" in piece.text
 
 
 def _within_indent(text: str, n_indent: int) -> str:

@@ -95,6 +95,17 @@ def test_biases_of_texts_are_told_by_their_tokens(http: httpx.Client, tokenizer:
             ]
 
 
+def test_a_time_limit_ends_a_text_at_a_line_break(http: httpx.Client, serving: Serving) -> None:
+    bias = {"\n": 100} | dict.fromkeys("bdfgjkpq", 97)
+    fields = {"prompt": "1 = 2", "temperature": 0, "frequency_penalty": 2, "presence_penalty": 2, "logit_bias": bias}
+    whole = completion(http, **fields, n_predict=40)["content"]
+    first, second, *_ = whole.split("\n")
+    assert not first and len(second) >= 3
+    with serving.failing(seconds=0.02):
+        text = completion(http, **fields, n_predict=40, t_max_predict_ms=1)["content"]
+    assert text.startswith(f"\n{second}\n") and len(text) < len(whole)
+
+
 def test_min_logprob_is_compared_with_the_model_whatever_is_reported(http: httpx.Client) -> None:
     """After greedy sampling, the chosen token has the probability 1."""
     fields: dict[str, Any] = {"temperature": 0, "min_logprob": -0.1, "n_probs": 1}
