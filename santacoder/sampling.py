@@ -146,19 +146,22 @@ class Sampler:
         self.params = params
         self.never = list(never)
         self.n_prompt = n_prompt
-        self.bias: dict[int, float] = {}  # a token that is named twice has the sum
-        for token_id, bias in params.logit_bias:
-            self.bias[token_id] = self.bias.get(token_id, 0.0) + bias
-        self._biased, self._bias = list(self.bias), np.array(list(self.bias.values()), dtype=np.float32)
+        self.set_bias(params.logit_bias)
         self._adjusts = bool(
-            self._biased
-            or params.repetition_penalty != 1.0
+            params.repetition_penalty != 1.0
             or params.frequency_penalty
             or params.presence_penalty
             or params.logprobs_of_sampling
         )
         self.seed = params.seed if params.seed is not None else secrets.randbelow(MAX_SEED + 1)
         self._random = np.random.default_rng(self.seed)
+
+    def set_bias(self, logit_bias: Iterable[tuple[int, float]]) -> None:
+        """Add these numbers to the logits from now on, instead of those of ``params``."""
+        self.bias: dict[int, float] = {}  # a token that is named twice has the sum
+        for token_id, bias in logit_bias:
+            self.bias[token_id] = self.bias.get(token_id, 0.0) + bias
+        self._biased, self._bias = list(self.bias), np.array(list(self.bias.values()), dtype=np.float32)
 
     def choose(self, logits: np.ndarray, context: Sequence[int], sums: RowSums | None = None) -> Choice:
         """Choose the next token after ``context`` from ``logits`` [V] float32. ``sums`` are those of ``logits``.
@@ -170,7 +173,7 @@ class Sampler:
         sums = sums or row_sums(logits[None])[0]
         if not math.isfinite(sums.log_sum):
             raise ArithmeticError(_NOT_FINITE)
-        if params.temperature == 0 and not self._adjusts and sums.likeliest not in self.never:
+        if params.temperature == 0 and not (self._biased or self._adjusts) and sums.likeliest not in self.never:
             return _scored(logits, sums.likeliest, sums.log_sum, params.top_logprobs)
         scores = logits.copy()
         if self._biased:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # a character has four bytes at most, so the beginning of one lies in the last three tokens
 _LONGEST_BEGINNING = 3
+# added to a logit: more than logits differ by
+_AVOIDED = -1000.0
 
 
 class Sequence:
@@ -107,6 +109,7 @@ class Sequence:
         self._end = n_positions if self._typed else len(prompt.ids) + prompt.max_new_tokens
         self._special_ids = tokenizer.special_ids
         self.prompt_end = () if self.echo or self._typed else tuple(prompt.ids[-_LONGEST_BEGINNING:])
+        self._bias_new_text()
         self._decoder = tokenizer.stream_decoder(self.prompt_end)
         self._text_end = TextEnd(request)
         self._deliver = deliver
@@ -195,6 +198,16 @@ class Sequence:
         else:
             self.agreeing = None
             self._end = min(self._n_positions, len(self.ids) - (not is_respelled) + self._max_new_tokens)
+        self._bias_new_text()
+
+    def _bias_new_text(self) -> None:
+        """Apply the bias to tokens that add to the text, not to those that only spell the prompt's end again. That must
+        be spelled, so meanwhile a banned token is only avoided."""
+        bias = self.sampler.params.logit_bias
+        if bias and (n_typed := len(self._typed)):
+            adding = (pair for pair in bias if len(self._token_bytes([pair[0]])) > n_typed)
+            bias = tuple((token_id, max(value, _AVOIDED)) for token_id, value in adding)
+        self.sampler.set_bias(bias)
 
     def add_scores(self, choices: list[Choice]) -> None:
         """Report the next tokens of the prompt, as if they had been sampled."""

@@ -64,6 +64,7 @@ GREEDY = {"temperature": 0.0, "max_new_tokens": 24}
 LIVELY = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 24}
 FUNCTION = "return w * h\n\n\ndef other(x):\n    pass\n"
 HEALED = {**LIVELY, "token_healing": True, "max_new_tokens": 8, "frequency_penalty": 2.0}
+BIASES = [[289, -100.0], [334, -100.0], [7, -100.0]]
 # requests that one runner serves after each other, and what its model would like to write
 GROUPS: list[list[tuple[dict[str, Any], str]]] = [
     [({"prefix": "def area(w, h):\n    ", "sampling": {**GREEDY, "top_logprobs": 3}}, FUNCTION)],
@@ -169,6 +170,10 @@ GROUPS += [  # several tokens are taken back
         ("    retur", "n x"),
     )
     for seed in (1, 2)
+]
+GROUPS += [  # a bias against the tokens " re", " return" and "(", which is for new text alone
+    [({"prefix": prefix, "sampling": {**HEALED, "temperature": 0.0, "logit_bias": BIASES}}, text)]
+    for prefix, text in (("    ret", "urn x"), ("x = f", "((1))"), ("    retu", "(re"))
 ]
 # requests whose text has been begun: the fields, the text so far, and what the model would like to write behind it
 BEGUN: list[tuple[dict[str, Any], str, str]] = [

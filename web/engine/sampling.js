@@ -35,6 +35,8 @@ export class Sampler {
    */
   constructor(params, { never = [], nPrompt = 0 } = {}) {
     this.params = params;
+    /** Pairs of a token id and the number that is added to its logit. */
+    this.bias = params.logit_bias;
     this.never = never;
     this.nPrompt = nPrompt;
     this.seed = params.seed ?? randomSeed();
@@ -58,9 +60,9 @@ export class Sampler {
 
   /** @param {Float32Array} logits @param {readonly number[]} context */
   _adjusted(logits, context) {
-    const { logit_bias, repetition_penalty } = this.params;
+    const { repetition_penalty } = this.params;
     const scores = logits.slice();
-    for (const [id, bias] of logit_bias) scores[id] = logits[id] + fround(bias);
+    for (const [id, bias] of this.bias) scores[id] = logits[id] + fround(bias);
     if (repetition_penalty !== 1) penalise(scores, this._repeatable(context), repetition_penalty);
     this._subtractPenalties(scores, context);
     for (const id of this.never) scores[id] = -Infinity;

@@ -21,6 +21,8 @@ import { Sampler } from "./sampling.js";
 
 // a character has four bytes at most, so the beginning of one lies in the last three tokens
 const LONGEST_BEGINNING = 3;
+// added to a logit: more than logits differ by
+const AVOIDED = -1000;
 
 /** The tokens of a request so far. Its events wait in `events` until somebody takes them. */
 export class Sequence {
@@ -67,6 +69,7 @@ export class Sequence {
     this._nRespelled = 0;
     this._end = this._typed.length ? nPositions : prompt.ids.length + prompt.maxNewTokens;
     this.promptEnd = this._typed.length ? [] : prompt.ids.slice(-LONGEST_BEGINNING);
+    this._biasNewText();
     this._decoder = tokenizer.streamDecoder(this.promptEnd);
     this._textEnd = new TextEnd(request);
     /** @type {import("./events.js").EndedBy | null} */
@@ -193,6 +196,19 @@ export class Sequence {
       this.agreeing = null;
       this._end = Math.min(this._nPositions, this.ids.length - Number(!isRespelled) + this._maxNewTokens);
     }
+    this._biasNewText();
+  }
+
+  /**
+   * Apply the bias to tokens that add to the text, not to those that only spell the prompt's end again. That must be
+   * spelled, so meanwhile a banned token is only avoided.
+   */
+  _biasNewText() {
+    const { logit_bias } = this.sampler.params;
+    const nTyped = this._typed.length;
+    this.sampler.bias = nTyped
+      ? logit_bias.filter(([id]) => this._size(id) > nTyped).map(([id, bias]) => [id, Math.max(bias, AVOIDED)])
+      : logit_bias;
   }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -190,6 +191,23 @@ def test_tokens_echoes_and_prompts_that_are_only_read_are_left_alone(engine: Eng
         assert [event.id for event in tokens(engine.submit(request))] == plain
     stream = engine.submit(healed(prompt, max_new_tokens=0))
     assert list(stream) == [Finished("length")] and stream.n_prompt == len(ids)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_bias_is_for_new_text_and_not_for_the_end_of_the_prompt(
+    engine: Engine, tokenizer: Tokenizer, healing: TokenHealing, prompt: str
+) -> None:
+    typed = build_prompt(healed(prompt), tokenizer, 128, healing=healing).typed
+    assert typed
+    agreeing = healing.agreeing(typed).tolist()
+    spelling = [id_ for id_ in agreeing if len(tokenizer.decode_bytes([id_])) <= len(typed)]
+    plain = tokens(engine.submit(healed(prompt)))[0].id
+    others = tuple((id_, -100.0 if id_ in spelling else 0.0) for id_ in agreeing)
+    assert tokens(engine.submit(healed(prompt, logit_bias=others)))[0].id == plain
+    banned = tuple((id_, -math.inf) for id_ in agreeing)
+    first, *_, last = engine.submit(healed(prompt, logit_bias=banned))
+    assert isinstance(last, Finished) and last.reason != "error"
+    assert isinstance(first, TokenEvent) and first.id in (spelling or agreeing)
 
 
 def test_a_text_that_was_begun_goes_on_spelling(engine: Engine, tokenizer: Tokenizer) -> None:
