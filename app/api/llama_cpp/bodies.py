@@ -238,18 +238,21 @@ def prompt_request(prompt: Prompt, sampling: SamplingParams, tokenizer: Tokenize
 
 def logit_bias(given: LogitBias, tokenizer: Tokenizer) -> tuple[tuple[int, float], ...]:
     """Pairs of token id and bias. A text stands for all of its tokens; ``false`` bans a token."""
-    pairs = given.items() if isinstance(given, dict) else given
+    pairs = [(_token(key), bias) for key, bias in given.items()] if isinstance(given, dict) else given
     return tuple((token_id, _number(bias)) for token, bias in pairs for token_id in _ids(token, tokenizer))
 
 
+def _token(key: str) -> int | str:
+    """A key of an object: a token id in digits, or a text."""
+    if not key.isdecimal():
+        return key
+    if len(key) > _MOST_DIGITS:
+        raise ApiError(400, f"logit_bias names a token with {len(key):,} digits; no model has so many tokens.")
+    return int(key)
+
+
 def _ids(token: int | str, tokenizer: Tokenizer) -> Iterable[int]:
-    if isinstance(token, int):
-        return [token]
-    if not token.isdecimal():
-        return tokenizer.encode(token)
-    if len(token) > _MOST_DIGITS:
-        raise ApiError(400, f"logit_bias names a token with {len(token):,} digits; no model has so many tokens.")
-    return [int(token)]
+    return [token] if isinstance(token, int) else tokenizer.encode(token)
 
 
 def _number(bias: Bias) -> float:

@@ -84,6 +84,14 @@ def test_a_bias_in_each_of_its_forms(http: httpx.Client, tokenizer: Tokenizer) -
         assert answer["tokens"] != [likely]
 
 
+def test_digits_are_a_token_id_only_as_a_key(http: httpx.Client, tokenizer: Tokenizer) -> None:
+    (seven,) = tokenizer.encode("7")
+    assert seven != 7
+    for bias, told in (([["7", 1]], seven), ({"7": 1}, 7), ([[7, 1]], 7)):
+        settings = completion(http, logit_bias=bias, n_predict=1)["generation_settings"]
+        assert settings["logit_bias"] == [{"bias": 1, "token": told}]
+
+
 def test_biases_of_texts_are_told_by_their_tokens(http: httpx.Client, tokenizer: Tokenizer) -> None:
     for more in ({}, {"n_cmpl": 2}):
         answers = completion(http, logit_bias={"xy": 1, "z": False}, **more)
