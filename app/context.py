@@ -70,9 +70,10 @@ class Server:
             return repo_id, branch_of(client, split)
         return repo_id, revision or "main"
 
-    def answered_name(self, name: str | None, model: ServedModel) -> str:
-        """What a response calls ``model``: as the client does, unless its name stands for several branches."""
-        return model.name if self.settings.branches_of_split or not name else name
+    def answered_name(self, name: str | None, served: str) -> str:
+        """What a response calls the model ``served``: as the client does, unless its name stands for several
+        branches."""
+        return served if self.settings.branches_of_split or not name else name
 
     async def acquire(self, name: str | None, client: str = "") -> ServedModel:
         """Acquire the model that ``name`` selects for ``client``.

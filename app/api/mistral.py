@@ -72,7 +72,7 @@ def mistral_routes(server: Server) -> APIRouter:
         run = await start_run(
             server, request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)]
         )
-        name = server.answered_name(body.model, run.model)
+        name = server.answered_name(body.model, run.model.name)
         heading = {"id": secrets.token_hex(16), "created": int(time.time()), "model": name}
         if body.stream:
             return RunResponse(run, _lines(run, {**heading, "object": "chat.completion.chunk"}))

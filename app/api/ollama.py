@@ -6,6 +6,7 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
@@ -14,9 +15,10 @@ from typing import Annotated, Any, NoReturn
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from app.api.error_responses import Explanation, explain, route_class
-from app.api.fields import Body, EndFields, NotNegative, NotNegativeInt, Number, Share, Stop, unsupported
+from app.api.fields import Body, EndFields, NotNegative, NotNegativeInt, Number, Share, Stop, one_of, unsupported
 from app.api.prompts import (
     UNLIMITED_NEW_TOKENS,
     WHOLE_CONTEXT,
@@ -46,6 +48,7 @@ _TEMPLATE = (
 )
 _EPOCH = "1970-01-01T00:00:00Z"
 _NEVER = "9999-12-31T23:59:59Z"
+_NO_TIME = re.compile(r"[+-]?(?:0|(?:0+(?:\.0*)?(?:ns|us|µs|ms|s|m|h))+)")
 
 
 def ollama_routes(server: Server) -> APIRouter:
@@ -54,15 +57,15 @@ def ollama_routes(server: Server) -> APIRouter:
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
         """Continue ``prompt``, or with a ``suffix`` fill the gap between the two."""
-        if not body.prompt and not body.suffix:  # this is how clients load a model
-            model = await server.acquire(body.model, server.limits.client(request))
-            model.release()
-            name = server.answered_name(body.model, model)
-            return JSONResponse({**heading(name), "response": "", "done": True, "done_reason": "load"})
+        if not body.prompt and not body.suffix:  # this is how clients load and unload a model
+            named = _unloaded if body.unloads else _loaded
+            name = server.answered_name(body.model, await named(server, body.model, server.limits.client(request)))
+            reason = "unload" if body.unloads else "load"
+            return JSONResponse({**heading(name), "response": "", "done": True, "done_reason": reason})
         run = await start_run(
             server, request, body.model, lambda tokenizer: [body.request(tokenizer, server.settings.seed)]
         )
-        name = server.answered_name(body.model, run.model)
+        name = server.answered_name(body.model, run.model.name)
         if body.stream:
             return RunResponse(run, lines(body, name, run), "application/x-ndjson")
         (text,) = await finish(run, request)
@@ -139,6 +142,15 @@ class GenerateBody(Body):
     template: Annotated[str, unsupported(lambda value: value in ("", "{{ .Prompt }}"))] = ""
     context: Annotated[list[int], unsupported(lambda value: not value)] = []
     think: Annotated[bool | str, unsupported(lambda value: not value)] = False
+    keep_alive: Annotated[
+        Number | str | None, one_of("Input should be a number of seconds, or a duration such as 5m")
+    ] = None
+
+    @property
+    def unloads(self) -> bool:
+        """Whether ``keep_alive`` is zero: a number of seconds, or a duration in Go's notation."""
+        given = self.keep_alive
+        return _NO_TIME.fullmatch(given) is not None if isinstance(given, str) else given == 0
 
     def request(self, tokenizer: Tokenizer, default_seed: int | None) -> CompletionRequest:
         sampling = self._sampling(default_seed)
@@ -169,6 +181,24 @@ class GenerateBody(Body):
 class ShowBody(Body):
     model: str | None = None
     name: str | None = None
+
+
+async def _loaded(server: Server, name: str | None, client: str) -> str:
+    """Load a model; its name."""
+    model = await server.acquire(name, client)
+    model.release()
+    return model.name
+
+
+async def _unloaded(server: Server, name: str | None, client: str) -> str:
+    """The name of a model, which stays in memory, since others may use it.
+
+    Raises:
+        CheckpointError: it is not on this machine.
+    """
+    repo_id, revision = server.chosen(name, client)
+    await run_in_threadpool(server.models.commit, repo_id, revision)
+    return f"{repo_id}@{revision}"
 
 
 async def lines(body: GenerateBody, name: str, run: Run) -> AsyncIterator[str]:

@@ -6,12 +6,14 @@ Each as in the client's source, whose version is in docs/editors.md. tests/app/a
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.app.api.conftest import MODEL
+from app.settings import Settings
+from tests.app.api.conftest import MODEL, serve
 
 PREFIX = "def area(width, height):\n"
 LINE = "    return "
@@ -232,6 +234,21 @@ def test_continue_over_ollama(http: httpx.Client, filled: str) -> None:
     whole = post(http, "/api/generate", {**body, "stream": False})
     assert whole["response"] == filled
     assert post(http, "/api/generate", {"model": "test/tiny"})["done_reason"] == "load"
+
+
+def test_ollama_unloads_a_model_without_loading_it(store: Path) -> None:
+    settings = Settings(store=store, model="test/tiny", device="cpu")
+    with serve(settings) as serving, httpx.Client(base_url=serving.url, timeout=30) as http:
+        for keep_alive in (0, 0.0, "0", "0s", "0h0m0.0s"):
+            answer = post(http, "/api/generate", {"model": "test/tiny:other", "keep_alive": keep_alive})
+            assert answer["model"] == "test/tiny:other" and answer["done_reason"] == "unload"
+        assert [model["name"] for model in http.get("/api/ps").json()["models"]] == ["test/tiny:latest"]
+        assert http.post("/api/generate", json={"model": "test/tiny:nope", "keep_alive": 0}).status_code == 404
+
+
+@pytest.mark.parametrize("keep_alive", [None, -1, 300, "5m", "1s0m", "-1"])
+def test_ollama_loads_a_model_that_is_kept(http: httpx.Client, keep_alive: float | str | None) -> None:
+    assert post(http, "/api/generate", {"model": "test/tiny", "keep_alive": keep_alive})["done_reason"] == "load"
 
 
 def test_continue_finds_out_that_ollamas_model_fills_gaps(http: httpx.Client) -> None:
