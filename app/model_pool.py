@@ -36,7 +36,7 @@ _PROBE = CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1, temper
 class ServedModel:
     """A loaded revision, which stays in memory until ``release`` is called; ``sha`` is the exact commit.
 
-    ``notices`` say why the preferred runner is not used, or how far its graph is.
+    ``notices`` say why the preferred runner is not used, or how much of its graph has been written.
     """
 
     repo_id: str
@@ -76,7 +76,9 @@ class Models:
         self._metrics.watch(self)
         self.repositories = Repositories(settings)
         self._mending_problem: str | None = None
+        self._own_name = ""
         self._is_resting = False
+        """Whether the server's own model was unloaded because nobody used it."""
         self._opening = ModelOpening(settings, self._count_text)
         self._residents = Residents(int(settings.model_memory * 1e9), self._opening.memory_needed)
 
@@ -105,9 +107,10 @@ class Models:
     def _acquired(
         self, snapshot: Path, repo_id: str, revision: str, report: Report = lambda stage: None
     ) -> ServedModel:
+        name = f"{repo_id}@{snapshot.name[:8]}"
         if (repo_id, revision) == (self._settings.model, self._settings.revision):
-            self._is_resting = False
-        resident = self._hold_or_wait(snapshot, f"{repo_id}@{snapshot.name[:8]}", report)
+            self._own_name, self._is_resting = name, False
+        resident = self._hold_or_wait(snapshot, name, report)
         if (engine := resident.engine) is None:
             engine = self._load(snapshot, resident, report)
         if self._opening.lacks_graph(snapshot) and not resident.is_replaced:
@@ -180,11 +183,10 @@ class Models:
         """
         own = None
         try:
-            if self._is_resting:  # unloaded because nobody used it
-                return
-            served = self.acquire(self._settings.model, self._settings.revision)
-            own = served.engine
-            served.release()
+            if not self._is_resting:
+                served = self.acquire(self._settings.model, self._settings.revision)
+                own = served.engine
+                served.release()
             self._mending_problem = None
         except CheckpointError as error:
             self._mending_problem = str(error)
@@ -210,7 +212,7 @@ class Models:
     def unload_idle(self, seconds: float) -> None:
         """Drop the models that nobody has used for ``seconds``."""
         for name, engine in self._residents.take_idle(seconds):
-            self._is_resting = self._is_resting or name.partition("@")[0] == self._settings.model
+            self._is_resting = self._is_resting or name == self._own_name
             free(engine)
 
     def close(self) -> None:

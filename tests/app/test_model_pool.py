@@ -14,6 +14,7 @@ from app.model_pool import Models, ServedModel
 from app.settings import Settings
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
+from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import memory_needed
@@ -46,6 +47,16 @@ def visit(models: Models, branch: str) -> ServedModel:
     served = models.acquire("test/tiny", branch)
     served.release()
     return served
+
+
+def break_down(engine: Engine) -> None:
+    """Let every run of the model fail from now on, as a request finds out."""
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    engine.runner.prefill = broken  # type: ignore[method-assign, assignment]
+    list(engine.submit(CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1))))
 
 
 def test_a_revision_is_loaded_once(models: Models) -> None:
@@ -136,13 +147,8 @@ def test_a_config_of_wrong_types_is_a_sentence_and_health_stays_as_it_is(
 def test_a_model_that_cannot_be_run_is_dropped_where_it_is_not_the_servers_own(branch_store: Path) -> None:
     models = Models(Settings(store=branch_store, model="test/tiny", revision="a", device="cpu"))
     own, other = visit(models, "a"), models.acquire("test/tiny", "b")
-
-    def broken(*arguments: object) -> None:
-        raise RuntimeError("no such kernel")
-
-    for engine in (own.engine, other.engine):
-        engine.runner.prefill = broken  # type: ignore[method-assign, assignment]
-        list(engine.submit(CompletionRequest("x", sampling=SamplingParams(max_new_tokens=1))))
+    for served in (own, other):
+        break_down(served.engine)
     models.mend()
     assert len(models.engines()) == 2  # one is the server's own, and somebody holds the other
     other.release()
@@ -152,7 +158,31 @@ def test_a_model_that_cannot_be_run_is_dropped_where_it_is_not_the_servers_own(b
     models.close()
 
 
-def test_what_nobody_uses_is_unloaded_and_loaded_again_on_demand(models: Models) -> None:
+def test_a_model_that_cannot_be_run_is_dropped_while_the_servers_own_is_unloaded(branch_store: Path) -> None:
+    models = Models(Settings(store=branch_store, model="test/tiny", revision="a", device="cpu"))
+    visit(models, "a")
+    models.unload_idle(0)
+    break_down(visit(models, "b").engine)
+    models.mend()
+    assert models.engines() == [] and models.problem() is None
+    models.close()
+
+
+def test_the_servers_own_model_is_loaded_again_after_another_was_unloaded(branch_store: Path) -> None:
+    models = Models(Settings(store=branch_store, model="test/tiny", revision="a", device="cpu"))
+    own = models.acquire("test/tiny", "a")
+    visit(models, "b")
+    models.unload_idle(0)
+    own.engine.close()
+    own.release()
+    models.mend()
+    [(name, engine)] = models.engines()
+    assert name == f"test/tiny@{own.sha[:8]}" and engine.alive
+    models.close()
+
+
+def test_what_nobody_uses_is_unloaded_and_loaded_again_on_demand(branch_store: Path) -> None:
+    models = Models(Settings(store=branch_store, model="test/tiny", revision="a", device="cpu"))
     held, unused = models.acquire("test/tiny", "a"), visit(models, "b")
     models.unload_idle(3600)
     assert len(models.engines()) == 2
@@ -163,3 +193,4 @@ def test_what_nobody_uses_is_unloaded_and_loaded_again_on_demand(models: Models)
     models.mend()
     assert models.engines() == [] and models.problem() is None
     assert visit(models, "a").engine is not held.engine
+    models.close()
