@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -162,13 +163,19 @@ class ProjectIndex:
         while not self._ended.is_set():
             try:
                 self.scan()
-                while self._woken.wait(_SECONDS_BETWEEN_SCANS) and not self._ended.is_set():
+                next_scan = time.monotonic() + _SECONDS_BETWEEN_SCANS
+                while self._is_woken_before(next_scan) and not self._ended.is_set():
                     self._ended.wait(_SECONDS_BETWEEN_CHANGES)
                     self._woken.clear()
                     self.take_changes()
             except OSError as error:
                 log.warning("the project's files cannot be read: %s", error)
                 self._ended.wait(_SECONDS_BETWEEN_SCANS)
+
+    def _is_woken_before(self, end: float) -> bool:
+        """Wait for a change until the time ``end``; whether there is one before it."""
+        seconds = end - time.monotonic()
+        return seconds > 0 and self._woken.wait(seconds)
 
     def take_changes(self) -> None:
         """Index what has been edited in the editor."""

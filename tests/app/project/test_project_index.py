@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,21 @@ def test_its_thread_reads_the_files_and_what_is_edited(project: Path, monkeypatc
     while index.definition("New", without=None) is None:
         pass
     index.end()
+
+
+def test_files_are_read_again_while_somebody_keeps_editing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project_index, "_SECONDS_BETWEEN_CHANGES", 0.01)
+    monkeypatch.setattr(project_index, "_SECONDS_BETWEEN_SCANS", 0.1)
+    index = ProjectIndex(project)
+    index.start()
+    while index.definition("TideLedger", without=None) is None:
+        pass
+    (project / "pulled.py").write_text("class Pulled:\n")
+    deadline = time.monotonic() + 10
+    while index.definition("Pulled", without=None) is None and time.monotonic() < deadline:
+        index.changed(project / "new.py", lambda: ["class New:\n"])
+    index.end()
+    assert index.definition("Pulled", without=None) is not None
 
 
 def test_the_project_comes_after_what_is_open(index: ProjectIndex, project: Path) -> None:
