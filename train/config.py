@@ -136,6 +136,10 @@ class TrainConfig:
         return self.batch_size * self.sequence_length
 
     @property
+    def warmup_steps(self) -> int:
+        return round(self.steps * self.warmup_fraction)
+
+    @property
     def second_moment_decay(self) -> float:
         """AdamW's beta2. A half-life in tokens suits any batch size (arXiv 2507.07101, section 3)."""
         return 0.5 ** (self.tokens_per_step / self.beta2_half_life) if self.beta2_half_life else self.beta2
@@ -157,7 +161,7 @@ class TrainConfig:
         """Return these settings, updated with those of ``given`` that a resumed run may change.
 
         With ``schedule: wsd`` these include ``steps`` and the cooldown, because the end need not be known before the
-        learning rate decays.
+        learning rate decays. The warm-up, which may be over, keeps its number of steps.
 
         Raises:
             UserError: one of ``given`` would change what is learned.
@@ -170,7 +174,11 @@ class TrainConfig:
                     f"The run was started with {setting.name} {before!r} and cannot continue with "
                     f"{given[setting.name]!r}: omit the option, or start a new run with another --output."
                 )
-        return dataclasses.replace(self, **given)
+        steps = given.get("steps", self.steps)
+        if steps == self.steps:
+            return dataclasses.replace(self, **given)
+        warmup_fraction = min(1.0, self.warmup_steps / max(1, steps))
+        return dataclasses.replace(self, **{**given, "warmup_fraction": warmup_fraction})
 
     def _require_shardable(self) -> None:
         if self.optimizer == "muon":

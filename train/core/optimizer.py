@@ -52,7 +52,7 @@ def share_of_peak(step: int, config: TrainConfig) -> float:
     cooldown to ``config.final_rate_fraction``, by default as one minus the square root of the fraction of the cooldown
     done (Hägele et al., arXiv 2405.18392).
     """
-    warmup = max(1, round(config.steps * config.warmup_fraction))
+    warmup = max(1, config.warmup_steps)
     if step < warmup:
         return (step + 1) / warmup
     if config.schedule == "wsd":

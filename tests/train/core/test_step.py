@@ -132,9 +132,17 @@ def test_a_stable_rate_falls_to_nothing_at_an_end_that_may_come_later() -> None:
     assert rates[850] == pytest.approx(settings.learning_rate * (1 - 0.5**0.5))
     assert 0 < rates[-1] < settings.learning_rate / 500
     later = settings.continued_with({"steps": 2000})
-    assert [learning_rate(step, later) for step in range(50, 700)] == rates[50:700]
+    assert [learning_rate(step, later) for step in range(700)] == rates[:700]
     with pytest.raises(ValueError, match="was started with steps 1000"):
         config(steps=1000).continued_with({"steps": 2000})
+
+
+@pytest.mark.parametrize("steps", [1100, 2000, 500])
+def test_another_end_leaves_the_warm_up_as_it_was(steps: int) -> None:
+    settings = config(schedule="wsd", steps=1000, warmup_fraction=0.0505, cooldown_fraction=0.0)
+    other = settings.continued_with({"steps": steps}).continued_with({"steps": steps + 7})
+    rates = [learning_rate(step, settings) for step in range(500)]
+    assert [learning_rate(step, other) for step in range(500)] == rates and rates[48] < rates[49] == rates[499]
 
 
 @pytest.mark.parametrize("shape", ["sqrt", "linear", "square"])
