@@ -92,7 +92,8 @@ class FimTransform:
         return np.concatenate(samples).astype(window.dtype)
 
     def _sample(self, document: np.ndarray, language: str, rng: np.random.Generator) -> np.ndarray:
-        if rng.random() >= self.fim_rate:
+        # what follows the last end-of-text may be empty, and then has no language
+        if not len(document) or rng.random() >= self.fim_rate:
             return document
         kind = rng.random() if self.line_rate or self.node_rate else 1.0
         if kind < self.line_rate:

@@ -102,6 +102,16 @@ def test_the_transformation_cuts_around_nodes_in_either_order(spm_rate: float) -
     assert found >= 5
 
 
+def test_a_window_that_ends_with_a_document_has_nothing_after_it_to_cut() -> None:
+    tokenizer = Tokenizer.train(SOURCES.values(), 400)
+    document = [*tokenizer.encode(SOURCES["python"]), tokenizer.end_of_text_id]
+    transform = FimTransform(tokenizer, 1.0, node_rate=1.0, node_cuts=node_cuts)
+    for seed in range(5):
+        sample = transform(np.array(document), np.random.default_rng(seed), ["python"])
+        longer = transform(np.array(document + document[:1]), np.random.default_rng(seed), ["python", "python"])
+        assert len(sample) == len(document) and (sample == longer[:-1]).all()
+
+
 def test_without_syntax_nodes_documents_are_cut_as_before() -> None:
     tokenizer = Tokenizer.train(SOURCES.values(), 400)
     window = np.array(tokenizer.encode(SOURCES["python"]))
