@@ -24,6 +24,8 @@ _SHARES = (
 )  # fmt: skip
 # with schedule wsd, the end of a run can be changed while it runs
 _OF_THE_END = ("steps", "cooldown_fraction", "cooldown_shape", "final_rate_fraction")
+# what the model is measured on, which stays the same if it was measured before its first step
+_OF_COMPARISONS = ("validation_batches", "fim_questions")
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -164,12 +166,11 @@ class TrainConfig:
         learning rate decays. The warm-up, which may be over, keeps its number of steps.
 
         Raises:
-            UserError: one of ``given`` would change what is learned.
+            UserError: one of ``given`` would change what is learned, or what a run with ``validate_first`` compares.
         """
         for setting in dataclasses.fields(self):
             before = getattr(self, setting.name)
-            may_change = setting.metadata["may_change"] or (setting.name in _OF_THE_END and self.schedule == "wsd")
-            if not may_change and given.get(setting.name, before) != before:
+            if not self._may_change(setting) and given.get(setting.name, before) != before:
                 raise UserError(
                     f"The run was started with {setting.name} {before!r} and cannot continue with "
                     f"{given[setting.name]!r}: omit the option, or start a new run with another --output."
@@ -179,6 +180,11 @@ class TrainConfig:
             return dataclasses.replace(self, **given)
         warmup_fraction = min(1.0, self.warmup_steps / max(1, steps))
         return dataclasses.replace(self, **{**given, "warmup_fraction": warmup_fraction})
+
+    def _may_change(self, setting: dataclasses.Field) -> bool:
+        if setting.name in _OF_COMPARISONS:
+            return not self.validate_first
+        return setting.metadata["may_change"] or (setting.name in _OF_THE_END and self.schedule == "wsd")
 
     def _require_shardable(self) -> None:
         if self.optimizer == "muon":

@@ -126,10 +126,10 @@ def _comparing(args: argparse.Namespace, config: TrainConfig, begun: TrainConfig
         UserError: the run does not fill in held-out lines, did not before its first step, or would publish without a
             comparison.
     """
-    if begun and (not begun.validate_first or begun.fim_questions != config.fim_questions):
+    if begun and not begun.validate_first:
         raise UserError(
-            "--publish-if-better compares with the model before the training, on the same --fim-questions, but the run "
-            "did not measure that: omit the option, or start a new run with another --output."
+            "--publish-if-better compares with the model before the training, but the run did not measure that: omit "
+            "the option, or start a new run with another --output."
         )
     if args.publish_saves:
         raise UserError("--publish-if-better compares at the end; omit --publish-saves.")

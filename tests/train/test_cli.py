@@ -167,3 +167,22 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     arguments = ["--folder", str(tmp_path), "--output", str(tmp_path / "run"), "--publish", "a/b", *SMALL]
     assert "--publish-if-better compares" in failing(capsys, *arguments, "--publish-if-better", *flags)
+
+
+def test_a_comparison_is_on_the_same_held_out_files_after_a_resume(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "store")
+    for name, flags in (("compared", ["--validate-first"]), ("other", [])):
+        start = ["--data", str(packed), "--output", str(tmp_path / name), "--fim-questions", "2"]
+        assert main([*start, *SMALL, "--validation-batches", "3", *flags]) == 0
+    resume = ["--output", str(tmp_path / "compared"), "--resume"]
+    comparison = ["--publish", "a/b", "--store", store, "--publish-if-better"]
+    for compared in (comparison, []):  # the latter, because a later resume may compare
+        sentence = failing(capsys, *resume, *compared, "--validation-batches", "1")
+        assert "was started with validation_batches 3 and cannot continue with 1" in sentence
+        assert "was started with fim_questions 2" in failing(capsys, *resume, *compared, "--fim-questions", "1")
+    assert main([*resume, *comparison]) == 0
+    resume[1] = str(tmp_path / "other")
+    assert "the run did not measure that" in failing(capsys, *resume, *comparison)
+    assert main([*resume, "--validation-batches", "1", "--fim-questions", "1"]) == 0
