@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -10,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from santacoder import checkpoints
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, random_model
+from tests.train.conftest import TINY
 from train.__main__ import main
 from train.arguments import build_parser, new_config
+from train.data.pack import Package, load_packed
+from train.loop import Trained
+from train.publish.model_card import model_card
 from train.run.folder import RunFolder
 
 SMALL = "--n-layer 1 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 2 --vocab-size 300 --steps 5".split()
@@ -29,6 +34,29 @@ def test_a_folder_becomes_a_published_model(tmp_path: Path, capsys: pytest.Captu
     assert model.config.n_positions == 64 and tokenizer.vocab_size <= 305
     card = (checkpoints.resolve("mine/coder", store=tmp_path / "store") / "README.md").read_text()
     assert "## Data" in card and "Held out:" in card
+
+
+def test_the_card_has_the_licence_of_every_training_package(packed: Path, tmp_path: Path) -> None:
+    trained = [
+        Package("@scope/one", "1.0", "MIT", files=1, bytes=1_000_000),
+        Package("@scope/two", "2.0", "Apache-2.0", files=2, bytes=2_000_000),
+        Package("owner/first", "", "MIT", files=1, bytes=100_000),
+        Package("owner/second", "", "BSD-3-Clause", files=1, bytes=100_000),
+        Package("stdlib/json", "3.13", "PSF-2.0", files=3, bytes=300_000),
+        Package("stdlib/os", "3.13", "PSF-2.0", files=4, bytes=400_000),
+    ]
+    held_out = Package("held", "1", "MIT", split="validation")
+    data = dataclasses.replace(load_packed(packed), packages=[*trained, held_out])
+    model = random_model()
+    card = model_card("a/b", TINY, Trained(model, 1, 256, {"validation_loss": 5.0}), data, RunFolder(tmp_path))
+    assert card["README.md"].partition("|---|---|---|---|---|\n")[2].splitlines()[:5] == [
+        "| @scope/one | 1.0 | MIT | 1 | 1.0 |",
+        "| @scope/two | 2.0 | Apache-2.0 | 2 | 2.0 |",
+        "| owner/second |  | BSD-3-Clause | 1 | 0.1 |",
+        "| owner/first |  | MIT | 1 | 0.1 |",
+        "| stdlib | 3.13 | PSF-2.0 | 7 | 0.7 |",
+    ]
+    assert "Held out: held 1." in card["README.md"]
 
 
 def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> None:

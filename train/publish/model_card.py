@@ -79,14 +79,17 @@ Held out: {", ".join(sorted(f"{package.name} {package.version}".strip() for pack
 
 
 def _table(packages: list[Package]) -> str:
-    """Table of packages with version, licence and size; modules of a collection (``stdlib/json`` …) share a row."""
+    """Table of packages with version, licence and size; those of a collection (``stdlib/json`` …) that have the same
+    version and licence share a row.
+    """
     rows = ["| package | version | licence | files | MB |", "|---|---|---|---|---|"]
 
-    def collection(package: Package) -> str:
-        return package.name.split("/")[0]
+    def shared(package: Package) -> tuple[str, str, str]:
+        return package.name.split("/")[0], package.version, package.licence
 
-    for name, group in groupby(sorted(packages, key=collection), key=collection):
+    for (collection, version, licence), group in groupby(sorted(packages, key=shared), key=shared):
         members = list(group)
+        name = members[0].name if len(members) == 1 else collection
         files, megabytes = sum(p.files for p in members), sum(p.bytes for p in members) / 1e6
-        rows.append(f"| {name} | {members[0].version} | {members[0].licence} | {files} | {megabytes:.1f} |")
+        rows.append(f"| {name} | {version} | {licence} | {files} | {megabytes:.1f} |")
     return "\n".join(rows)
