@@ -92,12 +92,14 @@ class _Recipe:
         yield self._data("mini", "final", sample, "--vocab-size", size)
         simple = self._data("mini-simple", "final", sample, "--tokenizer", tokenizer, "--simple")
         yield from self._timed_mini(simple) if self.preset.mini_minutes else self._long_mini(simple)
-        yield from self._measuring("mini", MINI, "main", "mini")
+        export, measure = self._measuring("mini", MINI, "main", "mini")
+        yield export
         yield _stage(
             "humaneval-mini-main", "train.evaluate", "humaneval", MINI, "--store", self.store, "--runner", "auto",
             "--device", self.preset.device, "--samples", 1, "--temperature", 0.2, "--max-new-tokens", 128,
             "--output", self.out / "scores" / "mini-main",
         )  # fmt: skip
+        yield measure  # last, because it publishes the scores
         yield self._index(MINI, "mini")
 
     def _timed_mini(self, simple: Stage) -> Iterator[Stage]:
