@@ -11,7 +11,7 @@ from santacoder.errors import UserError
 from santacoder.paths import command_name, user_path
 from train.config import TrainConfig
 from train.data.arguments import add_source_arguments
-from train.model.starting_point import resolve_base
+from train.model.starting_point import is_base, resolve_base
 from train.presets import FINE_TUNING, LORA, SIZES
 from train.variants import training_settings
 
@@ -28,6 +28,7 @@ examples:
     torchrun --standalone --nproc-per-node 2 -m train --device cuda --size base --data runs/data --output runs/base
 """
 _OF_THE_BASE = ("n_layer", "n_embd", "n_head", "multi_query")
+_SOURCES = ("folder", "standard_library", "packages", "download", "dataset", "archive", "requirements")
 
 
 def build_parser(description: str) -> argparse.ArgumentParser:
@@ -47,7 +48,8 @@ def build_parser(description: str) -> argparse.ArgumentParser:
     source.add_argument(
         "--prepare", action="store_true", help="only prepare the data, and say how many files remain and why"
     )
-    source.add_argument("--data", type=user_path, help="a folder packed by an earlier run (its OUTPUT/data)")
+    packed = parser.add_argument_group("or what is packed already")
+    packed.add_argument("--data", type=user_path, help="a folder packed by an earlier run (its OUTPUT/data)")
     start = parser.add_argument_group("what to train")
     start.add_argument("--size", choices=list(SIZES), help="train a model of this size from scratch (default: nano)")
     start.add_argument("--from", dest="from_", metavar="REPO[@REVISION]", help="fine-tune a published model instead")
@@ -94,15 +96,20 @@ def continued_config(args: argparse.Namespace, stored: TrainConfig) -> TrainConf
 
     Raises:
         UserError: the command line asks for a setting that the stored run cannot take on.
+        CheckpointError: the revision that it names does not exist.
     """
-    repo_id = stored.base.partition("@")[0]
-    if args.from_ is not None and args.from_.partition("@")[0] != repo_id:
+    if args.from_ is not None and not is_base(stored.base, args.from_, args.store):
         raise UserError(
-            f"The run {'tunes ' + repo_id if repo_id else 'began from scratch'} and cannot continue from {args.from_}: "
-            "omit --from, or start a new run with another --output."
+            f"The run {'tunes ' + stored.base if stored.base else 'began from scratch'} and cannot continue from "
+            f"{args.from_}: omit --from, or start a new run with another --output."
         )
-    size = SIZES[args.size] if args.size else {}
+    size = _kept_of_size(args.size) if args.size else {}
     return stored.continued_with({**size, **_variant(args), **_given(args)})
+
+
+def named_sources(args: argparse.Namespace) -> list[str]:
+    """The options that name source code."""
+    return ["--" + name.replace("_", "-") for name in _SOURCES if getattr(args, name)]
 
 
 def new_config(args: argparse.Namespace) -> TrainConfig:
@@ -131,6 +138,13 @@ def new_config(args: argparse.Namespace) -> TrainConfig:
             f"sequence_length {config.sequence_length} is more than the {shape.n_positions} positions of {args.from_}."
         )
     return config
+
+
+def _kept_of_size(size: str) -> dict[str, Any]:
+    """The settings in which sizes differ and which a resumed run keeps, except for the steps, which are a run's own."""
+    differing = {name for settings in SIZES.values() for name in settings} - {"steps"}
+    fields = [field for field in dataclasses.fields(TrainConfig) if field.name in differing]
+    return {f.name: SIZES[size].get(f.name, f.default) for f in fields if not f.metadata["may_change"]}
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:

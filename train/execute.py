@@ -14,7 +14,7 @@ import torch
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
 from santacoder.errors import CheckpointError, UserError
-from train.arguments import continued_config, new_config
+from train.arguments import continued_config, named_sources, new_config
 from train.config import TrainConfig
 from train.core.distributed import World
 from train.data.arguments import pack_sources
@@ -40,6 +40,8 @@ def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
         require_branch(args.publish, args.branch, args.store)
     elif args.continue_published:
         raise UserError("--continue-published needs the model that the run publishes to: set --publish.")
+    if args.data is not None and (unread := named_sources(args)):
+        raise UserError(f"--data is packed already, so {', '.join(unread)} would not be read: omit one of them.")
     with run.held() if world.is_first else nullcontext():
         begun = run.config() if args.resume else None
         config = continued_config(args, begun) if begun else new_config(args)
@@ -145,6 +147,8 @@ def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: 
         if args.resume and run.data.is_dir() and run.data.resolve() != args.data.resolve():
             raise UserError(f"The run learns from {run.data.resolve()}, not from {args.data}: omit --data.")
         run.link_data(args.data)
+    elif world.is_first and args.resume and (unread := named_sources(args)):
+        print(f"The run learns from its own data and does not read {', '.join(unread)} again.", file=sys.stderr)
     elif world.is_first and not args.resume:
         run.unlink_data()
         if args.archive is not None:

@@ -66,10 +66,24 @@ def test_a_run_goes_on_with_its_own_settings_only(
     before = (tmp_path / "run" / "config.json").read_text()
     sentence = failing(capsys, *arguments, "--resume", "--learning-rate", "0.5")
     assert "was started with learning_rate 0.004 and cannot continue with 0.5" in sentence
-    assert "was started with n_layer 1" in failing(capsys, *arguments, "--resume", "--size", "base")
+    for size in ("nano", "base"):
+        assert "was started with n_layer 1" in failing(capsys, *arguments, "--resume", "--size", size)
     assert "began from scratch and cannot continue from a/b" in failing(capsys, *arguments, "--resume", "--from", "a/b")
     assert (tmp_path / "run" / "config.json").read_text() == before
     assert main([*arguments, "--resume", "--micro-batch-size", "1", "--save-every", "2"]) == 0
+
+
+def test_sources_that_are_not_read_are_said(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["--output", str(tmp_path / "run")]
+    for source in (["--folder", str(tmp_path)], ["--standard-library"], ["--archive", str(tmp_path / "code.zip")]):
+        sentence = failing(capsys, "--data", str(packed), *source, *run, *SMALL)
+        assert sentence == f"--data is packed already, so {source[0]} would not be read: omit one of them."
+    assert not (tmp_path / "run").exists()
+    assert main(["--data", str(packed), *run, *SMALL]) == 0
+    # a job of the page and torchrun repeat the whole command
+    assert main(["--folder", str(tmp_path), "--standard-library", *run, *SMALL, "--resume"]) == 0
+    said = "The run learns from its own data and does not read --folder, --standard-library again."
+    assert said in capsys.readouterr().err
 
 
 def test_only_the_newest_states_are_kept(packed: Path, tmp_path: Path) -> None:

@@ -130,6 +130,18 @@ def test_a_tuning_run_is_resumed_exactly(store: Path, tuning_data: Path, tmp_pat
     assert (tmp_path / "two" / "samples.jsonl").read_text() == metrics[0] == metrics[1]
 
 
+def test_a_tuning_run_goes_on_from_its_own_base_only(
+    own_store: Path, tuning_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--store", str(own_store), "--publish", "test/tiny", "--branch", "other"]
+    where += ["--output", str(tmp_path / "run")]
+    assert main(["--from", "test/tiny@other", "--data", str(tuning_data), *where, *QUICK]) == 0
+    sentence = failing(capsys, "--from", "test/tiny@main", "--resume", *where)
+    assert "The run tunes test/tiny@" in sentence and "cannot continue from test/tiny@main: omit --from" in sentence
+    # which has a new commit since
+    assert main(["--from", "test/tiny@other", "--resume", *where]) == 0
+
+
 def test_what_does_not_go_together_is_said(
     store: Path, packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,21 @@ def resolve_base(name: str, store: Path) -> tuple[str, SantaCoderConfig]:
     return f"{repo_id}@{snapshot.name}", checkpoints.read_config(snapshot)
 
 
+def is_base(base: str, name: str, store: Path) -> bool:
+    """Whether a run that tunes ``base``, which is REPO@COMMIT or empty, can have been started from ``name``, which is
+    REPO or REPO@REVISION. A branch may have newer commits since.
+
+    Raises:
+        CheckpointError: the revision does not exist.
+    """
+    repo_id, _, revision = name.partition("@")
+    of_base, _, commit = base.partition("@")
+    if repo_id != of_base or not revision or resolve_base(name, store)[0] == base:
+        return repo_id == of_base
+    history = checkpoints.log(repo_id, revision, store=store, ask_hub=False)
+    return commit in {earlier.sha for earlier in history}
+
+
 def require_adapter_names(base: str, store: Path) -> None:
     """Check that an adapter of a revision means the same to those who read its files in their own format.
 
