@@ -101,7 +101,7 @@ def train(
     require_memory(model.config, config, world)
     training = prepare(model, config, world)
     states = SavedStates(run.states, config.keep, world)
-    first_step = states.restore(training)
+    first_step = restored = states.restore(training)
     if first_step > config.steps:
         raise UserError(f"The run has done {first_step:,} steps already, more than the {config.steps:,} requested.")
     if world.is_first:
@@ -117,6 +117,12 @@ def train(
     with closing(Log(run, config, first_step, world)) as log, stop_requests(world) as stop:
         if config.validate_first and first_step == 0:
             log.validation(-1, *watch.validate())  # as after no steps
+        publishing = on_save is not None and _publishes_after(restored, config)
+        if (publishing or _validates_after(restored, config)) and not log.has_validation(restored - 1, world):
+            # the run was stopped after a step with a validation, which was left to this process
+            log.validation(restored - 1, *watch.validate())
+            if publishing and on_save:
+                on_save(_trained(training, restored, config, world, log.latest_validation))
         for step in steps:
             started = time.perf_counter()
             batch = next(loader)
@@ -127,21 +133,31 @@ def train(
                 states.finish()
                 raise TrainingFailed(_diagnosis(error, step, order, config, run)) from error
             log.step(step, loss, gradient_norm, time.perf_counter() - started, waited)
-            publishing = on_save and (step + 1) % (config.publish_every or config.save_every) == 0
-            if not stop.is_set() and ((step + 1) % config.validate_every == 0 or publishing):
+            publishing = on_save is not None and _publishes_after(step + 1, config)
+            if not stop.is_set() and (publishing or _validates_after(step + 1, config)):
                 log.validation(step, *watch.validate())
             stopping = stop.is_set()
             if stopping or publishing or (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                 states.save(step + 1, training)
+            if publishing and on_save and log.last_validated == step:
+                on_save(_trained(training, step + 1, config, world, log.latest_validation))
             if stopping and step + 1 < config.steps:
                 states.finish()
                 raise Stopped(f"Stopped after {step + 1:,} of {config.steps:,} steps.")
-            if publishing and on_save and step + 1 < config.steps:
-                on_save(_trained(training, step + 1, config, world, log.latest_validation))
         states.finish()
         if log.last_validated != config.steps - 1:
             log.validation(config.steps - 1, *watch.validate())
     return _trained(training, config.steps, config, world, log.latest_validation)
+
+
+def _validates_after(n_steps: int, config: TrainConfig) -> bool:
+    """Whether ``n_steps`` are followed by a validation; the one after the last step follows the loop."""
+    return 0 < n_steps < config.steps and n_steps % config.validate_every == 0
+
+
+def _publishes_after(n_steps: int, config: TrainConfig) -> bool:
+    """Whether ``n_steps`` are followed by a commit, if saves are published."""
+    return 0 < n_steps < config.steps and n_steps % (config.publish_every or config.save_every) == 0
 
 
 def batches(config: TrainConfig, data: PackedData) -> Batches:

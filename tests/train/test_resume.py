@@ -22,9 +22,10 @@ from tests.conftest import REPOSITORY
 from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
 from tests.train.test_cli import SMALL, failing
+from train import loop
 from train.__main__ import main
 from train.data.pack import load_packed
-from train.loop import Stopped, train
+from train.loop import Stopped, Trained, train
 from train.run.folder import RunFolder, newest_state
 from train.run.validation import Watch
 
@@ -158,6 +159,38 @@ def test_a_stop_during_a_validation_saves_the_steps_before_it(
     with pytest.raises(Stopped, match="Stopped after 5 of 12 steps"):
         train(config, load_packed(packed), tmp_path)
     assert saved(tmp_path)["step"] == 5
+
+
+@pytest.mark.parametrize("during", ["training_step", "validate"])
+def test_a_stop_loses_no_validation_and_no_commit(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    config = dataclasses.replace(TINY, validate_every=4, publish_every=4, save_every=100)
+    published: list[tuple[int, dict[str, float]]] = []
+
+    def publish(trained: Trained) -> None:
+        published.append((trained.step, trained.metrics))
+
+    train(config, load_packed(packed), tmp_path / "unbroken", on_save=publish)
+    expected, published = published, []
+    owner = loop if during == "training_step" else Watch
+    continues, calls = getattr(owner, during), []
+
+    def stopped(*args: object) -> object:
+        calls.append(during)
+        if len(calls) == (4 if during == "training_step" else 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return continues(*args)
+
+    monkeypatch.setattr(owner, during, stopped)
+    with pytest.raises(Stopped, match="Stopped after 4 of 12 steps"):
+        train(config, load_packed(packed), tmp_path / "broken", on_save=publish)
+    train(config, load_packed(packed), tmp_path / "broken", on_save=publish)
+    assert published == expected and [step for step, _ in published] == [4, 8]
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        one, other = ((tmp_path / run / name).read_text().splitlines() for run in ("unbroken", "broken"))
+        assert len(one) == len(other)
+    assert losses(tmp_path / "broken") == losses(tmp_path / "unbroken")
 
 
 def test_a_run_does_not_go_on_with_fewer_steps_than_it_has_done(packed: Path, tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ class Log:
                 with self._run.samples.open("a") as file:
                     file.write(json.dumps({"step": step, "prompt": prompt, "text": text}) + "\n")
 
+    def has_validation(self, step: int, world: World) -> bool:
+        """Whether the validation after ``step`` is in the metrics that the first process keeps."""
+        records = read_json_lines(self._run.metrics) if world.is_first else []
+        return world.total(any(record["step"] == step and "validation_loss" in record for record in records))[0] > 0
+
     def close(self) -> None:
         self._progress.close()
         if self._metrics:
