@@ -7,6 +7,7 @@ train.data.decontaminate`` regenerates the files of hashes from a folder or from
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 import sys
 from collections import Counter
@@ -53,6 +54,11 @@ def contaminated(files: Sequence[SourceFile]) -> list[str | None]:
     """
     known = _fingerprints()
     return ["part of a benchmark" if is_contaminated(file.text, known) else None for file in files]
+
+
+def digest_of_benchmarks() -> str:
+    """A digest of the stored hashes, which changes with the benchmarks that are looked for."""
+    return hashlib.sha256(RUNS.read_bytes() + WHOLE_TEXTS.read_bytes()).hexdigest()
 
 
 def is_contaminated(text: str, known: Fingerprints) -> bool:

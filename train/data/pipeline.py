@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from santacoder.atomic import replacing
 from santacoder.experiments import Experiment, FilterName
 from santacoder.tokenizer import Tokenizer
-from train.data.decontaminate import contaminated
+from train.data.decontaminate import contaminated, digest_of_benchmarks
 from train.data.duplicates import Duplicates, drop
 from train.data.filters import (
     Filter,
@@ -102,7 +102,7 @@ class Pipeline:
         if self.sample < 1:
             self._apply("sample", partial(draw, share=self.sample), identity=str(self.sample))
         clean_up = partial(clean, opt_out=frozenset(self.opt_out))
-        self._apply("clean", clean_up, identity="\n".join(sorted(self.opt_out)))
+        self._apply("clean", clean_up, identity="\n".join([digest_of_benchmarks(), *sorted(self.opt_out)]))
         self._deduplicate("near-dedup", *BASE_DEDUP)
         for name in experiment.filters:
             if name == "dedup-alt":

@@ -64,7 +64,8 @@ def downloaded_packages(packages: list[Package], downloads: Path) -> list[Source
     """The archives of ``packages`` in ``downloads``, one source each."""
     return [
         Source(
-            source_name(package.name, package.version, package.sha256),
+            # the licence and the stars become part of its files
+            source_name(package.name, package.version, package.sha256, package.licence, str(package.stars)),
             partial(
                 read_archive,
                 downloaded_path(package, downloads),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from santacoder.experiments import EXPERIMENTS
 from tests.conftest import REPOSITORY
 from train.config import TrainConfig
-from train.data import sources, steps
+from train.data import decontaminate, sources, steps
 from train.data.__main__ import main
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
@@ -88,6 +90,27 @@ def test_a_changed_folder_is_read_again(folder: Path, tmp_path: Path) -> None:
     (folder / "alpha" / "more.py").write_text("# more\nfirst, second, third, fourth = range(4)\n")
     pipeline = Pipeline(sources.folder(folder), tmp_path / "work", LocalExecutor())
     assert sum(len(read_shard(shard)) for shard in pipeline.run(EXPERIMENTS["fim"])[-1].shards) == 6
+
+
+def test_other_benchmarks_are_looked_for_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("beta", "gamma", "delta", "epsilon", "zeta"):
+        shutil.rmtree(folder / name)
+    (folder / "alpha" / "more.py").write_text("# more\nfirst, second, third, fourth = range(4)\n")
+
+    def files() -> int:
+        pipeline = Pipeline(sources.folder(folder), tmp_path / "work", LocalExecutor())
+        return sum(len(read_shard(shard)) for shard in pipeline.run(EXPERIMENTS["fim"])[-1].shards)
+
+    assert files() == 2
+    found = decontaminate.fingerprints([(folder / "alpha" / "code.py").read_text()])
+    for name, hashes in (("RUNS", found.runs), ("WHOLE_TEXTS", found.whole)):
+        np.save(tmp_path / f"{name}.npy", hashes)
+        monkeypatch.setattr(decontaminate, name, tmp_path / f"{name}.npy")
+    decontaminate._fingerprints.cache_clear()
+    try:
+        assert files() == 1
+    finally:
+        decontaminate._fingerprints.cache_clear()
 
 
 def test_the_command_packs_and_reports(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from train.data import sources
 from train.data.licences import has_copyleft_header, permissive_licence
+from train.data.packages import Package
 from train.data.source_file import Removed, SourceFile, read_shard, write_shard
 
 
@@ -179,3 +181,10 @@ def test_a_source_has_another_name_when_its_files_change(tmp_path: Path) -> None
     put(tmp_path / "a.py", "x = 22\n")
     (after,) = sources.folder(tmp_path)
     assert before.name == same.name != after.name
+
+
+def test_a_package_whose_entry_is_corrected_is_another_source(tmp_path: Path) -> None:
+    entry = Package("pypi", "one", "1.0", "MIT", 5, "one-1.0.tar.gz", "0" * 64)
+    changed = [replace(entry, **change) for change in ({"licence": "BSD-3-Clause"}, {"stars": 6}, {"version": "1.1"})]
+    names = {source.name for source in sources.downloaded_packages([entry, *changed], tmp_path)}
+    assert len(names) == 4
