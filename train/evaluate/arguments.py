@@ -103,7 +103,7 @@ def _add_file_commands(add: Add) -> None:
         "--max-new-tokens",
         type=_positive,
         default=256,
-        help="maximum length of a text in tokens (default: 256)",
+        help="maximum length of a text in tokens, at least 50 (default: 256)",
     )
     copies.add_argument("--seed", type=int, default=0, help="seed of prompts and sampling (default: 0)")
     copies.add_argument("--plot", type=user_path, help="chart of the lengths of copied runs: .png, .svg or .pdf")

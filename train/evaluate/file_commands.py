@@ -8,6 +8,7 @@ import json
 
 from santacoder import checkpoints
 from santacoder.attribution import Shards
+from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 from train.evaluate.benchmark_commands import measured_snapshot, open_subject
 from train.evaluate.results import memorization_report
@@ -45,7 +46,16 @@ def bits_per_byte(args: argparse.Namespace) -> None:
 
 
 def copies(args: argparse.Namespace) -> None:
-    """How much the model copies from its training files, by temperature and length."""
+    """How much the model copies from its training files, by temperature and length.
+
+    Raises:
+        UserError: the texts are too short to tell what is memorized, or something named cannot be used.
+    """
+    if args.max_new_tokens < memorization.FOLLOWING_TOKENS:
+        raise UserError(
+            f"A file counts as memorized if the model writes its next {memorization.FOLLOWING_TOKENS} tokens: set "
+            f"--max-new-tokens to {memorization.FOLLOWING_TOKENS} or more, not {args.max_new_tokens}."
+        )
     index = Shards(args.index)
     guaranteed = index.searched.guaranteed_tokens
     lengths = sorted({args.max_new_tokens // 4, args.max_new_tokens // 2, args.max_new_tokens} - {0})

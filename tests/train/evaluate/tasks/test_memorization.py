@@ -89,3 +89,6 @@ def test_problems_are_sentences(
     arguments = ["memorization", "test/learned", "--store", str(learned)]
     assert main([*arguments, "--data", str(packed), "--index", str(tmp_path)]) == 2
     assert "contains no attribution index" in capsys.readouterr().err
+    few = ["--data", str(packed), "--index", str(tmp_path), "--max-new-tokens", "49"]
+    assert main([*arguments, *few]) == 2
+    assert "next 50 tokens: set --max-new-tokens to 50 or more, not 49." in capsys.readouterr().err
