@@ -139,22 +139,21 @@ def _with_earlier(figures: Path, accepted: list[Verification]) -> list[Verificat
 def _with_table(card: str, results: list[Verification]) -> str:
     """The model card with the table of precisions at its end, replacing an older one."""
     rows = [
-        f"| {result.precision} | {result.bytes / 1e6:.1f} | {result.bits_per_byte:.4f} | {result.agreement:.1%} "
-        f"| {result.decode_tokens_per_second:,.0f} |"
+        f"| {result.precision} | {result.bytes / 1e6:.1f} | {result.bits_per_byte:.4f} "
+        f"| {result.bits_per_byte_of_reference:.4f} | {result.agreement:.1%} | {result.decode_tokens_per_second:,.0f} |"
         for result in results
     ]
-    reference = results[0].bits_per_byte_of_reference
     without = re.sub(rf"^{_HEADING}\n.*?(?=^## |\Z)", "", card, flags=re.MULTILINE | re.DOTALL)
     return "\n".join(
         [
             without.rstrip(),
             "",
             _HEADING,
-            f"Compared with PyTorch in fp32, which has {reference:.4f} bits per byte on the same text. The speed is "
-            f"that of a single stream on the exporting machine ({torch.get_num_threads()} threads).",
+            "Compared with PyTorch in fp32 on the same text; for graphs exported earlier, it may be another one. "
+            f"The speed is that of a single stream on the exporting machine ({torch.get_num_threads()} threads).",
             "",
-            "| precision | MB | bits per byte | same greedy token | tokens/s |",
-            "|---|---|---|---|---|",
+            "| precision | MB | bits per byte | of PyTorch | same greedy token | tokens/s |",
+            "|---|---|---|---|---|---|",
             *rows,
             "",
         ]

@@ -181,16 +181,23 @@ def test_a_revision_with_an_adapter_is_exported_to_the_users_cache(
         np.testing.assert_allclose(logits, model(torch.tensor([ids]))[0], rtol=1e-3, atol=1e-3)
 
 
-def test_figures_of_earlier_graphs_stay(copy: Path) -> None:
+def test_figures_of_earlier_graphs_stay(copy: Path, tmp_path: Path) -> None:
+    """Each beside that of PyTorch on the same text, which may be another."""
+    (tmp_path / "text.py").write_text("def add(one, other):\n    return one + other\n" * 9)
     card = checkpoints.resolve(REPO, store=copy) / "README.md"
     checkpoints.add_files(REPO, "main", {card.name: f"{card.read_text()}\n## Notes\nOurs.\n".encode()}, store=copy)
-    assert main([REPO, "--store", str(copy), "--precision", "int4"]) in (0, 1)
+    flags = ["--precision", "int4", "--validation", str(tmp_path / "text.py")]
+    assert main([REPO, "--store", str(copy), *flags]) in (0, 1)
     snapshot = checkpoints.resolve(REPO, store=copy)
     figures = json.loads((snapshot / "onnx" / "verification.json").read_text())
     graphs = {path.stem.removeprefix("model").strip("_") or "fp32" for path in (snapshot / "onnx").glob("*.onnx")}
     assert {entry["precision"] for entry in figures} == graphs and "fp32" in graphs
     text = (snapshot / "README.md").read_text()
     assert "| fp32 |" in text and "## Notes\nOurs." in text and text.count("## ONNX graphs") == 1
+    assert len({entry["bits_per_byte_of_reference"] for entry in figures}) == 2
+    for entry in figures:
+        row = next(line for line in text.splitlines() if line.startswith(f"| {entry['precision']} |"))
+        assert f"| {entry['bits_per_byte']:.4f} | {entry['bits_per_byte_of_reference']:.4f} |" in row
 
 
 def test_graphs_of_weights_that_were_replaced_are_not_published(
