@@ -104,7 +104,7 @@ def test_files_are_checked_before_a_job_starts(store: Path, tmp_path: Path) -> N
     shutil.copytree(tmp_path / "code" / "harbour" / "yawl", tmp_path / "code" / "harbour" / "copy")
     jobs = Jobs(tmp_path / "runs", store)
     report = jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code")))
-    assert remaining_files(report) == "The model learns from 10 of 12 files. Left out: empty (1), exact duplicate (1)."
+    assert remaining_files(report) == "10 of 12 files remain. Left out: empty (1), exact duplicate (1)."
     assert {reason: names for reason, _, names in removed_files(report)}["empty"] == ["code/empty.py: harbour/empty.py"]
     (tmp_path / "code" / "setup.py").write_text("\n")
     with pytest.raises(UserError, match="All 10 usable files are in the one folder code/harbour"):

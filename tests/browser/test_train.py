@@ -52,7 +52,7 @@ def test_a_sample_project_is_taught_in_one_click(
     page = open_workshop(chromium, workshop)
     expect(page.locator("#branch input")).to_have_value(re.compile(" — "))
     page.locator("#teach-sample").click()
-    expect(page.locator("#train-files")).to_contain_text("The model learns from all 14 files.", timeout=300_000)
+    expect(page.locator("#train-files")).to_contain_text("All 14 files remain.", timeout=300_000)
     expect(page.locator("#train-status")).to_contain_text(re.compile(r"step \d+ of \d+ .* left"), timeout=300_000)
     expect(page.locator("#train-chart .point")).not_to_have_count(0)  # validated before the first step
     expect(page.locator("#train-chart")).to_contain_text("training")
@@ -86,7 +86,7 @@ def test_an_uploaded_archive_is_checked_learned_from_and_used(
     expect(page.locator("#train-refusal")).to_contain_text("Choose the training data")
     page.locator("#train-archive input[type=file]").set_input_files(archive)
     expect(page.locator("#train-refusal")).to_contain_text(
-        "The model learns from 10 of 11 files. Left out: empty (1).", timeout=300_000
+        "10 of 11 files remain. Left out: empty (1).", timeout=300_000
     )
     page.locator("#train-steps input").fill("2")
     page.locator("#train-start").click()

@@ -100,7 +100,8 @@ class Pipeline:
         """
         self._read()
         if self.sample < 1:
-            self._apply("sample", partial(draw, share=self.sample), identity=str(self.sample))
+            in_sample = partial(keep_passing, filter_=partial(not_drawn, share=self.sample))
+            self._apply("sample", in_sample, identity=str(self.sample))
         clean_up = partial(clean, opt_out=frozenset(self.opt_out))
         self._apply("clean", clean_up, identity="\n".join([digest_of_benchmarks(), *sorted(self.opt_out)]))
         self._deduplicate("near-dedup", *BASE_DEDUP)
@@ -164,10 +165,9 @@ class Pipeline:
         return partial(infertile_by, path)
 
 
-def draw(files: Sequence[SourceFile], share: float) -> Outcome:
-    """Keep the fraction ``share`` of the files, chosen by hash, so that every run chooses the same."""
-    drawn = [file for file in files if file.id < share * 2**63]
-    return Outcome(drawn, [])
+def not_drawn(files: Sequence[SourceFile], share: float) -> list[str | None]:
+    """A filter that keeps the fraction ``share`` of the files, chosen by hash, so that every run chooses the same."""
+    return [None if file.id < share * 2**63 else "not in the sample" for file in files]
 
 
 def clean(files: Sequence[SourceFile], opt_out: Collection[str]) -> Outcome:

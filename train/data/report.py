@@ -57,12 +57,11 @@ def removed_files(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
 
 
 def remaining_files(report: dict[str, Any]) -> str:
-    """A sentence: from how many files the model learns, and why not from the others."""
+    """A sentence: how many files remain, for training and validation, and why the others do not."""
     kept, removed = report["steps"][-1]["files"], removed_files(report)
     total = kept + sum(count for _, count, _ in removed)
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count, _ in removed)
-    counted = f"{kept:,} of {total:,} files" if removed else f"all {total:,} files"
-    return f"The model learns from {counted}." + (f" Left out: {reasons}." if removed else "")
+    return f"{kept:,} of {total:,} files remain. Left out: {reasons}." if removed else f"All {total:,} files remain."
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def test_a_model_that_is_no_better_is_not_published(
     assert main([folder, "--model", "test/tiny", "--store", str(own_store), "--steps", "1"]) == 0
     said = capfd.readouterr().out
     assert f"Tuning test/tiny to {folder}." in said
-    assert "The model learns from 10 of 11 files. Left out: exact duplicate (1)." in said
+    assert "10 of 11 files remain. Left out: exact duplicate (1)." in said
     assert re.search(r"Of \d+ held-out lines, it fills in \d+ exactly", said)
     assert "Nothing was published" in said and "Everything stays as it was." in said
     assert not is_tuned(Path(folder), own_store) and jobs_left(tmp_path) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from santacoder.errors import UserError
 from santacoder.fim import split_documents
 from santacoder.tokenizer import Tokenizer
+from train.data.filters import sift
 from train.data.pack import Package, choose_files, choose_validation, load_packed, pack, train_tokenizer
-from train.data.pipeline import draw
+from train.data.pipeline import not_drawn
 from train.data.source_file import SourceFile
 from train.data.sources import Source
 from train.data.steps import read_source
@@ -134,7 +136,7 @@ def test_the_tokenizer_learns_as_much_of_each_language_and_nothing_held_out(
     # the same of a sample of the files, which the pipeline has drawn by their ids
     monkeypatch.setattr("train.data.pack.TOKENIZER_SAMPLE_BYTES", 40_000)
     seen.clear()
-    drawn = draw(files, 0.5).kept
+    drawn, _ = sift(files, [partial(not_drawn, share=0.5)])
     train_tokenizer(shards_of(drawn, tmp_path / "drawn"), 300)
     python = sum(text.startswith("python") for text in seen)
     assert 0.7 < python / (len(seen) - python) < 1.4

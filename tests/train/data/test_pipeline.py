@@ -18,6 +18,7 @@ from train.data.__main__ import main
 from train.data.local import LocalExecutor
 from train.data.pack import load_packed
 from train.data.pipeline import Pipeline
+from train.data.report import remaining_files, write_report
 from train.data.source_file import SourceFile, read_shard
 from train.variants import training_settings, variant
 
@@ -125,6 +126,7 @@ def test_the_command_packs_and_reports(folder: Path, tmp_path: Path, capsys: pyt
     assert [step["files"] for step in report["steps"]] == [6, 4, 4, 3]
     assert report["steps"][-1]["removed"]["less than 1% comments"][0] == 1
     assert report["steps"][-1]["samples"]["less than 1% comments"] == ["code/delta: delta/code.py"]
+    assert remaining_files(report).startswith("3 of 6 files remain. Left out: ")
     page = (out / "report.html").read_text()
     assert "less than 1% comments" in page and "code/delta: delta/code.py" in page and "<svg" in page
     # the same tokenizer for another variant, which shares the steps
@@ -172,7 +174,12 @@ def test_a_sample_is_a_share_of_the_files_and_always_the_same(tmp_path: Path) ->
 
     def drawn(share: float, work: str) -> set[str]:
         pipeline = Pipeline(sources.folder(tmp_path / "code"), tmp_path / work, LocalExecutor(), sample=share)
-        return {file.path for shard in pipeline.run(EXPERIMENTS["fim"])[-1].shards for file in read_shard(shard)}
+        steps = pipeline.run(EXPERIMENTS["fim"])
+        said = remaining_files(write_report(tmp_path, "fim", steps, []))
+        files = {file.path for shard in steps[-1].shards for file in read_shard(shard)}
+        others = f"{len(files)} of 400 files remain. Left out: not in the sample ({400 - len(files)})."
+        assert said == (others if share < 1 else "All 400 files remain.")
+        return files
 
     tenth, half, everything = drawn(0.1, "work"), drawn(0.5, "work"), drawn(1.0, "work")
     assert tenth < half < everything and len(everything) == 400
