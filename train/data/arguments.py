@@ -107,7 +107,7 @@ def add_source_arguments(group: argparse._ArgumentGroup) -> None:
     held_out.add_argument(
         "--hold-out-files",
         action="store_true",
-        help="hold out single files instead of packages: a tenth of the bytes, at most 100 kB, chosen by name hash",
+        help="hold out single files instead of packages: at most a tenth of the bytes and 100 kB, chosen by name hash",
     )
     held_out.add_argument(
         "--hold-out",

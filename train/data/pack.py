@@ -218,14 +218,14 @@ def choose_validation(packages: Collection[Package]) -> set[str]:
 def choose_files(files: Collection[Package]) -> set[str]:
     """Choose the files to hold out, by name.
 
-    Files are drawn in the order of their names' hashes until they have a tenth of the bytes, or 100 kB. Larger files
-    are skipped; if all are, the smallest is held out. So a project that has changed mostly holds out the same files.
+    Files are taken in the order of their names' hashes, as far as they fit into a tenth of the bytes and 100 kB; if
+    none does, the smallest is held out. So a project that has changed mostly holds out the same files.
     """
     target = min(sum(file.bytes for file in files) * FILES_FRACTION, MOST_BYTES_OF_FILES)
     chosen: set[str] = set()
     held_out = 0
     for file in sorted(files, key=lambda file: hashlib.sha256(file.name.encode()).digest()):
-        if held_out < target and file.bytes <= target:
+        if held_out + file.bytes <= target:
             chosen.add(file.name)
             held_out += file.bytes
     return chosen or {min(files, key=lambda file: (file.bytes, file.name)).name}

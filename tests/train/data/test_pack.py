@@ -62,6 +62,16 @@ def test_files_are_held_out_by_name_up_to_a_tenth() -> None:
     assert choose_files(of_language("python", {"a": 10, "b": 9})) == {"b"}
 
 
+@given(sizes=sizes)
+def test_files_held_out_are_a_tenth_at_most_unless_each_is_larger(sizes: dict[str, int]) -> None:
+    held_out = choose_files(of_language("python", sizes))
+    most = min(sum(sizes.values()) / 10, 100_000)
+    assert sum(sizes[name] for name in held_out) <= max(most, min(sizes.values()))
+    if any(size <= most for size in sizes.values()):
+        left = min((size for name, size in sizes.items() if name not in held_out), default=0)
+        assert sum(sizes[name] for name in held_out) + left > most, "another file would have fitted"
+
+
 def test_every_language_has_something_held_out_where_it_has_two_packages() -> None:
     few, many = {"a": 20_000_000, "b": 10_000_000}, {f"package{number}": 10_000 for number in range(1000)}
     packages = [*of_language("java", few), *of_language("python", many), *of_language("javascript", {"alone": 5})]
