@@ -11,7 +11,9 @@ import numpy as np
 
 from app.generation.records import MARK, Generation
 
-_WORDS = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
+# a run of one punctuation character is one word, as in lines of dashes
+_WORDS, _LINES = re.compile(r"\w+|[^\S\n]+|\n|([^\w\s])\1*"), re.compile(r"[^\n]*\n|[^\n]+")
+_MOST_CELLS = 1 << 22  # of the table of in_common: 16 MB, for texts of two thousand words each
 
 Piece = tuple[Literal["prompt", "same", "new"], str]
 """A piece of code: the user's prompt, or generated text that is either common or new."""
@@ -36,17 +38,27 @@ def compared_pieces(generation: Generation, others: Sequence[Generation], *, who
 def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
     """``text`` in pieces: what all ``others`` contain in the same order, and what at least one of them lacks.
 
-    The pieces joined are the text. Spaces between two new words are part of the new piece.
+    The pieces joined are the text. Spaces between two new words are part of the new piece. Texts of very many words are
+    compared by lines.
     """
-    words = _WORDS.findall(text)
+    words, *others_words = _split([text, *others])
     is_shared = np.ones(len(words), dtype=bool)
-    for other in others:
-        is_shared &= in_common(words, _WORDS.findall(other))
+    for other_words in others_words:
+        is_shared &= in_common(words, other_words)
     for place in range(1, len(words) - 1):
         if words[place].isspace() and words[place] != "\n" and not (is_shared[place - 1] or is_shared[place + 1]):
             is_shared[place] = False
     pieces = groupby(zip(words, is_shared, strict=True), key=lambda pair: bool(pair[1]))
     return [("same" if shared else "new", "".join(word for word, _ in stretch)) for shared, stretch in pieces]
+
+
+def _split(texts: Sequence[str]) -> list[list[str]]:
+    """``texts`` in words; or in lines, or as a whole, if there are too many to compare the first with the others."""
+    for unit in (_WORDS, _LINES):
+        split = [[match[0] for match in unit.finditer(text)] for text in texts]
+        if len(split[0]) * max(map(len, split)) <= _MOST_CELLS:
+            return split
+    return [[text] for text in texts]
 
 
 def in_common(words: Sequence[str], others: Sequence[str]) -> np.ndarray:

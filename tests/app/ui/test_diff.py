@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from itertools import combinations
 
@@ -46,6 +47,7 @@ def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> 
     [
         ("return a + b", ["return a - b"], ["+"]),
         ("self.items.append(x)", ["self.items.pop()"], ["append", "x"]),
+        ("# ----", ["# ---- ----"], []),
         ("x = one two", ["x = three"], ["one two"]),  # the space between goes with the words
         ("a\nb\nc", ["a\nc"], ["b\n"]),
         ("all here", [], []),
@@ -55,6 +57,27 @@ def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> 
 )
 def test_what_others_have_not_is_told(text: str, others: list[str], marked: list[str]) -> None:
     assert [piece for kind, piece in compared_words(text, others) if kind == "new"] == marked
+
+
+@pytest.mark.parametrize("line", ["-" * 4000, "-=" * 2000, "x\n" * 4000], ids=["a run", "many words", "many lines"])
+def test_long_texts_are_compared_in_little_memory(line: str) -> None:
+    """As a table of all characters, the smallest of them would take 64 MB."""
+    tracemalloc.start()
+    try:
+        pieces = compared_words(f"{line}\nb", [f"{line}\na"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "".join(piece for _, piece in pieces) == f"{line}\nb" and pieces[-1][0] == "new"
+    assert peak < 32 << 20
+
+
+def test_texts_of_very_many_words_are_compared_by_lines() -> None:
+    many = "-=" * 2000
+    assert compared_words(f"{many}\nreturn a\n", [f"{many}\nreturn b\n"]) == [
+        ("same", f"{many}\n"),
+        ("new", "return a\n"),
+    ]
 
 
 def filled(*texts: str) -> Generation:
