@@ -19,3 +19,8 @@ _ENVIRONMENT = Environment(
 def render(template: str, **values: Any) -> str:
     """The rendered template of that name."""
     return _ENVIRONMENT.get_template(f"{template}.html").render(**values)
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as a percentage, with ``digits`` decimals."""
+    return f"{100 * share:.{digits}f} %"

@@ -11,6 +11,7 @@ from app.branch_facts import stages
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.components import LATEST, QUIET, Updates
+from app.ui.html import percent
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError, Commit, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED, experiment
@@ -138,7 +139,7 @@ def _headline(scores: list[RevisionScore]) -> list[str]:
     by_metric: dict[str, dict[str, str]] = {"pass@1": {}, "exact match": {}}
     for score in scores:
         if score.metric in by_metric:
-            by_metric[score.metric].setdefault(score.language, f"{score.language} {score.value:.1%}")
+            by_metric[score.metric].setdefault(score.language, f"{score.language} {percent(score.value, 1)}")
     return [f"{metric}: {', '.join(found.values())}" for metric, found in by_metric.items() if found]
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from app.generation.records import Alternative, Token
-from app.ui.html import render
+from app.ui.html import percent, render
 
 _STEPS = 8  # of colour, in style.css; each step is one bit
 _ON_LOAD = """
@@ -39,7 +39,7 @@ def heat_map(tokens: Sequence[Token], *, label: str) -> str:
 def probability(logprob: float) -> str:
     """A log-probability as a readable probability."""
     share = math.exp(min(logprob, 0.0))
-    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" if share >= 0.001 else "< 0.1%"
+    return percent(share) if share >= 0.1 else percent(share, 1) if share >= 0.001 else "< 0.1 %"
 
 
 def perplexity(tokens: Sequence[Token]) -> float | None:

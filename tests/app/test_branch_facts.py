@@ -157,7 +157,7 @@ def test_use_in_editors_is_shown_once_there_is_some() -> None:
     assert "Accepted in editors" not in branch_table(branches, "main")
     table = branch_table(branches, "main", acceptance={"fim": Rate(30, 100), "main": Rate(10, 100)})
     assert "Accepted in editors" in table and "Blind votes won" not in table
-    assert "<strong>30%</strong>" in table and "22 – 40, of 100" in table and "<strong>10%" not in table
+    assert "<strong>30 %</strong>" in table and "22 – 40, of 100" in table and "<strong>10 %" not in table
 
 
 def test_every_benchmark_has_a_name_for_readers() -> None:

@@ -203,4 +203,4 @@ def test_a_blind_comparison_hides_names_until_a_vote_which_becomes_a_win_rate(co
     open_pane(page, "Branches")
     winner = page.locator("#branches-table tbody tr", has=page.locator(f"[data-branch={chosen.partition('@')[2]}]"))
     expect(page.locator("#branches-table thead")).to_contain_text("Blind votes won")
-    expect(winner).to_contain_text(re.compile(r"(100|75)%"))
+    expect(winner).to_contain_text(re.compile(r"(100|75) %"))

@@ -248,7 +248,7 @@ def test_loading_a_large_model_is_shown(page: Page, server: Server) -> None:
     type_name(page, "model", "test/large")
     set_parameter(page, "number input for Maximum length", "2")
     assert "test/large@main" in run(page, "complete")
-    assert any(re.fullmatch(r"Loading test/large@main: \d+%", line) for line in page.evaluate("window.seen"))
+    assert any(re.fullmatch(r"Loading test/large@main: \d+ %", line) for line in page.evaluate("window.seen"))
 
 
 @pytest.mark.slow

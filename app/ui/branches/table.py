@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from app.branch_facts import Branch, Curve
 from app.shares.rates import Rate
-from app.ui.html import render
+from app.ui.html import percent, render
 from santacoder.checkpoints import RevisionScore
 from santacoder.experiments import PUBLISHED
 
@@ -170,7 +170,7 @@ def _rate(rates: Mapping[str, Rate], branch: str) -> _Cell | None:
     low, high = rate.interval
     best = max(each.share for each in rates.values())
     return _Cell(
-        text=f"{rate.share:.0%}",
+        text=percent(rate.share),
         interval=f"{100 * low:.0f} – {100 * high:.0f}, of {rate.n:,}",
         is_best=len(rates) > 1 and rate.share == best,
         share=round(100 * rate.share),

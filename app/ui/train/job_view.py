@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -10,12 +10,15 @@ import gradio as gr
 from app.errors import without_paths
 from app.training_jobs import Job, Jobs, Metrics, Sample
 from app.ui.components import Updates, status_line
-from app.ui.html import render
+from app.ui.html import percent, render
 from app.ui.train.loss_chart import loss_chart
 from train.data.report import remaining_files, removed_files
 
 _SECONDS_BETWEEN_UPDATES = 2
-_SCORES = {"bits_per_byte": "{:.3f} bits per byte", "fim_exact_match": "{:.0%} of held-out lines right"}
+_SCORES: dict[str, Callable[[float], str]] = {
+    "bits_per_byte": lambda value: f"{value:.3f} bits per byte",
+    "fim_exact_match": lambda share: f"{percent(share)} of held-out lines right",
+}
 _NEXT = {
     "stopped": "Press Resume to go on where it stopped, or start another job.",
     "failed": "Press Resume to go on from its last saved state.",
@@ -110,7 +113,7 @@ def _status(job: Job, records: Sequence[Metrics], *, is_prepared: bool) -> str:
     for name, said in _SCORES.items():
         values = [record[name] for record in records if name in record]
         if values:
-            parts.append(said.format(values[-1]))
+            parts.append(said(values[-1]))
     return status_line(" · ".join(parts))
 
 

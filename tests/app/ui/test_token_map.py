@@ -60,7 +60,7 @@ def test_an_end_mark_and_a_part_of_a_character_can_be_seen() -> None:
     assert html.count("·") == 1 and html.count("end") == 1
 
 
-@pytest.mark.parametrize("share,text", [(1.0, "100%"), (0.5, "50%"), (0.0123, "1.2%"), (1e-6, "< 0.1%")])
+@pytest.mark.parametrize("share,text", [(1.0, "100 %"), (0.5, "50 %"), (0.0123, "1.2 %"), (1e-6, "< 0.1 %")])
 def test_probabilities_are_read_as_shares(share: float, text: str) -> None:
     assert probability(math.log(share)) == text
 
