@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.ui.about_model import about_model
 from app.ui.branches.chart import branch_chart, metrics_of
 from app.ui.components import QUIET, Updates, failure
-from app.ui.html import render
+from app.ui.html import percent, render
 from app.ui.inputs import event_value
 from app.ui.revision_menus import NEWEST, RevisionMenus, filled_menus, model_names, revision_menus
 from santacoder import checkpoints
@@ -171,8 +171,12 @@ def _score(branch: Branch) -> str:
         return f"{newest.metrics['bits_per_byte']:.2f} bits per byte"
     if newest is not None and newest.validation_loss is not None:
         return f"loss {newest.validation_loss:.2f}"
-    of_python = [score for score in branch.scores if score.language == "python" and score.metric.startswith("pass@")]
-    return f"HumanEval {of_python[-1].metric} {of_python[-1].value:.0%}" if of_python else ""
+    of_python = [
+        score
+        for score in branch.scores
+        if score.benchmark == "multipl-e-humaneval" and score.language == "python" and score.metric.startswith("pass@")
+    ]
+    return f"HumanEval {of_python[-1].metric} {percent(of_python[-1].value)}" if of_python else ""
 
 
 def _commits(oldest_first: list[Commit]) -> list[_Item]:
