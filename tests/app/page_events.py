@@ -8,14 +8,17 @@ from typing import Any
 import httpx
 
 
-def fire(url: str, elem_id: str, event: str, data: list[Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
-    """Trigger the function of a component's ``event`` with ``data``.
+def fire(url: str, name: str, event: str, data: list[Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Trigger the function of a component's ``event`` with ``data``. ``name`` is the component's ``elem_id``, or its
+    type if it is the only one.
 
     Returns a message of Gradio's queue: ``success`` says whether the function returned, ``output`` is its result.
     """
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         config = client.get("/config").json()
-        (component,) = [each["id"] for each in config["components"] if each["props"].get("elem_id") == elem_id]
+        (component,) = [
+            each["id"] for each in config["components"] if name in (each["props"].get("elem_id"), each["type"])
+        ]
         number = next(each["id"] for each in config["dependencies"] if [component, event] in each["targets"])
         session = {"session_hash": "attacker"}
         client.post("/gradio_api/queue/join", json={"data": data, "fn_index": number, **session}).raise_for_status()

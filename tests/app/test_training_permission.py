@@ -77,6 +77,12 @@ def test_only_models_that_may_be_named_are_tuned(model: str, serving: Serving, t
     )
 
 
+def test_a_name_that_is_being_typed_is_no_error_of_the_timer(serving: Serving) -> None:
+    """It ticks every two seconds while something is trained."""
+    told = fire(serving.url, "timer", "tick", [None, None, "evil/mod", "main", ""], with_token(serving.url))
+    assert told["success"], told["output"]
+
+
 def test_a_proxy_that_adds_no_header_lets_nobody_train(serving: Serving, tmp_path: Path) -> None:
     """Requests through it look local, but visitors do not know the token."""
     for headers in (None, {"Cookie": f"santacoder-training-{urlsplit(serving.url).port}=guessed"}):

@@ -118,9 +118,10 @@ def _connect_following(
         """Updates of everything shown, and of the menus after a new publication."""
         if not permission.is_given(caller()):
             return gr.skip()
-        trainings.repositories.require(model)
         newest = max((job.name for job in jobs.all() if job.commit), default="")
-        menus = revision.updates(filled_menus(trainings.store, model, branch, commit)) if newest != seen else {}
+        # the visitor may be typing a name, which is no model until it is complete
+        is_filled = newest != seen and trainings.repositories.may_name(model)
+        menus = revision.updates(filled_menus(trainings.store, model, branch, commit)) if is_filled else {}
         return {**look(view, jobs, name), pane.published: newest, **menus}
 
     def stop_it(name: str) -> None:
