@@ -158,6 +158,10 @@ class CodePane:
             self.share: gr.update(interactive=False),
         }
 
+    def overwritten(self) -> Updates:
+        """Updates when another text is begun: what is known of where the one before is from does not hold for it."""
+        return {self.origin_badge: "", self.origins: NOT_CHECKED}
+
     def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> Updates:
         """Updates of ``shown``, with the candidate number ``index`` in the editor."""
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,9 +39,6 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
         return check(generation.code(index), generation.spans(index), generation.language, generation.repo_id)
 
     outputs = [pane.origin_badge, pane.origins]
-    # another text is written over the one that was checked
-    beginnings = [pane.run.click, pane.retry.click, pane.tokens.select]
-    gr.on(beginnings, None, None, outputs, js=f"() => {json.dumps(['', NOT_CHECKED])}", **QUIET)
     gr.on(
         [recorder.change, pane.index.change],
         check_generation,

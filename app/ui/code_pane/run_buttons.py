@@ -34,7 +34,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     """Connect the buttons that stream generated code into the editor. Stop keeps the code generated so far; every
     finished generation is passed to ``recorder`` as JSON.
     """
-    outputs = [*pane.shown, pane.run, pane.stop, recorder]
+    outputs = [*dict.fromkeys([*pane.shown, *pane.cleared(), pane.run, pane.stop]), recorder]
     limits = controls.limits
 
     def late(progress: Progress) -> Progress:
@@ -80,7 +80,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
 
     def stopped(generation: Generation | None, index: int) -> Updates:
         if generation is None:
-            return {pane.status: _STOPPED, **ended()}
+            return {**pane.cleared(), pane.status: _STOPPED, **ended()}
         return {**pane.show(generation, index), **ended(), recorder: generation.to_json()}
 
     def undone(generation: Generation | None) -> Updates:
@@ -146,21 +146,34 @@ def _texts(generation: Generation) -> set[tuple[str, ...]]:
 def _updates(pane: CodePane, recorder: gr.HTML, progresses: Iterator[Progress], index: int = 0) -> Iterator[Updates]:
     """Updates of the pane, of Run and Stop, and of the recorder; ``index`` is the candidate to show."""
     buttons = running_state(pane.run, pane.stop, running=True)
+    before: Written | None = None
     for progress in progresses:
-        if isinstance(progress, Written) and progress.finished:
-            shown = pane.show(progress.generation, index, progress.notices)
-            yield {**shown, **buttons, recorder: progress.generation.to_json()}
-        else:
-            yield {**_partly(pane, progress, index), **buttons}
+        updates = {**buttons, **_shown(pane, progress, before, index)}
+        if isinstance(progress, Written):
+            before = progress
+            if progress.finished:
+                updates[recorder] = progress.generation.to_json()
+        yield updates
         buttons = {}
 
 
-def _partly(pane: CodePane, progress: Progress, index: int) -> Updates:
-    """Updates of the code and the status; everything else stays unchanged until the end."""
-    updates: Updates = {pane.status: status_of(progress, index)}
-    if isinstance(progress, Written):
-        generation = progress.generation
-        updates |= {pane.editor: generation.code(index), pane.generation: generation, pane.index: index}
-    elif isinstance(progress, Loading):  # Stop must not keep the previous generation
-        updates[pane.generation] = None
-    return updates
+def _shown(pane: CodePane, progress: Progress, before: Written | None, index: int) -> Updates:
+    """Updates of the pane; ``before`` is the last text of the same run."""
+    status: Updates = {pane.status: status_of(progress, index)}
+    match progress:
+        case Written(generation, notices, True):
+            return pane.show(generation, index, notices)
+        case Written(generation):
+            begun = {} if before else pane.overwritten()
+            return {
+                **begun,
+                pane.editor: generation.code(index),
+                **status,
+                pane.generation: generation,
+                pane.index: index,
+            }
+        case Loading():  # Stop must not keep the previous generation
+            return {**pane.cleared(), **status, pane.generation: None}
+        case Failed() if before:
+            return {**pane.show(before.generation, index), **status}
+    return status
