@@ -86,7 +86,8 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     def undone(generation: Generation | None) -> Updates:
         if generation is None:
             return gr.skip()
-        return {pane.editor: MARK.join(generation.parts), **pane.cleared()}
+        # what is typed from now on is what Retry runs
+        return {pane.editor: MARK.join(generation.parts), **pane.cleared(), pane.generation: None}
 
     inputs = pane.inputs(controls)
     running = pane.run.click(run, None, outputs, inputs_kwargs=inputs, api_name=pane.name, **_RUNNING)
@@ -100,7 +101,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     pane.stop.click(None, None, None, cancels=[running, retrying, going_on], **QUIET).then(
         stopped, [pane.generation, pane.index], outputs, **QUIET
     )
-    pane.undo.click(undone, pane.generation, [pane.editor, *pane.cleared()], **QUIET)
+    pane.undo.click(undone, pane.generation, [pane.editor, *pane.cleared(), pane.generation], **QUIET)
 
 
 def _another_seed(seed: int, generation: Generation | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -33,6 +34,16 @@ def visit(serving: Serving) -> Visit:
     return Visit(serving.url, f"visit{next(SESSIONS)}")
 
 
+def request(code: str) -> list[Any]:
+    """The values from which Run and Retry make a request; the server keeps the generation and its number."""
+    revision, sampling = ["test/tiny", "main", ""], [4, 1.0, 1.0, 0, 1.0, "5", "", "none", False]
+    return [code, "python", 1, "auto", *revision, *sampling, None, None]
+
+
+def code_of(outputs: dict[str, Any]) -> str:
+    return str(outputs["complete-editor"]["value"])
+
+
 @pytest.fixture(scope="module")
 def pane() -> CodePane:
     with gr.Blocks():
@@ -47,6 +58,13 @@ def shown(pane: CodePane, *progresses: Progress) -> Updates:
     for updates in _updates(pane, recorder, iter(progresses)):
         changed |= updates
     return changed
+
+
+def test_what_is_typed_after_undo_is_what_retry_runs(visit: Visit) -> None:
+    assert code_of(visit.outputs("complete-run", "click", request("x = 1\n"))).startswith("x = 1\n")
+    assert visit.outputs("complete-undo", "click", [None])["complete-editor"] == "x = 1\n"
+    retried = visit.outputs("complete-retry", "click", request("x = 1\ny = 2\n"))
+    assert code_of(retried).startswith("x = 1\ny = 2\n")
 
 
 def test_stop_before_anything_is_written_says_so_and_leaves_no_marks(visit: Visit) -> None:
