@@ -27,12 +27,12 @@ class Visit:
     url: str
     session: str
 
-    def outputs(self, name: str, event: str, data: list[Any], *, is_chained: bool = False) -> dict[str, Any]:
-        """The last values that an event, or the one that is chained to it, has for its outputs, by their ``elem_id``
-        or type."""
+    def outputs(self, name: str, event: str, data: list[Any], *, n_chained: int = 0) -> dict[str, Any]:
+        """The last values that an event, or one that is chained to it, has for its outputs, by their ``elem_id`` or
+        type."""
         with httpx.Client(base_url=self.url, timeout=60) as client:
             function, config = _function(client, name, event)
-            if is_chained:
+            for _ in range(n_chained):
                 function = next(each for each in config["dependencies"] if each["trigger_after"] == function["id"])
             message = _answer(client, function["id"], data, self.session)
         assert message["success"], message["output"]

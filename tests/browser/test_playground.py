@@ -113,6 +113,29 @@ def test_text_is_streamed_and_stop_keeps_what_was_written(page: Page) -> None:
     assert count and int(count[1]) < 512
 
 
+def test_nothing_is_typed_into_a_text_that_is_being_written(page: Page) -> None:
+    write(page, "complete", "x = 1")
+    set_parameter(page, "number input for Maximum length", "512")
+    page.locator("#complete-run").click()
+    expect(page.locator("#complete-status [data-running=true]")).to_have_count(1)
+    for name in ("retry", "language input >> nth=0", "preset input", "undo"):
+        expect(page.locator(f"#complete-{name}")).to_be_disabled()
+    page.locator("#complete-editor .cm-content").focus()
+    typed = page.evaluate(
+        """async () => {
+          document.execCommand("insertText", false, "typed");
+          await new Promise(requestAnimationFrame);
+          return document.querySelector("#complete-editor .cm-content").cmTile.root.view.state.doc.toString();
+        }"""
+    )
+    assert "typed" not in typed
+    page.locator("#complete-stop").click()
+    for name in ("retry", "language input >> nth=0", "preset input", "undo"):
+        expect(page.locator(f"#complete-{name}")).to_be_enabled()
+    write(page, "complete", "x = 2")
+    assert read(page, "complete") == "x = 2"
+
+
 def test_white_space_at_the_ends_of_the_code_is_kept(page: Page) -> None:
     code = "    if x:\n        "
     write(page, "complete", code)

@@ -12,7 +12,7 @@ from app.generation.gaps import unfilled
 from app.generation.records import MARK, Generation, Language, Pane
 from app.generation.task import Task
 from app.limits import Limits
-from app.ui.components import READY, Updates, code_update, summary
+from app.ui.components import READY, Updates, code_update, running_state, summary
 from app.ui.html import render
 from app.ui.parameters import OrderChoice, ParameterControls, Parameters, chosen_order
 from app.ui.revision_menus import RevisionMenus
@@ -159,8 +159,13 @@ class CodePane:
         }
 
     def overwritten(self) -> Updates:
-        """Updates when another text is begun: what is known of where the one before is from does not hold for it."""
-        return {self.origin_badge: "", self.origins: NOT_CHECKED}
+        """Updates when another text is begun: the origin of the one before is not that of it, and Undo waits for it."""
+        return {self.origin_badge: "", self.origins: NOT_CHECKED, self.undo: gr.update(interactive=False)}
+
+    def running_state(self, *, running: bool) -> Updates:
+        """The buttons and menus: while something runs, those that would change its text cannot be used."""
+        others = {part: gr.update(interactive=not running) for part in (self.retry, self.language, self.preset)}
+        return {**running_state(self.run, self.stop, running=running), **others}
 
     def show(self, generation: Generation, index: int = 0, notices: tuple[str, ...] = ()) -> Updates:
         """Updates of ``shown``, with the candidate number ``index`` in the editor."""

@@ -15,7 +15,7 @@ from app.generation.task import Failed, Loading, Progress, Written, as_ended
 from app.model_pool import Models
 from app.ui.caller import admitted, in_time, session
 from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
-from app.ui.components import MAX_RUNNING, NO_PROGRESS, QUIET, Updates, running_state, status_of
+from app.ui.components import MAX_RUNNING, NO_PROGRESS, QUIET, Updates, status_of
 from app.ui.inputs import event_value
 from santacoder.errors import UserError
 from santacoder.sampling import MAX_SEED
@@ -34,7 +34,8 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     """Connect the buttons that stream generated code into the editor. Stop keeps the code generated so far; every
     finished generation is passed to ``recorder`` as JSON.
     """
-    outputs = [*dict.fromkeys([*pane.shown, *pane.cleared(), pane.run, pane.stop]), recorder]
+    buttons = [*pane.running_state(running=False)]
+    outputs = [*dict.fromkeys([*pane.shown, *pane.cleared(), *buttons]), recorder]
     limits = controls.limits
 
     def late(progress: Progress) -> Progress:
@@ -76,12 +77,12 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
             yield from _updates(pane, recorder, iter([Failed(str(error))]))
 
     def ended() -> Updates:
-        return running_state(pane.run, pane.stop, running=False)
+        return pane.running_state(running=False)
 
     def stopped(generation: Generation | None, index: int) -> Updates:
         if generation is None:
-            return {**pane.cleared(), pane.status: _STOPPED, **ended()}
-        return {**pane.show(generation, index), **ended(), recorder: generation.to_json()}
+            return {**pane.cleared(), pane.status: _STOPPED}
+        return {**pane.show(generation, index), recorder: generation.to_json()}
 
     def undone(generation: Generation | None) -> Updates:
         if generation is None:
@@ -95,12 +96,11 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
     going_on = pane.tokens.select(go_on, [pane.generation, pane.index], outputs, api_visibility="private", **_RUNNING)
     # Gradio ignores a click on a button whose last event has not quite ended
     for event in (running, retrying, going_on):
-        event.then(ended, None, [pane.run, pane.stop], **QUIET)
+        event.then(ended, None, buttons, **QUIET)
         event.failure(stopped, [pane.generation, pane.index], outputs, **QUIET)
     # the generated code is read once nothing more can arrive
-    pane.stop.click(None, None, None, cancels=[running, retrying, going_on], **QUIET).then(
-        stopped, [pane.generation, pane.index], outputs, **QUIET
-    )
+    cancelled = pane.stop.click(None, None, None, cancels=[running, retrying, going_on], **QUIET)
+    cancelled.then(stopped, [pane.generation, pane.index], outputs, **QUIET).then(ended, None, buttons, **QUIET)
     pane.undo.click(undone, pane.generation, [pane.editor, *pane.cleared(), pane.generation], **QUIET)
 
 
@@ -145,8 +145,8 @@ def _texts(generation: Generation) -> set[tuple[str, ...]]:
 
 
 def _updates(pane: CodePane, recorder: gr.HTML, progresses: Iterator[Progress], index: int = 0) -> Iterator[Updates]:
-    """Updates of the pane, of Run and Stop, and of the recorder; ``index`` is the candidate to show."""
-    buttons = running_state(pane.run, pane.stop, running=True)
+    """Updates of the pane, of its buttons, and of the recorder; ``index`` is the candidate to show."""
+    buttons = pane.running_state(running=True)
     before: Written | None = None
     for progress in progresses:
         updates = {**buttons, **_shown(pane, progress, before, index)}

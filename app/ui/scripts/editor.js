@@ -1,5 +1,5 @@
-// Functions of the editors in addition to Gradio's: indentation like that of the code, gap markers at the cursor, and
-// accepting a continuation word by word or line by line.
+// Functions of the editors in addition to Gradio's: indentation like that of the code, gap markers at the cursor, accepting
+// a continuation word by word or line by line, and no input while the model writes.
 (() => {
   const MARK = "<FILL_HERE>";
   const viewOf = (editor) => editor?.querySelector(".cm-content")?.cmTile?.root?.view;
@@ -24,15 +24,23 @@
     return " ".repeat(language === "javascript" ? 2 : 4);
   }
 
-  // The editor reads the unit from a facet of its state, whose default is two spaces. Gradio has no setting for it.
+  // Whether the model writes into an editor, over whatever is typed there. Other panes show what they write elsewhere.
+  const isRunning = (editor) =>
+    document.querySelector(`#${paneOf(editor)}-status`) && document.querySelector(`#${paneOf(editor)}-run`).disabled;
+  const isOfRunning = (state) =>
+    [...document.querySelectorAll(".code-editor")].some((editor) => viewOf(editor)?.state === state && isRunning(editor));
+
+  // The editor reads from facets of its state whether it is read-only, and the unit, whose default is two spaces. Gradio has
+  // no settings for them.
   let unit = null;
   const states = new WeakSet();
   function teach(view) {
     const kind = Object.getPrototypeOf(view.state);
     if (states.has(kind)) return;
     states.add(kind);
-    const facet = kind.facet;
+    const { facet, constructor } = kind;
     kind.facet = function (asked) {
+      if (asked === constructor.readOnly && isOfRunning(this)) return true;
       return unit && asked.default === "  " ? unit : facet.call(this, asked);
     };
   }
@@ -57,7 +65,6 @@
       const editor = event.target.closest?.(".cm-content")?.closest(".code-editor");
       const view = viewOf(editor);
       if (!view) return;
-      teach(view);
       if (event.key === "Enter" || event.key === "Tab" || event.key.length === 1) unit = unitOf(editor);
       const parts = { ArrowRight: word, ArrowDown: line };
       if (event.altKey && !event.ctrlKey && !event.metaKey && parts[event.key] && accept(editor, view, parts[event.key])) {
@@ -75,8 +82,10 @@
       (event) => {
         const editor = event.target.closest?.(".code-editor");
         const view = viewOf(editor);
-        const doc = view?.state.doc;
-        if (view) setTimeout(() => view.state.doc.eq(doc) || forgetMarks(editor));
+        if (!view) return;
+        teach(view);
+        const { doc } = view.state;
+        setTimeout(() => view.state.doc.eq(doc) || forgetMarks(editor));
       },
       true,
     );
@@ -123,7 +132,7 @@
   santacoder.insertGap = (pane) => {
     const editor = document.querySelector(`#${pane}-editor`);
     const view = viewOf(editor);
-    if (!view) return;
+    if (!view || isRunning(editor)) return;
     view.dispatch({ ...view.state.replaceSelection(MARK), userEvent: "input" });
     forgetMarks(editor);
     view.focus();

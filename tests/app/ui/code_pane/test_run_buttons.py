@@ -68,7 +68,7 @@ def test_what_is_typed_after_undo_is_what_retry_runs(visit: Visit) -> None:
 
 
 def test_stop_before_anything_is_written_says_so_and_leaves_no_marks(visit: Visit) -> None:
-    stopped = visit.outputs("complete-stop", "click", [None, 0], is_chained=True)
+    stopped = visit.outputs("complete-stop", "click", [None, 0], n_chained=1)
     assert "Stopped before anything was written" in stopped["complete-status"]
     assert stopped["complete-tokens"] == NO_TOKENS and stopped["complete-origin-badge"] == ""
     assert stopped["complete-undo"]["interactive"] is stopped["complete-share"]["interactive"] is False
@@ -91,7 +91,15 @@ def test_a_failure_in_the_middle_keeps_what_was_written(pane: CodePane) -> None:
 
 def test_a_refused_request_changes_nothing_but_the_status(pane: CodePane) -> None:
     """The text before it is still there, and can be undone."""
-    assert set(shown(pane, Failed("There are too many."))) == {pane.status, pane.run, pane.stop}
+    assert set(shown(pane, Failed("There are too many."))) == {pane.status, *pane.running_state(running=True)}
+
+
+def test_what_would_change_the_text_waits_until_it_is_written(pane: CodePane, visit: Visit) -> None:
+    begun = shown(pane, Written(generation("x = ", texts=("1",)), (), finished=False))
+    assert not any(begun[part]["interactive"] for part in (pane.retry, pane.language, pane.preset, pane.undo))
+    for button, n_chained in (("run", 1), ("stop", 2)):
+        ended = visit.outputs(f"complete-{button}", "click", [], n_chained=n_chained)
+        assert all(ended[f"complete-{name}"]["interactive"] for name in ("retry", "language", "preset", "run"))
 
 
 def test_the_origin_stays_until_another_text_is_written(pane: CodePane) -> None:
