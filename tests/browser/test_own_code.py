@@ -111,6 +111,9 @@ def test_what_is_made_of_a_share_is_kept(blank_page: Page, link: str) -> None:
     page.locator("#shared-fork").click()
     expect(page.locator("#shared")).to_be_hidden()
     expect_code(page, "def shared(a):")
+    expect(page.locator("#complete-status")).to_contain_text("Ready")  # nothing tells of the shared text
+    expect(page.locator("#complete-tokens .token")).to_have_count(0)
+    expect(page.locator("#complete-undo")).to_be_disabled()
     until_kept(page, "kept.parameters", "0.8")
     page.reload()
     until_ready(page)

@@ -158,6 +158,11 @@ class CodePane:
             self.share: gr.update(interactive=False),
         }
 
+    def undone(self, generation: Generation) -> Updates:
+        """Updates that bring back the code of ``generation`` as it was before it was run. What is typed from then on is
+        what Retry runs."""
+        return {self.editor: MARK.join(generation.parts), **self.cleared(), self.generation: None}
+
     def overwritten(self) -> Updates:
         """Updates when another text is begun: the origin of the one before is not that of it, and Undo waits for it."""
         return {self.origin_badge: "", self.origins: NOT_CHECKED, self.undo: gr.update(interactive=False)}

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from app.generation.continuation import Place
-from app.generation.records import MARK, Generation
+from app.generation.records import Generation
 from app.generation.run import continue_from, generate
 from app.generation.task import Failed, Loading, Progress, Written, as_ended
 from app.model_pool import Models
@@ -85,10 +85,7 @@ def connect_running(pane: CodePane, models: Models, controls: Controls, recorder
         return {**pane.show(generation, index), recorder: generation.to_json()}
 
     def undone(generation: Generation | None) -> Updates:
-        if generation is None:
-            return gr.skip()
-        # what is typed from now on is what Retry runs
-        return {pane.editor: MARK.join(generation.parts), **pane.cleared(), pane.generation: None}
+        return gr.skip() if generation is None else pane.undone(generation)
 
     inputs = pane.inputs(controls)
     running = pane.run.click(run, None, outputs, inputs_kwargs=inputs, api_name=pane.name, **_RUNNING)

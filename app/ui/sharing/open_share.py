@@ -8,7 +8,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from app.errors import ShareError
-from app.generation.records import MARK, Comparison, Generation
+from app.generation.records import Comparison, Generation
 from app.limits import RateLimits
 from app.shares.models import OpenedShare
 from app.shares.store import ShareStore
@@ -116,13 +116,14 @@ def connect_opening(
         updates: Updates = {tabs: gr.Tabs(selected=name)}
         for pane, generation in zip(panes, generations, strict=True):
             if generation and pane.name == name:
-                updates[pane.editor] = MARK.join(generation.parts)
+                updates |= pane.undone(generation)
         return updates
 
-    prompt, in_editors = [shown_pane, *(pane.generation for pane in panes)], [tabs, *editors]
-    banner.rerun.click(prompts, prompt, in_editors, **QUIET).then(None, js=_PRESS_RUN, **QUIET)
+    prompt = [shown_pane, *(pane.generation for pane in panes)]
+    changed = [tabs, *(part for pane in panes for part in (pane.editor, *pane.cleared(), pane.generation))]
+    banner.rerun.click(prompts, prompt, changed, **QUIET).then(None, js=_PRESS_RUN, **QUIET)
     # left first, so that what follows is kept as the visitor's own
-    forked = banner.fork.click(None, js=_LEAVE_SHARE, **QUIET).then(prompts, prompt, in_editors, **QUIET)
+    forked = banner.fork.click(None, js=_LEAVE_SHARE, **QUIET).then(prompts, prompt, changed, **QUIET)
     forked.then(None, parameters, js="(...values) => santacoder.keep('parameters', values)", **QUIET)
     # what the share shows stays in the pane, and is kept once it is changed
     dismissed = banner.dismiss.click(None, js=_LEAVE_SHARE, **QUIET)
