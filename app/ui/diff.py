@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -30,12 +31,13 @@ def compared_pieces(generation: Generation, others: Sequence[Generation], *, who
         pieces.append(("prompt", part if whole_prompt else _edges(part, index == 0, index == generation.n_gaps)))
         if index < generation.n_gaps:
             text, *texts = (each.candidates[0].text_of_gap(index) for each in (generation, *others))
-            found = [other for other in texts if other is not None]
+            found = tuple(other for other in texts if other is not None)
             pieces += [("prompt", MARK)] if text is None else compared_words(text, found)
     return [piece for piece in pieces if piece[1]]
 
 
-def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
+@lru_cache(maxsize=512)  # a replay shows all its texts again at each token
+def compared_words(text: str, others: tuple[str, ...]) -> tuple[Piece, ...]:
     """``text`` in pieces: what all ``others`` contain in the same order, and what at least one of them lacks.
 
     The pieces joined are the text. Spaces between two new words are part of the new piece. Texts of very many words are
@@ -49,7 +51,7 @@ def compared_words(text: str, others: Sequence[str]) -> list[Piece]:
         if words[place].isspace() and words[place] != "\n" and not (is_shared[place - 1] or is_shared[place + 1]):
             is_shared[place] = False
     pieces = groupby(zip(words, is_shared, strict=True), key=lambda pair: bool(pair[1]))
-    return [("same" if shared else "new", "".join(word for word, _ in stretch)) for shared, stretch in pieces]
+    return tuple(("same" if shared else "new", "".join(word for word, _ in stretch)) for shared, stretch in pieces)
 
 
 def _split(texts: Sequence[str]) -> list[list[str]]:

@@ -22,6 +22,7 @@ from app.model_pool import Models
 from app.settings import Settings
 from app.ui.branches.replay_view import film
 from app.ui.compare.columns import columns
+from app.ui.diff import compared_words
 from santacoder import checkpoints
 from santacoder.checkpoints import Commit
 from santacoder.sampling import SamplingParams
@@ -65,6 +66,15 @@ def test_every_commit_writes_in_its_turn(models: Models, commits: list[Commit]) 
     assert len(set(written)) == 3 and all(text.startswith("def f(") for text in written)
     frames = film(commits, states[-1])
     assert frames.count("<article") == 3 and "step 20" in frames and "<mark>" in frames
+
+
+def test_texts_that_stay_are_compared_once(models: Models, commits: list[Commit]) -> None:
+    """Each state of a replay shows the texts of all commits before it, too."""
+    (*_, last) = Replays(models).replay("test/tiny", [commit.sha for commit in commits], TASK)
+    compared_words.cache_clear()
+    for _ in range(5):
+        film(commits, last)
+    assert compared_words.cache_info().misses == len(commits)
 
 
 def test_what_was_written_is_remembered(models: Models, commits: list[Commit]) -> None:

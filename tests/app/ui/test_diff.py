@@ -23,12 +23,12 @@ TEXTS = st.text(alphabet="ab _=\n\t\r\u00e9\u4f60(<", max_size=40)
 
 @given(TEXTS, st.lists(TEXTS, max_size=3))
 def test_the_pieces_are_the_text(text: str, others: list[str]) -> None:
-    assert "".join(piece for _, piece in compared_words(text, others)) == text
+    assert "".join(piece for _, piece in compared_words(text, tuple(others))) == text
 
 
 @given(TEXTS)
 def test_nothing_differs_from_itself(text: str) -> None:
-    assert all(kind == "same" for kind, _ in compared_words(text, [text, text]))
+    assert all(kind == "same" for kind, _ in compared_words(text, (text, text)))
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=7), st.lists(st.sampled_from("abc"), max_size=7))
@@ -56,7 +56,7 @@ def test_as_much_is_in_common_as_can_be(words: list[str], others: list[str]) -> 
     ],
 )
 def test_what_others_have_not_is_told(text: str, others: list[str], marked: list[str]) -> None:
-    assert [piece for kind, piece in compared_words(text, others) if kind == "new"] == marked
+    assert [piece for kind, piece in compared_words(text, tuple(others)) if kind == "new"] == marked
 
 
 @pytest.mark.parametrize("line", ["-" * 4000, "-=" * 2000, "x\n" * 4000], ids=["a run", "many words", "many lines"])
@@ -64,7 +64,7 @@ def test_long_texts_are_compared_in_little_memory(line: str) -> None:
     """As a table of all characters, the smallest of them would take 64 MB."""
     tracemalloc.start()
     try:
-        pieces = compared_words(f"{line}\nb", [f"{line}\na"])
+        pieces = compared_words(f"{line}\nb", (f"{line}\na",))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -74,10 +74,10 @@ def test_long_texts_are_compared_in_little_memory(line: str) -> None:
 
 def test_texts_of_very_many_words_are_compared_by_lines() -> None:
     many = "-=" * 2000
-    assert compared_words(f"{many}\nreturn a\n", [f"{many}\nreturn b\n"]) == [
+    assert compared_words(f"{many}\nreturn a\n", (f"{many}\nreturn b\n",)) == (
         ("same", f"{many}\n"),
         ("new", "return a\n"),
-    ]
+    )
 
 
 def filled(*texts: str) -> Generation:
