@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.generation.records import Generation
 from app.generation.run import generate
@@ -21,12 +21,19 @@ class Replay:
     """The result of each commit so far: a generation, a message why there is none, or None.
 
     ``current`` is the index of the running commit; ``doing`` is a message while it has not started to generate.
+    ``notice`` says why the replay ended there, if it did not reach the last commit's end.
     """
 
     texts: tuple[Generation | str | None, ...]
     current: int
     finished: bool
     doing: str = ""
+    notice: str = ""
+
+
+def as_ended(replay: Replay, sentence: str) -> Replay:
+    """The final state of a replay that was stopped early, with ``sentence`` as the reason."""
+    return replay if replay.finished else replace(replay, finished=True, notice=sentence)
 
 
 class Replays:

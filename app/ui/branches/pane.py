@@ -12,7 +12,7 @@ import gradio as gr
 from app.branch_facts import Branch, read_branches, with_several_branches
 from app.errors import ShareError, sentence_for
 from app.generation.records import Language
-from app.generation.replay import Replays
+from app.generation.replay import Replays, as_ended
 from app.limits import Limits
 from app.model_pool import Models
 from app.repositories import Repositories
@@ -206,7 +206,7 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu:
             with admitted(limits, task.n_texts, sampling.max_new_tokens) as client:  # one commit at a time
                 task = replace(task, client=client)
                 states = replays.replay(model, [commit.sha for commit in commits], task)
-                for state in in_time(limits, states, lambda state: replace(state, finished=True)):
+                for state in in_time(limits, states, lambda state: as_ended(state, limits.time_is_over)):
                     moved = {} if state.current == number else {parts.slider: state.current + 1}
                     number = state.current
                     buttons = running_state(parts.run, parts.stop, running=not state.finished)

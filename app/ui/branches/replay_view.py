@@ -15,11 +15,13 @@ from santacoder.checkpoints import Commit
 
 @dataclass(frozen=True)
 class _Frame:
-    """One commit. ``pieces`` are the code, if there is any; otherwise ``failure`` or ``status`` says why not."""
+    """One commit. ``pieces`` are the code, if there is any, with a ``notice``; otherwise ``failure`` or ``status`` says
+    why there is none."""
 
     facts: str
     status: str = "Press Replay to see what the model writes at this point in its training."
     pieces: Sequence[Piece] = ()
+    notice: str = ""
     failure: str = ""
 
 
@@ -44,11 +46,13 @@ def facts(commit: Commit) -> str:
 
 def _frame(known: str, number: int, replay: Replay) -> _Frame:
     text = replay.texts[number]
+    notice = replay.notice if replay.current == number else ""
     if isinstance(text, Generation):
         before = replay.texts[number - 1] if number else None
-        return _Frame(known, _status(text), compared_pieces(text, [before] if isinstance(before, Generation) else []))
-    if text is not None:
-        return _Frame(known, failure=text)
+        pieces = compared_pieces(text, [before] if isinstance(before, Generation) else [])
+        return _Frame(known, _status(text), pieces, notice)
+    if text or notice:
+        return _Frame(known, failure=text or notice)
     if replay.current == number and not replay.finished:
         return _Frame(known, replay.doing or "Processing the prompt …")
     return _Frame(known)

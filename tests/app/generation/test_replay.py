@@ -15,7 +15,7 @@ import torch
 from app.branch_facts import distinct_weights
 from app.generation.compare import side_by_side
 from app.generation.records import Generation
-from app.generation.replay import Replay, Replays
+from app.generation.replay import Replay, Replays, as_ended
 from app.generation.run import generate
 from app.generation.task import Failed, Task, Written
 from app.model_pool import Models
@@ -66,6 +66,17 @@ def test_every_commit_writes_in_its_turn(models: Models, commits: list[Commit]) 
     assert len(set(written)) == 3 and all(text.startswith("def f(") for text in written)
     frames = film(commits, states[-1])
     assert frames.count("<article") == 3 and "step 20" in frames and "<mark>" in frames
+
+
+def test_a_replay_that_is_ended_says_why_where_it_ended(models: Models, commits: list[Commit]) -> None:
+    states = list(Replays(models).replay("test/tiny", [commit.sha for commit in commits], TASK))
+    waiting = Replay((states[-1].texts[0], None, None), 1, False, "Loading")
+    for state in (next(state for state in states if texts(state)), waiting):
+        ended = as_ended(state, "It was ended.")
+        assert ended.finished and film(commits, ended).count("It was ended.") == 1
+        where = film(commits, ended).index("It was ended.")
+        assert film(commits, ended)[:where].count("<article") == 1 + state.current
+    assert as_ended(states[-1], "It was ended.") == states[-1]
 
 
 def test_texts_that_stay_are_compared_once(models: Models, commits: list[Commit]) -> None:
