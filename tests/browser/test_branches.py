@@ -124,6 +124,24 @@ def test_one_prompt_is_replayed_over_the_commits_and_the_slider_shows_each(branc
     assert "step 10 " in shown_frame(branches)
 
 
+def test_a_replay_stops_when_another_branch_is_chosen(branches: Page, server: Server, tokenizer: Tokenizer) -> None:
+    for branch, n_commits in (("main", 30), ("other", 1)):
+        for step in range(n_commits):
+            checkpoints.publish(random_model(step), tokenizer, "test/long", branch, step=step, store=server.store)
+    choose_model(branches, "test/long")
+    articles = branches.locator("#branches-film article")
+    expect(articles).to_have_count(30)
+    branches.locator("#branches-run").click()
+    expect(branches.locator("#branches-film article pre")).not_to_have_count(0)
+    branches.locator(".branch-table [data-branch=other]").click()
+    expect(branches.locator("#branches-run")).to_be_enabled()
+    expect(articles).to_have_count(1)
+    branches.wait_for_timeout(1000)
+    expect(articles).to_have_count(1)
+    expect(branches.locator("#branches-film article pre")).to_have_count(0)
+    expect(branches.locator("#branches-stop")).to_be_disabled()
+
+
 def test_the_curve_can_be_another(branches: Page) -> None:
     drawing = branches.locator("#branches-chart svg")
     expect(drawing).to_have_attribute("aria-label", re.compile("^Validation loss.* 4.000 after 100 steps"))

@@ -84,6 +84,10 @@ class _Parts:
     film: gr.HTML
     commits: gr.State
 
+    def ended(self) -> Updates:
+        """Updates of Run and Stop when nothing runs any more."""
+        return running_state(self.run, self.stop, running=False)
+
 
 def branches_pane(
     models: Models,
@@ -109,8 +113,8 @@ def branches_pane(
     """
     with gr.Column(elem_id="branches"):
         parts = _layout()
-    _connect_looking(parts, models.repositories, store, tab, revision, shares)
-    _connect_replay(parts, Replays(models), limits, revision.model)
+    running = _connect_replay(parts, Replays(models), limits, revision.model)
+    _connect_looking(parts, models.repositories, store, tab, revision, shares, running)
     _connect_commit(parts, store, tabs, revision, compared)
 
 
@@ -141,9 +145,16 @@ def _layout() -> _Parts:
 
 
 def _connect_looking(
-    parts: _Parts, repositories: Repositories, store: Path, tab: gr.Tab, revision: RevisionMenus, shares: ShareStore
+    parts: _Parts,
+    repositories: Repositories,
+    store: Path,
+    tab: gr.Tab,
+    revision: RevisionMenus,
+    shares: ShareStore,
+    running: gr.events.Dependency,
 ) -> None:
-    """Show the model and branch of the menus; a click in the table sets the menus."""
+    """Show the model and branch of the menus, for which a ``running`` replay ends; a click in the table sets the
+    menus."""
     outputs = [
         parts.table, parts.about, parts.training, parts.metric, parts.chart, parts.slider, parts.film, parts.commits,
     ]  # fmt: skip
@@ -190,13 +201,18 @@ def _connect_looking(
         return revision.updates(filled_menus(store, repo_id, event_value(event, "branch", str)))
 
     inputs: dict[str, Any] = {"model": revision.model, "branch": revision.branch, "metric": parts.metric}
-    changes = [tab.select, revision.model.change, revision.branch.change]
-    gr.on(changes, look, None, outputs, inputs_kwargs={**inputs, "commits": parts.commits}, **LATEST)
+    shown = {"outputs": outputs, "inputs_kwargs": {**inputs, "commits": parts.commits}, **LATEST}
+    tab.select(look, **shown)
+    # otherwise it would go on with the commits of the branch before
+    left = gr.on([revision.model.change, revision.branch.change], None, None, None, cancels=[running], **QUIET)
+    left.then(look, **shown).then(parts.ended, None, [parts.run, parts.stop], **QUIET)
     parts.metric.input(draw, None, parts.chart, inputs_kwargs=inputs, **LATEST)
     parts.table.select(choose, revision.model, [*revision], **LATEST)
 
 
-def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> None:
+def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu: gr.Dropdown) -> gr.events.Dependency:
+    """Connect the buttons below the prompt; the event that runs the replay is returned."""
+
     def replay(code: str, language: Language, n_tokens: int, model: str, commits: list[Commit]) -> Iterator[Updates]:
         # greedy decoding, so that only the training differs
         sampling = SamplingParams(max_new_tokens=int(n_tokens), temperature=0, stop_at="block", stop_repetition=True)
@@ -212,10 +228,7 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu:
                     buttons = running_state(parts.run, parts.stop, running=not state.finished)
                     yield {parts.film: film_of(commits, state), **moved, **buttons}
         except UserError as error:
-            yield {parts.film: failure(str(error)), **ended()}
-
-    def ended() -> Updates:
-        return running_state(parts.run, parts.stop, running=False)
+            yield {parts.film: failure(str(error)), **parts.ended()}
 
     running = parts.run.click(
         replay,
@@ -232,10 +245,13 @@ def _connect_replay(parts: _Parts, replays: Replays, limits: Limits, model_menu:
         concurrency_id="generate",
         **QUIET,
     )
-    running.then(ended, None, [parts.run, parts.stop], **QUIET)
+    running.then(parts.ended, None, [parts.run, parts.stop], **QUIET)
     running.failure(film_of, parts.commits, parts.film, **QUIET)
     # once nothing more can arrive
-    parts.stop.click(None, None, None, cancels=[running], **QUIET).then(ended, None, [parts.run, parts.stop], **QUIET)
+    parts.stop.click(None, None, None, cancels=[running], **QUIET).then(
+        parts.ended, None, [parts.run, parts.stop], **QUIET
+    )
+    return running
 
 
 def _connect_commit(parts: _Parts, store: Path, tabs: gr.Tabs, revision: RevisionMenus, compared: gr.Dropdown) -> None:
