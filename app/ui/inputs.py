@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.block_function import BlockFunction
@@ -16,6 +16,7 @@ from app.json_values import values
 from santacoder.errors import UserError
 from santacoder.tokenizer import require_valid_unicode
 
+T = TypeVar("T")
 _NUMBER, _TEXT = ((int, float), "a number"), ((str,), "text")
 _TYPES: dict[type[Component], tuple[tuple[type, ...], str]] = {
     gr.Code: _TEXT,
@@ -26,6 +27,7 @@ _TYPES: dict[type[Component], tuple[tuple[type, ...], str]] = {
     gr.Slider: _NUMBER,
     gr.Number: _NUMBER,
 }
+_FOLLOWS_TYPING = "follows_typing"
 _TYPES_OF_FUNCTIONS = {"string": _TEXT, "integer": ((int,), "a whole number"), "number": _NUMBER}
 
 
@@ -42,6 +44,8 @@ def check_inputs(page: gr.Blocks) -> None:
             if all(isinstance(component, Api) for component in left_out):  # the last parameters of a function
                 inputs = [*inputs, *(component.value for component in left_out)]
             names = _names(event)
+            if getattr(event.fn, _FOLLOWS_TYPING, False):
+                inputs = [_within_bounds(*each) for each in zip(event.inputs, inputs, strict=False)]
             given = [_checked(*each) for each in zip(event.inputs, inputs, names, strict=False)]
             return await preprocess(event, given, *rest, **options)
         except gr.Error as error:
@@ -53,6 +57,22 @@ def check_inputs(page: gr.Blocks) -> None:
             raise _misfit("The values do not match any event of this page.") from error
 
     page.preprocess_data = check_and_preprocess
+
+
+def follows_typing(function: T) -> T:
+    """Mark a function that is called while a number is being typed: a missing one, or one out of range, is brought into
+    the range without an error."""
+    setattr(function, _FOLLOWS_TYPING, True)
+    return function
+
+
+def _within_bounds(component: Any, value: Any) -> Any:
+    """``value``, or for a slider the nearest that it can have, and its default instead of none."""
+    if not isinstance(component, gr.Slider):
+        return value
+    if value is None:
+        return component.value
+    return min(component.maximum, max(component.minimum, value)) if isinstance(value, (int, float)) else value
 
 
 def event_value(event: gr.EventData, name: str, kind: Callable[[Any], Any]) -> Any:

@@ -15,6 +15,7 @@ from app.ui.code_pane.controls import CodePane, Controls
 from app.ui.code_pane.example_menu import menus_for
 from app.ui.components import LATEST, Updates
 from app.ui.html import render
+from app.ui.inputs import follows_typing
 from app.ui.parameters import OrderChoice, chosen_order
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
@@ -39,6 +40,7 @@ def connect_context(
 
     repositories = Repositories(settings)
 
+    @follows_typing
     def measure(code: str, order: OrderChoice, model: str, branch: str, commit: str, max_new_tokens: int) -> str:
         try:
             # nothing is downloaded just for the bar
@@ -67,6 +69,7 @@ def connect_context(
     for event in beginnings:
         event.then(measure, **connected)
 
+    @follows_typing
     def settle(language: Language, code: str, **others: Any) -> Updates:
         return {**menus_for(pane, language, code), pane.context: measure(code, **others)}
 

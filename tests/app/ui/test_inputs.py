@@ -15,6 +15,7 @@ from gradio.state_holder import StateHolder
 from app.settings import Settings
 from app.ui.serving.sessions import _MOST_KEPT, Sessions
 from tests.app.api.conftest import Serving, serve
+from tests.app.page_events import fire
 
 AWKWARD: list[Any] = [
     None, True, 10**400, "\ud800", ["x"], {"a": [1]},
@@ -73,6 +74,17 @@ def test_values_of_other_types_get_a_sentence(
     printed = capfd.readouterr()
     assert "Traceback" not in printed.out + printed.err
     assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+@pytest.mark.parametrize("number,said", [(None, "64"), (0, "1"), (9999, "124")])  # in a context of 128 tokens
+def test_a_number_that_is_being_typed_is_an_error_of_run_alone(serving: Serving, number: Any, said: str) -> None:
+    revision = ["test/tiny", "main", ""]
+    told = fire(serving.url, "complete-order", "input", ["x = 1", "auto", *revision, number])
+    assert told["success"], told["output"]
+    assert f"up to {said} new" in told["output"]["data"][0]
+    sampling = [number, 1, 1, 0, 1, "", "", "none", False]
+    run = fire(serving.url, "complete-run", "click", ["x = 1", "python", 1, "auto", *revision, *sampling, None, None])
+    assert not run["success"] and run["output"]["error"]
 
 
 @pytest.mark.parametrize(
