@@ -11,6 +11,7 @@ from santacoder import checkpoints, weight_files
 from santacoder.checkpoints import EVAL_FILE, GENERATION_FILE, CheckpointError
 from santacoder.fim import FimOrder
 from train.evaluate.results.compare import Difference
+from train.evaluate.results.estimators import confidence_interval
 from train.evaluate.results.result import Result, Score, read_results
 from train.evaluate.tasks.infilling import BENCHMARKS
 
@@ -51,8 +52,8 @@ def difference_table(differences: Iterable[Difference]) -> str:
 def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, store: Path) -> str:
     """Add a commit to ``branch`` with ``results`` in ``eval.json`` and in the model card, and return its sha.
 
-    Earlier scores are kept unless they were measured again. If infilling was measured in both orders, the better one is
-    written to ``generation_config.json`` as the default for requests.
+    Earlier scores are kept unless they were measured again. If infilling was measured in both orders, and one of them
+    is clearly better, ``generation_config.json`` gets it as the default for requests.
 
     Raises:
         CheckpointError: the branch does not exist, or its newest commit has other weights than those measured.
@@ -70,9 +71,11 @@ def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, stor
     known.update({result.name: result for result in results})
     merged = [known[name] for name in sorted(known)]
     files = {EVAL_FILE: (json.dumps({"results": [result.to_json() for result in merged]}) + "\n").encode()}
-    if order := best_order(merged):
+    if all(any(result.benchmark == benchmark for result in merged) for benchmark in BENCHMARKS.values()):
         generation = json.loads((newest / GENERATION_FILE).read_text()) if (newest / GENERATION_FILE).exists() else {}
-        files[GENERATION_FILE] = (json.dumps({**generation, "fim_order": order}, indent=2) + "\n").encode()
+        generation.pop("fim_order", None)
+        noted = {"fim_order": order} if (order := best_order(merged)) else {}
+        files[GENERATION_FILE] = (json.dumps({**generation, **noted}, indent=2) + "\n").encode()
     card = newest / "README.md"
     if card.exists():
         files[card.name] = with_scores(card.read_text(), merged).encode()
@@ -80,14 +83,21 @@ def publish_scores(repo_id: str, branch: str, results: Sequence[Result], *, stor
 
 
 def best_order(results: Sequence[Result]) -> FimOrder | None:
-    """The order with the higher exact match, averaged over the languages; None if one was not measured."""
-    means: dict[FimOrder, float] = {}
-    for order, benchmark in BENCHMARKS.items():
-        scores = [result.scores()["exact match"].value for result in results if result.benchmark == benchmark]
-        if not scores:
-            return None
-        means[order] = sum(scores) / len(scores)
-    return max(means, key=lambda order: means[order])
+    """The order with the higher exact match; None if the difference over all tasks may be chance."""
+    psm, spm = (
+        {
+            (result.language, task): score
+            for result in results
+            if result.benchmark == BENCHMARKS[order]
+            for task, score in result.per_task("exact match").items()
+        }
+        for order in ("psm", "spm")
+    )
+    differences = [psm[task] - spm[task] for task in sorted(psm.keys() & spm.keys())]
+    if not differences:
+        return None
+    low, high = confidence_interval(differences)
+    return "psm" if low > 0 else "spm" if high < 0 else None
 
 
 def with_scores(card: str, results: Sequence[Result]) -> str:

@@ -114,12 +114,17 @@ def test_the_better_order_is_noted_and_used_for_requests_that_leave_it_open(own_
 
     before = json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text())
     assert prompt(None) == prompt("spm") != prompt("psm")
+    scores(0, 0)  # neither is better
+    assert json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text()) == before
     scores(0.6, 0.4)
     assert prompt(None) == prompt("psm")
     noted = json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text())
     assert noted == {**before, "fim_order": "psm"}
     scores(0.2, 0.4)
     assert prompt(None) == prompt("spm")
+    scores(0.4, 0.4)
+    assert json.loads((checkpoints.resolve("test/tiny", store=own_store) / GENERATION_FILE).read_text()) == before
+    scores(0.6, 0.4)
     # what is no order is none
     folder = checkpoints.resolve("test/tiny", store=own_store)
     for text in ("{", "[]", '{"fim_order": "pms"}', '{"fim_order": ["psm"]}'):
