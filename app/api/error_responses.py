@@ -68,7 +68,7 @@ def route_class(error_body: ErrorBody) -> type[APIRoute]:
                     return Response(status_code=_CLIENT_CLOSED_REQUEST)
                 except Exception as error:
                     explanation = explain(error)
-                    headers = _headers(error, explanation.status)
+                    headers = error_headers(error, explanation.status)
                     return JSONResponse(error_body(explanation), explanation.status, headers)
 
             return handle_or_explain
@@ -106,8 +106,11 @@ def explain(error: Exception) -> Explanation:
     return Explanation(500, sentence)
 
 
-def _headers(error: Exception, status: int) -> dict[str, str]:
+def error_headers(error: Exception, status: int) -> dict[str, str]:
+    """The headers of a response with ``status`` to a request that raised ``error``."""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         headers["Retry-After"] = str(error.retry_after if isinstance(error, ApiError) else SECONDS_TO_RETRY)
     return headers

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.attribution import attribution_routes
-from app.api.error_responses import explain, route_class
+from app.api.error_responses import error_headers, explain, route_class
 from app.api.feedback import feedback_routes
 from app.api.keys import key_check
 from app.api.llama_cpp.answers import error_body as llama_cpp_error
@@ -72,8 +72,8 @@ def add_routes(app: FastAPI, server: Server, metrics: Metrics) -> None:
 
 def _refusal(_: Request, error: Exception) -> JSONResponse:
     told = explain(error)
-    headers = {"WWW-Authenticate": "Bearer"} if told.status == 401 else None
-    return JSONResponse({"error": {"message": told.message, "code": told.status}}, told.status, headers)
+    content = {"error": {"message": told.message, "code": told.status}}
+    return JSONResponse(content, told.status, error_headers(error, told.status))
 
 
 def health_routes(server: Server) -> APIRouter:

@@ -32,9 +32,11 @@ def test_no_other_does(guarded: Serving, key: str) -> None:
     for headers in ({"Authorization": f"Bearer {key}".encode()}, {"X-Api-Key": key.encode()}, {}):
         answer = httpx.post(f"{guarded.url}/v1/completions", json={"prompt": "x"}, headers=headers)
         assert answer.status_code == 401 and "API key" in answer.json()["error"]["message"]
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
         for path in ("/api/tags", "/metrics"):
             refused = httpx.get(f"{guarded.url}{path}", headers=headers)
             assert refused.status_code == 401 and "API key" in refused.text
+            assert refused.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_health_and_the_page_are_open(guarded: Serving) -> None:
