@@ -117,7 +117,7 @@ def create_app(settings: Settings, models: Models, indexes: Indexes, shares: Sha
     server = Server(settings, models, indexes, _limits(settings), health, shares.signals, rates, project)
     metrics.registry.register(UseMetrics(shares.signals))
     mcp = mcp_server(server)
-    routes_of_mcp = mcp_routes(mcp, server.limits)
+    routes_of_mcp = mcp_routes(mcp, server)
 
     uploads = Uploads(settings.max_upload_bytes if settings.page and settings.training_is_allowed else 0)
     page = None

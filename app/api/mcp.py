@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.error_responses import error_headers
 from app.api.functions import functions
 from app.api.keys import key_check
 from app.api.streams import finish
 from app.context import Server
 from app.errors import ApiError, sentences
-from app.limits import Limits
 
 _SERVER_ERROR = -32_000  # of JSON-RPC, the first of those that a server defines
 
@@ -52,12 +52,10 @@ def mcp_server(server: Server) -> FastMCP:
         # the whole server is protected (app/middleware/host_and_origin.py)
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    check_key = key_check(server.settings.keys)
 
     def caller() -> Request:
         request = mcp.get_context().request_context.request
         assert isinstance(request, Request)
-        check_key(request)
         return request
 
     for function in functions(server, caller, finish):
@@ -65,27 +63,30 @@ def mcp_server(server: Server) -> FastMCP:
     return mcp
 
 
-def mcp_routes(mcp: FastMCP, limits: Limits) -> list[BaseRoute]:
-    """The routes of ``mcp``. Each request counts against the rate limit, whatever it asks for."""
+def mcp_routes(mcp: FastMCP, server: Server) -> list[BaseRoute]:
+    """The routes of ``mcp``. Whatever a request asks for, it needs a key if the server has any, and counts against the
+    rate limit."""
     return [
-        Route(route.path, _Counted(route.app, limits)) if isinstance(route, Route) else route
+        Route(route.path, _Guarded(route.app, server)) if isinstance(route, Route) else route
         for route in mcp.streamable_http_app().routes
     ]
 
 
-class _Counted:
-    """ASGI application: 429 if a client has sent too many requests within a minute."""
+class _Guarded:
+    """ASGI application: 401 without a key, and 429 if a client has sent too many requests within a minute."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, server: Server) -> None:
         self._app = app
-        self._limits = limits
+        self._check_key = key_check(server.settings.keys)
+        self._limits = server.limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
         try:
-            self._limits.check_rate(Request(scope))
+            self._check_key(request)
+            self._limits.check_rate(request)
         except ApiError as error:
             told = {"jsonrpc": "2.0", "id": None, "error": {"code": _SERVER_ERROR, "message": str(error)}}
-            headers = {"Retry-After": str(error.retry_after)}
-            await JSONResponse(told, error.status, headers)(scope, receive, send)
+            await JSONResponse(told, error.status, error_headers(error, error.status))(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -171,9 +171,6 @@ def test_the_limits_of_the_api_are_those_of_the_functions(store: Path) -> None:
             client.predict(BEFORE, max_new_tokens=60, api_name="/complete_code")
         # agents have keys, each of which is a client of its own
         arguments = {"code": BEFORE, "max_new_tokens": 1}
-        assert (
-            "requires an API key" in as_agent(serving, lambda session: call(session, "complete_code", **arguments))[1]
-        )
         with pytest.raises(AppError, match="8 requests within a minute"):
             for _ in range(8):
                 client.predict(BEFORE, max_new_tokens=1, api_name="/complete_code")

@@ -39,6 +39,19 @@ def test_no_other_does(guarded: Serving, key: str) -> None:
             assert refused.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("method", ["initialize", "tools/list", "tools/call"])
+def test_an_agent_needs_a_key(guarded: Serving, method: str) -> None:
+    parameters = {"name": "complete_code", "arguments": {"code": "x"}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    accepted = {"Accept": "application/json, text/event-stream"}
+    for headers in ({}, {"X-Api-Key": "third"}):
+        refused = httpx.post(f"{guarded.url}/mcp", json=body, headers=accepted | headers)
+        assert refused.status_code == 401 and refused.headers["WWW-Authenticate"] == "Bearer"
+        assert "API key" in refused.json()["error"]["message"] and "Retry-After" not in refused.headers
+    if method != "initialize":
+        assert httpx.post(f"{guarded.url}/mcp", json=body, headers=accepted | {"X-Api-Key": "first"}).is_success
+
+
 def test_health_and_the_page_are_open(guarded: Serving) -> None:
     assert httpx.get(f"{guarded.url}/health").json() == {"status": "ok"}
     assert httpx.get(guarded.url).status_code == 200
