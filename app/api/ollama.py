@@ -30,7 +30,7 @@ from app.api.prompts import (
 )
 from app.api.start import start_run
 from app.api.streams import Run, RunResponse, finish
-from app.api.texts import Text
+from app.api.texts import Text, bytes_of
 from app.context import Server
 from app.errors import ApiError
 from santacoder import checkpoints
@@ -253,7 +253,7 @@ def _logprobs(body: GenerateBody, tokens: Sequence[Token], run: Run) -> dict[str
 
 
 def _told(token: Token | Alternative, tokenizer: Tokenizer) -> dict[str, Any]:
-    return {"token": token.text, "logprob": token.logprob, "bytes": list(tokenizer.decode_bytes([token.id]))}
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(bytes_of(token, tokenizer))}
 
 
 def tags(server: Server) -> list[dict[str, Any]]:

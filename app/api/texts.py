@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import ApiError
-from santacoder.engine.accumulator import Accumulator, Token
+from santacoder.engine.accumulator import Accumulator, Alternative, Token
 from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
 from santacoder.engine.stream import Stream
 from santacoder.tokenizer import Tokenizer
@@ -102,6 +102,12 @@ class Piece:
     text: str
     tokens: tuple[Token, ...]
     reason: FinishReason | None
+
+
+def bytes_of(token: Token | Alternative, tokenizer: Tokenizer) -> bytes:
+    """The bytes of ``token``, without those at its beginning that are the prompt's because of token healing."""
+    whole, added = tokenizer.decode_bytes([token.id]), token.text.encode("utf-8")
+    return added if added and whole.endswith(added) else whole
 
 
 def by_token(text: Text, piece: Piece) -> Iterator[tuple[Token | None, str]]:

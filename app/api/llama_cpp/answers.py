@@ -11,7 +11,7 @@ from app.api.llama_cpp.bodies import SamplingBody
 from app.api.openai import event
 from app.api.prompts import stop_sequences
 from app.api.streams import Run
-from app.api.texts import Text, by_token
+from app.api.texts import Text, by_token, bytes_of
 from app.errors import ApiError
 from santacoder.engine.accumulator import Alternative, Token
 from santacoder.engine.line_ends import to_lf
@@ -148,11 +148,8 @@ def _probabilities(tokens: Sequence[Token], body: SamplingBody, tokenizer: Token
     name, number = ("prob", math.exp) if body.post_sampling_probs else ("logprob", float)
 
     def told(token: Token | Alternative) -> dict[str, Any]:
-        spelled = tokenizer.decode_bytes([token.id])
+        spelled = bytes_of(token, tokenizer)
         text = spelled.decode("utf-8", errors="ignore")
-        if token.text and text.endswith(token.text):  # token healing: the beginning is the end of the prompt
-            text = token.text
-            spelled = spelled[-len(text.encode()) :]
         return {"id": token.id, "token": text, "bytes": list(spelled), name: number(token.logprob or 0.0)}
 
     return [{**told(token), f"top_{name}s": [told(likely) for likely in token.top]} for token in tokens]

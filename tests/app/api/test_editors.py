@@ -251,6 +251,14 @@ def test_ollama_loads_a_model_that_is_kept(http: httpx.Client, keep_alive: float
     assert post(http, "/api/generate", {"model": "test/tiny", "keep_alive": keep_alive})["done_reason"] == "load"
 
 
+def test_ollamas_bytes_are_those_of_the_text_where_the_end_of_the_prompt_is_healed(http: httpx.Client) -> None:
+    body = {"prompt": "x = tok", "stream": False, "options": {"num_predict": 4}, "logprobs": True, "top_logprobs": 20}
+    told = post(http, "/api/generate", body)["logprobs"]
+    for token in [*told, *(likely for each in told for likely in each["top_logprobs"])]:
+        if token["token"] and "\ufffd" not in token["token"]:
+            assert bytes(token["bytes"]).decode() == token["token"]
+
+
 def test_continue_finds_out_that_ollamas_model_fills_gaps(http: httpx.Client) -> None:
     assert ".Suffix" in post(http, "/api/show", {"name": "test/tiny"})["template"]
 
