@@ -141,9 +141,7 @@ def openai_routes(server: Server) -> APIRouter:
             return model_list(server)
         repo_id, revision = server.chosen(name)
         if f"{repo_id}@{revision}" not in server.revisions():
-            raise CheckpointError(
-                f"There is no model {name!r} here. Available models: {', '.join(server.revisions())}."
-            )
+            server.models.commit(repo_id, revision)  # raises if there is none
         return {**_model(server, f"{repo_id}@{revision}"), "id": name}
 
     return router

@@ -52,6 +52,14 @@ def test_concurrent_async_clients_get_what_one_gets_alone(serving: Serving, clie
     assert run_apart(many()) == [alone] * 20
 
 
+def test_every_name_that_completions_take_is_a_model(client: openai.OpenAI) -> None:
+    sha = (client.completions.create(**GREEDY).system_fingerprint or "").removeprefix("bigcode-")
+    for revision in ("final", sha, sha[:8]):
+        name = f"test/tiny@{revision}"
+        assert client.completions.create(**{**GREEDY, "model": name}).choices
+        assert client.models.retrieve(name).id == name
+
+
 def test_the_model_chooses_the_revision(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["test/tiny@main", "test/tiny@other"]
     assert client.models.retrieve("test/tiny@other").owned_by == "test"
