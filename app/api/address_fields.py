@@ -10,10 +10,13 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+_NAMES_OF_A_FIELD = (("max_tokens", "max_completion_tokens", "n_predict"), ("n_cmpl", "n"), ("n_probs", "logprobs"))
+_SAME = {name: names for names in _NAMES_OF_A_FIELD for name in names}
+
 
 async def with_fields_of_address(request: Request) -> Request:
-    """``request``, whose body has been read, with the fields that its address names and its body does not have. A name
-    with a dot is a field of an object: ``options.temperature``."""
+    """``request``, whose body has been read, with the fields that its address names and its body does not have, by any
+    of their names. A name with a dot is a field of an object: ``options.temperature``."""
     if request.method == "POST" and request.query_params:
         body = await request.body()
         request._body = await run_in_threadpool(_with_fields, body, request.query_params.multi_items())
@@ -34,6 +37,11 @@ def _with_fields(body: bytes, fields: Iterable[tuple[str, str]]) -> bytes:
             if whole.get(outer) is None:
                 whole[outer] = {}
             part = whole[outer]
-        if isinstance(part, dict) and part.get(inner) is None:  # null stands for the default
+        if isinstance(part, dict) and not _has(part, inner):
             part[inner] = value
     return json.dumps(whole).encode()
+
+
+def _has(part: dict[str, Any], name: str) -> bool:
+    """Whether the field ``name`` has a value, by any of its names. Null stands for the default."""
+    return any(part.get(same) is not None for same in _SAME.get(name, (name,)))

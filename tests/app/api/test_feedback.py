@@ -128,6 +128,14 @@ def test_fields_in_the_address(http: httpx.Client) -> None:
     options = {"prompt": "x = ", "stream": False}
     answer = post(http, "/api/generate?options.num_predict=2&model=test/tiny:other", options)
     assert answer["eval_count"] <= 2 and answer["model"] == "test/tiny:other"
+    named_otherwise = {**body, "max_completion_tokens": 1}
+    assert post(http, "/v1/completions?max_tokens=3", named_otherwise)["usage"]["completion_tokens"] == 1
+    assert (
+        post(http, "/completion?n_predict=3&n_cmpl=2&n_probs=4", {**body, "max_tokens": 1, "n": 1, "logprobs": 2})[
+            "generation_settings"
+        ].items()
+        >= {"n_predict": 1, "n_probs": 2}.items()
+    )
     refused = http.post("/v1/completions?temperature=hot", json=body)
     assert refused.status_code == 400 and "temperature: Input should be a valid number" in refused.text
     for path in ("/v1/completions?a.b.c=1&.=2&prompt.x=3", "/v1/completions?api-version=1"):
