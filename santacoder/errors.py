@@ -21,7 +21,13 @@ class UnaskableText(AttributionError):
 
 
 class PromptTooLong(UserError):
-    """A prompt that does not fit in the context and must not be truncated."""
+    """A prompt that does not fit in the context and must not be truncated. Of a long one, ``n_tokens`` counts only the
+    part that was encoded."""
+
+    def __init__(self, message: str, n_tokens: int, n_positions: int) -> None:
+        super().__init__(message)
+        self.n_tokens = n_tokens
+        self.n_positions = n_positions
 
 
 def as_sentence(error: BaseException) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fastapi import Request, Response
@@ -39,11 +40,12 @@ log = logging.getLogger(__name__)
 
 
 class Explanation(NamedTuple):
-    """An error: the response's status, a sentence, and the protocol's code if it has one."""
+    """An error: the response's status, a sentence, and the protocol's code and further fields if it has any."""
 
     status: int
     message: str
     code: str | None = None
+    more: Mapping[str, int] = MappingProxyType({})
 
 
 ErrorBody = Callable[[Explanation], dict[str, Any]]
@@ -92,7 +94,8 @@ def explain(error: Exception) -> Explanation:
         case CheckpointError():
             return Explanation(404, without_paths(str(error)), MODEL_NOT_FOUND)
         case PromptTooLong():
-            return Explanation(400, str(error), EXCEEDS_CONTEXT)
+            sizes = {"n_prompt_tokens": error.n_tokens, "n_ctx": error.n_positions}
+            return Explanation(400, str(error), EXCEEDS_CONTEXT, sizes)
         case UnaskableText():
             return Explanation(400, str(error))
         case AttributionError():

@@ -17,7 +17,7 @@ _TYPES = {
 
 
 def error_body(explanation: Explanation) -> dict[str, Any]:
-    status, message, code = explanation
+    status, message, code, _ = explanation
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
     param = "model" if code == MODEL_NOT_FOUND else None
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -204,7 +204,7 @@ async def lines(body: GenerateBody, run: Run) -> AsyncIterator[str]:
 
 
 def error_body(explanation: Explanation) -> dict[str, Any]:
-    status, message, _ = explanation
+    status, message, *_ = explanation
     return {"error": message, "error_type": _ERROR_TYPES.get(status, "validation" if status < 500 else "generation")}
 
 

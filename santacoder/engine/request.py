@@ -139,9 +139,12 @@ def build_prompt(
             f"tokens has room for {room:,}. Shorten it, or ask for fewer new tokens."
         )
     if not request.may_be_cut and (len(kept_prefix), len(kept_suffix)) != (len(prefix), len(suffix)):
-        said = _said(len(prefix) + len(suffix), more_prefix or more_suffix)
+        n_tokens = len(prefix) + len(suffix)
+        said = _said(n_tokens, more_prefix or more_suffix)
         raise PromptTooLong(
-            f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it."
+            f"The request ({said} tokens) exceeds the available context size ({n_positions:,} tokens); shorten it.",
+            n_tokens,
+            n_positions,
         )
     read, taken_back = _split(kept_prefix, 0)
     if healing and request.sampling.token_healing and _is_text_to_continue(request):

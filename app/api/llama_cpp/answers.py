@@ -122,9 +122,9 @@ def generation_settings(body: SamplingBody, seed: int) -> dict[str, Any]:
 
 
 def error_body(explanation: Explanation) -> dict[str, Any]:
-    status, message, code = explanation
+    status, message, code, more = explanation
     kind = _ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"code": status, "message": message, "type": code if code == EXCEEDS_CONTEXT else kind}}
+    return {"error": {"code": status, "message": message, "type": code if code == EXCEEDS_CONTEXT else kind, **more}}
 
 
 def _partial(text: Text, token: Token | None, shown: str, run: Run, body: SamplingBody) -> dict[str, Any]:

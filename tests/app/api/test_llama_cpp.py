@@ -137,12 +137,16 @@ def test_prompts_in_each_of_their_forms(http: httpx.Client, tokenizer: Tokenizer
     assert completion(http, prompt="")["tokens_evaluated"] == 1  # the beginning of a file
 
 
-def test_a_prompt_that_does_not_fit_is_refused_as_by_llama_cpp(http: httpx.Client) -> None:
+def test_a_prompt_that_does_not_fit_is_refused_as_by_llama_cpp(http: httpx.Client, tokenizer: Tokenizer) -> None:
     """Clients shorten their prompt in that case; around a gap, as in an editor, it is truncated."""
-    refused = http.post("/completion", json={"prompt": "x = 1\n" * 100})
+    ids = tokenizer.encode("x = 1\n" * 100)
+    refused = http.post("/completion", json={"prompt": ids})
     assert refused.status_code == 400
-    assert refused.json()["error"]["type"] == "exceed_context_size_error"
-    assert "exceeds the available context size (128 tokens)" in refused.json()["error"]["message"]
+    error = refused.json()["error"]
+    assert (error["type"], error["n_prompt_tokens"], error["n_ctx"]) == ("exceed_context_size_error", len(ids), 128)
+    assert "exceeds the available context size (128 tokens)" in error["message"]
+    as_text = http.post("/completion", json={"prompt": "x = 1\n" * 100}).json()["error"]
+    assert 128 < as_text["n_prompt_tokens"] <= len(ids)
     gap = completion(http, prompt=f"<fim_prefix>{'x = 1' * 100}<fim_suffix>\n<fim_middle>")
     assert gap["truncated"] is True
 
