@@ -1,21 +1,26 @@
 """Training settings, compared after equally many tokens of a small model: rates, batch, decay, cooldown, shape, gaps.
 
     python -m train --download --prepare --output packed ...   # or the folder data/mini of python -m train.embedded
-    python -m benchmarks.recipes packed
+    python -m benchmarks.recipes packed/data
 
 Each setting trains a new model with ``python -m train`` on the same data and differs from ``base`` as its name says.
-The loss is that on the held-out packages, without gaps. Runs are kept in ``--output``, so the table can be continued.
+The loss is that on the held-out packages, without gaps. Runs are kept in ``--output``, by setting, tokens and data, so
+the table can be continued.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
+from train.json_lines import read_json_lines
+from train.run.folder import RunFolder, newest_state
+
 _SEQUENCE = 512
+_DESCRIPTION = ("manifest.json", "tokenizer.json")  # of packed data
 _BASE: dict[str, float | str] = {
     "n-layer": 4, "n-embd": 192, "n-head": 3, "sequence-length": _SEQUENCE, "batch-size": 16, "optimizer": "muon",
     "learning-rate": 2e-3, "beta2-half-life": 4e6, "schedule": "wsd", "warmup-fraction": 0.05,
@@ -64,16 +69,23 @@ def _trained(data: Path, output: Path, name: str, tokens: float) -> tuple[float,
     """The held-out loss at the end, as nats per token and bits per byte, and the median tokens a second."""
     settings = _BASE | _SETTINGS[name]
     steps = round(tokens / _SEQUENCE / float(settings["batch-size"]))
-    run = output / f"{name.replace(' ', '-')}-{tokens:.1g}"
+    run = RunFolder(output / f"{name.replace(' ', '-')}-{tokens:.0f}-{_digest(data)}")
+    settings |= {"steps": steps, "validate-every": steps, "save-every": steps}
     options = [part for option, value in settings.items() for part in (f"--{option}", str(value))]
-    command = [sys.executable, "-m", "train", "--data", str(data), "--output", str(run), *options]
-    if not (run / "outcome.json").exists():
-        ending = ["--steps", str(steps), "--validate-every", str(steps), "--save-every", str(steps)]
-        subprocess.run([*command, *ending], check=True, stdout=sys.stderr)
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    start = ["--data", str(data), *options] if newest_state(run.states) is None else ["--resume"]
+    outcome = run.outcome()
+    if outcome is None or outcome.state != "finished":
+        command = [sys.executable, "-m", "train", "--output", str(run.path), *start]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    rows = read_json_lines(run.metrics)
     last = next(row for row in reversed(rows) if "validation_loss" in row)
     speeds = sorted(row["tokens_per_second"] for row in rows if "tokens_per_second" in row)
     return last["validation_loss"], last["bits_per_byte"], speeds[len(speeds) // 2]
+
+
+def _digest(data: Path) -> str:
+    """A digest of what is packed in ``data``: the same folder may have been packed again."""
+    return hashlib.sha256(b"".join((data / name).read_bytes() for name in _DESCRIPTION)).hexdigest()[:8]
 
 
 if __name__ == "__main__":
