@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
@@ -21,6 +22,7 @@ from train.embedded.ablation_plots import draw_curves, draw_differences
 from train.embedded.recipe import Run, nano_runs
 from train.evaluate.results.published import ABLATIONS
 from train.evaluate.results.result import read_results
+from train.evaluate.run_folder import RESULT_FILE
 from train.json_lines import read_json_lines
 
 METRICS = {"bits-per-byte": "bits per byte", "infilling": "lines filled in", "bodies": "bodies that parse"}
@@ -49,19 +51,34 @@ class Difference:
 
 
 def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
-    """Read the scores of ``runs``, one row per branch.
+    """Read the scores of ``runs``, one row per branch. A further seed counts only if it has been evaluated in full.
 
     Raises:
-        UserError: a run has not been evaluated.
+        UserError: a run of the first seed has not been evaluated in full.
     """
-    found: dict[str, Row] = {}
-    for run in runs:
-        row = found.setdefault(run.experiment.branch, Row(run.experiment.branch, {metric: [] for metric in METRICS}))
-        results = read_results(out / "scores" / f"nano-{run.branch}")
-        for metric in METRICS:
-            of_languages = [r.scores() for r in results if r.benchmark == metric]
-            row.scores[metric].append(statistics.mean(next(iter(s.values())).value for s in of_languages))
+    scores = {run: _scores(out, run) for run in runs}
+    measured = sorted({key for of_run in scores.values() for key in of_run})
+    needed = {metric: [key for key in measured if key[0] == metric] for metric in METRICS}
+    found = {run.experiment.branch: Row(run.experiment.branch, {metric: [] for metric in METRICS}) for run in runs}
+    for run, of_run in scores.items():
+        missing = [metric for metric, keys in needed.items() if not keys or not of_run.keys() >= set(keys)]
+        if missing and run.seed == 0:
+            raise UserError(
+                f"nano-{run.branch} has no complete result of {missing[0]}: measure it with python -m train.embedded."
+            )
+        for metric, keys in needed.items():
+            if not missing:
+                found[run.experiment.branch].scores[metric].append(statistics.mean(of_run[key] for key in keys))
     return list(found.values())
+
+
+def _scores(out: Path, run: Run) -> dict[tuple[str, str], float]:
+    """The scores of a run by metric and language; empty if it has not been evaluated."""
+    folder = out / "scores" / f"nano-{run.branch}"
+    if not any(folder.rglob(RESULT_FILE)):
+        return {}
+    results = [result for result in read_results(folder) if result.benchmark in METRICS]
+    return {(result.benchmark, result.language): next(iter(result.scores().values())).value for result in results}
 
 
 def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
@@ -109,11 +126,9 @@ def write(out: Path, docs: Path) -> None:
     """Write ``ablation.md`` and its images into ``docs``.
 
     Raises:
-        UserError: a run has not been evaluated, or matplotlib is missing.
+        UserError: a run has not been evaluated in full, a file of it is missing, or matplotlib is.
     """
-    # every branch, and the further seeds that have been evaluated
-    runs = [run for run in nano_runs() if run.seed == 0 or (out / "scores" / f"nano-{run.branch}").exists()]
-    table = rows(out, runs)
+    table = rows(out, nano_runs())
     metrics = {metric: title for metric, title in METRICS.items() if _is_above_zero(table, metric)}
     found = {metric: differences(table, metric) for metric in metrics}
     images = docs / "images"
@@ -123,7 +138,7 @@ def write(out: Path, docs: Path) -> None:
     draw_differences(metrics, found, in_paper, images / "ablation.svg")
     draw_curves({branch: _losses(out, branch) for branch in EXPERIMENTS}, images / "ablation-loss.svg")
     data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
-    settings = json.loads((out / "runs" / "nano-fim" / "config.json").read_text())
+    settings = _read(out / "runs" / "nano-fim" / "config.json")
     n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
     text = ablation_text.document(metrics, table, found, ABLATIONS, data, settings, n_tasks, _stages(out))
     with replacing(docs / "ablation.md") as file:
@@ -138,7 +153,7 @@ def _is_above_zero(table: Sequence[Row], metric: str) -> bool:
 def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
     """Tokens seen and bits per byte on the held-out packages, at each validation."""
     folder = out / "runs" / f"nano-{Run(EXPERIMENTS[branch]).branch}"
-    config = json.loads((folder / "config.json").read_text())
+    config = _read(folder / "config.json")
     records = read_json_lines(folder / "metrics.jsonl")
     size = config["batch_size"] * config["sequence_length"]
     return [((r["step"] + 1) * size, r["bits_per_byte"]) for r in records if "bits_per_byte" in r]
@@ -146,8 +161,15 @@ def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
 
 def _corpus(out: Path, branch: str) -> float:
     """Megabytes of training files that the branch's filters kept."""
-    manifest = json.loads((out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json").read_text())
+    manifest = _read(out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json")
     return sum(package["bytes"] for package in manifest["packages"] if package["split"] == "train") / 1e6
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): write it with python -m train.embedded.") from error
 
 
 def _stages(out: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from santacoder.experiments import EXPERIMENTS
-from train.embedded.ablation import Row, differences, main
+from train.embedded.ablation import Row, differences, main, rows
 from train.embedded.recipe import nano_runs
 from train.evaluate.results.result import Result
 
@@ -70,3 +71,36 @@ def test_a_column_has_a_place_only_if_some_branch_scores(tmp_path: Path) -> None
 def test_a_run_that_was_not_measured_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1
     assert "nano-mha" in capsys.readouterr().err
+
+
+def test_what_is_missing_of_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_results(tmp_path)
+
+    def refusal(missing: Path) -> str:
+        moved = missing.rename(tmp_path / "moved")
+        assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1
+        moved.rename(missing)
+        return capsys.readouterr().err
+
+    scores = tmp_path / "scores" / "nano-stars"
+    assert "nano-stars has no complete result of bodies" in refusal(scores / "bodies-python" / "result.json")
+    (scores / "infilling-java").mkdir()
+    (scores / "infilling-java" / "result.json").write_text(
+        (scores / "infilling-python" / "result.json").read_text().replace('"python"', '"java"')
+    )
+    assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1
+    assert "nano-mha has no complete result of infilling" in capsys.readouterr().err  # which has one of Python alone
+    (scores / "infilling-java" / "result.json").unlink()
+    for missing in ("runs/nano-stars/config.json", "runs/nano-fim/config.json", "data/stars/manifest.json"):
+        assert f"{tmp_path / missing} cannot be read" in refusal(tmp_path / missing)
+
+
+def test_a_further_seed_counts_once_it_is_evaluated(tmp_path: Path) -> None:
+    write_results(tmp_path)
+    for branch in ("fim-seed1", "stars-seed2"):
+        shutil.rmtree(tmp_path / "scores" / f"nano-{branch}" / "infilling-python")
+    shutil.rmtree(tmp_path / "scores" / "nano-stars-seed1" / "bodies-python")
+    for benchmark in ("bits-per-byte-java", "infilling-python"):
+        shutil.rmtree(tmp_path / "scores" / "nano-stars-seed1" / benchmark)
+    seeds = {row.branch: len(row.scores["bits-per-byte"]) for row in rows(tmp_path, nano_runs())}
+    assert seeds.pop("fim") == 2 and set(seeds.values()) == {1}
