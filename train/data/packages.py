@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin
@@ -99,7 +100,7 @@ def _problem(package: Package, downloads: Path) -> str | None:
             problem = _fetch(url, target, package.sha256)
             if problem is None:
                 return None
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, HTTPException, ValueError, subprocess.SubprocessError) as error:
         return str(error)
     return problem
 
@@ -111,7 +112,7 @@ def _fetch(url: str, target: Path, sha256: str) -> str | None:
         try:
             _transfer(url, partial)
         # urllib's errors and broken connections; the partial file is kept for the next attempt
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             return str(error)
         found = _sha256(partial)
         if found != sha256:
@@ -125,7 +126,7 @@ def _transfer(url: str, partial: Path) -> None:
     """Append the missing bytes to ``partial``.
 
     Raises:
-        OSError: the file does not exist, or the connection broke.
+        OSError, HTTPException: the file does not exist, or the connection broke.
     """
     start = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})

@@ -22,12 +22,20 @@ CONTENT = bytes(range(256)) * 1000
 
 
 class Archive(BaseHTTPRequestHandler):
-    """A server of one file with range requests, and 404 otherwise; it disconnects after ``patience`` bytes."""
+    """A server of one file with range requests, and 404 otherwise; it disconnects after ``patience`` bytes, and of
+    another file in the middle of its first chunk.
+    """
 
     ranges: ClassVar[list[str | None]] = []
     patience: ClassVar[int | None] = None
 
     def do_GET(self) -> None:
+        if self.path == "/pool/chunked.tar":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"1000\r\n" + CONTENT[:100])
+            return
         if self.path != "/pool/good.tar":
             self.send_error(404)
             return
@@ -83,6 +91,13 @@ def test_a_connection_that_breaks_loses_nothing(tmp_path: Path, monkeypatch: pyt
     assert not present and "the connection broke with 251,000 bytes left" in missing[0].reason
     monkeypatch.setattr(Archive, "patience", None)
     assert download([package("good")], tmp_path)[0] and Archive.ranges == [None, "bytes=5000-"]
+
+
+@pytest.mark.usefixtures("archive")
+def test_an_answer_that_ends_in_a_chunk_is_a_missing_package(tmp_path: Path) -> None:
+    present, missing = download([package("chunked"), package("good")], tmp_path)
+    assert [found.name for found in present] == ["good"]
+    assert [item.package for item in missing] == ["chunked"] and "IncompleteRead" in missing[0].reason
 
 
 @pytest.mark.usefixtures("archive")
