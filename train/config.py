@@ -123,6 +123,8 @@ class TrainConfig:
         for name in ("beta1", "beta2"):
             if getattr(self, name) == 1:
                 raise UserError(f"{name} must be below 1.")
+        if self.seed >= 2**63:  # PyTorch's seeds have 64 bits
+            raise UserError(f"seed must be below 2**63, not {self.seed}.")
         if self.line_rate + self.node_rate > 1:
             raise UserError(
                 f"line_rate and node_rate are fractions of the same documents: {self.line_rate} and "

@@ -149,6 +149,7 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
         (["--fim-rate", "2"], "fim_rate must be between 0 and 1, not 2.0"),
         (["--n-head", "7"], "n_embd must be a multiple of n_head"),
         (["--seed", "-1"], "seed must be 0 or more, not -1"),
+        (["--seed", str(2**64)], f"seed must be below 2**63, not {2**64}"),
         (["--beta2", "1"], "beta2 must be below 1"),
     ):
         assert sentence in failing(capsys, "--data", str(packed), "--output", str(tmp_path / "odd"), *flags)
