@@ -62,9 +62,11 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=200, help="number of concurrent clients (default: 200)")
     parser.add_argument("--seconds", type=float, default=600, help="duration (default: 600)")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model to serve (default: the server's)")
-    parser.add_argument("--url", help="a running server without a limit of streams per client")
+    parser.add_argument("--url", help="a running server without a limit of streams per client; with --pid")
     parser.add_argument("--pid", type=int, help="process id of that server")
     args = parser.parse_args()
+    if bool(args.url) != bool(args.pid):  # whose memory is measured
+        parser.error("a running server needs both --url and --pid")
     if args.url:
         return asyncio.run(measure(args.url, psutil.Process(args.pid), args.clients, args.seconds))
     with served("--model", args.model, "--streams-per-client", "0") as (url, process):
