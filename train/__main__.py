@@ -7,6 +7,7 @@ from santacoder import pytorch
 pytorch.require_for_command("train", "python -m train")
 
 import sys
+import traceback
 import warnings
 
 from santacoder import checkpoints
@@ -35,13 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, checkpoints.CheckpointError) as error:
         return _refuse(error, 2)
     except OSError as error:
-        return _refuse(f"Stopped because writing failed: {error}. {how_to_go_on(args)}", 1)
+        return _refuse(f"Stopped because a file cannot be read or written: {error}. {how_to_go_on(args)}", 1)
     except KeyboardInterrupt:
         return _refuse(f"Stopped. {how_to_go_on(args)}", 1)
     except RuntimeError as error:
         if not distributed.under_torchrun():
             raise
-        return _refuse(f"Stopped because another process of the run has ended: {error}", 1)
+        traceback.print_exc()  # the error may be this process's own
+        return _refuse(f"Stopped, probably because another process of the run has ended: {error}", 1)
 
 
 def _refuse(message: object, code: int) -> int:

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import socket
 import subprocess
 import tarfile
 import time
@@ -27,6 +28,7 @@ from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
 from train.config import TrainConfig
 from train.core.memory import memory_needed, require_memory
+from train.data.__main__ import main as data_main
 from train.data.corpus import download, pinned_packages, unpack
 from train.data.pack import load_packed
 from train.loop import ALONE, TrainingFailed, train
@@ -132,6 +134,40 @@ def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None
     assert outcome is not None and outcome.state == "stopped"
 
 
+def test_a_file_that_cannot_be_read_is_not_said_to_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").mkdir()
+    assert main(["--output", str(tmp_path), "--resume"]) == 1
+    assert "Stopped because a file cannot be read or written: [Errno 21]" in capsys.readouterr().err
+    # the packed folder is to be below a file
+    (tmp_path / "a.py").write_text("x = 1\n")
+    with pytest.raises(SystemExit) as ended:
+        data_main(["--folder", str(tmp_path), "--out", str(tmp_path / "a.py" / "data")])
+    assert ended.value.code == 1 and "cannot be read or written: [Errno 20]" in capsys.readouterr().err
+
+
+def test_an_error_under_torchrun_keeps_its_trace(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    started = {"LOCAL_RANK": "0", "RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in started.items():
+        monkeypatch.setenv(name, value)
+    arguments = ["--data", str(packed), "--output", str(tmp_path / "run"), *SMALL, "--loader-workers", "0"]
+
+    def broken(*_: object) -> tuple[float, float]:
+        raise RuntimeError("the product has another shape")
+
+    monkeypatch.setattr("train.loop.training_step", broken)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" in error and "in broken" in error
+    assert error.endswith("probably because another process of the run has ended: the product has another shape\n")
+
+
 def test_too_little_memory_is_a_sentence_with_what_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(**SIZES["base"])
     shape = config.model_config(16_384)
@@ -210,6 +246,8 @@ def test_what_is_no_archive_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "damaged.zip cannot be unpacked" in failing(capsys, *arguments)
     absent = ["--archive", str(tmp_path / "absent.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "does not exist" in failing(capsys, *absent)
+    folder = ["--archive", str(tmp_path), "--output", str(tmp_path / "run"), *SMALL]
+    assert f"The archive {tmp_path} cannot be read: Is a directory." in failing(capsys, *folder)
     zipped(tmp_path / "text.zip", "a.txt", "b.md")
     other = ["--archive", str(tmp_path / "text.zip"), "--output", str(tmp_path / "run"), *SMALL]
     assert "Found 0 usable source file(s)" in failing(capsys, *other)

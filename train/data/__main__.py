@@ -45,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (UserError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(1, f"Stopped because writing failed: {error}. Run the same command again to continue.\n")
+        parser.exit(
+            1, f"Stopped because a file cannot be read or written: {error}. Run the same command again to continue.\n"
+        )
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped. Run the same command again to continue.\n")
     print(f"Packed into {args.out}; {args.out / 'report.html'} lists what was kept and what was removed.")

@@ -36,8 +36,10 @@ def unpack(archive: Path, folder: Path) -> None:
     """Extract the source files of a zip or tar archive into ``folder``, which is emptied; other files are skipped.
 
     Raises:
-        UserError: the file is not an archive, is damaged, has paths that may lead outside, or exceeds the limits.
+        UserError: the file cannot be read, is not an archive, is damaged, has paths that may lead outside, or exceeds
+            the limits.
     """
+    _require_readable(archive)
     _empty(folder)
     total = 0
     try:
@@ -62,8 +64,15 @@ def unpack(archive: Path, folder: Path) -> None:
         raise
     except BROKEN as error:
         raise UserError(f"{archive.name} cannot be unpacked: {error}.") from error
+
+
+def _require_readable(archive: Path) -> None:
+    try:
+        archive.open("rb").close()
     except FileNotFoundError as error:
         raise UserError(f"The archive {archive} does not exist.") from error
+    except OSError as error:  # a folder, for example
+        raise UserError(f"The archive {archive} cannot be read: {error.strerror}.") from error
 
 
 def _empty(folder: Path) -> None:

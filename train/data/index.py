@@ -55,9 +55,7 @@ def main(arguments: list[str], executor: Executor | None = None) -> int:
     except (UserError, AttributionError, CheckpointError) as error:
         parser.exit(2, f"{error}\n")
     except OSError as error:
-        parser.exit(
-            1, f"Stopped because writing failed: {error}. Free some disk space and run the same command again.\n"
-        )
+        parser.exit(1, f"Stopped because a file cannot be read or written: {error}. Run the same command again.\n")
     except KeyboardInterrupt:
         parser.exit(1, "\nStopped.\n")
     size = sum((folder / "index.bin").stat().st_size for folder in shard_folders(args.out))
