@@ -14,9 +14,10 @@ import torch
 from santacoder import checkpoints
 from santacoder.checkpoints.store import require_branch
 from santacoder.errors import CheckpointError, UserError
+from santacoder.paths import command_name
 from train.arguments import continued_config, named_sources, new_config
 from train.config import TrainConfig
-from train.core.distributed import World
+from train.core.distributed import World, under_torchrun
 from train.data.arguments import pack_sources
 from train.data.corpus import download, unpack
 from train.data.pack import PackedData, load_packed
@@ -183,8 +184,12 @@ def how_to_go_on(args: argparse.Namespace) -> str:
     """A sentence for the user of a run that has stopped."""
     if newest_state(RunFolder(args.output).states) is None:
         return "Nothing had been saved yet; run the same command again."
-    command = ["python", "-m", "train", "--output", str(args.output), "--resume", *_destination(args)]
-    return f"The last saved state is intact; continue with: {shlex.join(command)}"
+    options = shlex.join(["--output", str(args.output), "--resume", *_destination(args)])
+    if under_torchrun():
+        how = f"continue with torchrun, started as before, and these options: {options}"
+    else:
+        how = f"continue with: {command_name('train', 'python -m train')} {options}"
+    return f"The last saved state is intact; {how}"
 
 
 def _destination(args: argparse.Namespace) -> Iterator[str]:

@@ -26,11 +26,13 @@ from tests.python_process import PythonProcess
 from tests.train.conftest import TINY
 from tests.train.test_cli import SMALL, failing
 from train.__main__ import main
+from train.arguments import build_parser
 from train.config import TrainConfig
 from train.core.memory import memory_needed, require_memory
 from train.data.__main__ import main as data_main
 from train.data.corpus import download, pinned_packages, unpack
 from train.data.pack import load_packed
+from train.execute import how_to_go_on
 from train.loop import ALONE, TrainingFailed, train
 from train.presets import SIZES
 from train.run.folder import RunFolder, newest_state
@@ -132,6 +134,17 @@ def test_sigterm_saves_and_the_run_goes_on(packed: Path, tmp_path: Path) -> None
     assert newest_state(tmp_path / "run" / "states") is not None
     outcome = RunFolder(tmp_path / "run").outcome()
     assert outcome is not None and outcome.state == "stopped"
+
+
+def test_the_command_that_continues_is_the_one_that_was_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a run" / "states" / "step-00000005").mkdir(parents=True)
+    args = build_parser("").parse_args(["--output", str(tmp_path / "a run"), "--publish", "mine/coder"])
+    options = f"--output '{tmp_path}/a run' --resume --publish mine/coder --branch main"
+    assert how_to_go_on(args).endswith(f"continue with: python -m train {options}")
+    monkeypatch.setattr("sys.argv", ["/usr/local/bin/santacoder", "train"])
+    assert how_to_go_on(args).endswith(f"continue with: santacoder train {options}")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert how_to_go_on(args).endswith(f"continue with torchrun, started as before, and these options: {options}")
 
 
 def test_a_file_that_cannot_be_read_is_not_said_to_be_written(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import shlex
 import sys
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _list(chosen: list[Stage], out: Path) -> None:
     for stage in chosen:
-        print(f"{stage.name} ({'done' if is_done(stage, out) else 'to do'}): python -m {' '.join(stage.command)}")
+        print(f"{stage.name} ({'done' if is_done(stage, out) else 'to do'}): python -m {shlex.join(stage.command)}")
 
 
 def _run_all(chosen: list[Stage], all_stages: list[Stage], args: argparse.Namespace) -> None:

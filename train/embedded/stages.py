@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import resource
 import runpy
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def is_done(stage: Stage, out: Path) -> bool:
     record = _read(stage, out)
     if record and record["command"] != list(stage.command):
         raise StageFailed(
-            f"{stage.name} was done by another command: {' '.join(record['command'])}. To keep its result, choose "
+            f"{stage.name} was done by another command: {shlex.join(record['command'])}. To keep its result, choose "
             f"another --out; to redo it, delete {_record(stage, out)} and the files that the command wrote."
         )
     return record is not None

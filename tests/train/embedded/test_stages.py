@@ -87,6 +87,8 @@ def test_a_stage_is_done_once_and_goes_on_where_it_stopped(tmp_path: Path) -> No
 def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--out", str(tmp_path), "--list", "--only", "train-mini-*"]) == 0
     assert "train-mini-main (to do): python -m train --data" in capsys.readouterr().out
+    assert main(["--out", str(tmp_path / "a folder"), "--list", "--only", "ship"]) == 0
+    assert f"python -m train.embedded.ship '{tmp_path / 'a folder' / 'store'}'\n" in capsys.readouterr().out
     assert main(["--out", str(tmp_path), "--only", "train-micro"]) == 2
     assert "No stage matches train-micro; --list shows the names." in capsys.readouterr().err
     (tmp_path / "done").mkdir()
