@@ -1,7 +1,7 @@
 """Training speed compared with transformers' Trainer, with the same shape, tokens, batch, precision and optimiser.
 
     python -m benchmarks.train                          # a small shape on the CPU
-    python -m benchmarks.train --shape 1b --device cuda --micro-batch-size 8 --compile --peak-tflops 989
+    python -m benchmarks.train --shape 1b --device cuda --compile --peak-tflops 989
 
 The two alternate every ``--steps`` steps, and the first quartiles of their step times are compared: other load on the
 machine affects both equally, and the faster steps least. Processor times are reported as well, which hardly depend on
@@ -45,7 +45,7 @@ from train.data.pipeline import Pipeline
 from train.presets import SIZES
 from train.variants import variant
 
-SMALL = {"n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 512, "batch_size": 8}
+SMALL = {"n_layer": 6, "n_embd": 256, "n_head": 4, "sequence_length": 512}
 WARM_UP = 3
 
 
@@ -74,10 +74,11 @@ class _Results:
 
 def main() -> None:
     args = _parser().parse_args()
-    shape = SMALL if args.shape == "small" else {**SIZES[args.shape], "batch_size": args.micro_batch_size or 8}
+    shape = SMALL if args.shape == "small" else SIZES[args.shape]
     config = TrainConfig(
         **{
-            **{key: shape[key] for key in SMALL},
+            **{key: shape[key] for key in SMALL if key in shape},  # a size has no settings that are the default
+            "batch_size": args.batch_size,
             "steps": 100_000,
             "optimizer": "adamw",
             "learning_rate": 1e-4,
@@ -241,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shape", choices=["small", *SIZES], default="small")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="bf16")
-    parser.add_argument("--micro-batch-size", type=int, default=0, help="sequences per micro-batch (default: 8)")
+    parser.add_argument("--batch-size", type=int, default=8, help="sequences per step (default: 8)")
     parser.add_argument("--vocab-size", type=int, default=4096, help="vocabulary size (default: 4096)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile for both")
     parser.add_argument("--steps", type=int, default=10, help="steps per round (default: 10)")
