@@ -55,6 +55,7 @@ def _add_benchmarks(add: Add) -> None:
     )
     for command in (human_eval, multipl_e, one_line, repeated, docstrings):
         _add_subject_arguments(command)
+        _add_data_argument(command)
     _add_order_argument(one_line)
     for command in (human_eval, multipl_e):
         _add_program_arguments(command)
@@ -65,7 +66,7 @@ def _add_benchmarks(add: Add) -> None:
         _measure(benchmark_commands.function_bodies),
         "fraction of generated bodies of held-out functions that parse",
     )
-    _add_subject_arguments(functions)
+    _add_subject_arguments(functions, tasks="N functions of each language, drawn at random (default: 100)")
     functions.add_argument(
         "--held-out", type=user_path, required=True, metavar="PACKED", help="packed data whose held-out files are used"
     )
@@ -117,6 +118,7 @@ def _add_result_commands(add: Add) -> None:
         "measure everything that the SantaCoder paper reports, and compare",
     )
     _add_subject_arguments(paper, repo=os.environ.get(REAL_WEIGHTS, "bigcode/santacoder"))
+    _add_data_argument(paper)
     _add_program_arguments(paper)
     _add_suite_arguments(paper)
     paper.set_defaults(order=["psm"])  # the paper's order
@@ -166,18 +168,24 @@ def _add_revision_arguments(parser: argparse.ArgumentParser, *, repo: str | None
     )
 
 
-def _add_subject_arguments(parser: argparse.ArgumentParser, *, repo: str | None = None) -> None:
+def _add_subject_arguments(
+    parser: argparse.ArgumentParser, *, repo: str | None = None, tasks: str = "only the first N tasks of each benchmark"
+) -> None:
     """Add options for the revision (``repo`` if omitted), the tasks and the output."""
     _add_revision_arguments(parser, repo=repo)
+    parser.add_argument("--output", type=user_path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
+    parser.add_argument("--tasks", type=_positive, metavar="N", help=tasks)
+    parser.add_argument("--seed", type=int, default=0, help="sampling seed (default: 0)")
+
+
+def _add_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add an option for the folder of the benchmarks."""
     parser.add_argument(
         "--data",
         type=user_path,
         default=default_folder(),
         help="folder of the benchmarks' files (default: SANTACODER_EVAL_DATA; the Hub for missing files)",
     )
-    parser.add_argument("--output", type=user_path, help="folder of the runs (default: runs/evaluate/MODEL-COMMIT)")
-    parser.add_argument("--tasks", type=_positive, metavar="N", help="only the first N tasks of each benchmark")
-    parser.add_argument("--seed", type=int, default=0, help="sampling seed (default: 0)")
 
 
 def _add_program_arguments(parser: argparse.ArgumentParser) -> None:

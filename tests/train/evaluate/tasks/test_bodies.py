@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from santacoder.languages import Language
+from train.evaluate.__main__ import main
 from train.evaluate.execution.programs.parse import parse
 from train.evaluate.tasks.bodies import Header, function, headers
 
@@ -57,3 +59,9 @@ def test_a_body_in_braces_ends_with_its_own(language: Language) -> None:
     sources = [function(header, completion) for completion in completions]
     assert parse(language, sources) == list(completions.values())
     assert parse(language, []) == []
+
+
+def test_bodies_have_no_benchmark_s_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["bodies", "mine/coder", "--held-out", str(tmp_path), "--data", str(tmp_path)])
+    assert ended.value.code == 2 and "unrecognized arguments: --data" in capsys.readouterr().err
