@@ -67,6 +67,15 @@ def test_what_is_opened_at_the_end_of_the_picker_is_brought_into_sight(shared_pa
     shared_page.locator("#picker-done").click()
 
 
+def test_a_citation_that_cannot_be_copied_is_said(shared_page: Page) -> None:
+    shared_page.evaluate("delete Navigator.prototype.clipboard")  # as at http://192.168.…
+    open_picker(shared_page)
+    shared_page.locator(".about-model").evaluate("(details) => (details.open = true)")
+    shared_page.locator(".copy-citation").click()
+    expect(shared_page.locator(".copy-citation")).to_have_text("The browser blocked copying")
+    shared_page.locator("#picker-done").click()
+
+
 def test_passing_through_the_name_of_the_model_keeps_the_branch(shared_page: Page) -> None:
     pick(shared_page, "branch", "other")
     open_names(shared_page)

@@ -174,7 +174,7 @@ def _connect_pager(pane: CodePane) -> None:
 def _connect_copying(pane: CodePane) -> None:
     """Copy, Download and Insert gap need no server."""
     pane.gap.click(None, None, None, js=f"() => santacoder.insertGap('{pane.name}')", **QUIET)
-    pane.copy.click(None, pane.editor, None, js="(code) => santacoder.copy(code)", **QUIET)
+    pane.copy.click(None, pane.editor, None, js="(code) => void santacoder.copy(code)", **QUIET)
     names = {language: named.file_name for language, named in LANGUAGES.items()}
     pane.download.click(
         None,

@@ -21,13 +21,16 @@ window.santacoder = {
     this.silence = setTimeout(() => line.classList.remove("shown"), 2000);
   },
 
+  // Copy a text, and say so. Returns whether it was possible.
   async copy(text) {
     try {
       await navigator.clipboard.writeText(text);
-      this.say("Copied.");
     } catch {
       this.say("The browser blocked copying. Select the code and press Ctrl-C.");
+      return false;
     }
+    this.say("Copied.");
+    return true;
   },
 
   download(text, name) {

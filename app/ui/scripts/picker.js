@@ -41,8 +41,8 @@ santacoder.picker = (() => {
 
   // The message of `copy` is below the picker.
   async function copyCitation(button) {
-    await santacoder.copy(lists().querySelector(".citation").textContent);
-    button.textContent = "Copied";
+    const isCopied = await santacoder.copy(lists().querySelector(".citation").textContent);
+    button.textContent = isCopied ? "Copied" : "The browser blocked copying";
   }
 
   function clicked({ target }) {
