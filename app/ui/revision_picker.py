@@ -120,8 +120,8 @@ def picker_lists(repositories: Repositories, store: Path, repo_id: str, branch: 
 
 
 def _chart(branch: Branch) -> str:
-    metric = "validation_loss"
-    return branch_chart([branch], branch, metric) if metric in metrics_of(branch) else ""
+    metric, first = "validation_loss", len(branch.commits) - _MOST_COMMITS + 1  # others cannot be chosen
+    return branch_chart([branch], branch, metric, first=first) if metric in metrics_of(branch) else ""
 
 
 @dataclass(frozen=True)

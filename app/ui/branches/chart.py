@@ -23,8 +23,9 @@ def metrics_of(branch: Branch) -> list[str]:
     return [name for name in METRICS if len(branch.curves.get(name, [])) > 1]
 
 
-def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str:
-    """HTML: the curve of ``chosen`` for one of its :func:`metrics_of`, in front of the other branches' curves."""
+def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str, *, first: int = 1) -> str:
+    """HTML: the curve of ``chosen`` for one of its :func:`metrics_of`, in front of the other branches' curves. Its
+    commits have buttons from the number ``first`` on."""
     curve = chosen.curves[metric]
     others = [branch for branch in branches if branch.name != chosen.name and metric in metrics_of(branch)]
     curves = [branch.curves[metric] for branch in (chosen, *others)]
@@ -44,6 +45,7 @@ def branch_chart(branches: Sequence[Branch], chosen: Branch, metric: str) -> str
             for number, commit in enumerate(chosen.commits, 1)
             # the curve is that of the last stage of training
             if commit.step is not None and commit.step <= frame.last and numbers[number - 1] == numbers[-1]
+            if number >= first
         ],
         low=f"{frame.low:.3g}",
         high=f"{frame.high:.3g}",

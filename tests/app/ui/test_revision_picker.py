@@ -7,6 +7,8 @@ import re
 from html import unescape
 from pathlib import Path
 
+import pytest
+
 from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.revision_picker import picker_lists
@@ -82,6 +84,17 @@ def test_a_further_training_is_newer_though_its_steps_are_fewer(tmp_path: Path, 
     assert "counts its steps from 0" in markup
     # the curve is the last stage's, and so are the points on it
     assert re.findall(r'data-commit="(\d)"', markup) == ["2", "3"]
+
+
+def test_each_point_of_the_curve_is_a_commit_of_the_list(
+    tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (10, 20, 30):
+        publish(tmp_path, tokenizer, "main", step, 3 - step / 100)
+    monkeypatch.setattr("app.ui.revision_picker._MOST_COMMITS", 2)
+    markup = lists(tmp_path, MODEL, "main", "")
+    listed, points = (re.findall(rf'{name}="(\d+)"', markup) for name in ("data-number", "data-commit"))
+    assert sorted(points) == sorted(listed) == ["2", "3"]
 
 
 def test_the_published_branches_differ_in_words_and_scores(tmp_path: Path) -> None:
