@@ -160,7 +160,7 @@ def status_line(text: str, *, is_error: bool = False) -> str:
 def summary(generation: Generation, index: int, notices: Sequence[str] = (), *, running: bool = False) -> str:
     """A summary of ``generation``, with the candidate number ``index`` in the editor."""
     completions = generation.candidates[index].completions
-    said = _speed(generation, completions)
+    said = _speed(generation, completions, running=running)
     facts = [f"first token {generation.seconds_to_first_token * 1000:.0f} ms"]
     if not running and completions:
         said.append(_reason(generation, completions[-1]))
@@ -198,10 +198,10 @@ def _reason(generation: Generation, completion: Completion) -> str:
     return ends.get(completion.ended_by or "", _REASONS[completion.reason])
 
 
-def _speed(generation: Generation, completions: Sequence[Completion]) -> list[str]:
+def _speed(generation: Generation, completions: Sequence[Completion], *, running: bool) -> list[str]:
     n_tokens = sum(len(completion.written) for completion in completions)
     if not n_tokens:
-        return ["no tokens yet"]
+        return ["no tokens yet" if running else "nothing was written"]
     speed = [f"{generation.tokens_per_second:,.0f} tokens/s"] if generation.tokens_per_second else []
     return [f"{n_tokens} token{'s' if n_tokens > 1 else ''}", *speed]
 

@@ -198,6 +198,13 @@ def test_what_cannot_be_run_is_a_sentence(models: Models, repo_id: str, parts: t
     assert isinstance(progress, Failed) and progress.sentence.endswith(".")
 
 
+def test_the_status_line_says_that_nothing_was_written(models: Models) -> None:
+    nothing = last(generate(models, "test/tiny", "main", task("x", sampling=replace(GREEDY, max_new_tokens=0))))
+    assert "no tokens yet" in summary(nothing, 0, running=True)
+    ended = summary(nothing, 0)
+    assert "nothing was written · hit the length limit" in ended and "no tokens yet" not in ended
+
+
 def test_the_status_line_tells_how_many_tokens_were_drafted(models: Models, tokenizer: Tokenizer) -> None:
     repeated = ((tokenizer.encode("x")[0], 50.0),)
     for logit_bias, n_least in ((repeated, 20), ((), 0)):
