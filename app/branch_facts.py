@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.errors import sentence_for
@@ -23,7 +23,7 @@ class Branch:
     """A branch. ``experiment`` is the paper's experiment that it repeats; ``config`` is None if its files are not here.
 
     ``curves`` are by metric; ``commits`` are oldest first, one per state of the weights. ``problem`` says why commits
-    are missing.
+    are missing. ``is_published`` tells the paper's own branches from those that repeat them.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Branch:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     commits: list[Commit] = field(default_factory=list)
     problem: str = ""
+    is_published: bool = False
 
     @property
     def newest(self) -> Commit | None:
@@ -91,17 +92,23 @@ def _names(repo_id: str, folder: Path | None) -> list[str]:
 
 
 def _branch(repo_id: str, name: str, folder: Path | None, repeated: Experiment | None) -> Branch:
-    published = published_scores(name) if repo_id == PUBLISHED else []
+    is_published = repo_id == PUBLISHED
+    branch = Branch(name, repeated, scores=published_scores(name) if is_published else [], is_published=is_published)
     sha = local.find(folder, repo_id, name) if folder else None
     if folder is None or sha is None:
-        return Branch(name, repeated, scores=published)
+        return branch
     snapshot = local.snapshot(folder, repo_id, sha)
     try:
         commits = distinct_weights(local.log(folder, repo_id, name, sha))
-        scores = checkpoints.read_scores(snapshot) or published
-        return Branch(name, repeated, checkpoints.read_config(snapshot), scores, _curves(snapshot, commits), commits)
+        return replace(
+            branch,
+            config=checkpoints.read_config(snapshot),
+            scores=checkpoints.read_scores(snapshot) or branch.scores,
+            curves=_curves(snapshot, commits),
+            commits=commits,
+        )
     except CheckpointError as error:
-        return Branch(name, repeated, scores=published, problem=sentence_for(error))
+        return replace(branch, problem=sentence_for(error))
 
 
 def _curves(snapshot: Path, commits: list[Commit]) -> dict[str, Curve]:

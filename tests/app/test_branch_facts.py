@@ -112,6 +112,14 @@ def test_the_published_model_is_known_without_its_weights(tmp_path: Path) -> Non
     assert "MBPP: pass@1" in about and "18.1" in about and "hf download bigcode/santacoder --revision main" in about
 
 
+def test_the_published_model_keeps_its_length_when_its_weights_are_here(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    checkpoints.publish(random_model(), tokenizer, PUBLISHED, store=tmp_path)
+    branches = read_branches(PUBLISHED, tmp_path)
+    assert branches[7].commits and not branches[6].commits
+    table = branch_table(branches, "main")
+    assert table.count("236 B<small>600,000 steps</small>") == 1 and table.count("118 B") == 7
+
+
 def test_a_damaged_branch_is_said_and_the_others_stay(trained: Path) -> None:
     (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").unlink()
     (checkpoints.resolve("test/tiny", "no-fim", store=trained) / "eval.json").write_text("{")

@@ -178,12 +178,12 @@ def _rate(rates: Mapping[str, Rate], branch: str) -> _Cell | None:
 
 
 def _length(branch: Branch) -> tuple[str, str]:
-    """Tokens and steps: of the newest commit, or as reported in the paper."""
+    """Tokens and steps: of the newest commit or, as the published commits do not say them, of the paper."""
     if branch.newest and branch.newest.tokens:
         tokens = branch.newest.tokens
         short = f"{tokens / 1e9:.1f} B" if tokens >= 1e9 else f"{tokens / 1e6:.1f} M"
         return short, f"{branch.newest.step or 0:,} steps"
-    if branch.experiment and not branch.config:
+    if branch.experiment and branch.is_published:
         return f"{118 * branch.experiment.length} B", f"{300 * branch.experiment.length},000 steps"
     return _UNKNOWN, ""
 
