@@ -135,6 +135,13 @@ def test_each_candidate_has_a_seed_of_its_own(server: Server, tmp_path: Path) ->
     assert first != second and texts.count('a = "') == 2
 
 
+@pytest.mark.parametrize("temperature,n", [(0, 1), (1, 3)])
+def test_equal_texts_are_not_asked_for(temperature: float, n: int) -> None:
+    asked = call(Server("http://127.0.0.1:1", Path("store")), "complete", temperature=temperature, n=3)
+    assert f'"n_cmpl": {n}' in snippet("curl", asked) and f" n={n}," in snippet("Python", asked)
+    assert ("num_return_sequences=3" in snippet("transformers", asked)) is (n == 3)
+
+
 @pytest.mark.parametrize("case", ["complete", "gaps"])
 def test_what_is_asked_for_is_in_them(server: Server, case: str) -> None:
     asked = call(server, case, stop=("\n\n", '"'))

@@ -17,7 +17,7 @@ def _single(call: Call) -> str:
     code = {"input_prefix": call.prefix, "input_suffix": call.suffix} if call.sends_suffix else {"prompt": call.prompt}
     seed = call.task.sampling.seed
     body = {"model": call.model, **code, **_parameters(call), "seed": -1 if seed is None else seed}
-    body["n_cmpl"] = call.task.n
+    body["n_cmpl"] = call.n_candidates
     text = json.dumps(body, indent=2, ensure_ascii=False)
     return f"curl -s {_address(call)} \\\n  -H 'Content-Type: application/json' \\\n  -d {shlex.quote(text)}\n"
 

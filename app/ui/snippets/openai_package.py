@@ -17,7 +17,7 @@ def _single(call: Call) -> str:
         if call.sends_suffix
         else {"prompt": repr(call.prompt)}
     )
-    arguments = {**code, **({"seed": repr(seed)} if seed is not None else {}), "n": repr(call.task.n)}
+    arguments = {**code, **({"seed": repr(seed)} if seed is not None else {}), "n": repr(call.n_candidates)}
     return (
         f"answer = client.completions.create(\n{_written(call, arguments, '    ')})\n"
         "for choice in answer.choices:\n"
