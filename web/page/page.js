@@ -186,8 +186,9 @@ async function generate(parts, revision, seed, opening, signal) {
   const tasks = candidates.map((candidate) => taskOf(parts, candidate.seed, opening));
   await client.run(tasks, signal, ({ candidate: index, ...update }) => {
     if (signal.reason === LEFT) return;
+    const isRead = next.nTokens > 0;
     add(next, candidates[index], update, performance.now() - started);
-    if (result !== next) say("Writing…");
+    if (!isRead && next.nTokens) say("Writing…"); // the first update comes before the prompt is read
     result = next;
     shown = others.length + index;
     painting ||= setTimeout(() => {
@@ -226,7 +227,7 @@ function show({ isEnded = true } = {}) {
   if (!isEnded && parts.length === 1) editor.scrollToEnd();
   const facts = factsOf(result, candidate, isEnded, client.nThreads);
   if (isEnded) say(facts);
-  else showFigures(facts);
+  else if (result.nTokens) showFigures(facts);
   $("candidates").hidden = !isEnded || candidates.length < 2;
   $("which").textContent = `${shown + 1} of ${candidates.length}`;
 }

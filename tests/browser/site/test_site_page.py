@@ -74,6 +74,22 @@ def test_only_the_beginning_and_the_end_of_a_run_are_announced(page: Page) -> No
     assert "seed" in end and before and not any("tokens" in sentence for sentence in before)
 
 
+def test_the_prompt_is_read_before_anything_is_written(page: Page) -> None:
+    set_parameters(page, max_new_tokens="4", temperature="0")
+    write(page, "complete", CODE * 40)
+    page.locator("#status").evaluate(
+        """(status) => {
+          window.times = {};
+          const note = () => (times[status.textContent] = performance.now());
+          new MutationObserver(note).observe(status, { childList: true });
+        }"""
+    )
+    run(page)
+    times = page.evaluate("times")
+    first_token = re.search(r"first token (\d+) ms", page.locator("#status").inner_text())
+    assert first_token and times["Writing…"] - times["Reading the prompt…"] > int(first_token[1]) / 2
+
+
 def test_at_temperature_0_a_single_candidate_is_written(page: Page) -> None:
     set_parameters(page, n="3", max_new_tokens="4", temperature="0")
     write(page, "complete", CODE)
