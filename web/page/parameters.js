@@ -8,6 +8,7 @@ export const number = (id) => Number($(id).value);
 
 /** What is wrong with a parameter, which then has the focus; null if nothing is. */
 export function validationError() {
+  $("seed").setCustomValidity(Number($("seed").value) > MAX_SEED ? `the largest is ${MAX_SEED}` : "");
   const bad = [...document.querySelectorAll("#parameters input")].find((input) => !input.checkValidity());
   if (!bad) return null;
   $("parameters").open = true;
@@ -34,7 +35,7 @@ export function samplingOf(seed) {
 export function firstSeed(after) {
   if (after !== null) return seedAt(after, 1);
   const given = $("seed").value.trim();
-  return /^\d+$/.test(given) ? Math.min(MAX_SEED, Number(given)) : crypto.getRandomValues(new Uint32Array(1))[0];
+  return given ? Number(given) : crypto.getRandomValues(new Uint32Array(1))[0];
 }
 
 /** @param {number} seed @param {number} index of a candidate whose run began with `seed`. */

@@ -99,6 +99,18 @@ def test_at_temperature_0_a_single_candidate_is_written(page: Page) -> None:
     expect(page.locator("#candidates")).to_be_hidden()
 
 
+def test_any_value_in_its_range_is_taken_and_no_seed_beyond_it(page: Page) -> None:
+    set_parameters(page, max_new_tokens="1", temperature="0.33", top_p="0.777", repetition_penalty="1.01")
+    write(page, "complete", CODE)
+    set_parameters(page, seed="4294967295")
+    run(page)
+    expect(page.locator("#status")).to_contain_text("seed 4294967295")
+    set_parameters(page, seed="9999999999")
+    page.locator("#run").click()
+    expect(page.locator("#failure")).to_have_text("Seed: the largest is 4294967295")
+    set_parameters(page, seed="", top_p="0.95", repetition_penalty="1")
+
+
 def test_alternatives_are_chosen_with_the_keyboard(page: Page) -> None:
     set_parameters(page, max_new_tokens="8", temperature="0")
     write(page, "complete", CODE)
