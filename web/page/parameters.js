@@ -25,6 +25,7 @@ export function samplingOf(seed) {
     top_k: number("top_k"),
     repetition_penalty: number("repetition_penalty"),
     seed,
+    stop: $("stop_sequences").value.split("\n").filter(Boolean).map((line) => line.replaceAll("\\n", "\n")),
     top_logprobs: 5,
     stop_at: $("stop_at").value,
     stop_repetition: $("stop_repetition").checked,
@@ -44,6 +45,7 @@ export const seedAt = (seed, index) => (seed + index) % (MAX_SEED + 1);
 /** What a link says of the parameters. */
 export function toState() {
   const parameters = Object.fromEntries([...NUMBERS, "seed", "stop_at"].map((id) => [id, $(id).value]));
+  parameters.stop = $("stop_sequences").value;
   return { parameters, stop_repetition: $("stop_repetition").checked };
 }
 
@@ -51,6 +53,7 @@ export function toState() {
 export function setState({ parameters, stop_repetition }) {
   for (const [id, value] of Object.entries(parameters ?? {})) {
     if ([...NUMBERS, "seed"].includes(id)) $(id).value = String(value);
+    if (id === "stop") $("stop_sequences").value = String(value);
     if (id === "stop_at" && [...$(id).options].some((option) => option.value === value)) $(id).value = value;
   }
   $("stop_repetition").checked = stop_repetition !== false;

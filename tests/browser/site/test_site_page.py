@@ -111,6 +111,19 @@ def test_any_value_in_its_range_is_taken_and_no_seed_beyond_it(page: Page) -> No
     set_parameters(page, seed="", top_p="0.95", repetition_penalty="1")
 
 
+def test_a_link_brings_its_stop_sequences(page: Page) -> None:
+    set_parameters(page, max_new_tokens="24", temperature="0", stop_at="none")
+    write(page, "complete", CODE)
+    written = run(page).removeprefix(CODE)
+    stop = written[12:16]
+    state = {"pane": "complete", "model": "santacoder/nano@main", "language": "python", "code": CODE}
+    state |= {"parameters": {"stop": "never here\n" + stop.replace("\n", "\\n")}}  # as the server's page writes it
+    page.evaluate("async (state) => (location.hash = await (await import('./permalink.js')).toFragment(state))", state)
+    expect(page.locator("#status")).to_contain_text("is ready")
+    assert run(page) == CODE + written[: written.index(stop)]
+    set_parameters(page, stop_sequences="")
+
+
 def test_alternatives_are_chosen_with_the_keyboard(page: Page) -> None:
     set_parameters(page, max_new_tokens="8", temperature="0")
     write(page, "complete", CODE)
