@@ -32,7 +32,8 @@ async function begin() {
   }
   $("previous").addEventListener("click", () => showCandidate(shown - 1));
   $("next").addEventListener("click", () => showCandidate(shown + 1));
-  $("language").addEventListener("change", updateExample);
+  // an example that has been run is still one
+  $("language").addEventListener("change", () => updateExample(result ? result.parts.join(GAP) : editor.text));
   $("model").addEventListener("change", () => chooseModel());
   connectTabs(openPane);
   editor.area.addEventListener("input", forget);
@@ -96,9 +97,9 @@ function exchange(name) {
   show();
 }
 
-/** Show the example of the pane and the language, unless the code is the visitor's own. */
-function updateExample() {
-  if (!editor.text || isExample(editor.text)) showExample();
+/** Show the example of the pane and the language, unless the code, or the one that was continued, is the visitor's own. */
+function updateExample(code = editor.text) {
+  if (!code || isExample(code)) showExample();
 }
 
 function showExample() {
