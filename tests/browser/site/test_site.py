@@ -59,7 +59,7 @@ def test_the_shape_is_written_whatever_the_format_calls_it(site: Site) -> None:
 
 
 def test_the_same_text_as_the_server(page: Page, site: Site) -> None:
-    sampling = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_at="block", stop_repetition=True)
+    sampling = SamplingParams(max_new_tokens=48, temperature=0.8, seed=7, stop_at="function", stop_repetition=True)
     set_parameters(page, max_new_tokens="48", temperature="0.8", seed="7")
     write(page, "complete", CODE)
     assert run(page) == of_python(site, (CODE,), sampling)
@@ -83,7 +83,7 @@ def test_the_same_text_with_threads(chromium: Browser, site: Site) -> None:
         assert page.evaluate("crossOriginIsolated")
         set_parameters(page, max_new_tokens="24", temperature="0")
         write(page, "complete", CODE)
-        sampling = SamplingParams(max_new_tokens=24, temperature=0.0, stop_at="block", stop_repetition=True)
+        sampling = SamplingParams(max_new_tokens=24, temperature=0.0, stop_at="function", stop_repetition=True)
         assert run(page) == of_python(site, (CODE,), sampling)
         expect(page.locator("#status")).to_contain_text("2 threads")
     finally:
@@ -280,5 +280,5 @@ def test_the_same_text_in_firefox(site: Site, tmp_path: Path) -> None:
         tab.evaluate("document.querySelector('#run').click() ?? null")
         tab.until("document.querySelector('#status').textContent.includes('seed')")
         written = tab.evaluate("document.querySelector('#code').value")
-    sampling = SamplingParams(max_new_tokens=24, temperature=0, stop_at="block", stop_repetition=True)
+    sampling = SamplingParams(max_new_tokens=24, temperature=0, stop_at="function", stop_repetition=True)
     assert written == of_python(site, (code,), sampling) != code
