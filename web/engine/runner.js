@@ -9,7 +9,7 @@ const BLOCK = 128;
 
 /** @typedef {typeof import("onnxruntime-web")} Ort */
 /** @typedef {import("onnxruntime-web").InferenceSession} Session */
-/** @typedef {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number, vocab_size: number}} Shape */
+/** @typedef {{n_layer: number, n_head: number, n_embd: number, multi_query: boolean, n_positions: number}} Shape */
 
 export class Runner {
   /**
@@ -37,7 +37,6 @@ export class Runner {
     /** The keys and values of the tokens so far, [capacity, width]. */
     this._past = new Float32Array(BLOCK * this._width);
     this.nPositions = config.n_positions;
-    this.vocabSize = config.vocab_size;
   }
 
   /**
@@ -59,12 +58,6 @@ export class Runner {
     this._grow(start + ids.length);
     this._past.set(/** @type {Float32Array} */ (results.new.data), start * this._width);
     return /** @type {Float32Array} */ (results.logits.data);
-  }
-
-  /** Free the graph and the buffer. */
-  async close() {
-    await this._session.release();
-    this._past = new Float32Array();
   }
 
   /** Enlarge the buffer to at least `needed` positions. @param {number} needed */
