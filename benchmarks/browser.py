@@ -117,7 +117,7 @@ def _visit(browser: Browser, url: str) -> dict[str, float]:
     _set(page, max_new_tokens="1", temperature="0")
     page.locator("#code").fill(_LONG_TEXT)
     page.locator("#run").click()
-    expect(page.locator("#status")).to_contain_text(re.compile(r"^1 tokens.*seed"), timeout=120_000)
+    expect(page.locator("#status")).to_contain_text(re.compile(r"^1 token .*seed"), timeout=120_000)
     status = page.locator("#status").inner_text()
     prefill = re.search(r"first token (\d+) ms", status)
     n_prompt = re.search(r"(\d+) prompt tokens", status)

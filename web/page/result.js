@@ -70,7 +70,7 @@ export function filled(parts, { completions }) {
  */
 export function factsOf(result, candidate, isEnded, nThreads) {
   const rate = (1000 * (result.nTokens - 1)) / (result.last - result.began);
-  const facts = [`${result.nTokens} tokens`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
+  const facts = [`${result.nTokens} token${result.nTokens === 1 ? "" : "s"}`, Number.isFinite(rate) ? `${rate.toFixed(0)} tokens/s in this browser` : "in this browser"];
   if (isEnded) {
     if (nThreads > 1) facts.push(`${nThreads} threads`);
     facts.push(endOf(result, candidate));

@@ -20,7 +20,7 @@ test("notices follow the facts as sentences of their own", () => {
   const result = newResult(["x"], "test/tiny@main", []);
   const candidate = { seed: 7, completions: [] };
   add(result, candidate, { ...UPDATE, reason: "length" }, 30);
-  const facts = "1 tokens · in this browser · hit the length limit · first token 30 ms after 5 prompt tokens · seed 7 · test/tiny@main";
+  const facts = "1 token · in this browser · hit the length limit · first token 30 ms after 5 prompt tokens · seed 7 · test/tiny@main";
   assert.equal(factsOf(result, candidate, true, 1), facts);
   result.notices.push("The prompt was cut.", "The gap was cut.");
   assert.equal(factsOf(result, candidate, true, 1), `${facts}. The prompt was cut. The gap was cut.`);
