@@ -61,7 +61,7 @@ async function response(file, signal) {
   try {
     found = await fetch(file.url, { cache: "no-store", signal });
   } catch {
-    throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site is out of reach. Check the connection, and try again.`);
+    throw new DownloadError(`${nameOf(file)} cannot be downloaded: the site cannot be reached. Check the connection, and try again.`);
   }
   if (found.status === 404) {
     // pages and their lists of models come from the cache until all tabs are closed (sw.js)
@@ -81,7 +81,7 @@ async function read(found, file, report) {
   const reader = found.body.getReader();
   for (;;) {
     const { done, value } = await reader.read().catch(() => {
-      throw new DownloadError(`The download of ${nameOf(file)} broke off; try again.`);
+      throw new DownloadError(`The download of ${nameOf(file)} was interrupted; try again.`);
     });
     if (done) break;
     if (length + value.length > content.length) return new Uint8Array(); // another file than the one that was announced

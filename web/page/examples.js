@@ -1,4 +1,4 @@
-/** Code to begin with, by pane and language. All of it suits a small model: the pattern to follow stands above. */
+/** Code to begin with, by pane and language. All of it suits a small model: the pattern to follow comes first. */
 
 const EXAMPLES = {
   complete: {

@@ -45,7 +45,7 @@ async function begin() {
   try {
     revisions = await (await fetch("./models.json")).json();
   } catch {
-    return fail("The list of models cannot be loaded: the site is out of reach.", () => location.reload());
+    return fail("The list of models cannot be loaded: the site cannot be reached.", () => location.reload());
   }
   dropOthers(revisions);
   $("model").replaceChildren(...revisions.map(({ name, bytes }) => new Option(`${name} · ${megabytes(bytes)} MB`, name)));
