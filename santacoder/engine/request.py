@@ -188,7 +188,7 @@ def _require_known(request: CompletionRequest, vocab_size: int) -> None:
     for name, ids in (("prompt", request.prefix_ids or ()), ("logit_bias", biased)):
         for token_id in ids:
             if not 0 <= token_id < vocab_size:
-                raise UserError(f"The {name} has the token {token_id}; the model's go from 0 to {vocab_size - 1}.")
+                raise UserError(f"The {name} has the token {token_id}; the model's tokens are 0 to {vocab_size - 1}.")
 
 
 def _said(count: int, at_least: bool) -> str:

@@ -183,7 +183,7 @@ function requireKnown(request, vocabSize) {
   for (const [name, ids] of given) {
     const unknown = ids.find((id) => !(id >= 0 && id < vocabSize));
     if (unknown !== undefined) {
-      throw new UserError(`The ${name} has the token ${unknown}; the model's go from 0 to ${vocabSize - 1}.`);
+      throw new UserError(`The ${name} has the token ${unknown}; the model's tokens are 0 to ${vocabSize - 1}.`);
     }
   }
 }
