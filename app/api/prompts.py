@@ -8,7 +8,7 @@ from dataclasses import replace
 from app.project.excerpts import with_heading
 from santacoder import fim
 from santacoder.engine.line_ends import to_lf, uses_crlf
-from santacoder.engine.request import CompletionRequest
+from santacoder.engine.request import CompletionRequest, require_source_code
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.sampling import MAX_SEED, SamplingParams
 from santacoder.tokenizer import Tokenizer
@@ -51,7 +51,14 @@ def gap_request(
     the cursor would be prefilled again. Token healing may respell the end of the prefix.
 
     ``files``, names and texts, go before the prefix, where they are truncated first.
+
+    Raises:
+        UserError: nothing to start from, or text that no source file has.
     """
+    for name, text in files:  # one by one: their positions are those that the client knows
+        require_source_code("name of a file", name)
+        require_source_code(f"file {name[:100]!r}", text)
+    require_source_code("prefix", prefix)
     others = to_lf("".join(with_heading(name, text) for name, text in files))
     # other files may have other line endings than the client's file
     if uses_crlf(prefix, suffix):

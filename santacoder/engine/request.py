@@ -63,16 +63,11 @@ class CompletionRequest:
     related: str = ""
 
     def __post_init__(self) -> None:
-        self._keep_with_lf()
         if not (self.prefix or self.prefix_ids or self.suffix):
             raise UserError("There is no code to start from: write some before running.")
-        for name, text in (("prompt" if self.suffix is None else "prefix", self.prefix), ("suffix", self.suffix or "")):
-            if "\0" in text:
-                raise UserError(
-                    f"The {name} has a NUL character at position {text.index(chr(0)) + 1}, which no source file "
-                    "has; remove it and try again."
-                )
-            require_valid_unicode(text)
+        require_source_code("prompt" if self.suffix is None else "prefix", self.prefix)
+        require_source_code("suffix", self.suffix or "")
+        self._keep_with_lf()
 
     def _keep_with_lf(self) -> None:
         """Convert CRLF to LF, except in an echo that could not be returned unchanged."""
@@ -167,6 +162,19 @@ def build_prompt(
         notices.append(f"The model's context of {n_positions:,} tokens leaves room for {left:,} new ones.")
     typed = tokenizer.decode_bytes(taken_back) or request.typed if max_new_tokens else b""
     return Prompt(ids, min(max_new_tokens, left), tuple(notices), is_truncated, tuple(taken_back), typed)
+
+
+def require_source_code(name: str, text: str) -> None:
+    """
+    Raises:
+        UserError: ``text`` has a character that no source file has; the message calls it by its ``name``.
+    """
+    if "\0" in text:
+        raise UserError(
+            f"The {name} has a NUL character at position {text.index(chr(0)) + 1}, which no source file "
+            "has; remove it and try again."
+        )
+    require_valid_unicode(text)
 
 
 def _is_text_to_continue(request: CompletionRequest) -> bool:

@@ -46,6 +46,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"prefix": ""},
     {"prefix": "a\0b"},
     {"prefix": "👍 x\0"},
+    {"prefix": "x\r\n\r\n\0", "suffix": "\r\n"},
+    {"prefix": "x\r\n", "suffix": "\r\n\r\n\ud800"},
     {"prefix": "x = y\n" * 40},
     {"prefix": "x = y\n" * 40, "may_be_cut": False},
     {"prefix": "x = y\n" * 40, "suffix": "z = 1\n" * 40, "sampling": {"max_new_tokens": 20}},

@@ -63,7 +63,7 @@ const CUT_SHARE = 0.125;
  */
 export function completionRequest(given) {
   const { sampling, ...others } = given;
-  const request = withLf({
+  const request = {
     prefix: "",
     suffix: null,
     fim_order: null,
@@ -77,13 +77,13 @@ export function completionRequest(given) {
     typed: new Uint8Array(),
     ...others,
     sampling: samplingParams(sampling),
-  });
+  };
   if (!request.prefix && !request.prefix_ids?.length && !request.suffix) {
     throw new UserError("There is no code to start from: write some before running.");
   }
   requireSourceCode(request.suffix === null ? "prompt" : "prefix", request.prefix);
   requireSourceCode("suffix", request.suffix ?? "");
-  return request;
+  return withLf(request);
 }
 
 /**

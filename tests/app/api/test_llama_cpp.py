@@ -302,6 +302,15 @@ def test_probabilities_are_of_what_is_written_where_the_end_of_the_prompt_is_hea
     assert len(spelled) <= len(answer["content"].encode()) + 3  # the typed end is not a part of it
 
 
+def test_positions_count_from_the_beginning_of_each_text(http: httpx.Client) -> None:
+    nul, plain = {"filename": "b.py", "text": "ab\0"}, {"filename": "a.py", "text": "x = 1\n" * 9}
+    for body, sentence in (
+        ({"input_prefix": "x\r\n\0", "input_extra": [plain]}, "The prefix has a NUL character at position 4"),
+        ({"input_prefix": "x", "input_extra": [plain, nul]}, "The file 'b.py' has a NUL character at position 3"),
+    ):
+        assert sentence in http.post("/infill", json=body).json()["error"]["message"]
+
+
 def test_a_token_with_thousands_of_digits_is_refused(http: httpx.Client) -> None:
     answer = http.post("/completion", json={"prompt": PROMPT, "logit_bias": {"9" * 5000: 1}})
     assert answer.status_code == 400 and "5,000 digits" in answer.json()["error"]["message"]

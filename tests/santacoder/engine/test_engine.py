@@ -292,7 +292,9 @@ def test_a_million_characters_are_cut_not_refused(engine: Engine) -> None:
         ("", "", "There is no code to start from"),
         ("ab\0c", None, "The prompt has a NUL character at position 3"),
         ("ab", "\0", "The suffix has a NUL character at position 1"),
+        ("ab\r\n\r\n\0c", None, "The prompt has a NUL character at position 7"),
         ("ab\ud800", None, "a lone surrogate"),
+        ("ab\r\n", "\r\n\r\n\ud800", "a lone surrogate .* at character 5"),
     ],
 )
 def test_what_cannot_be_a_prompt_is_a_sentence(prefix: str, suffix: str | None, sentence: str) -> None:
