@@ -56,8 +56,9 @@ def sentences(details: Sequence[Mapping[str, Any]], n_outer: int = 0) -> str:
 def _sentence(detail: Mapping[str, Any], n_outer: int) -> str:
     if detail["type"] == "json_invalid":
         return f"The request is not valid JSON at character {detail['loc'][1] + 1}: {detail['ctx']['error']}."
-    # an empty part is the tag of a body that may have several forms
-    place = ".".join(str(part) for part in detail["loc"][n_outer:] if part != "")
+    parts = [str(part) for part in detail["loc"][n_outer:]]
+    # the first part may be the tag of a body that may have several forms, and is then in brackets
+    place = ".".join(parts[1:] if parts and parts[0].startswith("<") else parts)
     complaint = "Input should be a JSON object" if detail["type"] == "model_attributes_type" else detail["msg"]
     return f"{place or 'The request'}: {complaint}."
 

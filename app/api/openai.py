@@ -98,8 +98,10 @@ class CompletionBody(EndFields):
 
 
 OpenAIsOrTabbys = Annotated[
-    Annotated[CompletionBody, Tag("")] | Annotated[TabbyBody, Tag("tabby")],
-    Discriminator(lambda body: "tabby" if isinstance(body, dict) and body.get("segments") is not None else ""),
+    Annotated[CompletionBody, Tag("<OpenAI>")] | Annotated[TabbyBody, Tag("<Tabby>")],
+    Discriminator(
+        lambda body: "<Tabby>" if isinstance(body, dict) and body.get("segments") is not None else "<OpenAI>"
+    ),
 ]
 
 
