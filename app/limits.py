@@ -162,11 +162,11 @@ class RateLimits:
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
-    def count(self, action: Action, address: str) -> None:
+    def count(self, action: Action, client: str) -> None:
         """
         Raises:
             TooOften: the limit is exceeded.
         """
         for rate in _PARSED[action]:
-            if not self._limiter.hit(rate, action, network(address)):
-                raise TooOften(f"Too many requests from your address: {rate} are allowed. Try again later.")
+            if not self._limiter.hit(rate, action, network(client)):
+                raise TooOften(f"You have sent too many requests: {rate} are allowed. Try again later.")

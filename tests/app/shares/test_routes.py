@@ -163,7 +163,7 @@ def test_too_often_is_a_sentence(client: TestClient, shares: ShareStore) -> None
     slug = shares.add(generation("x"), "").slug
     answers = [client.post(f"/s/{slug}/report", json={"reason": "x"}) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
-    assert answers[-1].json()["error"].startswith("Too many requests from your address: 5 per 1 minute")
+    assert answers[-1].json()["error"].startswith("You have sent too many requests: 5 per 1 minute")
 
 
 @pytest.mark.parametrize(
