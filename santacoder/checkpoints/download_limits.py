@@ -49,7 +49,7 @@ def require_fitting_weights(repo_id: str, config: SantaCoderConfig, sizes: Mappi
         CheckpointError: they are larger than a model of this shape can be.
     """
     # in single precision, including a mask per layer as in older files, and space for names and headers
-    most = 4 * (n_parameters(config) + config.n_layer * config.n_positions**2) + 64 * _MIB
+    most = 4 * (config.n_parameters + config.n_layer * config.n_positions**2) + 64 * _MIB
     graphs = sum(size for name, size in sizes.items() if name.startswith("onnx/"))
     for kind, size, limit in (("weights", sum(sizes.values()) - graphs, most), ("graphs", graphs, _GRAPHS * most)):
         if size > limit:
@@ -57,14 +57,3 @@ def require_fitting_weights(repo_id: str, config: SantaCoderConfig, sizes: Mappi
                 f"The {kind} of {repo_id} have {size / 1e9:,.1f} GB; a model with its config.json has at most "
                 f"{limit / 1e9:,.1f} GB."
             )
-
-
-def n_parameters(config: SantaCoderConfig) -> int:
-    """The number of parameters, computed without creating a model, whose shape may exceed any memory."""
-    width, inner = config.n_embd, config.inner_dim
-    projected = width + 2 * config.n_kv_head * config.head_dim
-    attention = width * projected + projected + width * width + width
-    mlp = width * inner + inner + inner * width + width
-    embeddings = (config.vocab_size + config.n_positions) * width
-    head = 0 if config.tie_word_embeddings else config.vocab_size * width
-    return config.n_layer * (attention + mlp + 4 * width) + 2 * width + embeddings + head
