@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.client_address import network
+from app.middleware.mount import route_of
 
 # a client can have many addresses, so there is also a limit for all clients together
 _OF_A_CLIENT = parse("10/minute")
@@ -71,7 +72,7 @@ class GuessLimits:
 
 def _guessed(scope: Scope) -> str:
     """Which password the request contains; empty if it contains none."""
-    path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
+    path = route_of(scope).rstrip("/")
     if path == "/login" and scope["method"] == "POST":
         return "login"
     if (path == "/moderation" or path.startswith("/moderation/")) and "authorization" in Headers(scope=scope):

@@ -17,6 +17,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.middleware.mount import route_of
+
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9._-]{1,253}))(?::([0-9]{1,5}))?", re.IGNORECASE)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -133,7 +135,7 @@ def _changes_something(scope: Scope) -> bool:
     """Whether a request has effects. Even by GET, Gradio requests start and stop work, a logout ends a session, and the
     properties of a model load it.
     """
-    path = _path(scope)
+    path = route_of(scope)
     loads = path.startswith("/props") and bool(scope["query_string"])
     return scope["method"] not in _SAFE_METHODS or (
         scope["method"] != "OPTIONS" and (loads or path.startswith(("/gradio_api/", "/logout")))
@@ -142,12 +144,7 @@ def _changes_something(scope: Scope) -> bool:
 
 def _may_use_the_api(scope: Scope) -> bool:
     """Whether another origin may use this route: not moderation, since the browser sends that password by itself."""
-    return not _path(scope).startswith("/moderation")
-
-
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    return not route_of(scope).startswith("/moderation")
 
 
 def _refusal(status: int, sentence: str) -> JSONResponse:

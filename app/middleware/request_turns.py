@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.middleware.mount import route_of
+
 _AT_A_TIME = max(2, min(4, (os.cpu_count() or 2) // 2))
 """Requests of one client that are processed at a time. Each may use a thread, which competes with the event loop and
 the engine for the interpreter lock. With 4 on two cores, others waited for 0.25 s."""
@@ -67,7 +69,7 @@ class RequestTurns:
         self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) in self._at_once:
+        if scope["type"] != "http" or route_of(scope) in self._at_once:
             await self._app(scope, receive, send)
             return
         line = self._line_of(self._client_of(Request(scope)))

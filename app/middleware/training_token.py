@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.middleware.mount import route_of
+
 _PARAMETER = "token"
 
 
@@ -59,5 +61,4 @@ def _cookie_name(request: Request) -> str:
 
 
 def _is_front_page(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) in ("", "/")
+    return route_of(scope) in ("", "/")
