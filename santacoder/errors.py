@@ -16,7 +16,7 @@ class AttributionError(Exception):
     """An attribution index that cannot be used."""
 
 
-class UnaskableText(AttributionError):
+class TextNotSearchable(AttributionError, UserError):
     """A text that cannot be looked up in any index."""
 
 

@@ -30,7 +30,7 @@ from app.middleware.request_bodies import BodyTooLarge
 from app.residents import NoRoom
 from santacoder.checkpoints import CheckpointError
 from santacoder.engine.engine import EngineBusy
-from santacoder.errors import AttributionError, PromptTooLong, UnaskableText, UserError
+from santacoder.errors import AttributionError, PromptTooLong, UserError
 
 EXCEEDS_CONTEXT = "exceed_context_size_error"
 
@@ -96,12 +96,10 @@ def explain(error: Exception) -> Explanation:
         case PromptTooLong():
             sizes = {"n_prompt_tokens": error.n_tokens, "n_ctx": error.n_positions}
             return Explanation(400, str(error), EXCEEDS_CONTEXT, sizes)
-        case UnaskableText():
+        case UserError():
             return Explanation(400, str(error))
         case AttributionError():
             return Explanation(500, without_paths(str(error)))
-        case UserError():
-            return Explanation(400, str(error))
     log.error("a request failed", exc_info=error)
     sentence = (
         "Something went wrong on the server request; its log has the details, under the X-Request-Id of this response."

@@ -16,7 +16,7 @@ from santacoder.attribution.spans import MAX_SOURCES, Searched, Source, Span, ou
 from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
 from santacoder.attribution.widen import Run, widen
 from santacoder.attribution.winnowing import RUN, fingerprints, guaranteed
-from santacoder.errors import UnaskableText
+from santacoder.errors import TextNotSearchable
 
 MAX_CHARACTERS = 200_000
 MAX_LOOKS = 4 * MAX_SOURCES
@@ -55,12 +55,12 @@ class AttributionIndex:
         that share most with the surrounding text are returned; the search for them stops after 32 candidates.
 
         Raises:
-            UnaskableText: the text is too long or not valid Unicode, or the language is unknown.
+            TextNotSearchable: the text is too long or not valid Unicode, or the language is unknown.
             AttributionError: the corpus was changed since it was indexed.
         """
         content = _encoded(text)
         if language is not None and language not in COMMENT_STYLES:
-            raise UnaskableText(f"Language {language!r} is unknown; supported are {', '.join(COMMENT_STYLES)}.")
+            raise TextNotSearchable(f"Language {language!r} is unknown; supported are {', '.join(COMMENT_STYLES)}.")
         styles = {COMMENT_STYLES[language]} if language else set(COMMENT_STYLES.values())
         characters = _CharacterOffsets(content)
         return outermost(span for style in sorted(styles) for span in self._find(content, style, characters))
@@ -163,11 +163,12 @@ class _CharacterOffsets:
 
 def _encoded(text: str) -> bytes:
     if len(text) > MAX_CHARACTERS:
-        raise UnaskableText(
+        raise TextNotSearchable(
             f"The text has {len(text):,} characters; at most {MAX_CHARACTERS:,} can be looked up at once. "
             "Look it up in parts."
         )
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UnaskableText(f"The text is not valid Unicode: a lone surrogate at character {error.start}.") from None
+        place = f"a lone surrogate at character {error.start}"
+        raise TextNotSearchable(f"The text is not valid Unicode: {place}.") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from santacoder.attribution import AttributionIndex, Shards, Span
-from santacoder.errors import AttributionError, UnaskableText
+from santacoder.errors import AttributionError, TextNotSearchable
 from tests.santacoder.attribution.conftest import File, write_index
 
 
@@ -59,7 +59,7 @@ def test_ray(library: list[File], folders: tuple[AttributionIndex, Path]) -> Non
             spans = shards.find(text, "python")
             assert [comparable(span) for span in spans] == [comparable(span) for span in whole.find(text, "python")]
             assert shards.original(spans[0].sources[0])
-        with pytest.raises(UnaskableText, match=r"^The text has 300,000 characters; [^\n]*$"):
+        with pytest.raises(TextNotSearchable, match=r"^The text has 300,000 characters; [^\n]*$"):
             shards.find("x" * 300_000)
     finally:
         ray.shutdown()
