@@ -78,13 +78,15 @@ def _activations(model_config: SantaCoderConfig, config: TrainConfig, world: Wor
 
 def _what_would_fit(model_config: SantaCoderConfig, config: TrainConfig, world: World, free: float) -> str:
     micro_batch = (config.micro_batch_size or config.batch_size // world.size) // 2
+    # what dropout draws depends on the micro-batches
+    result = "" if config.dropout else " and gives the same result"
     while micro_batch >= 1:
         smaller = dataclasses.replace(config, micro_batch_size=micro_batch)
         if memory_needed(model_config, smaller, world) <= free:
-            return f"--micro-batch-size {micro_batch} would fit and gives the same result."
+            return f"--micro-batch-size {micro_batch} would fit{result}."
         checkpointing = dataclasses.replace(smaller, activation_checkpointing=True)
         if micro_batch == 1 and memory_needed(model_config, checkpointing, world) <= free:
-            return "--micro-batch-size 1 --activation-checkpointing would fit and gives the same result."
+            return f"--micro-batch-size 1 --activation-checkpointing would fit{result}."
         micro_batch //= 2
     for name, settings in reversed(SIZES.items()):
         shape = dataclasses.replace(config, **{"n_layer": 6, "n_embd": 256, "n_head": 4, **settings})
