@@ -27,7 +27,7 @@ from santacoder.model import SantaCoder
 
 _N_LAYER, _PAST, _N_SLOTS = 4, 300, 64
 _SHAPES = {
-    "mini": SantaCoderConfig(n_layer=_N_LAYER, n_embd=256, n_head=4, n_positions=1024, vocab_size=512),
+    "mini": SantaCoderConfig(n_layer=_N_LAYER, n_embd=320, n_head=5, n_positions=1024, vocab_size=512),
     "1b": SantaCoderConfig(n_layer=_N_LAYER, n_positions=2048, vocab_size=512),
 }
 _ALWAYS, _NEVER = 0, 10**9

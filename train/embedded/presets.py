@@ -77,7 +77,7 @@ _MINI_ON_GPU = {
 }  # fmt: skip
 
 PRESETS = {
-    # two cores: 11.4 M parameters, 150 M tokens plus 50 M; 20 M per branch of nano
+    # two cores: 11.5 M parameters, 150 M tokens plus 50 M; 20 M per branch of nano
     "cpu": Preset(
         device="cpu",
         nano_sample=0.15,
