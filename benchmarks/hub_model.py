@@ -88,7 +88,7 @@ def _seconds_to_open(root: Path) -> float:
 
 
 class _Server:
-    """A server whose model is the one in the cache; ``n_switches`` counts the graphs that have taken their place."""
+    """A server whose model is the one in the cache."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

@@ -8,7 +8,8 @@ no model of the project was trained on either. Each prompt is continued greedily
 continuation are appended to the prompt, so many that the text stops in white space or inside a word, and it is
 continued again. The two agree if the shorter text is a prefix of the longer. In a second test, each header is followed
 by Enter, or by Enter and four spaces; the texts agree if the result is the continuation of the header alone. Finally,
-requests of 16 tokens are timed alternately with and without token healing. Prints tables and, as the last line, JSON.
+requests of 16 tokens are timed alternately with and without token healing, unless ``--no-times`` is given. Prints
+tables and, as the last line, JSON.
 """
 
 from __future__ import annotations
@@ -117,12 +118,12 @@ def main() -> None:
         shares = " | ".join(f"{found[key] / found['cases']:.1%}" for key in ("same", "empty", "foreign"))
         print(f"| {name} | {found['cases']} | {shares} |")
     engine.close()
-    if args.no_times:
-        return
-    times = durations(Engine(engine.runner, engine.tokenizer, drafts=False), cases)
-    both = f"{times['without']:.1f} without, {times['with']:.1f} with: {times['ratio']:.3f} ×"
-    print(f"\n{_SHORT} tokens, ms (median): {both}")
-    print(json.dumps({"model": args.model, "revision": args.revision, **results, "times": times}))
+    figures = {"model": args.model, "revision": args.revision, **results}
+    if not args.no_times:
+        times = figures["times"] = durations(Engine(engine.runner, engine.tokenizer, drafts=False), cases)
+        both = f"{times['without']:.1f} without, {times['with']:.1f} with: {times['ratio']:.3f} ×"
+        print(f"\n{_SHORT} tokens, ms (median): {both}")
+    print(json.dumps(figures))
 
 
 def prompts(count: int) -> list[Case]:
