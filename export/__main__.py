@@ -55,7 +55,7 @@ def _write_to_cache(snapshot: Path, precisions: Sequence[str]) -> None:
     for precision in precisions:
         with tqdm(total=100, desc=f"{precision}: writing", unit="%") as bar:
             graph = write_cached_graph(snapshot, folder, precision, graph_cache.MAX_BYTES, partial(_advance, bar))
-        print(f"{graph} is used by the server from its next start on.")
+        print(f"The server will use {graph} from its next start.")
 
 
 def _advance(bar: tqdm, share: float) -> None:

@@ -34,7 +34,7 @@ def export(
     Returns a sentence about each of the others.
 
     Raises:
-        CheckpointError: there is no such branch, or it has other weights since.
+        CheckpointError: there is no such branch, or its weights have changed.
         OSError, UnicodeDecodeError: a ``validation`` file cannot be read.
     """
     if branch not in (known := checkpoints.branches(repo_id, store=store)):
@@ -114,7 +114,9 @@ def _publish(
     """Publish a commit with the graphs, the table of all graphs in the model card, and the figures as JSON."""
     snapshot = checkpoints.resolve(repo_id, branch, store=store)
     if not weight_files.are_equal(exported, snapshot):
-        raise CheckpointError(f"{repo_id}@{branch} has got other weights since the export began; export it again.")
+        raise CheckpointError(
+            f"The weights of {repo_id}@{branch} have changed since the export began; export it again."
+        )
     card = snapshot / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else f"# {repo_id}\n"
     results = _with_earlier(snapshot / _FIGURES, accepted)

@@ -211,7 +211,7 @@ def test_graphs_of_weights_that_were_replaced_are_not_published(
     original = publish.verify
     monkeypatch.setattr(publish, "verify", verify)
     assert main([REPO, "--store", str(copy), "--precision", "fp32"]) == 2
-    assert f"{REPO}@main has got other weights since the export began" in capsys.readouterr().err
+    assert f"The weights of {REPO}@main have changed since the export began" in capsys.readouterr().err
     assert not (checkpoints.resolve(REPO, store=copy) / "onnx").exists()
 
 

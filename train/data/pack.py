@@ -140,7 +140,7 @@ def pack(
     if len({package.split for package in packages.values()}) < 2:
         raise UserError(
             f"Of the {len(packages):,} packages with usable files, some must be held out and others not, but --hold-out"
-            f" names {len(packages.keys() & set(held_out))} of them; upper and lower case differ."
+            f" names {len(packages.keys() & set(held_out))} of them; names are case-sensitive."
         )
     if absent := set(held_out) - packages.keys():
         print(f"Not among the packages, so not held out: {', '.join(sorted(absent))}.", file=sys.stderr)

@@ -50,7 +50,7 @@ A code completion model of {parameters / 1e6:.1f} M parameters with the SantaCod
 
 ## Limits
 A model of this size writes plausible-looking lines, not correct programs. It may reproduce code from its training
-files word for word; their licences are listed below. Run nothing it writes without reading it.
+files word for word; their licences are listed below. Read what it writes before you run it.
 
 ## Licence
 Code that it reproduces from a training file is under the licence of that file.

@@ -50,7 +50,8 @@ class Improvement:
 
     def _said(self, held_out: HeldOut) -> str:
         low, high = wilson_interval(held_out.n_exact, self.n)
-        return f"{held_out.n_exact} exactly ({held_out.n_exact / self.n:.0%}; 95 % interval {low:.0%} to {high:.0%})"
+        rate, lowest, highest = (f"{100 * share:.0f} %" for share in (held_out.n_exact / self.n, low, high))
+        return f"{held_out.n_exact} exactly ({rate}; 95 % interval {lowest} to {highest})"
 
 
 def improvement(run: RunFolder, data: PackedData, config: TrainConfig) -> Improvement | None:

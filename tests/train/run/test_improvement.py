@@ -25,5 +25,5 @@ def test_more_lines_or_fewer_bits(before: tuple[int, float], after: tuple[int, f
 
 def test_it_says_both_measures() -> None:
     said = str(Improvement(100, HeldOut(1, 1.08), HeldOut(4, 1.012)))
-    assert "it fills in 4 exactly (4%; 95 % interval 2% to 10%); before, 1 exactly" in said
+    assert "it fills in 4 exactly (4 %; 95 % interval 2 % to 10 %); before, 1 exactly" in said
     assert "Their files take 1.012 bits per byte; before, 1.080." in said
