@@ -19,6 +19,7 @@ COMMANDS = [
     "train.evaluate compare",
     "export",
     "santacoder.checkpoints",
+    "app.shares.curated",
 ]
 
 

@@ -6,6 +6,7 @@ What is asked is in ``choices.yaml``. The generations, with the exact commit, pa
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -30,8 +31,9 @@ _TEMPERATURE, _SEEDS = 0.3, 20
 _NEW_TOKENS = 64
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Returns 0, or 1 if no attempt was worth keeping."""
+    argparse.ArgumentParser(prog="python -m app.shares.curated", description=__doc__).parse_args(arguments)
     models = Models(Settings())
     try:
         kept = [
