@@ -21,7 +21,7 @@ examples:
     python -m train --folder ~/code --output runs/mine --steps 2000 --publish mine/coder
     python app.py --model mine/coder
   tune a published model to it:
-    python -m train --from santacoder/mini --folder ~/code --output runs/tuned --publish santacoder/mini --branch mine
+    python -m train --from santacoder/mini --folder ~/code --output runs/tuned --publish mine/coder
   continue after a stop or a crash, with the same result as an uninterrupted run:
     python -m train --output runs/mine --resume --publish mine/coder
   on two GPUs:
