@@ -38,7 +38,7 @@ _SECONDS_TO_RETRY = 0.5
 
 
 class Stage(NamedTuple):
-    """How far the opening of a model is: the share of what is being done, from 0 to 1."""
+    """The progress of opening a model: the share of what is being done, from 0 to 1."""
 
     share: float
     doing: str = "Loading"

@@ -48,7 +48,8 @@ class Options(BaseSettings):
         "client that names no revision gets one of them, always the same",
     )
     runner: Literal["auto", "torch", "onnx"] = Field(
-        "auto", description="inference backend; auto chooses the fastest available"
+        "auto",
+        description="what computes the model: PyTorch (torch) or a graph (onnx); auto takes the fastest available",
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if available")
     exact: bool = Field(

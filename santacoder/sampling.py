@@ -103,13 +103,12 @@ class SamplingParams:
         _require(self.min_logprob is None or self.min_logprob <= 0, "min_logprob must not be above 0", self.min_logprob)
         _require(self.seed is None or 0 <= self.seed <= MAX_SEED, f"seed must be between 0 and {MAX_SEED}", self.seed)
         _require(0 <= self.top_logprobs <= 20, "top_logprobs must be between 0 and 20", self.top_logprobs)
-        _require(len(self.stop) <= MAX_STOP_SEQUENCES, f"at most {MAX_STOP_SEQUENCES} stop sequences", len(self.stop))
+        n_stop, n_biases = len(self.stop), len(self.logit_bias)
+        _require(n_stop <= MAX_STOP_SEQUENCES, f"there may be at most {MAX_STOP_SEQUENCES} stop sequences", n_stop)
         _require(all(self.stop), "stop sequences must not be empty", list(self.stop))
         longest = max(map(len, self.stop), default=0)
         _require(longest <= MAX_STOP_LENGTH, f"a stop sequence has at most {MAX_STOP_LENGTH} characters", longest)
-        _require(
-            len(self.logit_bias) <= MAX_BIASES, f"at most {MAX_BIASES:,} tokens in logit_bias", len(self.logit_bias)
-        )
+        _require(n_biases <= MAX_BIASES, f"there may be at most {MAX_BIASES:,} tokens in logit_bias", n_biases)
         for token_id, bias in self.logit_bias:
             _require(token_id >= 0, "logit_bias must name token ids", token_id)
             _require(-100 <= bias <= 100 or bias == -math.inf, "a logit_bias must be between -100 and 100", bias)

@@ -101,10 +101,9 @@ def explain(error: Exception) -> Explanation:
         case AttributionError():
             return Explanation(500, without_paths(str(error)))
     log.error("a request failed", exc_info=error)
-    sentence = (
-        "Something went wrong on the server request; its log has the details, under the X-Request-Id of this response."
+    return Explanation(
+        500, "Something went wrong on the server. Its log has the details under the X-Request-Id of this response."
     )
-    return Explanation(500, sentence)
 
 
 def error_headers(error: Exception, status: int) -> dict[str, str]:

@@ -84,5 +84,5 @@ def _parts(completion_id: str) -> list[str]:
     """The parts of an id (app/api/tabby.py): a random number, the language, the model."""
     parts = completion_id.split(":", 2)
     if len(parts) < 3:
-        raise ApiError(400, "completion_id: This server has given no completion such an id.")
+        raise ApiError(400, "completion_id: This server did not issue this id.")
     return parts

@@ -71,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of your code, which suggestions take into account; without --url, a model tuned to it (santacoder "
         "tune FOLDER) is used as soon as there is one",
     )
-    parser.add_argument("--runner", choices=_RUNNERS, help="inference backend (default: auto)")
+    parser.add_argument(
+        "--runner",
+        choices=_RUNNERS,
+        help="what computes the model: PyTorch (torch) or a graph (onnx); auto takes the fastest available "
+        "(default: auto)",
+    )
     parser.add_argument("--device", choices=_DEVICES, help="device (default: auto)")
     parser.add_argument("--store", help="folder of published models")
     parser.add_argument(

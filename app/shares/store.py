@@ -322,5 +322,5 @@ def _storable(text: str) -> str:
         ShareRefused: it has lone surrogates.
     """
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ShareRefused("The text has lone surrogates, which are no characters.")
+        raise ShareRefused("The text has lone surrogates, which are not characters.")
     return text.replace("\0", "\N{SYMBOL FOR NULL}")

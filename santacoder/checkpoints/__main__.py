@@ -57,7 +57,7 @@ def _graphs(folder: Path, dropped: Sequence[str]) -> None:
     """Drop the graphs of commits that begin with one of ``dropped``, or all, and list what is left.
 
     Raises:
-        CheckpointError: no commit begins so.
+        CheckpointError: no commit begins with it.
     """
     for beginning in dropped:
         found = [graph for graph in cached_graphs(folder) if beginning == "all" or graph.sha.startswith(beginning)]

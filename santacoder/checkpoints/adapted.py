@@ -35,7 +35,7 @@ def adapted_snapshot(base: Path, adapter: Path) -> Path:
     digest = hashlib.sha1(base.name.encode())
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (adapter / name).is_file():
-            raise CheckpointError(f"{adapter.name} has no {name}, so it is no LoRA adapter as peft writes them.")
+            raise CheckpointError(f"{adapter.name} has no {name}, so it is not a LoRA adapter in peft's format.")
         state = (adapter / name).stat()
         digest.update(_digest_of(adapter / name, state.st_mtime_ns, state.st_size))
     snapshot = _folder(base.parent.parent.name) / digest.hexdigest()

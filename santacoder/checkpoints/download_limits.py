@@ -38,7 +38,8 @@ def require_small_adapter(repo_id: str, size: int) -> None:
     """
     if size > MAX_ADAPTER_BYTES:
         raise CheckpointError(
-            f"{WEIGHTS_FILE} of {repo_id} has {size / _MIB:,.0f} MiB, more than {MAX_ADAPTER_BYTES // _MIB}."
+            f"{WEIGHTS_FILE} of {repo_id} has {size / _MIB:,.0f} MiB, "
+            f"more than the limit of {MAX_ADAPTER_BYTES // _MIB:,} MiB."
         )
 
 

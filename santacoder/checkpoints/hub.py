@@ -140,7 +140,7 @@ def download_adapter(repo_id: str, revision: str, report: Report | None = None) 
         entries = huggingface_hub.HfApi().list_repo_tree(repo_id, revision=revision)
         sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
         if CONFIG_FILE not in sizes or WEIGHTS_FILE not in sizes:
-            raise CheckpointError(f"{repo_id} has no {CONFIG_FILE} and {WEIGHTS_FILE}, so it is no LoRA adapter.")
+            raise CheckpointError(f"{repo_id} has no {CONFIG_FILE} and {WEIGHTS_FILE}, so it is not a LoRA adapter.")
         require_small_adapter(repo_id, sizes[WEIGHTS_FILE])
         require_small_descriptions(repo_id, {CONFIG_FILE: sizes[CONFIG_FILE]})
     folder = _fetched(repo_id, revision, {}, [CONFIG_FILE])

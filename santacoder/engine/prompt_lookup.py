@@ -98,7 +98,7 @@ class Drafting:
 
 class PromptLookups:
     """Begins a :class:`Drafting` with what was found in the same beginning of an earlier prompt, so that a prompt of
-    many tokens need not be searched again at every keystroke. It is for one thread."""
+    many tokens need not be searched again at every keystroke. Not thread-safe."""
 
     def __init__(self, trusted: int = TRUSTED) -> None:
         self._new = Drafting(trusted)

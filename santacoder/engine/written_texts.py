@@ -45,7 +45,7 @@ class WrittenTexts:
 
 
 class TextsBySession:
-    """The :class:`WrittenTexts` of the sessions that have written last. It is for one thread."""
+    """The :class:`WrittenTexts` of the sessions that have written last. Not thread-safe."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, WrittenTexts] = {}  # the one that has written last at the end

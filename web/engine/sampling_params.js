@@ -94,12 +94,12 @@ export function samplingParams(given = {}) {
   demand(isSeed, `seed must be between 0 and ${MAX_SEED}`, seed);
   const n_top = params.top_logprobs;
   demand(isWhole(n_top) && within(n_top, 0, 20), "top_logprobs must be between 0 and 20", n_top);
-  demand(stop.length <= MAX_STOP_SEQUENCES, `at most ${MAX_STOP_SEQUENCES} stop sequences`, stop.length);
+  demand(stop.length <= MAX_STOP_SEQUENCES, `there may be at most ${MAX_STOP_SEQUENCES} stop sequences`, stop.length);
   demand(stop.every(Boolean), "stop sequences must not be empty", JSON.stringify(stop));
   const longest = Math.max(0, ...stop.map(countCharacters));
   demand(longest <= MAX_STOP_LENGTH, `a stop sequence has at most ${MAX_STOP_LENGTH} characters`, longest);
   const biases = params.logit_bias;
-  demand(biases.length <= MAX_BIASES, `at most ${MAX_BIASES} tokens in logit_bias`, biases.length);
+  demand(biases.length <= MAX_BIASES, `there may be at most ${MAX_BIASES} tokens in logit_bias`, biases.length);
   for (const [id, bias] of biases) {
     demand(isWhole(id) && id >= 0, "logit_bias must name token ids", id);
     demand(within(bias, -100, 100) || bias === -Infinity, "a logit_bias must be between -100 and 100", bias);

@@ -93,5 +93,5 @@ def _allocate(shape: tuple[int, ...], dtype: str, device: str) -> Memory:
         return zeros(shape, dtype, device)
     except (RuntimeError, AssertionError, OSError, OverflowError) as error:  # no memory; a PyTorch built without CUDA
         raise CheckpointError(
-            f"The key/value buffers cannot be had on {device} ({first_line(error)}); use another device."
+            f"The key/value buffers cannot be allocated on {device} ({first_line(error)}); use another device."
         ) from error

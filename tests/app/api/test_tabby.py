@@ -114,7 +114,7 @@ def test_events_are_counted_by_revision_language_and_editor(http: httpx.Client) 
     "fields,status,message",
     [
         ({"type": "applaud"}, 400, "there are view, select, dismiss"),
-        ({"completion_id": "cmpl-1"}, 400, "has given no completion such an id"),
+        ({"completion_id": "cmpl-1"}, 400, "This server did not issue this id"),
         ({"completion_id": "cmpl-1:python:test/none@main"}, 404, "test/none"),
         ({"completion_id": None}, 400, "completion_id: Field required"),
     ],

@@ -92,5 +92,5 @@ def test_a_chosen_runner_is_kept_where_the_device_is_not(store: Path, full_gpu: 
 
 def test_memory_that_cannot_be_had_is_a_sentence(store: Path) -> None:
     snapshot = checkpoints.resolve(REPO, store=store)
-    with pytest.raises(CheckpointError, match="The key/value buffers cannot be had on cpu"):
+    with pytest.raises(CheckpointError, match="The key/value buffers cannot be allocated on cpu"):
         OnnxRunner(snapshot / "onnx" / graph_name("fp32"), checkpoints.read_config(snapshot), n_slots=10**12)
