@@ -15,6 +15,7 @@ from pathlib import Path
 
 from santacoder.adapters import ADAPTER_FOLDER, CONFIG_FILE, WEIGHTS_FILE
 from santacoder.checkpoint_files import read_object
+from santacoder.digests import sha256
 from santacoder.errors import CheckpointError
 from santacoder.paths import cache_folder, user_path
 
@@ -91,8 +92,4 @@ def _write(snapshot: Path, base: Path, adapter: Path) -> None:
 
 @lru_cache(maxsize=32)
 def _digest_of(path: Path, _modified_ns: int, _size: int) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
+    return sha256(path)

@@ -5,7 +5,6 @@ No registry is named here: addresses come from the configuration of pip, npm and
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -24,6 +23,7 @@ from urllib.parse import urljoin
 import yaml
 from tqdm import tqdm
 
+from santacoder import digests
 from santacoder.errors import UserError
 from train.data.source_file import Removed
 
@@ -92,7 +92,7 @@ def downloaded_path(package: Package, downloads: Path) -> Path:
 def _problem(package: Package, downloads: Path) -> str | None:
     """Download a package. Returns None, or the reason why it failed."""
     target = downloaded_path(package, downloads)
-    if target.exists() and _sha256(target) == package.sha256:
+    if target.exists() and digests.sha256(target).hex() == package.sha256:
         return None
     problem: str | None = "no address is known"
     try:
@@ -108,13 +108,13 @@ def _problem(package: Package, downloads: Path) -> str | None:
 def _fetch(url: str, target: Path, sha256: str) -> str | None:
     partial = target.with_name(target.name + ".partial")
     # an earlier run may have been killed when the download was complete, and nothing would be left to request
-    if not partial.exists() or _sha256(partial) != sha256:
+    if not partial.exists() or digests.sha256(partial).hex() != sha256:
         try:
             _transfer(url, partial)
         # urllib's errors and broken connections; the partial file is kept for the next attempt
         except (OSError, HTTPException) as error:
             return str(error)
-        found = _sha256(partial)
+        found = digests.sha256(partial).hex()
         if found != sha256:
             partial.unlink()
             return f"its SHA-256 is {found}, which differs from the pinned one"
@@ -183,14 +183,6 @@ def _output(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.strip()
     except FileNotFoundError as error:
         raise UserError(f"{command[0]} is not installed") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 _ADDRESSES = {"pypi": _pypi, "npm": _npm, "debian": _debian}

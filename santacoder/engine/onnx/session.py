@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import platform
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import onnxruntime
 
 from santacoder import pytorch
 from santacoder.checkpoint_files import shown
+from santacoder.digests import sha256
 from santacoder.errors import CheckpointError
 
 log = logging.getLogger(__name__)
@@ -121,13 +121,7 @@ def _data_of(graph: Path) -> Path:
 
 def _sha256(path: Path) -> str | None:
     """The digest of a file's contents; None if there is no such file."""
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256(path).hex() if path.is_file() else None
 
 
 def first_line(error: Exception) -> str:
