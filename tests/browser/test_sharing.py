@@ -291,6 +291,7 @@ def test_no_text_of_a_share_becomes_html(visitor: Page, server: Server, shares: 
     open_pane(visitor, "Gallery")
     expect(visitor.locator(".card").first).to_be_visible()
     card = visitor.locator(f'.card[data-slug="{slug}"]')
+    expect(card.get_by_role("group", name="Code")).to_contain_text("<script>")
     assert "‹U+202E›" in card.inner_text() and "<script>" in card.inner_text()
     visitor.wait_for_timeout(500)
     assert visitor.evaluate("window.hacked") is None

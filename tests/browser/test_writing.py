@@ -60,8 +60,9 @@ def test_candidates_are_paged_through_and_come_again_with_their_seed(page: Page)
         seed = re.search(r"seed (\d)", page.locator("#complete-status").text_content() or "")
         assert seed
         texts[seed[1]] = read(page, "complete")
-    page.locator("#complete-later").click()
+    page.get_by_role("button", name="Next candidate").click()
     expect(page.locator("#complete-page")).to_have_text("Candidate 1 of 3")
+    expect(page.get_by_role("button", name="Previous candidate")).to_be_visible()
     assert read(page, "complete") == texts[first[1]]
     assert sorted(texts) == ["5", "6", "7"] and len(set(texts.values())) == 3
     page.locator("#complete-undo").click()

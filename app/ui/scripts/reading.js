@@ -1,6 +1,6 @@
-// Accessibility of Gradio's editors and plots: colours with too little contrast are replaced wherever the
-// editor's style sheet uses them, code can be focused and scrolled with the keyboard, empty plots have a name, and an empty
-// menu of examples says what it is.
+// Accessibility of Gradio's editors, buttons and menus: colours with too little contrast are replaced wherever the editor's
+// style sheet uses them, code can be focused and scrolled with the keyboard, code that is still empty has the role that its name
+// needs, buttons with a sign have a name, and an empty menu of examples says what it is.
 (() => {
   // colours of the editor's light theme, and darker ones with a contrast of 5 and more on white
   const DARKER = {
@@ -18,6 +18,7 @@
   };
   // the dark theme's colour of comments, and one with a contrast of 5 and more
   const LIGHTER = { "rgb(128, 128, 128)": "#9a9a9a", grey: "#9a9a9a", gray: "#9a9a9a" };
+  const NAMES = { "button.earlier": "Previous candidate", "button.later": "Next candidate" };
   const sheet = document.createElement("style");
 
   function recoloured(theme, rule, colours) {
@@ -43,7 +44,10 @@
     const contents = document.querySelectorAll(".cm-content:not([tabindex])");
     contents.forEach((content) => (content.tabIndex = 0));
     // only elements with a role can have a name
-    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((plot) => plot.setAttribute("role", "img"));
+    document.querySelectorAll("div.empty[aria-label]:not([role])").forEach((code) => code.setAttribute("role", "img"));
+    for (const [selector, name] of Object.entries(NAMES)) {
+      document.querySelectorAll(`${selector}:not([aria-label])`).forEach((button) => (button.ariaLabel = name));
+    }
     document.querySelectorAll(".preset input").forEach((menu) => (menu.placeholder = "Choose an example"));
     const others = [...document.querySelectorAll("style")].filter((style) => style !== sheet);
     const length = others.reduce((sum, style) => sum + style.textContent.length, 0);
