@@ -12,6 +12,7 @@ _HERE = Path(__file__).parent
 
 
 def _joined(pattern: str) -> str:
+    """The files in the order of their names: ``a_santacoder.js`` first, because the other scripts add to its object."""
     return "\n".join(path.read_text() for path in sorted(_HERE.glob(pattern)))
 
 

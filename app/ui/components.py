@@ -13,7 +13,7 @@ from app.ui.html import render
 from santacoder.errors import UserError
 from santacoder.sampling import SamplingParams
 
-_LINES = 8
+_PROMPT_LINES = 8
 
 _REASONS = {
     "stop": "finished",
@@ -66,7 +66,7 @@ def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
     with gr.Row(elem_classes="toolbar"):
         language = language_choice(name)
     with gr.Column(elem_classes="sheet"):
-        editor = code_editor(code, label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_LINES)
+        editor = code_editor(code, label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_PROMPT_LINES)
     language.input(lambda chosen: code_update(None, chosen), language, editor, **LATEST)
     return language, editor
 

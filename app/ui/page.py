@@ -34,7 +34,7 @@ from app.ui.serving.turns import UiTurns
 from app.ui.sharing.gallery import gallery_pane
 from app.ui.sharing.open_share import connect_opening, share_banner
 from app.ui.sharing.share import share_code, share_comparison
-from app.ui.train.form import SampleJob
+from app.ui.train.form import FormDefaults
 from app.ui.train.pane import Trainings, train_pane
 from app.ui.train.teach import BRANCH, REPO_ID, connect_teaching, teach_button
 
@@ -101,7 +101,7 @@ def build_playground(server: Server, shares: ShareStore, limits: RateLimits) -> 
                 with gr.Column() as allowed:
                     jobs = Jobs(settings.runs, settings.store)
                     trainings = Trainings(jobs, permission, models.repositories, settings.store)
-                    training = train_pane(trainings, tabs, train, revision, SampleJob(REPO_ID, BRANCH, TUNING_STEPS))
+                    training = train_pane(trainings, tabs, train, revision, FormDefaults(REPO_ID, BRANCH, TUNING_STEPS))
             connect_teaching(teach, training, panes[0], jobs, permission, settings, tabs, revision)
 
             def admit() -> dict[gr.blocks.Block, Any]:

@@ -16,7 +16,7 @@ import gradio as gr
 from app.generation.records import Alternative, Token
 from app.ui.html import percent, render
 
-_STEPS = 8  # of colour, in style.css; each step is one bit
+_STEPS = 8  # of colour, in style/tokens.css; each step is one bit
 _ON_LOAD = """
 element.dataset.choose = "true";
 element.addEventListener("alternative", (event) => trigger("select", event.detail));

@@ -27,15 +27,15 @@ _WHERE = "Published models go to the server's folder of models (--store). Choose
 
 
 @dataclass(frozen=True)
-class SampleJob:
-    """What the form begins with for the sample project."""
+class FormDefaults:
+    """What the form begins with for a kind of source."""
 
     repo_id: str
     branch: str
     steps: int
 
 
-_OWN_JOB = SampleJob("mine/coder", "main", 100)
+_OTHER_DEFAULTS = FormDefaults("mine/coder", "main", 100)
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def source_cards() -> gr.Radio:
     )
 
 
-def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
-    """The rest of the form; ``source`` was made by :func:`source_cards`."""
+def job_form(source: gr.Radio, sample_defaults: FormDefaults) -> Form:
+    """The rest of the form, which begins with ``sample_defaults``, those of the sample project. ``source`` was made by
+    :func:`source_cards`."""
     sample = gr.HTML(_sample_files(), elem_id="train-sample-files")
     with gr.Column(visible=False) as own:
         folder = gr.Textbox(label="Folder", info="A folder on the server.", max_lines=1, elem_id="train-folder")
@@ -120,18 +121,20 @@ def job_form(source: gr.Radio, sample_job: SampleJob) -> Form:
         size = gr.Dropdown(list(SIZES), value="nano", label="Size", elem_id="train-size", min_width=100)
         variant = gr.Dropdown(list(EXPERIMENTS), value="final", label="Variant", elem_id="train-variant", min_width=100)
     with gr.Row():
-        steps = gr.Number(sample_job.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=80)
-        repo_id = gr.Textbox(
-            sample_job.repo_id, label="Publish as", max_lines=1, elem_id="train-repo", min_width=140, scale=2
+        steps = gr.Number(
+            sample_defaults.steps, label="Steps", precision=0, minimum=1, elem_id="train-steps", min_width=80
         )
-        branch = gr.Textbox(sample_job.branch, label="Branch", max_lines=1, elem_id="train-branch", min_width=80)
+        repo_id = gr.Textbox(
+            sample_defaults.repo_id, label="Publish as", max_lines=1, elem_id="train-repo", min_width=140, scale=2
+        )
+        branch = gr.Textbox(sample_defaults.branch, label="Branch", max_lines=1, elem_id="train-branch", min_width=80)
     gr.HTML(render("status_line", text=_WHERE, is_error=False), elem_id="train-where")
     start.change(lambda choice: gr.Row(visible=choice == _SCRATCH), start, scratch, **QUIET)
 
     def choose(chosen: str, n_steps: float | None, name: str, at: str) -> Updates:
         """Show what belongs to the card. What the form began with for another card does not stay."""
-        usual, others = (sample_job, _OWN_JOB) if chosen == _SAMPLE else (_OWN_JOB, sample_job)
-        is_unchanged = SampleJob(name, at, int(n_steps or 0)) == others
+        usual, others = (sample_defaults, _OTHER_DEFAULTS) if chosen == _SAMPLE else (_OTHER_DEFAULTS, sample_defaults)
+        is_unchanged = FormDefaults(name, at, int(n_steps or 0)) == others
         return {
             sample: gr.HTML(visible=chosen == _SAMPLE),
             own: gr.Column(visible=chosen == _OWN),

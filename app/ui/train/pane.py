@@ -16,7 +16,7 @@ from app.training_request import JobRequest
 from app.ui.caller import caller
 from app.ui.components import LATEST, QUIET, Updates, failure, status_line
 from app.ui.revision_menus import RevisionMenus, filled_menus
-from app.ui.train.form import Form, FormValues, SampleJob, job_form, source_cards
+from app.ui.train.form import Form, FormDefaults, FormValues, job_form, source_cards
 from app.ui.train.job_view import JobView, files_html, job_view, look
 from santacoder import pytorch
 from santacoder.checkpoints import CheckpointError
@@ -45,17 +45,17 @@ class TrainPane:
 
 
 def train_pane(
-    trainings: Trainings, tabs: gr.Tabs, tab: gr.Tab, revision: RevisionMenus, sample_job: SampleJob
+    trainings: Trainings, tabs: gr.Tabs, tab: gr.Tab, revision: RevisionMenus, sample_defaults: FormDefaults
 ) -> TrainPane:
     """Fill the surrounding ``tab``, which is one of ``tabs``. ``revision`` are the menus of model, branch and commit;
-    for the sample project, the form begins with ``sample_job``.
+    for the sample project, the form begins with ``sample_defaults``.
     """
     if not pytorch.is_installed():
         gr.HTML(failure(pytorch.how_to_install("Training")), elem_id="train-without-pytorch")
     source = source_cards()
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280, scale=1):
-            form = job_form(source, sample_job)
+            form = job_form(source, sample_defaults)
             with gr.Row(elem_classes="actions"):
                 start = gr.Button("Start training", variant="primary", elem_id="train-start", min_width=120)
                 check = gr.Button("Check the files", elem_id="train-check", min_width=120)
