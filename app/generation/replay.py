@@ -68,7 +68,7 @@ class Replays:
         for progress in generate(self._models, repo_id, sha, task):
             match progress:
                 case Loading(name, share, doing):
-                    yield f"{doing.lower()} {name}: {share:.0%}", None
+                    yield f"{doing} {name}: {100 * share:.0f} %", None
                 case Failed(sentence):
                     yield "", sentence
                 case Written(generation, _, finished):
