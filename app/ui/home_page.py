@@ -33,7 +33,7 @@ from app.ui.code_pane.example_code import presets
 from app.ui.first_screen.markup import first_screen, has_first_screen
 
 NAME = "SantaCoder"
-TAGLINE = "Watch a tiny code model think, and teach it your code in two minutes."
+TAGLINE = "Watch a tiny code model think, and teach it your code in minutes."
 # for the time before the page's own style sheet: the container is as wide as later, and its content is shown when
 # drawn.js says that it is complete, or after ten seconds; what is below the panes, when everything is there
 _UNTIL_READY = (
