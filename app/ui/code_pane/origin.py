@@ -206,7 +206,7 @@ def _searched(searched: Searched, repo_id: str) -> str:
     return (
         f"Searched{how}: {_count(searched.files, 'file')} of {_count(searched.packages, 'package')} "
         f"({_names(searched.languages)}, "
-        f"{searched.bytes / 1e6:,.0f} MB) that {repo_id} was trained on. Copies of "
+        f"{searched.bytes / 1e6:,.0f} MB) in the attribution index of {repo_id}. Copies of "
         f"{searched.guaranteed_tokens} tokens or more are always found; shorter ones may be missed."
     )
 

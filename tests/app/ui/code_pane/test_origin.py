@@ -35,7 +35,7 @@ def test_a_clean_badge_says_what_was_searched() -> None:
     said = text_of(badge(found(), "santacoder/nano"))
     assert "No match found in training data · copies under 50 tokens may be missed" in said
     assert "1,200 files of 40 packages (Java, Python, 37 MB)" in said
-    assert "santacoder/nano was trained on" in said and "50 tokens or more" in said
+    assert "in the attribution index of santacoder/nano" in said and "50 tokens or more" in said
 
 
 def test_fingerprints_alone_are_said_to_be_just_that() -> None:
@@ -58,7 +58,9 @@ def test_the_panel_tells_all_there_is_to_know() -> None:
     said = text_of(markup)
     for words in ("harbour 1.0", "harbour/quays.py, lines 3–9", "MIT", "Keep its copyright notice", "lines 1–2"):
         assert words in said
-    assert "in 130 files: boilerplate" in said and "in your own code" in said and "Also in 1 more" in said
+    assert "in 130 files: boilerplate" in said and "in your own code" in said and "Also in 1 more file" in said
+    assert "Also in 1 more files" not in said
+    assert "Also in 2 more files" in text_of(panel(found(replace(SPAN, sources=(SOURCE,) * 3)), "santacoder/nano"))
     assert 'href="https://pypi.org/project/harbour/1.0/"' in markup
     assert "<mark>quay(1)</mark>\n<mark>b = quay</mark>" in markup and "there\n" in said
     assert "in your own code" not in panel(found(span, written=[(12, 20)]), "santacoder/nano")
