@@ -42,7 +42,7 @@ _PUBLISHED_LICENCE = (
 _FOR = (
     "Continuing code and filling gaps in Python, Java and JavaScript: begin with code, a comment or a signature.",
     "Continuing code in Python, Java and JavaScript: begin with code, a comment or a signature. This branch never saw "
-    "a gap in its training, so it fills none well.",
+    "a gap in its training, so it fills gaps badly.",
 )
 # as classifiers and SPDX identifiers name them
 _LICENCE_FAMILIES = (("apache", "Apache-2.0"), ("bsd", "BSD"), ("mit", "MIT"), ("python software", "PSF"))

@@ -167,7 +167,7 @@ def parameter_controls() -> ParameterControls:
             stop_repetition=gr.Checkbox(
                 True,
                 label="Stop repetitions",
-                info="End a text that starts to repeat itself, and remove the repetition.",
+                info="End a text that starts to repeat itself; the repetition is not shown.",
             ),
         )
 

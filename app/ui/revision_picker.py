@@ -36,7 +36,7 @@ _GOOD_FOR = {
 _PUBLISHED_SIZE = "1.1 B parameters"
 _DIFFERENCES = {
     "mha": "Multi-head instead of multi-query attention",
-    "no-fim": "Never saw a gap: continues code, fills none well",
+    "no-fim": "Trained without gaps: continues code, but fills gaps badly",
     "fim": "The reference: multi-query attention, fill-in-the-middle",
     "stars": "Only repositories with 5 GitHub stars or more",
     "fertility": "Only files with many characters per token",

@@ -72,7 +72,7 @@ def run_in_the_browser(page: Page) -> None:
 
 def go_on_in_the_browser(page: Page) -> None:
     """Go on typing, and follow the link of the bar in another tab."""
-    link = page.get_by_role("link", name="Go on in this browser")
+    link = page.get_by_role("link", name="Continue in this browser")
     before = link.get_attribute("href") or ""
     write(page, "complete", "mine = 2")
     link.hover()

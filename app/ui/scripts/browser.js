@@ -75,7 +75,7 @@ santacoder.browser = (() => {
       if (!entry || !("caches" in window)) return null;
       const cache = await caches.open(KEPT);
       const kept = await Promise.all(entry.files.map(({ url }) => cache.match(new URL(url, site.base), { ignoreVary: true })));
-      return kept.every(Boolean) ? linkTo("Go on in this browser") : null;
+      return kept.every(Boolean) ? linkTo("Continue in this browser") : null;
     },
   };
 })();

@@ -55,7 +55,7 @@ santacoder.ghost = (() => {
     const end = doc.length + text.length;
     view.dispatch({ changes: { from: doc.length, insert: text }, selection: { anchor: end }, userEvent: "input" });
     view.focus();
-    santacoder.say("Accepted. Begin the next line before you press Run: a small model repeats what stands above.");
+    santacoder.say("Accepted. Begin the next line before you press Run: a small model repeats what is above.");
   }
 
   const isUntouched = () => !document.querySelector("#complete-status [data-written]");

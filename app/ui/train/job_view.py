@@ -97,7 +97,7 @@ def _status(job: Job, records: Sequence[Metrics], *, is_prepared: bool) -> str:
         advice = _NEXT.get(job.state, "") if job.can_resume else ""
         return status_line(f"{without_paths(job.message)} {advice}".strip(), is_error=job.state == "failed")
     if job.is_stopping:
-        return status_line("Stopping: this step is finished and saved first, which takes some seconds …")
+        return status_line("Stopping: this step is finished and saved first, which takes a few seconds …")
     steps = [record for record in records if {"loss", "seconds", "tokens_per_second"} <= record.keys()]
     if not steps:
         return status_line("Preparing the first step …" if is_prepared else "Reading and packing the source files …")

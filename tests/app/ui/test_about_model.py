@@ -73,7 +73,7 @@ def test_a_model_without_a_card_has_the_rest(tmp_path: Path, tokenizer: Tokenize
     [
         ("main", "1 % to 80 % comments"),
         ("stars", "5 GitHub stars or more"),
-        ("no-fim", "it fills none well"),
+        ("no-fim", "it fills gaps badly"),
         ("fim", "and filling gaps"),
     ],
 )
