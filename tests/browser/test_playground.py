@@ -73,6 +73,7 @@ def run(page: Page, pane: str, keys: str = "") -> str:
         page.locator(f"#{pane}-run").click()
     expect(status).not_to_have_text(before)
     expect(status).to_have_text(FINISHED)
+    expect(page.locator(f"#{pane}-run")).to_be_enabled()  # until then, the text cannot be edited
     return status.text_content() or ""
 
 
