@@ -77,10 +77,15 @@ pass@100, averaged over the languages; the paper gives no intervals.
 
 
 def _infilling(metrics: Mapping[str, str], n_tasks: int) -> str:
-    tasks = f"the first {n_tasks} tasks by name of the paper's infilling benchmark in each language (PSM, T 0.2)"
     if "infilling" not in metrics:
-        return f"Lines filled in have no column, because no branch filled in any: {tasks}."
-    return f"Lines filled in: {tasks}.\n  `no-fim` never saw the sentinel tokens of infilling."
+        return (
+            f"Lines filled in have no column, because no branch filled in any of the first {n_tasks} tasks by name of\n"
+            "  the paper's infilling benchmark in any language (PSM, T 0.2)."
+        )
+    return (
+        f"Lines filled in: the first {n_tasks} tasks by name of the paper's infilling benchmark in each language\n"
+        "  (PSM, T 0.2). `no-fim` never saw the sentinel tokens of infilling."
+    )
 
 
 def _score_table(metrics: Mapping[str, str], rows: Sequence[Any], megabytes: Mapping[str, float]) -> str:
