@@ -182,7 +182,7 @@ class CodePane:
             self.undo: gr.update(interactive=True),
             self.share: gr.update(interactive=True),
             self.page_number: _page_number(generation, index),
-            self.language: generation.language,
+            self.language: gr.update(value=generation.language, interactive=True),
             self.generation: generation,
             self.index: index,
         }

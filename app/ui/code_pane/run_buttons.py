@@ -160,7 +160,7 @@ def _shown(pane: CodePane, progress: Progress, before: Written | None, index: in
     status: Updates = {pane.status: status_of(progress, index)}
     match progress:
         case Written(generation, notices, True):
-            return pane.show(generation, index, notices)
+            return {**pane.show(generation, index, notices), pane.preset: gr.update(interactive=True)}
         case Written(generation):
             begun = {} if before else pane.overwritten()
             return {
