@@ -46,9 +46,9 @@ def connect_context(
             # nothing is downloaded just for the bar
             repositories.require(model)
             snapshot = checkpoints.resolve(model, commit or branch, store=settings.store, download=False)
-            tokenizer, n_positions = _reader(snapshot)
+            tokenizer, n_positions, recorded = _reader(snapshot)
             parts = _parts(pane, code)
-            request = _request(parts, chosen_order(order), checkpoints.read_fim_order(snapshot), int(max_new_tokens))
+            request = _request(parts, chosen_order(order), recorded, int(max_new_tokens))
             return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
         except (CheckpointError, UserError):
             return ""  # Run reports the error
@@ -83,9 +83,10 @@ def connect_context(
 
 
 @lru_cache(maxsize=8)
-def _reader(snapshot: Path) -> tuple[Tokenizer, int]:
-    """The tokenizer of the model, and its context size in tokens."""
-    return checkpoints.read_tokenizer(snapshot), checkpoints.read_config(snapshot).n_positions
+def _reader(snapshot: Path) -> tuple[Tokenizer, int, FimOrder | None]:
+    """The tokenizer of the model, its context size in tokens, and the order that it records."""
+    n_positions = checkpoints.read_config(snapshot).n_positions
+    return checkpoints.read_tokenizer(snapshot), n_positions, checkpoints.read_fim_order(snapshot)
 
 
 def _parts(pane: CodePane, code: str) -> tuple[str, ...]:
