@@ -92,7 +92,7 @@ def test_a_client_that_goes_while_it_sends_is_no_failure(small: Serving, caplog:
 def join(serving: Serving, session: str, **body: Any) -> httpx.Response:
     config = get(f"{serving.url}/config").json()
     number = next(each["id"] for each in config["dependencies"] if each["api_name"] == "complete_code")
-    data = {"data": ["def f(", "", 100, 1.5], "fn_index": number, "session_hash": session, **body}
+    data = {"data": ["def f(", "", 100], "fn_index": number, "session_hash": session, **body}
     return post(f"{serving.url}/gradio_api/queue/join", json=data)
 
 

@@ -31,7 +31,7 @@ def client(serving: Serving, key: str) -> httpx.Client:
 def test_a_short_text_is_served_beside_128_long_ones(serving: Serving) -> None:
     long = {"prompt": "x", "max_tokens": 100, "n": 8, "stream": True, "ignore_eos": True, "logit_bias": {"0": -100}}
     with (
-        serving.failing(seconds=0.05),
+        serving.failing(seconds=0.2),
         client(serving, "one") as one,
         client(serving, "two") as two,
         ExitStack() as open_,
@@ -48,10 +48,10 @@ def test_a_short_text_is_served_beside_128_long_ones(serving: Serving) -> None:
 
 def test_an_event_of_the_page_is_served_beside_a_full_line(serving: Serving) -> None:
     def join(who: httpx.Client, n_tokens: int) -> httpx.Response:
-        return who.post("/gradio_api/call/complete_code", json={"data": ["def f(", "", n_tokens, 1.5]})
+        return who.post("/gradio_api/call/complete_code", json={"data": ["def f(", "", n_tokens]})
 
     with client(serving, "one") as one, client(serving, "two") as two:
-        with serving.failing(seconds=0.05):
+        with serving.failing(seconds=0.2):
             events = [join(one, 100).json()["event_id"] for _ in range(MOST_EVENTS)]
             for _ in range(2):
                 event = join(two, 1).json()["event_id"]
