@@ -29,6 +29,7 @@ _BASE: dict[str, float | str] = {
 }  # fmt: skip
 _SETTINGS: dict[str, dict[str, float | str]] = {
     "base": {},
+    "another seed": {"seed": 1},
     "all rates x 2": {"learning-rate": 4e-3},
     "all rates x 4": {"learning-rate": 8e-3},
     "all rates x 8": {"learning-rate": 1.6e-2},

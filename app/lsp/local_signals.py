@@ -90,5 +90,5 @@ def _row(source: tuple[str, str, str, str], uses: list[Use]) -> str:
     repo_id, revision, language, editor = source
     rate = acceptance_rates(uses)[revision]
     low, high = rate.interval if rate.n else (0.0, 1.0)
-    said = f"{rate.points:.0f} of {rate.n} (95 % interval {low:.0%} to {high:.0%})"
+    said = f"{rate.points:.0f} of {rate.n} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)"
     return f"{f'{repo_id}@{revision}':32} {language:12} {editor:10} {said}"
