@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from santacoder.engine.ends.lexer import Lexer, Token
 from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from train.evaluate.generate import Prompt
 
 SAMPLING = SamplingParams(max_new_tokens=96, temperature=0)
 _PROMPT_CHARACTERS = 1500
+_MODIFIERS = frozenset(["public", "protected", "private"])  # of a constructor
 _STATEMENTS = r"(?!\s*(?:if|for|while|switch|catch|else|try|do|return|new|synchronized|with|throw|function)\b)"
 _HEADERS: dict[Language, re.Pattern[str]] = {
     "python": re.compile(r"^[ \t]*(?:async )?def \w+\([^()]*\)(?: *-> *[^:\n]+)?:$"),
@@ -63,36 +66,57 @@ def function(header: Header, completion: str) -> str:
     """
     if header.language == "python":
         return _python_function(header.line, completion)
-    body = header.line + _up_to_closing_brace(completion)
-    is_function = re.match(r"\s*(?:export |default |async )*function\b", header.line)
-    if header.language == "javascript" and is_function:
-        return re.sub(r"^\s*(?:export )?(?:default )?", "", body).replace("function(", "function name(", 1)
-    return f"class Name {{\n{body}\n}}\n"
+    body = _up_to_closing_brace(completion, header.language)
+    if header.language == "java":
+        return f"class {_java_class(header.line)} {{\n{header.line}{body}\n}}\n"
+    if re.match(r"\s*(?:export |default |async )*function\b", header.line):
+        line = re.sub(r"^\s*(?:export )?(?:default )?", "", header.line)
+        return re.sub(r"function(\*?) ?\(", r"function\1 name(", line) + body
+    # only a constructor of a derived class may call super
+    return f"class Name extends Object {{\n{header.line}{body}\n}}\n"
+
+
+def _java_class(header: str) -> str:
+    """A name for the class around a method. That of a constructor, which has no return type, is the constructor's."""
+    *before, name = header.partition("(")[0].split()
+    is_constructor = all(word in _MODIFIERS or word.startswith("<") for word in before)
+    return name if is_constructor else "Name"
 
 
 def _python_function(header: str, completion: str) -> str:
     indentation = len(header) - len(header.lstrip())
-    lines = completion.splitlines(keepends=True)
+    lines = _lines(completion)
     inside = lines[:1]  # the rest of the header's line
     for line in lines[1:]:
         if line.strip() and len(line) - len(line.lstrip()) <= indentation:
             break
         inside.append(line)
-    if len(inside) == len(lines) and inside and not inside[-1].endswith("\n"):
+    is_cut = len(inside) == len(lines) and not completion.endswith("\n")
+    if is_cut and any(line.strip() for line in inside[:-1]):
         inside.pop()
     text = "".join([header, *inside])
     return "if True:\n" + text if indentation else text
 
 
-def _up_to_closing_brace(completion: str) -> str:
+def _lines(completion: str) -> list[str]:
+    """Lines of Python with their line breaks; one inside a string ends no line."""
+    tokens = Lexer("python").feed(completion, final=True)
+    ends = [token.end for token in tokens if token.kind == "newline"]
+    return [completion[start:end] for start, end in pairwise([0, *ends, len(completion)]) if start < end]
+
+
+def _up_to_closing_brace(completion: str, language: Language) -> str:
     """The body with its closing brace; braces in strings and comments are ignored."""
     depth = 1
-    for token in re.finditer(
-        r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|[{}]", completion, re.DOTALL
-    ):
-        depth += {"{": 1, "}": -1}.get(token.group(), 0)
+    for token in _braces(completion, language):
+        depth += 1 if token.text == "{" else -1
         if depth == 0:
-            return completion[: token.end()]
+            return completion[: token.end]
     whole_lines = completion[: completion.rfind("\n") + 1]
-    depth = 1 + sum({"{": 1, "}": -1}.get(t, 0) for t in re.findall(r"//[^\n]*|/\*.*?\*/|[{}]", whole_lines, re.DOTALL))
-    return whole_lines + "}" * max(0, depth)
+    depth = 1 + sum(1 if token.text == "{" else -1 for token in _braces(whole_lines, language))
+    return whole_lines + "}" * depth
+
+
+def _braces(text: str, language: Language) -> list[Token]:
+    tokens = Lexer(language).feed(text, final=True)
+    return [token for token in tokens if token.kind == "mark" and token.text in "{}"]

@@ -61,6 +61,49 @@ def test_a_body_in_braces_ends_with_its_own(language: Language) -> None:
     assert parse(language, []) == []
 
 
+RIGHT: dict[Language, list[tuple[str, str]]] = {
+    "python": [
+        ("def f(x):", " return x"),
+        ("def f(x):", "\n    return x"),
+        ("    def f(self):", '\n        return """\nless\n"""\n'),
+        ("    def f(self):", '\n        """Say.\n    more\n"""\n        return 1\n'),
+    ],
+    "java": [
+        ("  public Point(int x) {", "\n    this.x = x;\n  }\n"),
+        ("  protected <T> Point(T x) throws IOException {", "\n    super(x);\n  }\n"),
+        ("  private Point() {", "\n    this(0);\n  }\n"),
+        ("  public Point copy(int x) {", "\n    return new Point(x);\n  }\n"),
+        ("  default void f() {", "\n  }\n"),
+        ("  static <T> T f(T x) {", "\n    char c = '}';\n    return x;\n  }\n"),
+        ("  String f() {", '\n    return """\n  } "\n""";\n  }\n'),
+    ],
+    "javascript": [
+        ("export default function (a) {", "\n  return a;\n}\n"),
+        ("function(a) {", "\n  return a;\n}\n"),
+        ("function* (a) {", "\n  yield a;\n}\n"),
+        ("async function f(a) {", "\n  a(function (b) {\n    return b;\n  });\n  await a;\n}\n"),
+        ("  constructor(a) {", "\n    super(a);\n  }\n"),
+        ("  constructor(a) {", "\n    this.a = a;\n  }\n"),
+        ("  static async f() {", "\n    await super.f();\n  }\n"),
+        ("function f() {", "\n  return `}${{ a: 1 }.a}`;\n}\n"),
+        ("function f(x) {", "\n  return /[}'/]/.test(x);\n}\n"),
+    ],
+}
+
+
+@pytest.mark.parametrize("language", RIGHT)
+def test_right_bodies_of_all_kinds_parse(language: Language) -> None:
+    if language != "python" and shutil.which({"java": "javac", "javascript": "node"}[language]) is None:
+        pytest.skip("its parser is not installed")
+    sources = []
+    for line, completion in RIGHT[language]:
+        [header] = headers([f"{line}\n"], language, 1)
+        sources.append(function(header, completion))
+        if completion.endswith("\n"):
+            assert function(header, completion + "} broken (\n") == sources[-1]
+    assert dict(zip(sources, parse(language, sources), strict=True)) == dict.fromkeys(sources, True)
+
+
 def test_bodies_have_no_benchmark_s_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["bodies", "mine/coder", "--held-out", str(tmp_path), "--data", str(tmp_path)])
