@@ -102,7 +102,8 @@ def run_and_stop(name: str, label: str) -> tuple[gr.Button, gr.Button]:
 
 def running_state(run: gr.Button, stop: gr.Button, *, running: bool) -> Updates:
     """Run and Stop, as they are while something runs or not."""
-    return {run: gr.Button(interactive=not running), stop: gr.Button(interactive=running)}
+    # no gr.Button: while the page is built, that would be another button on it
+    return {run: gr.update(interactive=not running), stop: gr.update(interactive=running)}
 
 
 class _Named(NamedTuple):
