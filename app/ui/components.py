@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -61,13 +61,20 @@ def _as_it_is(_: gr.Code, code: str | None) -> str | None:
     return code
 
 
-def prompt_editor(name: str, code: str, label: str) -> tuple[gr.Radio, gr.Code]:
-    """The language and the code, for :func:`prompt_task`."""
+def prompt_editor(name: str, examples: Mapping[Language, str], label: str) -> tuple[gr.Radio, gr.Code]:
+    """The language and the code, for :func:`prompt_task`. It begins with the example in Python. Choosing a language
+    replaces an example by that language's; the user's own code stays."""
     with gr.Row(elem_classes="toolbar"):
         language = language_choice(name)
     with gr.Column(elem_classes="sheet"):
-        editor = code_editor(code, label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_PROMPT_LINES)
-    language.input(lambda chosen: code_update(None, chosen), language, editor, **LATEST)
+        editor = code_editor(
+            examples["python"], label=f"{label}; {MARK} marks a gap", elem_id=f"{name}-editor", lines=_PROMPT_LINES
+        )
+
+    def choose(chosen: Language, code: str) -> dict[str, Any]:
+        return code_update(examples[chosen] if code in examples.values() else None, chosen)
+
+    language.input(choose, [language, editor], editor, **LATEST)
     return language, editor
 
 

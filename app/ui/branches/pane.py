@@ -19,6 +19,7 @@ from app.repositories import Repositories
 from app.shares.rates import Rate
 from app.shares.store import ShareStore
 from app.ui.branches.chart import METRICS, branch_chart, metrics_of
+from app.ui.branches.examples import EXAMPLES
 from app.ui.branches.replay_view import film as film_of
 from app.ui.branches.table import about_branch, branch_table
 from app.ui.caller import admitted, in_time
@@ -50,18 +51,6 @@ _MOVE = """(number) => {
   document.querySelector("#branches-film").dispatchEvent(new CustomEvent("commit", { detail: number }));
 }"""
 _NO_CURVE = '<p class="empty">This branch has no training curve.</p>'
-# a pattern to continue: the first commits do not know indentation, later ones do, and the last ones see the pattern
-_PROMPT = """class Point:
-    def __init__(self, x, y):
-        self._x = x
-        self._y = y
-
-    @property
-    def x(self):
-        return self._x
-
-    @property
-    def y(self):"""
 
 
 @dataclass(frozen=True)
@@ -133,7 +122,7 @@ def _layout() -> _Parts:
                 use = gr.Button("Complete with this commit", elem_id="branches-use", min_width=90)
                 compare = gr.Button("Compare this commit", elem_id="branches-compare", min_width=90)
         with gr.Column(min_width=280):
-            language, prompt = prompt_editor("branches", _PROMPT, "Prompt for every commit")
+            language, prompt = prompt_editor("branches", EXAMPLES, "Prompt for every commit")
             length = gr.Slider(8, 256, 48, step=8, label="Maximum length", elem_id="branches-length", buttons=[])
             with gr.Row(elem_classes="actions"):
                 run, stop = run_and_stop("branches", "Replay")

@@ -20,6 +20,7 @@ from app.ui.code_pane.example_code import presets
 from app.ui.compare.blind import Ballot, BlindControls, blind_choice, connect_votes, vote_controls
 from app.ui.compare.columns import View, columns
 from app.ui.components import (
+    LANGUAGES,
     LATEST,
     MAX_RUNNING,
     QUIET,
@@ -121,8 +122,8 @@ def compare_pane(
     """
     with gr.Column(elem_id="compare"):
         chosen.render()
-        example = next(iter(presets("complete", "python").values()))  # which tells a better model from a worse one
-        language, prompt = prompt_editor("compare", example, "Prompt for all revisions")
+        examples = {each: next(iter(presets("complete", each).values())) for each in LANGUAGES}
+        language, prompt = prompt_editor("compare", examples, "Prompt for all revisions")
         with gr.Row(elem_classes="actions") as actions:
             run, stop = run_and_stop("compare", "Compare")
             share = gr.Button("Share", elem_id="compare-share", interactive=False, min_width=72)
