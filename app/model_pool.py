@@ -104,6 +104,19 @@ class Models:
                 return self._acquired(snapshot, repo_id, revision)
         return None
 
+    def may_serve(self, repo_id: str, revision: str) -> bool:
+        """Whether a revision can be served, as far as that is known without downloading it: not if its files are
+        damaged, or if it needs PyTorch and that is not installed."""
+        try:
+            snapshot = self._here(repo_id, revision)
+        except CheckpointError:
+            return True
+        try:
+            self._opening.memory_needed(snapshot)
+        except CheckpointError:
+            return False
+        return True
+
     def _acquired(
         self, snapshot: Path, repo_id: str, revision: str, report: Report = lambda stage: None
     ) -> ServedModel:

@@ -51,6 +51,18 @@ import app.served_page
 print({"pandas", "pyarrow", "onnx"} & sys.modules.keys(), flush=True)
 from app.ui.train.teach import teach_button
 print(teach_button(Settings()).visible)
+from app.ui.compare.pane import menu
+print(menu(models, Settings().store, "santacoder/mini", "main", []).value)
+from fastapi.testclient import TestClient
+from app.attribution_indexes import Indexes
+from app.observability.metrics import Metrics
+from app.shares.database import Database
+from app.shares.store import ShareStore
+settings = Settings(allow_training=True, runs=folder / "runs")
+shares = ShareStore(Database(f"sqlite:///{folder}/shares.db"))
+page = TestClient(create_app(settings, models, Indexes(settings), shares, Metrics()), base_url="http://localhost")
+parts = [part["props"] for part in page.get("/config").json()["components"]]
+print([part["interactive"] for part in parts if part.get("elem_id") == "train-start"])
 """
 
 
@@ -60,9 +72,11 @@ def test_a_graph_is_served_and_the_rest_says_what_to_install(tmp_path: Path, tok
     command = [sys.executable, "-c", _SERVE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
-    served, *refusals, version, without_page, with_page, teaches = done.stdout.splitlines()
+    served, *refusals, version, without_page, with_page, teaches, compared, can_start = done.stdout.splitlines()
     assert served.startswith("onnx, int8, cpu ")
     assert (version, without_page, with_page, teaches) == (installed_version(), "False", "set()", "False")
+    # santacoder/mini@pretraining has no graph
+    assert (compared, can_start) == ("['santacoder/mini@main', 'santacoder/nano@main']", "[False]")
     what = "needs PyTorch, which this installation lacks: install the whole project with: pip install ."
     plain, runner, device, *training = refusals
     assert plain.startswith("test/plain@") and plain.endswith(f"has no ONNX graph to run, so it {what}")

@@ -167,7 +167,7 @@ def compare_pane(
     def show(shown: View, kept: tuple[list[Progress], list[str]], ballot: Ballot | None) -> Any:
         return columns_of(*kept, shown, ballot) if kept[0] else gr.skip()
 
-    tab.select(lambda *values: menu(store, *values), [revision.model, revision.branch, chosen], chosen, **QUIET)
+    tab.select(lambda *values: menu(models, store, *values), [revision.model, revision.branch, chosen], chosen, **QUIET)
     running = run.click(
         compare,
         None,
@@ -217,7 +217,7 @@ def revision_menu() -> gr.Dropdown:
     )
 
 
-def menu(store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdown:
+def menu(models: Models, store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdown:
     """The menu with all branches. If nothing is chosen, it suggests the page's branch and another one."""
     known = [
         f"{name}@{each}"
@@ -225,15 +225,15 @@ def menu(store: Path, repo_id: str, branch: str, names: list[str]) -> gr.Dropdow
         for each in checkpoints.branches(name, store=store, ask_hub=False)
     ]
     known += [f"{PUBLISHED}@{each}" for each in EXPERIMENTS]
-    return gr.Dropdown(choices=known, value=names or _suggested(repo_id, branch, known))
+    return gr.Dropdown(choices=known, value=names or _suggested(models, repo_id, branch, known))
 
 
-def _suggested(repo_id: str, branch: str, known: list[str]) -> list[str]:
-    own = f"{repo_id}@{branch}"
+def _suggested(models: Models, repo_id: str, branch: str, known: list[str]) -> list[str]:
+    own, preferred = f"{repo_id}@{branch}", f"{repo_id}@no-fim"
     others = [name for name in known if name.startswith(f"{repo_id}@") and name != own]
-    preferred = f"{repo_id}@no-fim"
-    other_models = [name for name in known if name.endswith("@main") and name != own]
-    return [own, *([preferred] if preferred in others else (others or other_models)[:1])]
+    others.sort(key=lambda name: name != preferred)
+    others += [name for name in known if name.endswith("@main") and name not in (own, *others)]
+    return [own, *[name for name in others if models.may_serve(*_parsed(name))][:1]]
 
 
 def _required(names: list[str]) -> list[str]:

@@ -57,7 +57,13 @@ def train_pane(
         with gr.Column(min_width=280, scale=1):
             form = job_form(source, sample_defaults)
             with gr.Row(elem_classes="actions"):
-                start = gr.Button("Start training", variant="primary", elem_id="train-start", min_width=120)
+                start = gr.Button(
+                    "Start training",
+                    variant="primary",
+                    interactive=pytorch.is_installed(),
+                    elem_id="train-start",
+                    min_width=120,
+                )
                 check = gr.Button("Check the files", elem_id="train-check", min_width=120)
             refusal = gr.HTML(elem_id="train-refusal")
         pane = TrainPane(job_view(), refusal, gr.State(""))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from app.model_pool import Models
+from app.settings import Settings
 from app.ui.compare import pane
 from app.ui.revision_menus import filled_menus
 from santacoder import checkpoints
@@ -73,4 +75,4 @@ def test_no_menu_waits_for_the_hub(store: Path, monkeypatch: pytest.MonkeyPatch)
             assert len(filled_menus(store, repo_id, branch)) == 3
     offered = [value for _, value in filled_menus(store, "bigcode/santacoder", "main")[1].choices]
     assert offered[0] == "main" and "mha" in offered
-    assert pane.menu(store, "bigcode/santacoder", "main", []).choices
+    assert pane.menu(Models(Settings(store=store, device="cpu")), store, "bigcode/santacoder", "main", []).choices
