@@ -16,6 +16,7 @@ from app.ui.components import LATEST, QUIET, place
 from app.ui.html import render
 from santacoder.attribution import Searched, Source, Span
 from santacoder.attribution.origins import link, what_it_asks
+from santacoder.attribution.tokens import COMMENT_STYLES, tokenize
 from santacoder.errors import AttributionError, UserError
 
 _MAX_LINES = 60
@@ -29,7 +30,7 @@ def connect_origins(pane: CodePane, controls: Controls, recorder: gr.HTML) -> No
             attribution = controls.indexes.check(repo_id, code, language)
             if attribution is None:
                 return unknown(f"There is no attribution index for {repo_id}."), NOT_CHECKED
-            return _told(code, written, attribution, repo_id, controls.indexes)
+            return _told(code, written, language, attribution, repo_id, controls.indexes)
         except AttributionError as error:
             return unknown(sentence_for(error)), NOT_CHECKED
 
@@ -69,15 +70,21 @@ def shared_origins(attribution: str | None, generation: Generation, index: int, 
         return unknown("The code was not looked up when it was shared."), NOT_CHECKED
     code, spans = generation.code(index), generation.spans(index)
     try:
-        return _told(code, spans, Attribution.from_json(attribution), generation.repo_id, indexes)
+        known = Attribution.from_json(attribution)
+        return _told(code, spans, generation.language, known, generation.repo_id, indexes)
     except (AttributionError, UserError) as error:
         return unknown(sentence_for(error)), NOT_CHECKED
 
 
 def _told(
-    code: str, written: list[tuple[int, int]], attribution: Attribution, repo_id: str, indexes: Indexes
+    code: str,
+    written: list[tuple[int, int]],
+    language: Language,
+    attribution: Attribution,
+    repo_id: str,
+    indexes: Indexes,
 ) -> tuple[str, str]:
-    found = findings(code, written, attribution, indexes.of(repo_id))
+    found = findings(code, written, language, attribution, indexes.of(repo_id))
     return badge(found, repo_id), panel(found, repo_id)
 
 
@@ -87,22 +94,36 @@ class Findings(NamedTuple):
 
     code: str
     written: list[tuple[int, int]]
+    language: Language
     attribution: Attribution
     originals: list[str | None]
 
+    @property
+    def is_too_short(self) -> bool:
+        """Whether what is to be checked, the longest of the model's parts or else the code, is so short that a copy of
+        it may be missed."""
+        style = COMMENT_STYLES[self.language]
+        parts = [self.code[begin:end] for begin, end in self.written] or [self.code]
+        longest = max(len(tokenize(part.encode(), style).hashes) for part in parts)
+        return longest < self.attribution.searched.guaranteed_tokens
 
-def findings(code: str, written: list[tuple[int, int]], attribution: Attribution, index: Index | None) -> Findings:
+
+def findings(
+    code: str, written: list[tuple[int, int]], language: Language, attribution: Attribution, index: Index | None
+) -> Findings:
     """The findings for ``code``.
 
     Raises:
         AttributionError: the corpus has changed since it was indexed.
     """
     sources = [span.sources[0] for span in attribution.spans]
-    return Findings(code, written, attribution, [index.original(source) if index else None for source in sources])
+    originals = [index.original(source) if index else None for source in sources]
+    return Findings(code, written, language, attribution, originals)
 
 
 def badge(found: Findings, repo_id: str) -> str:
-    """One line: whether anything was found and what was searched, with the positions that ``written.js`` underlines."""
+    """One line: whether anything was found and what was searched, with the positions that ``written.js`` underlines.
+    That nothing was found says little of a short text."""
     spans = found.attribution.spans
     packages = list(dict.fromkeys(span.sources[0].package for span in spans))
     more = f" and {len(packages) - 3} more" if len(packages) > 3 else ""
@@ -113,6 +134,7 @@ def badge(found: Findings, repo_id: str) -> str:
         packages=", ".join(packages[:3]) + more,
         searched=_searched(found.attribution.searched, repo_id),
         certain_from=found.attribution.searched.guaranteed_tokens,
+        is_too_short=found.is_too_short,
     )
 
 

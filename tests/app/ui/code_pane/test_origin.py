@@ -19,8 +19,10 @@ CODE = "a = quay(1)\nb = quay(2)\nc = 3\n"
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 
 
-def found(*spans: Span, written: list[tuple[int, int]] | None = None, original: str | None = "there\n") -> Findings:
-    return Findings(CODE, written or [], Attribution(spans, SEARCHED), [original] * len(spans))
+def found(
+    *spans: Span, code: str = CODE, written: list[tuple[int, int]] | None = None, original: str | None = "there\n"
+) -> Findings:
+    return Findings(code, written or [], "python", Attribution(spans, SEARCHED), [original] * len(spans))
 
 
 def text_of(markup: str) -> str:
@@ -32,14 +34,33 @@ def text_of(markup: str) -> str:
 
 
 def test_a_clean_badge_says_what_was_searched() -> None:
-    said = text_of(badge(found(), "santacoder/nano"))
+    said = text_of(badge(found(code="f(x)\n" * 13), "santacoder/nano"))
     assert "No match found in training data · copies under 50 tokens may be missed" in said
     assert "1,200 files of 40 packages (Java, Python, 37 MB)" in said
     assert "in the attribution index of santacoder/nano" in said and "50 tokens or more" in said
 
 
+@pytest.mark.parametrize(
+    "code,written,is_too_short",
+    [
+        ("f(x)\n" * 13, [], False),
+        ("f(x)\n" * 12, [], True),
+        ("f(x)\n" * 12 + "# a comment is no part of what is compared: f(x) g(x) h(x)\n", [], True),
+        # the code around a short text has been looked up as well, but the text is the model's
+        ("f(x)\n" * 100, [(5, 65)], True),
+        ("f(x)\n" * 100, [(0, 5), (5, 70)], False),
+        ("f(x)\n" * 100, [(0, 0)], True),
+    ],
+)
+def test_a_short_text_is_not_said_to_be_clean(code: str, written: list[tuple[int, int]], is_too_short: bool) -> None:
+    markup = badge(found(code=code, written=written), "santacoder/nano")
+    said = text_of(markup)
+    assert ("No match found" in said, "clean" in markup) == (not is_too_short, not is_too_short)
+    assert ("Too short to check: only copies of 50 tokens or more are certain to be found" in said) == is_too_short
+
+
 def test_fingerprints_alone_are_said_to_be_just_that() -> None:
-    compact = Findings(CODE, [], Attribution((), replace(SEARCHED, confirmed=False)), [])
+    compact = Findings(CODE, [], "python", Attribution((), replace(SEARCHED, confirmed=False)), [])
     assert "Searched (fingerprints):" in badge(compact, "santacoder/nano")
     span = replace(SPAN, confirmed=False)
     markup = panel(found(span, original=None), "santacoder/nano")
@@ -70,7 +91,7 @@ def test_the_panel_tells_all_there_is_to_know() -> None:
 def test_nothing_is_html(field: str) -> None:
     source = replace(SOURCE, registry="", **{field: EVIL})
     span = replace(SPAN, start=0, end=len(EVIL), sources=(source, source))
-    known = Findings(EVIL, [], Attribution((span,), SEARCHED), [EVIL])
+    known = Findings(EVIL, [], "python", Attribution((span,), SEARCHED), [EVIL])
     for markup in (badge(known, EVIL), panel(known, EVIL), unknown(EVIL)):
         assert "<img" not in markup
     assert EVIL in text_of(panel(known, EVIL))
