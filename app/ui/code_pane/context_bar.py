@@ -48,8 +48,10 @@ def connect_context(
             snapshot = checkpoints.resolve(model, commit or branch, store=settings.store, download=False)
             tokenizer, n_positions, recorded = _reader(snapshot)
             parts = _parts(pane, code)
-            request = _request(parts, chosen_order(order), recorded, int(max_new_tokens))
-            return _bar(build_prompt(request, tokenizer, n_positions), n_positions)
+            chosen = chosen_order(order)
+            request = _request(parts, chosen, recorded, int(max_new_tokens))
+            prompt = build_prompt(request, tokenizer, n_positions)
+            return _bar(prompt, n_positions, [*prompt.notices, *_advice(chosen, recorded)])
         except (CheckpointError, UserError):
             return ""  # Run reports the error
 
@@ -106,8 +108,15 @@ def _request(
     return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
 
 
-def _bar(prompt: Prompt, n_positions: int) -> str:
+def _advice(chosen: FimOrder | None, recorded: FimOrder | None) -> list[str]:
+    """What to say of an order other than the one that the revision records."""
+    if not chosen or not recorded or chosen == recorded:
+        return []
+    return [f"This revision fills gaps better {'prefix' if recorded == 'psm' else 'suffix'} first."]
+
+
+def _bar(prompt: Prompt, n_positions: int, notices: list[str]) -> str:
     n_read, n_new = len(prompt.ids), prompt.max_new_tokens
     n_free = n_positions - n_read - n_new
     said = f"{n_read:,} tokens of code · up to {n_new:,} new · {n_free:,} of {n_positions:,} free"
-    return render("context_bar", said=said, read=n_read / n_positions, new=n_new / n_positions, notices=prompt.notices)
+    return render("context_bar", said=said, read=n_read / n_positions, new=n_new / n_positions, notices=notices)
