@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.branch_facts import Branch
-from app.ui.branches.table import benchmark_name, interval_of, language_name, value_of
+from app.ui.branches.measures import name_of, place_of
+from app.ui.branches.table import interval_of, language_name, value_of
 from app.ui.html import render
 from santacoder import checkpoints
 from santacoder.checkpoint_files import read_text
@@ -153,10 +154,10 @@ def _beside_the_paper(scores: Sequence[RevisionScore]) -> list[tuple[str, str, s
     """The name and value of each score, and the value of the published model, if the paper has it."""
     published = {(score.benchmark, score.language, score.metric): score for score in published_scores("main")}
     shown = []
-    for score in scores:
+    for score in sorted(scores, key=lambda score: place_of((score.benchmark, score.metric))):
         language = language_name(score.language)
         interval = f" ({interval_of(score)})" if score.interval else ""
         paper = published.get((score.benchmark, score.language, score.metric))
-        name = f"{benchmark_name(score.benchmark)}: {score.metric}, {language}"
+        name = f"{name_of((score.benchmark, score.metric))}, {language}"
         shown.append((name, f"{value_of(score)}{interval}", "–" if paper is None else value_of(paper)))
     return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import torch
 from app.branch_facts import Branch, read_branches, with_several_branches
 from app.shares.rates import Rate
 from app.ui.branches.chart import branch_chart, metrics_of
-from app.ui.branches.table import about_branch, benchmark_name, branch_table
+from app.ui.branches.measures import name_of, place_of
+from app.ui.branches.table import about_branch, branch_table
 from santacoder import checkpoints
-from santacoder.checkpoints import CheckpointError
+from santacoder.checkpoints import CheckpointError, RevisionScore
 from santacoder.experiments import EXPERIMENTS, PUBLISHED
 from santacoder.tokenizer import Tokenizer
 from tests.conftest import random_model
@@ -169,5 +171,25 @@ def test_use_in_editors_is_shown_once_there_is_some() -> None:
 
 
 def test_every_benchmark_has_a_name_for_readers() -> None:
-    benchmarks = {score.benchmark for score in checkpoints.read_scores(checkpoints.resolve("santacoder/mini"))}
-    assert len(benchmarks) > 5 and all(benchmark_name(benchmark)[0].isupper() for benchmark in benchmarks)
+    scores = checkpoints.read_scores(checkpoints.resolve("santacoder/mini"))
+    headings = {(score.benchmark, score.metric) for score in scores}
+    assert len(headings) > 5 and all(place_of(heading) >= 0 and ":" not in name_of(heading) for heading in headings)
+
+
+def test_a_score_says_whether_less_is_better_and_has_no_bar_then() -> None:
+    def branch(name: str, bits: float, right: float) -> Branch:
+        found = (("bits-per-byte", "bits per byte", bits), ("infilling", "exact match", right))
+        return Branch(name, None, scores=[RevisionScore(each, "java", metric, value) for each, metric, value in found])
+
+    branches = [branch("main", 2.5, 0.2), branch("fim", 2.0, 0.1)]
+    table = branch_table(branches, "main")
+    right, bits = (table.index(name) for name in ("Lines filled in, prefix first", "Bits per byte of held-out files"))
+    assert right < table.index("more is better") < bits < table.index("less is better")
+    assert table.count('class="bar"') == 2 and "<strong>2.000</strong>" in table
+    scores = [("empty", "empty"), ("infilling-spm", "exact match"), ("infilling", "exact match")]
+    alone = Branch("main", None, scores=[RevisionScore(name, "java", metric, 0.5) for name, metric in scores])
+    several = [alone, replace(alone, name="fim")]  # nothing tells them apart
+    about = about_branch("x/y", alone, several)
+    names = ["Lines filled in, prefix first", "Lines filled in, suffix first", "Empty continuations"]
+    assert sorted(names, key=about.index) == names
+    assert about.count("(more is better)") == 2 and about.count("(less is better)") == 1

@@ -34,8 +34,10 @@ def trained(server: Server, tokenizer: Tokenizer) -> None:
                 files={"curves.json": json.dumps({"validation_loss": curve, "loss": curve})},
                 store=server.store,
             )
-        result = {"benchmark": "infilling", "language": "java", "scores": {"exact match": {"value": 0.125}}}
-        document = json.dumps({"results": [result]}).encode()
+        exact = {"exact match": {"value": 0.125, "interval": [0.105, 0.145]}}
+        languages = ("python", "java", "javascript")
+        results = [{"benchmark": "infilling", "language": language, "scores": exact} for language in languages]
+        document = json.dumps({"results": results}).encode()
         checkpoints.add_files(MODEL, branch, {"eval.json": document}, store=server.store)
 
 
@@ -195,6 +197,14 @@ def test_the_pane_is_not_wider_than_the_window(branches: Page) -> None:
         branches.set_viewport_size({"width": width, "height": 900})
         expect(branches.locator("#branches-chart .plot")).to_be_visible()
         assert branches.evaluate("document.documentElement.scrollWidth") <= width
+    branches.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_further_scores_are_in_sight_on_a_phone(branches: Page) -> None:
+    table = branches.locator(".branch-table.further")
+    branches.set_viewport_size({"width": 390, "height": 844})
+    expect(table.locator("tbody th")).to_have_text(re.compile("^Lines filled in, prefix first ↑"))
+    assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
     branches.set_viewport_size({"width": 1280, "height": 900})
 
 

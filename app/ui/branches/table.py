@@ -9,28 +9,12 @@ from types import MappingProxyType
 
 from app.branch_facts import Branch, Curve
 from app.shares.rates import Rate
+from app.ui.branches.measures import Heading, is_lower_better, name_of, place_of
 from app.ui.html import percent, render
 from santacoder.checkpoints import RevisionScore
 from santacoder.experiments import PUBLISHED
 
-_BENCHMARKS = {
-    "multipl-e-humaneval": "HumanEval",
-    "humaneval": "HumanEval",
-    "multipl-e-mbpp": "MBPP",
-    "infilling": "Infilling",
-    "infilling-without-brackets": "Infilling, without brackets",
-    "infilling-spm": "Infilling, suffix first",
-    "infilling-spm-without-brackets": "Infilling, suffix first, without brackets",
-    "docstrings": "Docstrings",
-    "bits-per-byte": "Held-out files",
-    "bodies": "Function bodies",
-    "repetition": "Continuations",
-    "empty": "Continuations",
-    "verbatim": "Texts",
-    "memorization": "Training files",
-}
 LANGUAGE_NAMES = {"python": "Python", "java": "Java", "javascript": "JavaScript"}
-_LOWER_IS_BETTER = ("bits per byte", "with a copied run", "continued exactly", "repeat themselves", "empty")
 _NO_SHARES = ("bits per byte", "BLEU")
 _UNKNOWN = "–"
 _NO_RATES: Mapping[str, Rate] = MappingProxyType({})
@@ -44,9 +28,6 @@ _FACTS = {
 }
 # size of a sparkline, in pixels
 _WIDTH, _HEIGHT = 60, 14
-
-Heading = tuple[str, str]
-"""Benchmark and metric."""
 
 
 def branch_table(
@@ -63,11 +44,11 @@ def branch_table(
         "branch_table",
         columns=[
             {
-                "benchmark": benchmark_name(benchmark),
-                "metric": metric,
+                "name": name_of(heading),
+                "is_lower_better": is_lower_better(heading),
                 "languages": [language_name(name) for name in languages],
             }
-            for (benchmark, metric), languages in shown.items()
+            for heading, languages in shown.items()
         ],
         rows=rows,
         informative={name for name, parts in _FACTS.items() if _is_informative(rows, parts)},
@@ -91,7 +72,8 @@ def about_branch(repo_id: str, branch: Branch, branches: Sequence[Branch], other
         languages=[language_name(name) for name in languages],
         further=[
             (
-                f"{benchmark_name(heading[0])}: {heading[1]}",
+                name_of(heading),
+                is_lower_better(heading),
                 [_cell([branch], branch, heading, name) for name in languages],
             )
             for heading in further
@@ -121,7 +103,8 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A score; ``share`` is its percentage of the largest score in the column, or None if it is the only one."""
+    """A score; ``share`` is its percentage of the largest score in the column, or None if it is the only one, or less
+    is better: a longer bar would be the worse one."""
 
     text: str
     interval: str
@@ -218,14 +201,14 @@ def _tells_apart(branches: Sequence[Branch], heading: Heading, languages: Sequen
 
 
 def _languages(branches: Sequence[Branch]) -> dict[Heading, list[str]]:
-    """The benchmarks and metrics of the branches, and their languages."""
+    """The benchmarks and metrics of the branches in their order, and their languages."""
     found: dict[Heading, dict[str, None]] = {}
     for score in (score for branch in branches for score in branch.scores):
         found.setdefault(_heading(score), {})[score.language] = None
     order = list(LANGUAGE_NAMES)
     return {
-        heading: sorted(names, key=lambda name: order.index(name) if name in order else len(order))
-        for heading, names in found.items()
+        heading: sorted(found[heading], key=lambda name: order.index(name) if name in order else len(order))
+        for heading in sorted(found, key=place_of)
     }
 
 
@@ -234,12 +217,13 @@ def _cell(branches: Sequence[Branch], branch: Branch, heading: Heading, language
     if score is None:
         return None
     values = [found.value for other in branches if (found := _find(other, heading, language))]
-    best = min(values) if heading[1] in _LOWER_IS_BETTER else max(values)
+    best = min(values) if is_lower_better(heading) else max(values)
+    has_bar = len(values) > 1 and not is_lower_better(heading)
     return _Cell(
         text=value_of(score),
         interval=interval_of(score),
         is_best=len(set(values)) > 1 and score.value == best,
-        share=round(100 * score.value / (max(values) or 1)) if len(values) > 1 else None,
+        share=round(100 * score.value / (max(values) or 1)) if has_bar else None,
     )
 
 
@@ -266,10 +250,6 @@ def _number(value: float, metric: str) -> str:
 
 def _heading(score: RevisionScore) -> Heading:
     return score.benchmark, score.metric
-
-
-def benchmark_name(name: str) -> str:
-    return _BENCHMARKS.get(name, name)
 
 
 def language_name(name: str) -> str:

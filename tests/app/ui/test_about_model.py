@@ -84,5 +84,5 @@ def test_the_published_model_is_described_without_its_weights(branch: str, words
 
 def test_scores_are_beside_the_published_ones() -> None:
     text = said("santacoder/mini", "main", DEFAULT_STORE)
-    assert re.search(r"Infilling: exact match, Python \d+\.\d % \(\d+\.\d – \d+\.\d\) 44\.0 % ", text)
-    assert re.search(r"bits per byte, Python 0\.\d+ – ", text)
+    assert re.search(r"Lines filled in, prefix first, Python \d+\.\d % \(\d+\.\d – \d+\.\d\) 44\.0 % ", text)
+    assert re.search(r"Bits per byte of held-out files, Python 0\.\d+ – ", text)
