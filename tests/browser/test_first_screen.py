@@ -72,6 +72,25 @@ def test_the_example_is_run_before_the_page_is_built_and_the_pane_gets_the_run(p
     phone.wait_for_function(f"(code) => {VIEW}.state.doc.toString() === code", arg=f"{EXAMPLE}\n# twice")
 
 
+def test_a_suggestion_is_accepted_without_a_tab_key(phone: Page, server: Server) -> None:
+    phone.goto(server.url)
+    area, accept = phone.locator("#first textarea"), phone.locator(".first-accept")
+    expect(accept).to_be_visible()
+    text = phone.locator(".first-after").text_content()
+    accept.click()
+    expect(area).to_have_value(f"{EXAMPLE}{text}")
+    expect(accept).to_be_hidden()
+    expect(phone.locator(".first-status")).to_contain_text("Accepted.")
+
+
+def test_an_example_that_was_run_is_named_in_the_menu(phone: Page, server: Server) -> None:
+    phone.goto(server.url)
+    phone.locator(".first-run").click()
+    expect(phone.locator("#first")).to_have_count(0)
+    expect(phone.locator("#complete-status")).to_contain_text("seed")
+    expect(phone.locator("#complete-preset input")).to_have_value(next(iter(presets("complete", "python"))))
+
+
 def test_what_is_typed_while_the_page_is_built_is_kept(phone: Page, server: Server) -> None:
     phone.goto(server.url)
     phone.locator(".first-more").click()

@@ -56,11 +56,12 @@ def _is_example(code: str, generation: Generation | None, index: int) -> bool:
     return code in [preset.code for preset in PRESETS]
 
 
-def menus_for(pane: CodePane, language: Language, code: str) -> Updates:
-    """Updates of the menus that match the code in the editor."""
+def menus_for(pane: CodePane, language: Language, code: str, generation: Generation | None = None) -> Updates:
+    """Updates of the menus that match the code in the editor, or what it was before ``generation`` was written."""
     seen = plain_language(code, language)
     examples = presets(pane.name, seen)
-    name = next((name for name, example in examples.items() if example == code), None)
+    begun = MARK.join(generation.parts) if generation else code
+    name = next((name for name, example in examples.items() if example == begun), None)
     updates: Updates = {pane.preset: gr.Dropdown(choices=list(examples), value=name)}
     if seen != language:
         updates |= {pane.editor: code_update(None, seen), pane.language: seen}

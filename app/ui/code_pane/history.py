@@ -43,7 +43,7 @@ def history_tab(pane: CodePane) -> gr.HTML:
                 raise UserError("This entry belongs to another pane.")
             if not all(candidate.completions for candidate in generation.candidates):
                 raise UserError("This entry is damaged.")
-            menus = menus_for(pane, generation.language, generation.code(0))
+            menus = menus_for(pane, generation.language, generation.code(0), generation)
             return {**menus, **pane.show(generation), recorder: generation.to_json()}
         except UserError as error:
             return {pane.status: failure(str(error))}

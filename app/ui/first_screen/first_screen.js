@@ -17,7 +17,11 @@
     return;
   }
   const part = (name) => screen.querySelector(`.first-${name}`);
-  const [area, overlay, run, stop, status] = [screen.querySelector("textarea"), screen.querySelector("pre"), part("run"), part("stop"), part("status")];
+  const [area, overlay, run, accept, stop, status] = [
+    screen.querySelector("textarea"),
+    screen.querySelector("pre"),
+    ...["run", "accept", "stop", "status"].map(part),
+  ];
   const example = area.defaultValue;
   let running = null; // an AbortController
   let generation = null; // the last one: its JSON, and the code with it
@@ -34,6 +38,7 @@
     part("before").textContent = before;
     part("after").textContent = after;
     part("after").classList.toggle("written", isWritten);
+    accept.hidden = isWritten || !after; // a phone has no Tab
     follow();
   }
 
@@ -69,9 +74,10 @@
     wait();
   }
 
-  function accept(text) {
-    area.setRangeText(text, area.value.length, area.value.length, "end");
+  function acceptSuggestion() {
+    area.setRangeText(part("after").textContent, area.value.length, area.value.length, "end");
     edited();
+    say("Accepted. Begin the next line before you press Run: a small model repeats what is above.");
   }
 
   // One run
@@ -226,11 +232,10 @@
     handOver();
   });
   area.addEventListener("keydown", (event) => {
-    const text = part("after").textContent;
     const isPlain = !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
-    if (event.key !== "Tab" || !isPlain || !text || part("after").classList.contains("written")) return;
+    if (event.key !== "Tab" || !isPlain || accept.hidden) return;
     event.preventDefault();
-    accept(text);
+    acceptSuggestion();
   });
   screen.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -240,6 +245,7 @@
     else write();
   });
   run.addEventListener("click", write);
+  accept.addEventListener("click", acceptSuggestion);
   stop.addEventListener("click", () => running?.abort());
   part("more").addEventListener("click", () => {
     staysAtCode = false;

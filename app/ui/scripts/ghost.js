@@ -13,7 +13,7 @@ santacoder.ghost = (() => {
     const key = document.createElement("button");
     key.type = "button";
     key.tabIndex = -1;
-    key.textContent = "Tab";
+    key.textContent = matchMedia("(pointer: coarse)").matches ? "Accept" : "Tab";
     key.title = "Accept the suggestion";
     key.addEventListener("click", accept);
     element.append(key);

@@ -148,7 +148,7 @@ def _code_updates(pane: CodePane, opened: OpenedShare, controls: Controls, store
         **controls.revision.updates(menus),
         # equal ones were merged, and those that continue from a token were added
         controls.candidates: min(MAX_CANDIDATES, sum(each.n_alike for each in generation.candidates)),
-        **menus_for(pane, generation.language, generation.code(candidate)),
+        **menus_for(pane, generation.language, generation.code(candidate), generation),
         **pane.show(generation, candidate, _notices(generation, store)),
         pane.order: generation.fim_order,
         pane.origin_badge: badge,
