@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from app.ui.code_pane.example_code import presets
-from tests.browser.conftest import open_names, open_picker, pick
+from tests.browser.conftest import open_advanced, open_names, open_parameters, open_picker, pick
 from tests.browser.test_playground import set_parameter
 
 EXAMPLE = next(iter(presets("complete", "python").values()))
@@ -40,6 +40,21 @@ def test_the_context_counts_code_and_fits_above_the_buttons_of_a_phone(shared_pa
             for selector, side in (("#complete-context .context-said", "bottom"), ("#complete-run", "top"))
         )
         assert bottom <= top
+    finally:
+        shared_page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_numbers_of_the_parameters_fit_their_fields(shared_page: Page) -> None:
+    fields = shared_page.locator("#parameters input[type=number]:visible")
+    try:
+        for width in (1280, 390):
+            shared_page.set_viewport_size({"width": width, "height": 844})
+            open_parameters(shared_page)
+            open_advanced(shared_page)
+            set_parameter(shared_page, "number input for Temperature", "0.25")
+            expect(fields).to_have_count(6)
+            for field in fields.all():
+                assert field.evaluate("(field) => field.scrollWidth <= field.clientWidth"), field.input_value()
     finally:
         shared_page.set_viewport_size({"width": 1280, "height": 900})
 
