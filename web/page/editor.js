@@ -96,7 +96,7 @@ export class Editor {
       return button;
     });
     const title = document.createElement("p");
-    title.textContent = `${shown(token.text)} had ${percent(token.logprob)}. Continue with:`;
+    title.textContent = `${shown(token.text)}: ${percent(token.logprob)}. Continue with:`;
     this._alternatives.replaceChildren(title, ...buttons);
     this._alternatives.hidden = false;
     return undefined;

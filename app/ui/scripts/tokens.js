@@ -54,7 +54,7 @@
     );
     const heading = element("p", "heading");
     heading.append(element("code", "", quoted(token.textContent.replaceAll("↵", ""))));
-    heading.append(token.dataset.probability ? ` had ${token.dataset.probability}` : " is the first token: nothing comes before it");
+    heading.append(token.dataset.probability ? `: ${token.dataset.probability}` : " is the first token: nothing comes before it");
     box.setAttribute("aria-label", "Alternatives of this token");
     box.replaceChildren(heading, ...rows);
     if (canChoose && rows.length) box.append(element("p", "hint", "Choose one to continue from it."));
