@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from santacoder.attribution.index_file import ANCHOR, ANCHOR_TOKENS, FILE, USUAL, Contents, Origin, Parameters
+from santacoder.attribution.contents import ANCHOR, ANCHOR_TOKENS, FILE, USUAL, Contents, Origin, Parameters
 from santacoder.attribution.tokens import COMMENT_STYLES, Tokens, tokenize
 from santacoder.attribution.winnowing import fingerprints
 from santacoder.errors import AttributionError

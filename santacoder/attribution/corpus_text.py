@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from santacoder.attribution.build import digest
-from santacoder.attribution.index_file import ANCHOR_TOKENS, Contents
+from santacoder.attribution.contents import ANCHOR_TOKENS, Contents
+from santacoder.attribution.index_checks import is_utf8
 from santacoder.attribution.tokens import COMMENT_STYLES, Tokens, tokenize
 from santacoder.errors import AttributionError
 
@@ -59,7 +60,8 @@ class CorpusText:
         if number in self._unchanged:
             return
         start, end = self._extent(number)
-        if digest(self._bytes[start:end].tobytes()) != self._index.files["digest"][number]:
+        content = self._bytes[start:end].tobytes()
+        if digest(content) != self._index.files["digest"][number] or not is_utf8(content):
             raise AttributionError(
                 f"{self._path} was changed since it was indexed (bytes {start:,} to {end:,}). Build the index again "
                 "with python -m train.data index."

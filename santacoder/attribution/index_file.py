@@ -20,84 +20,24 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
 from santacoder.atomic import replacing
-from santacoder.attribution import tokens, winnowing
+from santacoder.attribution.contents import SECTIONS, Contents
+from santacoder.attribution.index_checks import flaw_of
+from santacoder.attribution.index_header import MADE_WITH, Header, HeaderFlaw, parsed
 from santacoder.errors import AttributionError
 
-ANCHOR_TOKENS = 128
-ANCHOR = np.dtype([("byte", "<u4"), ("line", "<u4")])
-FILE = np.dtype(
-    [("token", "<u4"), ("byte", "<u4"), ("anchor", "<u4"), ("path", "<u4"), ("origin", "<u4"), ("digest", "<u8")]
-)
-_NUMBER = np.dtype("<u4")
-_SECTIONS: dict[str, np.dtype] = {
-    "buckets": _NUMBER,
-    "hashes": _NUMBER,
-    "places": _NUMBER,
-    "anchors": ANCHOR,
-    "files": FILE,
-    "paths": np.dtype("u1"),
-}
 _MAGIC = b"SCAT"
 _FORMAT = 3
 _FORMATS = (2, _FORMAT)  # in 2, nothing is compressed
 _PREFIX = struct.Struct("<4sIII")
 _ALIGNMENT = 64
-_MADE_WITH = {"tokens": tokens.VERSION, "run": winnowing.RUN}
-
-
-class Origin(NamedTuple):
-    """Properties that many files share. ``registry`` is empty or one whose addresses ``origins.py`` knows."""
-
-    package: str
-    version: str
-    licence: str
-    language: str
-    registry: str = ""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """The parameters of an index. ``window`` is the winnowing window; with ``renamed``, all identifiers are equal."""
-
-    window: int = winnowing.WINDOW
-    renamed: bool = False
-
-
-USUAL = Parameters()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The sections, in memory or memory-mapped, and the contents of the header."""
-
-    buckets: np.ndarray
-    hashes: np.ndarray
-    places: np.ndarray
-    anchors: np.ndarray
-    files: np.ndarray
-    paths: np.ndarray
-    origins: list[Origin]
-    parameters: Parameters
-
-    @property
-    def bucket_bits(self) -> int:
-        return (len(self.buckets) - 1).bit_length() - 1
-
-    @property
-    def n_files(self) -> int:
-        return len(self.files) - 1
-
-    @property
-    def n_bytes(self) -> int:
-        """UTF-8 bytes of the indexed files."""
-        return int(self.files["byte"][-1])
+_MAX_PATH = 4096  # bytes on average, as on Linux: bounds what a small file can be decompressed to
 
 
 def write(path: Path, contents: Contents) -> None:
@@ -106,10 +46,10 @@ def write(path: Path, contents: Contents) -> None:
     Raises:
         OSError: the disk is full.
     """
-    sections = {name: np.ascontiguousarray(getattr(contents, name), dtype) for name, dtype in _SECTIONS.items()}
+    sections = {name: np.ascontiguousarray(getattr(contents, name), dtype) for name, dtype in SECTIONS.items()}
     sections["paths"] = np.frombuffer(zlib.compress(sections["paths"].data, 9), np.uint8)
     described = {
-        "made_with": _MADE_WITH,
+        "made_with": MADE_WITH,
         "parameters": asdict(contents.parameters),
         "compressed": ["paths"],
         "counts": {name: len(section) for name, section in sections.items()},
@@ -129,7 +69,8 @@ def read(path: Path) -> Contents:
     """Memory-map an index.
 
     Raises:
-        AttributionError: it does not exist, is damaged or truncated, or was built with another tokenization.
+        AttributionError: it does not exist, is damaged, inconsistent or truncated, or was built with another
+            tokenization.
     """
     try:
         size = path.stat().st_size
@@ -138,9 +79,9 @@ def read(path: Path) -> Contents:
     except OSError as error:
         raise AttributionError(f"{path} cannot be read: {error.strerror}.") from error
     arrays: dict[str, np.ndarray] = {}
-    for name, dtype in _SECTIONS.items():
+    for name, dtype in SECTIONS.items():
         start += -start % _ALIGNMENT
-        count = header["counts"][name]
+        count = header.counts[name]
         end = start + count * dtype.itemsize
         if end > size:
             raise AttributionError(
@@ -152,27 +93,37 @@ def read(path: Path) -> Contents:
     if start != size:
         raise AttributionError(f"{path} has {size - start:,} extra bytes at its end. Copy it or build it again.")
     for name, array in arrays.items():
-        if zlib.crc32(array.data) != header["checksums"][name]:
-            raise AttributionError(
-                f"{path} is damaged: the checksum of its {name} is wrong. Copy it or build it again."
-            )
-    if "paths" in header.get("compressed", []):
-        arrays["paths"] = _decompressed(path, arrays["paths"], int(arrays["files"]["path"][-1]))
-    origins = [Origin(*origin) for origin in header["origins"]]
-    return Contents(**arrays, origins=origins, parameters=Parameters(**header["parameters"]))
+        if zlib.crc32(array.data) != header.checksums[name]:
+            raise _damaged(path, f"the checksum of its {name} is wrong")
+    if header.compressed:
+        arrays["paths"] = _decompressed(path, arrays["paths"], arrays["files"])
+    contents = Contents(**arrays, origins=header.origins, parameters=header.parameters)
+    flaw = flaw_of(contents)
+    if flaw is not None:
+        raise _damaged(path, flaw)
+    return contents
 
 
-def _decompressed(path: Path, section: np.ndarray, n_bytes: int) -> np.ndarray:
+def _damaged(path: Path, flaw: str) -> AttributionError:
+    return AttributionError(f"{path} is damaged: {flaw}. Copy it or build it again.")
+
+
+def _decompressed(path: Path, section: np.ndarray, files: np.ndarray) -> np.ndarray:
+    """The paths of ``files``, of which nothing is decompressed that is longer than the files say."""
+    n_bytes = int(files["path"][-1]) if len(files) else 0
+    if n_bytes > len(files) * _MAX_PATH:
+        raise _damaged(path, "its paths are too long")
+    stream = zlib.decompressobj()
     try:
-        decompressed = zlib.decompressobj().decompress(section.data, n_bytes or 1)  # 0 would be no limit
+        decompressed = stream.decompress(section.data, n_bytes + 1)
     except zlib.error as error:
-        raise AttributionError(f"{path} is damaged: its paths cannot be decompressed. Build it again.") from error
-    if len(decompressed) != n_bytes:
-        raise AttributionError(f"{path} is damaged: its paths have the wrong length. Build it again.")
+        raise _damaged(path, "its paths cannot be decompressed") from error
+    if len(decompressed) != n_bytes or not stream.eof or stream.unused_data:
+        raise _damaged(path, "its paths have the wrong length")
     return np.frombuffer(decompressed, np.uint8)
 
 
-def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+def _read_header(path: Path, file: BinaryIO) -> tuple[Header, int]:
     """The header, and the offset of the byte after it."""
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size or not prefix.startswith(_MAGIC):
@@ -185,11 +136,14 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
         )
     encoded = file.read(length)
     if len(encoded) < length or zlib.crc32(encoded) != checksum:
-        raise AttributionError(f"{path} is damaged: the checksum of its header is wrong. Copy it or build it again.")
-    header = json.loads(encoded)
-    if header["made_with"] != _MADE_WITH:
+        raise _damaged(path, "the checksum of its header is wrong")
+    try:
+        header = parsed(encoded)
+    except HeaderFlaw as error:
+        raise _damaged(path, str(error)) from error
+    if header.made_with != MADE_WITH:
         raise AttributionError(
-            f"{path} was made with {header['made_with']}, but this program uses {_MADE_WITH}: their fingerprints "
+            f"{path} was made with {header.made_with}, but this program uses {MADE_WITH}: their fingerprints "
             "cannot be compared. Build it again with python -m train.data index."
         )
     return header, _PREFIX.size + length

@@ -10,8 +10,8 @@ import numpy as np
 
 from santacoder.attribution import index_file
 from santacoder.attribution.chains import Chain, chains, occurrences
+from santacoder.attribution.contents import ANCHOR_TOKENS
 from santacoder.attribution.corpus_text import CorpusText
-from santacoder.attribution.index_file import ANCHOR_TOKENS
 from santacoder.attribution.spans import MAX_SOURCES, Searched, Source, Span, outermost
 from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
 from santacoder.attribution.widen import Run, widen

@@ -45,6 +45,8 @@ def widen(text: CorpusText, query: Tokens, place: int, chain: Chain) -> list[Run
         found = piece.tokens.hashes
         at = chain.place - piece.first
         back, on = min(place, at), min(n_query - place, len(found) - at)
+        if on < RUN:  # the index places the fingerprint where the text has no such run
+            return []
         equal = query.hashes[place - back : place + on] == found[at - back : at + on]
         left, right = _leading(equal[:back][::-1]), _leading(equal[back:])
         if right < RUN:

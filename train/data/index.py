@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from santacoder.atomic import replacing, sync_folder
 from santacoder.attribution import build, index_file
 from santacoder.attribution.build import SourceText
-from santacoder.attribution.index_file import USUAL, Origin, Parameters
+from santacoder.attribution.contents import USUAL, Contents, Origin, Parameters
 from santacoder.attribution.shards import shard_folders
 from santacoder.attribution.winnowing import WINDOW, guaranteed
 from santacoder.errors import AttributionError, CheckpointError, UserError
@@ -100,7 +100,7 @@ def build_index(
     parameters: Parameters = USUAL,
     executor: Executor | None = None,
     max_bytes: int = MAX_SHARD_BYTES,
-) -> list[index_file.Contents]:
+) -> list[Contents]:
     """Write an index of the files in ``shards`` into ``output``, or several into its subfolders if the files exceed
     ``max_bytes``.
 
@@ -147,7 +147,7 @@ def index_shard(task: tuple[Shard, Path | None], parameters: Parameters) -> buil
 
 def _build_one(
     shards: Sequence[Shard], folder: Path, with_text: bool, executor: Executor, parameters: Parameters
-) -> index_file.Contents:
+) -> Contents:
     folder.mkdir()
     texts = [folder / str(number) for number in range(len(shards))]
     tasks = [(shard, text if with_text else None) for shard, text in zip(shards, texts, strict=True)]

@@ -9,7 +9,7 @@ import pytest
 
 from santacoder.attribution import AttributionIndex, build, index_file
 from santacoder.attribution.build import SourceText
-from santacoder.attribution.index_file import USUAL, Origin, Parameters
+from santacoder.attribution.contents import USUAL, Origin, Parameters
 
 
 class File(NamedTuple):

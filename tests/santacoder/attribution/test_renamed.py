@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from santacoder.attribution import AttributionIndex
-from santacoder.attribution.index_file import Parameters
+from santacoder.attribution.contents import Parameters
 from santacoder.attribution.names import KEYWORDS, renamed_stretches
 from santacoder.attribution.winnowing import guaranteed
 from tests.santacoder.attribution.conftest import File, write_index
