@@ -16,7 +16,8 @@ from santacoder.attribution.spans import MAX_SOURCES, Searched, Source, Span, ou
 from santacoder.attribution.tokens import COMMENT_STYLES, CommentStyle, Tokens, tokenize
 from santacoder.attribution.widen import Run, widen
 from santacoder.attribution.winnowing import RUN, fingerprints, guaranteed
-from santacoder.errors import TextNotSearchable
+from santacoder.errors import TextNotSearchable, UserError
+from santacoder.tokenizer import require_valid_unicode
 
 MAX_CHARACTERS = 200_000
 MAX_LOOKS = 4 * MAX_SOURCES
@@ -168,7 +169,6 @@ def _encoded(text: str) -> bytes:
             "Look it up in parts."
         )
     try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        place = f"a lone surrogate at character {error.start}"
-        raise TextNotSearchable(f"The text is not valid Unicode: {place}.") from None
+        return require_valid_unicode(text).encode("utf-8")
+    except UserError as error:
+        raise TextNotSearchable(str(error)) from None

@@ -68,7 +68,11 @@ def test_as_llm_vscode_asks(asked: httpx.Client) -> None:
     ("body", "status", "sentence"),
     [
         ({"text": "x" * 1_000_000}, 400, "1,000,000 characters; at most 200,000 can be looked up"),
-        ({"text": "a\\ud800"}, 400, "a lone surrogate at character 1"),
+        (
+            {"text": "a\\ud800"},
+            400,
+            "(U+D800) at character 2, which is not a valid character; remove it and try again.",
+        ),
         ({"text": "x", "language": "cobol"}, 400, "language: Input should be 'python', 'java' or 'javascript'"),
         ({"text": "x", "model": "nobody/nothing"}, 404, "no model 'nobody/nothing' here"),
         ({}, 400, "text: Field required"),
