@@ -19,12 +19,10 @@ from app.model_pool import Models, ServedModel
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Event, Finished, FinishReason, TokenEvent
-from santacoder.engine.gap_start import automatic_order
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.stream import Stream
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.errors import UserError
-from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED
 
 TOP_LOGPROBS = 5
@@ -52,11 +50,6 @@ def generate(models: Models, repo_id: str, revision: str, task: Task) -> Iterato
             served.release()
     except Exception as error:
         yield Failed(sentence_for(error))
-
-
-def _order(parts: tuple[str, ...], recorded: FimOrder | None) -> FimOrder:
-    """The order for all gaps between ``parts``, which the first decides."""
-    return automatic_order(parts[0], parts[1], recorded) if len(parts) > 1 else "psm"
 
 
 def continue_from(models: Models, generation: Generation, place: Place, client: str = "") -> Iterator[Progress]:
@@ -99,7 +92,7 @@ class _Writing:
         before: tuple[Candidate, ...] = (),
     ) -> None:
         self._served = served
-        self._order = task.fim_order or _order(task.parts, served.engine.fim_order)
+        self._order = task.order(served.engine.fim_order)
         self._task = replace(task, fim_order=self._order)
         self._before = before
         self._started = started

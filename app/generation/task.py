@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.generation.records import Generation, Language, Pane
+from santacoder.engine.gap_start import automatic_order
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 
@@ -31,6 +32,12 @@ class Task:
     def n_texts(self) -> int:
         """The number of generated texts: one for each gap of each candidate."""
         return self.n * max(1, len(self.parts) - 1)
+
+    def order(self, recorded: FimOrder | None) -> FimOrder:
+        """The order for all gaps, which the first decides if none is chosen; the revision records ``recorded``."""
+        return self.fim_order or (
+            automatic_order(self.parts[0], self.parts[1], recorded) if len(self.parts) > 1 else "psm"
+        )
 
 
 @dataclass(frozen=True)

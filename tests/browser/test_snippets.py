@@ -61,7 +61,7 @@ def call(server: Server, case: str, stop: tuple[str, ...] = (), temperature: flo
     )
     pane = "complete" if len(parts) == 1 else "infill"
     task = Task(pane, "python", parts, sampling, order, n)  # type: ignore[arg-type]
-    return Call(task, "test/tiny", "main", server.url, str(server.store))
+    return Call(task, "test/tiny", "main", server.url, str(server.store), open_order="spm")
 
 
 def output(command: list[str]) -> str:

@@ -104,7 +104,7 @@ def _request(
 ) -> CompletionRequest:
     """The first request for this code."""
     suffix = "".join(parts[1:]) if len(parts) > 1 else None
-    order = chosen or automatic_order(parts[0], suffix or "", recorded)
+    order = chosen or automatic_order(parts[0], "".join(parts[1:2]), recorded)
     return CompletionRequest(parts[0], suffix, SamplingParams(max_new_tokens=max_new_tokens), order)
 
 

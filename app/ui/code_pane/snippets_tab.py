@@ -9,12 +9,16 @@ import gradio as gr
 
 from app.generation.records import Generation
 from app.generation.task import Task
+from app.repositories import Repositories
 from app.settings import Settings
 from app.ui.code_pane.controls import CodePane, Controls, PaneInputs
 from app.ui.components import LATEST, QUIET
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
+from santacoder.checkpoints import CheckpointError
+from santacoder.engine.request import DEFAULT_ORDER
 from santacoder.errors import UserError
+from santacoder.fim import FimOrder
 from santacoder.paths import CHECKOUT
 
 
@@ -49,7 +53,9 @@ def snippets_tab(
                 task = pane.task(given)
         except UserError as error:
             return gr.Code(f"# {error}")
-        call = Call(task, model, revision, _url(request), _folder(settings, model), runner)
+        recorded, open_order = _orders(settings, model, revision)
+        task = replace(task, fim_order=task.order(recorded))
+        call = Call(task, model, revision, _url(request), _folder(settings, model), runner, open_order)
         return gr.Code(snippet(chosen, call), language=KINDS[chosen])
 
     inputs = pane.inputs(controls)
@@ -69,6 +75,18 @@ def _task_of(generation: Generation, index: int) -> Task:
     seed = completions[0].seed if completions else generation.sampling.seed
     sampling = replace(generation.sampling, seed=seed)
     return Task(generation.pane, generation.language, generation.parts, sampling, generation.fim_order)
+
+
+def _orders(settings: Settings, repo_id: str, revision: str) -> tuple[FimOrder | None, FimOrder | None]:
+    """The order that the revision records, and the one in which the server reads a gap without an order. Both are None
+    if the revision is not on this machine: nothing is downloaded for a snippet."""
+    try:
+        Repositories(settings).require(repo_id)
+        snapshot = checkpoints.resolve(repo_id, revision, store=settings.store, download=False)
+    except CheckpointError:
+        return None, None
+    recorded = checkpoints.read_fim_order(snapshot)
+    return recorded, recorded or DEFAULT_ORDER
 
 
 def _url(request: gr.Request) -> str:

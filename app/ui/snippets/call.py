@@ -7,6 +7,7 @@ from typing import Any
 
 from app.generation.task import Task
 from santacoder.engine.token_healing import is_on_by_default
+from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED
 from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
@@ -15,7 +16,7 @@ from santacoder.tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 class Call:
     """A task for the model ``repo_id`` at ``revision``: on the server at ``url``, or from the folder ``store``.
 
-    Without a folder, the model is in the user's cache or on the Hub.
+    Without a folder, the model is in the user's cache or on the Hub. The task has an order if it has a gap.
     """
 
     task: Task
@@ -25,6 +26,8 @@ class Call:
     store: str | None
     runner: str = ""
     """The runner that computed the shown text, as the page names it; empty if there is none."""
+    open_order: FimOrder | None = None
+    """The order in which the server reads prefix and suffix as separate fields; None if that is unknown."""
 
     @property
     def model(self) -> str:
@@ -45,9 +48,9 @@ class Call:
 
     @property
     def sends_suffix(self) -> bool:
-        """Whether prefix and suffix are separate fields, which the server reads suffix first; otherwise the prompt is
-        one text with sentinel tokens. To some protocols an empty suffix is no gap."""
-        return bool(self.suffix and self.task.parts[-1]) and self.task.fim_order == "spm"
+        """Whether prefix and suffix are separate fields, which the server reads in the order of the task; otherwise the
+        prompt is one text with sentinel tokens. To some protocols an empty suffix is no gap."""
+        return bool(self.suffix and self.task.parts[-1]) and self.task.fim_order == self.open_order
 
     @property
     def prompt(self) -> str:
