@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -13,8 +14,11 @@ import app.ui.branches.pane
 import app.ui.code_pane.run_buttons
 import app.ui.compare.pane
 from app.settings import Settings
+from santacoder.errors import CheckpointError
 from tests.app.api.conftest import serve
+from tests.app.page_events import fire
 from tests.browser.conftest import open_pane
+from tests.browser.test_page_api import PARAMETERS
 
 
 @pytest.mark.slow
@@ -49,3 +53,27 @@ def test_a_pane_that_fails_can_be_used_again(
             expect(page.locator(f"#{button.replace('run', 'stop')}")).to_be_disabled()
         assert "/srv/secret" not in page.content()
         page.close()
+
+
+COMPLETE = ["x = 1", "python", 1, "auto", "test/tiny", "main", "", *PARAMETERS, None, 0]
+AS_TYPED = 'There is no <b>model</b> &lt;x> <a href="https://evil.example/">Log in</a><img src=x>.'
+
+
+def test_messages_are_text_for_the_page_and_for_other_clients(
+    desk: BrowserContext, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: Any, **options: Any) -> Any:
+        raise CheckpointError(AS_TYPED)
+
+    monkeypatch.setattr(app.ui.code_pane.run_buttons, "generate", refused)
+    with serve(Settings(store=store, model="test/tiny", device="cpu")) as serving:
+        page = desk.new_page()
+        page.goto(f"{serving.url}/?{urlencode({'model': AS_TYPED})}")
+        warning = page.locator(".toast-body.warning")
+        expect(warning).to_contain_text(f"There is no model {AS_TYPED[:100]!r} here.")
+        page.locator("#complete-run").click()
+        expect(page.locator(".toast-body.error")).to_contain_text(AS_TYPED)
+        expect(page.locator(".toast-body :is(a, b, img)")).to_have_count(0)
+        page.close()
+        told = fire(serving.url, "complete-run", "click", COMPLETE)
+    assert not told["success"] and told["output"]["error"] == AS_TYPED

@@ -1,5 +1,6 @@
-"""Three of the functions in Gradio's scripts, changed as they are served, because the page spent half of its time in
-them. Gradio's version is pinned; in another one, a script without the expected text is served as it is.
+"""Four of the functions in Gradio's scripts, changed as they are served: the page spent half of its time in three, and
+one shows messages as HTML. Gradio's version is pinned; in another one, a script without the expected text is served as
+it is.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ CHANGES = [
     # The timer of a status that is removed while it runs goes on for ever, 60 times a second. The first one is that of
     # the page's own loading.
     Change("statustracker", "W&&ze()", "W&&$?.isConnected&&ze()"),
+    # Messages of errors and warnings would be HTML, and they quote what links and visitors say. They are escaped here
+    # rather than on the server, whose other clients show them as they are.
+    Change("statustracker", "le(w(n).message||v[t.type])", "new Option(w(n).message||v[t.type]).innerHTML"),
     # Each update of a component searches the whole tree for it. Nodes stay in the tree of a page that renders nothing
     # anew, so that what was found once need not be searched for again.
     Change("core", _SEARCH.format("Z"), _SEARCH.format("search") + _FOUND),
