@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,30 +18,53 @@ from santacoder.errors import UserError
 from train.run.folder import RunFolder
 
 _SECONDS = 120
-_checking = threading.Lock()
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 Report = dict[str, Any]
 """The content of ``report.json`` (``train/data/report.py``)."""
 
 
-def check_data(request: JobRequest, runs: Path, store: Path) -> Report:
-    """Prepare the data of ``request`` as a job would, in a temporary folder in ``runs``.
+class CheckEnded(UserError):
+    """A check that its visitor ended."""
 
-    Raises:
-        UserError: they cannot be used, another check is in progress, or it takes longer than two minutes.
-    """
-    if not _checking.acquire(blocking=False):
-        raise UserError("Other files are being checked; try again in a moment.")
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".check-", dir=runs) as folder:
-            _prepare([*training_command(request, Path(folder), store), "--prepare"])
-            report = read_report(Path(folder))
-    finally:
-        _checking.release()
-    if report is None:
-        raise UserError("The files were read, but the report about them is missing.")
-    return report
+
+class Checks:
+    """Checks of data, in temporary folders in ``runs``; one at a time."""
+
+    def __init__(self, runs: Path, store: Path) -> None:
+        self._runs = runs
+        self._store = store
+        self._checking = threading.Lock()
+        self._visit = ""
+        self._ended = threading.Event()
+
+    def check(self, request: JobRequest, visit: str) -> Report:
+        """Prepare the data of ``request`` as a job would, for the open page ``visit``.
+
+        Raises:
+            CheckEnded: :meth:`end` was called for the same page.
+            UserError: they cannot be used, another check is in progress, or it takes longer than two minutes.
+        """
+        if not self._checking.acquire(blocking=False):
+            raise UserError("Other files are being checked; try again in a moment.")
+        try:
+            self._ended.clear()
+            self._visit = visit
+            self._runs.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".check-", dir=self._runs) as folder:
+                _prepare([*training_command(request, Path(folder), self._store), "--prepare"], self._ended)
+                report = read_report(Path(folder))
+        finally:
+            self._visit = ""
+            self._checking.release()
+        if report is None:
+            raise UserError("The files were read, but the report about them is missing.")
+        return report
+
+    def end(self, visit: str) -> None:
+        """End the check for the open page ``visit``, if it is in progress."""
+        if visit == self._visit:
+            self._ended.set()
 
 
 def read_report(run: Path) -> Report | None:
@@ -58,7 +82,7 @@ def last_line(log: str) -> str:
     return next((line for line in reversed(lines) if line.strip()), "The job ended without a message.")
 
 
-def _prepare(command: list[str]) -> None:
+def _prepare(command: list[str], ended: threading.Event) -> None:
     process = subprocess.Popen(
         command,
         cwd=CODE_FOLDER,
@@ -70,15 +94,27 @@ def _prepare(command: list[str]) -> None:
         errors="replace",
         start_new_session=True,  # so that the processes that it starts can be ended with it
     )
-    try:
-        _, said = process.communicate(timeout=_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise UserError(
-            f"Reading the files takes longer than {_SECONDS} seconds. Start the training without a check, or choose "
-            "fewer files."
-        ) from error
+    deadline = time.monotonic() + _SECONDS
+    said = None
+    while said is None:
+        try:
+            _, said = process.communicate(timeout=_SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            if ended.is_set():
+                _kill(process)
+                raise CheckEnded("The check was ended.") from None
+            if time.monotonic() > deadline:
+                _kill(process)
+                raise UserError(
+                    f"Reading the files takes longer than {_SECONDS} seconds. Start the training without a check, or "
+                    "choose fewer files."
+                ) from None
     if process.returncode:
         raise UserError(last_line(said))
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process and those that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import psutil
 
-from app.training_data import Report, check_data, last_line, read_report
+from app.training_data import Checks, Report, last_line, read_report
 from app.training_request import CODE_FOLDER, SHARING_CORES, JobRequest, training_command
 from santacoder import pytorch
 from santacoder.atomic import replacing
@@ -104,6 +104,7 @@ class Jobs:
     def __init__(self, runs: Path, store: Path) -> None:
         self._runs = runs
         self._store = store
+        self._checks = Checks(runs, store)
         self._stopping: set[int] = set()  # process ids
 
     def start(self, request: JobRequest) -> str:
@@ -126,14 +127,19 @@ class Jobs:
             raise
         return name
 
-    def check(self, request: JobRequest) -> Report:
-        """What the data of ``request`` consist of, without starting the job.
+    def check(self, request: JobRequest, visit: str = "") -> Report:
+        """What the data of ``request`` consist of, without starting the job; asked for by the open page ``visit``.
 
         Raises:
+            CheckEnded: :meth:`end_check` was called for this page.
             UserError: they cannot be used, or PyTorch is not installed.
         """
         pytorch.require("Training")
-        return check_data(request, self._runs, self._store)
+        return self._checks.check(request, visit)
+
+    def end_check(self, visit: str) -> None:
+        """End the check that the open page ``visit`` asked for, if it is in progress."""
+        self._checks.end(visit)
 
     def resume(self, name: str) -> None:
         """Resume a job from its last saved state, or restart it if there is none.

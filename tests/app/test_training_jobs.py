@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gradio as gr
@@ -22,6 +23,7 @@ from app.observability.health import Health
 from app.settings import Settings
 from app.shares.database import Database
 from app.shares.store import ShareStore
+from app.training_data import CheckEnded
 from app.training_jobs import Job, Jobs, Sample
 from app.training_request import JobRequest
 from app.ui.page import build_playground
@@ -110,6 +112,23 @@ def test_files_are_checked_before_a_job_starts(store: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match="All 10 usable files are in the one folder code/harbour"):
         jobs.check(JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code")))
     assert jobs.all() == [] and list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_page_ends_its_own_check(store: Path, tmp_path: Path) -> None:
+    write_harbour(tmp_path / "code")
+    request = JobRequest("mine/coder", "main", steps=2, base="test/tiny", folder=str(tmp_path / "code"))
+    jobs = Jobs(tmp_path / "runs", store)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(jobs.check, request, "a page")
+        while not running.done() and not any((tmp_path / "runs").glob(".check-*")):
+            time.sleep(0.01)
+        with pytest.raises(UserError, match="Other files are being checked"):
+            jobs.check(request, "another page")
+        jobs.end_check("another page")
+        jobs.end_check("a page")
+        with pytest.raises(CheckEnded):
+            running.result()
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(

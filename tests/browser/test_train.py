@@ -69,6 +69,21 @@ def test_a_sample_project_is_taught_in_one_click(
     page.close()
 
 
+def test_the_folder_that_was_named_last_is_checked(chromium: Browser, workshop: Server, tmp_path: Path) -> None:
+    write_harbour(tmp_path / "code")
+    page = open_workshop(chromium, workshop)
+    open_train(page)
+    page.get_by_label("Your own code").check()
+    page.locator("#train-folder input").fill(str(tmp_path / "code"))
+    page.locator("#train-check").click()
+    expect(page.locator("#train-refusal")).to_contain_text("Reading the files")
+    page.locator("#train-folder input").fill(str(tmp_path / "nowhere"))
+    page.locator("#train-check").click()
+    expect(page.locator("#train-refusal")).to_contain_text(re.compile("is not a folder|files remain"))
+    assert "is not a folder" in page.locator("#train-refusal").inner_text()
+    page.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_uploaded_archive_is_checked_learned_from_and_used(

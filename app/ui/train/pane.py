@@ -10,6 +10,7 @@ import gradio as gr
 
 from app.errors import without_paths
 from app.repositories import Repositories
+from app.training_data import CheckEnded
 from app.training_jobs import Jobs
 from app.training_permission import TrainingPermission
 from app.training_request import JobRequest
@@ -94,16 +95,22 @@ def _connect_starting(
             return {refusal: failure(without_paths(str(error)))}
         return {refusal: "", **look(pane.view, jobs, name)}
 
-    def say_what_remains(**values: Any) -> str:
+    def say_reading(request: gr.Request) -> str:
+        jobs.end_check(str(request.session_hash))  # what was chosen before is of no interest any more
+        return _READING
+
+    def say_what_remains(request: gr.Request, **values: Any) -> Any:
         try:
-            return files_html(jobs.check(request_of(values)))
+            return files_html(jobs.check(request_of(values), str(request.session_hash)))
+        except CheckEnded:
+            return gr.skip()  # the check that ended this one follows
         except (UserError, CheckpointError, OSError) as error:
             return failure(without_paths(str(error)))
 
     given = {**form.values, **revision._asdict()}
     start.click(begin, None, [refusal, *pane.view.shown], inputs_kwargs=given, **QUIET)
-    checked = gr.on([check.click, form.folder.submit, form.archive.upload], lambda: _READING, None, refusal, **QUIET)
-    checked.then(say_what_remains, None, refusal, inputs_kwargs=given, **QUIET)
+    checked = gr.on([check.click, form.folder.submit, form.archive.upload], say_reading, None, refusal, **LATEST)
+    checked.then(say_what_remains, None, refusal, inputs_kwargs=given, **LATEST)
 
 
 _READING = status_line("Reading the files …")
