@@ -35,6 +35,9 @@ QUIET: dict[str, Any] = {**NO_PROGRESS, "api_visibility": "private"}
 """Options of events that show no progress and are no part of the page's API."""
 LATEST: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
 """The same, where of several events in a row the last one counts."""
+FIXED_LINES: dict[str, Any] = {"lines": 3, "max_lines": 3}
+"""Of text fields into which lists are pasted: Gradio lays the page out anew to fit a field to each change of its text,
+but not if it cannot grow."""
 Updates = dict[gr.blocks.Block, Any]
 """What an event changes: values or properties by component. The event's other outputs stay as they are."""
 

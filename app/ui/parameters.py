@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import gradio as gr
 
 from app.generation.records import Pane
-from app.ui.components import QUIET, Updates
+from app.ui.components import FIXED_LINES, QUIET, Updates
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.sampling import MAX_SEED, SamplingParams, StopAt
@@ -149,13 +149,16 @@ def parameter_controls() -> ParameterControls:
                 info="Above 1, tokens that already occurred become less likely.",
             ),
             seed=gr.Textbox(
-                "", label="Seed", info="The same seed gives the same text. Leave it empty for a random seed."
+                "",
+                label="Seed",
+                info="The same seed gives the same text. Leave it empty for a random seed.",
+                max_lines=1,
             ),
             stop=gr.Textbox(
                 "",
                 label="Stop sequences",
                 info="Generation stops before any of these. One per line; \\n stands for a line break.",
-                lines=2,
+                **FIXED_LINES,
             ),
             stop_at=gr.Dropdown(
                 [(label, stop_at) for stop_at, label in _STOP_AT.items()],

@@ -16,6 +16,7 @@ from tests.browser.conftest import (
     open_advanced,
     open_names,
     open_pane,
+    open_parameters,
     open_picker,
     pick,
     type_name,
@@ -388,3 +389,14 @@ def test_a_page_that_waits_changes_nothing(page: Page) -> None:
              setTimeout(() => (observer.disconnect(), resolve(n === 0)), 1000);
            })"""
     )
+
+
+def test_a_long_list_of_stop_sequences_is_refused_and_does_not_stretch_the_page(page: Page) -> None:
+    open_parameters(page)
+    open_advanced(page)
+    field = page.get_by_label("Stop sequences")
+    height = field.evaluate("field => field.offsetHeight")
+    field.fill("\n".join(f"line {number}" for number in range(2000)))
+    assert field.evaluate("field => field.offsetHeight") == height
+    page.locator("#complete-run").click()
+    expect(page.locator("#complete-status")).to_contain_text("there may be at most 64 stop sequences, not 2000.")

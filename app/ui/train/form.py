@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 
 from app.training_request import JobRequest
-from app.ui.components import QUIET, Updates
+from app.ui.components import FIXED_LINES, QUIET, Updates
 from app.ui.html import render
 from santacoder.experiments import EXPERIMENTS
 from train.presets import SIZES
@@ -112,7 +112,7 @@ def job_form(source: gr.Radio, sample_defaults: FormDefaults) -> Form:
     packages = gr.Textbox(
         label="Packages",
         info="name==version, one per line.",
-        lines=2,
+        **FIXED_LINES,
         visible=False,
         elem_id="train-packages",
     )
