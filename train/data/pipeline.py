@@ -44,7 +44,7 @@ Result = TypeVar("Result")
 # arXiv 2301.03988, sections 4.1 and 5.1: n-gram size in tokens, and similarity threshold for removal
 BASE_DEDUP = (1, 0.85)
 DEDUP_ALT = (5, 0.7)
-RULES = 4  # part of the folder names; increment it when the behaviour of a step changes
+RULES = 5  # part of the folder names; increment it when the behaviour of a step changes
 FERTILITY_VOCABULARY = 49_152  # the filter's thresholds were set for the paper's tokenizer
 
 

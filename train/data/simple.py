@@ -136,7 +136,8 @@ def _docstring_lines(function: Node) -> int:
     if body is None or not body.named_child_count:
         return 0
     first = body.named_children[0]
-    return _lines(first) if [child.type for child in first.named_children] == ["string"] else 0
+    is_docstring = first.type == "expression_statement" and [child.type for child in first.named_children] == ["string"]
+    return _lines(first) if is_docstring else 0
 
 
 def _is_table(node: Node) -> bool:

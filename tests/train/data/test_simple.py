@@ -60,6 +60,7 @@ def test_functions_may_have_so_many_lines(language: str) -> None:
 def test_a_docstring_does_not_make_a_function_long() -> None:
     documented = function("python", "    width = height\n").replace("of a box", "of a box\n" * LONGEST_FUNCTION)
     assert problem("python", documented) is None
+    assert problem("python", documented.replace('    """The', '    return """The')) == "long functions"
 
 
 @pytest.mark.parametrize(
