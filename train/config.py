@@ -22,6 +22,8 @@ _SHARES = (
     "fim_rate", "spm_rate", "line_rate", "node_rate", "warmup_fraction", "cooldown_fraction", "final_rate_fraction",
     "dropout", "beta1", "beta2",
 )  # fmt: skip
+# more than any machine needs; starting a million would never end
+_MOST_WORKERS = 1024
 # with schedule wsd, the end of a run can be changed while it runs
 _OF_THE_END = ("steps", "cooldown_fraction", "cooldown_shape", "final_rate_fraction")
 # what the model is measured on, which stays the same if it was measured before its first step
@@ -123,6 +125,13 @@ class TrainConfig:
         for name in ("beta1", "beta2"):
             if getattr(self, name) == 1:
                 raise UserError(f"{name} must be below 1.")
+        if self.second_moment_decay == 1:
+            raise UserError(
+                f"beta2_half_life {self.beta2_half_life:g} is so many tokens that the mean would never change: use a "
+                "smaller one, such as 4e6."
+            )
+        if self.loader_workers > _MOST_WORKERS:
+            raise UserError(f"loader_workers must be at most {_MOST_WORKERS:,}, not {self.loader_workers:,}.")
         if self.seed >= 2**63:  # PyTorch's seeds have 64 bits
             raise UserError(f"seed must be below 2**63, not {self.seed}.")
         if self.line_rate + self.node_rate > 1:

@@ -151,6 +151,8 @@ def test_bad_input_is_a_sentence(tmp_path: Path, packed: Path, capsys: pytest.Ca
         (["--seed", "-1"], "seed must be 0 or more, not -1"),
         (["--seed", str(2**64)], f"seed must be below 2**63, not {2**64}"),
         (["--beta2", "1"], "beta2 must be below 1"),
+        (["--beta2-half-life", "1e30"], "beta2_half_life 1e+30 is so many tokens that the mean would never change"),
+        (["--loader-workers", "1000000000000"], "loader_workers must be at most 1,024, not 1,000,000,000,000"),
     ):
         assert sentence in failing(capsys, "--data", str(packed), "--output", str(tmp_path / "odd"), *flags)
     assert main(["--data", str(packed), "--output", str(tmp_path / "taken"), *SMALL]) == 0

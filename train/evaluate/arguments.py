@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 
@@ -80,7 +81,7 @@ def _add_file_commands(add: Add) -> None:
     files = bits.add_mutually_exclusive_group(required=True)
     files.add_argument("--data", type=user_path, help="packed data of the training run (its OUTPUT/data)")
     files.add_argument("--folder", type=user_path, help="source files, scored per language")
-    bits.add_argument("--limit", type=float, metavar="MB", help="sample size per language")
+    bits.add_argument("--limit", type=_megabytes, metavar="MB", help="sample size per language; the last file is whole")
     bits.add_argument("--output", type=user_path, help="folder for results, which can be published and compared")
 
     copies = add(
@@ -222,6 +223,16 @@ def _add_suite_arguments(parser: argparse.ArgumentParser) -> None:
     """Add options for the parts of MultiPL-E."""
     parser.add_argument("--suite", choices=["humaneval", "mbpp"], nargs="+", default=["humaneval", "mbpp"])
     parser.add_argument("--language", choices=LANGUAGES, nargs="+", default=list(LANGUAGES))
+
+
+def _megabytes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value * 1e6 < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of megabytes, of at least one byte")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -57,11 +57,14 @@ def multipl_e(args: argparse.Namespace) -> list[Result]:
 def single_line_infilling(args: argparse.Namespace) -> list[Result]:
     """Exact match by order and language, and the same without lines that are only brackets."""
     gaps = infilling.gaps(args.data)
+    languages = [language for language in LANGUAGES if any(gap.language == language for gap in gaps)]
+    if len(languages) < len(LANGUAGES):
+        print(f"The infilling benchmark has tasks only in {' and '.join(languages) or 'no language'}.", file=sys.stderr)
     results = []
     with open_subject(args) as subject:
         for order in args.order:
             benchmark = infilling.BENCHMARKS[order]
-            for language in LANGUAGES:
+            for language in languages:
                 of_language = sorted((gap for gap in gaps if gap.language == language), key=lambda gap: gap.name)
                 chosen = {gap.name: gap for gap in of_language[: args.tasks]}
                 folder = _output(args, subject) / f"{benchmark}-{language}"

@@ -23,7 +23,7 @@ def bits_per_byte(args: argparse.Namespace) -> None:
     snapshot, sha = measured_snapshot(args)
     model, tokenizer = checkpoints.load(snapshot)
     documents = in_folder(args.folder) if args.folder else held_out_documents(args.data)
-    if args.limit:
+    if args.limit is not None:
         documents = {language: drawn(files, int(args.limit * 1e6)) for language, files in documents.items()}
     for language, of_language in documents.items():
         score = measure(model, tokenizer, of_language)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import re
 import shutil
 import subprocess
 import sys
 import weakref
+import zlib
 from argparse import Namespace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from train.evaluate.benchmark_commands import open_subject
 from train.evaluate.execution.sandbox import Sandbox
 from train.evaluate.journal import Journal
 from train.evaluate.run_folder import run_folder
+from train.evaluate.tasks.data import DataUnavailable, rows
 
 TASKS = [
     {
@@ -137,6 +140,34 @@ def test_one_command_measures_all_that_was_published(
     for row in ("multipl-e-humaneval python | pass@1 | 0.18", "infilling java | exact match | 0.62"):
         assert re.search(rf"\| {re.escape(row)} \| [01]\.\d{{4}} \| [+-]", told)
     assert re.search(r"\| docstrings python \| BLEU \| 0\.1813 \| [01]\.\d{4} \|", told)
+
+
+def test_a_language_without_lines_to_fill_in_is_left_out(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gap = {"name": "one", "language": "js", "prompt": "x = (", "suffix": ")\n", "canonical_solution": "1"}
+    pq.write_table(pa.Table.from_pylist([gap]), tmp_path / "santacoder-fim-task.parquet")
+    places = ["--store", str(store), "--data", str(tmp_path), "--output", str(tmp_path / "out")]
+    assert main(["infilling", "test/tiny", *places]) == 0
+    told = capsys.readouterr()
+    assert "tasks only in javascript." in told.err
+    assert [line.split(" T=")[0] for line in told.out.splitlines()[2:]] == [
+        "| infilling javascript", "| infilling-without-brackets javascript",
+        "| infilling-spm javascript", "| infilling-spm-without-brackets javascript",
+    ]  # fmt: skip
+
+
+def test_a_damaged_archive_of_tasks_is_a_sentence(tmp_path: Path) -> None:
+    content = gzip.compress(json.dumps({"code": "x" * 1000 + str(list(range(500)))}).encode())
+    problems = set()
+    for place in range(10, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x55
+        (tmp_path / "HumanEval.jsonl.gz").write_bytes(damaged)
+        with pytest.raises(DataUnavailable, match=r"HumanEval\.jsonl\.gz (cannot be read|does not belong)") as refusal:
+            rows("HumanEval.jsonl.gz", ("", None), {"prompt": str}, tmp_path)
+        problems.add(type(refusal.value.__cause__))
+    assert zlib.error in problems
 
 
 def test_one_model_is_in_memory_at_a_time(store: Path) -> None:

@@ -22,7 +22,7 @@ def table(results: Iterable[Result]) -> str:
     """A Markdown table: benchmark, number of tasks and samples, metric, score with its confidence interval."""
     lines = ["| benchmark | tasks | samples | metric | score | 95 % interval |", "|---|---|---|---|---|---|"]
     for result in results:
-        samples = min(n for n, _ in result.tasks.values())
+        samples = min((n for n, _ in result.tasks.values()), default=0)
         for metric, score in result.scores().items():
             cells = [
                 result.name,

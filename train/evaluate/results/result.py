@@ -70,10 +70,12 @@ class Result:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that there are enough samples for."""
+        """The metrics that there are enough samples for; none without tasks."""
+        if not self.tasks:
+            return []
         if mean := _MEANS.get(self.benchmark):
             return [mean]
-        fewest = min((n for n, _ in self.tasks.values()), default=0)
+        fewest = min(n for n, _ in self.tasks.values())
         return [f"pass@{k}" for k in _KS if k <= fewest]
 
     def scores(self) -> dict[str, Score]:

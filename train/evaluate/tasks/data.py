@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def _read(path: Path) -> list[Row]:
         if ".jsonl" in path.name:
             return [json.loads(line) for line in text.splitlines() if line.strip()]
         found = json.loads(text)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataUnavailable(f"{path} cannot be read: {error}.") from error
     return found if isinstance(found, list) else [found]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from train.evaluate.__main__ import main
 from train.evaluate.results import published
 from train.evaluate.results.compare import compare
 from train.evaluate.results.estimators import wilson_interval
-from train.evaluate.results.report import difference_table, with_scores
+from train.evaluate.results.report import difference_table, table, with_scores
 from train.evaluate.results.result import Result, read_results
 
 
@@ -48,6 +49,13 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_results(tmp_path) == [one]
     document = json.loads((tmp_path / "a" / "result.json").read_text())
     assert set(document["scores"]) == {"pass@1", "pass@10"}
+
+
+def test_a_result_without_tasks_has_no_scores() -> None:
+    for benchmark in ("infilling", "humaneval"):
+        empty = replace(result(0.3, benchmark=benchmark), tasks={})
+        assert empty.scores() == {} and empty.to_json()["scores"] == {}
+        assert table([empty, result(0.3)]) == table([result(0.3)])
 
 
 def test_a_clear_difference_and_one_that_is_none() -> None:

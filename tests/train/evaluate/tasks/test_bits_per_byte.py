@@ -63,6 +63,13 @@ def test_the_command_prints_json(packed: Path, store: Path, capsys: pytest.Captu
     assert result["ratio"] == pytest.approx(result["bits_per_byte"] / result["xz_bits_per_byte"], rel=1e-3)
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "1e-7", "nan", "inf", "much"])
+def test_a_sample_of_nothing_or_of_everything_is_refused(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bits-per-byte", "test/tiny", "--folder", ".", f"--limit={limit}"])
+    assert f"{limit!r} is not a number of megabytes" in capsys.readouterr().err
+
+
 def test_an_unknown_model_is_a_sentence(packed: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bits-per-byte", "test/absent", "--data", str(packed), "--store", str(store)]) == 2
     assert "There is no model 'test/absent'" in capsys.readouterr().err
