@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from santacoder.atomic import replacing
 from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
+from santacoder.languages import LANGUAGES
 from santacoder.paths import user_path
 from train.embedded import ablation_text
 from train.embedded.ablation_plots import draw_curves, draw_differences
@@ -54,21 +58,20 @@ def rows(out: Path, runs: Sequence[Run]) -> list[Row]:
     """Read the scores of ``runs``, one row per branch. A further seed counts only if it has been evaluated in full.
 
     Raises:
-        UserError: a run of the first seed has not been evaluated in full.
+        UserError: a run of the first seed has not been evaluated in full, or a score is not a number.
     """
-    scores = {run: _scores(out, run) for run in runs}
-    measured = sorted({key for of_run in scores.values() for key in of_run})
-    needed = {metric: [key for key in measured if key[0] == metric] for metric in METRICS}
     found = {run.experiment.branch: Row(run.experiment.branch, {metric: [] for metric in METRICS}) for run in runs}
-    for run, of_run in scores.items():
-        missing = [metric for metric, keys in needed.items() if not keys or not of_run.keys() >= set(keys)]
+    for run in runs:
+        scores = _scores(out, run)
+        missing = [key for key in product(METRICS, LANGUAGES) if key not in scores]
         if missing and run.seed == 0:
+            metric, language = missing[0]
             raise UserError(
-                f"nano-{run.branch} has no complete result of {missing[0]}: measure it with python -m train.embedded."
+                f"nano-{run.branch} has no result of {metric} in {language}: measure it with python -m train.embedded."
             )
-        for metric, keys in needed.items():
-            if not missing:
-                found[run.experiment.branch].scores[metric].append(statistics.mean(of_run[key] for key in keys))
+        for metric in METRICS if not missing else ():
+            mean = statistics.mean(scores[metric, language] for language in LANGUAGES)
+            found[run.experiment.branch].scores[metric].append(mean)
     return list(found.values())
 
 
@@ -77,8 +80,17 @@ def _scores(out: Path, run: Run) -> dict[tuple[str, str], float]:
     folder = out / "scores" / f"nano-{run.branch}"
     if not any(folder.rglob(RESULT_FILE)):
         return {}
-    results = [result for result in read_results(folder) if result.benchmark in METRICS]
-    return {(result.benchmark, result.language): next(iter(result.scores().values())).value for result in results}
+    found = {}
+    for result in read_results(folder):
+        if result.benchmark in METRICS and result.tasks:
+            (score,) = result.scores().values()
+            if not math.isfinite(score.value):
+                raise UserError(
+                    f"The result of {result.benchmark} in {result.language} in {folder} is not a number: the training "
+                    "may have failed. Train and measure that run again."
+                )
+            found[result.benchmark, result.language] = score.value
+    return found
 
 
 def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
@@ -108,14 +120,14 @@ def differences(table: Sequence[Row], metric: str) -> dict[str, Difference]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns 0 on success, 1 if results are missing."""
+    """Run the command. Returns 0 on success, 1 if results are missing or the page cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m train.embedded.ablation", description=__doc__)
     parser.add_argument("out", type=user_path, help="folder of python -m train.embedded")
     parser.add_argument("--docs", type=user_path, default=Path("docs"), help="folder for ablation.md (default: docs)")
     args = parser.parse_args(arguments)
     try:
         write(args.out, args.docs)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(args.docs / "ablation.md")
@@ -126,21 +138,23 @@ def write(out: Path, docs: Path) -> None:
     """Write ``ablation.md`` and its images into ``docs``.
 
     Raises:
-        UserError: a run has not been evaluated in full, a file of it is missing, or matplotlib is.
+        UserError: a run has not been evaluated in full, a file of it is missing or damaged, or matplotlib is missing;
+            nothing is written.
+        OSError: the disk is full.
     """
     table = rows(out, nano_runs())
     metrics = {metric: title for metric, title in METRICS.items() if _is_above_zero(table, metric)}
     found = {metric: differences(table, metric) for metric in metrics}
-    images = docs / "images"
-    images.mkdir(parents=True, exist_ok=True)
+    curves = {branch: _losses(out, branch) for branch in EXPERIMENTS}
+    data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
+    with _reading(out / "runs" / "nano-fim" / "config.json") as settings:
+        shape = {name: int(settings[name]) for name in ablation_text.SETTINGS}
+    n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
+    text = ablation_text.document(metrics, table, found, ABLATIONS, data, shape, n_tasks, _stages(out))
     fim = statistics.mean(ABLATIONS["fim"])
     in_paper = {branch: statistics.mean(scores) - fim for branch, scores in ABLATIONS.items()}
-    draw_differences(metrics, found, in_paper, images / "ablation.svg")
-    draw_curves({branch: _losses(out, branch) for branch in EXPERIMENTS}, images / "ablation-loss.svg")
-    data = {branch: _corpus(out, branch) for branch in EXPERIMENTS}
-    settings = _read(out / "runs" / "nano-fim" / "config.json")
-    n_tasks = max(len(r.tasks) for r in read_results(out / "scores" / "nano-fim") if r.benchmark == "infilling")
-    text = ablation_text.document(metrics, table, found, ABLATIONS, data, settings, n_tasks, _stages(out))
+    draw_differences(metrics, found, in_paper, docs / "images" / "ablation.svg")
+    draw_curves(curves, docs / "images" / "ablation-loss.svg")
     with replacing(docs / "ablation.md") as file:
         file.write(text.encode())
 
@@ -153,23 +167,32 @@ def _is_above_zero(table: Sequence[Row], metric: str) -> bool:
 def _losses(out: Path, branch: str) -> list[tuple[int, float]]:
     """Tokens seen and bits per byte on the held-out packages, at each validation."""
     folder = out / "runs" / f"nano-{Run(EXPERIMENTS[branch]).branch}"
-    config = _read(folder / "config.json")
-    records = read_json_lines(folder / "metrics.jsonl")
-    size = config["batch_size"] * config["sequence_length"]
-    return [((r["step"] + 1) * size, r["bits_per_byte"]) for r in records if "bits_per_byte" in r]
+    with _reading(folder / "config.json") as config:
+        size = config["batch_size"] * config["sequence_length"]
+    records = [record for record in read_json_lines(folder / "metrics.jsonl") if "bits_per_byte" in record]
+    if not records:
+        raise UserError(f"{folder / 'metrics.jsonl'} has no validations: train the run again.")
+    return [((record["step"] + 1) * size, record["bits_per_byte"]) for record in records]
 
 
 def _corpus(out: Path, branch: str) -> float:
     """Megabytes of training files that the branch's filters kept."""
-    manifest = _read(out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json")
-    return sum(package["bytes"] for package in manifest["packages"] if package["split"] == "train") / 1e6
+    with _reading(out / "data" / Run(EXPERIMENTS[branch]).data / "manifest.json") as manifest:
+        return sum(package["bytes"] for package in manifest["packages"] if package["split"] == "train") / 1e6
 
 
-def _read(path: Path) -> dict[str, Any]:
+@contextmanager
+def _reading(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON object in ``path``, for a block that reads its entries.
+
+    Raises:
+        UserError: it cannot be read, or lacks an entry.
+    """
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): write it with python -m train.embedded.") from error
+        yield json.loads(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"{path} cannot be read ({why}): write it with python -m train.embedded.") from error
 
 
 def _stages(out: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from santacoder.atomic import replacing
 from santacoder.errors import UserError
 
 _BRANCHES = ("mha", "no-fim", "stars", "fertility", "comments", "dedup-alt")
@@ -37,7 +38,7 @@ def draw_differences(
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(places, _BRANCHES)
     panels[0].invert_yaxis()
-    figure.savefig(path, metadata={"Date": None})
+    _write(figure, path)
 
 
 def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
@@ -55,7 +56,12 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], path: Path) -
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, ncols=2)
-    figure.savefig(path, metadata={"Date": None})
+    _write(figure, path)
+
+
+def _write(figure: Any, path: Path) -> None:
+    with replacing(path) as file:
+        figure.savefig(file, format="svg", metadata={"Date": None})
 
 
 def _figure(size: tuple[float, float]) -> Any:

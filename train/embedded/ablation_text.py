@@ -8,6 +8,7 @@ from typing import Any
 
 from santacoder.experiments import EXPERIMENTS
 
+SETTINGS = ("n_layer", "n_embd", "sequence_length", "batch_size", "steps")  # that the page names
 _DIRECTION = {"bits-per-byte": -1, "infilling": 1, "bodies": 1}
 
 
@@ -17,7 +18,7 @@ def document(
     found: Mapping[str, Mapping[str, Any]],
     paper: Mapping[str, Sequence[float]],
     megabytes: Mapping[str, float],
-    settings: Mapping[str, Any],
+    settings: Mapping[str, int],
     n_tasks: int,
     stages: str,
 ) -> str:
@@ -29,7 +30,7 @@ def document(
         found: the differences by metric and branch.
         paper: the paper's scores by branch.
         megabytes: the size of the training files by branch.
-        settings: the settings of the run of ``fim``.
+        settings: the :data:`SETTINGS` of the run of ``fim``.
         n_tasks: the number of infilling tasks in each language.
         stages: the table of the stages' times.
     """

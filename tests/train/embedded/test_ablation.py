@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ import pytest
 from scipy import stats
 
 from santacoder.experiments import EXPERIMENTS
-from train.embedded.ablation import Row, differences, main, rows
+from santacoder.languages import LANGUAGES
+from train.embedded.ablation import METRICS, Row, differences, main, rows
 from train.embedded.recipe import nano_runs
 from train.evaluate.results.result import Result
 
@@ -31,7 +35,7 @@ def write_results(out: Path, lines_filled_in: float = 1.0) -> None:
     """Write a score for every run; ``stars`` is worse by far more than the difference between seeds."""
     for number, run in enumerate(nano_runs()):
         value = 2 + 0.001 * number + (run.experiment.branch == "stars")
-        for benchmark, language in (("bits-per-byte", "java"), ("infilling", "python"), ("bodies", "python")):
+        for benchmark, language in product(METRICS, LANGUAGES):
             score = value * lines_filled_in if benchmark == "infilling" else value
             result = Result(benchmark, language, "santacoder/nano", run.branch, "0" * 40, {}, {}, {"one": (1, score)})
             result.write(out / "scores" / f"nano-{run.branch}" / f"{benchmark}-{language}" / "result.json")
@@ -83,16 +87,46 @@ def test_what_is_missing_of_a_run_is_named(tmp_path: Path, capsys: pytest.Captur
         return capsys.readouterr().err
 
     scores = tmp_path / "scores" / "nano-stars"
-    assert "nano-stars has no complete result of bodies" in refusal(scores / "bodies-python" / "result.json")
-    (scores / "infilling-java").mkdir()
-    (scores / "infilling-java" / "result.json").write_text(
-        (scores / "infilling-python" / "result.json").read_text().replace('"python"', '"java"')
-    )
-    assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1
-    assert "nano-mha has no complete result of infilling" in capsys.readouterr().err  # which has one of Python alone
-    (scores / "infilling-java" / "result.json").unlink()
+    assert "nano-stars has no result of bodies in java" in refusal(scores / "bodies-java" / "result.json")
     for missing in ("runs/nano-stars/config.json", "runs/nano-fim/config.json", "data/stars/manifest.json"):
         assert f"{tmp_path / missing} cannot be read" in refusal(tmp_path / missing)
+    metrics = tmp_path / "runs" / "nano-mha" / "metrics.jsonl"
+    assert f"{metrics} has no validations" in refusal(metrics)
+    for results in tmp_path.rglob("bodies-java"):
+        shutil.rmtree(results)
+    assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1  # the page speaks of three languages
+    assert "has no result of bodies in java" in capsys.readouterr().err
+    assert not (tmp_path / "docs").exists()
+
+
+def without(*names: str) -> Callable[[dict], dict]:
+    return lambda document: {name: value for name, value in document.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("scores/nano-mha/bits-per-byte-java/result.json", lambda result: {**result, "tasks": {"one": [1, math.nan]}},
+         "The result of bits-per-byte in java in {}/scores/nano-mha is not a number"),
+        ("scores/nano-fim-seed1/bodies-java/result.json", lambda result: {**result, "tasks": {"one": [1, math.nan]}},
+         "The result of bodies in java in {}/scores/nano-fim-seed1 is not a number"),
+        ("scores/nano-mha/bodies-java/result.json", lambda result: {**result, "tasks": {}},
+         "nano-mha has no result of bodies in java"),
+        ("runs/nano-mha/config.json", without("batch_size"), "config.json cannot be read (it has no 'batch_size')"),
+        ("runs/nano-fim/config.json", without("steps"), "config.json cannot be read (it has no 'steps')"),
+        ("data/stars/manifest.json", without("packages"), "manifest.json cannot be read (it has no 'packages')"),
+        ("data/stars/manifest.json", lambda manifest: [manifest], "manifest.json cannot be read (list indices"),
+    ],
+)  # fmt: skip
+def test_damaged_results_are_named_and_nothing_is_written(
+    file: str, change: Callable[[dict], object], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_results(tmp_path)
+    document = json.loads((tmp_path / file).read_text())
+    (tmp_path / file).write_text(json.dumps(change(document)))
+    assert main([str(tmp_path), "--docs", str(tmp_path / "docs")]) == 1
+    assert sentence.format(tmp_path) in capsys.readouterr().err
+    assert not (tmp_path / "docs").exists()
 
 
 def test_a_further_seed_counts_once_it_is_evaluated(tmp_path: Path) -> None:
