@@ -28,7 +28,7 @@ from train.publish.adapter import save_adapter
 from train.publish.model_card import model_card
 from train.run.folder import Outcome, RunFolder, newest_state
 from train.run.improvement import improvement
-from train.run.published_save import PublishedSave, newest_save
+from train.run.published_save import PublishedSave, newest_save, published_already
 
 
 def execute(args: argparse.Namespace, run: RunFolder, world: World) -> Outcome:
@@ -165,7 +165,10 @@ def _data(args: argparse.Namespace, config: TrainConfig, run: RunFolder, world: 
 
 
 def _publish(args: argparse.Namespace, config: TrainConfig, trained: Trained, data: PackedData) -> str:
+    """Publish the model, unless the run was killed after it did so. Returns the commit."""
     assert trained.model is not None
+    if sha := published_already(trained.model, trained.step, args.publish, args.branch, args.store):
+        return sha
     return checkpoints.publish(
         trained.model,
         data.tokenizer,

@@ -64,7 +64,13 @@ def test_a_finished_run_can_be_published_later(tmp_path: Path, packed: Path) -> 
     assert main([*arguments, *SMALL]) == 0
     publish = [*arguments, "--resume", "--publish", "mine/coder", "--store", str(tmp_path / "store")]
     assert main(publish) == 0
-    assert checkpoints.branches("mine/coder", store=tmp_path / "store").keys() == {"main"}
+    published = checkpoints.branches("mine/coder", store=tmp_path / "store")
+    assert published.keys() == {"main"}
+    assert main(publish) == 0, "as after a kill at the end"
+    assert checkpoints.branches("mine/coder", store=tmp_path / "store") == published
+    (checkpoints.resolve("mine/coder", store=tmp_path / "store") / "model.safetensors").write_bytes(b"damaged")
+    assert main(publish) == 0
+    assert checkpoints.branches("mine/coder", store=tmp_path / "store") != published
 
 
 def test_every_saved_state_can_be_a_commit(tmp_path: Path, packed: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from train.child_process import end_with_parent
 from train.data.duplicates import Duplicates, hash_shard, shingle_shard
 from train.data.near_dedup import are_similar, candidate_pairs, components, exact_duplicates
 
@@ -30,7 +31,7 @@ class LocalExecutor:
             return [function(item) for item in tqdm(items, desc=description, unit=" shards")]
         # spawn, not fork: the parent may have threads, and a fork would copy their locks in any state
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context) as pool:
+        with ProcessPoolExecutor(workers, context, end_with_parent, (os.getpid(),)) as pool:
             try:
                 return list(tqdm(pool.map(function, items), total=len(items), desc=description, unit=" shards"))
             except BaseException:  # including an interrupt: pending work is not started

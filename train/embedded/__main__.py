@@ -47,6 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
     except StageFailed as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        print(
+            f"Stopped because a file cannot be read or written: {error}. Run the same command again to continue.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to continue.", file=sys.stderr)
         return 1

@@ -12,15 +12,23 @@ import os
 import resource
 import runpy
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from santacoder.atomic import replacing
+from train.child_process import end_with_parent
 from train.embedded.recipe import Stage
 from train.run.folder import newest_state
+
+_OF_A_RECORD = {"command", "seconds", "core_seconds", "went_on"}
 
 
 class StageFailed(Exception):
@@ -31,7 +39,7 @@ def is_done(stage: Stage, out: Path) -> bool:
     """Whether ``stage`` has a record.
 
     Raises:
-        StageFailed: the record is of another command, so existing files were made with other settings.
+        StageFailed: the record is damaged, or of another command, so existing files were made with other settings.
     """
     record = _read(stage, out)
     if record and record["command"] != list(stage.command):
@@ -45,37 +53,80 @@ def is_done(stage: Stage, out: Path) -> bool:
 def run(stage: Stage, out: Path) -> None:
     """Run the command of ``stage``, or the one that continues it, and write a record.
 
+    SIGINT and SIGTERM reach the command as one SIGTERM, at which a training finishes its step and saves.
+
     Raises:
-        StageFailed: the command failed; its last lines are in the message.
+        StageFailed: the command failed; its last lines are in the message. Or another process runs the stage.
+        KeyboardInterrupt: SIGINT or SIGTERM was received; the command has ended.
     """
+    log = out / "logs" / f"{stage.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(log.with_suffix(".lock"), timeout=0):
+            if not is_done(stage, out):  # by the process that held the lock until now
+                _run_held(stage, out, log)
+    except Timeout as error:
+        raise StageFailed(
+            f"Another process is at {stage.name} in {out}: wait until it ends, or choose another --out."
+        ) from error
+
+
+def _run_held(stage: Stage, out: Path, log: Path) -> None:
     import train.__main__
     import train.evaluate.__main__  # noqa: F401 - for the forks to come, see above
 
-    log = out / "logs" / f"{stage.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     goes_on = stage.states is not None and newest_state(stage.states) is not None
     started, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     log.open("ab" if goes_on else "wb").close()
     process = multiprocessing.get_context("fork").Process(
-        target=_run_module, args=(stage.go_on if goes_on else stage.command, log)
+        target=_run_module, args=(stage.go_on if goes_on else stage.command, log, os.getpid())
     )
-    process.start()
-    process.join()
-    if code := process.exitcode:
-        raise StageFailed(f"{stage.name} failed with exit code {code}; see {log}:\n{_last_lines(log)}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    record = {
-        "command": list(stage.command),
-        "seconds": round(time.time() - started, 1),
-        "core_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
-        "went_on": goes_on,
-    }
-    with replacing(_record(stage, out)) as file:
-        file.write(json.dumps(record, indent=1).encode())
+    with _passing_on_signals(process) as received:
+        process.start()
+        if received:  # before there was a process
+            process.terminate()
+        process.join()
+    if process.exitcode and not received:
+        raise StageFailed(f"{stage.name} failed with exit code {process.exitcode}; see {log}:\n{_last_lines(log)}")
+    if not process.exitcode:
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        record = {
+            "command": list(stage.command),
+            "seconds": round(time.time() - started, 1),
+            "core_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+            "went_on": goes_on,
+        }
+        with replacing(_record(stage, out)) as file:
+            file.write(json.dumps(record, indent=1).encode())
+    if received:
+        raise KeyboardInterrupt
 
 
-def _run_module(command: Sequence[str], log: Path) -> None:
-    """Run ``python -m MODULE ARGUMENTS`` in this process, with output appended to ``log``."""
+@contextmanager
+def _passing_on_signals(process: BaseProcess) -> Iterator[list[int]]:
+    """Pass SIGINT and SIGTERM on to ``process`` as SIGTERM; the list has those received. After Ctrl-C in a terminal,
+    the process has a SIGINT of its own, too.
+    """
+    received: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        received.append(number)
+        if process.pid is not None:
+            process.terminate()
+
+    handlers = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _run_module(command: Sequence[str], log: Path, parent: int) -> None:
+    """Run ``python -m MODULE ARGUMENTS`` in this process, a child of ``parent``, with output appended to ``log``."""
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     output = log.open("a", buffering=1)
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
@@ -111,7 +162,16 @@ def _record(stage: Stage, out: Path) -> Path:
 
 def _read(stage: Stage, out: Path) -> dict[str, Any] | None:
     path = _record(stage, out)
-    return json.loads(path.read_text()) if path.exists() else None
+    try:
+        record = json.loads(path.read_text()) if path.exists() else None
+        if record is not None and not (isinstance(record, dict) and record.keys() >= _OF_A_RECORD):
+            raise TypeError("it is not a record of a stage")
+    except (ValueError, TypeError) as error:
+        raise StageFailed(
+            f"{path} is damaged ({error}), so whether {stage.name} was done is unknown: delete it to run {stage.name} "
+            "again."
+        ) from error
+    return record
 
 
 def _last_lines(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""Continuing a run whose folder is lost, from the newest commit that it has published.
+"""What a run has published: whether a commit is there already, and continuing a run whose folder is lost.
 
 A published commit has the weights and the step, but not the optimiser's moments: they begin at zero, as in a new run.
 """
@@ -9,9 +9,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from santacoder.checkpoints import read_config
+import torch
+
+from santacoder.checkpoints import load, read_config
 from santacoder.checkpoints.store import Commit, read_commit, read_curves, read_ref, repo_folder, snapshot
 from santacoder.errors import CheckpointError, UserError
+from santacoder.model import SantaCoder
 from train.config import TrainConfig
 from train.run.folder import RunFolder
 
@@ -53,6 +56,23 @@ def newest_save(repo_id: str, branch: str, config: TrainConfig, store: Path) -> 
             "--continue-published, or publish to another --branch."
         )
     return PublishedSave(f"{repo_id}@{sha}", commit.step, read_curves(folder))
+
+
+def published_already(model: SantaCoder, step: int, repo_id: str, branch: str, store: Path) -> str | None:
+    """The newest commit of ``branch``, if it is of ``step`` and has the weights of ``model`` as they are published."""
+    sha = read_ref(repo_folder(repo_id, store), branch)
+    if not sha:
+        return None
+    folder = snapshot(store, repo_id, sha)
+    try:
+        if read_commit(folder, branch).step != step:
+            return None
+        weights = load(folder, dtype=torch.bfloat16)[0].state_dict()
+    except CheckpointError:  # the files are damaged, so the commit is worth another
+        return None
+    ours = {name: weight.to("cpu", torch.bfloat16) for name, weight in model.state_dict().items()}
+    is_same = ours.keys() == weights.keys() and all(torch.equal(ours[name], weights[name]) for name in ours)
+    return sha if is_same else None
 
 
 def _is_saved_by(commit: Commit, config: TrainConfig) -> bool:

@@ -12,19 +12,22 @@ from train.core.distributed import World
 
 @contextmanager
 def stop_requests(world: World) -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts immediately.
+    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts immediately. A SIGTERM beside it does not: after
+    Ctrl-C, the process that started this one may send it.
 
     Several processes would not see a signal at the same step, so with more than one process a signal ends it, and the
     last saved state remains.
     """
     asked = threading.Event()
+    received: set[int] = set()
     if world.size > 1 or threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def ask(number: int, _: object) -> None:
-        if asked.is_set():
+        if number == signal.SIGINT and number in received:
             raise KeyboardInterrupt
+        received.add(number)
         asked.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

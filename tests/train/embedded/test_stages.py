@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from santacoder import checkpoints
+from santacoder.errors import UserError
 from santacoder.experiments import EXPERIMENTS
+from tests.python_process import PythonProcess
 from train.arguments import build_parser, new_config
 from train.config import TrainConfig
 from train.core.optimizer import learning_rate
@@ -16,6 +21,23 @@ from train.embedded.__main__ import main
 from train.embedded.presets import HELD_OUT, PRESETS
 from train.embedded.recipe import Stage, stages
 from train.embedded.stages import StageFailed, is_done, run, write_table
+from train.run.folder import RunFolder, newest_state, steps_done
+
+ONE_TRAINING = """
+import multiprocessing, sys
+from pathlib import Path
+from train.embedded import __main__ as command
+from train.embedded.recipe import Stage
+
+multiprocessing.current_process().daemon = False  # so that it may have children
+data, out, *options = sys.argv[1:]
+common = f"--output {out}/run --publish mine/tiny --store {out}/store --publish-saves".split()
+shape = "--n-layer 1 --n-embd 32 --n-head 2 --sequence-length 64 --batch-size 4 --fim-questions 0".split()
+flags = "--validation-batches 1 --loader-workers 0 --precision fp32 --steps 150 --save-every 75".split()
+states, go_on = Path(out, "run", "states"), ("train", *common, "--resume")
+command.stages = lambda *_: [Stage("train-tiny", ("train", "--data", data, *shape, *flags, *common), states, go_on)]
+sys.exit(command.main(["--out", out, *options]))
+"""
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -92,10 +114,69 @@ def test_the_command_lists_and_refuses(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["--out", str(tmp_path), "--only", "train-micro"]) == 2
     assert "No stage matches train-micro; --list shows the names." in capsys.readouterr().err
     (tmp_path / "done").mkdir()
-    (tmp_path / "done" / "ship.json").write_text(json.dumps({"command": ["other"]}))
+    record = {"command": ["other"], "seconds": 1.0, "core_seconds": 1.0, "went_on": False}
+    (tmp_path / "done" / "ship.json").write_text(json.dumps(record))
     for listed in ([], ["--list"]):
         assert main(["--out", str(tmp_path), "--only", "ship", *listed]) == 1
         assert "ship was done by another command: other" in capsys.readouterr().err
+    for damaged in ('{"command": [', "[]", '{"command": ["other"]}'):
+        (tmp_path / "done" / "ship.json").write_text(damaged)
+        assert main(["--out", str(tmp_path), "--only", "ship"]) == 1
+        assert f"{tmp_path / 'done' / 'ship.json'} is damaged" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["--out", str(tmp_path / "file"), "--only", "ship"]) == 1
+    assert "Stopped because a file cannot be read or written: " in capsys.readouterr().err
+
+
+def embedded(packed: Path, out: Path) -> PythonProcess:
+    """``python -m train.embedded`` with one stage, a training of 150 steps that publishes twice."""
+    return PythonProcess("-c", ONE_TRAINING, str(packed), str(out), quiet=True)
+
+
+def wait_for_steps(out: Path, process: PythonProcess) -> None:
+    while not (metrics := out / "run" / "metrics.jsonl").exists() or metrics.read_text().count("\n") < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def ended(out: Path) -> bool:
+    try:
+        with RunFolder(out / "run").held():
+            return True
+    except UserError:
+        return False
+
+
+def test_a_training_ends_with_the_command_and_goes_on_with_it(packed: Path, tmp_path: Path) -> None:
+    for number, sentence in ((signal.SIGKILL, ""), (signal.SIGTERM, "Stopped. Run the same command again")):
+        process = embedded(packed, tmp_path)
+        wait_for_steps(tmp_path, process)
+        process.send_signal(number)
+        _, errors = process.communicate()
+        assert process.returncode == (-number if number == signal.SIGKILL else 1) and sentence in errors
+        while not ended(tmp_path):
+            time.sleep(0.01)
+        done = (tmp_path / "run" / "metrics.jsonl").read_text().count("\n")
+        assert done < 150 and not (tmp_path / "done").exists()
+        (tmp_path / "run" / "metrics.jsonl").unlink()
+    state = newest_state(tmp_path / "run" / "states")
+    assert state is not None and steps_done(state) % 75, "a SIGTERM saves the last step"
+    process = embedded(packed, tmp_path)
+    assert process.wait() == 0, process.communicate()
+    commits = checkpoints.log("mine/tiny", store=tmp_path / "store")
+    assert [commit.step for commit in commits] == [150, 75] and (tmp_path / "done" / "train-tiny.json").exists()
+
+
+def test_a_stage_is_run_by_one_command_at_a_time(packed: Path, tmp_path: Path) -> None:
+    process = embedded(packed, tmp_path)
+    wait_for_steps(tmp_path, process)
+    log = (tmp_path / "logs" / "train-tiny.log").read_text()
+    other = embedded(packed, tmp_path)
+    _, errors = other.communicate()
+    assert other.returncode == 1 and f"Another process is at train-tiny in {tmp_path}: wait until it ends" in errors
+    assert process.poll() is None and (tmp_path / "logs" / "train-tiny.log").read_text().startswith(log)
+    process.terminate()
+    process.wait()
 
 
 def test_a_share_is_a_share(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
