@@ -11,21 +11,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import lzma
+import math
+import struct
 import sys
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from santacoder.errors import UserError
+from santacoder.atomic import replacing
+from santacoder.errors import CheckpointError, UserError, as_sentence
+from santacoder.languages import LANGUAGES
 from santacoder.paths import user_path
 from santacoder.tokenizer import Tokenizer
+from train.data.archives import BROKEN
 from train.data.pack import Documents, PackedData, load_packed
 
 _COMPRESSION = zipfile.ZIP_LZMA
 _CHUNK_BYTES = 1 << 20
+_DTYPES = ("<u2", "<u4")  # of packed tokens
 # for what follows the training tokens
 _RESERVE = 0.04
 
@@ -57,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--simple", type=user_path, help="packed folder with the simple files among them")
     parser.add_argument("--megabytes", type=float, default=55, help="size of the file at most (default: 55)")
     args = parser.parse_args(arguments)
+    if not 0 < args.megabytes < math.inf:
+        parser.error(f"--megabytes must be a number above 0, not {args.megabytes:g}")
     try:
         print(write(args.packed, args.simple, args.file, int(args.megabytes * 1e6)))
     except (UserError, OSError) as error:
@@ -66,10 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write(packed: Path, simple: Path | None, file: Path, most_bytes: int) -> str:
-    """Write ``file``. Returns a sentence for the user.
+    """Write ``file``; if that fails, an existing one is unchanged. Returns a sentence for the user.
 
     Raises:
         UserError: one of the folders holds no packed data, or the file would have no training files.
+        OSError: the disk is full.
     """
     import pyarrow.parquet as pq
 
@@ -84,7 +93,7 @@ def write(packed: Path, simple: Path | None, file: Path, most_bytes: int) -> str
     packages = sorted({row["package"] for row in rows})
     place = dict(zip(packages, np.random.default_rng(0).permutation(len(packages)), strict=True))
     rows.sort(key=lambda row: place[row["package"]])
-    with zipfile.ZipFile(file, "w", _COMPRESSION) as archive:
+    with replacing(file) as target, zipfile.ZipFile(target, "w", _COMPRESSION) as archive:
         archive.writestr("tokenizer.json", (packed / "tokenizer.json").read_bytes())
         _write_array(archive, "validation", data.validation)
         n_rows = _write_train(archive, data, rows, int((1 - _RESERVE) * most_bytes))
@@ -107,27 +116,50 @@ def write(packed: Path, simple: Path | None, file: Path, most_bytes: int) -> str
     )
 
 
-def read(file: Path, folder: Path) -> Carried:
-    """Read a file of :func:`write`; the tokenizer is kept in ``folder``.
+def read(file: Path) -> Carried:
+    """Read a file of :func:`write`.
 
     Raises:
         UserError: the file is damaged, or not such a file.
+        OSError: it cannot be read.
     """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            manifest = json.loads(archive.read("manifest.json"))
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "tokenizer.json").write_bytes(archive.read("tokenizer.json"))
-            train, validation = (
-                np.frombuffer(archive.read(name), dtype=manifest["dtype"]) for name in ("train", "validation")
-            )
-            lengths = np.frombuffer(archive.read("lengths"), dtype="<u4")
-            codes, simple = (np.frombuffer(archive.read(name), dtype="<u1") for name in ("codes", "simple"))
-    except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError) as error:
-        raise UserError(f"{file} was not written by python -m train.embedded.carried, or is damaged.") from error
+    with file.open("rb") as content:
+        try:
+            with zipfile.ZipFile(content) as archive:
+                return _carried(archive, file)
+        # damaged headers make zipfile read before the file's beginning, or believe in encryption or another method
+        except (*BROKEN, struct.error, OSError, OverflowError, KeyError, TypeError, CheckpointError) as error:
+            raise UserError(
+                f"{file} was not written by python -m train.embedded.carried, or is damaged: {as_sentence(error)}"
+            ) from error
+
+
+def _carried(archive: zipfile.ZipFile, file: Path) -> Carried:
+    manifest = json.loads(archive.read("manifest.json"))
+    dtype, languages = manifest["dtype"], tuple(manifest["languages"])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "tokenizer.json")
+        path.write_bytes(archive.read(path.name))
+        tokenizer = Tokenizer.load(path)
+    _require(dtype in _DTYPES, f"its tokens are of the type {dtype}")
+    _require(set(languages) <= set(LANGUAGES), f"its languages are {languages}")
+    train, validation = (np.frombuffer(archive.read(name), dtype=dtype) for name in ("train", "validation"))
+    lengths = np.frombuffer(archive.read("lengths"), dtype="<u4").astype(np.int64)
+    codes, simple = (np.frombuffer(archive.read(name), dtype="<u1") for name in ("codes", "simple"))
+    _require(len(lengths) > 0 and lengths.min() > 0 and lengths.sum() == len(train), "its documents are not its tokens")
+    _require(len(codes) == len(simple) == len(lengths), "it does not describe each document")
+    _require(codes.max() < len(languages), f"it names {len(languages)} languages, but its documents have more")
+    _require(len(validation) > 1, "it has no held-out tokens")
+    largest, n_known = max(train.max(), validation.max()), tokenizer.vocab_size
+    _require(largest < n_known, f"it has the token {largest}, but its vocabulary only {n_known}")
     starts = np.cumsum([0, *lengths[:-1]], dtype=np.int64)
-    data = PackedData(Tokenizer.load(folder / "tokenizer.json"), train, validation, (), folder, folder)
-    return Carried(data, Documents(starts, codes.astype(np.int8), tuple(manifest["languages"])), simple.astype(bool))
+    data = PackedData(tokenizer, train, validation, (), file, file)
+    return Carried(data, Documents(starts, codes.astype(np.int8), languages), simple.astype(bool))
+
+
+def _require(holds: bool | np.bool_, problem: str) -> None:
+    if not holds:
+        raise UserError(problem)
 
 
 def _write_train(archive: zipfile.ZipFile, data: PackedData, rows: list[dict[str, int]], most_bytes: int) -> int:

@@ -6,13 +6,15 @@
 The file is that of ``python -m train.embedded.carried``. The learning rate follows the clock instead of the number of
 steps: it is constant for three quarters of the time, on all files, and falls in the last one, on the simple files. The
 time begins when the first steps, which compile, are done. Without the parsers of tree-sitter, gaps are lines and random
-cuts instead of syntax nodes. ``python -m train.embedded.parts OUT`` publishes the result.
+cuts instead of syntax nodes. A training that ends early, by Ctrl-C, SIGTERM or an error, leaves the weights so far.
+``python -m train.embedded.parts OUT`` publishes the result.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -32,11 +34,12 @@ from santacoder.paths import user_path
 from train.config import TrainConfig
 from train.core.batches import Batches, prefetched
 from train.core.distributed import World, world
-from train.core.step import Training, prepare, training_step
+from train.core.step import NotFinite, Training, prepare, training_step
 from train.data.pack import Documents
 from train.embedded.carried import Carried, read
-from train.embedded.parts import write_parts
+from train.embedded.parts import describe, write_result
 from train.embedded.presets import PRESETS
+from train.run.stopping import stop_requests
 from train.run.validation import validation_loss
 
 # what the schedule counts, instead of steps
@@ -51,8 +54,12 @@ _SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+class _EndedEarly(Exception):
+    """The training ended before its time; the message is a sentence for the user."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns 0 on success, 2 if the file cannot be used."""
+    """Run the command. Returns 0 on success, 1 if the training ended early, 2 if a file cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m train.embedded.timed", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -63,13 +70,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--shape", choices=_SHAPES, default="mini", help="(default: mini)")
     parser.add_argument("--workers", type=int, default=12, help="processes that prepare batches (default: 12)")
     args = parser.parse_args(arguments)
-    if not args.minutes > 0:
-        parser.error(f"--minutes must be above 0, not {args.minutes:g}")
+    if not 0 < args.minutes < math.inf:
+        parser.error(f"--minutes must be a number above 0, not {args.minutes:g}")
     try:
         with world(args.device) as alone:
-            carried = read(args.file, args.output)
+            carried = read(args.file)
             config = _config(args.device, args.shape, args.workers)
             print(_trained(carried, config, args.minutes * 60, args.output, alone))
+    except _EndedEarly as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"Stopped. If {args.output} has a run.json, it holds a whole model.", file=sys.stderr)
+        return 1
     except (UserError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -83,39 +96,61 @@ def _config(device: str, shape: str, workers: int) -> TrainConfig:
 
 
 def _trained(carried: Carried, config: TrainConfig, seconds: float, output: Path, world: World) -> str:
-    """Train and write the weights. Returns a sentence for the user."""
+    """Train and write the weights. Returns a sentence for the user.
+
+    Raises:
+        _EndedEarly: the loss was not finite, or SIGINT or SIGTERM was received; the weights so far are written.
+    """
     torch.manual_seed(config.seed)
     model = SantaCoder(config.model_config(carried.data.tokenizer.vocab_size)).train()
     training = prepare(model, config, world)
-    n_steps = _train(training, carried, config, seconds, world)
-    loss, bits = validation_loss(training, carried.data, config, world)
-    tokens = n_steps * config.tokens_per_step
-    run = {"step": n_steps, "tokens": tokens, "validation_loss": loss, "metrics": {"bits_per_byte": bits}}
-    write_parts(model, output, run)
-    return f"{n_steps:,} steps, {tokens / 1e6:,.1f} M tokens: {loss:.3f} nats per token, {bits:.3f} bits per byte."
+    n_steps, problem = 0, ""
+    with stop_requests(world) as stop:
+        try:
+            for done in _steps(training, carried, config, seconds, world):
+                n_steps = done
+                if stop.is_set():
+                    problem = "Stopped"
+                    break
+        except NotFinite as error:
+            problem = str(error)
+        finally:  # before the validation, and whatever has happened
+            tokens = n_steps * config.tokens_per_step
+            run: dict[str, Any] = {"step": n_steps, "tokens": tokens, "validation_loss": None, "metrics": {}}
+            if n_steps:
+                write_result(model, carried.data.tokenizer, output, run)
+        if not n_steps:
+            raise _EndedEarly(f"{problem} at the first step; nothing was written.")
+        loss, bits = validation_loss(training, carried.data, config, world)
+        describe(model, output, {**run, "validation_loss": loss, "metrics": {"bits_per_byte": bits}})
+    told = f"{n_steps:,} steps, {tokens / 1e6:,.1f} M tokens: {loss:.3f} nats per token, {bits:.3f} bits per byte."
+    if problem:
+        raise _EndedEarly(f"{problem} after {n_steps:,} steps; {output} has the weights so far. {told}")
+    return told
 
 
-def _train(training: Training, carried: Carried, config: TrainConfig, seconds: float, world: World) -> int:
-    """Returns the number of steps."""
+def _steps(training: Training, carried: Carried, config: TrainConfig, seconds: float, world: World) -> Iterator[int]:
+    """Train until the time is over. Yields the number of steps done, after each."""
     everything = _endless(carried.data.train, carried.documents, carried, config, world)
     last = PRESETS["gpu"].mini_simple
     of_the_last = replace(config, **{name: last[name] for name in ("fim_rate", "line_rate", "node_rate", "seed")})
     tokens, documents = carried.only_simple() if carried.simple.any() else (carried.data.train, carried.documents)
     simple = _endless(tokens, documents, carried, of_the_last, world)
-    for _ in range(_STEPS_BEFORE):
+    for step in range(_STEPS_BEFORE):
         training_step(training, next(everything), 0, config, world)
+        yield step + 1
     began = reported = time.perf_counter()
     step = _STEPS_BEFORE
     while (share := (time.perf_counter() - began) / seconds) < 1:
         batch = next(simple if share >= 1 - _LAST_PHASE else everything)
         loss, norm = training_step(training, batch, int(share * _TICKS), config, world)
         step += 1
+        yield step
         if time.perf_counter() - reported >= _SECONDS_BETWEEN_REPORTS:
             reported = time.perf_counter()
             speed = (step - _STEPS_BEFORE) * config.tokens_per_step / (reported - began)
             row = {"step": step, "share": round(share, 3), "loss": round(loss, 3), "gradient_norm": round(norm, 2)}
             print(json.dumps({**row, "tokens_per_second": round(speed)}), flush=True)
-    return step
 
 
 def _endless(
