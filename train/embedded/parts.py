@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -33,6 +35,24 @@ from train.run.published_save import published_already
 
 _PART_BYTES = 15_000_000
 _PARTS, _DESCRIPTION = "part-*.safetensors", "run.json"
+
+
+def require_room(model: SantaCoder, folder: Path) -> None:
+    """Check that the weights of ``model`` can be written to ``folder``, before they are trained.
+
+    Raises:
+        UserError: there is not enough space.
+        OSError: nothing can be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        needed = sum(2 * weight.numel() for weight in model.parameters())
+        free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder} has room for {free / 1e6:,.0f} MB, but the weights take {needed / 1e6:,.0f} MB: make room, or "
+            "name another folder."
+        )
 
 
 def write_result(model: SantaCoder, tokenizer: Tokenizer, folder: Path, run: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ from train.core.distributed import World, world
 from train.core.step import NotFinite, Training, prepare, training_step
 from train.data.pack import Documents
 from train.embedded.carried import Carried, read
-from train.embedded.parts import describe, write_result
+from train.embedded.parts import describe, require_room, write_result
 from train.embedded.presets import PRESETS
 from train.run.stopping import stop_requests
 from train.run.validation import validation_loss
@@ -103,6 +103,7 @@ def _trained(carried: Carried, config: TrainConfig, seconds: float, output: Path
     """
     torch.manual_seed(config.seed)
     model = SantaCoder(config.model_config(carried.data.tokenizer.vocab_size)).train()
+    require_room(model, output)
     training = prepare(model, config, world)
     n_steps, problem = 0, ""
     with stop_requests(world) as stop:

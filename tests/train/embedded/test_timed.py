@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,18 @@ def test_an_earlier_result_is_kept_until_it_is_replaced_as_a_whole(
     assert timed.main([str(file), str(output), *REHEARSAL]) == 2
     assert capsys.readouterr().err.endswith("No space left on device\n")
     assert parts.main([str(output), *store]) == 2 and not (tmp_path / "store").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(monkeypatch, 1, raising(AssertionError("training has begun")))
+    (tmp_path / "taken").touch()
+    assert timed.main([str(file), str(tmp_path / "taken"), *REHEARSAL]) == 2
+    assert f"File exists: '{tmp_path / 'taken'}'" in capsys.readouterr().err
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1e4))
+    assert timed.main([str(file), str(tmp_path / "output"), *REHEARSAL]) == 2
+    assert f"{tmp_path / 'output'} has room for 0 MB, but the weights take" in capsys.readouterr().err
 
 
 def test_other_files_are_refused(tmp_path: Path, file: Path) -> None:
