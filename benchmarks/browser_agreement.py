@@ -26,7 +26,7 @@ from santacoder import checkpoints
 from santacoder.engine.accumulator import Accumulator
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import Finished, TokenEvent
-from santacoder.engine.gap_start import automatic_order
+from santacoder.engine.gap_order import automatic_order
 from santacoder.engine.onnx.runner import graph_name
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.token_healing import is_on_by_default

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from santacoder import checkpoints
 from santacoder.engine.engine import Engine
-from santacoder.engine.gap_start import automatic_order
+from santacoder.engine.gap_order import automatic_order
 from santacoder.engine.loader import open_engine
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.stream import Stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.generation.records import Generation, Language, Pane
-from santacoder.engine.gap_start import automatic_order
+from santacoder.engine.gap_order import automatic_order
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
 

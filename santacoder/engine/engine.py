@@ -10,8 +10,9 @@ from collections.abc import Sequence as SequenceType
 
 from santacoder.engine.choosing import choose, foresee, score
 from santacoder.engine.events import Event, FinishReason
+from santacoder.engine.gap_order import DEFAULT_ORDER
 from santacoder.engine.prompt_lookup import TRUSTED, TRUSTED_ALWAYS, PromptLookups
-from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest
+from santacoder.engine.request import CompletionRequest
 from santacoder.engine.runner import Logits, Portion, Runner, RunnerEnded, Step
 from santacoder.engine.scheduler import PROMPT_CHUNK, Scheduler, Turn
 from santacoder.engine.sequence import Sequence

@@ -7,7 +7,6 @@ from functools import lru_cache
 import numpy as np
 
 from santacoder.engine.runner import Logits
-from santacoder.fim import FimOrder
 from santacoder.tokenizer import Tokenizer
 
 _SURE = 0.9
@@ -46,16 +45,6 @@ def is_inside_line(prefix: str, suffix: str) -> bool:
     if suffix.partition("\n")[0].strip() or written.endswith(_GOES_ON):
         return True
     return line != written and not written.endswith(_ENDS_LINE)
-
-
-def automatic_order(prefix: str, suffix: str, recorded: FimOrder | None) -> FimOrder:
-    """The order for a gap, if the user has chosen none: the one that the revision fills best, as ``recorded`` in it.
-
-    Without a record it is suffix first for a gap that continues the line before it, or a word at its end, so that the
-    text before the gap is continued like any other (docs/completion.md).
-    """
-    continues = is_inside_line(prefix, suffix) or prefix[-1:].isalnum() or prefix.endswith("_")
-    return recorded or ("spm" if continues else "psm")
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from santacoder import fim
+from santacoder.engine.gap_order import DEFAULT_ORDER
 from santacoder.engine.line_ends import is_uniform, to_lf, uses_crlf
 from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import PromptTooLong, UserError
@@ -12,8 +13,6 @@ from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from santacoder.tokenizer import Tokenizer, require_valid_unicode
 
-# for requests without an order, if the model does not say which order it fills best: it suits prefix caching
-DEFAULT_ORDER: fim.FimOrder = "spm"
 _FIM_MARKS = 3
 # prefix : suffix = 3 : 1 if both are too long, as llama.cpp's /infill splits its budget
 _SUFFIX_SHARE = 0.25

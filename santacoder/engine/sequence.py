@@ -12,9 +12,10 @@ import numpy as np
 from santacoder.engine.blank_start import BlankStart
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.events import EndedBy, Event, Finished, FinishReason, PromptToken, TokenEvent
+from santacoder.engine.gap_order import DEFAULT_ORDER
 from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.prompt_lookup import Drafting
-from santacoder.engine.request import DEFAULT_ORDER, CompletionRequest, Prompt, build_prompt
+from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
 from santacoder.engine.runner import Logits, SavedSlot
 from santacoder.engine.token_healing import TokenHealing
 from santacoder.errors import as_sentence

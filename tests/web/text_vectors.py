@@ -10,7 +10,8 @@ from santacoder.engine.ends.lexer import Lexer
 from santacoder.engine.ends.overlap import SuffixOverlap
 from santacoder.engine.ends.repetition import RepetitionEnd
 from santacoder.engine.ends.stop_at import end_finder
-from santacoder.engine.gap_start import GapStart, automatic_order, is_inside_line
+from santacoder.engine.gap_order import automatic_order
+from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.prompt_lookup import Drafting
 from santacoder.engine.request import CompletionRequest, build_prompt
 from santacoder.engine.stop import StopFinder

@@ -1,8 +1,7 @@
 /** The first token of a gap inside a line: not a line break, unless the model is sure of one. */
 
-import { hasLetterOrDigit, lastCharacter, strip, stripEnd } from "./characters.js";
+import { strip, stripEnd } from "./characters.js";
 
-/** @typedef {import("./fim.js").FimOrder} FimOrder */
 /** @typedef {import("./tokenizer.js").Tokenizer} Tokenizer */
 
 /** The model is sure if the total probability of tokens that break the line is at least this. */
@@ -61,20 +60,6 @@ export function isInsideLine(prefix, suffix) {
   if (!written) return false;
   if (strip(suffix.split("\n", 1)[0]) || endsWithOne(written, GOES_ON)) return true;
   return line !== written && !endsWithOne(written, ENDS_LINE);
-}
-
-/**
- * The order for a gap: the one that the revision fills best, as `recorded` in it. Without a record it is suffix first for
- * a gap that continues the line before it, or a word at its end.
- *
- * @param {string} prefix
- * @param {string} suffix
- * @param {FimOrder | null} recorded
- * @returns {FimOrder}
- */
-export function automaticOrder(prefix, suffix, recorded) {
-  const continues = isInsideLine(prefix, suffix) || hasLetterOrDigit(lastCharacter(prefix)) || prefix.endsWith("_");
-  return recorded ?? (continues ? "spm" : "psm");
 }
 
 /** @type {WeakMap<Tokenizer, number[]>} */

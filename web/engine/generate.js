@@ -1,7 +1,8 @@
 /** From a request to a stream of tokens: the part of `santacoder/engine/engine.py` that a single user needs. */
 
 import { asSentence } from "./errors.js";
-import { completionRequest, DEFAULT_ORDER } from "./request.js";
+import { DEFAULT_ORDER } from "./gap_order.js";
+import { completionRequest } from "./request.js";
 import { Sequence } from "./sequence.js";
 import { TokenHealing } from "./token_healing.js";
 

@@ -3,6 +3,7 @@
 import { countCharacters } from "./characters.js";
 import { PromptTooLong, UserError } from "./errors.js";
 import { promptIds } from "./fim.js";
+import { DEFAULT_ORDER } from "./gap_order.js";
 import { toLf, usesCrlf } from "./line_ends.js";
 import { samplingParams } from "./sampling_params.js";
 import { requireValidUnicode } from "./tokenizer.js";
@@ -43,12 +44,6 @@ import { requireValidUnicode } from "./tokenizer.js";
  * @typedef {{ids: number[], maxNewTokens: number, notices: string[], takenBack: number[], typed: Uint8Array}} Prompt
  */
 
-/**
- * For requests without an order, if the model does not say which order it fills best: it suits prefix caching.
- *
- * @type {FimOrder}
- */
-export const DEFAULT_ORDER = "spm";
 const FIM_MARKS = 3;
 // prefix : suffix = 3 : 1 if both are too long, as llama.cpp's /infill splits its budget
 const SUFFIX_SHARE = 0.25;

@@ -5,7 +5,7 @@
  */
 
 import { Accumulator } from "./accumulator.js";
-import { automaticOrder } from "./gap_start.js";
+import { automaticOrder } from "./gap_order.js";
 import { generate } from "./generate.js";
 import { CrlfWriter, toLf } from "./line_ends.js";
 import { buildPrompt, completionRequest } from "./request.js";

@@ -19,7 +19,7 @@ from app.ui.inputs import follows_typing
 from app.ui.parameters import OrderChoice, chosen_order
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
-from santacoder.engine.gap_start import automatic_order
+from santacoder.engine.gap_order import automatic_order
 from santacoder.engine.request import CompletionRequest, Prompt, build_prompt
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder

@@ -16,7 +16,7 @@ from app.ui.components import LATEST, QUIET
 from app.ui.snippets import KINDS, Call, snippet
 from santacoder import checkpoints
 from santacoder.checkpoints import CheckpointError
-from santacoder.engine.request import DEFAULT_ORDER
+from santacoder.engine.gap_order import DEFAULT_ORDER
 from santacoder.errors import UserError
 from santacoder.fim import FimOrder
 from santacoder.paths import CHECKOUT

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from santacoder.engine.ends.text_end import TextEnd
 from santacoder.engine.engine import Engine
 from santacoder.engine.events import EndedBy, Finished, TokenEvent
-from santacoder.engine.gap_start import GapStart, automatic_order, is_inside_line
+from santacoder.engine.gap_order import automatic_order
+from santacoder.engine.gap_start import GapStart, is_inside_line
 from santacoder.engine.request import CompletionRequest
 from santacoder.engine.torch_runner import TorchRunner
 from santacoder.fim import prompt_ids
