@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import weakref
 import zlib
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +28,7 @@ from train.evaluate.benchmark_commands import open_subject
 from train.evaluate.execution.sandbox import Sandbox
 from train.evaluate.journal import Journal
 from train.evaluate.run_folder import run_folder
-from train.evaluate.tasks.data import DataUnavailable, rows
+from train.evaluate.tasks.data import FOLDER_VARIABLE, DataUnavailable, rows
 
 TASKS = [
     {
@@ -207,6 +210,26 @@ def test_data_that_is_nowhere_is_a_sentence(store: Path, tmp_path: Path, capsys:
     assert main(arguments(tmp_path / "nothing", store, tmp_path / "out")) == 2
     error = capsys.readouterr().err
     assert "could not be downloaded from the Hub" in error and "--data FOLDER" in error
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
+    n_asked = 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        place = "http://{}:{}".format(*listening.getsockname())
+        environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": place, "HF_HOME": str(tmp_path)}
+        environment.pop(FOLDER_VARIABLE, None)
+        command = [sys.executable, "-m", "train.evaluate", "infilling", "santacoder/mini", "--tasks", "20"]
+        with subprocess.Popen(command, env=environment, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as process:
+            listening.settimeout(0.1)
+            while process.poll() is None:
+                with suppress(TimeoutError):
+                    listening.accept()[0].close()
+                    n_asked += 1
+            assert process.stderr
+            first, *_, last = process.stderr.read().splitlines()
+    assert first == "Downloading bigcode/santacoder-fim-task from the Hub, unless it is in the cache …"
+    assert "could not be downloaded from the Hub" in last and "--data FOLDER" in last
+    assert process.returncode == 2 and n_asked <= 2
 
 
 def test_without_a_sandbox_nothing_runs(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
 FOLDER_VARIABLE = "SANTACODER_EVAL_DATA"
+_SECONDS_TO_ANSWER = 10
 
 
 class DataUnavailable(Exception):
@@ -74,13 +77,39 @@ def _from_hub(repository: str, configuration: str | None, missing: Path | None) 
         raise DataUnavailable(
             f"{absence}downloading {repository} needs datasets, which is not installed: pip install datasets. {remedy}"
         ) from error
+    print(f"Downloading {repository} from the Hub, unless it is in the cache …", file=sys.stderr, flush=True)
     try:
-        return [dict(row) for row in load_dataset(repository, configuration, split="test")]
+        with _offline_without_an_answer(repository):
+            return [dict(row) for row in load_dataset(repository, configuration, split="test")]
     except Exception as error:  # the client's HTTP library may raise anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise DataUnavailable(
             f"{absence}{repository} could not be downloaded from the Hub ({reason}). {remedy}"
         ) from error
+
+
+@contextmanager
+def _offline_without_an_answer(repository: str) -> Iterator[None]:
+    """Offline if the Hub does not answer a first question: the cache is read, and missing files are an error at once.
+    Otherwise each of them would be asked for six times, which takes half a minute."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    was_offline = constants.HF_HUB_OFFLINE
+    silence: Exception | None = None
+    try:
+        HfApi().dataset_info(repository, timeout=_SECONDS_TO_ANSWER)
+    except (HfHubHTTPError, OfflineModeIsEnabled):  # an answer, or not asked
+        pass
+    except Exception as error:  # the client's HTTP library may raise anything
+        silence = error
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    except Exception as error:
+        raise silence or error from error
+    finally:
+        constants.HF_HUB_OFFLINE = was_offline
 
 
 def _check(found: Iterable[Any], fields: Mapping[str, type], place: str) -> None:
