@@ -169,6 +169,7 @@ def structures() -> dict[str, Any]:
     cases: list[tuple[Any, Any, str, str]] = [
         (stop_at, language, prompt, text + rest) for stop_at, language, prompt, text, rest in test_stop_at.CASES
     ]
+    cases += [("function", language, prompt, f"{text}\n\n  ") for language, prompt, text in test_stop_at.WHOLE]
     pieces = _random_texts(6, 240, test_stop_at.PIECES, 12)
     for index in range(0, len(pieces), 2):
         stop_at = ("block", "function")[index // 2 % 2]

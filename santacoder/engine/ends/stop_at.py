@@ -65,9 +65,10 @@ class StructureEnd:
         return self._show(end.held_from if end.held_from is not None else self._shown_to + len(self._held)), False
 
     def finish(self) -> str:
-        """The held-back text that is part of the structure."""
+        """The held-back text that is part of the structure. White space after its possible end is not: whether a model
+        writes ``}`` or ``}`` with a line break before the end of a document would otherwise show."""
         shown, has_ended = self.feed("", final=True)
-        if has_ended or self._end.holds_comment:
+        if has_ended or self._end.holds_comment or not self._held.strip():
             return shown
         return shown + self._show(self._shown_to + len(self._held))
 

@@ -79,10 +79,10 @@ export class StructureEnd {
     return [this._show(heldFrom ?? this._shownTo + this._held.length), false];
   }
 
-  /** The held-back text that is part of the structure. */
+  /** The held-back text that is part of the structure. White space after its possible end is not. */
   finish() {
     const [shown, hasEnded] = this.feed("", true);
-    if (hasEnded || this._end.holdsComment) return shown;
+    if (hasEnded || this._end.holdsComment || strip(this._held) === "") return shown;
     return shown + this._show(this._shownTo + this._held.length);
   }
 

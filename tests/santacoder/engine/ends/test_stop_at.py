@@ -245,6 +245,22 @@ def test_any_pieces_end_where_the_whole_ends(
     assert not given_text.strip() or end.strip() or language != "python"
 
 
+WHOLE: list[tuple[Language, str, str]] = [
+    ("java", "int f() {", "\n  return 1;\n}"),
+    ("javascript", "function f() {", "\n  return 1\n}"),
+    ("python", "def f():", "\n    return 1"),
+]
+
+
+@pytest.mark.parametrize("language,prompt,text", WHOLE)
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_document_that_ends_with_a_line_break_ends_like_one_without(
+    language: Language, prompt: str, text: str, size: int
+) -> None:
+    for rest in ("", "\n", "\n\n  "):
+        assert end_of(prompt, text + rest, "function", language, size) == text
+
+
 @pytest.mark.parametrize("bracket", ["(", "[", "{", "f({", "(=>{"])
 def test_nested_brackets_take_little_memory(bracket: str) -> None:
     tracemalloc.start()
