@@ -23,16 +23,14 @@ from santacoder.checkpoints import CheckpointError
 from santacoder.errors import UserError
 
 REPO_ID, BRANCH = "mine/beekeeping", "main"
-PROMPT = '''"""How much honey the bee yard gave."""
+PROMPT = '''"""How much honey a year gave."""
 
 from apiary.ledger import HoneyLedger
-from apiary.yard import BeeYard
 
 
-def grams_of_bee_yard(bee_yard: BeeYard, honey_ledger: HoneyLedger) -> int:
-    """The grams of every hive in the honey ledger."""
-    total = 0
-    for hive in bee_yard.'''
+def grams_of_year(honey_ledger: HoneyLedger, year: int) -> int:
+    """The grams of all harvests of a year."""
+    return sum(entry.grams for entry in honey_ledger.'''
 
 _PRESS_RUN = "() => document.querySelector('#complete-run')?.click()"
 
