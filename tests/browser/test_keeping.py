@@ -19,7 +19,7 @@ def test_a_language_brings_its_examples_and_leaves_ones_own_code(shared_page: Pa
     expect(page.locator("#complete-editor .cm-content")).to_contain_text("function map(")
     page.locator("#complete-preset input").click()
     page.get_by_role("option").nth(1).click()
-    expect(page.locator("#complete-editor .cm-content")).to_contain_text("LazyResult")
+    expect(page.locator("#complete-editor .cm-content")).to_contain_text("returnFalse")
     run(page, "complete")
     language.get_by_text("Java", exact=True).click()
     expect(page.locator("#complete-editor .cm-content")).to_contain_text("BenchResult")
