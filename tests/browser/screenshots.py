@@ -80,7 +80,7 @@ def _opened(browser: Browser, url: str, scheme: str, size: tuple[int, int]) -> P
 
 
 def _take_writing(page: Page, suffix: str) -> None:
-    written = "self.default = default", "name = self.display_name_raw"
+    written = "return str(value).isupper()", "name = self.display_name_raw"
     for pane, name, text in zip(("complete", "infill"), ("Complete", "Fill in the middle"), written, strict=True):
         open_pane(page, name)
         run(page, pane)
