@@ -34,6 +34,7 @@ def rerun(page: Page, pane: str, button: str) -> str:
     page.locator(f"#{pane}-{button}").click()
     expect(status).not_to_contain_text(before[0])
     expect(status).to_have_text(re.compile(r"seed \d+"))
+    expect(page.locator(f"#{pane}-run")).to_be_enabled()  # until then, the text cannot be edited
     return status.text_content() or ""
 
 
