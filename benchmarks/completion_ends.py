@@ -32,6 +32,7 @@ from santacoder.engine.stream import Stream
 from santacoder.engine.token_healing import is_on_by_default
 from santacoder.fim import FimOrder
 from santacoder.sampling import SamplingParams
+from train.evaluate.tasks.data import default_folder
 from train.evaluate.tasks.infilling import Gap, gaps
 from train.evaluate.tasks.repetition import is_empty, repeats_itself
 
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", nargs="+", default=["santacoder/mini", "santacoder/nano"])
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--per-language", type=int, default=50)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--data", type=Path, default=default_folder(), help="folder with the benchmarks' files")
     chosen = parser.parse_args(arguments)
     tasks = _spread(gaps(chosen.data), chosen.per_language)
     columns = ("model", "kind", "setting", "texts", "line", "exact", "repeats", "empty", "characters")
