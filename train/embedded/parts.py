@@ -8,7 +8,6 @@ publishes what ``python -m train.embedded.timed`` has written to FOLDER as a com
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -26,6 +25,7 @@ from torch import Tensor
 from santacoder import checkpoints
 from santacoder.atomic import replacing
 from santacoder.config import SantaCoderConfig
+from santacoder.digests import sha256
 from santacoder.errors import CheckpointError, UserError
 from santacoder.model import SantaCoder
 from santacoder.paths import user_path
@@ -109,7 +109,7 @@ def publish(folder: Path, store: Path) -> str:
 def _digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a result but its description, by name."""
     files = [*folder.glob(_PARTS), folder / "tokenizer.json"]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: sha256(file).hex() for file in files}
 
 
 def _parts(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:

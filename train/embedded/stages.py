@@ -27,6 +27,7 @@ from santacoder.atomic import replacing
 from train.child_process import end_with_parent
 from train.embedded.recipe import Stage
 from train.run.folder import newest_state
+from train.run.stopping import handling_stops
 
 _OF_A_RECORD = {"command", "seconds", "core_seconds", "went_on"}
 
@@ -114,12 +115,8 @@ def _passing_on_signals(process: BaseProcess) -> Iterator[list[int]]:
         if process.pid is not None:
             process.terminate()
 
-    handlers = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling_stops(pass_on):
         yield received
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def _run_module(command: Sequence[str], log: Path, parent: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from train.core.distributed import World
+if TYPE_CHECKING:  # whoever only waits for another process needs no PyTorch
+    from train.core.distributed import World
 
 
 @contextmanager
@@ -30,9 +32,16 @@ def stop_requests(world: World) -> Iterator[threading.Event]:
         received.add(number)
         asked.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling_stops(ask):
         yield asked
+
+
+@contextmanager
+def handling_stops(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call ``handler`` during the block. Only the main thread can."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from santacoder.engine.ends.lexer import Lexer, Token
+from santacoder.engine.ends.lexer import Lexer
 from santacoder.languages import Language
 from santacoder.sampling import SamplingParams
 from train.evaluate.generate import Prompt
@@ -107,16 +107,14 @@ def _lines(completion: str) -> list[str]:
 
 def _up_to_closing_brace(completion: str, language: Language) -> str:
     """The body with its closing brace; braces in strings and comments are ignored."""
-    depth = 1
-    for token in _braces(completion, language):
+    whole_lines = completion.rfind("\n") + 1
+    depth = depth_of_whole_lines = 1
+    for token in Lexer(language).feed(completion, final=True):
+        if token.kind != "mark" or token.text not in "{}":
+            continue
         depth += 1 if token.text == "{" else -1
         if depth == 0:
             return completion[: token.end]
-    whole_lines = completion[: completion.rfind("\n") + 1]
-    depth = 1 + sum(1 if token.text == "{" else -1 for token in _braces(whole_lines, language))
-    return whole_lines + "}" * depth
-
-
-def _braces(text: str, language: Language) -> list[Token]:
-    tokens = Lexer(language).feed(text, final=True)
-    return [token for token in tokens if token.kind == "mark" and token.text in "{}"]
+        if token.start < whole_lines:
+            depth_of_whole_lines = depth
+    return completion[:whole_lines] + "}" * depth_of_whole_lines
